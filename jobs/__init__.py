@@ -1,0 +1,1 @@
+"""What a person runs: the command line, job files, training of the embedded encoder, examples."""

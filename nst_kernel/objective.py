@@ -1,0 +1,108 @@
+"""From the targets of a batch of pairs to a callable: pixels -> losses, one row per sample."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from nst_kernel import losses
+from nst_kernel.params import StyleParams
+from nst_kernel.vgg import Vgg19
+
+
+@dataclass(frozen=True)
+class Targets:
+    """What the output's features are compared with.
+
+    Attributes:
+        content: by layer, activations P of the content pictures (B, N, H, W).
+        style: by layer, Gram matrices A of the style pictures per position, A/M (B, N, N).
+    """
+
+    content: Mapping[str, Tensor]
+    style: Mapping[str, Tensor]
+
+
+def grams_per_position(features: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """G/M by layer: Gram matrices (B, N, N) of activations (B, N, H, W), comparable between sizes."""
+    return {layer: losses.gram(F) / F[0, 0].numel() for layer, F in features.items()}
+
+
+@torch.no_grad()
+def style_grams(encoder: Vgg19, style: Tensor, params: StyleParams) -> dict[str, Tensor]:
+    """A/M by style layer, each (1, N, N), of one style picture (1, 3, h, w) in [0, 1]."""
+    return grams_per_position(encoder(style, params.style_layers, pooling=params.pooling))
+
+
+@torch.no_grad()
+def content_features(encoder: Vgg19, content: Tensor, params: StyleParams) -> dict[str, Tensor]:
+    """P by content layer (B, N, H', W') of content pictures (B, 3, H, W) in [0, 1]."""
+    features: dict[str, Tensor] = encoder(content, params.content_layers, pooling=params.pooling)
+    return features
+
+
+class Objective:
+    """L_total = α·L_content + β·L_style (eq. 7) + tv + range terms, for samples that share a graph.
+
+    Weights are per sample; layers, pooling and the form of the terms are those of the first sample, and
+    `StyleParams.graph` says when two samples agree on them.
+
+    Attributes:
+        names: what the columns of a result are: `total`, `content`, `style`, `tv`, `range`, then `style/<layer>`.
+    """
+
+    def __init__(self, encoder: Vgg19, targets: Targets, params: Sequence[StyleParams]) -> None:
+        self.encoder, self.targets = encoder, targets
+        shared = params[0]
+        self.pooling = shared.pooling
+        if shared.objective == "paper":
+            self.content_term, self.style_term = losses.content_loss, losses.style_layer_loss
+        else:
+            self.content_term, self.style_term = losses.relative_content_loss, losses.relative_style_loss
+        self.names = (
+            "total",
+            "content",
+            "style",
+            "tv",
+            "range",
+            *(f"style/{layer}" for layer in targets.style),
+        )
+        like = encoder.mean
+
+        def column(values: Sequence[Sequence[float]]) -> Tensor:
+            return torch.tensor(values, dtype=like.dtype, device=like.device)
+
+        terms = [(p.content_weight, p.style_weight, p.tv_weight, p.range_weight) for p in params]
+        self.weights = column(terms)
+        self.smooth = any(p.tv_weight > 0 for p in params)
+        self.bounded = any(p.range_weight > 0 for p in params)
+        self.content_weights = column([p.content_layer_weights or _equal(p.content_layers) for p in params])
+        self.style_weights = column([p.layer_weights or _equal(p.style_layers) for p in params])
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Losses (B, len(names)) of pictures x (B, 3, H, W); column 0, the total, is what is minimised."""
+        features = self.encoder(x, {*self.targets.content, *self.targets.style}, pooling=self.pooling)
+        none = x.new_zeros(len(x))
+        content = _weighted(
+            [self.content_term(features[layer], P) for layer, P in self.targets.content.items()],
+            self.content_weights,
+            none,
+        )
+        grams = grams_per_position({layer: features[layer] for layer in self.targets.style})
+        per_layer = [self.style_term(grams[layer], A) for layer, A in self.targets.style.items()]
+        style = _weighted(per_layer, self.style_weights, none)
+        tv = losses.total_variation(x) if self.smooth else none
+        outside = losses.out_of_range(x) if self.bounded else none
+        terms = torch.stack([content, style, tv, outside], dim=1)
+        total = (self.weights * terms).sum(1, keepdim=True)
+        return torch.cat([total, terms, *(loss.unsqueeze(1) for loss in per_layer)], dim=1)
+
+
+def _equal(layers: Sequence[str]) -> tuple[float, ...]:
+    return (1 / len(layers),) * len(layers)
+
+
+def _weighted(terms: list[Tensor], weights: Tensor, none: Tensor) -> Tensor:
+    """Σ_l w_l·E_l (eq. 5) per sample: terms each (B,), weights (B, len(terms))."""
+    return (torch.stack(terms, dim=1) * weights).sum(1) if terms else none

@@ -1,0 +1,310 @@
+"""Every knob of a style transfer, validated, immutable, JSON in and out; presets as data with their source."""
+
+import dataclasses
+import math
+import types
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, Self, cast
+
+LAYERS: tuple[str, ...] = tuple(
+    f"conv{block}_{i + 1}" for block, depth in enumerate((2, 2, 4, 4, 4), start=1) for i in range(depth)
+)
+"""VGG-19's convolutions by their names in the literature; an activation is taken after its ReLU."""
+
+INITS = ("content", "noise", "style")
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One value that cannot be used: where it stands, what it was and what was expected."""
+
+    name: str
+    value: object
+    expected: str
+
+    def __str__(self) -> str:
+        return f"{self.name} = {self.value!r}: expected {self.expected}"
+
+
+class ParamError(ValueError):
+    """Raised with every problem of a set of parameters at once, in `.problems`."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        self.problems = problems
+        super().__init__("; ".join(map(str, problems)))
+
+
+class _Unusable(Exception):
+    """A value that a rule refuses."""
+
+
+@dataclass(frozen=True)
+class _Rule:
+    """Turns a value as it stands in CSV, JSON or Python into the value of a knob, or refuses it."""
+
+    expected: str
+    parse: Callable[[Any], Any]
+
+    def __call__(self, name: str, value: object) -> object | Problem:
+        try:
+            return cast(object, self.parse(value))
+        except (_Unusable, KeyError, ValueError, TypeError, OverflowError):
+            return Problem(name, value, self.expected)
+
+
+def _number(value: object) -> float:
+    if isinstance(value, bool):
+        raise _Unusable
+    number = float(cast(float, value))
+    if not math.isfinite(number):
+        raise _Unusable
+    return number
+
+
+def _integer(low: int, high: int) -> _Rule:
+    def parse(value: object) -> int:
+        number = value if isinstance(value, int) and not isinstance(value, bool) else _number(value)
+        if number != int(number) or not low <= number <= high:
+            raise _Unusable
+        return int(number)
+
+    return _Rule(f"a whole number from {low} to {high}", parse)
+
+
+def _real(low: float, *, above: bool = False) -> _Rule:
+    def parse(value: object) -> float:
+        number = _number(value)
+        if number < low or (above and number == low):
+            raise _Unusable
+        return number
+
+    return _Rule(f"a finite number {'above' if above else 'of at least'} {low:g}", parse)
+
+
+def _one_of(*choices: str) -> _Rule:
+    def parse(value: object) -> str:
+        if not isinstance(value, str) or value not in choices:
+            raise _Unusable
+        return value
+
+    return _Rule(" or ".join(choices), parse)
+
+
+def _optional(rule: _Rule) -> _Rule:
+    return _Rule(f"{rule.expected}, or nothing", lambda value: None if value in (None, "") else rule.parse(value))
+
+
+def _many(rule: _Rule, expected: str, *, unique: bool = False, ascending: bool = False) -> _Rule:
+    def parse(value: object) -> tuple[Any, ...]:
+        if isinstance(value, str):
+            value = [part.strip() for part in value.split(",") if part.strip()]
+        elif isinstance(value, int | float):
+            value = [value]
+        parsed = tuple(rule.parse(part) for part in cast(list[object], value))
+        if (unique and len(set(parsed)) != len(parsed)) or (ascending and list(parsed) != sorted(set(parsed))):
+            raise _Unusable
+        return parsed
+
+    return _Rule(expected, parse)
+
+
+def _text(expected: str) -> _Rule:
+    def parse(value: object) -> str:
+        if not isinstance(value, str) or not value.strip():
+            raise _Unusable
+        return value.strip()
+
+    return _Rule(expected, parse)
+
+
+_TRUTH = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+
+
+def _preset(value: object) -> str:
+    if value not in PRESETS:
+        raise _Unusable
+    return cast(str, value)
+
+
+def _knob(default: Any, rule: _Rule, doc: str) -> Any:
+    return dataclasses.field(default=default, metadata={"rule": rule, "doc": doc})
+
+
+_layers = _many(_one_of(*LAYERS), "VGG-19 layers such as conv4_2, each at most once, comma-separated", unique=True)
+_weights = _many(_real(0), "finite numbers of at least 0, one per layer, comma-separated")
+
+
+@dataclass(frozen=True, kw_only=True)
+class StyleParams:
+    """What is asked of one style transfer. Values may come as strings (CSV); each is checked and converted.
+
+    Raises:
+        ParamError: with every unusable value at once.
+    """
+
+    preset: str = _knob("default", _Rule("the name of a preset", _preset), "where unset knobs take values from")
+    size: int = _knob(512, _integer(16, 16384), "long side of the output, pixels")
+    upscale: bool = _knob(
+        False,
+        _Rule("true or false", lambda value: _TRUTH[str(value).strip().lower()]),
+        "whether the output may be larger than its content picture",
+    )
+    iterations: int = _knob(200, _integer(1, 100_000), "loss evaluations at each scale")
+    scales: tuple[int, ...] = _knob(
+        (),
+        _many(_integer(16, 16384), "ascending long sides in pixels, comma-separated", ascending=True),
+        "coarser long sides to pass through first; those not below the output's are left out",
+    )
+    content_weight: float = _knob(1.0, _real(0), "alpha of eq. 7")
+    style_weight: float = _knob(1.0, _real(0), "beta of eq. 7")
+    tv_weight: float = _knob(0.0, _real(0), "weight of total variation (smoothness); not in the paper")
+    range_weight: float = _knob(0.0, _real(0), "weight of a penalty on values outside [0, 1]; not in the paper")
+    content_layers: tuple[str, ...] = _knob(("conv4_2",), _layers, "layers of the content loss")
+    style_layers: tuple[str, ...] = _knob(
+        ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1"), _layers, "layers of the style loss"
+    )
+    layer_weights: tuple[float, ...] = _knob((), _weights, "w_l of eq. 5, one per style layer; none: equal, sum 1")
+    content_layer_weights: tuple[float, ...] = _knob((), _weights, "the same for content layers; none: equal, sum 1")
+    objective: Literal["paper", "relative"] = _knob(
+        "relative",
+        _one_of("paper", "relative"),
+        "paper: sums as in eq. 1 and 4; relative: each term over its target's own, the same at any size",
+    )
+    pooling: Literal["avg", "max"] = _knob("avg", _one_of("avg", "max"), "pooling between VGG's blocks")
+    optimizer: Literal["lbfgs", "adam"] = _knob("lbfgs", _one_of("lbfgs", "adam"), "optimiser of the pixels")
+    learning_rate: float | None = _knob(
+        None, _optional(_real(0, above=True)), "step; none: 1 for L-BFGS, 0.02 for Adam"
+    )
+    history: int = _knob(20, _integer(1, 200), "steps that L-BFGS remembers (24 bytes per pixel each)")
+    init: str = _knob("content", _text("content, noise, style or the URI of an image"), "where the pixels start")
+    seed: int = _knob(0, _integer(0, 2**63 - 1), "of the white noise")
+
+    def __post_init__(self) -> None:
+        problems: list[Problem] = []
+        for field in dataclasses.fields(self):
+            value = field.metadata["rule"](field.name, getattr(self, field.name))
+            if isinstance(value, Problem):
+                problems.append(value)
+            else:
+                object.__setattr__(self, field.name, value)
+        if problems or (problems := self._contradictions()):
+            raise ParamError(problems)
+
+    def _contradictions(self) -> list[Problem]:
+        problems = []
+        for weights, layers in (
+            ("layer_weights", "style_layers"),
+            ("content_layer_weights", "content_layers"),
+        ):
+            given, needed = getattr(self, weights), getattr(self, layers)
+            if given and len(given) != len(needed):
+                expected = f"{len(needed)} numbers, one for each of {', '.join(needed)}"
+                problems.append(Problem(weights, given, expected))
+        for weight, layers in (("content_weight", "content_layers"), ("style_weight", "style_layers")):
+            if getattr(self, weight) > 0 and not getattr(self, layers):
+                problems.append(Problem(layers, (), f"at least one layer, since {weight} is not 0"))
+        if self.content_weight == 0 and self.style_weight == 0:
+            problems.append(Problem("style_weight", 0.0, "content_weight or style_weight above 0"))
+        return problems
+
+    @classmethod
+    def of(cls, values: Mapping[str, object], *, defaults: Mapping[str, object] | None = None) -> Self:
+        """The parameters given by name: `values` over `defaults` over the preset that either names.
+
+        `alpha` and `beta` are accepted for `content_weight` and `style_weight`, as the paper calls them. A knob of
+        value None counts as not given.
+
+        Raises:
+            ParamError: with every unusable or unknown name at once.
+        """
+        given = {**_by_name(defaults or {}), **_by_name(values)}
+        unknown = [Problem(name, given[name], f"one of {', '.join(KNOBS)}") for name in given if name not in KNOBS]
+        preset = given.get("preset", "default")
+        base = PRESETS[cast(str, preset)].knobs if preset in PRESETS else {}
+        known = {name: value for name, value in given.items() if name in KNOBS}
+        try:
+            params = cls(**cast(Any, {**base, **known}))
+        except ParamError as error:
+            raise ParamError(unknown + error.problems) from None
+        if unknown:
+            raise ParamError(unknown)
+        return params
+
+    def to_json(self) -> dict[str, object]:
+        """Every knob by name, as JSON types; `StyleParams.of` of it gives the same parameters."""
+        return {
+            name: list(value) if isinstance(value, tuple) else value for name, value in dataclasses.asdict(self).items()
+        }
+
+    @property
+    def needs_content(self) -> bool:
+        """Whether a content picture takes part."""
+        return self.content_weight > 0 or self.init == "content"
+
+    @property
+    def needs_style(self) -> bool:
+        """Whether a style picture takes part."""
+        return self.style_weight > 0 or self.init == "style"
+
+    @property
+    def graph(self) -> tuple[object, ...]:
+        """What must be equal for two samples to share a batch, beside their shape; the rest is per sample."""
+        return (
+            self.content_layers if self.content_weight > 0 else (),
+            self.style_layers if self.style_weight > 0 else (),
+            self.objective,
+            self.pooling,
+            self.optimizer,
+            self.history if self.optimizer == "lbfgs" else 0,
+            self.iterations,
+            self.scales,
+        )
+
+
+def _by_name(values: Mapping[str, object]) -> dict[str, object]:
+    return {ALIASES.get(name, name): value for name, value in values.items() if value is not None}
+
+
+ALIASES: Mapping[str, str] = types.MappingProxyType({"alpha": "content_weight", "beta": "style_weight"})
+
+KNOBS: Mapping[str, str] = types.MappingProxyType(
+    {field.name: field.metadata["doc"] for field in dataclasses.fields(StyleParams)}
+)
+"""Every knob's name and what it means."""
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Values for some knobs, and where they come from."""
+
+    source: str
+    knobs: Mapping[str, object]
+
+
+_PAPER: dict[str, object] = {
+    "objective": "paper",
+    "content_layers": ("conv4_2",),
+    "style_layers": ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1"),
+    "content_weight": 1.0,
+    "style_weight": 1e3,
+    "init": "noise",
+}
+
+PRESETS: Mapping[str, Preset] = types.MappingProxyType(
+    {
+        "default": Preset(
+            "ours: relative terms, from the content image, coarse to fine; tuned by eye (README)",
+            {},
+        ),
+        "gatys2015": Preset("Gatys, Ecker, Bethge, arXiv 1508.06576, section Methods; alpha/beta = 1e-3", _PAPER),
+        "texture": Preset(
+            "style alone from white noise (1508.06576, figure 1, style reconstructions)",
+            {**_PAPER, "content_weight": 0.0},
+        ),
+        "reconstruction": Preset(
+            "content alone from white noise (1508.06576, figure 1, content reconstructions)",
+            {**_PAPER, "style_weight": 0.0},
+        ),
+    }
+)
