@@ -1,1 +1,1 @@
-"""What a person runs: the command line, job files, training of the embedded encoder, examples."""
+"""What a person runs: the command line, the demo, the training of the embedded encoder."""

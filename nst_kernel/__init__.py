@@ -1,9 +1,14 @@
 """Neural style transfer as Gatys, Ecker and Bethge wrote it (arXiv 1508.06576), for batches of pairs."""
 
-from nst_kernel.params import KNOBS, LAYERS, PRESETS, ParamError, StyleParams
-from nst_kernel.stylize import Pair, StylizeResult, stylize, stylize_batch
-from nst_kernel.vgg import LayerMissing, Vgg19, Weights
-from nst_kernel.weights import WeightsError, check_imagenet, load_weights
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from nst_kernel.params import KNOBS, LAYERS, PRESETS, ParamError, StyleParams
+    from nst_kernel.result import StylizeResult
+    from nst_kernel.stylize import Pair, stylize, stylize_batch
+    from nst_kernel.vgg import LayerMissing, Vgg19, Weights
+    from nst_kernel.weights import WeightsError, check_imagenet, load_weights
 
 ALGORITHM_VERSION = 1
 """Raised whenever the same request would give another picture: it is part of what makes a result current."""
@@ -26,3 +31,19 @@ __all__ = [
     "stylize",
     "stylize_batch",
 ]
+
+_HOMES = {
+    "nst_kernel.params": ("KNOBS", "LAYERS", "PRESETS", "ParamError", "StyleParams"),
+    "nst_kernel.vgg": ("LayerMissing", "Vgg19", "Weights"),
+    "nst_kernel.weights": ("WeightsError", "check_imagenet", "load_weights"),
+    "nst_kernel.result": ("StylizeResult",),
+    "nst_kernel.stylize": ("Pair", "stylize", "stylize_batch"),
+}
+
+
+def __getattr__(name: str) -> object:
+    """Import what is asked for when it is asked for: those who only name parameters need not wait for torch."""
+    for home, names in _HOMES.items():
+        if name in names:
+            return getattr(importlib.import_module(home), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -38,8 +38,8 @@ def style_grams(encoder: Vgg19, style: Tensor, params: StyleParams) -> dict[str,
 @torch.no_grad()
 def content_features(encoder: Vgg19, content: Tensor, params: StyleParams) -> dict[str, Tensor]:
     """P by content layer (B, N, H', W') of content pictures (B, 3, H, W) in [0, 1]."""
-    features: dict[str, Tensor] = encoder(content, params.content_layers, pooling=params.pooling)
-    return features
+    features = encoder(content, params.content_layers, pooling=params.pooling)
+    return {layer: features[layer] for layer in params.content_layers}
 
 
 class Objective:
@@ -77,8 +77,8 @@ class Objective:
         self.weights = column(terms)
         self.smooth = any(p.tv_weight > 0 for p in params)
         self.bounded = any(p.range_weight > 0 for p in params)
-        self.content_weights = column([p.content_layer_weights or _equal(p.content_layers) for p in params])
-        self.style_weights = column([p.layer_weights or _equal(p.style_layers) for p in params])
+        self.content_weights = column([_each(targets.content, p.content_layer_weights) for p in params])
+        self.style_weights = column([_each(targets.style, p.layer_weights) for p in params])
 
     def __call__(self, x: Tensor) -> Tensor:
         """Losses (B, len(names)) of pictures x (B, 3, H, W); column 0, the total, is what is minimised."""
@@ -92,15 +92,17 @@ class Objective:
         grams = grams_per_position({layer: features[layer] for layer in self.targets.style})
         per_layer = [self.style_term(grams[layer], A) for layer, A in self.targets.style.items()]
         style = _weighted(per_layer, self.style_weights, none)
-        tv = losses.total_variation(x) if self.smooth else none
-        outside = losses.out_of_range(x) if self.bounded else none
+        # Zero for a sample without the term, whether or not a batch-mate has it.
+        tv = torch.where(self.weights[:, 2] > 0, losses.total_variation(x), none) if self.smooth else none
+        outside = torch.where(self.weights[:, 3] > 0, losses.out_of_range(x), none) if self.bounded else none
         terms = torch.stack([content, style, tv, outside], dim=1)
         total = (self.weights * terms).sum(1, keepdim=True)
         return torch.cat([total, terms, *(loss.unsqueeze(1) for loss in per_layer)], dim=1)
 
 
-def _equal(layers: Sequence[str]) -> tuple[float, ...]:
-    return (1 / len(layers),) * len(layers)
+def _each(layers: Mapping[str, Tensor], given: tuple[float, ...]) -> tuple[float, ...]:
+    """w_l of the layers that take part: as given, or equal with sum 1."""
+    return (given or (1 / len(layers),) * len(layers)) if layers else ()
 
 
 def _weighted(terms: list[Tensor], weights: Tensor, none: Tensor) -> Tensor:

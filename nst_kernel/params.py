@@ -64,6 +64,8 @@ def _number(value: object) -> float:
 
 def _integer(low: int, high: int) -> _Rule:
     def parse(value: object) -> int:
+        if isinstance(value, str) and value.strip().isdecimal():
+            value = int(value)  # a float would lose digits of a seed beyond 2**53
         number = value if isinstance(value, int) and not isinstance(value, bool) else _number(value)
         if number != int(number) or not low <= number <= high:
             raise _Unusable
@@ -221,7 +223,7 @@ class StyleParams:
         given = {**_by_name(defaults or {}), **_by_name(values)}
         unknown = [Problem(name, given[name], f"one of {', '.join(KNOBS)}") for name in given if name not in KNOBS]
         preset = given.get("preset", "default")
-        base = PRESETS[cast(str, preset)].knobs if preset in PRESETS else {}
+        base = PRESETS[preset].knobs if isinstance(preset, str) and preset in PRESETS else {}
         known = {name: value for name, value in given.items() if name in KNOBS}
         try:
             params = cls(**cast(Any, {**base, **known}))
@@ -236,6 +238,13 @@ class StyleParams:
         return {
             name: list(value) if isinstance(value, tuple) else value for name, value in dataclasses.asdict(self).items()
         }
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Every layer that takes part in the objective."""
+        content = self.content_layers if self.content_weight > 0 else ()
+        style = self.style_layers if self.style_weight > 0 else ()
+        return tuple(dict.fromkeys((*content, *style)))
 
     @property
     def needs_content(self) -> bool:

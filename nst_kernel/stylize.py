@@ -7,14 +7,15 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as nnf
-from numpy.typing import NDArray
 from torch import Tensor
 
 from nst_kernel.adam import Adam
 from nst_kernel.lbfgs import LBFGS
 from nst_kernel.objective import Objective, Targets, content_features, style_grams
 from nst_kernel.params import StyleParams
-from nst_kernel.vgg import MIN_SIDE, Vgg19
+from nst_kernel.result import StylizeResult
+from nst_kernel.sizes import MIN_SIDE, fit
+from nst_kernel.vgg import Vgg19
 from nst_kernel.weights import load_weights
 
 Progress = Callable[[int, int], None]
@@ -54,25 +55,6 @@ class Pair:
         return picture.shape[-2], picture.shape[-1]
 
 
-@dataclass(frozen=True)
-class StylizeResult:
-    """What became of one pair.
-
-    Attributes:
-        image: the best iterate of the final scale, uint8 (H, W, 3).
-        diverged: whether a loss stopped being finite on the way; the image is the best one before or since.
-        losses: of the image, by name: `total`, `content`, `style` (eq. 7, 1 and 5), `tv`, `range`, `style/<layer>`.
-        curve: the same names, a value for every iteration of every scale, in order.
-        iterations: loss evaluations made, over all scales.
-    """
-
-    image: NDArray[np.uint8]
-    diverged: bool
-    losses: dict[str, float]
-    curve: dict[str, NDArray[np.float64]]
-    iterations: int
-
-
 def stylize(
     content: Any = None,
     style: Any = None,
@@ -101,7 +83,9 @@ def stylize(
         encoder = Vgg19(load_weights(encoder))
     pictures = [None if picture is None else to_tensor(picture) for picture in (content, style, init)]
     content, style, init = (
-        None if p is None else resize(p, fit(p.shape[-2], p.shape[-1], size=params.size, upscale=params.upscale))
+        None
+        if p is None
+        else resize(p, fit(p.shape[-2], p.shape[-1], size=params.size, upscale=params.upscale)).clamp(0, 1)
         for p in pictures
     )
     return stylize_batch([Pair(content, style, params, init)], encoder, progress=progress)[0]
@@ -173,8 +157,8 @@ def descend(
         finite = torch.isfinite(losses[:, 0]) & torch.isfinite(gradient).flatten(1).all(1)
         diverged = diverged | ~finite
         if best is None:
-            best = torch.where(finite.unsqueeze(1), losses, torch.nan)
-        better = finite & ~(losses[:, 0] >= best[:, 0])  # also where there was none before
+            best = torch.full_like(losses, torch.nan)
+        better = finite & ~(losses[:, 0] >= best[:, 0])  # also than none, a NaN
         best = torch.where(better.unsqueeze(1), losses, best)
         best_x = _choose(better, x, best_x)
         best_gradient = _choose(better, gradient, best_gradient)
@@ -256,16 +240,6 @@ def resize(x: Tensor, shape: tuple[int, int]) -> Tensor:
     batched = x if x.dim() == 4 else x.unsqueeze(0)
     resized = nnf.interpolate(batched, size=shape, mode="bicubic", antialias=True, align_corners=False)
     return resized.view(*x.shape[:-2], *shape)
-
-
-def fit(height: int, width: int, *, size: int, upscale: bool = False) -> tuple[int, int]:
-    """(height, width) with the long side at `size` px and the aspect kept, within the source unless `upscale`.
-
-    The short side has at least 16 px, which VGG-19 needs.
-    """
-    long = max(height, width)
-    ratio = size / long if upscale else min(1.0, size / long)
-    return max(MIN_SIDE, round(height * ratio)), max(MIN_SIDE, round(width * ratio))
 
 
 def _scaled(pair: Pair, ratio: float) -> Pair:

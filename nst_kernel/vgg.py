@@ -1,6 +1,6 @@
 """VGG-19's features by layer name, cut at the deepest layer asked for; the input convention stays inside."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -9,6 +9,7 @@ import torch.nn.functional as nnf
 from torch import Tensor, nn
 
 from nst_kernel.params import LAYERS
+from nst_kernel.sizes import MIN_SIDE
 
 WIDTHS = (64, 128, 256, 512, 512)
 """Filters of a convolution, by block."""
@@ -16,15 +17,16 @@ WIDTHS = (64, 128, 256, 512, 512)
 IMAGENET_MEAN, IMAGENET_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 BGR255_MEAN = (103.939, 116.779, 123.680)
 
-MIN_SIDE = 16
-"""Pixels: four poolings halve a picture before block 5."""
-
 
 def shape_of(layer: str) -> tuple[int, int, int, int]:
     """(out, in, 3, 3): the shape of a convolution's filters, by its name."""
     index = LAYERS.index(layer)
     before = 3 if index == 0 else WIDTHS[int(LAYERS[index - 1][4]) - 1]
     return WIDTHS[int(layer[4]) - 1], before, 3, 3
+
+
+class LayerMissing(ValueError):
+    """A layer was asked for that the encoder's weights do not cover."""
 
 
 @dataclass(frozen=True)
@@ -46,9 +48,18 @@ class Weights:
     input: Literal["rgb", "bgr255"] = "rgb"
     border: Literal["zero", "replicate"] = "zero"
 
+    def check_covers(self, layers: Iterable[str]) -> None:
+        """Raise `LayerMissing`, with its name, for a layer that these weights do not reach."""
+        _check_covers(self.name, tuple(self.convolutions), layers)
 
-class LayerMissing(ValueError):
-    """A layer was asked for that the encoder's weights do not cover."""
+
+def _check_covers(name: str, covered: Sequence[str], layers: Iterable[str]) -> None:
+    for layer in sorted(layers):
+        if layer not in covered:
+            raise LayerMissing(
+                f"the weights {name!r} have no layer {layer}: they cover {covered[0]} to {covered[-1]}. "
+                f"Ask for layers within them, or give weights that reach {layer}."
+            )
 
 
 class Vgg19(nn.Module):
@@ -83,7 +94,7 @@ class Vgg19(nn.Module):
             ValueError: if a side has fewer than 16 pixels.
         """
         wanted = set(layers)
-        self.check_covers(wanted)
+        _check_covers(self.name, self.layers, wanted)
         if min(x.shape[-2:]) < MIN_SIDE:
             raise ValueError(f"a picture of {x.shape[-1]}x{x.shape[-2]} px: VGG-19 needs {MIN_SIDE} on each side")
         pool = nnf.avg_pool2d if pooling == "avg" else nnf.max_pool2d
@@ -107,12 +118,3 @@ class Vgg19(nn.Module):
         if self.border == "replicate":
             return nnf.conv2d(nnf.pad(x, (1, 1, 1, 1), mode="replicate"), weight, bias)
         return nnf.conv2d(x, weight, bias, padding=1)
-
-    def check_covers(self, layers: Iterable[str]) -> None:
-        """Raise `LayerMissing`, with its name, for a layer that the weights do not reach."""
-        for layer in sorted(layers):
-            if layer not in self.layers:
-                raise LayerMissing(
-                    f"the weights {self.name!r} have no layer {layer}: they cover {self.layers[0]} to "
-                    f"{self.layers[-1]}. Ask for layers within them, or give weights that reach {layer}."
-                )

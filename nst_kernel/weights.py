@@ -4,7 +4,6 @@ import hashlib
 import importlib.resources
 import io
 import json
-import pickle
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +12,6 @@ from typing import Any, Literal, cast
 from urllib.error import URLError
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load as load_safetensors
 from torch import Tensor
 from torchvision.models import VGG19_Weights
@@ -111,20 +109,18 @@ def _read(data: bytes, name: str) -> tuple[Mapping[str, Any], Mapping[str, str]]
             state = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
             if not isinstance(state, Mapping):
                 raise WeightsError(f"weights {name!r} hold a {type(state).__name__}, expected a state dict")
-            return state, {}
-        length = int.from_bytes(data[:8], "little")
-        header = _json_header(data[8 : 8 + length])
-        return load_safetensors(data), header
-    except (pickle.UnpicklingError, RuntimeError, EOFError, SafetensorError, ValueError) as error:
-        if isinstance(error, WeightsError):
-            raise
-        raise WeightsError(
-            f"weights {name!r} are no readable .pth or safetensors file: {str(error).splitlines()[0]}"
-        ) from None
+            return {str(key): value for key, value in state.items()}, {}
+        return load_safetensors(data), _json_header(data)
+    except WeightsError:
+        raise
+    except Exception as error:  # torch's unpickler lets IndexError, KeyError, struct.error … of damaged files through
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise WeightsError(f"weights {name!r} are no readable .pth or safetensors file: {reason}") from None
 
 
-def _json_header(raw: bytes) -> Mapping[str, str]:
-    return cast(Mapping[str, str], json.loads(raw).get("__metadata__") or {})
+def _json_header(data: bytes) -> Mapping[str, str]:
+    length = int.from_bytes(data[:8], "little")
+    return cast(Mapping[str, str], json.loads(data[8 : 8 + length]).get("__metadata__") or {})
 
 
 def _convolution(state: Mapping[str, Any], key: str, layer: str, name: str) -> tuple[Tensor, Tensor]:
@@ -133,7 +129,10 @@ def _convolution(state: Mapping[str, Any], key: str, layer: str, name: str) -> t
     weight, bias, scale = (state.get(f"{key}.{part}") for part in ("weight", "bias", "scale"))
     if bias is None:
         raise WeightsError(f"weights {name!r} lack the bias of layer {layer} ({key}.bias)")
-    for part, tensor, expected in (("weight", weight, shape), ("bias", bias, shape[:1])):
+    parts = [("weight", weight, shape), ("bias", bias, shape[:1])]
+    if scale is not None:
+        parts.append(("scale", scale, shape[:1]))
+    for part, tensor, expected in parts:
         if not isinstance(tensor, Tensor) or tuple(tensor.shape) != expected:
             found = tuple(tensor.shape) if isinstance(tensor, Tensor) else type(tensor).__name__
             raise WeightsError(f"weights {name!r}, layer {layer}: {key}.{part} is {found}, expected {expected}")
@@ -149,8 +148,8 @@ def _imagenet_file() -> Path:
     url = VGG19_Weights.IMAGENET1K_V1.url
     path = Path(str(torch.hub.get_dir())) / "checkpoints" / str(url).rsplit("/", 1)[1]
     if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
         try:
+            path.parent.mkdir(parents=True, exist_ok=True)
             torch.hub.download_url_to_file(url, str(path), hash_prefix=IMAGENET_HASH, progress=False)
         except (URLError, OSError, RuntimeError) as error:
             raise WeightsError(

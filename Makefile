@@ -1,0 +1,42 @@
+# Everything from one lock file, on a machine that has Python with venv and nothing else.
+PYTHON ?= python3
+BIN := .venv/bin
+MODULES := nst_kernel pipeline jobs tests
+
+.PHONY: demo test test-all lint format bench lock encoder
+
+# Installed anew when the lock or the project's own metadata changed.
+.venv/installed: requirements.lock pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "uv>=0.5"
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -e .
+	touch $@
+
+demo: .venv/installed ## stylise six pairs through Ray with the embedded encoder; look at demo/
+	$(BIN)/python -m jobs.demo
+
+test: .venv/installed
+	$(BIN)/pytest -m "not slow"
+
+test-all: .venv/installed
+	$(BIN)/pytest
+
+lint: .venv/installed
+	$(BIN)/ruff format --check $(MODULES)
+	$(BIN)/ruff check $(MODULES)
+	$(BIN)/mypy
+
+format: .venv/installed
+	$(BIN)/ruff format $(MODULES)
+	$(BIN)/ruff check --fix $(MODULES)
+
+bench: .venv/installed
+	$(BIN)/python -m tests.bench
+
+encoder: .venv/installed ## learn the embedded encoder again
+	$(BIN)/python -m jobs.train_encoder
+
+lock: .venv/installed
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --all-extras \
+	  --python-version 3.11 pyproject.toml -o requirements.lock
