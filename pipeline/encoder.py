@@ -1,0 +1,24 @@
+"""Weights by name or from any URI, for actors and for the command line."""
+
+from functools import lru_cache
+
+from nst_kernel import Weights, WeightsError, load_weights
+from nst_kernel.weights import parse_weights
+from pipeline import storage
+
+
+@lru_cache(maxsize=1)
+def load_encoder(source: str) -> Weights:
+    """`embedded`, `imagenet`, or a file at a URI; `#sha256=…` behind it is the digest that it must have.
+
+    Raises:
+        WeightsError: if they are not to be had or not to be used.
+    """
+    uri, _, digest = source.partition("#sha256=")
+    if uri in ("embedded", "imagenet"):
+        return load_weights(uri, sha256=digest or None)
+    try:
+        data = storage.read_bytes(uri)
+    except storage.StorageError as error:
+        raise WeightsError(f"{error}. Give a file, or one of the names embedded and imagenet.") from error
+    return parse_weights(data, name=uri.rpartition("/")[2], sha256=digest or None)

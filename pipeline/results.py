@@ -1,0 +1,169 @@
+"""What happened: the schema of the results, commit of a batch, reading back, a summary."""
+
+import hashlib
+import io
+import json
+import socket
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Any, Literal
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from pipeline import storage
+
+Status = Literal["ok", "failed", "diverged"]
+
+SCHEMA_VERSION = 1
+
+_DOCUMENTED: Sequence[tuple[str, pa.DataType, str]] = (
+    ("id", pa.string(), "the row's own, or derived from its meaning"),
+    ("fingerprint", pa.string(), "of what was asked: pictures, parameters, encoder, algorithm version"),
+    ("content", pa.string(), "URI of the content picture"),
+    ("style", pa.string(), "URI of the style picture"),
+    ("params", pa.string(), "every parameter, resolved, as JSON"),
+    ("status", pa.string(), "ok, failed or diverged (a loss stopped being finite; the best iterate was kept)"),
+    ("error_class", pa.string(), "what kind of error, of a failed row"),
+    ("error", pa.string(), "what went wrong and what to do, of a failed row"),
+    ("output", pa.string(), "URI of the picture; it was whole before this row was written"),
+    ("width", pa.int32(), "of the output, pixels"),
+    ("height", pa.int32(), "of the output, pixels"),
+    ("iterations", pa.int32(), "loss evaluations made, over all scales"),
+    ("total_loss", pa.float64(), "of the picture: alpha * content + beta * style + the other terms (eq. 7)"),
+    ("content_loss", pa.float64(), "of the picture, before its weight"),
+    ("style_loss", pa.float64(), "of the picture, before its weight"),
+    (
+        "curve",
+        pa.struct(
+            [
+                ("iteration", pa.list_(pa.int32())),
+                ("total", pa.list_(pa.float32())),
+                ("content", pa.list_(pa.float32())),
+                ("style", pa.list_(pa.float32())),
+                ("style_layers", pa.map_(pa.string(), pa.list_(pa.float32()))),
+            ]
+        ),
+        "losses at every iteration of every scale, in order",
+    ),
+    (
+        "seconds",
+        pa.struct([("fetch", pa.float64()), ("optimise", pa.float64()), ("write", pa.float64())]),
+        "by stage; optimise is the row's share of its batch",
+    ),
+    ("seed", pa.int64(), "of the white noise"),
+    ("encoder", pa.string(), "name of the weights"),
+    ("encoder_sha256", pa.string(), "of the weights' file"),
+    ("versions", pa.string(), "of the packages that computed it, as JSON"),
+    ("host", pa.string(), "where it was computed"),
+    ("device", pa.string(), "what computed it, such as cpu or the name of a GPU"),
+    ("started_at", pa.timestamp("us", tz="UTC"), "when its batch was taken up"),
+    ("finished_at", pa.timestamp("us", tz="UTC"), "when its picture was whole, or it had failed"),
+    ("manifest", pa.string(), "file that asked for it"),
+    ("manifest_row", pa.int64(), "line or row number in that file"),
+)
+
+SCHEMA = pa.schema(
+    [pa.field(name, kind, metadata={"doc": doc}) for name, kind, doc in _DOCUMENTED],
+    metadata={"nst_results_version": str(SCHEMA_VERSION)},
+)
+"""The results table. A column's meaning is in its field's metadata under `doc`."""
+
+
+def versions() -> dict[str, str]:
+    """Of the packages that decide what a picture looks like."""
+    return {name: version(name) for name in ("nst-pipeline", "torch", "pillow", "ray")}
+
+
+def host() -> str:
+    """The name of this machine."""
+    return socket.gethostname()
+
+
+def now() -> datetime:
+    """UTC."""
+    return datetime.now(UTC)
+
+
+def images_folder(output: str) -> str:
+    """Where the pictures of a run are."""
+    return storage.join(output, "images")
+
+
+def results_folder(output: str) -> str:
+    """Where the Parquet parts of a run are."""
+    return storage.join(output, "results")
+
+
+def commit(output: str, rows: Iterable[Mapping[str, Any]]) -> str:
+    """Write the rows of a finished batch as one Parquet part, whole or not at all; its URI.
+
+    The part is named after the rows' meaning and outcome, so that the same batch done twice overwrites itself.
+
+    Raises:
+        StorageError: if it cannot be written.
+    """
+    table = pa.Table.from_pylist(list(rows), schema=SCHEMA)
+    what = table.select(["id", "fingerprint", "status"]).to_pylist()
+    name = hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:16]
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer, compression="zstd")
+    part = storage.join(results_folder(output), f"part-{name}.parquet")
+    storage.write_bytes(part, buffer.getvalue())
+    return part
+
+
+def read_results(output: str, *, columns: Sequence[str] | None = None) -> pa.Table:
+    """The results of a run, one row per id (the last to finish), ordered by id.
+
+    Args:
+        output: the folder given to the run.
+        columns: only these, in this order; all by default.
+
+    Raises:
+        StorageError: if the folder has no results or a part cannot be read.
+    """
+    parts = _parts(output)
+    if not parts:
+        raise storage.StorageError(f"no results in {output}: expected {results_folder(output)}/*.parquet")
+    wanted = list(columns or SCHEMA.names)
+    read = list(dict.fromkeys([*wanted, "id", "finished_at"]))
+    tables = [_read_part(part, read) for part in parts]
+    table = pa.concat_tables(tables).sort_by([("id", "ascending"), ("finished_at", "ascending")])
+    ids = table["id"].combine_chunks()
+    if len(ids) > 1:
+        last = pa.concat_arrays([pc.not_equal(ids[1:], ids[:-1]), pa.array([True])])
+        table = table.filter(last)
+    return table.select(wanted)
+
+
+def _parts(output: str) -> list[str]:
+    try:
+        return storage.list_files(results_folder(output), suffix=".parquet")
+    except storage.StorageError as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            return []
+        raise
+
+
+def _read_part(part: str, columns: list[str]) -> pa.Table:
+    """A part in today's schema: a column that an older version did not have is null."""
+    try:
+        table = pq.ParquetFile(io.BytesIO(storage.read_bytes(part))).read(columns=columns)
+    except pa.ArrowInvalid as error:
+        raise storage.StorageError(f"cannot read {part}: {error}. Delete it to have its rows done again.") from error
+    for name in columns:
+        if name not in table.column_names:
+            table = table.append_column(SCHEMA.field(name), pa.nulls(len(table), SCHEMA.field(name).type))
+    return table.select(columns).cast(pa.schema([SCHEMA.field(name) for name in columns]))
+
+
+def finished(output: str) -> dict[str, str]:
+    """What needs no repeating: fingerprint by id of rows that are `ok` or `diverged`. Nothing there: empty."""
+    if not _parts(output):
+        return {}
+    table = read_results(output, columns=["id", "fingerprint", "status"])
+    table = table.filter(pc.not_equal(table["status"], "failed"))
+    return dict(zip(table["id"].to_pylist(), table["fingerprint"].to_pylist(), strict=True))

@@ -1,0 +1,119 @@
+"""Encode and write: pictures first, then the rows that say so, where and when a batch is finished."""
+
+import json
+import time
+from typing import Any, Literal
+
+from nst_kernel import StylizeResult
+from pipeline import images, results, storage
+from pipeline.actor import Optimised
+from pipeline.fetch import Fetched
+from pipeline.plan import Failure, PlannedRow
+
+FORMATS: dict[str, Literal["png", "jpeg", "webp"]] = {"png": "png", "jpg": "jpeg", "jpeg": "jpeg", "webp": "webp"}
+"""By the extension of the output's name."""
+
+
+class Writer:
+    """Commits finished batches to one output folder."""
+
+    def __init__(self, output: str, *, encoder: str, encoder_sha256: str) -> None:
+        self.output, self.encoder, self.encoder_sha256 = output, encoder, encoder_sha256
+
+    def __call__(self, optimised: Optimised) -> list[dict[str, Any]]:
+        """Write every picture, then one Parquet part; what the rows say, without their curves.
+
+        Raises:
+            StorageError: if the part cannot be written: that concerns every row.
+        """
+        rows = [
+            self._row(planned, outcome, optimised)
+            for planned, outcome in zip(optimised.fetched.batch.rows, optimised.outcomes, strict=True)
+        ]
+        results.commit(self.output, rows)
+        return [{name: row.get(name) for name in ("id", "status", "error_class", "error", "output")} for row in rows]
+
+    def _row(self, planned: PlannedRow, outcome: StylizeResult | Failure, optimised: Optimised) -> dict[str, Any]:
+        clock = time.perf_counter()
+        uri = storage.join(results.images_folder(self.output), planned.row.output)
+        if isinstance(outcome, StylizeResult):
+            try:
+                storage.write_bytes(uri, encode_result(planned, outcome, self.encoder_sha256))
+            except (storage.StorageError, images.ImageError) as error:
+                outcome = Failure.of(error)
+        fetched, share = optimised.fetched, 1 / len(optimised.outcomes)
+        row: dict[str, Any] = self._asked(planned, fetched) | {
+            "device": optimised.device,
+            "host": results.host(),
+            "finished_at": results.now(),
+            "seconds": {
+                "fetch": fetched.seconds * share,
+                "optimise": optimised.seconds * share,
+                "write": time.perf_counter() - clock,
+            },
+        }
+        if isinstance(outcome, Failure):
+            return row | {"status": "failed", "error_class": outcome.error_class, "error": outcome.error}
+        return row | {"output": uri} | _happened(outcome)
+
+    def _asked(self, planned: PlannedRow, fetched: Fetched) -> dict[str, Any]:
+        row = planned.row
+        return {
+            "id": row.id,
+            "fingerprint": planned.fingerprint,
+            "content": row.content,
+            "style": row.style,
+            "params": json.dumps(row.params.to_json(), sort_keys=True),
+            "seed": row.params.seed,
+            "encoder": self.encoder,
+            "encoder_sha256": self.encoder_sha256,
+            "versions": json.dumps(results.versions()),
+            "started_at": fetched.started_at,
+            "manifest": row.file,
+            "manifest_row": row.number,
+        }
+
+
+def format_of(name: str) -> Literal["png", "jpeg", "webp"]:
+    """The format that a file's extension asks for.
+
+    Raises:
+        ValueError: for an extension that is none of png, jpg, jpeg and webp.
+    """
+    extension = name.rpartition(".")[2].lower()
+    if extension not in FORMATS:
+        raise ValueError(f"{name}: expected a name that ends in .png, .jpg, .jpeg or .webp")
+    return FORMATS[extension]
+
+
+def encode_result(planned: PlannedRow, outcome: StylizeResult, encoder_sha256: str) -> bytes:
+    """The picture as a file that says what it is: id, parameters, encoder and versions."""
+    metadata = {
+        "id": planned.row.id,
+        "params": json.dumps(planned.row.params.to_json(), sort_keys=True),
+        "encoder_sha256": encoder_sha256,
+        "versions": json.dumps(results.versions()),
+    }
+    return images.encode(outcome.image, format=format_of(planned.row.output), metadata=metadata)
+
+
+def _happened(outcome: StylizeResult) -> dict[str, Any]:
+    height, width = outcome.image.shape[:2]
+    return {
+        "status": "diverged" if outcome.diverged else "ok",
+        "width": width,
+        "height": height,
+        "iterations": outcome.iterations,
+        "total_loss": outcome.losses["total"],
+        "content_loss": outcome.losses["content"],
+        "style_loss": outcome.losses["style"],
+        "curve": {
+            "iteration": range(outcome.iterations),
+            **{name: outcome.curve[name] for name in ("total", "content", "style")},
+            "style_layers": [
+                (name.removeprefix("style/"), values)
+                for name, values in outcome.curve.items()
+                if name.startswith("style/")
+            ],
+        },
+    }

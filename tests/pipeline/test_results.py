@@ -1,0 +1,77 @@
+"""The results table: parts committed whole, read back once per id, across versions."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline import results, storage
+from pipeline.storage import StorageError
+
+
+def record(row_id: str, *, status: str = "ok", mark: str = "f", later: int = 0) -> dict[str, Any]:
+    return {
+        "id": row_id,
+        "fingerprint": mark,
+        "status": status,
+        "finished_at": results.now() + timedelta(seconds=later),
+    }
+
+
+def test_every_column_is_documented() -> None:
+    assert all(field.metadata[b"doc"] for field in results.SCHEMA)
+    assert results.SCHEMA.metadata == {b"nst_results_version": b"1"}
+
+
+def test_a_batch_done_twice_overwrites_itself(tmp_path: Path) -> None:
+    output = str(tmp_path)
+    assert results.commit(output, [record("a"), record("b")]) == results.commit(output, [record("a"), record("b")])
+    assert results.commit(output, [record("a", mark="g"), record("b")])
+    assert len(list((tmp_path / "results").iterdir())) == 2
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from("abcd"), st.sampled_from(["ok", "failed", "diverged"]), st.integers(0, 10**6)),
+        min_size=1,
+        unique_by=lambda t: t[2],
+    )
+)
+def test_the_last_to_finish_counts(events: list[tuple[str, str, int]]) -> None:
+    output = f"memory://results-{abs(hash(tuple(events)))}"
+    for number, (row_id, status, later) in enumerate(events):
+        results.commit(output, [record(row_id, status=status, mark=str(number), later=later)])
+    latest = {row_id: (status, mark) for mark, (row_id, status, _) in sorted(enumerate(events), key=lambda e: e[1][2])}
+    latest = {row_id: (status, str(mark)) for row_id, (status, mark) in latest.items()}
+    table = results.read_results(output, columns=["id", "status", "fingerprint"])
+    assert table["id"].to_pylist() == sorted(latest)
+    assert {r["id"]: (r["status"], r["fingerprint"]) for r in table.to_pylist()} == latest
+    assert results.finished(output) == {i: mark for i, (status, mark) in latest.items() if status != "failed"}
+
+
+def test_nothing_is_finished_where_nothing_is(tmp_path: Path) -> None:
+    assert results.finished(str(tmp_path / "new")) == {}
+    with pytest.raises(StorageError, match="no results"):
+        results.read_results(str(tmp_path / "new"))
+
+
+def test_a_part_of_an_older_version_is_read(tmp_path: Path) -> None:
+    results.commit(str(tmp_path), [record("new")])
+    old = pa.Table.from_pylist([record("old")], schema=results.SCHEMA).drop_columns(["manifest", "device"])
+    pq.write_table(old, tmp_path / "results" / "part-old.parquet")
+    table = results.read_results(str(tmp_path))
+    assert table.schema.names == results.SCHEMA.names
+    assert table["id"].to_pylist() == ["new", "old"]
+
+
+def test_a_broken_part_is_named(tmp_path: Path) -> None:
+    part = results.commit(str(tmp_path), [record("a")])
+    whole = storage.read_bytes(part)
+    Path(part).write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(StorageError, match=Path(part).name):
+        results.read_results(str(tmp_path))

@@ -1,0 +1,159 @@
+"""Reading and writing through one door: files of this machine, memory, and S3 as moto serves it."""
+
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline import storage
+from pipeline.storage import StorageError
+
+
+@pytest.fixture(scope="module")
+def s3() -> Iterator[str]:
+    """The URI of a bucket on a server of this process, on loopback."""
+    from moto.server import ThreadedMotoServer
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=port, verbose=False)
+    server.start()
+    settings = {
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in settings.items():
+            patch.setenv(name, value)
+        import boto3
+
+        boto3.client("s3").create_bucket(Bucket="studio")
+        yield "s3://studio"
+    server.stop()
+
+
+@pytest.fixture(params=["file", "file://", "memory", "s3"])
+def folder(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "s3":
+        return f"{request.getfixturevalue('s3')}/{tmp_path.name}"
+    return {"file": str(tmp_path), "file://": f"file://{tmp_path}", "memory": f"memory:/{tmp_path}"}[request.param]
+
+
+def test_what_was_written_is_read(folder: str) -> None:
+    uri = storage.join(folder, "a", "b.bin")
+    storage.write_bytes(uri, b"0123456789")
+    assert storage.read_bytes(uri) == b"0123456789"
+    assert storage.read_bytes(uri, start=2, end=5) == b"234"
+    assert storage.read_bytes(uri, end=100) == b"0123456789"
+    storage.write_bytes(uri, b"other")
+    assert storage.read_bytes(uri) == b"other"
+
+
+def test_a_folder_is_listed_a_file_is_itself(folder: str) -> None:
+    names = ["x.csv", "deep/y.csv", "deep/er/z.txt"]
+    for name in names:
+        storage.write_bytes(storage.join(folder, name), name.encode())
+    found = storage.list_files(folder)
+    assert [storage.read_bytes(uri).decode() for uri in found] == sorted(names)
+    assert [uri.rpartition("/")[2] for uri in storage.list_files(folder, suffix=".csv")] == ["y.csv", "x.csv"]
+    assert storage.list_files(storage.join(folder, "x.csv")) == [storage.join(folder, "x.csv")]
+
+
+def test_files_of_other_writers_are_seen_at_once(folder: str) -> None:
+    storage.write_bytes(storage.join(folder, "one"), b"1")
+    assert len(storage.list_files(folder)) == 1
+    storage.write_bytes(storage.join(folder, "two"), b"2")
+    assert len(storage.list_files(folder)) == 2
+
+
+def test_removed_is_gone_and_twice_is_no_error(folder: str) -> None:
+    uri = storage.join(folder, "a")
+    storage.write_bytes(uri, b"1")
+    storage.remove(uri)
+    storage.remove(uri)
+    with pytest.raises(StorageError, match="does not exist"):
+        storage.read_bytes(uri)
+
+
+def test_what_is_missing_is_named(folder: str) -> None:
+    for verb in (storage.read_bytes, storage.list_files):
+        with pytest.raises(StorageError, match="nowhere"):
+            verb(storage.join(folder, "nowhere"))
+
+
+def test_check_writable_leaves_nothing(folder: str) -> None:
+    storage.write_bytes(storage.join(folder, "there"), b"")
+    storage.check_writable(folder)
+    assert len(storage.list_files(folder)) == 1
+
+
+def test_a_folder_is_no_file(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="is a folder"):
+        storage.read_bytes(str(tmp_path))
+
+
+def test_a_file_is_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(StorageError, match="cannot write"):
+        storage.check_writable(str(tmp_path / "file" / "below"))
+
+
+def test_no_permission_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests may run as root, whom no mode stops: the operating system's answer is played here."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(StorageError, match=r"cannot read .* no permission"):
+        storage.read_bytes(str(tmp_path / "a"))
+    with pytest.raises(StorageError, match=r"cannot write .* no permission"):
+        storage.write_bytes(str(tmp_path / "a"), b"")
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "a"
+    storage.write_bytes(str(target), b"old")
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(StorageError, match="No space left"):
+        storage.write_bytes(str(target), b"new")
+    assert target.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+@pytest.mark.parametrize("uri", ["gopher://a/b", "s3", "nonsense://"])
+def test_an_unknown_scheme_is_a_clear_error(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(StorageError, match="cannot read"):
+        storage.read_bytes(uri)
+
+
+NAME = st.text(st.characters(codec="utf-8", exclude_characters="/\0\n", exclude_categories=("C",)), min_size=1).filter(
+    lambda name: name not in (".", "..") and "://" not in name
+)
+
+
+@given(NAME, NAME)
+def test_resolve_and_parent(base: str, name: str) -> None:
+    for root in ("/data", "s3://bucket", "memory://x"):
+        uri = storage.resolve(name, storage.join(root, base))
+        assert uri == f"{root}/{base}/{name}"
+        assert storage.parent(uri) == f"{root}/{base}"
+        assert storage.resolve(uri, "/elsewhere") == uri
+
+
+def test_a_relative_path_may_climb() -> None:
+    assert storage.resolve("../photos/a.jpg", "/jobs/tonight") == "/jobs/photos/a.jpg"
