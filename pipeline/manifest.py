@@ -1,0 +1,409 @@
+"""What is asked: the rows of a manifest, validated, with stable ids; or every problem of it at once."""
+
+import dataclasses
+import difflib
+import functools
+import hashlib
+import json
+import posixpath
+import re
+import urllib.parse
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
+
+from nst_kernel.params import ALIASES, INITS, KNOBS, ParamError, StyleParams
+from pipeline import storage
+from pipeline.tables import (
+    EXTENSIONS,
+    MAX_COLUMNS,
+    Record,
+    RowProblem,
+    extension,
+    parse_json,
+    place,
+    read_table,
+    shown,
+)
+
+__all__ = [
+    "Duplicate",
+    "Manifest",
+    "ManifestError",
+    "Row",
+    "RowProblem",
+    "derive_id",
+    "iter_rows",
+    "read_manifest",
+]
+
+IMAGE_EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp")
+"""What the name of an output may end in; it decides the format."""
+
+MAX_NAME = 255
+"""Bytes of a file's or folder's name: what every file system takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One stylisation that is asked for.
+
+    Attributes:
+        id: given, or derived from the row's meaning.
+        content: URI of the content picture; None if the row has none, and `params` need none.
+        style: URI of the style picture; None likewise.
+        output: name of the result below OUTPUT/images/.
+        params: every knob; `init` is resolved too where it is the URI of an image.
+        file: manifest that asked for it.
+        number: line there (CSV, JSON Lines; a CSV header is line 1), or row (Parquet); from 1.
+    """
+
+    id: str
+    content: str | None
+    style: str | None
+    output: str
+    params: StyleParams
+    file: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Duplicate:
+    """A row that asks again for what the row of this id asks already; it is left out."""
+
+    id: str
+    file: str
+    number: int
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Rows of distinct ids, in the order of the files, and how many more only repeated one of them."""
+
+    rows: list[Row]
+    duplicates: int
+
+
+class ManifestError(ValueError):
+    """Raised with every problem of a whole manifest, in `.problems`: those of whole files first, then row by row."""
+
+    def __init__(self, problems: list[RowProblem]) -> None:
+        self.problems = problems = sorted(problems, key=lambda problem: problem.number is not None)
+        lines = [f"the manifest has {len(problems):,} problem{'s'[: len(problems) > 1]}", *map(str, problems[:20])]
+        if len(problems) > 20:
+            lines.append(f"and {len(problems) - 20:,} more")
+        super().__init__("\n  ".join(lines))
+
+
+def read_manifest(
+    source: str | Sequence[str], *, encoder_sha256: str, defaults: Mapping[str, object] | None = None
+) -> Manifest:
+    """Every row of a manifest, or every problem of it.
+
+    Args:
+        source: a file, a folder of files, or several of either, at any URI. In a folder, files of other kinds and
+            those whose names start with a dot or an underscore are passed over.
+        encoder_sha256: of the weights, part of a row's meaning and so of a derived id.
+        defaults: style parameters for rows that do not give them. They must be valid by themselves.
+
+    Raises:
+        ManifestError: if anything cannot be used, or there is no row.
+    """
+    rows: list[Row] = []
+    problems: list[RowProblem] = []
+    duplicates = 0
+    for item in iter_rows(source, encoder_sha256=encoder_sha256, defaults=defaults):
+        if isinstance(item, Row):
+            rows.append(item)
+        elif isinstance(item, RowProblem):
+            problems.append(item)
+        else:
+            duplicates += 1
+    if problems:
+        raise ManifestError(problems)
+    return Manifest(rows, duplicates)
+
+
+def iter_rows(
+    source: str | Sequence[str], *, encoder_sha256: str, defaults: Mapping[str, object] | None = None
+) -> Iterator[Row | Duplicate | RowProblem]:
+    """The rows of a manifest one at a time, as `read_manifest`, with problems where they are met.
+
+    Holds one file's bytes and, for finding duplicates, about 300 bytes for each row that went by.
+    """
+    defaults = dict(defaults or {})
+    try:
+        StyleParams.of({}, defaults=defaults)
+    except ParamError as error:
+        for problem in error.problems:
+            yield RowProblem("defaults", None, problem.name, shown(problem.value), problem.expected)
+        bad = {problem.name for problem in error.problems}
+        defaults = {name: value for name, value in defaults.items() if ALIASES.get(name, name) not in bad}
+    reader = _Reader(encoder_sha256, defaults)
+    sources = [source] if isinstance(source, str) else list(source)
+    met: set[str] = set()
+    empty = True
+    for one in sources:
+        for found in _files(one):
+            if isinstance(found, str) and found in met:
+                continue
+            for item in [found] if isinstance(found, RowProblem) else reader.file(found):
+                empty = False
+                yield item
+            if isinstance(found, str):
+                met.add(found)
+    if empty:
+        yield RowProblem(", ".join(sources)[:200] or "manifest", None, None, "", "at least one row")
+
+
+def derive_id(content: str | None, style: str | None, params: StyleParams, encoder_sha256: str) -> str:
+    """A row's meaning as 16 hex digits: the first of a SHA-256 over canonical JSON of what decides the picture.
+
+    That is `{content, encoder_sha256, params, style}` with sorted keys, no spaces and ASCII escapes. `preset` is
+    left out of the parameters: it names where values came from, and they are all there.
+    """
+    first, last = _json(content), _json(style)
+    meaning = f'{{"content":{first},"encoder_sha256":{_json(encoder_sha256)},{_canonical(params)},"style":{last}}}'
+    return hashlib.sha256(meaning.encode()).hexdigest()[:16]
+
+
+_json = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
+
+
+@functools.lru_cache(maxsize=4096)
+def _canonical(params: StyleParams) -> str:
+    knobs = {name: _no_minus_zero(value) for name, value in params.to_json().items() if name != "preset"}
+    return f'"params":{_json(knobs)}'
+
+
+def _no_minus_zero(value: object) -> object:
+    """0.0 for -0.0: they are equal parameters, so they must be equal text."""
+    if isinstance(value, list):
+        return [_no_minus_zero(member) for member in value]
+    return value + 0.0 if isinstance(value, float) else value
+
+
+def _files(source: str) -> Iterator[str | RowProblem]:
+    """The manifests at a URI."""
+    try:
+        found = storage.list_files(source)
+    except storage.StorageError as error:
+        yield RowProblem(source, None, None, "", f"a manifest; {error}")
+        return
+    if found == [source]:
+        yield source
+        return
+    files = [
+        file for file in found if extension(file) is not None and not posixpath.basename(file).startswith((".", "_"))
+    ]
+    if not files:
+        yield RowProblem(source, None, None, "", f"a folder with a manifest in it ({', '.join(EXTENSIONS)})")
+    yield from files
+
+
+def _number_as_text(value: object) -> object:
+    return str(value) if type(value) is int else value
+
+
+def _nested(value: object) -> object:
+    return parse_json(value) if isinstance(value, str) else value
+
+
+_Text = Annotated[str, StringConstraints(strip_whitespace=True, max_length=4096, pattern=r"^\P{Cc}*$")]
+
+
+class _RawRow(BaseModel):
+    """A row as written. Further columns are style parameters, and pass on as they are."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+
+    content: _Text = ""
+    style: _Text = ""
+    id: Annotated[_Text, BeforeValidator(_number_as_text), StringConstraints(max_length=200)] = ""
+    output: Annotated[_Text, StringConstraints(max_length=1024)] = ""
+    params: Annotated[dict[str, Any], BeforeValidator(_nested)] = Field(default_factory=dict)
+
+
+_URI_EXPECTED = "a URI or path: text of at most 4096 characters, none of them a control character"
+_EXPECTED = {
+    "content": _URI_EXPECTED,
+    "style": _URI_EXPECTED,
+    "id": "text of at most 200 characters, none of them a control character, or a whole number",
+    "output": "a file name: text of at most 1024 characters, none of them a control character",
+    "params": "style parameters by name: an object, or the JSON text of one",
+}
+_PARAMETERS = dict.fromkeys([*KNOBS, *ALIASES]).keys()
+_WANTED = dict.fromkeys([*_EXPECTED, *_PARAMETERS]).keys()
+_RULES: Mapping[str, Callable[[str, object], object]] = {
+    field.name: field.metadata["rule"] for field in dataclasses.fields(StyleParams)
+}
+_UNUSABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+
+_Complaint = tuple[str | None, str, str]
+"""Column, value as shown, what was expected."""
+
+
+class _Reader:
+    """Reads one file after the other, and remembers what has to differ between rows."""
+
+    def __init__(self, encoder_sha256: str, defaults: Mapping[str, object]) -> None:
+        self._encoder = encoder_sha256
+        self._defaults = defaults
+        self._base = ""
+        self._unknown: set[str] = set()  # names under params that this file was told about
+        self._resolved: dict[tuple[str, str], StyleParams | list[_Complaint]] = {}
+        self._by_id: dict[str, tuple[str, str, str, int]] = {}  # id: meaning, output, file, number
+        self._by_output: dict[str, str] = {}  # output: id
+
+    def file(self, file: str) -> Iterator[Row | Duplicate | RowProblem]:
+        """The rows and problems of one file."""
+        self._base = storage.parent(storage.absolute(file))
+        self._unknown.clear()
+        for item in read_table(file, wanted=_WANTED):
+            if isinstance(item, Record):
+                yield from self._row(file, item)
+            elif isinstance(item, RowProblem):
+                yield item
+            else:
+                for name in item.names:
+                    if name not in _WANTED:
+                        yield RowProblem(file, item.number, name[:80], "", _known_name(name, _WANTED))
+                if item.whole and not {"content", "style"} & set(item.names):
+                    expected = "a header with the columns content and style, separated by commas"
+                    yield RowProblem(file, item.number, None, shown(", ".join(item.names)), expected)
+                    return
+
+    def _row(self, file: str, record: Record) -> Iterator[Row | Duplicate | RowProblem]:
+        number = record.number
+        cells = {name: value for name, value in record.cells.items() if not _blank(value)}
+        complaints: list[_Complaint] = []
+        bad: set[str] = set()
+        try:
+            raw = _RawRow.model_validate(cells)
+        except ValidationError as error:
+            for detail in error.errors(include_url=False, include_context=False, include_input=False):
+                name = str(detail["loc"][0])
+                if name in bad:
+                    continue
+                reason = f" ({detail['msg'].removeprefix('Value error, ')})" if detail["type"] == "value_error" else ""
+                complaints.append((name, shown(cells.pop(name)), _EXPECTED[name] + reason))
+                bad.add(name)
+            raw = _RawRow.model_validate(cells)  # the rest may have problems too
+        for name in raw.params.keys() - _PARAMETERS - self._unknown if raw.params else ():
+            if len(self._unknown) < MAX_COLUMNS:
+                self._unknown.add(name)
+                yield RowProblem(file, number, f"params.{name[:80]}", "", _known_name(name, _PARAMETERS))
+        params = self._params(raw.model_extra or {}, raw.params)
+        if isinstance(params, list):
+            complaints += params
+        elif "params" not in bad:  # which might have said that no content or style is needed
+            complaints += _missing_pictures(raw, params, bad)
+        complaints += _bad_output(raw.output)
+        if complaints or isinstance(params, list):
+            yield from (RowProblem(file, number, *complaint) for complaint in complaints)
+            return
+        content = storage.resolve(raw.content, self._base) if raw.content else None
+        style = storage.resolve(raw.style, self._base) if raw.style else None
+        meaning = derive_id(content, style, params, self._encoder)
+        id = raw.id or meaning
+        output = raw.output or _default_output(id)
+        yield self._distinct(Row(id, content, style, output, params, file, number), meaning)
+
+    def _params(self, columns: Mapping[str, object], nested: Mapping[str, object]) -> StyleParams | list[_Complaint]:
+        """Of the same text, the same parameters: rows share them, so each set is resolved once."""
+        try:
+            key = (self._base, repr((columns, nested)))
+            if (known := self._resolved.get(key)) is not None:
+                return known
+            resolved = self._resolve(columns, nested)
+        except RecursionError:
+            return [(None, "", "style parameters that are not nested so deep")]
+        if len(self._resolved) >= 4096:
+            self._resolved.clear()
+        if len(key[1]) < 4096:
+            self._resolved[key] = resolved
+        return resolved
+
+    def _resolve(self, columns: Mapping[str, object], nested: Mapping[str, object]) -> StyleParams | list[_Complaint]:
+        given: dict[str, object] = {}
+        written: dict[str, str] = {}  # knob: column that gives it
+        complaints: list[_Complaint] = []
+        everything = [(name, name, value) for name, value in columns.items()]
+        everything += [(f"params.{name}", name, value) for name, value in nested.items() if name in _PARAMETERS]
+        for column, name, value in everything:
+            knob = ALIASES.get(name, name)
+            if _blank(value):
+                continue
+            if knob not in given:
+                given[knob], written[knob] = value, column
+            elif _RULES[knob](knob, value) != _RULES[knob](knob, given[knob]):
+                complaints.append((column, shown(value), f"what column {written[knob]} says, {shown(given[knob])}"))
+        try:
+            params = StyleParams.of(given, defaults=self._defaults)
+        except ParamError as error:
+            return complaints + [(written.get(p.name, p.name), shown(p.value), p.expected) for p in error.problems]
+        if params.init not in INITS:
+            if len(params.init) > 4096 or _UNUSABLE.search(params.init):
+                complaints.append((written.get("init", "init"), shown(params.init), _URI_EXPECTED))
+            params = dataclasses.replace(params, init=storage.resolve(params.init, self._base))
+        return complaints or params
+
+    def _distinct(self, row: Row, meaning: str) -> Row | Duplicate | RowProblem:
+        """The row, unless another one has its id or its output."""
+        mine = (meaning, row.output, row.file, row.number)
+        first = self._by_id.setdefault(row.id, mine)
+        if first is not mine:
+            other = place(*first[2:])
+            if first[0] != meaning:
+                expected = f"an id of its own: {other} has this one and asks for something else"
+                return RowProblem(row.file, row.number, "id", shown(row.id), expected)
+            if first[1] != row.output:
+                expected = f"{shown(first[1])}, since {other} asks for the same; give each an id to have both"
+                return RowProblem(row.file, row.number, "output", shown(row.output), expected)
+            return Duplicate(row.id, row.file, row.number)
+        owner = self._by_output.setdefault(row.output, row.id)
+        if owner != row.id:
+            expected = f"a name of its own: {place(*self._by_id[owner][2:])} is written there"
+            return RowProblem(row.file, row.number, "output", shown(row.output), expected)
+        return row
+
+
+def _blank(value: object) -> bool:
+    """Whether a cell counts as not given."""
+    return value is None or (isinstance(value, str) and (not value or value.isspace()))
+
+
+def _known_name(name: str, known: Collection[str]) -> str:
+    close = difflib.get_close_matches(name[:80].strip().lower(), known, n=1)
+    return f"a known name; did you mean {close[0]}?" if close else f"one of {', '.join(known)}"
+
+
+def _missing_pictures(raw: _RawRow, params: StyleParams, bad: Collection[str]) -> Iterator[_Complaint]:
+    if not raw.content and not raw.style and not {"content", "style"} & set(bad):
+        yield None, "", "a picture: a URI in column content or style, or in both"
+        return
+    for name, needed, weight, uri in (
+        ("content", params.needs_content, params.content_weight, raw.content),
+        ("style", params.needs_style, params.style_weight, raw.style),
+    ):
+        if needed and not uri and name not in bad:
+            yield name, "", f"a URI, since {f'{name}_weight is not 0' if weight > 0 else f'init is {name}'}"
+
+
+def _bad_output(name: str) -> Iterator[_Complaint]:
+    parts = name.split("/")
+    if not name:
+        return
+    if posixpath.splitext(name)[1].lower() not in IMAGE_EXTENSIONS:
+        yield "output", shown(name), f"a name that ends in {', '.join(IMAGE_EXTENSIONS)}"
+    if "\\" in name or {"", ".", ".."} & set(parts):
+        yield "output", shown(name), "a path below OUTPUT/images/: relative, no .., // or backslash"
+    if any(len(part.encode()) > MAX_NAME for part in parts):
+        yield "output", shown(name), f"names of at most {MAX_NAME} bytes"
+
+
+def _default_output(id: str) -> str:
+    name = f"{urllib.parse.quote(id, safe='')}.png"
+    return name if len(name) <= MAX_NAME else f"{hashlib.sha256(id.encode()).hexdigest()[:16]}.png"
