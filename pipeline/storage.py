@@ -46,8 +46,9 @@ def join(base: str, *names: str) -> str:
 
 
 def absolute(uri: str) -> str:
-    """A path of this machine made absolute, so that it means the same in every process; URIs as they are."""
-    return uri if is_uri(uri) else str(Path(uri).absolute())
+    """A path of this machine made absolute, so that it means the same in every process; other URIs as they are."""
+    path = uri.removeprefix("file://")
+    return path if is_uri(path) else posixpath.normpath(Path(path).absolute())
 
 
 def read_bytes(uri: str, *, start: int = 0, end: int | None = None) -> bytes:

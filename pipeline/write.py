@@ -80,8 +80,8 @@ def format_of(name: str) -> Literal["png", "jpeg", "webp"]:
     Raises:
         ValueError: for an extension that is none of png, jpg, jpeg and webp.
     """
-    extension = name.rpartition(".")[2].lower()
-    if extension not in FORMATS:
+    stem, _, extension = name.lower().rpartition(".")
+    if not stem or extension not in FORMATS:
         raise ValueError(f"{name}: expected a name that ends in .png, .jpg, .jpeg or .webp")
     return FORMATS[extension]
 

@@ -79,8 +79,11 @@ def test_what_is_done_is_left_out_by_id_and_fingerprint(
     rows: list[tuple[Row, tuple[int, int] | Failure]], data: st.DataObject
 ) -> None:
     states = [data.draw(st.sampled_from(["new", "done", "stale"])) for _ in rows]
-    marks = {"done": lambda r: fingerprint(r, "e"), "stale": lambda r: "another"}
-    finished = {r.id: marks[state](r) for (r, _), state in zip(rows, states, strict=True) if state != "new"}
+    finished = {
+        r.id: fingerprint(r, "e") if state == "done" else "another"
+        for (r, _), state in zip(rows, states, strict=True)
+        if state != "new"
+    }
     work = plan(
         [r for r, _ in rows],
         encoder_sha256="e",

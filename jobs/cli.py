@@ -1,0 +1,248 @@
+"""`nst`: the command line."""
+
+import json
+import logging
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="""Neural style transfer (Gatys, Ecker, Bethge 2015) for whole archives, on Ray Data.
+
+    A manifest lists pairs of pictures; a run gives each content the style of its partner.
+
+    [bold]nst validate[/bold] pairs.csv
+
+    [bold]nst run[/bold] pairs.csv --output out --set size=512
+
+    [bold]nst results[/bold] out --status failed
+    """,
+    rich_markup_mode="rich",
+)
+weights_app = typer.Typer(no_args_is_help=True, help="Look at files of VGG-19 weights.")
+app.add_typer(weights_app, name="weights")
+
+SOME_ROWS_FAILED, NOTHING_STARTED, INTERRUPTED = 1, 2, 130
+
+out, err = Console(), Console(stderr=True)
+
+Weights = Annotated[
+    str,
+    typer.Option(
+        help="embedded, imagenet, or the path or URI of a .pth or .safetensors file; "
+        "#sha256=… behind it is the digest it must have.",
+    ),
+]
+Settings = Annotated[
+    list[str], typer.Option("--set", metavar="KEY=VALUE", help="A style parameter for rows that do not give it.")
+]
+Defaults = Annotated[Path | None, typer.Option(help="A JSON file of style parameters for rows that do not give them.")]
+
+
+@app.callback()
+def main_options(
+    ctx: typer.Context, debug: Annotated[bool, typer.Option(help="Show tracebacks and log lines.")] = False
+) -> None:
+    """Set up logging, which the packages themselves never do."""
+    ctx.obj = debug
+    logging.basicConfig(level=logging.DEBUG if debug else logging.ERROR, format="%(levelname)s %(name)s: %(message)s")
+    logging.captureWarnings(True)
+
+
+@app.command()
+def run(
+    ctx: typer.Context,
+    manifest: Annotated[list[str], typer.Argument(help="CSV, JSON Lines or Parquet: files or a folder, any URI.")],
+    output: Annotated[str, typer.Option("--output", "-o", help="Folder for images/ and results/, any URI.")],
+    defaults: Defaults = None,
+    settings: Settings = [],
+    weights: Weights = "embedded",
+    num_actors: Annotated[
+        int | None, typer.Option(min=1, help="Encoders at work; by default one per GPU, or per CPU without GPUs.")
+    ] = None,
+    batch_size: Annotated[int, typer.Option(min=1, help="Pairs that an actor optimises together, at most.")] = 4,
+    address: Annotated[str | None, typer.Option(help="Of a Ray cluster; by default one of its own, here.")] = None,
+    overwrite: Annotated[bool, typer.Option(help="Compute rows again that are done.")] = False,
+) -> None:
+    """Compute every row of a manifest that is not done yet.
+
+    Exit code 0: every row is ok. 1: some rows failed or diverged. 2: nothing was started, the input is wrong.
+
+    Example: nst run pairs.csv --output s3://bucket/night --set size=512 --set iterations=300
+    """
+    from jobs.display import LiveProgress, native_stderr_hidden, print_summary
+    from pipeline.cluster import Resources
+    from pipeline.run import run as run_pipeline
+
+    with native_stderr_hidden(unless=ctx.obj), LiveProgress(out) as live:
+        progress = run_pipeline(
+            manifest,
+            output=output,
+            defaults=parameters(defaults, settings),
+            weights=weights,
+            resources=Resources(num_actors, batch_size, address),
+            overwrite=overwrite,
+            on_progress=live.update,
+        )
+    print_summary(out, progress, output)
+    if progress.counts["ok"] < progress.total:
+        raise typer.Exit(SOME_ROWS_FAILED)
+
+
+@app.command()
+def validate(
+    manifest: Annotated[list[str], typer.Argument(help="As for `nst run`.")],
+    defaults: Defaults = None,
+    settings: Settings = [],
+    weights: Weights = "embedded",
+) -> None:
+    """List every problem of a manifest, with row, column, value and what was expected. Starts nothing.
+
+    Example: nst validate pairs.csv --set preset=gatys2015
+    """
+    from pipeline.run import validate as validate_manifest
+
+    asked = validate_manifest(manifest, defaults=parameters(defaults, settings), weights=weights)
+    duplicates = f", {asked.duplicates} more are repeats and are computed once" if asked.duplicates else ""
+    out.print(f"{len(asked.rows):,} rows are valid{duplicates}.", highlight=False)
+
+
+@app.command()
+def stylize(
+    content: Annotated[str, typer.Argument(help="Path or URI of a picture.")],
+    style: Annotated[str, typer.Argument(help="Path or URI of a picture.")],
+    output: Annotated[str, typer.Option("--output", "-o", help="A .png, .jpg or .webp file.")],
+    defaults: Defaults = None,
+    settings: Settings = [],
+    weights: Weights = "embedded",
+) -> None:
+    """Stylise one pair, here and now, without Ray.
+
+    Example: nst stylize photo.jpg painting.jpg -o out.png --set size=384 --set style_weight=2
+    """
+    from jobs.display import IterationBar
+    from pipeline.single import stylize_one
+
+    with IterationBar(out) as bar:
+        result = stylize_one(
+            content,
+            style,
+            output=output,
+            params=parameters(defaults, settings),
+            weights=weights,
+            on_iteration=bar.update,
+        )
+    height, width = result.image.shape[:2]
+    start, end = result.curve["total"][0], result.losses["total"]
+    out.print(
+        f"{output}: {width} x {height} px, loss {start:.4g} → {end:.4g} in {result.iterations} iterations"
+        + (" (diverged: this is the best iterate)" if result.diverged else ""),
+        highlight=False,
+    )
+    if result.diverged:
+        raise typer.Exit(SOME_ROWS_FAILED)
+
+
+@app.command()
+def results(
+    output: Annotated[str, typer.Argument(help="The folder given to `nst run`.")],
+    status: Annotated[str | None, typer.Option(help="Only ok, failed or diverged rows.")] = None,
+    where: Annotated[
+        list[str], typer.Option(metavar="COLUMN=TEXT", help="Only rows whose column contains the text; repeatable.")
+    ] = [],
+    sort: Annotated[str, typer.Option(help="Order by this column; a leading - reverses.")] = "id",
+    columns: Annotated[str | None, typer.Option(help="Comma-separated; all names with --columns help.")] = None,
+    limit: Annotated[int, typer.Option(min=0, help="Rows at most; 0: all.")] = 50,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON Lines instead of a table.")] = False,
+) -> None:
+    """Show what became of each row.
+
+    Example: nst results out --where style=starry --sort -total_loss --columns id,total_loss,output
+    """
+    from jobs.display import print_results
+    from jobs.query import select
+
+    print_results(
+        out, select(output, status=status, where=where, sort=sort, columns=columns, limit=limit), as_json=as_json
+    )
+
+
+@app.command()
+def params() -> None:
+    """List every style parameter with its default and meaning, and the presets with their sources."""
+    from jobs.display import print_params
+
+    print_params(out)
+
+
+@weights_app.command("check")
+def check(file: Annotated[str, typer.Argument(help="Path or URI of a .pth or .safetensors file.")]) -> None:
+    """Tell whether a file holds torchvision's ImageNet weights, intact: by its hash and its activations.
+
+    Example: nst weights check vgg19-dcbb9e9d.pth
+    """
+    from jobs.display import print_checks
+    from nst_kernel import check_imagenet
+    from pipeline import storage
+
+    checks = check_imagenet(storage.read_bytes(file), name=file.rpartition("/")[2])
+    print_checks(out, checks)
+    if not all(check.ok for check in checks):
+        raise typer.Exit(SOME_ROWS_FAILED)
+
+
+def parameters(defaults: Path | None, settings: list[str]) -> dict[str, object]:
+    """Style parameters from a JSON file and KEY=VALUE words, the latter first in rank.
+
+    Raises:
+        ValueError: for a file that is no JSON object, or a word without `=`.
+    """
+    given: dict[str, object] = {}
+    if defaults:
+        try:
+            given = json.loads(defaults.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise ValueError(f"--defaults {defaults}: {error}. Expected a JSON file such as {{'size': 512}}") from error
+        if not isinstance(given, dict):
+            raise ValueError(f"--defaults {defaults}: expected a JSON object such as {{'size': 512}}")
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        if not equals:
+            raise ValueError(f"--set {setting}: expected KEY=VALUE, such as size=512")
+        given[key.strip()] = value.strip()
+    return given
+
+
+def main() -> None:
+    """Run the command line: an error is one clear line, with `--debug` a traceback."""
+    from pipeline.storage import StorageError
+
+    debug = "--debug" in sys.argv
+    act: Callable[[], Any] = app
+    try:
+        act()
+    except KeyboardInterrupt:
+        err.print("Interrupted. Finished rows are kept; the same command goes on from there.")
+        sys.exit(INTERRUPTED)
+    except (ValueError, StorageError) as error:
+        if debug:
+            raise
+        err.print(f"[bold red]Error:[/bold red] {_escaped(error)}", highlight=False, soft_wrap=True)
+        sys.exit(NOTHING_STARTED)
+
+
+def _escaped(error: Exception) -> str:
+    from rich.markup import escape
+
+    return escape(str(error))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,201 @@
+"""What a person sees on a terminal; plain lines where there is none."""
+
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from types import TracebackType
+from typing import Self
+
+import pyarrow as pa
+from rich.console import Console, RenderableType
+from rich.live import Live
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from nst_kernel import KNOBS, PRESETS, StyleParams
+from nst_kernel.weights import Check
+from pipeline.results import images_folder, results_folder
+from pipeline.run import Progress as RunProgress
+
+
+@contextlib.contextmanager
+def native_stderr_hidden(*, unless: bool = False) -> Iterator[None]:
+    """Keep what Ray's C++ side writes to file descriptor 2 off the terminal; Python's own stderr still gets there."""
+    if unless:
+        yield
+        return
+    kept, python, nowhere = os.dup(2), sys.stderr, os.open(os.devnull, os.O_WRONLY)
+    try:
+        with os.fdopen(os.dup(kept), "w") as sys.stderr:
+            os.dup2(nowhere, 2)
+            yield
+    finally:
+        sys.stderr = python
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
+class LiveProgress:
+    """Rows done, failed and in all, their rate and the time left; a bar on a terminal, else a line now and then."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.live = Live(console=console, refresh_per_second=4, transient=True) if console.is_terminal else None
+        self.printed = -1.0
+
+    def __enter__(self) -> Self:
+        if self.live:
+            self.live.start()
+            self.live.update("Reading the manifest and starting Ray …")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        if self.live:
+            self.live.stop()
+
+    def update(self, progress: RunProgress) -> None:
+        """Show how far a run is."""
+        share = progress.finished / progress.total if progress.total else 1.0
+        line = describe(progress)
+        if self.live:
+            self.live.update(_bar(share, line))
+        elif share - self.printed >= 0.05 or share in (0.0, 1.0):
+            self.printed = share
+            self.console.print(line, highlight=False)
+
+
+def _bar(share: float, line: str) -> RenderableType:
+    grid = Table.grid(padding=(0, 1))
+    bar = Progress(BarColumn(bar_width=30), auto_refresh=False)
+    bar.add_task("", total=1000, completed=round(1000 * share))
+    grid.add_row(bar, line)
+    return grid
+
+
+def describe(progress: RunProgress) -> str:
+    """One line: `12 of 40 rows, 1 failed, 0.52 rows/s, 0:54 left`."""
+    words = [f"{progress.finished:,} of {progress.total:,} rows"]
+    words += [f"{progress.counts[status]:,} {status}" for status in ("failed", "diverged") if progress.counts[status]]
+    if progress.done_before:
+        words.append(f"{progress.done_before:,} done before")
+    if progress.finished and progress.seconds:
+        rate = progress.finished / progress.seconds
+        words.append(f"{rate:.2f} rows/s")
+        if left := progress.total - progress.finished:
+            words.append(f"{clock(left / rate)} left")
+    return ", ".join(words)
+
+
+def clock(seconds: float) -> str:
+    """`0:54`, `12:03` or `3:04:05`."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def print_summary(console: Console, progress: RunProgress, output: str) -> None:
+    """What a run came to, and where its results are."""
+    counts = ", ".join(f"{count:,} {status}" for status, count in sorted(progress.counts.items()) if count)
+    before = f"; {progress.done_before:,} were done before" if progress.done_before else ""
+    console.print(f"[bold]{counts or 'Nothing to do'}[/bold]{before}. Took {clock(progress.seconds)}.", highlight=False)
+    if progress.failures:
+        table = Table("failed row", "why", title_justify="left", show_edge=False)
+        for row_id, error in progress.failures[:20]:
+            table.add_row(escape(row_id), escape(error))
+        console.print(table)
+        if progress.counts["failed"] > 20:
+            console.print(f"… and {progress.counts['failed'] - 20:,} more: nst results {output} --status failed")
+        console.print("The same command tries failed rows again and repeats nothing that is done.")
+    console.print(f"Pictures: {escape(images_folder(output))}", highlight=False, soft_wrap=True)
+    console.print(f"Results:  {escape(results_folder(output))}", highlight=False, soft_wrap=True)
+
+
+class IterationBar:
+    """A bar over the iterations of one pair."""
+
+    def __init__(self, console: Console) -> None:
+        self.progress = Progress(
+            TextColumn("optimising"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self.task = self.progress.add_task("", total=None)
+
+    def __enter__(self) -> Self:
+        self.progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        self.progress.stop()
+
+    def update(self, done: int, total: int) -> None:
+        """Show iterations done, of how many."""
+        self.progress.update(self.task, completed=done, total=total)
+
+
+def print_results(console: Console, table: pa.Table, *, as_json: bool = False) -> None:
+    """A table of results, or one JSON object a line."""
+    rows = table.to_pylist()
+    if as_json:
+        for row in rows:
+            console.out(json.dumps(row, default=str), highlight=False)
+        return
+    shown = Table(*table.column_names, show_edge=False)
+    for row in rows:
+        shown.add_row(*(escape(_cell(name, value)) for name, value in row.items()))
+    console.print(shown)
+    console.print(f"{len(rows):,} rows", highlight=False)
+
+
+def _cell(column: str, value: object) -> str:
+    if value is None:
+        return ""
+    if column in ("content", "style", "output"):
+        return "/".join(str(value).split("/")[-2:])  # whole in --json
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def print_params(console: Console) -> None:
+    """Every style parameter, and the presets."""
+    defaults = StyleParams.of({}).to_json()
+    table = Table("parameter", "default", "meaning", show_edge=False)
+    for name, meaning in KNOBS.items():
+        value = defaults[name]
+        text = ",".join(map(str, value)) if isinstance(value, list) else "" if value is None else str(value)
+        table.add_row(name, text, meaning)
+    console.print(table)
+    presets = Table("preset", "changes", "source", show_edge=False)
+    for name, preset in PRESETS.items():
+        changes = ", ".join(f"{knob}={_setting(value)}" for knob, value in preset.knobs.items())
+        presets.add_row(name, changes, preset.source)
+    console.print()
+    console.print(presets)
+
+
+def _setting(value: object) -> str:
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def print_checks(console: Console, checks: Sequence[Check]) -> None:
+    """What was looked at in a weights file."""
+    table = Table("check", "expected", "found", "", show_edge=False)
+    for check in checks:
+        table.add_row(
+            check.what, check.expected, check.found, "[green]ok[/green]" if check.ok else "[red]differs[/red]"
+        )
+    console.print(table)
+    intact = all(check.ok for check in checks)
+    console.print("These are torchvision's ImageNet weights, intact." if intact else "These are not them, or damaged.")

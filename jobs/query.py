@@ -1,0 +1,54 @@
+"""Rows of a results table, as a person asks for them."""
+
+from collections.abc import Sequence
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline import results
+
+SHOWN = ("id", "status", "content", "style", "output", "total_loss", "error")
+
+
+def select(
+    output: str,
+    *,
+    status: str | None = None,
+    where: Sequence[str] = (),
+    sort: str = "id",
+    columns: str | None = None,
+    limit: int = 0,
+) -> pa.Table:
+    """Results of a run, filtered and sorted.
+
+    Args:
+        output: the folder given to the run.
+        status: only rows of this status.
+        where: `COLUMN=TEXT`: only rows whose column, as text, contains the text (in any case).
+        sort: a column; a leading `-` reverses.
+        columns: comma-separated; by default those that fit a terminal.
+        limit: rows at most; 0 for all.
+
+    Raises:
+        ValueError: for a column that there is not.
+        StorageError: if there are no results.
+    """
+    wanted = [_known(name.strip()) for name in columns.split(",")] if columns else list(SHOWN)
+    descending, key = sort.startswith("-"), _known(sort.removeprefix("-"))
+    table = results.read_results(output)
+    if status:
+        table = table.filter(pc.equal(table["status"], status))
+    for condition in where:
+        name, equals, text = condition.partition("=")
+        if not equals:
+            raise ValueError(f"--where {condition}: expected COLUMN=TEXT, such as style=starry")
+        values = pa.array([str(value) for value in table[_known(name.strip())].to_pylist()], pa.string())
+        table = table.filter(pc.match_substring(values, text, ignore_case=True))
+    table = table.sort_by([(key, "descending" if descending else "ascending")])
+    return (table.slice(0, limit) if limit else table).select(wanted)
+
+
+def _known(name: str) -> str:
+    if name not in results.SCHEMA.names:
+        raise ValueError(f"column {name!r}: expected one of {', '.join(results.SCHEMA.names)}")
+    return name

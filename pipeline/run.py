@@ -1,0 +1,165 @@
+"""The whole flow, top to bottom: manifest, plan, fetch, optimise, write, results."""
+
+import pickle
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import ray.data
+from ray.data import ActorPoolStrategy
+
+from nst_kernel import LayerMissing
+from pipeline import results, storage
+from pipeline.actor import StyleActor
+from pipeline.cluster import FETCH_CPUS, WRITE_CPUS, Actors, Resources, actors, connect
+from pipeline.encoder import load_encoder
+from pipeline.fetch import fetch
+from pipeline.manifest import Manifest, read_manifest
+from pipeline.plan import Plan, plan
+from pipeline.write import Writer
+
+
+@dataclass
+class Progress:
+    """How far a run is.
+
+    Attributes:
+        total: rows that the plan has to compute.
+        done_before: rows that needed nothing.
+        counts: rows finished in this run, by status.
+        failures: of this run, id and error, the first hundred.
+        seconds: since the work began.
+    """
+
+    total: int
+    done_before: int
+    counts: Counter[str] = field(default_factory=Counter)
+    failures: list[tuple[str, str]] = field(default_factory=list)
+    began: float = field(default_factory=time.monotonic)
+    seconds: float = 0.0
+
+    @property
+    def finished(self) -> int:
+        """Rows that have an outcome."""
+        return sum(self.counts.values())
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        """Count a row's outcome."""
+        self.counts[row["status"]] += 1
+        if row["status"] == "failed" and len(self.failures) < 100:
+            self.failures.append((row["id"], row["error"]))
+        self.seconds = time.monotonic() - self.began
+
+
+def run(
+    manifest: str | Sequence[str],
+    *,
+    output: str,
+    defaults: Mapping[str, object] | None = None,
+    weights: str = "embedded",
+    resources: Resources | None = None,
+    overwrite: bool = False,
+    on_progress: Callable[[Progress], None] | None = None,
+) -> Progress:
+    """Compute every row of a manifest that is not in `output` yet.
+
+    Args:
+        manifest: one file, several, or a folder, at any URI.
+        output: a folder at any URI; pictures go to `images/`, the table to `results/`.
+        defaults: style parameters for rows that do not give them.
+        weights: `embedded`, `imagenet`, or the URI of a file.
+        resources: what the run may use.
+        overwrite: compute rows again that are done.
+        on_progress: called when the plan is made and after every row.
+
+    Raises:
+        ManifestError: with every problem of the manifest; nothing was started.
+        WeightsError: if the encoder is not to be had; nothing was started.
+        LayerMissing: if it lacks a layer that a row asks for; nothing was started.
+        StorageError: if `output` cannot be written.
+    """
+    resources = resources or Resources()
+    output = storage.absolute(output)
+    asked = validate(manifest, defaults=defaults, weights=weights)
+    encoder = load_encoder(weights)
+    storage.check_writable(results.results_folder(output))
+    connect(resources.address)
+    pool = actors(resources.num_actors)
+    work = plan(
+        asked.rows,
+        encoder_sha256=encoder.sha256,
+        finished={} if overwrite else results.finished(output),
+        batch_size=resources.batch_size,
+        workers=pool.count,
+    )
+    progress = Progress(total=work.rows, done_before=work.done)
+    if on_progress:
+        on_progress(progress)
+    writer = Writer(output, encoder=encoder.name, encoder_sha256=encoder.sha256)
+    for row in flow(work, weights, writer, pool):
+        progress.add(row)
+        if on_progress:
+            on_progress(progress)
+    return progress
+
+
+def validate(
+    manifest: str | Sequence[str], *, defaults: Mapping[str, object] | None = None, weights: str = "embedded"
+) -> Manifest:
+    """Read a whole manifest and hold it against the encoder; nothing is started.
+
+    Raises:
+        ManifestError: with every problem.
+        WeightsError: if the encoder is not to be had.
+        LayerMissing: if it lacks a layer that a row asks for.
+    """
+    encoder = load_encoder(weights)
+    asked = read_manifest(manifest, encoder_sha256=encoder.sha256, defaults=defaults)
+    for row in asked.rows:
+        try:
+            encoder.check_covers(row.params.layers)
+        except LayerMissing as error:
+            raise LayerMissing(f"{row.file}, row {row.number}: {error}") from None
+    return asked
+
+
+def flow(work: Plan, weights: str, writer: Writer, pool: Actors) -> Iterator[Mapping[str, Any]]:
+    """Compute the batches of a plan on Ray Data; what became of each row, once it is durable.
+
+    A dataset row is one batch, pickled; a block is one row, so that batches spread over the actors and finish one by
+    one. Ray Data schedules and applies back-pressure; what is true is what the writer has committed.
+    """
+    if not work.batches:
+        return
+    outcomes = (
+        ray.data.from_items(
+            [{"batch": pickle.dumps(batch)} for batch in work.batches], override_num_blocks=len(work.batches)
+        )
+        .map(_stage(fetch), num_cpus=FETCH_CPUS)
+        .map(
+            cast(Any, _Stylise),  # Ray Data's hint forgets that a class is welcome here
+            fn_constructor_args=(weights, pool.threads),
+            compute=ActorPoolStrategy(size=pool.count),
+            num_cpus=pool.num_cpus,
+            num_gpus=pool.num_gpus,
+        )
+        .flat_map(lambda row: writer(pickle.loads(row["batch"])), num_cpus=WRITE_CPUS)
+    )
+    yield from cast(Iterator[Mapping[str, Any]], outcomes.iter_rows())
+
+
+def _stage(function: Callable[[Any], object]) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    """A function of batches as one of dataset rows."""
+    return lambda row: {"batch": pickle.dumps(function(pickle.loads(row["batch"])))}
+
+
+class _Stylise:
+    """StyleActor as a stage."""
+
+    def __init__(self, weights: str, threads: int | None) -> None:
+        self.stage = _stage(StyleActor(weights, threads=threads))
+
+    def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
+        return self.stage(row)

@@ -1,0 +1,53 @@
+"""One pair, here and now, without Ray: the same reading, optimising and writing as in a run."""
+
+from collections.abc import Callable, Mapping
+
+from nst_kernel import StylizeResult
+from pipeline import storage
+from pipeline.encoder import load_encoder
+from pipeline.fetch import fetch
+from pipeline.manifest import Row, derive_id
+from pipeline.plan import Batch, Failure, plan
+from pipeline.write import encode_result, format_of
+
+
+def stylize_one(
+    content: str,
+    style: str,
+    *,
+    output: str,
+    params: Mapping[str, object] | None = None,
+    weights: str = "embedded",
+    on_iteration: Callable[[int, int], None] | None = None,
+) -> StylizeResult:
+    """Give one content picture the style of another and write the result.
+
+    Args:
+        content: path or URI of a picture.
+        style: the same.
+        output: path or URI of a .png, .jpg or .webp file.
+        params: style parameters by name.
+        weights: `embedded`, `imagenet`, or the URI of a file.
+        on_iteration: called with (iterations done, iterations in all).
+
+    Raises:
+        ValueError: for a picture, parameter or output name that cannot be used.
+        WeightsError: if the encoder is not to be had.
+        StorageError: if the output cannot be written.
+    """
+    from nst_kernel import StyleParams
+    from pipeline.actor import StyleActor
+
+    format_of(output)
+    resolved = StyleParams.of(params or {})
+    encoder = load_encoder(weights)
+    encoder.check_covers(resolved.layers)
+    row_id = derive_id(content, style, resolved, encoder.sha256)
+    row = Row(row_id, content, style, output.rpartition("/")[2], resolved, file="", number=1)
+    (batch,) = plan([row], encoder_sha256=encoder.sha256, finished={}, batch_size=1).batches
+    fetched = fetch(Batch(batch.rows))
+    (outcome,) = StyleActor(weights, on_iteration=on_iteration)(fetched).outcomes
+    if isinstance(outcome, Failure):
+        raise ValueError(outcome.error)
+    storage.write_bytes(output, encode_result(batch.rows[0], outcome, encoder.sha256))
+    return outcome

@@ -1,0 +1,236 @@
+"""From manifests in every format to pictures and a table of results, through Ray."""
+
+import gzip
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from pipeline import images, results
+from pipeline.manifest import ManifestError
+from tests.e2e.conftest import QUICK, Studio
+from tests.pipeline.bad_pictures import BAD_PICTURES
+from tests.support import SHARED
+
+ROWS: list[dict[str, object]] = [
+    {"id": "one", "content": "photo.png", "style": "painting.png"},
+    {"id": "two", "content": "photo.png", "style": "other.webp", "style_weight": 3.0},
+    {"id": "three", "content": "tall.jpg", "style": "painting.png", "output": "deep/er/three.jpg", "seed": 7},
+]
+
+
+def as_csv(rows: list[dict[str, object]]) -> str:
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    return "\n".join([",".join(names), *(",".join(str(row.get(name, "")) for name in names) for row in rows)]) + "\n"
+
+
+def as_jsonl(rows: list[dict[str, object]]) -> str:
+    return "".join(json.dumps(row) + "\n" for row in rows)
+
+
+def test_the_same_rows_in_every_format_are_the_same_work(studio: Studio) -> None:
+    manifest = studio.write("rows.csv", as_csv(ROWS))
+    first = studio.run(manifest)
+    assert (first.total, dict(first.counts)) == (3, {"ok": 3})
+
+    pq.write_table(pa.Table.from_pylist(ROWS, schema=_schema()), studio.folder / "rows.parquet")
+    others = [
+        studio.write("rows.jsonl", as_jsonl(ROWS)),
+        studio.write("rows.csv.gz", gzip.compress(as_csv(ROWS).encode())),
+        str(studio.folder / "rows.parquet"),
+    ]
+    for other in others:
+        again = studio.run(other)
+        assert (again.total, again.done_before) == (0, 3), other
+
+
+def _schema() -> pa.Schema:
+    kinds = {"style_weight": pa.float64(), "seed": pa.int64()}
+    return pa.schema([(name, kinds.get(name, pa.string())) for name in dict.fromkeys(n for row in ROWS for n in row)])
+
+
+def test_a_row_of_results_says_what_happened(studio: Studio) -> None:
+    studio.run(studio.write("rows.csv", as_csv(ROWS)))
+    rows = studio.results()
+    assert set(rows) == {"one", "two", "three"}
+    for row in rows.values():
+        assert set(row) == set(results.SCHEMA.names)
+        assert row["status"] == "ok"
+        assert row["error"] is None
+        assert row["curve"]["iteration"] == list(range(6))
+        totals = np.array(row["curve"]["total"])
+        params = json.loads(row["params"])
+        weighted = params["content_weight"] * np.array(row["curve"]["content"])
+        weighted += params["style_weight"] * np.array(row["curve"]["style"])
+        extras = [weight for weight in ("tv_weight", "range_weight") if params[weight]]
+        assert np.allclose(totals, weighted, rtol=1e-4) or (extras and (totals >= weighted).all())
+        assert [layer for layer, _ in row["curve"]["style_layers"]] == params["style_layers"]
+        assert row["total_loss"] == pytest.approx(totals.min(), rel=1e-6)
+        assert row["total_loss"] < totals[0]
+        assert row["started_at"] < row["finished_at"]
+        assert row["finished_at"].utcoffset().total_seconds() == 0
+        assert all(seconds > 0 for seconds in row["seconds"].values())
+        assert row["encoder"] == "embedded"
+        assert len(row["encoder_sha256"]) == 64
+    assert rows["two"]["manifest_row"] == 3
+    assert rows["three"]["output"].endswith("output/images/deep/er/three.jpg")
+    assert (rows["three"]["width"], rows["three"]["height"]) == (36, 48)
+
+
+def test_pictures_are_there_in_their_shape_and_say_what_they_are(studio: Studio) -> None:
+    studio.run(studio.write("rows.csv", as_csv(ROWS)))
+    for row in studio.results().values():
+        data = Path(row["output"]).read_bytes()
+        assert images.decode(data).shape == (row["height"], row["width"], 3)
+        metadata = images.read_metadata(data)
+        assert metadata["id"] == row["id"]
+        assert json.loads(metadata["params"]) == json.loads(row["params"])
+        assert json.loads(metadata["versions"]) == json.loads(row["versions"])
+
+
+def test_one_bad_row_of_each_kind_fails_alone(studio: Studio) -> None:
+    good: list[dict[str, object]] = [{"id": "good", "content": "photo.png", "style": "painting.png"}]
+    bad: list[dict[str, object]] = []
+    for name, data in BAD_PICTURES.items():
+        file = f"bad-{len(bad)}.jpg"
+        studio.write(file, data)
+        bad.append({"id": name, "content": file, "style": "painting.png"})
+    (studio.folder / "gallery").mkdir()
+    bad += [
+        {"id": "missing content", "content": "nowhere.png", "style": "painting.png"},
+        {"id": "missing style", "content": "photo.png", "style": "nowhere.png"},
+        {"id": "a folder as style", "content": "photo.png", "style": "gallery"},
+        {"id": "no such bucket scheme", "content": "gopher://x/y.png", "style": "painting.png"},
+    ]
+    progress = studio.run(studio.write("rows.jsonl", as_jsonl(bad[:10] + good + bad[10:])))
+    assert dict(progress.counts) == {"ok": 1, "failed": len(bad)}
+    rows = studio.results()
+    assert rows["good"]["status"] == "ok"
+    for asked in bad:
+        row = rows[str(asked["id"])]
+        assert row["status"] == "failed"
+        assert row["output"] is None
+        assert row["error_class"]
+        culprit = asked["style"] if "style" in str(asked["id"]) else asked["content"]
+        assert str(culprit) in row["error"], row["error"]
+
+
+def test_again_finishes_what_is_missing_and_repeats_nothing(studio: Studio) -> None:
+    manifest = studio.write("rows.csv", as_csv(ROWS))
+    studio.run(manifest)
+    before = studio.results()
+
+    part = next(p for p in Path(studio.output, "results").iterdir() if "one" in pq.read_table(p)["id"].to_pylist())
+    lost = set(pq.read_table(part)["id"].to_pylist())
+    part.unlink()
+    again = studio.run(manifest)
+    assert (again.total, again.done_before) == (len(lost), 3 - len(lost))
+    after = studio.results()
+    for row_id in set(before) - lost:
+        assert after[row_id]["finished_at"] == before[row_id]["finished_at"]
+    assert set(after) == set(before)
+
+
+def test_changed_parameters_are_done_again_and_only_they(studio: Studio) -> None:
+    studio.run(studio.write("rows.csv", as_csv(ROWS)))
+    changed = [{**ROWS[0], "style_weight": 9.0}, *ROWS[1:]]
+    again = studio.run(studio.write("rows.csv", as_csv(changed)))
+    assert (again.total, again.done_before) == (1, 2)
+    assert json.loads(studio.results()["one"]["params"])["style_weight"] == 9.0
+
+
+def test_overwrite_does_everything_again(studio: Studio) -> None:
+    manifest = studio.write("rows.csv", as_csv(ROWS))
+    studio.run(manifest)
+    before = studio.results()
+    again = studio.run(manifest, overwrite=True)
+    assert (again.total, again.done_before) == (3, 0)
+    for row_id, row in studio.results().items():
+        assert row["finished_at"] > before[row_id]["finished_at"]
+
+
+def test_a_mended_row_succeeds_the_next_time(studio: Studio) -> None:
+    manifest = studio.write("rows.csv", "id,content,style\nlate,later.png,painting.png\n")
+    assert studio.run(manifest).counts["failed"] == 1
+    studio.picture("later.png", 5)
+    assert studio.run(manifest).counts["ok"] == 1
+    assert studio.results()["late"]["status"] == "ok"
+    assert studio.run(manifest).total == 0
+
+
+def test_a_bad_manifest_starts_nothing(studio: Studio) -> None:
+    manifest = studio.write("rows.csv", "content,style,size\nphoto.png,painting.png,huge\n")
+    with pytest.raises(ManifestError, match="size"):
+        studio.run(manifest)
+    assert not Path(studio.output).exists()
+
+
+def test_the_five_classic_descriptions_of_the_method(studio: Studio) -> None:
+    pair = {"content": "photo.png", "style": "painting.png"}
+    rows: list[dict[str, object]] = [
+        {**pair, "id": "joint from noise", "preset": "gatys2015"},
+        {"id": "content alone", "content": "photo.png", "preset": "reconstruction"},
+        {"id": "style alone", "style": "painting.png", "preset": "texture"},
+        {
+            **pair,
+            "id": "tensorflow tutorial",
+            "preset": "gatys2015",
+            "content_layers": "conv5_2",
+            "style_layers": "conv1_1,conv2_1,conv3_1,conv4_1,conv5_1",
+            "layer_weights": "0.2,0.2,0.2,0.2,0.2",
+            "init": "content",
+        },
+        {
+            **pair,
+            "id": "half and four quarters",
+            "preset": "gatys2015",
+            "content_weight": 0.5,
+            "style_layers": "conv1_1,conv2_1,conv3_1,conv4_1",
+            "layer_weights": "0.25,0.25,0.25,0.25",
+        },
+        {**pair, "id": "alpha and beta", "preset": "gatys2015", "init": "content", "alpha": 1, "beta": 1e4},
+    ]
+    progress = studio.run(studio.write("rows.jsonl", as_jsonl(rows)), defaults={"size": 64, "iterations": 25})
+    assert dict(progress.counts) == {"ok": len(rows)}
+    done = studio.results()
+    for name, row in done.items():
+        assert row["total_loss"] < 0.5 * row["curve"]["total"][0], name
+    assert not any(done["content alone"]["curve"]["style"])
+    assert not any(done["style alone"]["curve"]["content"])
+    assert (done["style alone"]["width"], done["style alone"]["height"]) == (48, 64)
+    # From the content image the content term starts at nothing; from noise it does not.
+    assert done["alpha and beta"]["curve"]["content"][0] == pytest.approx(0, abs=1e-6)
+    assert done["joint from noise"]["curve"]["content"][0] > 0
+    assert [layer for layer, _ in done["half and four quarters"]["curve"]["style_layers"]] == [
+        f"conv{block}_1" for block in (1, 2, 3, 4)
+    ]
+
+
+def test_an_init_picture_is_where_the_pixels_start(studio: Studio) -> None:
+    rows = [{"id": "x", "content": "photo.png", "style": "painting.png", "init": "photo.png"}]
+    rows.append({"id": "y", "content": "photo.png", "style": "painting.png", "init": "content"})
+    studio.run(studio.write("rows.jsonl", as_jsonl([dict(row) for row in rows])))
+    done = studio.results()
+    assert done["x"]["curve"]["total"] == pytest.approx(done["y"]["curve"]["total"], rel=1e-3)
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="the real pictures are not part of the repository")
+def test_real_photographs_and_paintings(studio: Studio) -> None:
+    contents = sorted((SHARED / "images" / "content").glob("*.jpg"))
+    styles = sorted((SHARED / "images" / "style").glob("*.jpg"))
+    rows = [{"id": c.stem, "content": str(c), "style": str(styles[n % len(styles)])} for n, c in enumerate(contents)]
+    progress = studio.run(
+        studio.write("rows.jsonl", as_jsonl([dict(row) for row in rows])), defaults={**QUICK, "size": 96}
+    )
+    assert dict(progress.counts) == {"ok": len(rows)}
+    for row in studio.results().values():
+        result = np.asarray(Image.open(row["output"]), dtype=np.float32)
+        content = np.asarray(Image.open(row["content"]).convert("RGB").resize(result.shape[1::-1]), dtype=np.float32)
+        assert max(result.shape[:2]) == 96
+        # It became another picture, and still is one of the same scene.
+        assert np.abs(result - content).mean() > 2
+        assert np.corrcoef(result.mean(2).ravel(), content.mean(2).ravel())[0, 1] > 0.3

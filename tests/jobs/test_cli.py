@@ -1,0 +1,162 @@
+"""The command line, in this process: what it prints, what it returns, that an error is one clear line."""
+
+import json
+import re
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from jobs import cli
+from pipeline import images, results
+from tests.support import SHARED, draw
+
+QUICK = ["--set", "size=32", "--set", "iterations=3", "--set", "scales="]
+
+
+@pytest.fixture
+def pair(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+    Image.fromarray(draw(1, 32, 48)).save("photo.png")
+    Image.fromarray(draw(2, 40, 40)).save("painting.png")
+    return tmp_path
+
+
+def nst(*words: str) -> int:
+    """Run a command; its exit code."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["nst", *words])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+    code = ended.value.code
+    return code if isinstance(code, int) else 0
+
+
+def test_stylize_writes_a_picture(pair: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert nst("stylize", "photo.png", "painting.png", "-o", "out.jpg", *QUICK) == 0
+    assert images.decode(Path("out.jpg").read_bytes()).shape == (21, 32, 3)
+    assert re.search(r"out.jpg: 32 x 21 px, loss \S+ → \S+ in 3 iterations", capsys.readouterr().out)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["stylize", "gone.png", "painting.png", "-o", "o.png"], "gone.png: it does not exist"),
+        (["stylize", "photo.png", "painting.png", "-o", "o.gif"], "expected a name that ends in .png"),
+        (["stylize", "photo.png", "painting.png", "-o", "o.png", "--set", "size=big"], "size = 'big': expected"),
+        (["stylize", "photo.png", "painting.png", "-o", "o.png", "--set", "colour=red"], "colour = 'red': expected"),
+        (["stylize", "photo.png", "painting.png", "-o", "o.png", "--set", "size"], "expected KEY=VALUE"),
+        (["stylize", "photo.png", "painting.png", "-o", "o.png", "--defaults", "gone.json"], "gone.json"),
+        (["stylize", "photo.png", "painting.png", "-o", "o.png", "--weights", "gone.pth"], "gone.pth"),
+        (["validate", "gone.csv"], "gone.csv"),
+        (["results", "nowhere"], "no results in nowhere"),
+        (["results", "out", "--where", "colour=red"], "column 'colour': expected one of id,"),
+        (["weights", "check", "photo.png"], "no readable .pth or safetensors file"),
+    ],
+)
+def test_an_error_is_one_clear_line(
+    pair: Path, capsys: pytest.CaptureFixture[str], words: list[str], said: str
+) -> None:
+    results.commit("out", [{"id": "a", "status": "ok", "finished_at": results.now()}])
+    assert nst(*words) == cli.NOTHING_STARTED
+    shown = capsys.readouterr()
+    assert said in shown.err
+    assert "Traceback" not in shown.err
+    assert not Path("o.png").exists()
+
+
+def test_debug_shows_the_traceback(pair: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = ["--debug", "stylize", "photo.png", "painting.png", "-o", "o.png", "--set", "colour=1"]
+    monkeypatch.setattr(sys, "argv", ["nst", *words])
+    with pytest.raises(ValueError, match="colour"):
+        cli.main()
+
+
+def test_validate_counts_rows_and_lists_problems(pair: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("good.csv").write_text(
+        "content,style\nphoto.png,painting.png\npainting.png,photo.png\nphoto.png,painting.png\n"
+    )
+    assert nst("validate", "good.csv") == 0
+    assert "2 rows are valid, 1 more are repeats" in capsys.readouterr().out
+    Path("bad.csv").write_text("content,style,size\nphoto.png,painting.png,0\nphoto.png,,64\n")
+    assert nst("validate", "bad.csv") == cli.NOTHING_STARTED
+    shown = capsys.readouterr().err
+    assert "bad.csv" in shown
+    assert "size" in shown
+    assert "style" in shown
+
+
+def test_validate_holds_layers_against_the_weights(pair: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    import torch
+
+    from tests.support import random_weights
+
+    state: dict[str, torch.Tensor] = {}
+    for layer, (weight, bias) in random_weights(deepest="conv2_1").convolutions.items():
+        state |= {f"{layer}.weight": weight, f"{layer}.bias": bias}
+    torch.save(state, "small.pth")
+    Path("rows.csv").write_text("content,style\nphoto.png,painting.png\n")
+    assert nst("validate", "rows.csv", "--weights", "small.pth") == cli.NOTHING_STARTED
+    assert re.search(r"row 2: the weights 'small.pth' have no layer conv\d_\d", capsys.readouterr().err)
+
+
+def test_results_are_filtered_sorted_and_chosen(pair: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [
+        {"id": f"r{n}", "style": f"s{n % 2}.png", "status": "failed" if n == 3 else "ok", "total_loss": float(n)}
+        for n in range(4)
+    ]
+    results.commit("out", [{**row, "finished_at": results.now()} for row in rows])
+
+    def ids(*options: str) -> list[str]:
+        assert nst("results", "out", "--json", *options) == 0
+        return [json.loads(line)["id"] for line in capsys.readouterr().out.splitlines()]
+
+    assert ids() == ["r0", "r1", "r2", "r3"]
+    assert ids("--status", "failed") == ["r3"]
+    assert ids("--where", "style=S1") == ["r1", "r3"]
+    assert ids("--sort", "-total_loss", "--limit", "2") == ["r3", "r2"]
+    assert nst("results", "out", "--columns", "id,total_loss") == 0
+    assert re.search(r"r2\s+\S\s+2\b", capsys.readouterr().out)
+
+
+def test_params_teach_every_knob(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    from nst_kernel import KNOBS, PRESETS
+
+    monkeypatch.setenv("COLUMNS", "250")
+    assert nst("params") == 0
+    shown = capsys.readouterr().out
+    assert all(name in shown for name in [*KNOBS, *PRESETS])
+
+
+@pytest.mark.parametrize(
+    "command", [[], ["run"], ["validate"], ["stylize"], ["results"], ["params"], ["weights", "check"]]
+)
+def test_help_teaches(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert nst(*command, "--help") == 0
+    shown = capsys.readouterr().out
+    assert "nst" in shown
+    assert command in ([], ["params"]) or "Example" in shown
+
+
+def test_run_from_manifest_to_summary(pair: Path, local_ray: None, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("rows.csv").write_text("id,content,style\nfine,photo.png,painting.png\nlost,gone.png,painting.png\n")
+    Path("defaults.json").write_text('{"iterations": 99, "seed": 5}')
+    words = ["run", "rows.csv", "--output", "out", "--defaults", "defaults.json", *QUICK]
+    assert nst(*words) == cli.SOME_ROWS_FAILED
+    shown = capsys.readouterr().out
+    assert "1 failed, 1 ok" in shown
+    assert "gone.png: it does not exist" in shown
+    params = {row["id"]: json.loads(row["params"]) for row in results.read_results("out").to_pylist()}
+    assert (params["fine"]["iterations"], params["fine"]["seed"]) == (3, 5)
+    Path("gone.png").write_bytes(Path("photo.png").read_bytes())
+    assert nst(*words) == 0
+    assert "1 were done before" in capsys.readouterr().out
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="the real weights are not part of the repository")
+def test_other_files_are_not_the_imagenet_ones(capsys: pytest.CaptureFixture[str]) -> None:
+    for file in sorted((SHARED / "weights").iterdir()):
+        assert nst("weights", "check", str(file)) == cli.SOME_ROWS_FAILED
+        assert "differs" in capsys.readouterr().out

@@ -1,0 +1,142 @@
+"""The stages by themselves, without Ray: fetch, optimise, write."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from nst_kernel import Pair, StyleParams, StylizeResult, Vgg19, stylize_batch
+from pipeline import actor as actor_module
+from pipeline import images, results
+from pipeline.actor import StyleActor
+from pipeline.fetch import Pictures, fetch
+from pipeline.manifest import Row
+from pipeline.plan import Batch, Failure, PlannedRow, plan
+from pipeline.write import Writer, format_of
+from tests.support import draw, random_weights
+
+QUICK = StyleParams(size=32, iterations=3, scales=(), style_layers=("conv1_1", "conv2_1"), content_layers=("conv2_1",))
+
+
+@pytest.fixture
+def style_actor(monkeypatch: pytest.MonkeyPatch) -> StyleActor:
+    monkeypatch.setattr(actor_module, "load_encoder", lambda _: random_weights(deepest="conv2_2"))
+    return StyleActor("any")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name, seed in (("a.png", 1), ("b.png", 2), ("s.png", 3)):
+        Image.fromarray(draw(seed, 32, 32)).save(tmp_path / name)
+    return tmp_path
+
+
+def rows(folder: Path, *contents: str, params: StyleParams = QUICK) -> list[Row]:
+    style = str(folder / "s.png")
+    return [
+        Row(f"{n}-{name}", str(folder / name), style, f"{n}.png", params, "rows.csv", n)
+        for n, name in enumerate(contents)
+    ]
+
+
+def batch_of(asked: list[Row]) -> Batch:
+    batches = plan(asked, encoder_sha256="e", finished={}, batch_size=len(asked)).batches
+    assert len(batches) == 1
+    return batches[0]
+
+
+def test_a_file_that_rows_share_is_read_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    batch = batch_of(rows(folder, "a.png", "b.png", "a.png"))
+    reads: list[bytes] = []
+    decode = images.decode
+
+    def counting(data: bytes) -> images.Pixels:
+        reads.append(data)
+        return decode(data)
+
+    monkeypatch.setattr(images, "decode", counting)
+    fetched = fetch(batch)
+    assert len(reads) == 3  # a, b and the style
+    assert all(isinstance(pictures, Pictures) for pictures in fetched.pictures)
+
+
+def test_a_picture_gone_between_plan_and_fetch_fails_its_row_alone(folder: Path, style_actor: StyleActor) -> None:
+    batch = batch_of(rows(folder, "a.png", "b.png"))
+    (folder / "a.png").unlink()
+    gone, fine = style_actor(fetch(batch)).outcomes
+    assert isinstance(gone, Failure)
+    assert "a.png" in gone.error
+    assert isinstance(fine, StylizeResult)
+
+
+def test_a_failure_known_to_the_plan_passes_through(folder: Path, style_actor: StyleActor) -> None:
+    why = Failure("ImageError", "no picture")
+    planned = PlannedRow(rows(folder, "a.png")[0], "f", None, why)
+    assert style_actor(fetch(Batch((planned,)))).outcomes == (why,)
+
+
+def test_a_batch_that_fails_is_split_until_the_row_at_fault_fails_alone(
+    folder: Path, style_actor: StyleActor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch = batch_of(rows(folder, "a.png", "b.png", "a.png", "b.png", "a.png"))
+    sizes: list[int] = []
+    poison = torch.from_numpy(draw(2, 32, 32)).permute(2, 0, 1) / 255
+
+    def scarce(pairs: list[Pair], encoder: Vgg19, **options: object) -> list[StylizeResult]:
+        sizes.append(len(pairs))
+        if any(pair.content is not None and torch.equal(pair.content, poison) for pair in pairs):
+            raise torch.OutOfMemoryError("out of memory")
+        return stylize_batch(pairs, encoder)
+
+    monkeypatch.setattr(actor_module, "stylize_batch", scarce)
+    outcomes = style_actor(fetch(batch)).outcomes
+    assert [isinstance(outcome, Failure) for outcome in outcomes] == [False, True, False, True, False]
+    assert [o.error_class for o in outcomes if isinstance(o, Failure)] == ["OutOfMemoryError"] * 2
+    assert sizes[0] == 5
+
+
+def test_the_same_row_in_a_batch_and_alone(folder: Path, style_actor: StyleActor) -> None:
+    together = style_actor(fetch(batch_of(rows(folder, "a.png", "b.png")))).outcomes
+    alone = style_actor(fetch(batch_of(rows(folder, "b.png")))).outcomes
+    assert isinstance(together[1], StylizeResult)
+    assert isinstance(alone[0], StylizeResult)
+    # Convolutions may sum in another order for another batch size: a grey level at most.
+    assert np.abs(together[1].image.astype(int) - alone[0].image).max() <= 1
+
+
+def test_the_picture_is_durable_before_its_row(
+    folder: Path, style_actor: StyleActor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    optimised = style_actor(fetch(batch_of(rows(folder, "a.png", "b.png"))))
+    output = str(folder / "out")
+    commit = results.commit
+
+    def committing(where: str, records: list[dict[str, object]]) -> str:
+        for record in records:
+            assert images.decode(Path(str(record["output"])).read_bytes()).shape == (32, 32, 3)
+        return commit(where, records)
+
+    monkeypatch.setattr(results, "commit", committing)
+    said = Writer(output, encoder="random", encoder_sha256="e")(optimised)
+    assert [row["status"] for row in said] == ["ok", "ok"]
+    stored = results.read_results(output).to_pylist()
+    assert [json.loads(row["params"])["size"] for row in stored] == [32, 32]
+
+
+def test_a_picture_that_cannot_be_written_fails_its_row(folder: Path, style_actor: StyleActor) -> None:
+    asked = rows(folder, "a.png", "b.png")
+    output = folder / "out"
+    (output / "images" / "0.png").mkdir(parents=True)  # a folder stands where the picture should go
+    optimised = style_actor(fetch(batch_of(asked)))
+    said = Writer(str(output), encoder="random", encoder_sha256="e")(optimised)
+    assert [row["status"] for row in said] == ["failed", "ok"]
+    assert "0.png" in said[0]["error"]
+
+
+@pytest.mark.parametrize("name", ["a.gif", "a", "png", "a.png.txt"])
+def test_a_format_that_there_is_not(name: str) -> None:
+    with pytest.raises(ValueError, match=r"\.png"):
+        format_of(name)
