@@ -1,6 +1,8 @@
 """Neural style transfer as Gatys, Ecker and Bethge wrote it (arXiv 1508.06576), for batches of pairs."""
 
 import importlib
+import sys
+import types
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -47,3 +49,14 @@ def __getattr__(name: str) -> object:
         if name in names:
             return getattr(importlib.import_module(home), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+class _Package(types.ModuleType):
+    """Keeps `stylize` the function: importing the submodule of that name would put the module in its place."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name != "stylize":
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package

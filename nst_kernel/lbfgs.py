@@ -1,10 +1,12 @@
 """L-BFGS for a batch of independent problems: every sample has its own history, curvature check and step.
 
 Per sample it is `torch.optim.LBFGS` with a fixed step (Nocedal and Wright, algorithm 7.4 and 7.5): the first step is
-scaled by 1/‖g‖₁, a pair of too little curvature (y·s ≤ 1e-10) is left out, and a direction that does not descend is
-replaced by steepest descent. Nothing here waits for the device.
+scaled by 1/‖g‖₁, a pair of too little curvature (y·s ≤ 1e-10) is left out (though here it keeps its place in the
+history, which the batch fills in step), and a direction that does not descend is replaced by steepest descent. Nothing
+here waits for the device.
 """
 
+import math
 from collections import deque
 
 import torch
@@ -16,8 +18,13 @@ MIN_CURVATURE = 1e-10
 class LBFGS:
     """Steps for x (B, ...), given the gradient of each sample's own loss."""
 
-    def __init__(self, *, history: int, learning_rate: Tensor) -> None:
-        """`history` pairs are kept (two copies of x each); `learning_rate` is (B,)."""
+    def __init__(self, *, history: int, learning_rate: Tensor, max_step: float = math.inf) -> None:
+        """`history` pairs are kept (two copies of x each); `learning_rate` is (B,).
+
+        A step whose root mean square exceeds `max_step` is shortened to it: without a line search a poor estimate of
+        the curvature would throw a sample far away, and cost it dozens of iterations to come back.
+        """
+        self.max_step = max_step
         self.learning_rate = learning_rate.unsqueeze(1)
         self.pairs: deque[tuple[Tensor, Tensor, Tensor]] = deque(maxlen=history)  # s, y (B, D), 1/(y·s) (B, 1)
         self.previous: tuple[Tensor, Tensor] | None = None  # gradient and step, (B, D)
@@ -33,12 +40,11 @@ class LBFGS:
             self._remember(g, fresh)
         self.begun = self.begun & ~fresh
         direction = self._direction(g)
-        ascends = _dot(direction, g) >= 0
-        direction = torch.where(ascends, -g, direction)
+        descends = _dot(direction, g) < 0  # false of a NaN too: products of huge gradients overflow
+        direction = torch.where(descends, direction, -g)
         careful = torch.clamp(1 / g.abs().sum(1, keepdim=True), max=1.0)
-        step = direction * self.learning_rate * torch.where(self.begun & ~ascends, 1.0, careful)
-        # A zero gradient has no direction: 0 · 1/0 must not become a NaN.
-        step = torch.where((g == 0).all(1, keepdim=True), 0.0, step)
+        step = direction * self.learning_rate * torch.where(self.begun & descends, 1.0, careful)
+        step = step * torch.clamp(self.max_step / step.square().mean(1, keepdim=True).sqrt(), max=1.0)
         self.begun = torch.ones_like(self.begun)
         self.previous = g, step
         return x + step.view_as(x)

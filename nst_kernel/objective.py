@@ -8,6 +8,7 @@ from torch import Tensor
 
 from nst_kernel import losses
 from nst_kernel.params import StyleParams
+from nst_kernel.precision import computing_in, resolve_precision
 from nst_kernel.vgg import Vgg19
 
 
@@ -32,14 +33,13 @@ def grams_per_position(features: Mapping[str, Tensor]) -> dict[str, Tensor]:
 @torch.no_grad()
 def style_grams(encoder: Vgg19, style: Tensor, params: StyleParams) -> dict[str, Tensor]:
     """A/M by style layer, each (1, N, N), of one style picture (1, 3, h, w) in [0, 1]."""
-    return grams_per_position(encoder(style, params.style_layers, pooling=params.pooling))
+    return grams_per_position(_features(encoder, style, params.style_layers, params))
 
 
 @torch.no_grad()
 def content_features(encoder: Vgg19, content: Tensor, params: StyleParams) -> dict[str, Tensor]:
     """P by content layer (B, N, H', W') of content pictures (B, 3, H, W) in [0, 1]."""
-    features = encoder(content, params.content_layers, pooling=params.pooling)
-    return {layer: features[layer] for layer in params.content_layers}
+    return _features(encoder, content, params.content_layers, params)
 
 
 class Objective:
@@ -54,8 +54,7 @@ class Objective:
 
     def __init__(self, encoder: Vgg19, targets: Targets, params: Sequence[StyleParams]) -> None:
         self.encoder, self.targets = encoder, targets
-        shared = params[0]
-        self.pooling = shared.pooling
+        self.shared = shared = params[0]
         if shared.objective == "paper":
             self.content_term, self.style_term = losses.content_loss, losses.style_layer_loss
         else:
@@ -82,7 +81,7 @@ class Objective:
 
     def __call__(self, x: Tensor) -> Tensor:
         """Losses (B, len(names)) of pictures x (B, 3, H, W); column 0, the total, is what is minimised."""
-        features = self.encoder(x, {*self.targets.content, *self.targets.style}, pooling=self.pooling)
+        features = _features(self.encoder, x, (*self.targets.content, *self.targets.style), self.shared)
         none = x.new_zeros(len(x))
         content = _weighted(
             [self.content_term(features[layer], P) for layer, P in self.targets.content.items()],
@@ -98,6 +97,14 @@ class Objective:
         terms = torch.stack([content, style, tv, outside], dim=1)
         total = (self.weights * terms).sum(1, keepdim=True)
         return torch.cat([total, terms, *(loss.unsqueeze(1) for loss in per_layer)], dim=1)
+
+
+def _features(encoder: Vgg19, x: Tensor, layers: Sequence[str], params: StyleParams) -> dict[str, Tensor]:
+    """Activations in the order of `layers`, which is that of their weights."""
+    precision = resolve_precision(params.precision, x.device)
+    with computing_in(precision):
+        features = encoder(x, layers, pooling=params.pooling, precision=precision)
+    return {layer: features[layer] for layer in layers}
 
 
 def _each(layers: Mapping[str, Tensor], given: tuple[float, ...]) -> tuple[float, ...]:

@@ -174,11 +174,16 @@ class StyleParams:
         "paper: sums as in eq. 1 and 4; relative: each term over its target's own, the same at any size",
     )
     pooling: Literal["avg", "max"] = _knob("avg", _one_of("avg", "max"), "pooling between VGG's blocks")
+    precision: Literal["auto", "fp32", "tf32", "bf16"] = _knob(
+        "auto",
+        _one_of("auto", "fp32", "tf32", "bf16"),
+        "of the convolutions; auto: bf16 where the device has instructions for it",
+    )
     optimizer: Literal["lbfgs", "adam"] = _knob("lbfgs", _one_of("lbfgs", "adam"), "optimiser of the pixels")
     learning_rate: float | None = _knob(
         None, _optional(_real(0, above=True)), "step; none: 1 for L-BFGS, 0.02 for Adam"
     )
-    history: int = _knob(20, _integer(1, 200), "steps that L-BFGS remembers (24 bytes per pixel each)")
+    history: int = _knob(10, _integer(1, 200), "steps that L-BFGS remembers (24 bytes per pixel each)")
     init: str = _knob("content", _text("content, noise, style or the URI of an image"), "where the pixels start")
     seed: int = _knob(0, _integer(0, 2**63 - 1), "of the white noise")
 
@@ -264,6 +269,7 @@ class StyleParams:
             self.style_layers if self.style_weight > 0 else (),
             self.objective,
             self.pooling,
+            self.precision,
             self.optimizer,
             self.history if self.optimizer == "lbfgs" else 0,
             self.iterations,

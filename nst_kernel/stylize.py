@@ -13,6 +13,7 @@ from nst_kernel.adam import Adam
 from nst_kernel.lbfgs import LBFGS
 from nst_kernel.objective import Objective, Targets, content_features, style_grams
 from nst_kernel.params import StyleParams
+from nst_kernel.precision import computing_in, resolve_precision
 from nst_kernel.result import StylizeResult
 from nst_kernel.sizes import MIN_SIDE, fit
 from nst_kernel.vgg import Vgg19
@@ -20,6 +21,10 @@ from nst_kernel.weights import load_weights
 
 Progress = Callable[[int, int], None]
 """Called with (iterations done, iterations in all), after each one."""
+
+
+MAX_STEP = 0.05
+"""Root mean square, in pixel values of [0, 1], of an L-BFGS step at most."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +49,6 @@ class Pair:
         for name, needed in needs.items():
             if needed and getattr(self, name) is None:
                 raise ValueError(f"a pair without its {name} picture, which these parameters need")
-        if self.content is None and self.style is None:
-            raise ValueError("a pair without content and style has no shape")
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -110,7 +113,8 @@ def stylize_batch(pairs: Sequence[Pair], encoder: Vgg19, *, progress: Progress |
         objective = Objective(encoder, _targets(at_scale, encoder), [pair.params for pair in pairs])
         done = index * params.iterations
         tick = (lambda k, done=done: progress(done + k, total)) if progress else None
-        descent = descend(objective, x, [pair.params for pair in pairs], tick)
+        with computing_in(resolve_precision(params.precision, x.device)):  # gradients too
+            descent = descend(objective, x, [pair.params for pair in pairs], tick)
         x, diverged = descent.x, diverged | descent.diverged
         curves.append(descent.curves)
     assert x is not None
@@ -142,7 +146,9 @@ def descend(
     default_rate = {"lbfgs": 1.0, "adam": 0.02}[shared.optimizer]
     rates = torch.tensor([p.learning_rate or default_rate for p in params], dtype=x.dtype, device=x.device)
     optimizer = (
-        LBFGS(history=shared.history, learning_rate=rates) if shared.optimizer == "lbfgs" else Adam(learning_rate=rates)
+        LBFGS(history=shared.history, learning_rate=rates, max_step=MAX_STEP)
+        if shared.optimizer == "lbfgs"
+        else Adam(learning_rate=rates)
     )
     best_x, best_gradient = x, torch.zeros_like(x)
     curves: list[Tensor] = []

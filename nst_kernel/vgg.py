@@ -9,6 +9,7 @@ import torch.nn.functional as nnf
 from torch import Tensor, nn
 
 from nst_kernel.params import LAYERS
+from nst_kernel.precision import TYPES, Precision
 from nst_kernel.sizes import MIN_SIDE
 
 WIDTHS = (64, 128, 256, 512, 512)
@@ -85,9 +86,19 @@ class Vgg19(nn.Module):
         deviation = torch.tensor(IMAGENET_DEVIATION if rgb else (1.0, 1.0, 1.0)).view(1, 3, 1, 1)
         self.register_buffer("mean", mean if rgb else mean / 255)
         self.register_buffer("scale", 1 / deviation if rgb else deviation * 255)
+        self._filters: dict[tuple[str, torch.dtype, torch.device], tuple[Tensor, Tensor]] = {}
 
-    def forward(self, x: Tensor, layers: Iterable[str], *, pooling: Literal["avg", "max"] = "avg") -> dict[str, Tensor]:
-        """Activations after the ReLU, by layer name, of pictures (B, 3, H, W) in [0, 1].
+    def forward(
+        self,
+        x: Tensor,
+        layers: Iterable[str],
+        *,
+        pooling: Literal["avg", "max"] = "avg",
+        precision: Precision = "fp32",
+    ) -> dict[str, Tensor]:
+        """Activations after the ReLU, by layer name, of pictures (B, 3, H, W) in [0, 1], in the type of x.
+
+        `precision` is that of the convolutions from `conv1_2` on; float64 pictures are served in float64.
 
         Raises:
             LayerMissing: if the weights do not reach a layer.
@@ -100,6 +111,8 @@ class Vgg19(nn.Module):
         pool = nnf.avg_pool2d if pooling == "avg" else nnf.max_pool2d
         if self.input == "bgr255":
             x = x.flip(1)
+        exact = x.dtype
+        dtype = exact if exact == torch.float64 else TYPES[precision]
         x = ((x - self.mean) * self.scale).contiguous(memory_format=torch.channels_last)
         features: dict[str, Tensor] = {}
         for layer in self.layers:
@@ -108,13 +121,21 @@ class Vgg19(nn.Module):
             if layer.endswith("_1") and layer != "conv1_1":
                 x = pool(x, 2)
             # In place: nothing needs the value before the ReLU, and a third of the memory is saved.
-            x = self._convolve(x, layer).relu_()
+            # Pixels meet their first filters unrounded: that layer is half a percent of the work.
+            x = self._convolve(x, layer, exact if layer == "conv1_1" else dtype).relu_()
             if layer in wanted:
-                features[layer] = x
+                features[layer] = x.to(exact)
         return features
 
-    def _convolve(self, x: Tensor, layer: str) -> Tensor:
-        weight, bias = self.get_buffer(f"{layer}_weight"), self.get_buffer(f"{layer}_bias")
+    def _convolve(self, x: Tensor, layer: str, dtype: torch.dtype) -> Tensor:
+        """x with the layer's filters, both in `dtype`; filters are converted and laid out once."""
+        key = layer, dtype, x.device
+        if key not in self._filters:
+            weight, bias = self.get_buffer(f"{layer}_weight"), self.get_buffer(f"{layer}_bias")
+            weight = weight.to(dtype).contiguous(memory_format=torch.channels_last)
+            self._filters[key] = weight, bias.to(dtype)
+        weight, bias = self._filters[key]
+        x = x.to(dtype)
         if self.border == "replicate":
             return nnf.conv2d(nnf.pad(x, (1, 1, 1, 1), mode="replicate"), weight, bias)
         return nnf.conv2d(x, weight, bias, padding=1)

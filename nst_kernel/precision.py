@@ -1,0 +1,32 @@
+"""What the convolutions are computed in. Pixels, Gram matrices, losses and the optimiser's state stay in fp32."""
+
+import contextlib
+from collections.abc import Iterator
+from typing import Literal
+
+import torch
+
+Precision = Literal["fp32", "tf32", "bf16"]
+
+TYPES: dict[Precision, torch.dtype] = {"fp32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16}
+
+
+def resolve_precision(asked: Literal["auto", "fp32", "tf32", "bf16"], device: torch.device) -> Precision:
+    """What a device computes when asked for `asked`: with `auto`, bf16 where it has instructions for it, else fp32.
+
+    Final losses with bf16 convolutions are within 1 % of fp32's (README, section Speed), at half the time or less.
+    """
+    if asked != "auto":
+        return asked
+    if device.type == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
+    if device.type == "cpu" and (torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()):
+        return "bf16"
+    return "fp32"
+
+
+@contextlib.contextmanager
+def computing_in(precision: Precision) -> Iterator[None]:
+    """Let CUDA round the inputs of fp32 convolutions to TF32, or not; it does by default."""
+    with torch.backends.cudnn.flags(enabled=True, benchmark=True, allow_tf32=precision == "tf32"):
+        yield
