@@ -2,28 +2,16 @@
 
 import logging
 import time
-from dataclasses import dataclass
 
 import torch
 
 from nst_kernel import Pair, StylizeResult, Vgg19, stylize_batch
+from nst_kernel.precision import resolve_precision
 from nst_kernel.stylize import Progress, to_tensor
 from pipeline.encoder import load_encoder
-from pipeline.fetch import Fetched, Pictures
-from pipeline.plan import Failure, PlannedRow
+from pipeline.items import Failure, Fetched, Optimised, Pictures, PlannedRow
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Optimised:
-    """A batch with its outcomes: one entry per row, its result or why there is none."""
-
-    fetched: Fetched
-    outcomes: tuple[StylizeResult | Failure, ...]
-    device: str
-    seconds: float
-    """Wall time of optimising the whole batch."""
 
 
 class StyleActor:
@@ -50,7 +38,9 @@ class StyleActor:
                 servable.append((index, planned, pictures))
         outcomes.update(self._optimise(servable))
         in_order = tuple(outcomes[index] for index in range(len(fetched.batch.rows)))
-        return Optimised(fetched, in_order, self.device_name, time.perf_counter() - clock)
+        asked = fetched.batch.rows[0].row.params.precision
+        precision = resolve_precision(asked, self.device)
+        return Optimised(fetched, in_order, self.device_name, precision, time.perf_counter() - clock)
 
     def _optimise(self, rows: list[tuple[int, PlannedRow, Pictures]]) -> dict[int, StylizeResult | Failure]:
         """Together; if that fails each half by itself, so that only the row at fault fails."""

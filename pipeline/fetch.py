@@ -2,39 +2,12 @@
 
 import time
 from dataclasses import dataclass, field
-from datetime import datetime
-
-import numpy as np
-from numpy.typing import NDArray
 
 from nst_kernel import StyleParams
 from nst_kernel.params import INITS
 from nst_kernel.sizes import fit
 from pipeline import images, results, storage
-from pipeline.plan import Batch, Failure, PlannedRow
-
-Picture = NDArray[np.uint8]
-"""uint8 (H, W, 3), RGB."""
-
-
-@dataclass(frozen=True)
-class Pictures:
-    """The pictures of one row, each None where the row needs none."""
-
-    content: Picture | None
-    style: Picture | None
-    init: Picture | None
-
-
-@dataclass(frozen=True)
-class Fetched:
-    """A batch with its pictures: one entry per row, its pictures or why there are none."""
-
-    batch: Batch
-    pictures: tuple[Pictures | Failure, ...]
-    started_at: datetime
-    seconds: float
-    """Wall time of fetching and decoding the whole batch."""
+from pipeline.items import Batch, Failure, Fetched, Picture, Pictures, PlannedRow
 
 
 @dataclass

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from nst_kernel import ALGORITHM_VERSION
 from nst_kernel.sizes import fit
 from pipeline import images, storage
+from pipeline.items import Batch, Failure, PlannedRow
 from pipeline.manifest import Row, derive_id
 
 HEADER_BYTES = 256 * 1024
@@ -17,43 +18,6 @@ HEADER_BYTES = 256 * 1024
 
 MAX_BATCH_PIXELS = 4_000_000
 """Pixels of one batch: autograd keeps about 1.4 kB for each in fp32."""
-
-
-@dataclass(frozen=True)
-class Failure:
-    """Why a row cannot be served, as a value that flows in its place."""
-
-    error_class: str
-    error: str
-
-    @classmethod
-    def of(cls, error: BaseException, doing: str = "") -> "Failure":
-        """Of an exception, with what was being done."""
-        return cls(type(error).__name__, f"{doing}: {error}" if doing else str(error))
-
-
-@dataclass(frozen=True)
-class PlannedRow:
-    """A row of the manifest, and what was decided for it.
-
-    Attributes:
-        row: what is asked.
-        fingerprint: of everything that decides the picture.
-        shape: (height, width) of the output, pixels; None if it could not be found out.
-        failure: why it cannot be served, if that is known already.
-    """
-
-    row: Row
-    fingerprint: str
-    shape: tuple[int, int] | None
-    failure: Failure | None = None
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Rows that are optimised together: of one shape and `StyleParams.graph`."""
-
-    rows: tuple[PlannedRow, ...]
 
 
 @dataclass(frozen=True)

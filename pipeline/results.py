@@ -59,6 +59,7 @@ _DOCUMENTED: Sequence[tuple[str, pa.DataType, str]] = (
     ("versions", pa.string(), "of the packages that computed it, as JSON"),
     ("host", pa.string(), "where it was computed"),
     ("device", pa.string(), "what computed it, such as cpu or the name of a GPU"),
+    ("precision", pa.string(), "what its convolutions were computed in: fp32, tf32 or bf16"),
     ("started_at", pa.timestamp("us", tz="UTC"), "when its batch was taken up"),
     ("finished_at", pa.timestamp("us", tz="UTC"), "when its picture was whole, or it had failed"),
     ("manifest", pa.string(), "file that asked for it"),

@@ -12,7 +12,6 @@ from ray.data import ActorPoolStrategy
 
 from nst_kernel import LayerMissing
 from pipeline import results, storage
-from pipeline.actor import StyleActor
 from pipeline.cluster import FETCH_CPUS, WRITE_CPUS, Actors, Resources, actors, connect
 from pipeline.encoder import load_encoder
 from pipeline.fetch import fetch
@@ -159,6 +158,8 @@ class _Stylise:
     """StyleActor as a stage."""
 
     def __init__(self, weights: str, threads: int | None) -> None:
+        from pipeline.actor import StyleActor  # torch comes along: only actors pay for it
+
         self.stage = _stage(StyleActor(weights, threads=threads))
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:

@@ -6,8 +6,9 @@ from nst_kernel import StylizeResult
 from pipeline import storage
 from pipeline.encoder import load_encoder
 from pipeline.fetch import fetch
+from pipeline.items import Batch, Failure
 from pipeline.manifest import Row, derive_id
-from pipeline.plan import Batch, Failure, plan
+from pipeline.plan import plan
 from pipeline.write import encode_result, format_of
 
 

@@ -4,11 +4,9 @@ import json
 import time
 from typing import Any, Literal
 
-from nst_kernel import StylizeResult
+from nst_kernel.result import StylizeResult
 from pipeline import images, results, storage
-from pipeline.actor import Optimised
-from pipeline.fetch import Fetched
-from pipeline.plan import Failure, PlannedRow
+from pipeline.items import Failure, Fetched, Optimised, PlannedRow
 
 FORMATS: dict[str, Literal["png", "jpeg", "webp"]] = {"png": "png", "jpg": "jpeg", "jpeg": "jpeg", "webp": "webp"}
 """By the extension of the output's name."""
@@ -44,6 +42,7 @@ class Writer:
         fetched, share = optimised.fetched, 1 / len(optimised.outcomes)
         row: dict[str, Any] = self._asked(planned, fetched) | {
             "device": optimised.device,
+            "precision": optimised.precision,
             "host": results.host(),
             "finished_at": results.now(),
             "seconds": {

@@ -1,5 +1,6 @@
 """A folder of pictures and manifests for each."""
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,11 +9,27 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
+from pipeline.cluster import Resources
 from pipeline.results import read_results
 from pipeline.run import Progress, run
 from tests.support import draw
 
+ROWS: list[dict[str, object]] = [
+    {"id": "one", "content": "photo.png", "style": "painting.png"},
+    {"id": "two", "content": "photo.png", "style": "other.webp", "style_weight": 3.0},
+    {"id": "three", "content": "tall.jpg", "style": "painting.png", "output": "deep/er/three.jpg", "seed": 7},
+]
+
 QUICK: dict[str, object] = {"size": 48, "iterations": 6, "scales": ""}
+
+
+def as_csv(rows: list[dict[str, object]]) -> str:
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    return "\n".join([",".join(names), *(",".join(str(row.get(name, "")) for name in names) for row in rows)]) + "\n"
+
+
+def as_jsonl(rows: list[dict[str, object]]) -> str:
+    return "".join(json.dumps(row) + "\n" for row in rows)
 
 
 @dataclass(frozen=True)
@@ -37,7 +54,7 @@ class Studio:
         return str(path)
 
     def run(self, manifest: str, **options: Any) -> Progress:
-        given = {"defaults": QUICK, **options}
+        given = {"defaults": QUICK, "resources": Resources(num_actors=1), **options}
         return run(manifest, output=self.output, **given)
 
     def results(self) -> dict[str, dict[str, Any]]:
@@ -46,11 +63,23 @@ class Studio:
         return {row["id"]: row for row in table.to_pylist()}
 
 
-@pytest.fixture
-def studio(tmp_path: Path, local_ray: None) -> Studio:
-    studio = Studio(tmp_path)
+def furnish(folder: Path) -> Studio:
+    studio = Studio(folder)
     studio.picture("photo.png", 1)
     studio.picture("tall.jpg", 2, height=64, width=48)
     studio.picture("painting.png", 3, height=80, width=60)
     studio.picture("other.webp", 4, height=50, width=50)
+    return studio
+
+
+@pytest.fixture
+def studio(tmp_path: Path, local_ray: None) -> Studio:
+    return furnish(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory, local_ray: None) -> Studio:
+    """A studio whose manifest of `ROWS` was run; only to be looked at."""
+    studio = furnish(tmp_path_factory.mktemp("finished"))
+    studio.run(studio.write("rows.csv", as_csv(ROWS)))
     return studio

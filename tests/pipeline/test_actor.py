@@ -12,9 +12,10 @@ from nst_kernel import Pair, StyleParams, StylizeResult, Vgg19, stylize_batch
 from pipeline import actor as actor_module
 from pipeline import images, results
 from pipeline.actor import StyleActor
-from pipeline.fetch import Pictures, fetch
+from pipeline.fetch import fetch
+from pipeline.items import Batch, Failure, Pictures, PlannedRow
 from pipeline.manifest import Row
-from pipeline.plan import Batch, Failure, PlannedRow, plan
+from pipeline.plan import plan
 from pipeline.write import Writer, format_of
 from tests.support import draw, random_weights
 

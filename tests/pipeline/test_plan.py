@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from nst_kernel import StyleParams
+from pipeline.items import Failure
 from pipeline.manifest import Row
-from pipeline.plan import MAX_BATCH_PIXELS, Failure, Plan, fingerprint, output_shapes, plan
+from pipeline.plan import MAX_BATCH_PIXELS, Plan, fingerprint, output_shapes, plan
 from tests.support import draw
 
 SHAPES = st.sampled_from([(64, 64), (48, 64), (3000, 2000)])

@@ -46,8 +46,8 @@ def test_the_last_to_finish_counts(events: list[tuple[str, str, int]]) -> None:
     output = f"memory://results-{abs(hash(tuple(events)))}"
     for number, (row_id, status, later) in enumerate(events):
         results.commit(output, [record(row_id, status=status, mark=str(number), later=later)])
-    latest = {row_id: (status, mark) for mark, (row_id, status, _) in sorted(enumerate(events), key=lambda e: e[1][2])}
-    latest = {row_id: (status, str(mark)) for row_id, (status, mark) in latest.items()}
+    in_time = sorted(enumerate(events), key=lambda event: event[1][2])
+    latest = {row_id: (status, str(mark)) for mark, (row_id, status, _) in in_time}
     table = results.read_results(output, columns=["id", "status", "fingerprint"])
     assert table["id"].to_pylist() == sorted(latest)
     assert {r["id"]: (r["status"], r["fingerprint"]) for r in table.to_pylist()} == latest
