@@ -29,7 +29,7 @@ app = typer.Typer(
 weights_app = typer.Typer(no_args_is_help=True, help="Look at files of VGG-19 weights.")
 app.add_typer(weights_app, name="weights")
 
-SOME_ROWS_FAILED, NOTHING_STARTED, INTERRUPTED = 1, 2, 130
+SOME_ROWS_FAILED, NOTHING_STARTED, BROKEN_OFF, INTERRUPTED = 1, 2, 3, 130
 
 out, err = Console(), Console(stderr=True)
 
@@ -73,7 +73,8 @@ def run(
 ) -> None:
     """Compute every row of a manifest that is not done yet.
 
-    Exit code 0: every row is ok. 1: some rows failed or diverged. 2: nothing was started, the input is wrong.
+    Exit code 0: every row is ok. 1: some rows failed or diverged. 2: nothing was started, the input is wrong. 3: it
+    broke off, and the same command goes on from there.
 
     Example: nst run pairs.csv --output s3://bucket/night --set size=512 --set iterations=300
     """
@@ -234,14 +235,20 @@ def main() -> None:
     except (ValueError, StorageError) as error:
         if debug:
             raise
-        err.print(f"[bold red]Error:[/bold red] {_escaped(error)}", highlight=False, soft_wrap=True)
+        _complain(str(error))
         sys.exit(NOTHING_STARTED)
+    except Exception as error:
+        if debug:
+            raise
+        _complain(f"{type(error).__name__}: {error}")
+        err.print("Finished rows are kept; the same command goes on from there. With --debug it shows a traceback.")
+        sys.exit(BROKEN_OFF)
 
 
-def _escaped(error: Exception) -> str:
+def _complain(message: str) -> None:
     from rich.markup import escape
 
-    return escape(str(error))
+    err.print(f"[bold red]Error:[/bold red] {escape(message)}", highlight=False, soft_wrap=True)
 
 
 if __name__ == "__main__":

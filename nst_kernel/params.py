@@ -303,7 +303,11 @@ _PAPER: dict[str, object] = {
     "style_layers": ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1"),
     "content_weight": 1.0,
     "style_weight": 1e3,
+    "tv_weight": 0.0,
+    "range_weight": 0.0,
+    "pooling": "avg",
     "init": "noise",
+    "scales": (),
 }
 
 PRESETS: Mapping[str, Preset] = types.MappingProxyType(

@@ -1,5 +1,6 @@
-"""What all tests share: how hypothesis searches, and one Ray cluster for those that need one."""
+"""What all tests share: how hypothesis searches, an S3 server, and a Ray cluster for those that need one."""
 
+import socket
 from collections.abc import Iterator
 
 import pytest
@@ -11,7 +12,33 @@ settings.load_profile("nst")
 
 
 @pytest.fixture(scope="session")
-def local_ray() -> Iterator[None]:
+def bucket() -> Iterator[str]:
+    """The URI of an empty bucket, on a server of this process, on loopback."""
+    import boto3
+    from moto.server import ThreadedMotoServer
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=port, verbose=False)
+    server.start()
+    access = {
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in access.items():
+            patch.setenv(name, value)
+        boto3.client("s3").create_bucket(Bucket="studio")
+        yield "s3://studio"
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def local_ray(bucket: str) -> Iterator[None]:
+    """A cluster of this machine's own, whose processes know the bucket."""
     import ray
 
     from pipeline import cluster

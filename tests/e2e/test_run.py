@@ -10,8 +10,10 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from pipeline import images, results
+from pipeline import images, results, storage
+from pipeline.cluster import Resources
 from pipeline.manifest import ManifestError
+from pipeline.run import run
 from tests.e2e.conftest import QUICK, ROWS, Studio, as_csv, as_jsonl
 from tests.pipeline.bad_pictures import BAD_PICTURES
 from tests.support import SHARED
@@ -125,6 +127,22 @@ def test_again_does_what_is_missing_or_changed_and_nothing_else(studio: Studio) 
     again = studio.run(changed, overwrite=True)
     assert (again.total, again.done_before) == (3, 0)
     assert all(row["finished_at"] > third[row_id]["finished_at"] for row_id, row in studio.results().items())
+
+
+def test_everything_in_an_object_store(studio: Studio, bucket: str) -> None:
+    home = f"{bucket}/{studio.folder.name}"
+    for name in ("photo.png", "painting.png", "tall.jpg", "other.webp"):
+        storage.write_bytes(f"{home}/pictures/{name}", (studio.folder / name).read_bytes())
+    rows = [{**row, "content": f"pictures/{row['content']}", "style": f"pictures/{row['style']}"} for row in ROWS]
+    storage.write_bytes(f"{home}/rows.csv", as_csv(rows).encode())
+
+    first = run(f"{home}/rows.csv", output=f"{home}/out", defaults=QUICK, resources=Resources(num_actors=1))
+    assert dict(first.counts) == {"ok": 3}
+    for row in results.read_results(f"{home}/out").to_pylist():
+        assert row["output"].startswith(f"{home}/out/images/")
+        assert images.decode(storage.read_bytes(row["output"])).shape == (row["height"], row["width"], 3)
+    again = run(f"{home}/rows.csv", output=f"{home}/out", defaults=QUICK)
+    assert (again.total, again.done_before) == (0, 3)
 
 
 def test_a_mended_row_succeeds_the_next_time(studio: Studio) -> None:

@@ -1,8 +1,6 @@
 """Reading and writing through one door: files of this machine, memory, and S3 as moto serves it."""
 
 import os
-import socket
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,36 +11,10 @@ from pipeline import storage
 from pipeline.storage import StorageError
 
 
-@pytest.fixture(scope="module")
-def s3() -> Iterator[str]:
-    """The URI of a bucket on a server of this process, on loopback."""
-    from moto.server import ThreadedMotoServer
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=port, verbose=False)
-    server.start()
-    settings = {
-        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_DEFAULT_REGION": "us-east-1",
-    }
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in settings.items():
-            patch.setenv(name, value)
-        import boto3
-
-        boto3.client("s3").create_bucket(Bucket="studio")
-        yield "s3://studio"
-    server.stop()
-
-
 @pytest.fixture(params=["file", "file://", "memory", "s3"])
 def folder(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "s3":
-        return f"{request.getfixturevalue('s3')}/{tmp_path.name}"
+        return f"{request.getfixturevalue('bucket')}/{tmp_path.name}"
     return {"file": str(tmp_path), "file://": f"file://{tmp_path}", "memory": f"memory:/{tmp_path}"}[request.param]
 
 

@@ -1,0 +1,91 @@
+"""Style transfer as the published implementations do it, written plainly: what ours is measured against.
+
+One pair at a time, fp32, contiguous tensors, `torch.optim.LBFGS` with its usual history of 100, losses in a closure
+that asks the device for their value at every step. The objective is the one of `StyleParams(objective="relative")`.
+"""
+
+from collections.abc import Callable, Sequence
+
+import torch
+import torch.nn.functional as nnf
+from torch import Tensor, nn
+
+from nst_kernel.params import LAYERS, StyleParams
+from nst_kernel.vgg import IMAGENET_DEVIATION, IMAGENET_MEAN, Weights
+
+
+class PlainVgg(nn.Module):
+    """VGG-19's convolutions, ReLUs and average poolings up to the deepest layer asked for."""
+
+    def __init__(self, weights: Weights, wanted: Sequence[str]) -> None:
+        super().__init__()
+        self.wanted = wanted
+        self.depth = max(LAYERS.index(layer) for layer in wanted) + 1
+        zero = weights.border == "zero"
+        self.convolutions = nn.ModuleDict()
+        for layer in LAYERS[: self.depth]:
+            weight, bias = weights.convolutions[layer]
+            convolution = nn.Conv2d(
+                weight.shape[1], len(weight), 3, padding=1, padding_mode="zeros" if zero else "replicate"
+            )
+            convolution.load_state_dict({"weight": weight, "bias": bias})
+            self.convolutions[layer] = convolution
+        self.requires_grad_(False)
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        """Activations by layer of normalised pictures (1, 3, H, W)."""
+        mean, deviation = (
+            torch.tensor(v, device=x.device).view(1, 3, 1, 1) for v in (IMAGENET_MEAN, IMAGENET_DEVIATION)
+        )
+        x = (x - mean) / deviation
+        features = {}
+        for layer, convolution in self.convolutions.items():
+            if layer.endswith("_1") and layer != "conv1_1":
+                x = nnf.avg_pool2d(x, 2)
+            x = nnf.relu(convolution(x), inplace=True)
+            if layer in self.wanted:
+                features[layer] = x
+        return features
+
+
+def gram(features: Tensor) -> Tensor:
+    """Gram matrix of (1, N, H, W), per position."""
+    flat = features.flatten(2).squeeze(0)
+    return flat @ flat.T / flat.shape[1]
+
+
+def optimise(
+    content: Tensor, style: Tensor, weights: Weights, params: StyleParams, *, evaluations: int
+) -> tuple[Tensor, list[float]]:
+    """The picture (1, 3, H, W) and the loss of every evaluation, starting from the content (1, 3, H, W)."""
+    network = PlainVgg(weights, (*params.content_layers, *params.style_layers)).to(content.device)
+    with torch.no_grad():
+        features = network(content)
+        targets = {layer: features[layer] for layer in params.content_layers}
+        features = network(style)
+        grams = {layer: gram(features[layer]) for layer in params.style_layers}
+    x = content.clone().requires_grad_()
+    optimizer = torch.optim.LBFGS(
+        [x], max_iter=evaluations, max_eval=evaluations, tolerance_grad=0, tolerance_change=0, history_size=100
+    )
+    curve: list[float] = []
+
+    def closure() -> float:
+        optimizer.zero_grad()
+        features = network(x)
+        content_loss = x.new_zeros(())
+        for layer, target in targets.items():
+            share = 0.5 * (features[layer] - target).square().sum() / target.square().sum()
+            content_loss = content_loss + share / len(targets)
+        style_loss = x.new_zeros(())
+        for layer, target in grams.items():
+            share = (gram(features[layer]) - target).square().sum() / target.square().sum()
+            style_loss = style_loss + share / len(grams)
+        loss = params.content_weight * content_loss + params.style_weight * style_loss
+        torch.autograd.backward(loss)
+        curve.append(loss.item())
+        return curve[-1]
+
+    step: Callable[[Callable[[], float]], object] = optimizer.step
+    step(closure)
+    return x.detach(), curve
