@@ -18,13 +18,17 @@ MIN_CURVATURE = 1e-10
 class LBFGS:
     """Steps for x (B, ...), given the gradient of each sample's own loss."""
 
-    def __init__(self, *, history: int, learning_rate: Tensor, max_step: float = math.inf) -> None:
+    def __init__(
+        self, *, history: int, learning_rate: Tensor, first_step: float | None = None, max_step: float = math.inf
+    ) -> None:
         """`history` pairs are kept (two copies of x each); `learning_rate` is (B,).
 
+        A first step has the root mean square `first_step`, or torch's length: by that, a picture of n values moves by
+        1/n each, and in bf16 the change of gradient that should tell the curvature is then rounding noise.
         A step whose root mean square exceeds `max_step` is shortened to it: without a line search a poor estimate of
         the curvature would throw a sample far away, and cost it dozens of iterations to come back.
         """
-        self.max_step = max_step
+        self.first_step, self.max_step = first_step, max_step
         self.learning_rate = learning_rate.unsqueeze(1)
         self.pairs: deque[tuple[Tensor, Tensor, Tensor]] = deque(maxlen=history)  # s, y (B, D), 1/(y·s) (B, 1)
         self.previous: tuple[Tensor, Tensor] | None = None  # gradient and step, (B, D)
@@ -42,9 +46,12 @@ class LBFGS:
         direction = self._direction(g)
         descends = _dot(direction, g) < 0  # false of a NaN too: products of huge gradients overflow
         direction = torch.where(descends, direction, -g)
-        careful = torch.clamp(1 / g.abs().sum(1, keepdim=True), max=1.0)
+        if self.first_step is None:
+            careful = torch.clamp(1 / g.abs().sum(1, keepdim=True), max=1.0)
+        else:
+            careful = self.first_step / _rms(g).clamp_min(torch.finfo(g.dtype).tiny)
         step = direction * self.learning_rate * torch.where(self.begun & descends, 1.0, careful)
-        step = step * torch.clamp(self.max_step / step.square().mean(1, keepdim=True).sqrt(), max=1.0)
+        step = step * torch.clamp(self.max_step / _rms(step), max=1.0)
         self.begun = torch.ones_like(self.begun)
         self.previous = g, step
         return x + step.view_as(x)
@@ -76,6 +83,11 @@ class LBFGS:
         for (s, y, rho), alpha in zip(self.pairs, reversed(alphas), strict=True):
             q = torch.addcmul(q, alpha - rho * _dot(y, q), s)
         return q
+
+
+def _rms(a: Tensor) -> Tensor:
+    """Root mean squares of rows, (B, 1)."""
+    return a.square().mean(1, keepdim=True).sqrt()
 
 
 def _dot(a: Tensor, b: Tensor) -> Tensor:

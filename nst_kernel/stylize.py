@@ -23,8 +23,8 @@ Progress = Callable[[int, int], None]
 """Called with (iterations done, iterations in all), after each one."""
 
 
-MAX_STEP = 0.05
-"""Root mean square, in pixel values of [0, 1], of an L-BFGS step at most."""
+FIRST_STEP, MAX_STEP = 0.005, 0.05
+"""Root mean square, in pixel values of [0, 1], of L-BFGS' first step and of any at most."""
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,7 @@ def descend(
     default_rate = {"lbfgs": 1.0, "adam": 0.02}[shared.optimizer]
     rates = torch.tensor([p.learning_rate or default_rate for p in params], dtype=x.dtype, device=x.device)
     optimizer = (
-        LBFGS(history=shared.history, learning_rate=rates, max_step=MAX_STEP)
+        LBFGS(history=shared.history, learning_rate=rates, first_step=FIRST_STEP, max_step=MAX_STEP)
         if shared.optimizer == "lbfgs"
         else Adam(learning_rate=rates)
     )
