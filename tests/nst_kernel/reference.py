@@ -1,0 +1,79 @@
+"""The paper in float64 NumPy, one picture at a time, written without the kernel: what its results are held against."""
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+from torch import Tensor
+
+from nst_kernel import Weights
+
+Array = NDArray[np.float64]
+
+
+def array(x: Tensor) -> Array:
+    return x.detach().double().numpy()
+
+
+def vgg(picture: Array, weights: Weights, layers: Iterable[str], *, pooling: str = "avg") -> dict[str, Array]:
+    """Activations (N, H, W) of a picture (3, H, W) in [0, 1], in torchvision's convention, with zero borders."""
+    mean, deviation = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
+    x = (picture - mean[:, None, None]) / deviation[:, None, None]
+    features: dict[str, Array] = {}
+    for layer, (weight, bias) in weights.convolutions.items():
+        if layer in ("conv2_1", "conv3_1", "conv4_1", "conv5_1"):
+            h, w = x.shape[1] // 2, x.shape[2] // 2
+            cells = x[:, : 2 * h, : 2 * w].reshape(-1, h, 2, w, 2)
+            x = cells.mean((2, 4)) if pooling == "avg" else cells.max((2, 4))
+        windows = sliding_window_view(np.pad(x, ((0, 0), (1, 1), (1, 1))), (3, 3), axis=(1, 2))
+        x = np.tensordot(array(weight), windows, axes=((1, 2, 3), (0, 3, 4))) + array(bias)[:, None, None]
+        x = features[layer] = np.maximum(x, 0)
+    return {layer: features[layer] for layer in layers}
+
+
+def gram(F: Array) -> Array:
+    """Eq. 3, of activations (N, H, W)."""
+    G: Array = np.einsum("ihw,jhw->ij", F, F)
+    return G
+
+
+def content_loss(F: Array, P: Array) -> float:
+    """Eq. 1."""
+    return float(0.5 * ((F - P) ** 2).sum())
+
+
+def style_layer_loss(F: Array, S: Array) -> float:
+    """Eq. 4, of activations of output and style; where their sizes differ, each Gram is divided by its own M."""
+    N, M, M_style = len(F), F[0].size, S[0].size
+    return float(((gram(F) / M - gram(S) / M_style) ** 2).sum() / (4 * N**2))
+
+
+def relative_content_loss(F: Array, P: Array) -> float:
+    return float(0.5 * ((F - P) ** 2).sum() / (P**2).sum())
+
+
+def relative_style_loss(F: Array, S: Array) -> float:
+    G, A = gram(F) / F[0].size, gram(S) / S[0].size
+    return float(((G - A) ** 2).sum() / (A**2).sum())
+
+
+def total_variation(x: Array) -> float:
+    return float((np.diff(x, axis=2) ** 2).mean() + (np.diff(x, axis=1) ** 2).mean())
+
+
+def out_of_range(x: Array) -> float:
+    return float((np.maximum(x - 1, 0) ** 2 + np.minimum(x, 0) ** 2).mean())
+
+
+def gatys_2015(x: Array, p: Array, a: Array, weights: Weights, *, alpha: float, beta: float) -> Mapping[str, float]:
+    """Eq. 1 to 7 as printed, for pictures x, p and a of one size."""
+    style_layers = ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1")
+    F, P, S = (vgg(picture, weights, {"conv4_2", *style_layers}) for picture in (x, p, a))
+    content = 0.5 * ((F["conv4_2"] - P["conv4_2"]) ** 2).sum()
+    style = 0.0
+    for layer in style_layers:
+        N, M = len(F[layer]), F[layer][0].size
+        G, A = gram(F[layer]), gram(S[layer])
+        style += 1 / 5 * ((G - A) ** 2).sum() / (4 * N**2 * M**2)
+    return {"total": alpha * content + beta * style, "content": content, "style": style}
