@@ -152,19 +152,19 @@ class StyleParams:
         _Rule("true or false", lambda value: _TRUTH[str(value).strip().lower()]),
         "whether the output may be larger than its content picture",
     )
-    iterations: int = _knob(200, _integer(1, 100_000), "loss evaluations at each scale")
+    iterations: int = _knob(150, _integer(1, 100_000), "loss evaluations at each scale")
     scales: tuple[int, ...] = _knob(
-        (),
+        (256,),
         _many(_integer(16, 16384), "ascending long sides in pixels, comma-separated", ascending=True),
         "coarser long sides to pass through first; those not below the output's are left out",
     )
-    content_weight: float = _knob(1.0, _real(0), "alpha of eq. 7")
+    content_weight: float = _knob(0.1, _real(0), "alpha of eq. 7")
     style_weight: float = _knob(1.0, _real(0), "beta of eq. 7")
-    tv_weight: float = _knob(0.0, _real(0), "weight of total variation (smoothness); not in the paper")
+    tv_weight: float = _knob(0.5, _real(0), "weight of total variation (smoothness); not in the paper")
     range_weight: float = _knob(0.0, _real(0), "weight of a penalty on values outside [0, 1]; not in the paper")
     content_layers: tuple[str, ...] = _knob(("conv4_2",), _layers, "layers of the content loss")
     style_layers: tuple[str, ...] = _knob(
-        ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1"), _layers, "layers of the style loss"
+        ("conv1_1", "conv2_1", "conv3_1", "conv4_1"), _layers, "layers of the style loss"
     )
     layer_weights: tuple[float, ...] = _knob((), _weights, "w_l of eq. 5, one per style layer; none: equal, sum 1")
     content_layer_weights: tuple[float, ...] = _knob((), _weights, "the same for content layers; none: equal, sum 1")

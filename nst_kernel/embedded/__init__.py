@@ -1,0 +1,1 @@
+"""Package data: the weights of the embedded encoder, and the card that says what they are."""
