@@ -80,18 +80,30 @@ def run(
     """
     from jobs.display import LiveProgress, native_stderr_hidden, print_summary
     from pipeline.cluster import Resources
+    from pipeline.run import RunBroken
     from pipeline.run import run as run_pipeline
 
-    with native_stderr_hidden(unless=ctx.obj), LiveProgress(out) as live:
-        progress = run_pipeline(
-            manifest,
-            output=output,
-            defaults=parameters(defaults, settings),
-            weights=weights,
-            resources=Resources(num_actors, batch_size, address),
-            overwrite=overwrite,
-            on_progress=live.update,
-        )
+    given = parameters(defaults, settings)
+    try:
+        with native_stderr_hidden(unless=ctx.obj), LiveProgress(out) as live:
+            progress = run_pipeline(
+                manifest,
+                output=output,
+                defaults=given,
+                weights=weights,
+                resources=Resources(num_actors, batch_size, address),
+                overwrite=overwrite,
+                on_progress=live.update,
+            )
+    except KeyboardInterrupt:
+        err.print("Interrupted. Finished rows are kept; the same command goes on from there.")
+        raise typer.Exit(INTERRUPTED) from None
+    except RunBroken as error:
+        if ctx.obj:
+            raise
+        _complain(str(error))
+        err.print("Finished rows are kept; the same command goes on from there. `nst --debug run …` says more.")
+        raise typer.Exit(BROKEN_OFF) from None
     print_summary(out, progress, output)
     if progress.counts["ok"] < progress.total:
         raise typer.Exit(SOME_ROWS_FAILED)
@@ -108,11 +120,22 @@ def validate(
 
     Example: nst validate pairs.csv --set preset=gatys2015
     """
+    from pipeline.manifest import ManifestError
     from pipeline.run import validate as validate_manifest
 
-    asked = validate_manifest(manifest, defaults=parameters(defaults, settings), weights=weights)
-    duplicates = f", {asked.duplicates} more are repeats and are computed once" if asked.duplicates else ""
-    out.print(f"{len(asked.rows):,} rows are valid{duplicates}.", highlight=False)
+    try:
+        asked = validate_manifest(manifest, defaults=parameters(defaults, settings), weights=weights)
+    except ManifestError as error:
+        if len(error.problems) == 1:
+            raise
+        for problem in error.problems:
+            err.print(str(problem), markup=False, highlight=False, soft_wrap=True)
+        _complain(f"{len(error.problems):,} problems; nothing would start.")
+        raise typer.Exit(NOTHING_STARTED) from None
+    for repeat in asked.duplicates:
+        out.print(f"{repeat.file}, row {repeat.number}: repeats row {repeat.id}", markup=False, highlight=False)
+    repeats = f", {len(asked.duplicates):,} more repeat them and are computed once" if asked.duplicates else ""
+    out.print(f"{len(asked.rows):,} rows are valid{repeats}.", highlight=False)
 
 
 @app.command()
@@ -128,6 +151,8 @@ def stylize(
 
     Example: nst stylize photo.jpg painting.jpg -o out.png --set size=384 --set style_weight=2
     """
+    from rich.markup import escape
+
     from jobs.display import IterationBar
     from pipeline.single import stylize_one
 
@@ -143,7 +168,7 @@ def stylize(
     height, width = result.image.shape[:2]
     start, end = result.curve["total"][0], result.losses["total"]
     out.print(
-        f"{output}: {width} x {height} px, loss {start:.4g} → {end:.4g} in {result.iterations} iterations"
+        f"{escape(output)}: {width} x {height} px, loss {start:.4g} → {end:.4g} in {result.iterations} iterations"
         + (" (diverged: this is the best iterate)" if result.diverged else ""),
         highlight=False,
     )
@@ -159,7 +184,7 @@ def results(
         list[str], typer.Option(metavar="COLUMN=TEXT", help="Only rows whose column contains the text; repeatable.")
     ] = [],
     sort: Annotated[str, typer.Option(help="Order by this column; a leading - reverses.")] = "id",
-    columns: Annotated[str | None, typer.Option(help="Comma-separated; all names with --columns help.")] = None,
+    columns: Annotated[str | None, typer.Option(help="Comma-separated; the README lists them.")] = None,
     limit: Annotated[int, typer.Option(min=0, help="Rows at most; 0: all.")] = 50,
     as_json: Annotated[bool, typer.Option("--json", help="JSON Lines instead of a table.")] = False,
 ) -> None:
@@ -199,6 +224,9 @@ def check(file: Annotated[str, typer.Argument(help="Path or URI of a .pth or .sa
         raise typer.Exit(SOME_ROWS_FAILED)
 
 
+_EXAMPLE = '{"size": 512}'
+
+
 def parameters(defaults: Path | None, settings: list[str]) -> dict[str, object]:
     """Style parameters from a JSON file and KEY=VALUE words, the latter first in rank.
 
@@ -210,9 +238,9 @@ def parameters(defaults: Path | None, settings: list[str]) -> dict[str, object]:
         try:
             given = json.loads(defaults.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
-            raise ValueError(f"--defaults {defaults}: {error}. Expected a JSON file such as {{'size': 512}}") from error
+            raise ValueError(f"--defaults {defaults}: {error}. Expected a JSON file such as {_EXAMPLE}") from error
         if not isinstance(given, dict):
-            raise ValueError(f"--defaults {defaults}: expected a JSON object such as {{'size': 512}}")
+            raise ValueError(f"--defaults {defaults}: expected a JSON object such as {_EXAMPLE}")
     for setting in settings:
         key, equals, value = setting.partition("=")
         if not equals:
@@ -229,9 +257,6 @@ def main() -> None:
     act: Callable[[], Any] = app
     try:
         act()
-    except KeyboardInterrupt:
-        err.print("Interrupted. Finished rows are kept; the same command goes on from there.")
-        sys.exit(INTERRUPTED)
     except (ValueError, StorageError) as error:
         if debug:
             raise
@@ -240,9 +265,8 @@ def main() -> None:
     except Exception as error:
         if debug:
             raise
-        _complain(f"{type(error).__name__}: {error}")
-        err.print("Finished rows are kept; the same command goes on from there. With --debug it shows a traceback.")
-        sys.exit(BROKEN_OFF)
+        _complain(f"{type(error).__name__}: {' '.join(str(error).split())[:500]}. `nst --debug …` says more.")
+        sys.exit(NOTHING_STARTED)
 
 
 def _complain(message: str) -> None:

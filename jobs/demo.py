@@ -64,6 +64,8 @@ def main(folder: Path = FOLDER) -> None:
         progress = run(str(manifest), output=output, defaults=SETTINGS, on_progress=live.update)
     print_summary(console, progress, output)
     print_results(console, select(output, columns="id,status,width,height,iterations,total_loss"))
+    if progress.counts["ok"] < progress.total:
+        raise SystemExit("Some rows failed: see above.")
     sheet = storage.join(output, "contact_sheet.png")
     storage.write_bytes(sheet, contact_sheet(output))
     console.print(f"Look at:  {sheet}", highlight=False, soft_wrap=True)

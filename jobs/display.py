@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import math
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -110,7 +111,9 @@ def print_summary(console: Console, progress: RunProgress, output: str) -> None:
             table.add_row(escape(row_id), escape(error))
         console.print(table)
         if progress.counts["failed"] > 20:
-            console.print(f"… and {progress.counts['failed'] - 20:,} more: nst results {output} --status failed")
+            console.print(
+                f"… and {progress.counts['failed'] - 20:,} more: nst results {escape(output)} --status failed"
+            )
         console.print("The same command tries failed rows again and repeats nothing that is done.")
     console.print(f"Pictures: {escape(images_folder(output))}", highlight=False, soft_wrap=True)
     console.print(f"Results:  {escape(results_folder(output))}", highlight=False, soft_wrap=True)
@@ -151,13 +154,22 @@ def print_results(console: Console, table: pa.Table, *, as_json: bool = False) -
     rows = table.to_pylist()
     if as_json:
         for row in rows:
-            console.out(json.dumps(row, default=str), highlight=False)
+            console.out(json.dumps(_jsonable(row), default=str, allow_nan=False), highlight=False)
         return
     shown = Table(*table.column_names, show_edge=False)
     for row in rows:
         shown.add_row(*(escape(_cell(name, value)) for name, value in row.items()))
     console.print(shown)
     console.print(f"{len(rows):,} rows", highlight=False)
+
+
+def _jsonable(value: object) -> object:
+    """The same without NaN and infinities, which JSON has not."""
+    if isinstance(value, dict):
+        return {key: _jsonable(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_jsonable(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _cell(column: str, value: object) -> str:

@@ -37,13 +37,15 @@ def select(
     descending, key = sort.startswith("-"), _known(sort.removeprefix("-"))
     table = results.read_results(output)
     if status:
+        if status not in results.STATUSES:
+            raise ValueError(f"--status {status}: expected one of {', '.join(results.STATUSES)}")
         table = table.filter(pc.equal(table["status"], status))
     for condition in where:
         name, equals, text = condition.partition("=")
         if not equals:
             raise ValueError(f"--where {condition}: expected COLUMN=TEXT, such as style=starry")
-        values = pa.array([str(value) for value in table[_known(name.strip())].to_pylist()], pa.string())
-        table = table.filter(pc.match_substring(values, text, ignore_case=True))
+        values = [None if v is None else str(v) for v in table[_known(name.strip())].to_pylist()]
+        table = table.filter(pc.match_substring(pa.array(values, pa.string()), text, ignore_case=True))
     table = table.sort_by([(key, "descending" if descending else "ascending")])
     return (table.slice(0, limit) if limit else table).select(wanted)
 

@@ -224,6 +224,8 @@ def train(
     crops = cut(*pictures(folder), settings)
     plan = {**asdict(settings), "recipes": [asdict(recipe(layer, settings)) for layer in LAYERS]}
     digest = hashlib.sha256(json.dumps(plan, sort_keys=True).encode() + crops.numpy().tobytes())
+    # Crops go on beyond their borders, so training replicates them; with a whole picture that left coloured speckles
+    # at its edges, and zero padding does not.
     about = {"fingerprint": digest.hexdigest(), "input": "rgb", "border": "zero", "version": VERSION}
     progress = output.with_name(output.name + ".partial")
     known = resume(progress, about["fingerprint"])

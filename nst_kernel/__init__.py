@@ -1,14 +1,12 @@
 """Neural style transfer as Gatys, Ecker and Bethge wrote it (arXiv 1508.06576), for batches of pairs."""
 
 import importlib
-import sys
-import types
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from nst_kernel.params import KNOBS, LAYERS, PRESETS, ParamError, StyleParams
     from nst_kernel.result import StylizeResult
-    from nst_kernel.stylize import Pair, stylize, stylize_batch
+    from nst_kernel.transfer import Pair, stylize, stylize_batch
     from nst_kernel.vgg import LayerMissing, Vgg19, Weights
     from nst_kernel.weights import WeightsError, check_imagenet, load_weights
 
@@ -39,7 +37,7 @@ _HOMES = {
     "nst_kernel.vgg": ("LayerMissing", "Vgg19", "Weights"),
     "nst_kernel.weights": ("WeightsError", "check_imagenet", "load_weights"),
     "nst_kernel.result": ("StylizeResult",),
-    "nst_kernel.stylize": ("Pair", "stylize", "stylize_batch"),
+    "nst_kernel.transfer": ("Pair", "stylize", "stylize_batch"),
 }
 
 
@@ -49,14 +47,3 @@ def __getattr__(name: str) -> object:
         if name in names:
             return getattr(importlib.import_module(home), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-class _Package(types.ModuleType):
-    """Keeps `stylize` the function: importing the submodule of that name would put the module in its place."""
-
-    def __setattr__(self, name: str, value: object) -> None:
-        if name != "stylize":
-            super().__setattr__(name, value)
-
-
-sys.modules[__name__].__class__ = _Package

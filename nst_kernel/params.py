@@ -111,28 +111,22 @@ def _many(rule: _Rule, expected: str, *, unique: bool = False, ascending: bool =
     return _Rule(expected, parse)
 
 
-def _text(expected: str) -> _Rule:
-    def parse(value: object) -> str:
-        if not isinstance(value, str) or not value.strip():
-            raise _Unusable
-        return value.strip()
-
-    return _Rule(expected, parse)
+def _start(value: object) -> str:
+    text = value.strip() if isinstance(value, str) else ""
+    if text not in INITS and "/" not in text and "." not in text:  # a misspelt word is no file
+        raise _Unusable
+    return text
 
 
 _TRUTH = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
 
-def _preset(value: object) -> str:
-    if value not in PRESETS:
-        raise _Unusable
-    return cast(str, value)
-
-
 def _knob(default: Any, rule: _Rule, doc: str) -> Any:
-    return dataclasses.field(default=default, metadata={"rule": rule, "doc": doc})
+    """A field whose value, where none is given, is the preset's, else `default`."""
+    return dataclasses.field(default=None, metadata={"default": default, "rule": rule, "doc": doc})
 
 
+_init = _Rule("content, noise, style, or the path or URI of an image file", _start)
 _layers = _many(_one_of(*LAYERS), "VGG-19 layers such as conv4_2, each at most once, comma-separated", unique=True)
 _weights = _many(_real(0), "finite numbers of at least 0, one per layer, comma-separated")
 
@@ -141,11 +135,15 @@ _weights = _many(_real(0), "finite numbers of at least 0, one per layer, comma-s
 class StyleParams:
     """What is asked of one style transfer. Values may come as strings (CSV); each is checked and converted.
 
+    What is not given, or None, is as the preset says.
+
     Raises:
         ParamError: with every unusable value at once.
     """
 
-    preset: str = _knob("default", _Rule("the name of a preset", _preset), "where unset knobs take values from")
+    preset: str = _knob(
+        "default", _one_of("default", "gatys2015", "texture", "reconstruction"), "where unset knobs take values from"
+    )
     size: int = _knob(512, _integer(16, 16384), "long side of the output, pixels")
     upscale: bool = _knob(
         False,
@@ -184,13 +182,17 @@ class StyleParams:
         None, _optional(_real(0, above=True)), "step; none: 1 for L-BFGS, 0.02 for Adam"
     )
     history: int = _knob(10, _integer(1, 200), "steps that L-BFGS remembers (24 bytes per pixel each)")
-    init: str = _knob("content", _text("content, noise, style or the URI of an image"), "where the pixels start")
+    init: str = _knob("content", _init, "where the pixels start")
     seed: int = _knob(0, _integer(0, 2**63 - 1), "of the white noise")
 
     def __post_init__(self) -> None:
         problems: list[Problem] = []
+        preset = _preset_knobs(self.preset)
         for field in dataclasses.fields(self):
-            value = field.metadata["rule"](field.name, getattr(self, field.name))
+            given = getattr(self, field.name)
+            if given is None:
+                given = preset.get(field.name, field.metadata["default"])
+            value = field.metadata["rule"](field.name, given)
             if isinstance(value, Problem):
                 problems.append(value)
             else:
@@ -217,21 +219,22 @@ class StyleParams:
 
     @classmethod
     def of(cls, values: Mapping[str, object], *, defaults: Mapping[str, object] | None = None) -> Self:
-        """The parameters given by name: `values` over `defaults` over the preset that either names.
+        """The parameters given by name; what `values` leave open is as `defaults` say.
 
+        A preset that `values` name outranks the defaults: a row that asks for `gatys2015` gets the paper's weights.
         `alpha` and `beta` are accepted for `content_weight` and `style_weight`, as the paper calls them. A knob of
         value None counts as not given.
 
         Raises:
             ParamError: with every unusable or unknown name at once.
         """
-        given = {**_by_name(defaults or {}), **_by_name(values)}
+        given, below = _by_name(values), _by_name(defaults or {})
+        if "preset" in given:
+            below = {name: value for name, value in below.items() if name not in _preset_knobs(given["preset"])}
+        given = {**below, **given}
         unknown = [Problem(name, given[name], f"one of {', '.join(KNOBS)}") for name in given if name not in KNOBS]
-        preset = given.get("preset", "default")
-        base = PRESETS[preset].knobs if isinstance(preset, str) and preset in PRESETS else {}
-        known = {name: value for name, value in given.items() if name in KNOBS}
         try:
-            params = cls(**cast(Any, {**base, **known}))
+            params = cls(**cast(Any, {name: value for name, value in given.items() if name in KNOBS}))
         except ParamError as error:
             raise ParamError(unknown + error.problems) from None
         if unknown:
@@ -275,6 +278,10 @@ class StyleParams:
             self.iterations,
             self.scales,
         )
+
+
+def _preset_knobs(name: object) -> Mapping[str, object]:
+    return PRESETS[name].knobs if isinstance(name, str) and name in PRESETS else {}
 
 
 def _by_name(values: Mapping[str, object]) -> dict[str, object]:

@@ -1,5 +1,7 @@
 """StyleActor: the encoder resident on its device; a fetched batch in, pictures and curves out."""
 
+import dataclasses
+import gc
 import logging
 import time
 
@@ -7,7 +9,7 @@ import torch
 
 from nst_kernel import Pair, StylizeResult, Vgg19, stylize_batch
 from nst_kernel.precision import resolve_precision
-from nst_kernel.stylize import Progress, to_tensor
+from nst_kernel.transfer import Progress, to_tensor
 from pipeline.encoder import load_encoder
 from pipeline.items import Failure, Fetched, Optimised, Pictures, PlannedRow
 
@@ -40,7 +42,8 @@ class StyleActor:
         in_order = tuple(outcomes[index] for index in range(len(fetched.batch.rows)))
         asked = fetched.batch.rows[0].row.params.precision
         precision = resolve_precision(asked, self.device)
-        return Optimised(fetched, in_order, self.device_name, precision, time.perf_counter() - clock)
+        without_pictures = dataclasses.replace(fetched, pictures=())
+        return Optimised(without_pictures, in_order, self.device_name, precision, time.perf_counter() - clock)
 
     def _optimise(self, rows: list[tuple[int, PlannedRow, Pictures]]) -> dict[int, StylizeResult | Failure]:
         """Together; if that fails each half by itself, so that only the row at fault fails."""
@@ -49,15 +52,19 @@ class StyleActor:
         try:
             pairs = [_pair(planned, pictures) for _, planned, pictures in rows]
             results = stylize_batch(pairs, self.encoder, progress=self.on_iteration)
+            return {index: result for (index, _, _), result in zip(rows, results, strict=True)}
         except Exception as error:
-            if len(rows) == 1:
-                index, planned, _ = rows[0]
-                log.warning("row %s: %s", planned.row.id, error)
-                return {index: Failure.of(error, "optimising")}
-            middle = len(rows) // 2
-            log.warning("batch of %d from row %s is split: %s", len(rows), rows[0][1].row.id, error)
-            return self._optimise(rows[:middle]) | self._optimise(rows[middle:])
-        return {index: result for (index, _, _), result in zip(rows, results, strict=True)}
+            failure = Failure.of(error, "optimising")
+        # Outside of the handler, whose traceback would keep the failed attempt's tensors in memory.
+        index, planned, _ = rows[0]
+        if len(rows) == 1:
+            log.warning("row %s: %s", planned.row.id, failure.error)
+            return {index: failure}
+        log.warning("batch of %d from row %s is split: %s", len(rows), planned.row.id, failure.error)
+        gc.collect()
+        torch.cuda.empty_cache()
+        middle = len(rows) // 2
+        return self._optimise(rows[:middle]) | self._optimise(rows[middle:])
 
 
 def _pair(planned: PlannedRow, pictures: Pictures) -> Pair:

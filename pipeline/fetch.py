@@ -1,7 +1,7 @@
 """Fetch and decode: a planned batch in, its pictures out. Errors stay with their row."""
 
 import time
-from dataclasses import dataclass, field
+from collections.abc import Callable
 
 from nst_kernel import StyleParams
 from nst_kernel.params import INITS
@@ -10,45 +10,50 @@ from pipeline import images, results, storage
 from pipeline.items import Batch, Failure, Fetched, Picture, Pictures, PlannedRow
 
 
-@dataclass
-class _Decoder:
-    """Reads each file of a batch once, however many rows share it."""
+class _Reader:
+    """Pictures of a batch at their sizes; one that rows share is read once, and none is kept at its full size."""
 
-    decoded: dict[str, Picture] = field(default_factory=dict)
+    def __init__(self) -> None:
+        self.kept: dict[tuple[str, object], Picture] = {}
 
-    def __call__(self, uri: str) -> Picture:
-        if uri not in self.decoded:
+    def at_shape(self, uri: str, shape: tuple[int, int]) -> Picture:
+        """A picture at (height, width)."""
+        return self._read((uri, shape), lambda _height, _width: shape)
+
+    def within(self, uri: str, params: StyleParams) -> Picture:
+        """A picture with its long side at the asked size."""
+        size, upscale = params.size, params.upscale
+        return self._read((uri, (size, upscale)), lambda height, width: fit(height, width, size=size, upscale=upscale))
+
+    def _read(self, key: tuple[str, object], shape: Callable[[int, int], tuple[int, int]]) -> Picture:
+        if key not in self.kept:
+            uri, _ = key
             data = storage.read_bytes(uri)
             try:
-                self.decoded[uri] = images.decode(data)
+                picture = images.decode(data)
             except images.ImageError as error:
                 raise images.ImageError(f"{uri}: {error}") from error
-        return self.decoded[uri]
+            self.kept[key] = images.resize(picture, shape(*picture.shape[:2]))
+        return self.kept[key]
 
 
 def fetch(batch: Batch) -> Fetched:
     """Read, decode and resize what the rows of a batch need. A row whose picture is bad gets a `Failure`."""
     started_at, clock = results.now(), time.perf_counter()
-    decode = _Decoder()
-    pictures = tuple(planned.failure or _of_row(planned, decode) for planned in batch.rows)
+    reader = _Reader()
+    pictures = tuple(planned.failure or _of_row(planned, reader) for planned in batch.rows)
     return Fetched(batch, pictures, started_at, time.perf_counter() - clock)
 
 
-def _of_row(planned: PlannedRow, decode: _Decoder) -> Pictures | Failure:
+def _of_row(planned: PlannedRow, reader: _Reader) -> Pictures | Failure:
     row, shape = planned.row, planned.shape
     assert shape is not None
     try:
-        content = images.resize(decode(row.content), shape) if row.content else None
-        # Without a content the style's own shape is the output's.
-        style = _style(decode(row.style), row.params, None if row.content else shape) if row.style else None
-        init = None if row.params.init in INITS else images.resize(decode(row.params.init), shape)
+        content = reader.at_shape(row.content, shape) if row.content else None
+        style = reader.within(row.style, row.params) if row.style else None
+        init = None if row.params.init in INITS else reader.at_shape(row.params.init, shape)
     except (storage.StorageError, images.ImageError) as error:
         return Failure.of(error)
     except Exception as error:  # whatever a picture does to a decoder concerns its row alone
         return Failure.of(error, f"decoding {row.content} and {row.style}")
     return Pictures(content, style, init)
-
-
-def _style(picture: Picture, params: StyleParams, shape: tuple[int, int] | None) -> Picture:
-    height, width = picture.shape[:2]
-    return images.resize(picture, shape or fit(height, width, size=params.size, upscale=params.upscale))

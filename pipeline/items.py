@@ -65,7 +65,7 @@ class Fetched:
 
     Attributes:
         batch: the rows.
-        pictures: for each row, its pictures or why there are none.
+        pictures: for each row, its pictures or why there are none; dropped once they have been optimised.
         started_at: when the batch was taken up, UTC.
         seconds: of fetching and decoding the whole batch.
     """

@@ -83,7 +83,7 @@ class Manifest:
     """Rows of distinct ids, in the order of the files, and how many more only repeated one of them."""
 
     rows: list[Row]
-    duplicates: int
+    duplicates: list[Duplicate]
 
 
 class ManifestError(ValueError):
@@ -113,14 +113,14 @@ def read_manifest(
     """
     rows: list[Row] = []
     problems: list[RowProblem] = []
-    duplicates = 0
+    duplicates: list[Duplicate] = []
     for item in iter_rows(source, encoder_sha256=encoder_sha256, defaults=defaults):
         if isinstance(item, Row):
             rows.append(item)
         elif isinstance(item, RowProblem):
             problems.append(item)
         else:
-            duplicates += 1
+            duplicates.append(item)
     if problems:
         raise ManifestError(problems)
     return Manifest(rows, duplicates)
@@ -195,12 +195,17 @@ def _files(source: str) -> Iterator[str | RowProblem]:
     if found == [source]:
         yield source
         return
-    files = [
-        file for file in found if extension(file) is not None and not posixpath.basename(file).startswith((".", "_"))
-    ]
+    files = [file for file in found if extension(file) is not None and not _is_passed_over(file)]
     if not files:
         yield RowProblem(source, None, None, "", f"a folder with a manifest in it ({', '.join(EXTENSIONS)})")
     yield from files
+
+
+def _is_passed_over(file: str) -> bool:
+    """Hidden files, and what an earlier run has left below the same folder."""
+    name = posixpath.basename(file)
+    is_result = name.startswith("part-") and posixpath.basename(storage.parent(file)) == "results"
+    return name.startswith((".", "_")) or is_result
 
 
 def _number_as_text(value: object) -> object:

@@ -5,9 +5,13 @@ import io
 import json
 import socket
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.metadata import version
-from typing import Any, Literal
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from types import MappingProxyType
+from typing import Any, Literal, get_args
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,6 +20,7 @@ import pyarrow.parquet as pq
 from pipeline import storage
 
 Status = Literal["ok", "failed", "diverged"]
+STATUSES: tuple[str, ...] = get_args(Status)
 
 SCHEMA_VERSION = 1
 
@@ -73,9 +78,17 @@ SCHEMA = pa.schema(
 """The results table. A column's meaning is in its field's metadata under `doc`."""
 
 
-def versions() -> dict[str, str]:
-    """Of the packages that decide what a picture looks like."""
-    return {name: version(name) for name in ("nst-pipeline", "torch", "pillow", "ray")}
+@cache
+def versions() -> Mapping[str, str]:
+    """Of the packages that decide what a picture looks like; `source` for this one where it is not installed."""
+
+    def of(name: str) -> str:
+        try:
+            return version(name)
+        except PackageNotFoundError:
+            return "source"
+
+    return MappingProxyType({name: of(name) for name in ("nst-pipeline", "torch", "pillow", "ray")})
 
 
 def host() -> str:
@@ -131,7 +144,8 @@ def read_results(output: str, *, columns: Sequence[str] | None = None) -> pa.Tab
         raise storage.StorageError(f"no results in {output}: expected {results_folder(output)}/*.parquet")
     wanted = list(columns or SCHEMA.names)
     read = list(dict.fromkeys([*wanted, "id", "finished_at"]))
-    tables = [_read_part(part, read) for part in parts]
+    with ThreadPoolExecutor(16) as pool:
+        tables = list(pool.map(lambda part: _read_part(part, read), parts))
     table = pa.concat_tables(tables).sort_by([("id", "ascending"), ("finished_at", "ascending")])
     ids = table["id"].combine_chunks()
     if len(ids) > 1:
@@ -153,7 +167,9 @@ def _read_part(part: str, columns: list[str]) -> pa.Table:
     """A part in today's schema: a column that an older version did not have is null."""
     try:
         table = pq.ParquetFile(io.BytesIO(storage.read_bytes(part))).read(columns=columns)
-    except pa.ArrowInvalid as error:
+    except (pa.ArrowException, OSError, ValueError) as error:
+        if isinstance(error, storage.StorageError):
+            raise
         raise storage.StorageError(f"cannot read {part}: {error}. Delete it to have its rows done again.") from error
     for name in columns:
         if name not in table.column_names:
@@ -161,10 +177,25 @@ def _read_part(part: str, columns: list[str]) -> pa.Table:
     return table.select(columns).cast(pa.schema([SCHEMA.field(name) for name in columns]))
 
 
-def finished(output: str) -> dict[str, str]:
-    """What needs no repeating: fingerprint by id of rows that are `ok` or `diverged`. Nothing there: empty."""
+@dataclass(frozen=True)
+class Finished:
+    """Rows that are `ok` or `diverged`.
+
+    Attributes:
+        fingerprints: by id; such a row needs no repeating.
+        owners: id by output name below images/.
+    """
+
+    fingerprints: Mapping[str, str]
+    owners: Mapping[str, str]
+
+
+def finished(output: str) -> Finished:
+    """What is done in an output; nothing where there are no results yet."""
     if not _parts(output):
-        return {}
-    table = read_results(output, columns=["id", "fingerprint", "status"])
+        return Finished({}, {})
+    table = read_results(output, columns=["id", "fingerprint", "status", "output"])
     table = table.filter(pc.not_equal(table["status"], "failed"))
-    return dict(zip(table["id"].to_pylist(), table["fingerprint"].to_pylist(), strict=True))
+    ids, pictures = table["id"].to_pylist(), table["output"].to_pylist()
+    names = [str(uri).removeprefix(images_folder(output) + "/") for uri in pictures]
+    return Finished(dict(zip(ids, table["fingerprint"].to_pylist(), strict=True)), dict(zip(names, ids, strict=True)))

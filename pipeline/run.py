@@ -15,7 +15,7 @@ from pipeline import results, storage
 from pipeline.cluster import FETCH_CPUS, WRITE_CPUS, Actors, Resources, actors, connect
 from pipeline.encoder import load_encoder
 from pipeline.fetch import fetch
-from pipeline.manifest import Manifest, read_manifest
+from pipeline.manifest import Manifest, ManifestError, RowProblem, read_manifest
 from pipeline.plan import Plan, plan
 from pipeline.write import Writer
 
@@ -76,28 +76,33 @@ def run(
     Raises:
         ManifestError: with every problem of the manifest; nothing was started.
         WeightsError: if the encoder is not to be had; nothing was started.
-        LayerMissing: if it lacks a layer that a row asks for; nothing was started.
-        StorageError: if `output` cannot be written.
+        StorageError: if `output` cannot be written; nothing was started.
+        RunBroken: if work that had begun could not go on.
     """
     resources = resources or Resources()
     output = storage.absolute(output)
     asked = validate(manifest, defaults=defaults, weights=weights)
     encoder = load_encoder(weights)
-    storage.check_writable(results.results_folder(output))
+    for folder in (results.images_folder(output), results.results_folder(output)):
+        storage.check_writable(folder)
     connect(resources.address)
     pool = actors(resources.num_actors)
+    done = results.finished(output)
     work = plan(
         asked.rows,
         encoder_sha256=encoder.sha256,
-        finished={} if overwrite else results.finished(output),
+        finished={} if overwrite else done.fingerprints,
+        owners=done.owners,
         batch_size=resources.batch_size,
         workers=pool.count,
+        memory=pool.memory,
     )
     progress = Progress(total=work.rows, done_before=work.done)
     if on_progress:
         on_progress(progress)
     writer = Writer(output, encoder=encoder.name, encoder_sha256=encoder.sha256)
-    for row in flow(work, weights, writer, pool):
+    pinned = f"{weights.partition('#')[0]}#sha256={encoder.sha256}"  # actors read the file themselves
+    for row in flow(work, pinned, writer, pool):
         progress.add(row)
         if on_progress:
             on_progress(progress)
@@ -110,17 +115,19 @@ def validate(
     """Read a whole manifest and hold it against the encoder; nothing is started.
 
     Raises:
-        ManifestError: with every problem.
+        ManifestError: with every problem; a layer that the encoder lacks is one.
         WeightsError: if the encoder is not to be had.
-        LayerMissing: if it lacks a layer that a row asks for.
     """
     encoder = load_encoder(weights)
     asked = read_manifest(manifest, encoder_sha256=encoder.sha256, defaults=defaults)
+    problems = []
     for row in asked.rows:
         try:
             encoder.check_covers(row.params.layers)
         except LayerMissing as error:
-            raise LayerMissing(f"{row.file}, row {row.number}: {error}") from None
+            problems.append(RowProblem(row.file, row.number, None, "", str(error)))
+    if problems:
+        raise ManifestError(problems)
     return asked
 
 
@@ -146,7 +153,21 @@ def flow(work: Plan, weights: str, writer: Writer, pool: Actors) -> Iterator[Map
         )
         .flat_map(lambda row: writer(pickle.loads(row["batch"])), num_cpus=WRITE_CPUS)
     )
-    yield from cast(Iterator[Mapping[str, Any]], outcomes.iter_rows())
+    try:
+        yield from cast(Iterator[Mapping[str, Any]], outcomes.iter_rows())
+    except Exception as error:
+        raise RunBroken(_innermost(error)) from error
+
+
+class RunBroken(RuntimeError):
+    """A run that could not go on; what is finished is kept, and the same call goes on from there."""
+
+
+def _innermost(error: BaseException) -> str:
+    """What went wrong in a worker, without the layers of Ray around it."""
+    while (cause := getattr(error, "cause", None) or error.__cause__) and cause is not error:
+        error = cause
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:500]}"
 
 
 def _stage(function: Callable[[Any], object]) -> Callable[[dict[str, Any]], dict[str, Any]]:

@@ -6,7 +6,7 @@ from nst_kernel import StylizeResult
 from pipeline import storage
 from pipeline.encoder import load_encoder
 from pipeline.fetch import fetch
-from pipeline.items import Batch, Failure
+from pipeline.items import Failure
 from pipeline.manifest import Row, derive_id
 from pipeline.plan import plan
 from pipeline.write import encode_result, format_of
@@ -40,13 +40,15 @@ def stylize_one(
     from pipeline.actor import StyleActor
 
     format_of(output)
+    storage.check_no_folder(output)
+    storage.check_writable(storage.parent(storage.absolute(output)))
     resolved = StyleParams.of(params or {})
     encoder = load_encoder(weights)
     encoder.check_covers(resolved.layers)
     row_id = derive_id(content, style, resolved, encoder.sha256)
     row = Row(row_id, content, style, output.rpartition("/")[2], resolved, file="", number=1)
     (batch,) = plan([row], encoder_sha256=encoder.sha256, finished={}, batch_size=1).batches
-    fetched = fetch(Batch(batch.rows))
+    fetched = fetch(batch)
     (outcome,) = StyleActor(weights, on_iteration=on_iteration)(fetched).outcomes
     if isinstance(outcome, Failure):
         raise ValueError(outcome.error)

@@ -28,7 +28,10 @@ def resolve(uri: str, base: str) -> str:
     """A relative path as a URI within the folder `base`; an absolute path or a URI with a scheme as it is."""
     if is_uri(uri) or uri.startswith("/"):
         return uri
-    return join(base, uri)
+    scheme, separator, path = join(base, uri).rpartition("://")
+    if separator and {".", ".."} & set(path.split("/")):  # object stores take dots at their word
+        path = posixpath.normpath(path)
+    return f"{scheme}{separator}{path}"
 
 
 def parent(uri: str) -> str:
@@ -69,7 +72,7 @@ def read_bytes(uri: str, *, start: int = 0, end: int | None = None) -> bytes:
 
 
 def write_bytes(uri: str, data: bytes) -> None:
-    """Write a file whole or not at all: a reader sees the old one or the new one, never a part.
+    """Write a file whole or not at all, on this machine and on object stores: never a part is seen.
 
     Raises:
         StorageError: if it cannot be written; nothing half written stays behind.
@@ -88,9 +91,19 @@ def write_bytes(uri: str, data: bytes) -> None:
                 file.flush()
                 os.fsync(file.fileno())
             temporary.replace(target)
+            _sync_folder(target.parent)
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a new name durable: without it, a row could outlive its picture when the power goes."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def remove(uri: str) -> None:
@@ -115,6 +128,18 @@ def list_files(uri: str, *, suffix: str = "") -> list[str]:
             raise FileNotFoundError(uri)
         local = isinstance(fs, LocalFileSystem)
         return sorted(f if local else fs.unstrip_protocol(f) for f in found if f.endswith(suffix))
+
+
+def check_no_folder(uri: str) -> None:
+    """Find out before any work whether a file may have this name.
+
+    Raises:
+        StorageError: if a folder has it.
+    """
+    with _explained("write", uri):
+        fs, path = _open(uri)
+        if fs.isdir(path):
+            raise IsADirectoryError(uri)
 
 
 def check_writable(folder: str) -> None:
@@ -145,12 +170,15 @@ def _explained(verb: str, uri: str) -> Iterator[None]:
         raise StorageError(f"cannot {verb} {uri}: it does not exist") from error
     except IsADirectoryError as error:
         raise StorageError(f"cannot {verb} {uri}: it is a folder, expected a file") from error
-    except NotADirectoryError as error:
+    except (NotADirectoryError, FileExistsError) as error:
         raise StorageError(f"cannot {verb} {uri}: a part of the path is a file, expected a folder") from error
     except PermissionError as error:
         raise StorageError(f"cannot {verb} {uri}: no permission") from error
     except (ImportError, ValueError) as error:  # an unknown scheme, or one whose package is missing
         expected = "expected a path, file://, s3:// or another scheme of fsspec with its package installed"
-        raise StorageError(f"cannot {verb} {uri}: {error} ({expected})") from error
+        raise StorageError(f"cannot {verb} {uri}: {' '.join(str(error).split())[:300]} ({expected})") from error
     except Exception as error:  # botocore, aiohttp and the rest share no base class
-        raise StorageError(f"cannot {verb} {uri}: {type(error).__name__}: {error}") from error
+        reason = " ".join(str(error).split())[:300]
+        if "credentials" in reason.lower():
+            reason += ". Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile or role that boto finds"
+        raise StorageError(f"cannot {verb} {uri}: {type(error).__name__}: {reason}") from error

@@ -37,7 +37,7 @@ class Writer:
         if isinstance(outcome, StylizeResult):
             try:
                 storage.write_bytes(uri, encode_result(planned, outcome, self.encoder_sha256))
-            except (storage.StorageError, images.ImageError) as error:
+            except Exception as error:  # whatever keeps a picture from being written concerns its row alone
                 outcome = Failure.of(error)
         fetched, share = optimised.fetched, 1 / len(optimised.outcomes)
         row: dict[str, Any] = self._asked(planned, fetched) | {
@@ -66,7 +66,7 @@ class Writer:
             "seed": row.params.seed,
             "encoder": self.encoder,
             "encoder_sha256": self.encoder_sha256,
-            "versions": json.dumps(results.versions()),
+            "versions": json.dumps(dict(results.versions())),
             "started_at": fetched.started_at,
             "manifest": row.file,
             "manifest_row": row.number,
@@ -91,7 +91,7 @@ def encode_result(planned: PlannedRow, outcome: StylizeResult, encoder_sha256: s
         "id": planned.row.id,
         "params": json.dumps(planned.row.params.to_json(), sort_keys=True),
         "encoder_sha256": encoder_sha256,
-        "versions": json.dumps(results.versions()),
+        "versions": json.dumps(dict(results.versions())),
     }
     return images.encode(outcome.image, format=format_of(planned.row.output), metadata=metadata)
 

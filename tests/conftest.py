@@ -4,10 +4,11 @@ import socket
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 # No deadline: a shared machine may stall, and that is no failure.
-settings.register_profile("nst", deadline=None, max_examples=50, print_blob=True)
+slow = [HealthCheck.too_slow]
+settings.register_profile("nst", deadline=None, max_examples=50, print_blob=True, suppress_health_check=slow)
 settings.load_profile("nst")
 
 

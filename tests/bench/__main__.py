@@ -19,7 +19,7 @@ from torch import Tensor
 
 from jobs.pictures import draw
 from nst_kernel import LAYERS, Pair, StyleParams, Vgg19, Weights, load_weights, stylize_batch
-from nst_kernel.stylize import to_tensor
+from nst_kernel.transfer import to_tensor
 from tests.bench.reference import optimise
 
 RESULTS = Path(__file__).parent / "results"

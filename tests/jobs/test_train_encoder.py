@@ -42,7 +42,7 @@ def few_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_file_is_an_encoder_the_kernel_reads(tmp_path: Path) -> None:
     weights = load_weights(train(tmp_path / "encoder.safetensors", TINY))
     assert list(weights.convolutions) == ["conv1_1", "conv1_2"]
-    assert (weights.input, weights.border) == ("rgb", "replicate")
+    assert (weights.input, weights.border) == ("rgb", "zero")
     features = Vgg19(weights)(torch.rand(1, 3, 32, 32), ["conv1_1", "conv1_2"])
     assert features["conv1_2"].shape == (1, 64, 32, 32)
 
@@ -141,7 +141,7 @@ def test_units_ignore_what_a_disturbance_changes() -> None:
 def test_the_shipped_file_is_complete_and_small() -> None:
     weights = load_weights("embedded")
     assert len(weights.convolutions) == 16
-    assert (weights.input, weights.border) == ("rgb", "replicate")
+    assert (weights.input, weights.border) == ("rgb", "zero")
     path = Path(train_encoder.__file__).parents[1] / "nst_kernel" / "embedded" / "vgg19_kmeans.safetensors"
     assert path.stat().st_size < 27e6
     assert weights.sha256 in path.with_name("CARD.md").read_text()

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from nst_kernel import StyleParams
 from nst_kernel.objective import Objective, Targets, content_features, style_grams
-from nst_kernel.stylize import FIRST_STEP, MAX_STEP, Descent, descend
+from nst_kernel.transfer import FIRST_STEP, MAX_STEP, Descent, descend
 from tests.nst_kernel.test_optimizers import torch_lbfgs
 from tests.support import encoder, pixels
 
@@ -157,7 +157,7 @@ def test_learning_rates_by_default(optimizer: str, rate: float) -> None:
 
 def test_a_style_transfer_follows_torchs_lbfgs(monkeypatch: pytest.MonkeyPatch) -> None:
     """With the two changes undone that we make to it."""
-    module = importlib.import_module("nst_kernel.stylize")
+    module = importlib.import_module("nst_kernel.transfer")
     monkeypatch.setattr(module, "FIRST_STEP", None)
     monkeypatch.setattr(module, "MAX_STEP", math.inf)
     knobs = StyleParams.of(

@@ -10,7 +10,14 @@ from tests.nst_kernel import reference
 from tests.nst_kernel.reference import array
 from tests.support import encoder, pixels, random_weights
 
-SHALLOW = {"content_layers": ("conv2_1", "conv1_2"), "style_layers": ("conv2_1", "conv1_1")}
+SHALLOW = {
+    "content_layers": ("conv2_1", "conv1_2"),
+    "style_layers": ("conv2_1", "conv1_1"),
+    "content_weight": 1,
+    "style_weight": 1,
+    "tv_weight": 0,
+    "range_weight": 0,
+}
 ALL_TERMS = StyleParams.of({**SHALLOW, "alpha": 2, "beta": 3, "tv_weight": 5, "range_weight": 7})
 
 

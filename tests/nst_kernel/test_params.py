@@ -69,7 +69,7 @@ def test_through_json_and_back(request: dict[str, Any]) -> None:
 def test_values_are_kept_and_the_rest_is_the_presets(request: dict[str, Any]) -> None:
     params = StyleParams.of(request)
     preset = PRESETS[request.get("preset", "default")].knobs
-    by_default = {field.name: field.default for field in dataclasses.fields(StyleParams)}
+    by_default = {field.name: field.metadata["default"] for field in dataclasses.fields(StyleParams)}
     given_values = {knob: value for knob, value in request.items() if value is not None}
     expected = {**by_default, **preset, **given_values}
     for knob, value in expected.items():
@@ -143,7 +143,7 @@ BAD: dict[str, list[Any]] = {
     "optimizer": ["sgd", "L-BFGS", "", 1, True, [], {}],
     "learning_rate": [bad for bad in NOT_A_WEIGHT if bad != ""] + [0, "0", -0.0],
     "history": [*NOT_AN_INTEGER, 0, 201],
-    "init": ["", "  ", 1, True, [], {}],
+    "init": ["", "  ", "contnet", 1, True, [], {}],
     "seed": NOT_AN_INTEGER,
 }
 
@@ -217,13 +217,16 @@ def test_contradictions(request_: dict[str, Any], name: str, expected: str) -> N
 
 
 def test_what_is_nearest_decides() -> None:
-    """Values over defaults over the preset that either names."""
+    """Values, then the preset that they name, then defaults, then the preset that those name."""
     gatys = PRESETS["gatys2015"].knobs
     defaults = {"preset": "gatys2015", "style_weight": 5, "size": 300}
     params = StyleParams.of({"size": 200}, defaults=defaults)
     assert (params.size, params.style_weight, params.init) == (200, 5, gatys["init"])
     assert StyleParams.of({"preset": "reconstruction"}, defaults=defaults).content_weight > 0
-    assert StyleParams.of({"preset": "texture"}, defaults=defaults).content_weight == 0
+    texture = StyleParams.of({"preset": "texture"}, defaults=defaults)
+    assert (texture.content_weight, texture.style_weight) == (0, PRESETS["texture"].knobs["style_weight"])
+    assert texture.size == 300
+    assert StyleParams.of({"preset": "texture", "beta": 7}, defaults=defaults).style_weight == 7
     assert StyleParams.of({"beta": 7}, defaults=defaults).style_weight == 7
     assert StyleParams.of({"style_weight": 7}, defaults={"beta": 5}).style_weight == 7
     assert StyleParams.of({"size": None, "preset": None}, defaults=defaults) == StyleParams.of(defaults)
@@ -246,6 +249,7 @@ def test_presets_are_good_and_have_a_source(preset: str) -> None:
     params = StyleParams.of({"preset": preset})
     assert PRESETS[preset].source
     assert params.preset == preset
+    assert params == StyleParams(preset=preset)
     assert set(PRESETS[preset].knobs) <= set(KNOBS) - {"preset"}
 
 
@@ -302,8 +306,8 @@ PER_SAMPLE: dict[str, Any] = {
     "style_weight": 7.0,
     "tv_weight": 7.0,
     "range_weight": 7.0,
-    "layer_weights": (1.0, 2.0, 3.0, 4.0, 5.0),
-    "content_layer_weights": (7.0,),
+    "layer_weights": (7.0,) * len(StyleParams().style_layers),
+    "content_layer_weights": (7.0,) * len(StyleParams().content_layers),
     "learning_rate": 0.7,
     "init": "noise",
     "seed": 7,
@@ -320,7 +324,7 @@ PLAIN = StyleParams()
 
 @pytest.mark.parametrize("knob", [*SHARED, *PER_SAMPLE])
 def test_the_graph_differs_where_samples_cannot_share_a_batch(knob: str) -> None:
-    other = StyleParams(**{knob: {**SHARED, **PER_SAMPLE}[knob]})
+    other = StyleParams.of({**PLAIN.to_json(), knob: {**SHARED, **PER_SAMPLE}[knob]})
     assert other != PLAIN
     assert (other.graph != PLAIN.graph) is (knob in SHARED)
 

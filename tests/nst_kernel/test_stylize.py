@@ -9,18 +9,26 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from nst_kernel import Pair, StyleParams, StylizeResult, stylize, stylize_batch
-from nst_kernel.stylize import resize, to_tensor
+from nst_kernel.transfer import resize, to_tensor
 from tests.nst_kernel import reference
 from tests.nst_kernel.reference import array
 from tests.support import draw, encoder, pixels, random_weights
 
-SHALLOW: dict[str, object] = {"content_layers": "conv2_1", "style_layers": "conv1_1, conv2_1"}
+SHALLOW: dict[str, object] = {
+    "content_layers": "conv2_1",
+    "style_layers": "conv1_1, conv2_1",
+    "tv_weight": 0,
+    "range_weight": 0,
+    "scales": (),
+    "iterations": 4,
+    "precision": "fp32",
+}
 DOUBLE = encoder("conv2_1", torch.float64)
 SINGLE = encoder("conv2_1")
 
 
 def shallow(**knobs: object) -> StyleParams:
-    return StyleParams.of({**SHALLOW, "iterations": 4, "precision": "fp32", **knobs})
+    return StyleParams.of({**SHALLOW, **knobs})
 
 
 def alone(pair: Pair, **options: Any) -> StylizeResult:
@@ -215,6 +223,13 @@ def test_from_pictures_to_a_picture(tmp_path: Path) -> None:
     assert np.array_equal(result.image, again.image)
     assert stylize(content, style, shallow(size=120), encoder=SINGLE).image.shape == content.shape
     assert stylize(content, style, shallow(size=120, upscale=True), encoder=SINGLE).image.shape == (80, 120, 3)
+
+
+def test_a_picture_to_start_from_is_one_whatever_the_parameters_say() -> None:
+    content, style, other = draw(0, 24, 32), draw(1, 24, 24), draw(2, 24, 32)
+    for init in ("content", "noise"):
+        result = stylize(content, style, shallow(init=init, iterations=1), encoder=SINGLE, init=other)
+        assert np.array_equal(result.image, other)
 
 
 def test_resized_pictures_stay_in_range() -> None:

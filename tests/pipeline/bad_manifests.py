@@ -226,12 +226,12 @@ BAD_MANIFESTS: dict[str, tuple[str, bytes, str]] = {
     "unknown preset": (
         "m.csv",
         _csv("a,b,gatys", header="content,style,preset"),
-        "column preset: 'gatys': expected the name",
+        "column preset: 'gatys': expected default or gatys2015",
     ),
     "weights do not fit layers": (
         "m.csv",
         _csv('a,b,"1,2"', header="content,style,layer_weights"),
-        "column layer_weights: (1.0, 2.0): expected 5 numbers",
+        "column layer_weights: (1.0, 2.0): expected 4 numbers",
     ),
     "column against nested": (
         "m.jsonl",

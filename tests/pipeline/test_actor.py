@@ -19,7 +19,9 @@ from pipeline.plan import plan
 from pipeline.write import Writer, format_of
 from tests.support import draw, random_weights
 
-QUICK = StyleParams(size=32, iterations=3, scales=(), style_layers=("conv1_1", "conv2_1"), content_layers=("conv2_1",))
+QUICK = StyleParams(
+    precision="fp32", size=32, iterations=3, scales=(), style_layers=("conv1_1", "conv2_1"), content_layers=("conv2_1",)
+)
 
 
 @pytest.fixture

@@ -3,30 +3,62 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from ray.data import DataContext
 
-from pipeline.cluster import FETCH_CPUS, WRITE_CPUS, Actors
+from pipeline import cluster
+from pipeline.cluster import FETCH_CPUS, WRITE_CPUS, Actors, Node
+
+GB = 1e9
+CPU_NODES = st.builds(Node, cpus=st.integers(1, 128), gpus=st.just(0), memory=st.floats(GB, 1000 * GB))
+GPU_NODES = st.builds(Node, cpus=st.integers(1, 128), gpus=st.integers(1, 8), memory=st.floats(GB, 1000 * GB))
 
 
-@given(st.integers(1, 512), st.integers(0, 64), st.none() | st.integers(1, 100))
-def test_a_pool_always_leaves_room_for_the_stages_around_it(cpus: int, gpus: int, count: int | None) -> None:
-    pool = Actors.on(cpus=cpus, gpus=gpus, count=count)
-    assert pool.count * pool.num_cpus + FETCH_CPUS + WRITE_CPUS <= cpus
-    assert pool.count * pool.num_gpus <= gpus + 1e-9
-    assert pool.count == (count or gpus or cpus)
-    assert (pool.num_gpus > 0) == (gpus > 0)
+@given(st.lists(CPU_NODES | GPU_NODES, min_size=1, max_size=9), st.none() | st.integers(1, 100))
+def test_every_actor_fits_a_node_beside_the_other_stages(nodes: list[Node], count: int | None) -> None:
+    pool = Actors.on(nodes, count=count)
+    with_gpu = [node for node in nodes if node.gpus]
+    able = with_gpu or nodes
+    assert (pool.num_gpus > 0) == bool(with_gpu)
+    if with_gpu:
+        slots = [int(node.gpus * round(1 / pool.num_gpus)) for node in able]
+        assert pool.num_gpus == 1 / round(1 / pool.num_gpus)
+    else:
+        slots = [int((node.cpus - FETCH_CPUS - WRITE_CPUS) / pool.num_cpus) for node in able]
+        assert pool.threads is not None
+        assert pool.threads <= min(node.cpus for node in able)
+    assert sum(slots) >= pool.count
+    for node, slot in zip(able, slots, strict=True):
+        held = min(slot, pool.count) * pool.num_cpus if with_gpu else pool.num_cpus
+        assert held + FETCH_CPUS + WRITE_CPUS <= node.cpus
+
+
+@given(st.lists(CPU_NODES, min_size=1, max_size=9), st.none() | st.integers(1, 100))
+def test_actors_of_a_node_share_its_memory(nodes: list[Node], count: int | None) -> None:
+    pool = Actors.on(nodes, count=count)
+    assert pool.memory is not None
+    for node in nodes:
+        side_by_side = max(1, int(node.cpus / max(pool.num_cpus / cluster.ACTORS_CPU_SHARE, 1e-9) + 1e-6))
+        assert side_by_side * pool.memory <= node.memory * (1 + 1e-6)
 
 
 def test_by_default_an_actor_for_each_device() -> None:
-    assert Actors.on(cpus=16, gpus=4) == Actors(4, num_cpus=2.0, num_gpus=1.0, threads=None)
-    assert Actors.on(cpus=2, gpus=0) == Actors(2, num_cpus=0.5, num_gpus=0, threads=1)
+    assert Actors.on([Node(8, 2, GB)] * 2) == Actors(4, num_cpus=2.0, num_gpus=1.0, threads=None)
+    assert Actors.on([Node(2, 0, 8 * GB)]) == Actors(2, num_cpus=0.5, num_gpus=0, threads=1, memory=4 * GB)
 
 
 def test_actors_share_what_there_is() -> None:
-    assert Actors.on(cpus=8, gpus=0, count=2).threads == 4
-    assert Actors.on(cpus=2, gpus=0, count=5).threads == 1
-    assert Actors.on(cpus=8, gpus=1, count=2).num_gpus == 0.5
+    assert Actors.on([Node(8, 0, GB)], count=2).threads == 4
+    assert Actors.on([Node(2, 0, GB)] * 8, count=2).threads == 2
+    assert Actors.on([Node(2, 0, GB)], count=5).threads == 1
+    assert Actors.on([Node(8, 1, GB)], count=2).num_gpus == 0.5
+    assert Actors.on([Node(8, 2, GB)], count=3).num_gpus == 0.5
+    assert Actors.on([Node(64, 0, GB), Node(4, 1, GB)]).num_cpus == 2.0
 
 
 def test_a_pool_of_none_is_refused() -> None:
     with pytest.raises(ValueError, match="num_actors = 0: expected at least 1"):
-        Actors.on(cpus=2, gpus=0, count=0)
+        Actors.on([Node(2, 0, GB)], count=0)
+
+
+def test_a_batch_may_take_longer_than_ray_data_would_wait(local_ray: None) -> None:
+    assert DataContext.get_current().execution_no_progress_timeout_s == -1

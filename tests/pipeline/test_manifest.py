@@ -208,7 +208,7 @@ def test_a_folder_at_any_uri() -> None:
 
 def test_a_file_named_twice_is_read_once(tmp_path: Path) -> None:
     file = write(tmp_path / "m.csv", [PAIR])
-    assert read([str(tmp_path), str(file)]) == Manifest(read(file).rows, duplicates=0)
+    assert read([str(tmp_path), str(file)]) == Manifest(read(file).rows, duplicates=[])
 
 
 def test_what_is_not_there_is_a_problem(tmp_path: Path) -> None:
@@ -259,7 +259,7 @@ def test_repeated_rows_are_one(tmp_path: Path) -> None:
     assert ids[1:] == ["x", "y"]
     repeats = [(Path(item.file).name, item.number) for item in items if isinstance(item, Duplicate)]
     assert repeats == [("a.csv", 3), ("b.jsonl", 1), ("b.jsonl", 2)]
-    assert read(tmp_path).duplicates == 3
+    assert len(read(tmp_path).duplicates) == 3
 
 
 def test_ids_name_outputs(tmp_path: Path) -> None:
@@ -278,7 +278,7 @@ def test_an_id_is_the_rows_meaning() -> None:
     text = json.dumps(meaning, sort_keys=True, separators=(",", ":"))
     assert derive_id("ä", None, params, ENCODER) == hashlib.sha256(text.encode()).hexdigest()[:16]
     # Pinned: ids are promised to be the same every night.
-    assert derive_id("a", "b", StyleParams.of({"tv_weight": -0.0}), ENCODER) == derive_id(
+    assert derive_id("a", "b", StyleParams.of({"range_weight": -0.0}), ENCODER) == derive_id(
         "a", "b", StyleParams(), ENCODER
     )
     others = [("x", "b", params), ("a", "x", params), ("a", "b", StyleParams.of({"seed": 1})), ("a", None, params)]
@@ -288,7 +288,7 @@ def test_an_id_is_the_rows_meaning() -> None:
 def test_a_preset_only_names_values(tmp_path: Path) -> None:
     texture = {"style": "b", "preset": "texture"}
     spelled = {**StyleParams.of({"preset": "texture"}).to_json(), "preset": "default", "style": "b"}
-    assert read(write(tmp_path / "a.jsonl", [texture, spelled])).duplicates == 1
+    assert read(write(tmp_path / "a.jsonl", [texture, spelled])).duplicates[0].number == 2
 
 
 @pytest.mark.parametrize("asked", [{"size": 64, "params": {"size": "64"}}, {"alpha": 1, "content_weight": "1.0"}])

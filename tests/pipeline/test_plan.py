@@ -12,7 +12,7 @@ from PIL import Image
 from nst_kernel import StyleParams
 from pipeline.items import Failure
 from pipeline.manifest import Row
-from pipeline.plan import MAX_BATCH_PIXELS, Plan, fingerprint, output_shapes, plan
+from pipeline.plan import BYTES_PER_PIXEL, MAX_BATCH_PIXELS, Plan, fingerprint, output_shapes, plan
 from tests.support import draw
 
 SHAPES = st.sampled_from([(64, 64), (48, 64), (3000, 2000)])
@@ -147,3 +147,36 @@ def test_a_long_header_is_read_whole(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("pipeline.plan.HEADER_BYTES", 64)
     asked = Row("x", str(tmp_path / "a.webp"), "/s.png", "x.png", StyleParams(size=200), "rows.csv", 1)
     assert output_shapes([asked]) == [(150, 200)]
+
+
+def test_a_picture_of_another_id_is_not_overwritten() -> None:
+    first, other = row(1, StyleParams()), row(2, StyleParams())
+    owners = {first.output: first.id, other.output: "someone else"}
+    work = plan(
+        [first, other],
+        encoder_sha256="e",
+        finished={},
+        owners=owners,
+        batch_size=4,
+        shape_of=lambda todo: [(64, 64) for _ in todo],
+    )
+    failures = {p.row.id: p.failure for batch in work.batches for p in batch.rows}
+    assert failures["row1"] is None
+    assert failures["row2"] is not None
+    assert "someone else" in failures["row2"].error
+
+
+def test_what_an_actor_cannot_hold_fails_and_the_rest_is_cut_to_fit() -> None:
+    shapes = [(1000, 1000)] * 5 + [(4000, 4000)]
+    work = plan(
+        [row(n, StyleParams()) for n in range(6)],
+        encoder_sha256="e",
+        finished={},
+        batch_size=10,
+        memory=2.5e6 * BYTES_PER_PIXEL,
+        shape_of=lambda todo: list(shapes),
+    )
+    *fitting, refused = work.batches
+    assert [len(batch.rows) for batch in fitting] == [2, 2, 1]
+    assert refused.rows[0].failure is not None
+    assert "4000 x 4000 px need about" in refused.rows[0].failure.error

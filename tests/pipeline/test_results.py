@@ -19,6 +19,7 @@ def record(row_id: str, *, status: str = "ok", mark: str = "f", later: int = 0) 
         "id": row_id,
         "fingerprint": mark,
         "status": status,
+        "output": f"{row_id}.png",
         "finished_at": results.now() + timedelta(seconds=later),
     }
 
@@ -51,11 +52,13 @@ def test_the_last_to_finish_counts(events: list[tuple[str, str, int]]) -> None:
     table = results.read_results(output, columns=["id", "status", "fingerprint"])
     assert table["id"].to_pylist() == sorted(latest)
     assert {r["id"]: (r["status"], r["fingerprint"]) for r in table.to_pylist()} == latest
-    assert results.finished(output) == {i: mark for i, (status, mark) in latest.items() if status != "failed"}
+    done = {i: mark for i, (status, mark) in latest.items() if status != "failed"}
+    assert results.finished(output).fingerprints == done
+    assert set(results.finished(output).owners.values()) == set(done)
 
 
 def test_nothing_is_finished_where_nothing_is(tmp_path: Path) -> None:
-    assert results.finished(str(tmp_path / "new")) == {}
+    assert results.finished(str(tmp_path / "new")) == results.Finished({}, {})
     with pytest.raises(StorageError, match="no results"):
         results.read_results(str(tmp_path / "new"))
 
@@ -72,6 +75,9 @@ def test_a_part_of_an_older_version_is_read(tmp_path: Path) -> None:
 def test_a_broken_part_is_named(tmp_path: Path) -> None:
     part = results.commit(str(tmp_path), [record("a")])
     whole = storage.read_bytes(part)
-    Path(part).write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(StorageError, match=Path(part).name):
-        results.read_results(str(tmp_path))
+    middle = len(whole) // 2
+    damages = [whole[:middle], b"", b"PAR1" + bytes(200) + whole[-8:], whole[:-200] + bytes(180) + whole[-20:]]
+    for damaged in damages:
+        Path(part).write_bytes(damaged)
+        with pytest.raises(StorageError, match=f"{Path(part).name}.*Delete it"):
+            results.read_results(str(tmp_path))

@@ -129,3 +129,23 @@ def test_resolve_and_parent(base: str, name: str) -> None:
 
 def test_a_relative_path_may_climb() -> None:
     assert storage.resolve("../photos/a.jpg", "/jobs/tonight") == "/jobs/photos/a.jpg"
+
+
+def test_dots_mean_the_same_on_an_object_store() -> None:
+    assert storage.resolve("./a.jpg", "s3://b/jobs") == "s3://b/jobs/a.jpg"
+    assert storage.resolve("../photos/a.jpg", "s3://b/jobs/x") == "s3://b/jobs/photos/a.jpg"
+    assert storage.resolve("odd..name//a.jpg", "s3://b/jobs") == "s3://b/jobs/odd..name//a.jpg"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="no mode keeps root from reading")
+def test_an_unreadable_file_is_said(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"1")
+    (tmp_path / "a").chmod(0)
+    with pytest.raises(StorageError, match="no permission"):
+        storage.read_bytes(str(tmp_path / "a"))
+
+
+def test_a_folder_in_the_place_of_a_file_is_found_out_before(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="is a folder"):
+        storage.check_no_folder(str(tmp_path))
+    storage.check_no_folder(str(tmp_path / "new.png"))

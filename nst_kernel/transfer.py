@@ -1,5 +1,6 @@
 """The loop over scales and iterations: pairs in, pictures and loss curves out."""
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -74,14 +75,16 @@ def stylize(
         style: the same.
         params: every knob; its `size` is the long side of the output, and of the style before its features are taken.
         encoder: an encoder, or what `load_weights` takes.
-        init: a picture to start from, when `params.init` names none of the given ones.
+        init: a picture to start from, whatever `params.init` says.
         progress: called after each iteration.
 
     Raises:
         ValueError: for a picture of another shape or type, or one that the parameters need and lack.
         WeightsError: if the encoder's weights are not to be had.
     """
-    params = params or StyleParams.of({})
+    params = params or StyleParams()
+    if init is not None:
+        params = dataclasses.replace(params, init="./given")
     if isinstance(encoder, str):
         encoder = Vgg19(load_weights(encoder))
     pictures = [None if picture is None else to_tensor(picture) for picture in (content, style, init)]
