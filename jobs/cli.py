@@ -126,11 +126,9 @@ def validate(
     try:
         asked = validate_manifest(manifest, defaults=parameters(defaults, settings), weights=weights)
     except ManifestError as error:
-        if len(error.problems) == 1:
-            raise
         for problem in error.problems:
             err.print(str(problem), markup=False, highlight=False, soft_wrap=True)
-        _complain(f"{len(error.problems):,} problems; nothing would start.")
+        _complain(f"{len(error.problems):,} in all; nothing would start.")
         raise typer.Exit(NOTHING_STARTED) from None
     for repeat in asked.duplicates:
         out.print(f"{repeat.file}, row {repeat.number}: repeats row {repeat.id}", markup=False, highlight=False)

@@ -147,7 +147,7 @@ def flow(work: Plan, weights: str, writer: Writer, pool: Actors) -> Iterator[Map
         .map(
             cast(Any, _Stylise),  # Ray Data's hint forgets that a class is welcome here
             fn_constructor_args=(weights, pool.threads),
-            compute=ActorPoolStrategy(size=pool.count),
+            compute=ActorPoolStrategy(size=min(pool.count, len(work.batches))),
             num_cpus=pool.num_cpus,
             num_gpus=pool.num_gpus,
         )

@@ -51,7 +51,6 @@ def test_stylize_writes_a_picture(pair: Path, capsys: pytest.CaptureFixture[str]
         (["stylize", "photo.png", "painting.png", "-o", "o.png", "--set", "size"], "expected KEY=VALUE"),
         (["stylize", "photo.png", "painting.png", "-o", "o.png", "--defaults", "gone.json"], "gone.json"),
         (["stylize", "photo.png", "painting.png", "-o", "o.png", "--weights", "gone.pth"], "gone.pth"),
-        (["validate", "gone.csv"], "gone.csv"),
         (["results", "nowhere"], "no results in nowhere"),
         (["results", "out", "--where", "colour=red"], "column 'colour': expected one of id,"),
         (["weights", "check", "photo.png"], "no readable .pth or safetensors file"),
