@@ -145,7 +145,7 @@ def timed(run: Callable[[], object], device: torch.device) -> float:
 
 def convolutions(weights: Weights, x: Tensor, dtype: torch.dtype) -> None:
     """The floor: forward and backward-data of the convolutions to conv5_1, nothing in between but the poolings."""
-    x = x.to(dtype).contiguous(memory_format=torch.channels_last).requires_grad_()
+    x = x.to(dtype, memory_format=torch.channels_last, copy=True).requires_grad_()
     h = x
     for layer in LAYERS[: LAYERS.index("conv5_1") + 1]:
         if layer.endswith("_1") and layer != "conv1_1":
