@@ -156,7 +156,7 @@ class StyleParams:
         _many(_integer(16, 16384), "ascending long sides in pixels, comma-separated", ascending=True),
         "coarser long sides to pass through first; those not below the output's are left out",
     )
-    content_weight: float = _knob(0.1, _real(0), "alpha of eq. 7")
+    content_weight: float = _knob(0.2, _real(0), "alpha of eq. 7")
     style_weight: float = _knob(1.0, _real(0), "beta of eq. 7")
     tv_weight: float = _knob(0.5, _real(0), "weight of total variation (smoothness); not in the paper")
     range_weight: float = _knob(0.0, _real(0), "weight of a penalty on values outside [0, 1]; not in the paper")

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-from jobs.pictures import draw
+from jobs.pictures import CONTENTS, STYLES, draw
 from nst_kernel import LAYERS, Pair, StyleParams, Vgg19, Weights, load_weights, stylize_batch
 from nst_kernel.transfer import to_tensor
 from tests.bench.reference import optimise
@@ -29,11 +29,14 @@ SETTINGS = {"scales": (), "tv_weight": 0.0, "range_weight": 0.0, "content_weight
 def main() -> None:
     """Measure, print, keep as JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--sizes", default="128,256", help="sides of the square pictures, pixels")
+    parser.add_argument("--sizes", default="128,256", help="sides of the square pictures, pixels, or nothing")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--evaluations", type=int, default=8, help="in each timed run")
     parser.add_argument(
         "--to-loss", type=int, default=300, help="evaluations of the reference to catch up with; 0: none"
+    )
+    parser.add_argument(
+        "--parity", type=int, default=10, help="pairs to compare bf16's final loss with fp32's; 0: none"
     )
     options = parser.parse_args()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -45,7 +48,7 @@ def main() -> None:
     console.print(f"{machine}, torch {torch.__version__}", highlight=False)
     figures = [
         figure
-        for size in map(int, options.sizes.split(","))
+        for size in map(int, filter(None, options.sizes.split(",")))
         for figure in per_evaluation(weights, device, size, rounds=options.rounds, evaluations=options.evaluations)
     ]
     table = Table(
@@ -53,7 +56,8 @@ def main() -> None:
     )
     for f in figures:
         table.add_row(str(f["size"]), str(f["what"]), f"{f['ms']:.1f}", f"{f['speedup']:.2f}", f"{f['of_floor']:.2f}")
-    console.print(table)
+    if figures:
+        console.print(table)
     kept: dict[str, object] = {"machine": machine, "torch": torch.__version__, "per_evaluation": figures}
     if options.to_loss:
         kept["time_to_loss"] = race = time_to_loss(weights, device, evaluations=options.to_loss)
@@ -61,6 +65,13 @@ def main() -> None:
             f"128 px, to the reference's loss after {race['evaluations']} evaluations ({race['target']:.5f}): "
             f"reference {race['reference_seconds']:.1f} s, ours {race['seconds']:.1f} s = "
             f"{race['speedup']:.1f} times faster, in {race['own_evaluations']} evaluations",
+            highlight=False,
+        )
+    if options.parity:
+        kept["parity"] = shares = parity(weights, device, pairs=options.parity)
+        console.print(
+            f"final loss with bf16 convolutions over fp32's, {options.parity} pairs at 96 px, 80 iterations: "
+            f"median {statistics.median(shares):.4f}, from {min(shares):.4f} to {max(shares):.4f}",
             highlight=False,
         )
     RESULTS.mkdir(exist_ok=True)
@@ -153,6 +164,22 @@ def convolutions(weights: Weights, x: Tensor, dtype: torch.dtype) -> None:
         weight, bias = (tensor.to(x.device, dtype) for tensor in weights.convolutions[layer])
         h = nnf.conv2d(h, weight.contiguous(memory_format=torch.channels_last), bias, padding=1)
     torch.autograd.grad(h.sum(), x)
+
+
+def parity(weights: Weights, device: torch.device, *, pairs: int) -> list[float]:
+    """Final loss in bf16 over that in fp32, of pairs of drawn pictures."""
+    encoder = Vgg19(weights).to(device)
+    shares = []
+    for number in range(pairs):
+        content = to_tensor(draw(CONTENTS[number % len(CONTENTS)], 96, number)).to(device)
+        style = to_tensor(draw(STYLES[number % len(STYLES)], 96, number)).to(device)
+        finals = {}
+        for precision in ("fp32", "bf16"):
+            params = StyleParams(size=96, iterations=80, precision=precision)
+            (result,) = stylize_batch([Pair(content, style, params)], encoder)
+            finals[precision] = result.losses["total"]
+        shares.append(finals["bf16"] / finals["fp32"])
+    return shares
 
 
 def time_to_loss(weights: Weights, device: torch.device, *, evaluations: int) -> dict[str, float]:

@@ -64,7 +64,7 @@ def optimise(
         targets = {layer: features[layer] for layer in params.content_layers}
         features = network(style)
         grams = {layer: gram(features[layer]) for layer in params.style_layers}
-    x = content.clone().requires_grad_()
+    x = content.clone(memory_format=torch.contiguous_format).requires_grad_()
     optimizer = torch.optim.LBFGS(
         [x], max_iter=evaluations, max_eval=evaluations, tolerance_grad=0, tolerance_change=0, history_size=100
     )
