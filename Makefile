@@ -36,7 +36,7 @@ bench: .venv/installed
 	$(BIN)/python -m tests.bench
 
 encoder: .venv/installed ## learn the embedded encoder again
-	$(BIN)/python -m jobs.train_encoder
+	$(BIN)/python -m jobs.train_encoder nst_kernel/embedded/vgg19_kmeans.safetensors
 
 lock: .venv/installed
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --all-extras \
