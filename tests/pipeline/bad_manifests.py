@@ -300,7 +300,7 @@ BAD_MANIFESTS: dict[str, tuple[str, bytes, str]] = {
         _csv("a,b,256,1,../o.png"),
         "column output: '../o.png': expected a path below OUTPUT/images/",
     ),
-    "output absolute": ("m.csv", _csv("a,b,256,1,/tmp/o.png"), "column output: '/tmp/o.png': expected a path below"),
+    "output absolute": ("m.csv", _csv("a,b,256,1,/srv/o.png"), "column output: '/srv/o.png': expected a path below"),
     "output a uri": ("m.csv", _csv("a,b,256,1,s3://b/o.png"), "column output: 's3://b/o.png': expected a path below"),
     "output with backslash": (
         "m.csv",
