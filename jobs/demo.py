@@ -13,7 +13,7 @@ from PIL import Image
 from rich.console import Console
 
 from jobs.contact_sheet import contact_sheet
-from jobs.display import LiveProgress, print_results, print_summary
+from jobs.display import LiveProgress, native_stderr_hidden, print_results, print_summary
 from jobs.pictures import draw, photographs
 from jobs.query import select
 from pipeline import storage
@@ -57,10 +57,10 @@ def _save(path: Path, picture: NDArray[np.uint8]) -> None:
 def main(folder: Path = FOLDER) -> None:
     """Prepare, run, and say where to look."""
     console = Console()
-    console.print("Drawing the pictures …")
+    console.print("Drawing the pictures; then six transfers, which take some minutes on a CPU …")
     manifest = prepare(folder)
     output = str((folder / "output").absolute())
-    with LiveProgress(console) as live:
+    with native_stderr_hidden(), LiveProgress(console) as live:
         progress = run(str(manifest), output=output, defaults=SETTINGS, on_progress=live.update)
     print_summary(console, progress, output)
     print_results(console, select(output, columns="id,status,width,height,iterations,total_loss"))

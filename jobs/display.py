@@ -14,7 +14,7 @@ from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 from nst_kernel import KNOBS, PRESETS, StyleParams
 from nst_kernel.weights import Check
@@ -81,7 +81,7 @@ def _bar(share: float, line: str) -> RenderableType:
 
 def describe(progress: RunProgress) -> str:
     """One line: `12 of 40 rows, 1 failed, 0.52 rows/s, 0:54 left`."""
-    words = [f"{progress.finished:,} of {progress.total:,} rows"]
+    words = [f"{progress.finished:,} of {progress.total:,} rows" if progress.total else "nothing left to do"]
     words += [f"{progress.counts[status]:,} {status}" for status in ("failed", "diverged") if progress.counts[status]]
     if progress.done_before:
         words.append(f"{progress.done_before:,} done before")
@@ -104,7 +104,8 @@ def print_summary(console: Console, progress: RunProgress, output: str) -> None:
     """What a run came to, and where its results are."""
     counts = ", ".join(f"{count:,} {status}" for status, count in sorted(progress.counts.items()) if count)
     before = f"; {progress.done_before:,} were done before" if progress.done_before else ""
-    console.print(f"[bold]{counts or 'Nothing to do'}[/bold]{before}. Took {clock(progress.seconds)}.", highlight=False)
+    took = f" Took {clock(progress.seconds)}." if progress.seconds else ""
+    console.print(f"[bold]{counts or 'Nothing to do'}[/bold]{before}.{took}", highlight=False)
     if progress.failures:
         table = Table("failed row", "why", title_justify="left", show_edge=False)
         for row_id, error in progress.failures[:20]:
@@ -183,13 +184,13 @@ def _cell(column: str, value: object) -> str:
 def print_params(console: Console) -> None:
     """Every style parameter, and the presets."""
     defaults = StyleParams.of({}).to_json()
-    table = Table("parameter", "default", "meaning", show_edge=False)
+    table = Table("parameter", Column("default", overflow="fold"), "meaning", show_edge=False)
     for name, meaning in KNOBS.items():
         value = defaults[name]
         text = ",".join(map(str, value)) if isinstance(value, list) else "" if value is None else str(value)
         table.add_row(name, text, meaning)
     console.print(table)
-    presets = Table("preset", "changes", "source", show_edge=False)
+    presets = Table("preset", Column("changes", overflow="fold"), "source", show_edge=False)
     for name, preset in PRESETS.items():
         changes = ", ".join(f"{knob}={_setting(value)}" for knob, value in preset.knobs.items())
         presets.add_row(name, changes, preset.source)

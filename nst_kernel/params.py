@@ -320,7 +320,7 @@ _PAPER: dict[str, object] = {
 PRESETS: Mapping[str, Preset] = types.MappingProxyType(
     {
         "default": Preset(
-            "ours: relative terms, from the content image, coarse to fine; tuned by eye (README)",
+            "ours: relative terms, from the content image, coarse to fine; tuned by eye",
             {},
         ),
         "gatys2015": Preset("Gatys, Ecker, Bethge, arXiv 1508.06576, section Methods; alpha/beta = 1e-3", _PAPER),
