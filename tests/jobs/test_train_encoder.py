@@ -1,12 +1,14 @@
 """The training of the embedded encoder, on a few small crops, and the file that is shipped."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch import Tensor
 
 from jobs import train_encoder
 from jobs.kmeans import Recipe, convolve, learn_convolution, spherical_kmeans
@@ -76,9 +78,9 @@ def test_an_interrupted_run_goes_on_at_its_layer(tmp_path: Path, monkeypatch: py
     assert not (tmp_path / "broken").exists()
     learned: list[int] = []
 
-    def counted(chunks: object, filters: int, *args: object, **kwargs: object) -> object:
+    def counted(chunks: Sequence[Tensor], filters: int, recipe: Recipe, **options: Any) -> tuple[Tensor, Tensor]:
         learned.append(filters)
-        return learn_convolution(chunks, filters, *args, **kwargs)  # type: ignore[arg-type]
+        return learn_convolution(chunks, filters, recipe, **options)
 
     monkeypatch.setattr(train_encoder, "learn_convolution", counted)
     assert train(tmp_path / "broken", TINY).read_bytes() == whole

@@ -211,10 +211,13 @@ def test_damage_of_any_kind_is_a_weights_error_if_it_shows(whole: bytes, data: s
     ).items():
         damaged[place % len(damaged)] = value
     damaged += data.draw(st.binary(max_size=20), "tail")
+    refusal: str | None = None
     try:
         weights = parse_weights(bytes(damaged), name="damaged")
     except WeightsError as error:
-        assert "damaged" in str(error)  # noqa: PT017
+        refusal = str(error)
+    if refusal is not None:
+        assert "damaged" in refusal
     else:
         assert list(weights.convolutions) == ["conv1_1"]
 
