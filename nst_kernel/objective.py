@@ -25,21 +25,16 @@ class Targets:
     style: Mapping[str, Tensor]
 
 
-def grams_per_position(features: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """G/M by layer: Gram matrices (B, N, N) of activations (B, N, H, W), comparable between sizes."""
-    return {layer: losses.gram(F) / F[0, 0].numel() for layer, F in features.items()}
-
-
 @torch.no_grad()
 def style_grams(encoder: Vgg19, style: Tensor, params: StyleParams) -> dict[str, Tensor]:
     """A/M by style layer, each (1, N, N), of one style picture (1, 3, h, w) in [0, 1]."""
-    return grams_per_position(_features(encoder, style, params.style_layers, params))
+    return _observe(encoder, style, params, grams=params.style_layers)[1]
 
 
 @torch.no_grad()
 def content_features(encoder: Vgg19, content: Tensor, params: StyleParams) -> dict[str, Tensor]:
     """P by content layer (B, N, H', W') of content pictures (B, 3, H, W) in [0, 1]."""
-    return _features(encoder, content, params.content_layers, params)
+    return _observe(encoder, content, params, params.content_layers)[0]
 
 
 class Objective:
@@ -81,14 +76,15 @@ class Objective:
 
     def __call__(self, x: Tensor) -> Tensor:
         """Losses (B, len(names)) of pictures x (B, 3, H, W); column 0, the total, is what is minimised."""
-        features = _features(self.encoder, x, (*self.targets.content, *self.targets.style), self.shared)
+        features, grams = _observe(
+            self.encoder, x, self.shared, tuple(self.targets.content), grams=tuple(self.targets.style)
+        )
         none = x.new_zeros(len(x))
         content = _weighted(
             [self.content_term(features[layer], P) for layer, P in self.targets.content.items()],
             self.content_weights,
             none,
         )
-        grams = grams_per_position({layer: features[layer] for layer in self.targets.style})
         per_layer = [self.style_term(grams[layer], A) for layer, A in self.targets.style.items()]
         style = _weighted(per_layer, self.style_weights, none)
         # Zero for a sample without the term, whether or not a batch-mate has it.
@@ -99,12 +95,12 @@ class Objective:
         return torch.cat([total, terms, *(loss.unsqueeze(1) for loss in per_layer)], dim=1)
 
 
-def _features(encoder: Vgg19, x: Tensor, layers: Sequence[str], params: StyleParams) -> dict[str, Tensor]:
-    """Activations in the order of `layers`, which is that of their weights."""
+def _observe(
+    encoder: Vgg19, x: Tensor, params: StyleParams, layers: Sequence[str] = (), *, grams: Sequence[str] = ()
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     precision = resolve_precision(params.precision, x.device)
     with computing_in(precision):
-        features = encoder(x, layers, pooling=params.pooling, precision=precision)
-    return {layer: features[layer] for layer in layers}
+        return encoder.observe(x, layers, grams=grams, pooling=params.pooling, precision=precision)
 
 
 def _each(layers: Mapping[str, Tensor], given: tuple[float, ...]) -> tuple[float, ...]:

@@ -1,13 +1,16 @@
 """VGG-19's features by layer name, cut at the deepest layer asked for; the input convention stays inside."""
 
-from collections.abc import Iterable, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 import torch
 import torch.nn.functional as nnf
 from torch import Tensor, nn
+from torch.nn.grad import conv2d_input
 
+from nst_kernel.backprop import Pass, Request
 from nst_kernel.params import LAYERS
 from nst_kernel.precision import TYPES, Precision
 from nst_kernel.sizes import MIN_SIDE
@@ -96,46 +99,80 @@ class Vgg19(nn.Module):
         pooling: Literal["avg", "max"] = "avg",
         precision: Precision = "fp32",
     ) -> dict[str, Tensor]:
-        """Activations after the ReLU, by layer name, of pictures (B, 3, H, W) in [0, 1], in the type of x.
+        """Activations after the ReLU, by layer name, of pictures (B, 3, H, W) in [0, 1]; see `observe`."""
+        return self.observe(x, layers, pooling=pooling, precision=precision)[0]
 
-        `precision` is that of the convolutions from `conv1_2` on; float64 pictures are served in float64.
+    def observe(
+        self,
+        x: Tensor,
+        layers: Iterable[str] = (),
+        *,
+        grams: Iterable[str] = (),
+        pooling: Literal["avg", "max"] = "avg",
+        precision: Precision = "fp32",
+        checkpoint: bool = False,
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Activations after the ReLU (B, N, H', W') and Gram matrices per position (B, N, N), by layer name.
+
+        Both in the type of the pictures x (B, 3, H, W) in [0, 1]. `precision` is that of the convolutions from
+        `conv1_2` on; float64 pictures are served in float64. `checkpoint` saves memory, see `backprop.Request`.
 
         Raises:
             LayerMissing: if the weights do not reach a layer.
             ValueError: if a side has fewer than 16 pixels.
         """
-        wanted = set(layers)
+        features, matrices = tuple(dict.fromkeys(layers)), tuple(dict.fromkeys(grams))
+        wanted = {*features, *matrices}
         _check_covers(self.name, self.layers, wanted)
         if min(x.shape[-2:]) < MIN_SIDE:
             raise ValueError(f"a picture of {x.shape[-1]}x{x.shape[-2]} px: VGG-19 needs {MIN_SIDE} on each side")
-        pool = nnf.avg_pool2d if pooling == "avg" else nnf.max_pool2d
-        if self.input == "bgr255":
-            x = x.flip(1)
-        exact = x.dtype
-        dtype = exact if exact == torch.float64 else TYPES[precision]
-        x = ((x - self.mean) * self.scale).contiguous(memory_format=torch.channels_last)
-        features: dict[str, Tensor] = {}
-        for layer in self.layers:
-            if len(features) == len(wanted):
-                break
-            if layer.endswith("_1") and layer != "conv1_1":
-                x = pool(x, 2)
-            # In place: nothing needs the value before the ReLU, and a third of the memory is saved.
-            # Pixels meet their first filters unrounded: that layer is half a percent of the work.
-            x = self._convolve(x, layer, exact if layer == "conv1_1" else dtype).relu_()
-            if layer in wanted:
-                features[layer] = x.to(exact)
-        return features
+        depth = 1 + max((LAYERS.index(layer) for layer in wanted), default=-1)
+        blocks = tuple(tuple(block) for _, block in itertools.groupby(LAYERS[:depth], key=lambda layer: layer[4]))
+        dtype = x.dtype if x.dtype == torch.float64 else TYPES[precision]
+        request = Request(features, matrices, blocks, pooling, dtype, checkpoint)
+        apply: Callable[..., tuple[Tensor, ...]] = Pass.apply
+        found = apply(x, self, request, torch.is_grad_enabled() and x.requires_grad)
+        return dict(zip(features, found, strict=False)), dict(zip(matrices, found[len(features) :], strict=True))
 
-    def _convolve(self, x: Tensor, layer: str, dtype: torch.dtype) -> Tensor:
-        """x with the layer's filters, both in `dtype`; filters are converted and laid out once."""
-        key = layer, dtype, x.device
-        if key not in self._filters:
-            weight, bias = self.get_buffer(f"{layer}_weight"), self.get_buffer(f"{layer}_bias")
-            weight = weight.to(dtype).contiguous(memory_format=torch.channels_last)
-            self._filters[key] = weight, bias.to(dtype)
-        weight, bias = self._filters[key]
-        x = x.to(dtype)
+    def normalise(self, x: Tensor) -> Tensor:
+        """Pixels as the first convolution wants them, channels last."""
+        x = x.flip(1) if self.input == "bgr255" else x
+        return ((x - self.mean) * self.scale).contiguous(memory_format=torch.channels_last)
+
+    def normalise_back(self, g: Tensor) -> Tensor:
+        """The gradient of pixels, from that of their normalised values."""
+        g = (g * self.scale).contiguous()
+        return g.flip(1) if self.input == "bgr255" else g
+
+    def convolve(self, x: Tensor, layer: str, dtype: torch.dtype) -> Tensor:
+        """A layer's activation before the ReLU, in `dtype`."""
+        # Pixels meet their first filters unrounded: that layer is half a percent of the work.
+        weight, bias = self._filters_of(layer, x.dtype if layer == "conv1_1" else dtype)
+        x = x.to(weight.dtype)
         if self.border == "replicate":
-            return nnf.conv2d(nnf.pad(x, (1, 1, 1, 1), mode="replicate"), weight, bias)
-        return nnf.conv2d(x, weight, bias, padding=1)
+            return nnf.conv2d(nnf.pad(x, (1, 1, 1, 1), mode="replicate"), weight, bias).to(dtype)
+        return nnf.conv2d(x, weight, bias, padding=1).to(dtype)
+
+    def convolve_back(self, g: Tensor, layer: str, dtype: torch.dtype) -> Tensor:
+        """The gradient of a layer's input, from that of its activation before the ReLU."""
+        weight, _ = self._filters_of(layer, self.mean.dtype if layer == "conv1_1" else dtype)
+        g = g.to(weight.dtype)
+        height, width = g.shape[-2:]
+        back: Callable[..., Tensor] = conv2d_input
+        if self.border == "zero":
+            return back((len(g), weight.shape[1], height, width), weight, g, padding=1)
+        padded = back((len(g), weight.shape[1], height + 2, width + 2), weight, g)
+        # What a border pixel was repeated to belongs to it.
+        for edge, inside in ((0, 1), (-1, -2)):
+            padded[:, :, inside] += padded[:, :, edge]
+        for edge, inside in ((0, 1), (-1, -2)):
+            padded[..., inside] += padded[..., edge]
+        return padded[:, :, 1:-1, 1:-1].contiguous(memory_format=torch.channels_last)
+
+    def _filters_of(self, layer: str, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """A layer's filters and biases in `dtype`, converted and laid out once."""
+        weight, bias = self.get_buffer(f"{layer}_weight"), self.get_buffer(f"{layer}_bias")
+        key = layer, dtype, weight.device
+        if key not in self._filters:
+            self._filters[key] = weight.to(dtype).contiguous(memory_format=torch.channels_last), bias.to(dtype)
+        return self._filters[key]
