@@ -1,22 +1,52 @@
 """Every byte in and out of storage: fsspec behind one door.
 
 A URI is a string: `s3://bucket/key`, `memory://…`, `file://…`, or a path of this machine.
+
+What is transient is tried again, what is final is said at once (`retry.Policy`; NST_STORAGE_… in the environment
+changes it). What was read is what had been written: lengths, and checksums where the store has them, are compared.
 """
 
 import contextlib
-import os
 import posixpath
-import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+import fsspec.config
+from fsspec import get_filesystem_class
 from fsspec.core import url_to_fs
 from fsspec.implementations.local import LocalFileSystem
 
+from pipeline.faults import StorageError, explained
+from pipeline.retry import Policy, one_of_few, persist, retries
+from pipeline.stores import AnyStore, LocalStore, Page, S3Store, Store
 
-class StorageError(OSError):
-    """Storage did not do what was asked; the message names the URI, what happened and what to do."""
+__all__ = [
+    "Policy",
+    "StorageError",
+    "absolute",
+    "check_no_folder",
+    "check_writable",
+    "identities",
+    "identity",
+    "is_uri",
+    "join",
+    "list_files",
+    "parent",
+    "read_bytes",
+    "remove",
+    "resolve",
+    "retries",
+    "write_bytes",
+]
+
+T = TypeVar("T")
+
+_S3 = ("s3://", "s3a://")
+
+_PROBE_BYTES = 64 * 1024
+"""More than a file system keeps in a directory entry: an empty file can be written to a full disk."""
 
 
 def is_uri(text: str) -> bool:
@@ -60,15 +90,7 @@ def read_bytes(uri: str, *, start: int = 0, end: int | None = None) -> bytes:
     Raises:
         StorageError: if it is missing, is a folder, or cannot be read.
     """
-    with _explained("read", uri):
-        fs, path = _open(uri)
-        if isinstance(fs, LocalFileSystem):
-            with Path(path).open("rb") as file:
-                file.seek(start)
-                return file.read(-1 if end is None else end - start)
-        whole = start == 0 and end is None
-        data: bytes = fs.cat_file(path) if whole else fs.cat_file(path, start=start, end=end)
-        return data
+    return _do("read", uri, lambda store, path: store.read(path, start, end))
 
 
 def write_bytes(uri: str, data: bytes) -> None:
@@ -77,40 +99,21 @@ def write_bytes(uri: str, data: bytes) -> None:
     Raises:
         StorageError: if it cannot be written; nothing half written stays behind.
     """
-    with _explained("write", uri):
-        fs, path = _open(uri)
-        if not isinstance(fs, LocalFileSystem):
-            fs.pipe_file(path, data)  # one PUT on an object store, which is atomic there
-            return
-        target = Path(path)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = target.with_name(f".{uuid.uuid4().hex}.part")
-        try:
-            with temporary.open("xb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(target)
-            _sync_folder(target.parent)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a new name durable: without it, a row could outlive its picture when the power goes."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    _do("write", uri, lambda store, path: store.write(path, data))
 
 
 def remove(uri: str) -> None:
-    """Delete a file; one that is not there is no error."""
-    with _explained("delete", uri), contextlib.suppress(FileNotFoundError):
-        fs, path = _open(uri)
-        fs.rm_file(path)
+    """Delete a file; one that is not there is no error.
+
+    Raises:
+        StorageError: if it cannot be deleted.
+    """
+
+    def gone(store: Store, path: str) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            store.remove(path)
+
+    _do("delete", uri, gone)
 
 
 def list_files(uri: str, *, suffix: str = "") -> list[str]:
@@ -119,15 +122,42 @@ def list_files(uri: str, *, suffix: str = "") -> list[str]:
     Raises:
         StorageError: if there is nothing there.
     """
-    with _explained("list", uri):
-        fs, path = _open(uri)
-        if fs.isfile(path):
-            return [uri]
-        found = fs.find(path)
-        if not found and not fs.exists(path):
-            raise FileNotFoundError(uri)
-        local = isinstance(fs, LocalFileSystem)
-        return sorted(f if local else fs.unstrip_protocol(f) for f in found if f.endswith(suffix))
+    if _do("list", uri, lambda store, path: store.is_file(path)):
+        return [uri]
+    found: list[str] = []
+    start: str | None = None
+    while True:
+        names, start = _page(uri, start)
+        found += (name for name in names if name.endswith(suffix))
+        if start is None:
+            return sorted(found)
+
+
+def _page(uri: str, start: str | None) -> Page:
+    return _do("list", uri, lambda store, path: store.page(path, start))
+
+
+def identity(uri: str) -> str:
+    """What tells without reading a file whether it changed: its ETag, or size in bytes and time of change.
+
+    Raises:
+        StorageError: if it is missing or is a folder.
+    """
+    return _do("look at", uri, lambda store, path: store.identity(path))
+
+
+def identities(uris: Sequence[str]) -> dict[str, str | StorageError]:
+    """The identity of each of many files, or why it has none; many at once."""
+
+    def one(uri: str) -> str | StorageError:
+        try:
+            return identity(uri)
+        except StorageError as error:
+            return error
+
+    distinct = list(dict.fromkeys(uris))
+    with ThreadPoolExecutor(Policy.from_environment().concurrency) as pool:
+        return dict(zip(distinct, pool.map(one, distinct), strict=True))
 
 
 def check_no_folder(uri: str) -> None:
@@ -136,9 +166,8 @@ def check_no_folder(uri: str) -> None:
     Raises:
         StorageError: if a folder has it.
     """
-    with _explained("write", uri):
-        fs, path = _open(uri)
-        if fs.isdir(path):
+    with explained("write", uri):
+        if _do("look at", uri, lambda store, path: store.is_folder(path)):
             raise IsADirectoryError(uri)
 
 
@@ -149,36 +178,40 @@ def check_writable(folder: str) -> None:
         StorageError: if not.
     """
     probe = join(folder, ".writable")
-    write_bytes(probe, b"")
+    write_bytes(probe, bytes(_PROBE_BYTES))
     remove(probe)
 
 
-def _open(uri: str) -> tuple[Any, str]:
+def _do(verb: str, uri: str, call: Callable[[Store, str], T]) -> T:
+    """Have a store do something, as patiently as the policy says, one of few at once; errors in one clear line."""
+    policy = Policy.from_environment()
+    endpoint = "/".join(uri.split("/")[:3]) if is_uri(uri) else "file://"
+
+    def attempt() -> T:
+        with one_of_few(endpoint, policy.concurrency):
+            return call(*_open(uri, policy))
+
+    with explained(verb, uri):
+        return persist(f"{verb} {uri}", attempt, policy=policy, renew=lambda: _forget(uri))
+
+
+def _open(uri: str, policy: Policy) -> tuple[Store, str]:
     # Listings change under us, from other processes: never from a cache.
-    fs, path = url_to_fs(uri, use_listings_cache=False)
-    return fs, path
+    options: dict[str, Any] = {"use_listings_cache": False}
+    if not uri.startswith(_S3):
+        fs, path = url_to_fs(uri, **options)
+        return (LocalStore(fs) if isinstance(fs, LocalFileSystem) else AnyStore(fs)), path
+    options["config_kwargs"] = fsspec.config.conf.get("s3", {}).get("config_kwargs", {}) | {
+        "connect_timeout": policy.timeout,
+        "read_timeout": policy.timeout,
+        "max_pool_connections": policy.concurrency,
+        "retries": {"mode": "standard", "total_max_attempts": 1},  # ours are enough: attempts would multiply
+    }
+    fs, path = url_to_fs(uri, **options)
+    fs.retries = 1  # for the same reason
+    return S3Store(fs, verify=policy.verify), path
 
 
-@contextlib.contextmanager
-def _explained(verb: str, uri: str) -> Iterator[None]:
-    """Turn what any file system raises into one clear line."""
-    try:
-        yield
-    except StorageError:
-        raise
-    except FileNotFoundError as error:
-        raise StorageError(f"cannot {verb} {uri}: it does not exist") from error
-    except IsADirectoryError as error:
-        raise StorageError(f"cannot {verb} {uri}: it is a folder, expected a file") from error
-    except (NotADirectoryError, FileExistsError) as error:
-        raise StorageError(f"cannot {verb} {uri}: a part of the path is a file, expected a folder") from error
-    except PermissionError as error:
-        raise StorageError(f"cannot {verb} {uri}: no permission") from error
-    except (ImportError, ValueError) as error:  # an unknown scheme, or one whose package is missing
-        expected = "expected a path, file://, s3:// or another scheme of fsspec with its package installed"
-        raise StorageError(f"cannot {verb} {uri}: {' '.join(str(error).split())[:300]} ({expected})") from error
-    except Exception as error:  # botocore, aiohttp and the rest share no base class
-        reason = " ".join(str(error).split())[:300]
-        if "credentials" in reason.lower():
-            reason += ". Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile or role that boto finds"
-        raise StorageError(f"cannot {verb} {uri}: {type(error).__name__}: {reason}") from error
+def _forget(uri: str) -> None:
+    """Let the next request ask the provider chain for credentials anew: fsspec keeps connections for ever."""
+    get_filesystem_class(uri.split("://")[0] if is_uri(uri) else "file").clear_instance_cache()

@@ -54,8 +54,43 @@ def test_removed_is_gone_and_twice_is_no_error(folder: str) -> None:
         storage.read_bytes(uri)
 
 
+def test_an_empty_file_is_nothing(folder: str) -> None:
+    uri = storage.join(folder, "empty")
+    storage.write_bytes(uri, b"")
+    assert storage.read_bytes(uri) == storage.read_bytes(uri, end=10) == storage.read_bytes(uri, start=5) == b""
+
+
+def test_identity_tells_whether_a_file_changed(folder: str) -> None:
+    uri = storage.join(folder, "a")
+    storage.write_bytes(uri, b"1")
+    first = storage.identity(uri)
+    assert first == storage.identity(uri)
+    storage.write_bytes(uri, b"22")
+    assert storage.identity(uri) != first
+    nowhere = storage.join(folder, "nowhere")
+    found = storage.identities([uri, nowhere, uri])
+    assert list(found) == [uri, nowhere]
+    assert found[uri] == storage.identity(uri)
+    assert "does not exist" in str(found[nowhere])
+
+
+def test_a_folder_has_no_identity(tmp_path: Path, bucket: str) -> None:
+    for uri in (str(tmp_path), bucket):
+        with pytest.raises(StorageError, match="is a folder"):
+            storage.identity(uri)
+
+
+def test_a_bucket_is_a_folder(bucket: str) -> None:
+    storage.write_bytes(storage.join(bucket, "in_the_bucket"), b"")
+    assert storage.join(bucket, "in_the_bucket") in storage.list_files(bucket)
+    with pytest.raises(StorageError, match="is a folder"):
+        storage.check_no_folder(bucket)
+    with pytest.raises(StorageError, match="does not exist"):
+        storage.list_files("s3://no-such-bucket")
+
+
 def test_what_is_missing_is_named(folder: str) -> None:
-    for verb in (storage.read_bytes, storage.list_files):
+    for verb in (storage.read_bytes, storage.list_files, storage.identity):
         with pytest.raises(StorageError, match="nowhere"):
             verb(storage.join(folder, "nowhere"))
 
@@ -100,7 +135,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(StorageError, match="No space left"):
+    with pytest.raises(StorageError, match="no space is left there: free some"):
         storage.write_bytes(str(target), b"new")
     assert target.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [target]

@@ -1,0 +1,167 @@
+"""What goes wrong with storage: what passes by itself, what is final, and how it is said in one clear line."""
+
+import contextlib
+import errno
+from collections.abc import Iterator, Mapping
+
+
+class StorageError(OSError):
+    """Storage did not do what was asked; the message names the URI, what happened and what to do."""
+
+
+class Damaged(OSError):
+    """Bytes came through other than they were stored: cut short, or with another checksum.
+
+    Attributes:
+        kind: `truncated` or `checksum`.
+    """
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+class GaveUp(Exception):
+    """A transient error that did not pass; the error itself is the cause."""
+
+
+# Error codes of object stores, beside what TRANSIENT_STATUSES has and every status from 500 on.
+TRANSIENT_CODES = frozenset(
+    {
+        *("SlowDown", "ServiceUnavailable", "InternalError", "RequestTimeout", "RequestTimeoutException"),
+        *("Throttling", "ThrottlingException", "TooManyRequests", "RequestLimitExceeded", "BandwidthLimitExceeded"),
+        *("OperationAborted", "ConditionalRequestConflict"),
+        *("BadDigest", "IncompleteBody", "XAmzContentSHA256Mismatch", "XAmzContentChecksumMismatch"),
+    }
+)
+TRANSIENT_STATUSES = frozenset({408, 429})
+FINAL_STATUSES = frozenset({501, 505})
+
+# An answer to HEAD has no body, so that an expired token looks like any 400; HEAD has no other reason for one.
+EXPIRED_CODES = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired", "400"})
+
+# By the name of a class or of one of its bases: the libraries underneath (botocore, aiohttp, urllib3) share no base.
+TRANSIENT_CLASSES: Mapping[str, str] = {
+    "TimeoutError": "timeout",
+    "ConnectTimeoutError": "timeout",
+    "ReadTimeoutError": "timeout",
+    "IncompleteRead": "truncated",
+    "IncompleteReadError": "truncated",
+    "ClientPayloadError": "truncated",
+    "ResponseStreamingError": "truncated",
+    "ResponseParserError": "truncated",
+    "ChecksumError": "checksum",
+    "FlexibleChecksumError": "checksum",
+    "ConnectionError": "connection",
+    "ClientConnectionError": "connection",
+    "HTTPClientError": "connection",
+    "MetadataRetrievalError": "credentials",
+}
+TRANSIENT_ERRNOS = frozenset(
+    {errno.EAGAIN, errno.EINTR, errno.ESTALE, errno.ENETDOWN, errno.ENETUNREACH, errno.EHOSTDOWN, errno.EHOSTUNREACH}
+)
+
+ADVICE: Mapping[int, str] = {
+    errno.ENOSPC: "no space is left there: free some, or choose another place, and start the same command again",
+    errno.EDQUOT: "the quota there is used up: free some space, or choose another place, and start the same again",
+    errno.EROFS: "it is on a read-only file system: choose another place, or make it writable",
+    errno.EFBIG: "the file system there takes no file of this size: choose another place",
+    errno.ENAMETOOLONG: "the name is too long for the file system there: choose a shorter one",
+}
+
+
+def transient(error: BaseException) -> str | None:
+    """Why an error may pass by itself, in a word such as SlowDown or timeout; None where it is final."""
+    chain = list(_chain(error))
+    if any(_is_final(link) for link in chain):
+        return None
+    for link in chain:
+        if isinstance(link, Damaged):
+            return link.kind
+        code, status = _answer(link)
+        if code or status:
+            passes = code in TRANSIENT_CODES or status in TRANSIENT_STATUSES or (status or 0) >= 500
+            return (code or str(status)) if passes and status not in FINAL_STATUSES else None
+        for kind in type(link).__mro__:
+            if kind.__name__ in TRANSIENT_CLASSES:
+                return TRANSIENT_CLASSES[kind.__name__]
+        if isinstance(link, OSError) and link.errno in TRANSIENT_ERRNOS:
+            return errno.errorcode[link.errno]
+    return None
+
+
+def expired(error: BaseException) -> str | None:
+    """The code with which a store says that credentials were good once; None for anything else."""
+    codes = (_answer(link)[0] for link in _chain(error))
+    return next((code for code in codes if code in EXPIRED_CODES), None)
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """An error, and what it was raised from."""
+    link: BaseException | None = error
+    while link is not None:
+        yield link
+        link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)
+
+
+def _is_final(error: BaseException) -> bool:
+    """Errors that a connection ends with, but that no second try mends: an unknown host, a wrong certificate."""
+    name = type(error).__name__
+    # EAI_AGAIN, a name server that does not answer, is another matter.
+    return name == "SSLCertVerificationError" or (name == "gaierror" and "not known" in str(error))
+
+
+def _answer(error: BaseException) -> tuple[str | None, int | None]:
+    """The error code and the HTTP status in a server's answer, as far as the error has them."""
+    response = getattr(error, "response", None)
+    if isinstance(response, Mapping):  # botocore
+        status = response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+        return str(response.get("Error", {}).get("Code", "")) or None, status
+    status = getattr(error, "status", None) or getattr(error, "code", None)  # aiohttp, gcsfs
+    return None, status if isinstance(status, int) and 100 <= status < 600 else None
+
+
+@contextlib.contextmanager
+def explained(verb: str, uri: str) -> Iterator[None]:
+    """Turn what any file system raises into one clear line.
+
+    Raises:
+        StorageError: with the original error as its cause.
+    """
+    try:
+        yield
+    except StorageError:
+        raise
+    except GaveUp as error:
+        again = "Start the same command again when the store answers: what is done stays done"
+        cause = error.__cause__ or error
+        raise StorageError(f"cannot {verb} {uri}: {_said(cause)} ({error}). {again}") from cause
+    except Exception as error:
+        raise StorageError(f"cannot {verb} {uri}: {_why(error)}") from error
+
+
+def _why(error: Exception) -> str:
+    match error:
+        case FileNotFoundError():
+            return "it does not exist"
+        case IsADirectoryError():
+            return "it is a folder, expected a file"
+        case NotADirectoryError() | FileExistsError():
+            return "a part of the path is a file, expected a folder"
+        case PermissionError():
+            denied = " ".join(str(error.__cause__ or "").split())[:300]
+            return "no permission: allow it to this user, or choose another place" + (f" ({denied})" if denied else "")
+        case OSError(errno=int(number)) if number in ADVICE:
+            return ADVICE[number]
+        case ImportError() | ValueError():  # an unknown scheme, or one whose package is missing
+            expected = "expected a path, file://, s3:// or another scheme of fsspec with its package installed"
+            return f"{_said(error, name=False)} ({expected})"
+    if "credentials" in str(error).lower():
+        return f"{_said(error)}. Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile or role that boto finds"
+    return _said(error)
+
+
+def _said(error: BaseException, *, name: bool = True) -> str:
+    """An error in one line of bounded length."""
+    text = " ".join(str(error).split())[:300]
+    return f"{type(error).__name__}: {text}" if name else text
