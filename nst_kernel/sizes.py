@@ -4,11 +4,28 @@ MIN_SIDE = 16
 """Pixels: four poolings halve a picture before VGG-19's block 5."""
 
 
-def fit(height: int, width: int, *, size: int, upscale: bool = False) -> tuple[int, int]:
-    """(height, width) with the long side at `size` px and the aspect kept, within the source unless `upscale`.
+def fit(height: int, width: int, *, size: int, upscale: bool = False, aspect_tolerance: float = 0.0) -> tuple[int, int]:
+    """(height, width) with the long side at `size` px, or at the source's unless `upscale`, and the aspect kept.
 
-    The short side has at least 16 px, which VGG-19 needs.
+    With `aspect_tolerance`, the share by which the aspect may move, sides snap to multiples of powers of two, which
+    convolutions like, and pictures of nearly the same aspect get the same shape: the short side to the nearest one,
+    a long side that is the source's own to the next one below. Without, sides are whole pixels. Either way both have
+    at least 16 px, which VGG-19 needs.
     """
-    long = max(height, width)
-    ratio = size / long if upscale else min(1.0, size / long)
-    return max(MIN_SIDE, round(height * ratio)), max(MIN_SIDE, round(width * ratio))
+    source = max(height, width)
+    if upscale or source >= size:
+        long = size
+    else:
+        step = _step(source, aspect_tolerance)
+        long = source // step * step
+    long = max(MIN_SIDE, long)
+    exact = min(height, width) * (long / source)
+    step = _step(exact, aspect_tolerance)
+    # What is nearly square becomes square, whatever the long side is a multiple of.
+    short = long if 2 * (long - exact) <= step > 1 else max(MIN_SIDE, round(exact / step) * step)
+    return (short, long) if height < width else (long, short)
+
+
+def _step(side: float, tolerance: float) -> int:
+    """The largest power of two that rounding to its multiples moves `side` by the share `tolerance` at most; or 1."""
+    return 1 << max(0, int(2 * tolerance * side).bit_length() - 1)
