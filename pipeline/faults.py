@@ -149,8 +149,9 @@ def _why(error: Exception) -> str:
         case NotADirectoryError() | FileExistsError():
             return "a part of the path is a file, expected a folder"
         case PermissionError():
-            denied = " ".join(str(error.__cause__ or "").split())[:300]
-            return "no permission: allow it to this user, or choose another place" + (f" ({denied})" if denied else "")
+            code = next((code for code, _ in map(_answer, _chain(error)) if code), None)
+            said = f" (the store says {code})" if code else ""
+            return f"no permission: allow it to this user, or choose another place{said}"
         case OSError(errno=int(number)) if number in ADVICE:
             return ADVICE[number]
         case ImportError() | ValueError():  # an unknown scheme, or one whose package is missing

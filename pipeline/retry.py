@@ -142,7 +142,9 @@ def persist(what: str, call: Callable[[], T], *, policy: Policy, renew: Callable
         )(call)
     except RetryError as error:
         last = error.last_attempt
-        raise GaveUp(f"attempt {last.attempt_number} of {policy.attempts}, the last") from last.exception()
+        cause = last.exception()
+        why = reason(cause) if cause else None
+        raise GaveUp(f"{why}, attempt {last.attempt_number} of {policy.attempts}, the last") from cause
 
 
 def _wait(policy: Policy) -> Callable[[RetryCallState], float]:

@@ -25,7 +25,7 @@ def repeated(before: dict[str, int]) -> Counter[str]:
 def test_with_a_third_of_requests_failing_nothing_is_lost(folder: str, proxy: FaultyProxy) -> None:
     files = {storage.join(folder, f"{n}.bin"): random.Random(n).randbytes(1 + 997 * n) for n in range(60)}
     before = storage.retries()
-    proxy.share, proxy.stall = 0.3, 3.0
+    proxy.share = 0.3
     proxy.kinds = tuple(kind for kind in FAULTS if kind != "stalled")
     with ThreadPoolExecutor(16) as pool:
         list(pool.map(storage.write_bytes, files, files.values()))
@@ -45,8 +45,8 @@ def test_with_a_third_of_requests_failing_nothing_is_lost(folder: str, proxy: Fa
 def test_each_fault_is_survived_and_counted(
     kind: Fault, folder: str, proxy: FaultyProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("NST_STORAGE_TIMEOUT", "0.2")
-    proxy.share, proxy.kinds, proxy.stall, before = 0.5, (kind,), 0.6, storage.retries()
+    monkeypatch.setenv("NST_STORAGE_TIMEOUT", "0.5")
+    proxy.share, proxy.kinds, proxy.stall, before = 0.5, (kind,), 1.5, storage.retries()
     files = {storage.join(folder, str(n)): bytes([n]) * 5000 for n in range(6)}
     with ThreadPoolExecutor(6) as pool:
         list(pool.map(storage.write_bytes, files, files.values()))
@@ -104,11 +104,17 @@ def test_what_is_not_there_is_asked_for_once(verb: Callable[[str], object], fold
 
 def test_what_is_forbidden_is_asked_for_once(folder: str, proxy: FaultyProxy) -> None:
     proxy.refuse_key, before = "test", storage.retries()
-    for verb in (storage.read_bytes, storage.identity, lambda uri: storage.write_bytes(uri, b"1")):
+    verbs: list[tuple[Callable[[str], object], int]] = [
+        (storage.read_bytes, 1),
+        (storage.identity, 1),
+        (storage.check_writable, 1),
+        (storage.list_files, 2),  # a file that may not be looked at, then a folder that may not be listed
+    ]
+    for verb, times in verbs:
         proxy.requests.clear()
-        with pytest.raises(StorageError, match="no permission"):
+        with pytest.raises(StorageError, match=r"no permission.*(AccessDenied|403)"):
             verb(storage.join(folder, "a"))
-        assert proxy.requests.total() == 1
+        assert proxy.requests.total() == times
     assert not repeated(before)
 
 
@@ -128,7 +134,7 @@ def test_a_store_that_is_down_for_a_moment_is_survived(
 def test_a_store_that_stays_down_is_a_clear_error(folder: str, proxy: FaultyProxy) -> None:
     uri = storage.join(folder, "a")
     proxy.down = 1000
-    with pytest.raises(StorageError, match=f"cannot write {uri}: .*attempt {MOST} of {MOST}, the last"):
+    with pytest.raises(StorageError, match=f"cannot write {uri}: .*connection, attempt {MOST} of {MOST}, the last"):
         storage.write_bytes(uri, b"lost")
     proxy.down = 0
     with pytest.raises(StorageError, match="does not exist"):
@@ -196,6 +202,17 @@ def test_an_answer_without_a_body_expires_too(folder: str, proxy: FaultyProxy, m
     proxy.refuse_key, proxy.refusal = "test", "expired"
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "renewed")
     assert storage.identity(uri)
+
+
+def test_credentials_that_expire_under_many_threads_are_renewed(
+    folder: str, proxy: FaultyProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uris = [storage.join(folder, str(n)) for n in range(32)]
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(lambda uri: storage.write_bytes(uri, uri.encode()), uris))
+        proxy.refuse_key, proxy.refusal = "test", "expired"
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "renewed")
+        assert list(pool.map(storage.read_bytes, uris)) == [uri.encode() for uri in uris]
 
 
 def test_credentials_that_stay_expired_are_a_clear_error(folder: str, proxy: FaultyProxy) -> None:
