@@ -7,21 +7,28 @@ BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
 
 
 class Adam:
-    """Steps for x (B, ...), given the gradient of each sample's own loss."""
+    """Steps for x (B, ...), given the gradient of each sample's own loss. All state changes in place."""
 
     def __init__(self, *, learning_rate: Tensor) -> None:
         """`learning_rate` is (B,)."""
         self.learning_rate = learning_rate.unsqueeze(1)
-        self.state: tuple[Tensor, Tensor, Tensor] | None = None  # moments m, v (B, D), steps (B, 1)
+        self.state: dict[str, Tensor] = {}  # moments m, v (B, D), steps t (B, 1)
 
     def step(self, x: Tensor, gradient: Tensor, restart: Tensor) -> Tensor:
         """The next x. Samples where `restart` (B,) is true forget their moments first."""
         g = gradient.flatten(1)
-        m, v, t = self.state or (torch.zeros_like(g), torch.zeros_like(g), torch.zeros_like(g[:, :1]))
-        keep = (~restart).unsqueeze(1).to(g.dtype)
-        t = t * keep + 1
-        m = BETA1 * (m * keep) + (1 - BETA1) * g
-        v = BETA2 * (v * keep) + (1 - BETA2) * g.square()
-        self.state = m, v, t
-        unbiased = m / (1 - BETA1**t), v / (1 - BETA2**t)
-        return x - (self.learning_rate * unbiased[0] / (unbiased[1].sqrt() + EPSILON)).view_as(x)
+        if not self.state:
+            self.state = {"m": torch.zeros_like(g), "v": torch.zeros_like(g), "t": torch.zeros_like(g[:, :1])}
+        m, v, t = self.state["m"], self.state["v"], self.state["t"]
+        for tensor in (m, v, t):
+            tensor.masked_fill_(restart.unsqueeze(1), 0.0)
+        t.add_(1)
+        m.mul_(BETA1).add_(g, alpha=1 - BETA1)
+        v.mul_(BETA2).addcmul_(g, g, value=1 - BETA2)
+        deviation = (v / (1 - BETA2**t)).sqrt_().add_(EPSILON)
+        return x - (self.learning_rate / (1 - BETA1**t) * m / deviation).view_as(x)
+
+    def select(self, samples: Tensor) -> None:
+        """Go on with these samples (indices) alone."""
+        self.learning_rate = self.learning_rate[samples]
+        self.state = {name: tensor[samples] for name, tensor in self.state.items()}

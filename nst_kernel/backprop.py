@@ -6,7 +6,6 @@ convolutions; a Gram matrix sends back its own small gradient, which meets the a
 everything is let go as soon as it was used.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -56,6 +55,16 @@ class Request:
         """2 x 2 pooling; an odd last row or column is left out."""
         return nnf.avg_pool2d(x, 2) if self.pooling == "avg" else nnf.max_pool2d(x, 2)
 
+    def pool_back(self, g: Tensor, x: Tensor) -> Tensor:
+        """The gradient of what was pooled, x, from that of the result; for averages only the shape of x matters."""
+        if self.pooling == "avg":
+            odd = x.shape[-1] % 2, x.shape[-2] % 2
+            return nnf.pad(nnf.interpolate(g * 0.25, scale_factor=2, mode="nearest"), (0, odd[0], 0, odd[1]))
+        with torch.enable_grad():
+            x = x.detach().requires_grad_()
+            (found,) = torch.autograd.grad(self.pool(x), x, g)
+        return found
+
 
 class Pass(torch.autograd.Function):
     """Pixels x (B, 3, H, W) to the features and then the Gram matrices per position that a `Request` names.
@@ -75,14 +84,16 @@ class Pass(torch.autograd.Function):
                 entry = request.pool(entry)
             activations = _block(entry, layers, network, request.dtype)
             if keep:
-                kept.append(entry if request.checkpoint else activations)
+                kept.append(entry if request.checkpoint else dict(activations))
             for layer in layers:
                 if layer in request.features:
                     features[layer] = activations[layer].to(x.dtype, copy=True)
                 if layer in request.grams:
                     grams[layer] = gram_per_position(activations[layer], x.dtype)
             entry = activations[layers[-1]]
-        ctx.network, ctx.request, ctx.kept = network, request, kept
+        if keep and not request.checkpoint:
+            del kept[0]["conv1_1"]  # the largest, and half a percent of the work: done again when it is needed
+        ctx.network, ctx.request, ctx.kept, ctx.x = network, request, kept, x
         return (*(features[layer] for layer in request.features), *(grams[layer] for layer in request.grams))
 
     @staticmethod
@@ -99,8 +110,10 @@ class Pass(torch.autograd.Function):
             if request.checkpoint:
                 activations = _block(activations, layers, network, request.dtype)
             if g is not None:
-                g = _pull_back(request.pool, activations[layers[-1]], g)
+                g = request.pool_back(g, activations[layers[-1]])
             for layer in reversed(layers):
+                if layer not in activations:
+                    activations |= _block(network.normalise(ctx.x), (layer,), network, request.dtype)
                 F = activations.pop(layer)
                 if layer in of_features:
                     g = _plus(g, of_features[layer].to(F, memory_format=torch.channels_last, copy=True))
@@ -108,6 +121,7 @@ class Pass(torch.autograd.Function):
                     g = _plus_gram_term(g, F, of_grams[layer])
                 assert g is not None  # the deepest layer is always one that was asked for
                 torch.ops.aten.threshold_backward.grad_input(g, F, 0, grad_input=g)  # the ReLU, in place
+                del F
                 g = network.convolve_back(g, layer, request.dtype)
         assert g is not None
         return network.normalise_back(g), None, None, None
@@ -148,11 +162,3 @@ def _block(x: Tensor, layers: tuple[str, ...], network: Convolutions, dtype: tor
         # In place: nothing needs the value before the ReLU.
         x = activations[layer] = network.convolve(x, layer, dtype).relu_()
     return activations
-
-
-def _pull_back(function: Callable[[Tensor], Tensor], x: Tensor, g: Tensor) -> Tensor:
-    """The gradient of x from that of `function(x)`, which is cheap enough to be done again."""
-    with torch.enable_grad():
-        x = x.detach().requires_grad_()
-        (found,) = torch.autograd.grad(function(x), x, g)
-    return found

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -47,8 +48,10 @@ class Objective:
         names: what the columns of a result are: `total`, `content`, `style`, `tv`, `range`, then `style/<layer>`.
     """
 
-    def __init__(self, encoder: Vgg19, targets: Targets, params: Sequence[StyleParams]) -> None:
-        self.encoder, self.targets = encoder, targets
+    def __init__(
+        self, encoder: Vgg19, targets: Targets, params: Sequence[StyleParams], *, checkpoint: bool = False
+    ) -> None:
+        self.encoder, self.targets, self.params, self.checkpoint = encoder, targets, params, checkpoint
         self.shared = shared = params[0]
         if shared.objective == "paper":
             self.content_term, self.style_term = losses.content_loss, losses.style_layer_loss
@@ -77,7 +80,12 @@ class Objective:
     def __call__(self, x: Tensor) -> Tensor:
         """Losses (B, len(names)) of pictures x (B, 3, H, W); column 0, the total, is what is minimised."""
         features, grams = _observe(
-            self.encoder, x, self.shared, tuple(self.targets.content), grams=tuple(self.targets.style)
+            self.encoder,
+            x,
+            self.shared,
+            tuple(self.targets.content),
+            grams=tuple(self.targets.style),
+            checkpoint=self.checkpoint,
         )
         none = x.new_zeros(len(x))
         content = _weighted(
@@ -94,13 +102,22 @@ class Objective:
         total = (self.weights * terms).sum(1, keepdim=True)
         return torch.cat([total, terms, *(loss.unsqueeze(1) for loss in per_layer)], dim=1)
 
+    def select(self, samples: Tensor) -> "Objective":
+        """The same for some of the samples, by index (n,)."""
+        targets = Targets(
+            {layer: P[samples] for layer, P in self.targets.content.items()},
+            {layer: A[samples] for layer, A in self.targets.style.items()},
+        )
+        params = [self.params[b] for b in samples.tolist()]
+        return Objective(self.encoder, targets, params, checkpoint=self.checkpoint)
+
 
 def _observe(
-    encoder: Vgg19, x: Tensor, params: StyleParams, layers: Sequence[str] = (), *, grams: Sequence[str] = ()
+    encoder: Vgg19, x: Tensor, params: StyleParams, layers: Sequence[str] = (), **asked: Any
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     precision = resolve_precision(params.precision, x.device)
     with computing_in(precision):
-        return encoder.observe(x, layers, grams=grams, pooling=params.pooling, precision=precision)
+        return encoder.observe(x, layers, pooling=params.pooling, precision=precision, **asked)
 
 
 def _each(layers: Mapping[str, Tensor], given: tuple[float, ...]) -> tuple[float, ...]:

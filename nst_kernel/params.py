@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Self, cast
 
+from nst_kernel.sizes import MIN_SIDE
+
 LAYERS: tuple[str, ...] = tuple(
     f"conv{block}_{i + 1}" for block, depth in enumerate((2, 2, 4, 4, 4), start=1) for i in range(depth)
 )
@@ -84,6 +86,16 @@ def _real(low: float, *, above: bool = False) -> _Rule:
     return _Rule(f"a finite number {'above' if above else 'of at least'} {low:g}", parse)
 
 
+def _fraction(value: object) -> float:
+    number = _number(value)
+    if not 0 <= number <= 0.5:
+        raise _Unusable
+    return number
+
+
+_share = _Rule("a number from 0 to 0.5", _fraction)
+
+
 def _one_of(*choices: str) -> _Rule:
     def parse(value: object) -> str:
         if not isinstance(value, str) or value not in choices:
@@ -97,7 +109,7 @@ def _optional(rule: _Rule) -> _Rule:
     return _Rule(f"{rule.expected}, or nothing", lambda value: None if value in (None, "") else rule.parse(value))
 
 
-def _many(rule: _Rule, expected: str, *, unique: bool = False, ascending: bool = False) -> _Rule:
+def _many(rule: _Rule, expected: str, *, unique: bool = False, ascending: bool = False, least: int = 0) -> _Rule:
     def parse(value: object) -> tuple[Any, ...]:
         if isinstance(value, str):
             value = [part.strip() for part in value.split(",") if part.strip()]
@@ -105,6 +117,8 @@ def _many(rule: _Rule, expected: str, *, unique: bool = False, ascending: bool =
             value = [value]
         parsed = tuple(rule.parse(part) for part in cast(list[object], value))
         if (unique and len(set(parsed)) != len(parsed)) or (ascending and list(parsed) != sorted(set(parsed))):
+            raise _Unusable
+        if len(parsed) < least:
             raise _Unusable
         return parsed
 
@@ -150,12 +164,25 @@ class StyleParams:
         _Rule("true or false", lambda value: _TRUTH[str(value).strip().lower()]),
         "whether the output may be larger than its content picture",
     )
-    iterations: int = _knob(150, _integer(1, 100_000), "loss evaluations at each scale")
-    scales: tuple[int, ...] = _knob(
-        (256,),
-        _many(_integer(16, 16384), "ascending long sides in pixels, comma-separated", ascending=True),
-        "coarser long sides to pass through first; those not below the output's are left out",
+    aspect_tolerance: float = _knob(
+        0.01,
+        _share,
+        "how far an aspect ratio may move so that pictures share a shape, and a batch; 0: not at all",
     )
+    iterations: tuple[int, ...] = _knob(
+        (150,),
+        _many(_integer(1, 100_000), "whole numbers from 1 to 100000, comma-separated", least=1),
+        "loss evaluations at each scale: one number for all, or one for each of `scales` and one for the output",
+    )
+    scales: tuple[int, ...] = _knob(
+        (256, 512, 1024, 2048),
+        _many(_integer(16, 16384), "ascending long sides in pixels, comma-separated", ascending=True),
+        "coarser long sides to pass through first; those above three quarters of the output's are left out",
+    )
+    min_improvement: float = _knob(
+        0.0, _share, "a scale ends early once the loss fell by less than this share within `window`; 0: never"
+    )
+    window: int = _knob(20, _integer(1, 100_000), "evaluations over which `min_improvement` is looked for")
     content_weight: float = _knob(0.2, _real(0), "alpha of eq. 7")
     style_weight: float = _knob(1.0, _real(0), "beta of eq. 7")
     tv_weight: float = _knob(0.5, _real(0), "weight of total variation (smoothness); not in the paper")
@@ -210,6 +237,9 @@ class StyleParams:
             if given and len(given) != len(needed):
                 expected = f"{len(needed)} numbers, one for each of {', '.join(needed)}"
                 problems.append(Problem(weights, given, expected))
+        if len(self.iterations) not in (1, len(self.scales) + 1):
+            expected = f"one number, or {len(self.scales) + 1}: one for each of scales {self.scales} and the output"
+            problems.append(Problem("iterations", self.iterations, expected))
         for weight, layers in (("content_weight", "content_layers"), ("style_weight", "style_layers")):
             if getattr(self, weight) > 0 and not getattr(self, layers):
                 problems.append(Problem(layers, (), f"at least one layer, since {weight} is not 0"))
@@ -264,6 +294,12 @@ class StyleParams:
         """Whether a style picture takes part."""
         return self.style_weight > 0 or self.init == "style"
 
+    def schedule(self, size: int) -> tuple[tuple[int, int], ...]:
+        """(long side, loss evaluations) of every scale of an output whose long side is `size`, coarse to fine."""
+        each = self.iterations if len(self.iterations) > 1 else self.iterations * (len(self.scales) + 1)
+        coarser = [(side, n) for side, n in zip(self.scales, each, strict=False) if MIN_SIDE <= side <= 0.75 * size]
+        return (*coarser, (size, each[-1]))
+
     @property
     def graph(self) -> tuple[object, ...]:
         """What must be equal for two samples to share a batch, beside their shape; the rest is per sample."""
@@ -277,6 +313,7 @@ class StyleParams:
             self.history if self.optimizer == "lbfgs" else 0,
             self.iterations,
             self.scales,
+            self.window if self.min_improvement > 0 else 0,
         )
 
 

@@ -1,17 +1,18 @@
 """The loop over scales and iterations: pairs in, pictures and loss curves out."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as nnf
+from numpy.typing import NDArray
 from torch import Tensor
 
-from nst_kernel.adam import Adam
-from nst_kernel.lbfgs import LBFGS
+from nst_kernel.descent import Descent, descend
+from nst_kernel.gram_cache import GramCache
 from nst_kernel.objective import Objective, Targets, content_features, style_grams
 from nst_kernel.params import StyleParams
 from nst_kernel.precision import computing_in, resolve_precision
@@ -24,10 +25,6 @@ Progress = Callable[[int, int], None]
 """Called with (iterations done, iterations in all), after each one."""
 
 
-FIRST_STEP, MAX_STEP = 0.005, 0.05
-"""Root mean square, in pixel values of [0, 1], of L-BFGS' first step and of any at most."""
-
-
 @dataclass(frozen=True)
 class Pair:
     """One sample of a batch. Pictures are (3, H, W), RGB in [0, 1]; the output has the content's shape.
@@ -36,12 +33,14 @@ class Pair:
         content: the content picture; with `content_weight` 0 it may be absent, and the output has the style's shape.
         style: the style picture, of any shape; with `style_weight` 0 it may be absent.
         init: where the pixels start if `params.init` is neither content, noise nor style.
+        style_key: a digest of the style picture by which its Gram matrices are cached; none: they are not.
     """
 
     content: Tensor | None
     style: Tensor | None
     params: StyleParams
     init: Tensor | None = None
+    style_key: str | None = None
 
     def __post_init__(self) -> None:
         needs = {"content": self.params.needs_content, "style": self.params.needs_style}
@@ -97,8 +96,22 @@ def stylize(
     return stylize_batch([Pair(content, style, params, init)], encoder, progress=progress)[0]
 
 
-def stylize_batch(pairs: Sequence[Pair], encoder: Vgg19, *, progress: Progress | None = None) -> list[StylizeResult]:
+def stylize_batch(
+    pairs: Sequence[Pair],
+    encoder: Vgg19,
+    *,
+    progress: Progress | None = None,
+    grams: GramCache | None = None,
+    checkpoint: bool = False,
+) -> list[StylizeResult]:
     """Optimise pairs together, each as if it were alone, at the shapes they come in.
+
+    Args:
+        pairs: what to optimise.
+        encoder: on the device to use.
+        progress: called after each iteration.
+        grams: where to look for, and leave, the Gram matrices of styles that have a `style_key`.
+        checkpoint: less than half the memory for a third more time; the same pictures.
 
     Raises:
         ValueError: if two pairs differ in the shape of their output or in `StyleParams.graph`.
@@ -106,81 +119,20 @@ def stylize_batch(pairs: Sequence[Pair], encoder: Vgg19, *, progress: Progress |
     shape, params = pairs[0].shape, pairs[0].params
     if any(pair.shape != shape or pair.params.graph != params.graph for pair in pairs):
         raise ValueError("pairs of one batch must agree in the shape of their output and in StyleParams.graph")
-    scales = [*(side for side in params.scales if MIN_SIDE <= side < max(shape)), max(shape)]
-    total = len(scales) * params.iterations
+    schedule = params.schedule(max(shape))
+    total, done = sum(iterations for _, iterations in schedule), 0
     x: Tensor | None = None
-    curves, diverged = [], torch.zeros(len(pairs), dtype=torch.bool, device=encoder.mean.device)
-    for index, side in enumerate(scales):
+    descents: list[Descent] = []
+    for side, iterations in schedule:
         at_scale = [_scaled(pair, side / max(shape)) for pair in pairs]
         x = _start(at_scale, encoder) if x is None else resize(x, at_scale[0].shape)
-        objective = Objective(encoder, _targets(at_scale, encoder), [pair.params for pair in pairs])
-        done = index * params.iterations
+        targets = _targets(at_scale, encoder, grams)
+        objective = Objective(encoder, targets, [pair.params for pair in pairs], checkpoint=checkpoint)
         tick = (lambda k, done=done: progress(done + k, total)) if progress else None
         with computing_in(resolve_precision(params.precision, x.device)):  # gradients too
-            descent = descend(objective, x, [pair.params for pair in pairs], tick)
-        x, diverged = descent.x, diverged | descent.diverged
-        curves.append(descent.curves)
-    assert x is not None
-    return _results(x, descent.losses, torch.cat(curves), diverged, objective.names)
-
-
-@dataclass(frozen=True)
-class Descent:
-    """Of one scale: the best iterates x (B, 3, H, W), their losses (B, K), curves (iterations, B, K), diverged (B,)."""
-
-    x: Tensor
-    losses: Tensor
-    curves: Tensor
-    diverged: Tensor
-
-
-def descend(
-    objective: Callable[[Tensor], Tensor],
-    x: Tensor,
-    params: Sequence[StyleParams],
-    tick: Callable[[int], None] | None = None,
-) -> Descent:
-    """Minimise column 0 of `objective` over x (B, ...), each sample by itself.
-
-    A sample whose loss or gradient is not finite goes back to its best iterate, forgets its history and is marked.
-    Nothing in the loop waits for the device.
-    """
-    shared = params[0]
-    default_rate = {"lbfgs": 1.0, "adam": 0.02}[shared.optimizer]
-    rates = torch.tensor([p.learning_rate or default_rate for p in params], dtype=x.dtype, device=x.device)
-    optimizer = (
-        LBFGS(history=shared.history, learning_rate=rates, first_step=FIRST_STEP, max_step=MAX_STEP)
-        if shared.optimizer == "lbfgs"
-        else Adam(learning_rate=rates)
-    )
-    best_x, best_gradient = x, torch.zeros_like(x)
-    curves: list[Tensor] = []
-    diverged = torch.zeros(len(x), dtype=torch.bool, device=x.device)
-    best: Tensor | None = None
-    for k in range(shared.iterations):
-        x = x.detach().requires_grad_()
-        losses = objective(x)
-        (gradient,) = torch.autograd.grad(losses[:, 0].sum(), x)
-        losses, x = losses.detach(), x.detach()
-        curves.append(losses)
-        finite = torch.isfinite(losses[:, 0]) & torch.isfinite(gradient).flatten(1).all(1)
-        diverged = diverged | ~finite
-        if best is None:
-            best = torch.full_like(losses, torch.nan)
-        better = finite & ~(losses[:, 0] >= best[:, 0])  # also than none, a NaN
-        best = torch.where(better.unsqueeze(1), losses, best)
-        best_x = _choose(better, x, best_x)
-        best_gradient = _choose(better, gradient, best_gradient)
-        x = optimizer.step(_choose(finite, x, best_x), _choose(finite, gradient, best_gradient), restart=~finite)
-        if tick:
-            tick(k + 1)
-    assert best is not None
-    return Descent(best_x, best, torch.stack(curves), diverged)
-
-
-def _choose(mask: Tensor, a: Tensor, b: Tensor) -> Tensor:
-    """Samples of a where mask (B,) is true, of b elsewhere; a value not chosen may be NaN."""
-    return torch.where(mask.view(-1, *(1,) * (a.dim() - 1)), a, b)
+            descents.append(descend(objective, x, objective.params, iterations=iterations, tick=tick))
+        x, done = descents[-1].x, done + iterations
+    return _results(descents, objective.names)
 
 
 def _start(pairs: Sequence[Pair], encoder: Vgg19) -> Tensor:
@@ -198,7 +150,7 @@ def _start(pairs: Sequence[Pair], encoder: Vgg19) -> Tensor:
     return torch.stack([first(pair).to(encoder.mean) for pair in pairs])
 
 
-def _targets(pairs: Sequence[Pair], encoder: Vgg19) -> Targets:
+def _targets(pairs: Sequence[Pair], encoder: Vgg19, cache: GramCache | None = None) -> Targets:
     shared = pairs[0].params
     content: dict[str, Tensor] = {}
     style: dict[str, Tensor] = {}
@@ -206,32 +158,47 @@ def _targets(pairs: Sequence[Pair], encoder: Vgg19) -> Targets:
         pictures = torch.stack([pair.content.to(encoder.mean) for pair in pairs if pair.content is not None])
         content = content_features(encoder, pictures, shared)
     if shared.style_weight > 0:
-        grams = [
-            style_grams(encoder, pair.style.to(encoder.mean).unsqueeze(0), shared)
-            for pair in pairs
-            if pair.style is not None
-        ]
-        style = {layer: torch.cat([of_pair[layer] for of_pair in grams]) for layer in shared.style_layers}
+        matrices = [_grams(pair, encoder, cache) for pair in pairs]
+        style = {layer: torch.cat([of_pair[layer] for of_pair in matrices]) for layer in shared.style_layers}
     return Targets(content, style)
 
 
-def _results(x: Tensor, losses: Tensor, curves: Tensor, diverged: Tensor, names: Sequence[str]) -> list[StylizeResult]:
+def _grams(pair: Pair, encoder: Vgg19, cache: GramCache | None) -> Mapping[str, Tensor]:
+    """A/M of a pair's style by layer, computed once for all pairs that share it."""
+    assert pair.style is not None
+    picture, params = pair.style.to(encoder.mean).unsqueeze(0), pair.params
+    if cache is None or pair.style_key is None:
+        return style_grams(encoder, picture, params)
+    precision = resolve_precision(params.precision, picture.device)
+    key = (pair.style_key, tuple(picture.shape), params.style_layers, params.pooling, precision, encoder.sha256)
+    return cache.get(key, lambda: style_grams(encoder, picture, params))
+
+
+def _results(descents: Sequence[Descent], names: Sequence[str]) -> list[StylizeResult]:
+    x = descents[-1].x
     images = (x.clamp(0, 1) * 255).round().to(torch.uint8).permute(0, 2, 3, 1).contiguous().cpu().numpy()
-    lost, final, curve = diverged.cpu().tolist(), losses.double().cpu().numpy(), curves.double().cpu().numpy()
+    final = descents[-1].losses.double().cpu().numpy()
+    diverged = torch.stack([descent.diverged for descent in descents]).any(0).cpu().tolist()
+    made = [descent.iterations.cpu().tolist() for descent in descents]
+    curves = [descent.curves.double().cpu().numpy() for descent in descents]
+
+    def curve(b: int, k: int) -> NDArray[np.float64]:
+        return np.concatenate([of[: n[b], b, k] for of, n in zip(curves, made, strict=True)])
+
     return [
         StylizeResult(
             image=images[b],
-            diverged=lost[b],
+            diverged=diverged[b],
             losses={name: float(final[b, k]) for k, name in enumerate(names)},
-            curve={name: curve[:, b, k] for k, name in enumerate(names)},
-            iterations=len(curve),
+            curve={name: curve(b, k) for k, name in enumerate(names)},
+            iterations=sum(n[b] for n in made),
         )
         for b in range(len(images))
     ]
 
 
-def to_tensor(image: Any) -> Tensor:
-    """(3, H, W) in [0, 1] from uint8 (H, W, 3).
+def to_tensor(image: Any, device: torch.device | None = None) -> Tensor:
+    """(3, H, W) in [0, 1] on a device from uint8 (H, W, 3), which travels as it is, without being waited for.
 
     Raises:
         ValueError: for another shape or type.
@@ -239,7 +206,10 @@ def to_tensor(image: Any) -> Tensor:
     array = np.asarray(image)
     if array.ndim != 3 or array.shape[2] != 3 or array.dtype != np.uint8:
         raise ValueError(f"expected a uint8 picture (H, W, 3), got {array.dtype} {array.shape}")
-    return torch.from_numpy(array.copy()).permute(2, 0, 1).float() / 255
+    pixels = torch.from_numpy(array.copy())
+    if device is not None and device.type == "cuda":
+        pixels = pixels.pin_memory().to(device, non_blocking=True)
+    return pixels.permute(2, 0, 1).float() / 255
 
 
 def resize(x: Tensor, shape: tuple[int, int]) -> Tensor:
@@ -263,4 +233,4 @@ def _scaled(pair: Pair, ratio: float) -> Pair:
         )
         return resize(picture, shape).clamp(0, 1)
 
-    return Pair(smaller(pair.content), smaller(pair.style), pair.params, smaller(pair.init))
+    return dataclasses.replace(pair, content=smaller(pair.content), style=smaller(pair.style), init=smaller(pair.init))

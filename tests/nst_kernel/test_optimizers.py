@@ -151,7 +151,7 @@ def test_lbfgs_goes_down_where_its_direction_would_go_up(monkeypatch: pytest.Mon
     optimizer = LBFGS(history=4, learning_rate=RATES)
     x = iterates(optimizer, rosenbrock, START, 5)[-1]
     g = gradient(rosenbrock, x)
-    monkeypatch.setattr(optimizer, "_direction", lambda g: g)
+    monkeypatch.setattr(optimizer, "_direction", lambda g, _: (g, torch.ones(3, 1)))
     expected = x - RATES.unsqueeze(1) * g * torch.clamp(1 / g.abs().sum(1, keepdim=True), max=1)
     torch.testing.assert_close(optimizer.step(x, g, STAY), expected, rtol=1e-12, atol=0)
 
@@ -172,7 +172,7 @@ def test_the_first_step_of_lbfgs_has_the_length_asked_for() -> None:
 
 def test_lbfgs_shortens_a_step_that_is_too_long() -> None:
     free, bounded = LBFGS(history=4, learning_rate=RATES), LBFGS(history=4, learning_rate=RATES, max_step=1e-4)
-    g = torch.stack([torch.full((12,), slope) for slope in (1e-4, 1.0, -1e3)])
+    g = torch.stack([torch.full((12,), slope, dtype=torch.float64) for slope in (1e-4, 1.0, -1e3)])
     step, shortened = free.step(START, g, STAY) - START, bounded.step(START, g, STAY) - START
     length, found = (s.square().mean(1).sqrt() for s in (step, shortened))
     torch.testing.assert_close(found, length.clamp(max=1e-4), rtol=1e-9, atol=0)
@@ -184,6 +184,7 @@ def test_lbfgs_survives_gradients_whose_products_overflow() -> None:
     def steep(x: Tensor) -> Tensor:
         return 1e30 * (torch.arange(1, 13) * x.square()).sum(-1)
 
-    path = iterates(LBFGS(history=4, learning_rate=torch.ones(3)), steep, START.float(), 30)
+    optimizer = LBFGS(history=4, learning_rate=torch.ones(3), first_step=0.005)
+    path = iterates(optimizer, steep, START.float(), 30)
     assert bool(path.isfinite().all())
     assert bool((steep(path[-1]) < steep(path[0])).all())

@@ -26,7 +26,10 @@ knobs: dict[str, st.SearchStrategy[Any]] = {
     "preset": st.sampled_from(sorted(PRESETS)),
     "size": st.integers(16, 16384),
     "upscale": st.booleans(),
-    "iterations": st.integers(1, 100_000),
+    "aspect_tolerance": st.floats(0, 0.5),
+    "iterations": st.integers(1, 100_000).map(lambda n: [n]),
+    "min_improvement": st.floats(0, 0.5),
+    "window": st.integers(1, 100_000),
     "scales": st.lists(st.integers(16, 16384), unique=True).map(sorted),
     "content_weight": st.floats(0, 1e12),
     "style_weight": st.floats(0, 1e12),
@@ -98,8 +101,9 @@ def test_strings_mean_what_they_say(request: dict[str, Any]) -> None:
         ("content_layer_weights", 0.25, (0.25,)),
         ("size", "256", 256),
         ("size", " 256.0 ", 256),
-        ("iterations", 1e3, 1000),
-        ("iterations", "1e3", 1000),
+        ("iterations", 1e3, (1000,)),
+        ("iterations", "1e3", (1000,)),
+        ("iterations", "50, 40, 30, 20, 10", (50, 40, 30, 20, 10)),
         ("content_weight", "5e-2", 0.05),
         ("upscale", "True", True),
         ("upscale", "no", False),
@@ -127,7 +131,10 @@ BAD: dict[str, list[Any]] = {
     "preset": ["", "Default", "gatys", 2015, True, [], {}, ("default",)],
     "size": [*NOT_AN_INTEGER, 0, 15, 16385],
     "upscale": ["maybe", "", 2, 1.0, [], [True]],
-    "iterations": [*NOT_AN_INTEGER, 0, 100_001],
+    "aspect_tolerance": [*NOT_A_WEIGHT, 0.51, "1"],
+    "iterations": [*NOT_AN_INTEGER, 0, 100_001, "5, 0", (10, 1.5)],
+    "min_improvement": [*NOT_A_WEIGHT, 0.51, "1"],
+    "window": [*NOT_AN_INTEGER, 0, 100_001],
     "scales": ["256, 128", [128, 128], "8", [16385], [128.5], "wide", [[128]], True, math.nan, 10**400],
     "content_weight": NOT_A_WEIGHT,
     "style_weight": NOT_A_WEIGHT,
@@ -292,6 +299,7 @@ def test_layers_are_those_that_take_part() -> None:
 
 SHARED: dict[str, Any] = {
     "iterations": 7,
+    "min_improvement": 0.01,
     "scales": (32, 64),
     "content_layers": ("conv1_1",),
     "style_layers": ("conv1_1", "conv2_1"),
@@ -305,6 +313,8 @@ PER_SAMPLE: dict[str, Any] = {
     "preset": "texture",
     "size": 99,
     "upscale": True,
+    "aspect_tolerance": 0.1,
+    "window": 7,
     "content_weight": 7.0,
     "style_weight": 7.0,
     "tv_weight": 7.0,
@@ -344,3 +354,35 @@ def test_what_takes_no_part_does_not_change_the_graph(unused: dict[str, Any], kn
     params = StyleParams.of(knobs)
     assert StyleParams.of({**knobs, **unused}).graph == params.graph
     assert params.graph != PLAIN.graph
+
+
+def test_samples_with_other_thresholds_share_a_batch_but_not_with_other_windows() -> None:
+    one, other, wide = (
+        StyleParams.of({"min_improvement": share, "window": window})
+        for share, window in ((0.01, 20), (0.02, 20), (0.01, 30))
+    )
+    assert one.graph == other.graph != wide.graph
+
+
+@pytest.mark.parametrize(
+    ("knobs", "size", "expected"),
+    [
+        ({}, 256, [(256, 150)]),
+        ({}, 512, [(256, 150), (512, 150)]),
+        ({}, 600, [(256, 150), (600, 150)]),
+        ({}, 1024, [(256, 150), (512, 150), (1024, 150)]),
+        ({"scales": "", "iterations": 7}, 512, [(512, 7)]),
+        ({"scales": "128, 256", "iterations": "30, 20, 10"}, 512, [(128, 30), (256, 20), (512, 10)]),
+        ({"scales": "128, 256", "iterations": "30, 20, 10"}, 200, [(128, 30), (200, 10)]),
+        ({"preset": "gatys2015"}, 512, [(512, 150)]),
+    ],
+)
+def test_the_schedule_goes_from_coarse_to_fine(
+    knobs: dict[str, Any], size: int, expected: list[tuple[int, int]]
+) -> None:
+    assert StyleParams.of(knobs).schedule(size) == tuple(expected)
+
+
+def test_iterations_are_one_number_or_one_for_each_scale() -> None:
+    with pytest.raises(ParamError, match=r"iterations = \(5, 6\): expected one number, or 3: one for each of scales"):
+        StyleParams.of({"scales": "64, 128", "iterations": "5, 6"})

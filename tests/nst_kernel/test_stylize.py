@@ -9,6 +9,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from nst_kernel import Pair, StyleParams, StylizeResult, stylize, stylize_batch
+from nst_kernel.gram_cache import GramCache
 from nst_kernel.transfer import resize, to_tensor
 from tests.nst_kernel import reference
 from tests.nst_kernel.reference import array
@@ -187,8 +188,9 @@ def test_a_picture_that_is_needed_and_missing_is_named(missing: str, knobs: dict
 def test_one_picture_is_enough_where_the_other_takes_no_part(preset: str, needed: str) -> None:
     params = shallow(preset=preset)
     both = {"content": pixels(0, 24, 32), "style": pixels(1, 24, 32)}
-    one = alone(Pair(**{"content": None, "style": None, needed: both[needed]}, params=params))
-    assert np.array_equal(one.image, alone(Pair(**both, params=params)).image)
+    content, style = (both[name] if name == needed else None for name in ("content", "style"))
+    one = alone(Pair(content, style, params))
+    assert np.array_equal(one.image, alone(Pair(both["content"], both["style"], params)).image)
 
 
 @pytest.mark.parametrize(
@@ -273,3 +275,37 @@ def test_resizing_keeps_colours(shape: tuple[int, int]) -> None:
     for resized, picture in zip(resize(batch, shape), batch, strict=True):
         torch.testing.assert_close(resized, resize(picture, shape))
         torch.testing.assert_close(resized.mean(), picture.mean(), rtol=0.02, atol=0)
+
+
+def test_iterations_by_scale() -> None:
+    params = shallow(scales="16, 20", iterations="3, 4, 5")
+    result = alone(Pair(pixels(0, 24, 32), pixels(1, 24, 32), params))
+    assert result.iterations == len(result.curve["total"]) == 12
+
+
+def test_checkpointing_gives_the_same_picture() -> None:
+    plain, saving = (stylize_batch(BATCH, SINGLE, checkpoint=checkpoint) for checkpoint in (False, True))
+    for a, b in zip(plain, saving, strict=True):
+        assert np.array_equal(a.image, b.image)
+        assert a.losses == b.losses
+
+
+def test_gram_matrices_of_a_style_are_computed_once() -> None:
+    content, styles = pixels(0, 24, 32), [pixels(1, 24, 32), pixels(2, 24, 32)]
+    cache = GramCache()
+
+    def batch(**knobs: object) -> list[Pair]:
+        params = shallow(iterations=2, **knobs)
+        return [Pair(content, styles[which], params, style_key=str(which)) for which in (0, 0, 1)]
+
+    first = stylize_batch(batch(), DOUBLE, grams=cache)
+    assert (cache.hits, cache.misses) == (1, 2)
+    again = stylize_batch(batch(), DOUBLE, grams=cache)
+    assert (cache.hits, cache.misses) == (4, 2)
+    without = stylize_batch([dataclasses.replace(pair, style_key=None) for pair in batch()], DOUBLE)
+    for results in (first, again, without):
+        assert [r.losses for r in results] == [r.losses for r in first]
+    for knobs in ({"pooling": "max"}, {"style_layers": "conv2_1"}, {"precision": "bf16"}, {"scales": "16"}):
+        before = cache.misses
+        stylize_batch(batch(**knobs), DOUBLE, grams=cache)
+        assert cache.misses == before + 2, knobs
