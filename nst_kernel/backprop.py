@@ -6,64 +6,13 @@ convolutions; a Gram matrix sends back its own small gradient, which meets the a
 everything is let go as soon as it was used.
 """
 
-from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any
 
 import torch
-import torch.nn.functional as nnf
 from torch import Tensor
 
-
-class Convolutions(Protocol):
-    """What a pass needs of an encoder."""
-
-    def normalise(self, x: Tensor) -> Tensor:
-        """Pixels (B, 3, H, W) in [0, 1] as the first convolution wants them."""
-
-    def normalise_back(self, g: Tensor) -> Tensor:
-        """The gradient of pixels, from that of their normalised values."""
-
-    def convolve(self, x: Tensor, layer: str, dtype: torch.dtype) -> Tensor:
-        """A layer's activation before the ReLU."""
-
-    def convolve_back(self, g: Tensor, layer: str, dtype: torch.dtype) -> Tensor:
-        """The gradient of a layer's input, from that of its activation before the ReLU."""
-
-
-@dataclass(frozen=True)
-class Request:
-    """What a pass is asked for.
-
-    Attributes:
-        features: layers whose activations are returned.
-        grams: layers whose Gram matrices per position are returned.
-        blocks: every layer on the way, by block.
-        pooling: between blocks.
-        dtype: of the convolutions.
-        checkpoint: keep only what each block begins with, and compute the rest again on the way back: a third more
-            time, less than half of the memory.
-    """
-
-    features: tuple[str, ...]
-    grams: tuple[str, ...]
-    blocks: tuple[tuple[str, ...], ...]
-    pooling: Literal["avg", "max"]
-    dtype: torch.dtype
-    checkpoint: bool = False
-
-    def pool(self, x: Tensor) -> Tensor:
-        """2 x 2 pooling; an odd last row or column is left out."""
-        return nnf.avg_pool2d(x, 2) if self.pooling == "avg" else nnf.max_pool2d(x, 2)
-
-    def pool_back(self, g: Tensor, x: Tensor) -> Tensor:
-        """The gradient of what was pooled, x, from that of the result; for averages only the shape of x matters."""
-        if self.pooling == "avg":
-            odd = x.shape[-1] % 2, x.shape[-2] % 2
-            return nnf.pad(nnf.interpolate(g * 0.25, scale_factor=2, mode="nearest"), (0, odd[0], 0, odd[1]))
-        with torch.enable_grad():
-            x = x.detach().requires_grad_()
-            (found,) = torch.autograd.grad(self.pool(x), x, g)
-        return found
+from nst_kernel import strips
+from nst_kernel.request import Convolutions, Request, gram_per_position, gram_term
 
 
 class Pass(torch.autograd.Function):
@@ -78,10 +27,11 @@ class Pass(torch.autograd.Function):
         kept: list[Any] = []
         features: dict[str, Tensor] = {}
         grams: dict[str, Tensor] = {}
-        entry = network.normalise(x)
-        for layers in request.blocks:
-            if layers != request.blocks[0]:
-                entry = request.pool(entry)
+        if request.strips:
+            entry, grams = strips.forward(x, network, request)
+        else:
+            entry = network.normalise(x)
+        for layers in request.blocks[1:] if request.strips else request.blocks:
             activations = _block(entry, layers, network, request.dtype)
             if keep:
                 kept.append(entry if request.checkpoint else dict(activations))
@@ -90,7 +40,8 @@ class Pass(torch.autograd.Function):
                     features[layer] = activations[layer].to(x.dtype, copy=True)
                 if layer in request.grams:
                     grams[layer] = gram_per_position(activations[layer], x.dtype)
-            entry = activations[layers[-1]]
+            if layers != request.blocks[-1]:
+                entry = request.pool(activations[layers[-1]])
         if keep and not request.checkpoint:
             del kept[0]["conv1_1"]  # the largest, and half a percent of the work: done again when it is needed
         ctx.network, ctx.request, ctx.kept, ctx.x = network, request, kept, x
@@ -105,7 +56,7 @@ class Pass(torch.autograd.Function):
         of_features = dict(zip(request.features, gradients, strict=False))
         of_grams = dict(zip(request.grams, gradients[len(request.features) :], strict=True))
         g: Tensor | None = None
-        for layers in reversed(request.blocks):
+        for layers in reversed(request.blocks[1:] if request.strips else request.blocks):
             activations = kept.pop()
             if request.checkpoint:
                 activations = _block(activations, layers, network, request.dtype)
@@ -118,37 +69,15 @@ class Pass(torch.autograd.Function):
                 if layer in of_features:
                     g = _plus(g, of_features[layer].to(F, memory_format=torch.channels_last, copy=True))
                 if layer in of_grams:
-                    g = _plus_gram_term(g, F, of_grams[layer])
+                    g = gram_term(F, of_grams[layer], F[0, 0].numel(), plus=g)
                 assert g is not None  # the deepest layer is always one that was asked for
                 torch.ops.aten.threshold_backward.grad_input(g, F, 0, grad_input=g)  # the ReLU, in place
                 del F
                 g = network.convolve_back(g, layer, request.dtype)
         assert g is not None
+        if request.strips:
+            return strips.backward(ctx.x, g, of_grams, network, request), None, None, None
         return network.normalise_back(g), None, None, None
-
-
-def gram_per_position(F: Tensor, dtype: torch.dtype) -> Tensor:
-    """G/M = F Fᵀ/M (eq. 3) of an activation (B, N, H, W): (B, N, N), accumulated and returned in `dtype`."""
-    columns = _positions(F)
-    if F.is_cuda and F.dtype != dtype:
-        G = torch.bmm(columns.mT, columns, out_dtype=dtype)
-    else:
-        columns = columns.to(dtype)
-        G = columns.mT @ columns
-    return G / columns.shape[1]
-
-
-def _plus_gram_term(g: Tensor | None, F: Tensor, dG: Tensor) -> Tensor:
-    """g + ∂L/∂F from the gradient dG (B, N, N) of G/M: (dG + dGᵀ)·F/M, as in eq. 6."""
-    columns = _positions(F)
-    symmetric = ((dG + dG.mT) / columns.shape[1]).to(F.dtype)
-    term = columns @ symmetric if g is None else _positions(g).baddbmm_(columns, symmetric)
-    return term.view(len(F), *F.shape[2:], F.shape[1]).permute(0, 3, 1, 2)
-
-
-def _positions(F: Tensor) -> Tensor:
-    """(B, N, H, W) as (B, M, N), which for channels-last is how it lies in memory."""
-    return F.permute(0, 2, 3, 1).flatten(1, 2)
 
 
 def _plus(a: Tensor | None, b: Tensor) -> Tensor:

@@ -10,13 +10,12 @@ import torch.nn.functional as nnf
 from torch import Tensor, nn
 from torch.nn.grad import conv2d_input
 
-from nst_kernel.backprop import Pass, Request
+from nst_kernel.backprop import Pass
+from nst_kernel.memory import WIDTHS
 from nst_kernel.params import LAYERS
 from nst_kernel.precision import TYPES, Precision
+from nst_kernel.request import Request
 from nst_kernel.sizes import MIN_SIDE
-
-WIDTHS = (64, 128, 256, 512, 512)
-"""Filters of a convolution, by block."""
 
 IMAGENET_MEAN, IMAGENET_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 BGR255_MEAN = (103.939, 116.779, 123.680)
@@ -115,7 +114,7 @@ class Vgg19(nn.Module):
         """Activations after the ReLU (B, N, H', W') and Gram matrices per position (B, N, N), by layer name.
 
         Both in the type of the pictures x (B, 3, H, W) in [0, 1]. `precision` is that of the convolutions from
-        `conv1_2` on; float64 pictures are served in float64. `checkpoint` saves memory, see `backprop.Request`.
+        `conv1_2` on; float64 pictures are served in float64. `checkpoint` saves memory, see `Request`.
 
         Raises:
             LayerMissing: if the weights do not reach a layer.

@@ -6,11 +6,11 @@ from typing import Literal
 import pytest
 import torch
 import torch.nn.functional as nnf
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from nst_kernel import LAYERS, Vgg19, Weights
+from nst_kernel import LAYERS, Vgg19, Weights, strips
 from nst_kernel.losses import gram
 from tests.support import pixels, random_weights
 
@@ -58,8 +58,11 @@ layers = st.lists(st.sampled_from(REACHED), unique=True, max_size=4)
     checkpoint=st.booleans(),
     height=st.integers(16, 23),
     width=st.integers(16, 23),
+    rows=st.sampled_from([2, 6, 8, 64]),
 )
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_values_and_gradients_are_those_of_autograd(
+    monkeypatch: pytest.MonkeyPatch,
     features: list[str],
     grams: list[str],
     pooling: Literal["avg", "max"],
@@ -68,9 +71,11 @@ def test_values_and_gradients_are_those_of_autograd(
     checkpoint: bool,
     height: int,
     width: int,
+    rows: int,
 ) -> None:
     if not features and not grams:
         features = [DEEPEST]
+    monkeypatch.setattr(strips, "ROWS", rows)
     vgg = network(border, kind)
     x = torch.stack([pixels(0, height, width), pixels(1, height, width)]).requires_grad_()
     found_features, found_grams = vgg.observe(x, features, grams=grams, pooling=pooling, checkpoint=checkpoint)
