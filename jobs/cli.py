@@ -1,9 +1,10 @@
 """`nst`: the command line."""
 
+import contextlib
 import json
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,6 +20,8 @@ app = typer.Typer(
     A manifest lists pairs of pictures; a run gives each content the style of its partner.
 
     [bold]nst validate[/bold] pairs.csv
+
+    [bold]nst plan[/bold] pairs.csv --set size=512
 
     [bold]nst run[/bold] pairs.csv --output out --set size=512
 
@@ -45,6 +48,14 @@ Settings = Annotated[
 ]
 Defaults = Annotated[Path | None, typer.Option(help="A JSON file of style parameters for rows that do not give them.")]
 
+NumActors = Annotated[
+    int | None, typer.Option(min=1, help="Encoders at work; by default one per GPU, or per CPU without GPUs.")
+]
+BatchSize = Annotated[
+    int | None, typer.Option(min=1, help="Pairs optimised together, at most; by default what suits memory and device.")
+]
+Overwrite = Annotated[bool, typer.Option(help="Compute rows again that are done.")]
+
 
 @app.callback()
 def main_options(
@@ -64,12 +75,10 @@ def run(
     defaults: Defaults = None,
     settings: Settings = [],
     weights: Weights = "embedded",
-    num_actors: Annotated[
-        int | None, typer.Option(min=1, help="Encoders at work; by default one per GPU, or per CPU without GPUs.")
-    ] = None,
-    batch_size: Annotated[int, typer.Option(min=1, help="Pairs that an actor optimises together, at most.")] = 4,
+    num_actors: NumActors = None,
+    batch_size: BatchSize = None,
     address: Annotated[str | None, typer.Option(help="Of a Ray cluster; by default one of its own, here.")] = None,
-    overwrite: Annotated[bool, typer.Option(help="Compute rows again that are done.")] = False,
+    overwrite: Overwrite = False,
 ) -> None:
     """Compute every row of a manifest that is not done yet.
 
@@ -120,20 +129,61 @@ def validate(
 
     Example: nst validate pairs.csv --set preset=gatys2015
     """
-    from pipeline.manifest import ManifestError
     from pipeline.run import validate as validate_manifest
 
-    try:
+    with _every_problem_listed():
         asked = validate_manifest(manifest, defaults=parameters(defaults, settings), weights=weights)
-    except ManifestError as error:
-        for problem in error.problems:
-            err.print(str(problem), markup=False, highlight=False, soft_wrap=True)
-        _complain(f"{len(error.problems):,} in all; nothing would start.")
-        raise typer.Exit(NOTHING_STARTED) from None
     for repeat in asked.duplicates:
         out.print(f"{repeat.file}, row {repeat.number}: repeats row {repeat.id}", markup=False, highlight=False)
     repeats = f", {len(asked.duplicates):,} more repeat them and are computed once" if asked.duplicates else ""
     out.print(f"{len(asked.rows):,} rows are valid{repeats}.", highlight=False)
+
+
+@app.command()
+def plan(
+    manifest: Annotated[list[str], typer.Argument(help="As for `nst run`.")],
+    output: Annotated[
+        str | None, typer.Option("--output", "-o", help="As for `nst run`: what is done there is left out.")
+    ] = None,
+    defaults: Defaults = None,
+    settings: Settings = [],
+    weights: Weights = "embedded",
+    num_actors: NumActors = None,
+    batch_size: BatchSize = None,
+    address: Annotated[
+        str | None, typer.Option(help="Of the Ray cluster to plan for; by default this machine.")
+    ] = None,
+    overwrite: Overwrite = False,
+    rate: Annotated[
+        float | None,
+        typer.Option(min=1, help="Multiply-adds per second of one actor; by default measured here in about a second."),
+    ] = None,
+    price: Annotated[float | None, typer.Option(min=0, help="Dollars for an hour of one actor's device.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of tables.")] = False,
+) -> None:
+    """Show what a run would do and cost: buckets, batches, memory, work, time. Starts nothing and writes nothing.
+
+    Exit code 0: every row can be tried. 1: some rows fail already, and why. 2: the input is wrong.
+
+    Example: nst plan pairs.csv --set size=1024 --price 2.5
+    """
+    from jobs.display import print_estimate
+    from pipeline.cluster import Resources
+    from pipeline.estimate import estimate
+
+    with _every_problem_listed():
+        found = estimate(
+            manifest,
+            output=output,
+            defaults=parameters(defaults, settings),
+            weights=weights,
+            resources=Resources(num_actors, batch_size, address),
+            rate=rate,
+            overwrite=overwrite,
+        )
+    print_estimate(out, found, price=price, as_json=as_json)
+    if found.failures:
+        raise typer.Exit(SOME_ROWS_FAILED)
 
 
 @app.command()
@@ -265,6 +315,20 @@ def main() -> None:
             raise
         _complain(f"{type(error).__name__}: {' '.join(str(error).split())[:500]}. `nst --debug …` says more.")
         sys.exit(NOTHING_STARTED)
+
+
+@contextlib.contextmanager
+def _every_problem_listed() -> Iterator[None]:
+    """A bad manifest ends the command with all its problems, one a line."""
+    from pipeline.manifest import ManifestError
+
+    try:
+        yield
+    except ManifestError as error:
+        for problem in error.problems:
+            err.print(str(problem), markup=False, highlight=False, soft_wrap=True)
+        _complain(f"{len(error.problems):,} in all; nothing would start.")
+        raise typer.Exit(NOTHING_STARTED) from None
 
 
 def _complain(message: str) -> None:

@@ -18,6 +18,7 @@ from rich.table import Column, Table
 
 from nst_kernel import KNOBS, PRESETS, StyleParams
 from nst_kernel.weights import Check
+from pipeline.estimate import Bucket, Estimate, Rate
 from pipeline.results import images_folder, results_folder
 from pipeline.run import Progress as RunProgress
 
@@ -118,6 +119,66 @@ def print_summary(console: Console, progress: RunProgress, output: str) -> None:
         console.print("The same command tries failed rows again and repeats nothing that is done.")
     console.print(f"Pictures: {escape(images_folder(output))}", highlight=False, soft_wrap=True)
     console.print(f"Results:  {escape(results_folder(output))}", highlight=False, soft_wrap=True)
+
+
+BUCKETS_SHOWN = FAILURES_SHOWN = 20
+
+
+def print_estimate(console: Console, estimate: Estimate, *, price: float | None = None, as_json: bool = False) -> None:
+    """What a run would come to, as tables or as one JSON object; with its cost at dollars per device hour."""
+    dollars = None if price is None else estimate.dollars(price)
+    if as_json:
+        console.out(json.dumps(_jsonable(estimate.to_json() | {"dollars": dollars})), highlight=False)
+        return
+    if estimate.buckets:
+        console.print(_buckets(estimate.buckets[:BUCKETS_SHOWN], estimate.rate))
+    if (more := len(estimate.buckets) - BUCKETS_SHOWN) > 0:
+        console.print(f"… and {more:,} more with less work each: --json has them all")
+    if estimate.failures:
+        table = Table("fails at planning", "why", show_edge=False)
+        for row_id, failure in estimate.failures[:FAILURES_SHOWN]:
+            table.add_row(escape(row_id), escape(failure.error))
+        console.print(table)
+        if (more := len(estimate.failures) - FAILURES_SHOWN) > 0:
+            console.print(f"… and {more:,} more: --json has them all")
+    words = [f"{estimate.rows:,} rows to do in {estimate.batches:,} batches of {len(estimate.buckets):,} buckets"]
+    words += [f"{estimate.done:,} done before"] if estimate.done else []
+    words += [f"{estimate.duplicates:,} repeat others"] if estimate.duplicates else []
+    words += [f"{len(estimate.failures):,} fail at planning"] if estimate.failures else []
+    has = f" with {_bytes(estimate.memory)} each" if estimate.memory else ", whose memory is not known"
+    grid = Table.grid(padding=(0, 2))
+    grid.add_row("rows", ", ".join(words))
+    grid.add_row("actors", f"{estimate.actors:,} on {estimate.device}{has}")
+    grid.add_row(
+        "work", f"{estimate.evaluations:,} loss evaluations, {estimate.multiply_adds:.3g} multiply-adds, at most"
+    )
+    if estimate.device_seconds:
+        each = f"{estimate.rate.multiply_adds:.3g} multiply-adds/s for each actor ({estimate.rate.source})"
+        grid.add_row("rate", each)
+        busy = clock(estimate.device_seconds)
+        grid.add_row("time", f"{clock(estimate.seconds)}, {busy} of device time; another device differs: --rate")
+    if dollars is not None:
+        grid.add_row("cost", f"${dollars:,.2f} at ${price:,.2f} for each device hour")
+    console.print(grid, highlight=False)
+
+
+def _buckets(buckets: Sequence[Bucket], rate: Rate) -> Table:
+    right = [Column(name, justify="right") for name in ("rows", "styles", "batches", "of up to", "memory", "time")]
+    table = Table(Column("size", no_wrap=True), Column("settings", overflow="fold"), *right, show_edge=False)
+    for bucket in buckets:
+        height, width = bucket.shape
+        table.add_row(
+            f"{width} x {height}",
+            " ".join(f"{name}={_setting(value)}" for name, value in bucket.settings.items()),
+            *(f"{count:,}" for count in (bucket.rows, bucket.styles, bucket.batches, bucket.rows_per_batch)),
+            _bytes(bucket.memory) + (", computed twice" if bucket.checkpoint else ""),
+            clock(rate.seconds(bucket.multiply_adds)),
+        )
+    return table
+
+
+def _bytes(count: float) -> str:
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
 
 
 class IterationBar:

@@ -1,20 +1,40 @@
 """The Ray cluster that a run works on, and how its devices are shared out."""
 
+import contextlib
 import logging
 import math
 import os
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import ray
+import torch
 from ray.data import DataContext
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from nst_kernel.precision import resolve_precision
+from pipeline.plan import ROWS_AT_MOST, Limits
 
 # Shares of a CPU that the stages ask for. They are small so that reading ahead and committing never wait for a whole
 # CPU while actors compute: a finished batch is durable within seconds, and one CPU is enough for a whole cluster.
 # They differ so that Ray Data keeps the stages apart instead of fusing reading into the actor.
 FETCH_CPUS, WRITE_CPUS = 0.25, 0.1
 ACTORS_CPU_SHARE = 0.5
+
+CPU_BATCH_PIXELS = 65_536
+"""Pixels of a batch on a CPU: with more, a pair takes longer, not less (four of 256 px 140 ms for each evaluation,
+one 124; four of 128 px 31 ms, one 43), since activations leave the caches."""
+
+ROOM = 0.9
+"""Share of a GPU's free memory that batches may take; the rest is for what the libraries set aside."""
+
+RAYS_SHARE = 0.7
+"""Of a machine's memory, that Ray gives to tasks and actors; the rest is its object store's."""
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -23,23 +43,33 @@ class Resources:
 
     Attributes:
         num_actors: encoders at work; None: one per GPU, or one per CPU where there is no GPU.
-        batch_size: pairs that an actor optimises together, at most.
+        batch_size: pairs that an actor optimises together, at most; None: as the plan finds best.
         address: of a Ray cluster; None: the one this process is connected to or was submitted to, else one of its own
             on this machine.
     """
 
     num_actors: int | None = None
-    batch_size: int = 4
+    batch_size: int | None = None
     address: str | None = None
 
 
 @dataclass(frozen=True)
 class Node:
-    """What one machine of a cluster has: CPUs, GPUs, bytes of memory that Ray may give away."""
+    """What one machine of a cluster has.
+
+    Attributes:
+        cpus: as Ray counts them.
+        gpus: likewise.
+        memory: bytes of main memory that Ray may give away.
+        gpu_memory: bytes free on one of its GPUs; None if it has none or does not tell.
+        gpu_precision: what `auto` means there; fp32 where it is not known.
+    """
 
     cpus: float
     gpus: float
     memory: float
+    gpu_memory: float | None = None
+    gpu_precision: str = "fp32"
 
 
 @dataclass(frozen=True)
@@ -51,7 +81,8 @@ class Actors:
         num_cpus: reserved by each, which is less than it uses: the stages around it must be scheduled too.
         num_gpus: reserved by each.
         threads: of torch in each; None on a GPU.
-        memory: bytes of main memory for each; None on a GPU, or where it is not known.
+        memory: bytes for each, of the GPU's memory or else the machine's; None where it is not known.
+        precision: what `auto` means to them; fp32, which needs most memory, where it is not known.
     """
 
     count: int
@@ -59,6 +90,12 @@ class Actors:
     num_gpus: float
     threads: int | None
     memory: float | None = None
+    precision: str = "fp32"
+
+    def limits(self, batch_size: int | None = None) -> Limits:
+        """What batches for these actors must stay within."""
+        pixels = None if self.num_gpus else CPU_BATCH_PIXELS
+        return Limits(batch_size or ROWS_AT_MOST, pixels, self.memory, self.precision, self.count)
 
     @classmethod
     def on(cls, nodes: Sequence[Node], *, count: int | None = None) -> "Actors":
@@ -75,7 +112,11 @@ class Actors:
             count = count or gpus
             per_gpu = math.ceil(count / gpus)
             share = min(node.cpus / (int(node.gpus) * per_gpu) for node in with_gpu)
-            return cls(count, ACTORS_CPU_SHARE * share, num_gpus=1 / per_gpu, threads=None)
+            free = [node.gpu_memory for node in with_gpu if node.gpu_memory]
+            memory = ROOM * min(free) / per_gpu if len(free) == len(with_gpu) else None
+            precisions = {node.gpu_precision for node in with_gpu}
+            precision = precisions.pop() if len(precisions) == 1 else "fp32"
+            return cls(count, ACTORS_CPU_SHARE * share, 1 / per_gpu, None, memory, precision)
         able = [node for node in nodes if node.cpus >= 1] or [Node(1, 0, 0)]
         cpus = sum(int(node.cpus) for node in able)
         count = count or cpus
@@ -102,6 +143,64 @@ def connect(address: str | None = None) -> None:
 def actors(count: int | None = None) -> Actors:
     """A pool for the cluster that this process is connected to."""
     list_nodes: Callable[[], list[dict[str, Any]]] = ray.nodes
-    nodes = list_nodes()
-    alive = [node["Resources"] for node in nodes if node["Alive"]]
-    return Actors.on([Node(r.get("CPU", 0), r.get("GPU", 0), r.get("memory", 0)) for r in alive], count=count)
+    alive = [node for node in list_nodes() if node["Alive"]]
+    told = look_at_gpus([node["NodeID"] for node in alive if node["Resources"].get("GPU", 0) >= 1])
+    return Actors.on(
+        [
+            Node(has.get("CPU", 0), has.get("GPU", 0), has.get("memory", 0), *told.get(node["NodeID"], ()))
+            for node in alive
+            for has in [node["Resources"]]
+        ],
+        count=count,
+    )
+
+
+def actors_of(resources: Resources) -> Actors:
+    """The pool that a run would have, without starting anything: of its cluster if there is one, else of this machine.
+
+    Raises:
+        ValueError: for a number of actors below 1.
+    """
+    address = resources.address or os.environ.get("RAY_ADDRESS", "local")
+    if address != "local" or ray.is_initialized():
+        connect(resources.address)
+        return actors(resources.num_actors)
+    return Actors.on([this_machine()], count=resources.num_actors)
+
+
+def this_machine() -> Node:
+    """What this machine has, about as Ray would count it."""
+    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    memory = RAYS_SHARE * os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    with contextlib.suppress(OSError, ValueError):  # a container may have less than its machine
+        memory = min(memory, RAYS_SHARE * int(Path("/sys/fs/cgroup/memory.max").read_text("ascii")))
+    gpus = torch.cuda.device_count()
+    return Node(cpus, gpus, memory, *(_look_at_gpu() if gpus else ()))
+
+
+def _look_at_gpu() -> tuple[float, str]:
+    """Bytes free on this process' GPU, and what precision `auto` means there."""
+    return torch.cuda.mem_get_info()[0], resolve_precision("auto", torch.device("cuda"))
+
+
+def look_at_gpus(nodes: Sequence[str], *, gpus_each: float = 0.01, seconds: float = 60) -> dict[str, tuple[float, str]]:
+    """By node, the bytes free on a GPU there and what `auto` means to it; one that does not tell in time is left out.
+
+    A sliver of a GPU does for asking, so that the question need not wait for others' work.
+    """
+    look = ray.remote(max_calls=1)(_look_at_gpu)  # its process ends, and gives back what CUDA took
+    asked = {
+        node: look.options(
+            num_cpus=0, num_gpus=gpus_each, scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False)
+        ).remote()
+        for node in nodes
+    }
+    until = time.monotonic() + seconds
+    told = {}
+    for node, question in asked.items():
+        try:
+            told[node] = ray.get(question, timeout=max(0.0, until - time.monotonic()))
+        except ray.exceptions.RayError as error:  # a timeout is one
+            log.warning("the memory of node %s's GPUs is not known: %s", node, error)
+            ray.cancel(question)
+    return told

@@ -45,9 +45,15 @@ class PlannedRow:
 
 @dataclass(frozen=True)
 class Batch:
-    """Rows that are optimised together: of one shape and `StyleParams.graph`."""
+    """Rows that are optimised together.
+
+    Attributes:
+        rows: of one shape and `StyleParams.graph`.
+        checkpoint: whether they fit into memory only if activations are computed again instead of kept.
+    """
 
     rows: tuple[PlannedRow, ...]
+    checkpoint: bool = False
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,9 @@
 """What will run: sizes and batches, decided from metadata alone, minus what is done already."""
 
 import hashlib
+import itertools
 import json
+import math
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -9,23 +11,44 @@ from dataclasses import dataclass
 
 from nst_kernel import ALGORITHM_VERSION
 from nst_kernel.sizes import fit
-from pipeline import images, storage
+from pipeline import cost, images, storage
 from pipeline.items import Batch, Failure, PlannedRow
 from pipeline.manifest import Row, derive_id
 
 HEADER_BYTES = 256 * 1024
 """As much of a picture as is read for its size; the few whose header is longer are read whole."""
 
-BYTES_PER_PIXEL = 1700
-"""What optimising holds for each pixel in fp32: about 1.36 kB of activations, and ten pairs of L-BFGS history."""
+ASSUMED_MEMORY = 6e9
+"""Bytes that a batch stays within where the memory of an actor is not known."""
 
-MAX_BATCH_PIXELS = 4_000_000
-"""Pixels of a batch at most, where the memory of an actor is not known."""
+ROWS_AT_MOST = 32
+"""Rows of a batch where nobody says: enough to fill a GPU with small pictures, few enough to be done soon."""
+
+FAILED_ROWS_TOGETHER = 100
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What batches must stay within.
+
+    Attributes:
+        rows: of a batch at most.
+        pixels: of a batch at most, unless it is one row; None: as many as memory holds.
+        memory: bytes that an actor has; None if it is not known. A picture that needs more fails at planning.
+        precision: what `auto` means on the actors' devices; fp32, which needs most, where it is not known.
+        workers: actors that share the batches; work is cut so that none of them need stay idle.
+    """
+
+    rows: int = ROWS_AT_MOST
+    pixels: int | None = None
+    memory: float | None = None
+    precision: str = "fp32"
+    workers: int = 1
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The batches to run, and how many rows need none since they are done."""
+    """The batches to run, those with most work first, and how many rows need none since they are done."""
 
     batches: tuple[Batch, ...]
     done: int
@@ -47,67 +70,84 @@ def plan(
     *,
     encoder_sha256: str,
     finished: Mapping[str, str],
-    batch_size: int,
-    workers: int = 1,
-    memory: float | None = None,
+    limits: Limits | None = None,
     owners: Mapping[str, str] | None = None,
     shape_of: Callable[[Sequence[Row]], list[tuple[int, int] | Failure]] | None = None,
 ) -> Plan:
     """Group what is not done yet into batches of equal shape and settings.
 
+    The order of the rows has no say in the batches. Within a bucket rows stand by style, then by content, so that
+    what is known of a style is used while it is there. Batches with most work come first, so that the last ones to
+    finish are short.
+
     Args:
-        rows: what is asked.
+        rows: what is asked, each id once.
         encoder_sha256: of the weights.
         finished: fingerprint by id of what is done.
-        batch_size: rows in a batch at most; pictures of many pixels go fewer together.
-        workers: actors that will share the batches; a group is cut so that none of them need stay idle.
-        memory: bytes that an actor has; a batch stays within it, and a picture that cannot fails at once.
+        limits: what batches must stay within.
         owners: id by output name of pictures that are there; a row does not overwrite another id's picture.
         shape_of: (height, width) of each row's output, or why there is none; by default from the pictures' headers.
     """
+    limits = limits or Limits()
     asked = [(row, fingerprint(row, encoder_sha256)) for row in rows]
-    todo = [(row, mark) for row, mark in asked if finished.get(row.id) != mark]
+    todo = sorted(
+        ((row, mark) for row, mark in asked if finished.get(row.id) != mark),
+        key=lambda each: (each[0].style or "", each[0].content or "", each[0].id),
+    )
     shapes = (shape_of or output_shapes)([row for row, _ in todo])
-    groups: defaultdict[tuple[object, ...], list[PlannedRow]] = defaultdict(list)
+    failed: list[PlannedRow] = []
+    buckets: defaultdict[tuple[object, ...], list[PlannedRow]] = defaultdict(list)
     for (row, mark), shape in zip(todo, shapes, strict=True):
-        outcome = shape if isinstance(shape, Failure) else _refused(row, shape, owners or {}, memory) or shape
-        if isinstance(outcome, Failure):
-            groups[("failed",)].append(PlannedRow(row, mark, None, outcome))
+        outcome = shape if isinstance(shape, Failure) else _taken(row, owners or {}) or _too_large(row, shape, limits)
+        if isinstance(shape, Failure) or outcome:
+            failed.append(PlannedRow(row, mark, None, outcome))
         else:
-            groups[(outcome, *row.params.graph)].append(PlannedRow(row, mark, outcome))
-    most = int(memory / BYTES_PER_PIXEL) if memory else MAX_BATCH_PIXELS
-    batches = [
-        Batch(tuple(group[start : start + size]))
-        for group in groups.values()
-        for size in [_rows_together(group, batch_size, workers, most)]
-        for start in range(0, len(group), size)
-    ]
+            buckets[(shape, *row.params.graph)].append(PlannedRow(row, mark, shape))
+    work = sum(map(cost.work, buckets.values()))
+    batches = [batch for bucket in buckets.values() for batch in _cut(bucket, limits, work)]
+    batches.sort(key=lambda batch: -cost.work(batch.rows))  # stable: equal batches of a bucket stay by style
+    batches += [Batch(tuple(some)) for some in _evenly(failed, -(-len(failed) // FAILED_ROWS_TOGETHER))]
     return Plan(tuple(batches), done=len(rows) - len(todo))
 
 
-def _refused(row: Row, shape: tuple[int, int], owners: Mapping[str, str], memory: float | None) -> Failure | None:
-    """Why a row must not even be tried, if so."""
+def _taken(row: Row, owners: Mapping[str, str]) -> Failure | None:
+    """Why a row must not be tried since its picture's name is another's, if so."""
     owner = owners.get(row.output, row.id)
-    if owner != row.id:
-        return Failure(
-            "OutputTaken", f"output {row.output} is the picture of row {owner}: give one of them another name"
-        )
-    needed = shape[0] * shape[1] * BYTES_PER_PIXEL
-    if memory and needed > memory:
-        return Failure(
-            "TooLarge",
-            f"{shape[1]} x {shape[0]} px need about {needed / 1e9:.1f} GB, an actor has {memory / 1e9:.1f} GB: "
-            "ask for a smaller size, or run fewer actors",
-        )
-    return None
+    if owner == row.id:
+        return None
+    return Failure("OutputTaken", f"output {row.output} is the picture of row {owner}: give one of them another name")
 
 
-def _rows_together(group: Sequence[PlannedRow], batch_size: int, workers: int, most_pixels: int) -> int:
-    if group[0].shape is None:
-        return 100
-    height, width = group[0].shape
-    fair = -(-len(group) // workers)
-    return max(1, min(batch_size, fair, most_pixels // (height * width)))
+def _too_large(row: Row, shape: tuple[int, int], limits: Limits) -> Failure | None:
+    """Why a row cannot be optimised by any actor, not even alone and with activations computed twice, if so."""
+    needed = cost.memory(row.params, shape, precision=limits.precision, checkpoint=True)
+    if not limits.memory or needed <= limits.memory:
+        return None
+    return Failure(
+        "TooLarge",
+        f"{shape[1]} x {shape[0]} px need about {needed / 1e9:.1f} GB, an actor has {limits.memory / 1e9:.1f} GB: "
+        "ask for a smaller size, or run fewer actors",
+    )
+
+
+def _cut(bucket: Sequence[PlannedRow], limits: Limits, work: float) -> list[Batch]:
+    """Batches of a bucket within the limits, none more than an actor's share of all the work but for whole rows."""
+    params, shape = bucket[0].row.params, bucket[0].shape
+    assert shape is not None
+    needed = cost.memory(params, shape, precision=limits.precision)
+    most = min(limits.rows, int((limits.memory or ASSUMED_MEMORY) / needed))
+    if limits.pixels:
+        most = min(most, limits.pixels // (shape[0] * shape[1]))
+    shares = math.ceil(limits.workers * cost.work(bucket) / work - 1e-9)
+    parts = max(-(-len(bucket) // max(1, most)), min(shares, len(bucket)))
+    checkpoint = limits.memory is not None and needed > limits.memory
+    return [Batch(tuple(rows), checkpoint) for rows in _evenly(bucket, parts)]
+
+
+def _evenly(rows: Sequence[PlannedRow], parts: int) -> list[Sequence[PlannedRow]]:
+    """Rows in order, in so many parts, of which none has two rows more than another; the longer ones first."""
+    ends = [-(-len(rows) * part // parts) for part in range(parts + 1)] if parts else []
+    return [rows[start:end] for start, end in itertools.pairwise(ends)]
 
 
 def output_shapes(rows: Sequence[Row]) -> list[tuple[int, int] | Failure]:
@@ -121,7 +161,10 @@ def output_shapes(rows: Sequence[Row]) -> list[tuple[int, int] | Failure]:
         size = sizes[source]
         if isinstance(size, Failure):
             return size
-        return fit(size[0], size[1], size=row.params.size, upscale=row.params.upscale)
+        params = row.params
+        # A texture takes its style's shape, and styles are not moved: they decide nobody else's batch.
+        tolerance = params.aspect_tolerance if row.content else 0.0
+        return fit(size[0], size[1], size=params.size, upscale=params.upscale, aspect_tolerance=tolerance)
 
     return [shape(row, source) for row, source in zip(rows, deciding, strict=True)]
 

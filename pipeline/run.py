@@ -93,9 +93,7 @@ def run(
         encoder_sha256=encoder.sha256,
         finished={} if overwrite else done.fingerprints,
         owners=done.owners,
-        batch_size=resources.batch_size,
-        workers=pool.count,
-        memory=pool.memory,
+        limits=pool.limits(resources.batch_size),
     )
     progress = Progress(total=work.rows, done_before=work.done)
     if on_progress:

@@ -102,6 +102,46 @@ def test_validate_holds_layers_against_the_weights(pair: Path, capsys: pytest.Ca
     assert re.search(r"line 2.*the weights 'small.pth' have no layer conv\d_\d", capsys.readouterr().err)
 
 
+def test_plan_shows_buckets_work_and_cost_and_starts_nothing(pair: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("rows.csv").write_text(
+        "id,content,style,pooling\na,photo.png,painting.png,avg\nb,painting.png,photo.png,avg\n"
+        "c,painting.png,painting.png,max\nd,gone.png,painting.png,avg\n"
+    )
+    before = sorted(pair.iterdir())
+    words = ["plan", "rows.csv", "--num-actors", "1", "--rate", "1e6", "--price", "36", *QUICK]
+    assert nst(*words) == cli.SOME_ROWS_FAILED
+    shown = capsys.readouterr().out
+    assert re.search(r"32 x 21 .*pooling=avg", shown)
+    assert re.search(r"32 x 32 .*pooling=max", shown)
+    assert "3 rows to do in 3 batches of 3 buckets, 1 fail at planning" in shown
+    assert "gone.png: it does not exist" in shown
+    assert "9 loss evaluations" in shown
+    assert "1 on cpu" in shown
+    assert nst(*words, "--json") == cli.SOME_ROWS_FAILED
+    found = json.loads(capsys.readouterr().out)
+    assert (found["rows"], found["batches"], len(found["buckets"])) == (3, 3, 3)
+    assert found["failures"][0][0] == "d"
+    assert found["dollars"] == pytest.approx(found["multiply_adds"] / 1e6 / 100)
+    assert sorted(pair.iterdir()) == before
+
+
+def test_plan_measures_where_no_rate_is_given(pair: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("rows.csv").write_text("content,style\nphoto.png,painting.png\n")
+    assert nst("plan", "rows.csv", "--output", "out", *QUICK) == 0
+    shown = capsys.readouterr().out
+    assert "one short evaluation on this machine" in " ".join(shown.split())
+    assert "cost" not in shown
+
+
+def test_a_bad_manifest_is_not_planned(pair: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("bad.csv").write_text("content,style,size\nphoto.png,painting.png,0\nphoto.png,,64\n")
+    said = []
+    for command in ("validate", "plan"):
+        assert nst(command, "bad.csv") == cli.NOTHING_STARTED
+        said.append(capsys.readouterr().err)
+    assert said[0] == said[1]
+
+
 def test_results_are_filtered_sorted_and_chosen(pair: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rows = [
         {"id": f"r{n}", "style": f"s{n % 2}.png", "status": "failed" if n == 3 else "ok", "total_loss": float(n)}
@@ -131,7 +171,7 @@ def test_params_teach_every_knob(capsys: pytest.CaptureFixture[str], monkeypatch
 
 
 @pytest.mark.parametrize(
-    "command", [[], ["run"], ["validate"], ["stylize"], ["results"], ["params"], ["weights", "check"]]
+    "command", [[], ["run"], ["plan"], ["validate"], ["stylize"], ["results"], ["params"], ["weights", "check"]]
 )
 def test_help_teaches(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert nst(*command, "--help") == 0
@@ -149,7 +189,7 @@ def test_run_from_manifest_to_summary(pair: Path, local_ray: None, capsys: pytes
     assert "1 failed, 1 ok" in shown
     assert "gone.png: it does not exist" in shown
     params = {row["id"]: json.loads(row["params"]) for row in results.read_results("out").to_pylist()}
-    assert (params["fine"]["iterations"], params["fine"]["seed"]) == (3, 5)
+    assert (params["fine"]["iterations"], params["fine"]["seed"]) == ([3], 5)
     Path("gone.png").write_bytes(Path("photo.png").read_bytes())
     assert nst(*words) == 0
     assert "1 were done before" in capsys.readouterr().out

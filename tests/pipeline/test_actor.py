@@ -20,7 +20,12 @@ from pipeline.write import Writer, format_of
 from tests.support import draw, random_weights
 
 QUICK = StyleParams(
-    precision="fp32", size=32, iterations=3, scales=(), style_layers=("conv1_1", "conv2_1"), content_layers=("conv2_1",)
+    precision="fp32",
+    size=32,
+    iterations=(3,),
+    scales=(),
+    style_layers=("conv1_1", "conv2_1"),
+    content_layers=("conv2_1",),
 )
 
 
@@ -46,9 +51,10 @@ def rows(folder: Path, *contents: str, params: StyleParams = QUICK) -> list[Row]
 
 
 def batch_of(asked: list[Row]) -> Batch:
-    batches = plan(asked, encoder_sha256="e", finished={}, batch_size=len(asked)).batches
-    assert len(batches) == 1
-    return batches[0]
+    """One batch, in the order asked."""
+    (batch,) = plan(asked, encoder_sha256="e", finished={}).batches
+    planned = {planned.row.id: planned for planned in batch.rows}
+    return Batch(tuple(planned[row.id] for row in asked))
 
 
 def test_a_file_that_rows_share_is_read_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,12 +1,14 @@
 """How devices are shared out among actors: by arithmetic, for clusters that no test machine has."""
 
 import pytest
+import ray
 from hypothesis import given
 from hypothesis import strategies as st
 from ray.data import DataContext
 
 from pipeline import cluster
-from pipeline.cluster import FETCH_CPUS, WRITE_CPUS, Actors, Node
+from pipeline.cluster import CPU_BATCH_PIXELS, FETCH_CPUS, WRITE_CPUS, Actors, Node, Resources
+from pipeline.plan import ROWS_AT_MOST, Limits
 
 GB = 1e9
 CPU_NODES = st.builds(Node, cpus=st.integers(1, 128), gpus=st.just(0), memory=st.floats(GB, 1000 * GB))
@@ -39,6 +41,45 @@ def test_actors_of_a_node_share_its_memory(nodes: list[Node], count: int | None)
     for node in nodes:
         side_by_side = max(1, int(node.cpus / max(pool.num_cpus / cluster.ACTORS_CPU_SHARE, 1e-9) + 1e-6))
         assert side_by_side * pool.memory <= node.memory * (1 + 1e-6)
+
+
+def test_actors_on_gpus_share_the_memory_that_is_free() -> None:
+    def node(free: float | None, precision: str = "bf16") -> Node:
+        return Node(8, 2, GB, free, precision)
+
+    pool = Actors.on([node(80 * GB), node(40 * GB)])
+    assert pool.memory == pytest.approx(36 * GB)
+    assert pool.precision == "bf16"
+    assert Actors.on([node(80 * GB)], count=4).memory == pytest.approx(36 * GB)
+    assert Actors.on([node(80 * GB), node(None)]).memory is None
+    assert Actors.on([node(80 * GB), node(80 * GB, "fp32")]).precision == "fp32"
+
+
+def test_limits_are_those_of_the_device() -> None:
+    on_cpu, on_gpu = Actors.on([Node(4, 0, 8 * GB)]), Actors.on([Node(8, 2, GB, 80 * GB, "bf16")])
+    assert on_cpu.limits() == Limits(ROWS_AT_MOST, CPU_BATCH_PIXELS, 2 * GB, "fp32", 4)
+    assert on_gpu.limits(7) == Limits(7, None, 0.9 * 80 * GB, "bf16", 2)
+
+
+def test_every_gpu_node_is_asked_and_one_that_does_not_tell_is_left_out(
+    local_ray: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = ray.get_runtime_context().get_node_id()
+    monkeypatch.setattr(cluster, "_look_at_gpu", lambda: (80 * GB, "bf16"))
+    assert cluster.look_at_gpus([here, "0" * 56], gpus_each=0, seconds=20) == {here: (80 * GB, "bf16")}
+
+
+def test_without_a_cluster_the_pool_is_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ray.is_initialized", lambda: False)
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setattr(cluster, "this_machine", lambda: Node(4, 0, 8 * GB))
+    assert cluster.actors_of(Resources(2)) == Actors.on([Node(4, 0, 8 * GB)], count=2)
+
+
+def test_this_machine_has_something() -> None:
+    here = cluster.this_machine()
+    assert here.cpus >= 1
+    assert here.memory > GB / 10
 
 
 def test_by_default_an_actor_for_each_device() -> None:

@@ -1,8 +1,9 @@
 """Rows in batches: every row in exactly one, equal shapes together, what is done left out."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -10,9 +11,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from nst_kernel import StyleParams
+from pipeline import cost
 from pipeline.items import Failure
 from pipeline.manifest import Row
-from pipeline.plan import BYTES_PER_PIXEL, MAX_BATCH_PIXELS, Plan, fingerprint, output_shapes, plan
+from pipeline.plan import ASSUMED_MEMORY, Limits, Plan, fingerprint, output_shapes, plan
 from tests.support import draw
 
 SHAPES = st.sampled_from([(64, 64), (48, 64), (3000, 2000)])
@@ -21,58 +23,127 @@ PARAMS = st.sampled_from(
         StyleParams(),
         StyleParams(seed=1),
         StyleParams(style_weight=3),
-        StyleParams(iterations=7),
+        StyleParams(iterations=(7,)),
         StyleParams(pooling="max"),
     ]
 )
 
 
-def row(number: int, params: StyleParams, style: str = "/s.png") -> Row:
-    return Row(f"row{number}", f"/c{number}.png", style, f"row{number}.png", params, "rows.csv", number)
+def row(number: int, params: StyleParams, style: str = "/s.png", content: str | None = None) -> Row:
+    name = f"row{number}"
+    return Row(name, content or f"/c{number}.png", style, f"{name}.png", params, "rows.csv", number)
+
+
+Asked = Sequence[tuple[Row, tuple[int, int] | Failure]]
+
+STYLES = st.sampled_from(["/a.png", "/b.png", "/c.png"])
+
+LIMITS = st.builds(
+    Limits,
+    rows=st.integers(1, 9),
+    pixels=st.none() | st.sampled_from([4096, 65_536]),
+    memory=st.none() | st.floats(1e7, 2e10),
+    precision=st.sampled_from(["fp32", "bf16"]),
+    workers=st.integers(1, 5),
+)
 
 
 @st.composite
-def asked(draw: st.DrawFn) -> list[tuple[Row, tuple[int, int] | Failure]]:
+def asked(draw: st.DrawFn) -> Asked:
     params = draw(st.lists(PARAMS, max_size=40))
     outcome = SHAPES | st.just(Failure("StorageError", "gone"))
-    return [(row(number, p), draw(outcome)) for number, p in enumerate(params)]
+    return [
+        (row(number, p, draw(STYLES), f"/c{draw(st.integers(0, 9))}.png"), draw(outcome))
+        for number, p in enumerate(params)
+    ]
 
 
-def planned(rows: Sequence[tuple[Row, tuple[int, int] | Failure]], *, batch_size: int = 4, workers: int = 1) -> Plan:
+def planned(rows: Asked, limits: Limits | None = None) -> Plan:
     known = {r.id: shape for r, shape in rows}
     return plan(
         [r for r, _ in rows],
         encoder_sha256="e",
         finished={},
-        batch_size=batch_size,
-        workers=workers,
+        limits=limits,
         shape_of=lambda todo: [known[r.id] for r in todo],
     )
 
 
-@given(asked(), st.integers(1, 9), st.integers(1, 5))
-def test_every_row_is_in_exactly_one_batch_of_its_kind(
-    rows: list[tuple[Row, tuple[int, int] | Failure]], batch_size: int, workers: int
-) -> None:
-    work = planned(rows, batch_size=batch_size, workers=workers)
+def same(count: int, limits: Limits, shape: tuple[int, int] = (64, 64)) -> list[int]:
+    """Rows of each batch where all rows are alike."""
+    return [
+        len(batch.rows) for batch in planned([(row(n, StyleParams()), shape) for n in range(count)], limits).batches
+    ]
+
+
+@given(asked(), LIMITS)
+def test_every_row_is_in_exactly_one_batch_of_its_kind(rows: Asked, limits: Limits) -> None:
+    work = planned(rows, limits)
     assert work.rows == len(rows)
     assert Counter(p.row.id for batch in work.batches for p in batch.rows) == Counter(r.id for r, _ in rows)
     for batch in work.batches:
         if batch.rows[0].failure:
             assert all(p.failure and p.shape is None for p in batch.rows)
+        else:
+            assert len({(p.shape, p.row.params.graph) for p in batch.rows}) == 1
+
+
+@given(asked(), LIMITS)
+def test_no_batch_is_above_its_limits(rows: Asked, limits: Limits) -> None:
+    for batch in planned(rows, limits).batches:
+        shape, params = batch.rows[0].shape, batch.rows[0].row.params
+        if shape is None:
             continue
-        assert len({(p.shape, p.row.params.graph) for p in batch.rows}) == 1
-        shape = batch.rows[0].shape
-        assert shape is not None
-        assert len(batch.rows) <= batch_size
-        assert len(batch.rows) == 1 or len(batch.rows) * shape[0] * shape[1] <= MAX_BATCH_PIXELS
-    assert planned(rows, batch_size=batch_size, workers=workers) == work
+        needed = len(batch.rows) * cost.memory(params, shape, precision=limits.precision, checkpoint=batch.checkpoint)
+        assert needed <= (limits.memory or max(ASSUMED_MEMORY, needed / len(batch.rows)))
+        assert len(batch.rows) <= limits.rows
+        assert len(batch.rows) == 1 or not limits.pixels or len(batch.rows) * shape[0] * shape[1] <= limits.pixels
+        assert not batch.checkpoint or len(batch.rows) == 1
+
+
+@given(asked(), LIMITS, st.randoms(use_true_random=False))
+def test_the_order_of_the_manifest_has_no_say(rows: Asked, limits: Limits, random: Random) -> None:
+    shuffled = random.sample(rows, len(rows))
+    assert planned(shuffled, limits) == planned(rows, limits) == planned(rows, limits)
+
+
+@given(asked(), LIMITS)
+def test_a_bucket_goes_through_its_styles_one_by_one(rows: Asked, limits: Limits) -> None:
+    seen: defaultdict[object, list[tuple[str | None, str | None]]] = defaultdict(list)
+    for batch in planned(rows, limits).batches:
+        key = (batch.rows[0].shape, batch.rows[0].row.params.graph)
+        seen[key if batch.rows[0].shape else "failed"] += [(p.row.style, p.row.content) for p in batch.rows]
+    for pairs in seen.values():
+        assert pairs == sorted(pairs, key=lambda pair: (pair[0] or "", pair[1] or ""))
+
+
+@given(asked(), LIMITS)
+def test_most_work_comes_first_and_is_shared(rows: Asked, limits: Limits) -> None:
+    batches = [batch for batch in planned(rows, limits).batches if batch.rows[0].shape]
+    lengths = [cost.work(batch.rows) for batch in batches]
+    assert lengths == sorted(lengths, reverse=True)
+    for batch, length in zip(batches, lengths, strict=True):
+        a_row = length / len(batch.rows)
+        assert length <= sum(lengths) / limits.workers + a_row * (1 + 1e-6)
 
 
 @given(st.integers(1, 30), st.integers(1, 8))
 def test_no_actor_stays_idle_while_another_has_two_rows_to_do(count: int, workers: int) -> None:
-    work = planned([(row(n, StyleParams()), (64, 64)) for n in range(count)], batch_size=100, workers=workers)
-    assert len(work.batches) >= min(workers, count) or max(len(b.rows) for b in work.batches) <= -(-count // workers)
+    sizes = same(count, Limits(rows=100, workers=workers))
+    assert len(sizes) == min(workers, count)
+    assert max(sizes) == -(-count // workers)
+
+
+def test_rows_are_spread_evenly_over_the_batches_that_are_needed() -> None:
+    assert same(33, Limits()) == [17, 16]
+    assert same(9, Limits(pixels=65_536), shape=(128, 128)) == [3, 3, 3]
+    assert same(3, Limits(pixels=65_536), shape=(512, 512)) == [1, 1, 1]
+    assert same(250, Limits(rows=100)) == [84, 83, 83]
+
+
+def test_a_small_bucket_is_not_cut_for_the_sake_of_workers_that_have_others() -> None:
+    rows = [(row(n, StyleParams()), (16 + 16 * (n % 8), 128)) for n in range(64)]
+    assert len(planned(rows, Limits(workers=2)).batches) == 8
 
 
 @given(asked(), st.data())
@@ -89,7 +160,6 @@ def test_what_is_done_is_left_out_by_id_and_fingerprint(
         [r for r, _ in rows],
         encoder_sha256="e",
         finished=finished,
-        batch_size=4,
         shape_of=lambda todo: [(64, 64) for _ in todo],
     )
     assert work.done == states.count("done")
@@ -157,7 +227,6 @@ def test_a_picture_of_another_id_is_not_overwritten() -> None:
         encoder_sha256="e",
         finished={},
         owners=owners,
-        batch_size=4,
         shape_of=lambda todo: [(64, 64) for _ in todo],
     )
     failures = {p.row.id: p.failure for batch in work.batches for p in batch.rows}
@@ -167,16 +236,42 @@ def test_a_picture_of_another_id_is_not_overwritten() -> None:
 
 
 def test_what_an_actor_cannot_hold_fails_and_the_rest_is_cut_to_fit() -> None:
-    shapes = [(1000, 1000)] * 5 + [(4000, 4000)]
-    work = plan(
-        [row(n, StyleParams()) for n in range(6)],
-        encoder_sha256="e",
-        finished={},
-        batch_size=10,
-        memory=2.5e6 * BYTES_PER_PIXEL,
-        shape_of=lambda todo: list(shapes),
-    )
-    *fitting, refused = work.batches
-    assert [len(batch.rows) for batch in fitting] == [2, 2, 1]
+    million = cost.memory(StyleParams(), (1000, 1000), precision="fp32")
+    twice = cost.memory(StyleParams(), (1000, 1000), precision="fp32", checkpoint=True)
+    assert twice < million
+    just_too_large = (1000, int(1000 * 2.5 * million / twice) - 10)
+    rows = [(row(n, StyleParams()), (1000, 1000)) for n in range(5)]
+    rows += [(row(5, StyleParams()), (4000, 4000)), (row(6, StyleParams()), just_too_large)]
+    work = planned(rows, Limits(memory=2.5 * million))
+    alone, *fitting, refused = work.batches
+    assert ([p.row.id for p in alone.rows], alone.checkpoint) == (["row6"], True)
+    assert [(len(batch.rows), batch.checkpoint) for batch in fitting] == [(2, False), (2, False), (1, False)]
     assert refused.rows[0].failure is not None
     assert "4000 x 4000 px need about" in refused.rows[0].failure.error
+
+
+def test_what_memory_holds_depends_on_the_precision() -> None:
+    million = cost.memory(StyleParams(), (1000, 1000), precision="fp32")
+    sizes = {
+        precision: same(20, Limits(memory=4 * million, precision=precision), shape=(1000, 1000))[0]
+        for precision in ("fp32", "bf16")
+    }
+    assert sizes["bf16"] > sizes["fp32"] == 4
+    asked_for = [(row(n, StyleParams(precision="fp32")), (1000, 1000)) for n in range(20)]
+    assert len(planned(asked_for, Limits(memory=4 * million, precision="bf16")).batches[0].rows) == 4
+
+
+def test_shapes_snap_unless_the_row_forbids_it_or_has_no_content(tmp_path: Path) -> None:
+    Image.fromarray(draw(1, 301, 403)).save(tmp_path / "a.png")
+    path = str(tmp_path / "a.png")
+
+    def shape(content: str | None, **knobs: object) -> object:
+        params = StyleParams.of({"size": 256, **knobs})
+        (found,) = output_shapes([Row("x", content, path, "x.png", params, "rows.csv", 1)])
+        return found
+
+    assert shape(path) == (192, 256)
+    assert shape(path, aspect_tolerance=0) == (191, 256)
+    assert shape(path, aspect_tolerance=0, size=512) == (301, 403)
+    assert shape(path, size=512) == (300, 400)
+    assert shape(None, content_weight=0, init="noise") == (191, 256)
