@@ -2,18 +2,23 @@
 
 import dataclasses
 import gc
+import hashlib
 import logging
 import time
 
 import torch
 
 from nst_kernel import Pair, StylizeResult, Vgg19, stylize_batch
+from nst_kernel.gram_cache import GramCache
 from nst_kernel.precision import resolve_precision
 from nst_kernel.transfer import Progress, to_tensor
 from pipeline.encoder import load_encoder
 from pipeline.items import Failure, Fetched, Optimised, Pictures, PlannedRow
 
 log = logging.getLogger(__name__)
+
+_Servable = tuple[int, PlannedRow, Pictures]
+"""A row that has its pictures, and its place in the batch."""
 
 
 class StyleActor:
@@ -27,48 +32,67 @@ class StyleActor:
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.device_name = torch.cuda.get_device_name() if self.device.type == "cuda" else "cpu"
         self.encoder: Vgg19 = Vgg19(load_encoder(weights)).to(self.device)
+        self.grams = GramCache()
+        self.free_since = time.perf_counter()
 
     def __call__(self, fetched: Fetched) -> Optimised:
         """Optimise the rows that have their pictures; the others pass through as they are."""
         clock = time.perf_counter()
+        waited = clock - self.free_since
         outcomes: dict[int, StylizeResult | Failure] = {}
-        servable: list[tuple[int, PlannedRow, Pictures]] = []
+        servable: list[_Servable] = []
         for index, (planned, pictures) in enumerate(zip(fetched.batch.rows, fetched.pictures, strict=True)):
             if isinstance(pictures, Failure):
                 outcomes[index] = pictures
             else:
                 servable.append((index, planned, pictures))
-        outcomes.update(self._optimise(servable))
+        outcomes.update(self._optimise(servable, checkpoint=fetched.batch.checkpoint))
         in_order = tuple(outcomes[index] for index in range(len(fetched.batch.rows)))
-        asked = fetched.batch.rows[0].row.params.precision
-        precision = resolve_precision(asked, self.device)
+        precision = resolve_precision(fetched.batch.rows[0].row.params.precision, self.device)
         without_pictures = dataclasses.replace(fetched, pictures=())
-        return Optimised(without_pictures, in_order, self.device_name, precision, time.perf_counter() - clock)
+        self.free_since = time.perf_counter()
+        seconds = self.free_since - clock
+        return Optimised(without_pictures, in_order, self.device_name, precision, seconds, waited)
 
-    def _optimise(self, rows: list[tuple[int, PlannedRow, Pictures]]) -> dict[int, StylizeResult | Failure]:
-        """Together; if that fails each half by itself, so that only the row at fault fails."""
+    def _optimise(self, rows: list[_Servable], *, checkpoint: bool) -> dict[int, StylizeResult | Failure]:
+        """Together; where that fails each half by itself, so that only a row at fault fails.
+
+        A row that is alone and out of memory has one more try, with its activations computed twice.
+        """
         if not rows:
             return {}
         try:
-            pairs = [_pair(planned, pictures) for _, planned, pictures in rows]
-            results = stylize_batch(pairs, self.encoder, progress=self.on_iteration)
-            return {index: result for (index, _, _), result in zip(rows, results, strict=True)}
+            pairs = [self._pair(planned, pictures) for _, planned, pictures in rows]
+            found = stylize_batch(
+                pairs, self.encoder, progress=self.on_iteration, grams=self.grams, checkpoint=checkpoint
+            )
+            return {index: result for (index, _, _), result in zip(rows, found, strict=True)}
         except Exception as error:
-            failure = Failure.of(error, "optimising")
+            failure, short_of_memory = Failure.of(error, "optimising"), is_out_of_memory(error)
         # Outside of the handler, whose traceback would keep the failed attempt's tensors in memory.
-        index, planned, _ = rows[0]
-        if len(rows) == 1:
-            log.warning("row %s: %s", planned.row.id, failure.error)
-            return {index: failure}
-        log.warning("batch of %d from row %s is split: %s", len(rows), planned.row.id, failure.error)
         gc.collect()
         torch.cuda.empty_cache()
-        middle = len(rows) // 2
-        return self._optimise(rows[:middle]) | self._optimise(rows[middle:])
+        index, planned, _ = rows[0]
+        if len(rows) > 1:
+            log.warning("batch of %d from row %s is split: %s", len(rows), planned.row.id, failure.error)
+            middle = len(rows) // 2
+            halves = (self._optimise(half, checkpoint=checkpoint) for half in (rows[:middle], rows[middle:]))
+            return {index: outcome for half in halves for index, outcome in half.items()}
+        if short_of_memory and not checkpoint:
+            log.warning("row %s is tried again with less memory: %s", planned.row.id, failure.error)
+            return self._optimise(rows, checkpoint=True)
+        log.warning("row %s: %s", planned.row.id, failure.error)
+        return {index: failure}
+
+    def _pair(self, planned: PlannedRow, pictures: Pictures) -> Pair:
+        content, style, init = (
+            None if picture is None else to_tensor(picture, self.device)
+            for picture in (pictures.content, pictures.style, pictures.init)
+        )
+        key = None if pictures.style is None else hashlib.blake2b(pictures.style.tobytes(), digest_size=16).hexdigest()
+        return Pair(content, style, planned.row.params, init, key)
 
 
-def _pair(planned: PlannedRow, pictures: Pictures) -> Pair:
-    content, style, init = (
-        None if picture is None else to_tensor(picture) for picture in (pictures.content, pictures.style, pictures.init)
-    )
-    return Pair(content, style, planned.row.params, init)
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether a device, or the machine itself, had no room: torch has no class of its own for the latter."""
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)

@@ -92,6 +92,7 @@ class Optimised:
         device: what computed it, such as cpu or the name of a GPU.
         precision: what its convolutions were computed in.
         seconds: of optimising the whole batch.
+        waited: seconds that the actor had nothing to do before it.
     """
 
     fetched: Fetched
@@ -99,3 +100,4 @@ class Optimised:
     device: str
     precision: str
     seconds: float
+    waited: float = 0.0

@@ -22,7 +22,7 @@ from pipeline import storage
 Status = Literal["ok", "failed", "diverged"]
 STATUSES: tuple[str, ...] = get_args(Status)
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 _DOCUMENTED: Sequence[tuple[str, pa.DataType, str]] = (
     ("id", pa.string(), "the row's own, or derived from its meaning"),
@@ -58,6 +58,7 @@ _DOCUMENTED: Sequence[tuple[str, pa.DataType, str]] = (
         pa.struct([("fetch", pa.float64()), ("optimise", pa.float64()), ("write", pa.float64())]),
         "by stage; optimise is the row's share of its batch",
     ),
+    ("idle_seconds", pa.float64(), "that the actor had nothing to do before the batch; the row's share"),
     ("seed", pa.int64(), "of the white noise"),
     ("encoder", pa.string(), "name of the weights"),
     ("encoder_sha256", pa.string(), "of the weights' file"),

@@ -45,6 +45,7 @@ class Writer:
             "precision": optimised.precision,
             "host": results.host(),
             "finished_at": results.now(),
+            "idle_seconds": optimised.waited * share,
             "seconds": {
                 "fetch": fetched.seconds * share,
                 "optimise": optimised.seconds * share,

@@ -54,38 +54,54 @@ def gram(features: Tensor) -> Tensor:
     return flat @ flat.T / flat.shape[1]
 
 
+class Transfer:
+    """One pair: its targets, taken once, and the picture (1, 3, H, W) that starts as its content."""
+
+    def __init__(self, content: Tensor, style: Tensor, weights: Weights, params: StyleParams) -> None:
+        self.params, self.x = params, content.clone(memory_format=torch.contiguous_format).requires_grad_()
+        self.network = PlainVgg(weights, (*params.content_layers, *params.style_layers)).to(content.device)
+        with torch.no_grad():
+            features = self.network(content)
+            self.targets = {layer: features[layer] for layer in params.content_layers}
+            features = self.network(style)
+            self.grams = {layer: gram(features[layer]) for layer in params.style_layers}
+
+    def loss(self) -> Tensor:
+        """Of the picture as it is."""
+        features, params = self.network(self.x), self.params
+        content_loss = self.x.new_zeros(())
+        for layer, target in self.targets.items():
+            share = 0.5 * (features[layer] - target).square().sum() / target.square().sum()
+            content_loss = content_loss + share / len(self.targets)
+        style_loss = self.x.new_zeros(())
+        for layer, target in self.grams.items():
+            share = (gram(features[layer]) - target).square().sum() / target.square().sum()
+            style_loss = style_loss + share / len(self.grams)
+        return params.content_weight * content_loss + params.style_weight * style_loss
+
+    def optimise(self, evaluations: int) -> list[float]:
+        """So many more evaluations; the loss of each."""
+        optimizer = torch.optim.LBFGS(
+            [self.x], max_iter=evaluations, max_eval=evaluations, tolerance_grad=0, tolerance_change=0, history_size=100
+        )
+        curve: list[float] = []
+
+        def closure() -> float:
+            optimizer.zero_grad()
+            loss = self.loss()
+            torch.autograd.backward(loss)
+            curve.append(loss.item())
+            return curve[-1]
+
+        step: Callable[[Callable[[], float]], object] = optimizer.step
+        step(closure)
+        return curve
+
+
 def optimise(
     content: Tensor, style: Tensor, weights: Weights, params: StyleParams, *, evaluations: int
 ) -> tuple[Tensor, list[float]]:
     """The picture (1, 3, H, W) and the loss of every evaluation, starting from the content (1, 3, H, W)."""
-    network = PlainVgg(weights, (*params.content_layers, *params.style_layers)).to(content.device)
-    with torch.no_grad():
-        features = network(content)
-        targets = {layer: features[layer] for layer in params.content_layers}
-        features = network(style)
-        grams = {layer: gram(features[layer]) for layer in params.style_layers}
-    x = content.clone(memory_format=torch.contiguous_format).requires_grad_()
-    optimizer = torch.optim.LBFGS(
-        [x], max_iter=evaluations, max_eval=evaluations, tolerance_grad=0, tolerance_change=0, history_size=100
-    )
-    curve: list[float] = []
-
-    def closure() -> float:
-        optimizer.zero_grad()
-        features = network(x)
-        content_loss = x.new_zeros(())
-        for layer, target in targets.items():
-            share = 0.5 * (features[layer] - target).square().sum() / target.square().sum()
-            content_loss = content_loss + share / len(targets)
-        style_loss = x.new_zeros(())
-        for layer, target in grams.items():
-            share = (gram(features[layer]) - target).square().sum() / target.square().sum()
-            style_loss = style_loss + share / len(grams)
-        loss = params.content_weight * content_loss + params.style_weight * style_loss
-        torch.autograd.backward(loss)
-        curve.append(loss.item())
-        return curve[-1]
-
-    step: Callable[[Callable[[], float]], object] = optimizer.step
-    step(closure)
-    return x.detach(), curve
+    transfer = Transfer(content, style, weights, params)
+    curve = transfer.optimise(evaluations)
+    return transfer.x.detach(), curve

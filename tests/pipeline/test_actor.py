@@ -1,7 +1,9 @@
 """The stages by themselves, without Ray: fetch, optimise, write."""
 
+import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ from PIL import Image
 from nst_kernel import Pair, StyleParams, StylizeResult, Vgg19, stylize_batch
 from pipeline import actor as actor_module
 from pipeline import images, results
-from pipeline.actor import StyleActor
+from pipeline.actor import StyleActor, is_out_of_memory
 from pipeline.fetch import fetch
 from pipeline.items import Batch, Failure, Pictures, PlannedRow
 from pipeline.manifest import Row
@@ -105,6 +107,70 @@ def test_a_batch_that_fails_is_split_until_the_row_at_fault_fails_alone(
     assert [isinstance(outcome, Failure) for outcome in outcomes] == [False, True, False, True, False]
     assert [o.error_class for o in outcomes if isinstance(o, Failure)] == ["OutOfMemoryError"] * 2
     assert sizes[0] == 5
+
+
+def test_a_row_without_room_has_one_more_try_with_less_memory(
+    folder: Path, style_actor: StyleActor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An allocator that has room for two pairs, or for one in full; the large one fits only with checkpointing."""
+    batch = batch_of(rows(folder, "a.png", "b.png", "a.png", "a.png"))
+    large = torch.from_numpy(draw(2, 32, 32)).permute(2, 0, 1) / 255
+    tries: list[tuple[int, bool]] = []
+
+    def scarce(pairs: list[Pair], encoder: Vgg19, *, checkpoint: bool, **options: Any) -> list[StylizeResult]:
+        tries.append((len(pairs), checkpoint))
+        is_large = any(pair.content is not None and torch.equal(pair.content, large) for pair in pairs)
+        if len(pairs) > 2 or (is_large and not checkpoint):
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return stylize_batch(pairs, encoder, checkpoint=checkpoint, **options)
+
+    monkeypatch.setattr(actor_module, "stylize_batch", scarce)
+    outcomes = style_actor(fetch(batch)).outcomes
+    assert all(isinstance(outcome, StylizeResult) for outcome in outcomes)
+    assert tries == [(4, False), (2, False), (1, False), (1, False), (1, True), (2, False)]
+
+
+def test_another_error_is_not_tried_again(
+    folder: Path, style_actor: StyleActor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries: list[bool] = []
+
+    def broken(pairs: list[Pair], encoder: Vgg19, *, checkpoint: bool, **options: Any) -> list[StylizeResult]:
+        tries.append(checkpoint)
+        raise RuntimeError("a kernel is missing")
+
+    monkeypatch.setattr(actor_module, "stylize_batch", broken)
+    (outcome,) = style_actor(fetch(batch_of(rows(folder, "a.png")))).outcomes
+    assert isinstance(outcome, Failure)
+    assert "a kernel is missing" in outcome.error
+    assert tries == [False]
+
+
+def test_what_torch_says_where_the_machine_has_no_room() -> None:
+    with pytest.raises(RuntimeError) as caught:
+        torch.empty(2**60, dtype=torch.uint8)
+    assert is_out_of_memory(caught.value)
+    assert not is_out_of_memory(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
+
+
+def test_a_batch_planned_for_little_memory_is_computed_with_little(
+    folder: Path, style_actor: StyleActor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[bool] = []
+
+    def watched(pairs: list[Pair], encoder: Vgg19, *, checkpoint: bool, **options: Any) -> list[StylizeResult]:
+        seen.append(checkpoint)
+        return stylize_batch(pairs, encoder, checkpoint=checkpoint, **options)
+
+    monkeypatch.setattr(actor_module, "stylize_batch", watched)
+    style_actor(fetch(dataclasses.replace(batch_of(rows(folder, "a.png")), checkpoint=True)))
+    assert seen == [True]
+
+
+def test_a_style_is_looked_at_once_by_an_actor(folder: Path, style_actor: StyleActor) -> None:
+    for _ in range(2):
+        style_actor(fetch(batch_of(rows(folder, "a.png", "b.png"))))
+    assert (style_actor.grams.hits, style_actor.grams.misses) == (3, 1)
 
 
 def test_the_same_row_in_a_batch_and_alone(folder: Path, style_actor: StyleActor) -> None:

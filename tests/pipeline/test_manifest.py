@@ -223,7 +223,7 @@ def test_what_is_not_there_is_a_problem(tmp_path: Path) -> None:
 def test_defaults_fill_what_rows_leave_out(tmp_path: Path) -> None:
     file = write(tmp_path / "m.csv", [{**PAIR, "size": 64}, {**PAIR, "size": ""}])
     assert [row.params.size for row in read(file, size=128, iterations=7).rows] == [64, 128]
-    assert read(file, iterations=7).rows[0].params.iterations == 7
+    assert read(file, iterations=7).rows[0].params.iterations == (7,)
 
 
 def test_a_bad_default_is_named_once(tmp_path: Path) -> None:

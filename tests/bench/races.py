@@ -1,0 +1,113 @@
+"""How good the pictures are for the time: to the reference's loss, from coarse to fine, in bf16."""
+
+import statistics
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from jobs.pictures import CONTENTS, STYLES, draw
+from nst_kernel import Pair, StyleParams, StylizeResult, Vgg19, Weights, stylize_batch
+from nst_kernel.transfer import to_tensor
+from tests.bench.reference import optimise
+from tests.bench.timing import SETTINGS, synchronise
+
+BF16_ERROR = 0.002
+"""By what a loss in bf16 may differ from fp32's of the same picture: ours must be lower by so much to have arrived."""
+
+
+def drawn(number: int, size: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    """A pair of content and style (3, size, size)."""
+    content = draw(CONTENTS[number % len(CONTENTS)], size, number)
+    style = draw(STYLES[number % len(STYLES)], size, number)
+    return to_tensor(content).to(device), to_tensor(style).to(device)
+
+
+def clocked(
+    content: torch.Tensor, style: torch.Tensor, encoder: Vgg19, **knobs: object
+) -> tuple[StylizeResult, list[float]]:
+    """A transfer, and when each of its evaluations was done, in seconds."""
+    params = StyleParams.of({**SETTINGS, "size": content.shape[-1], **knobs})
+    ticks: list[float] = []
+    clock = time.perf_counter()
+
+    def tick(_done: int, _total: int) -> None:
+        synchronise(content.device)
+        ticks.append(time.perf_counter() - clock)
+
+    (result,) = stylize_batch([Pair(content, style, params)], encoder, progress=tick)
+    return result, ticks
+
+
+def to_loss(weights: Weights, device: torch.device, *, size: int, pairs: int, evaluations: int) -> list[dict[str, Any]]:
+    """Seconds until ours is at the loss that the reference has after its evaluations, for some pairs.
+
+    Ours runs at half the size first. It has twice the evaluations to arrive in; where it does not, `seconds` is None.
+    """
+    encoder = Vgg19(weights).to(device)
+    races = []
+    for number in range(pairs):
+        content, style = drawn(number, size, device)
+        plain = StyleParams.of({**SETTINGS, "size": size})
+        clock = time.perf_counter()
+        _, curve = optimise(content.unsqueeze(0), style.unsqueeze(0), weights, plain, evaluations=evaluations)
+        spent, target = time.perf_counter() - clock, min(curve)
+        coarse = evaluations // 4
+        result, ticks = clocked(
+            content, style, encoder, scales=(size // 2,), iterations=(coarse, 2 * evaluations), history=30
+        )
+        losses = result.curve["total"][coarse:]
+        arrivals = ticks[coarse:]
+        seconds, nearly = (arrival(losses, arrivals, slack * target) for slack in (1.0, 1.02))
+        races.append(
+            {
+                "size": size,
+                "evaluations": evaluations,
+                "target": target,
+                "reference_seconds": spent,
+                "seconds": seconds,
+                "speedup": spent / seconds if seconds else None,
+                "speedup_to_within_2_percent": spent / nearly if nearly else None,
+                "final": float(losses.min()),
+            }
+        )
+    return races
+
+
+def arrival(losses: NDArray[np.float64], ticks: Sequence[float], target: float) -> float | None:
+    """When a loss was first below a target, surely; None: never."""
+    there = losses <= target * (1 - BF16_ERROR)
+    return ticks[int(there.argmax())] if there.any() else None
+
+
+def coarse_to_fine(weights: Weights, device: torch.device, *, size: int, iterations: int) -> dict[str, float]:
+    """Final loss of one scale and of two in no more time: the second half of the evaluations at full size only."""
+    encoder = Vgg19(weights).to(device)
+    content, style = drawn(1, size, device)
+    single, alone = clocked(content, style, encoder, iterations=iterations)
+    double, ticks = clocked(content, style, encoder, scales=(size // 2,), iterations=(iterations, iterations // 2))
+    return {
+        "size": size,
+        "single_loss": single.losses["total"],
+        "single_seconds": alone[-1],
+        "loss": double.losses["total"],
+        "seconds": ticks[-1],
+    }
+
+
+def parity(weights: Weights, device: torch.device, *, pairs: int) -> Sequence[float]:
+    """Final loss in bf16 over that in fp32, of pairs of drawn pictures."""
+    encoder = Vgg19(weights).to(device)
+    shares = []
+    for number in range(pairs):
+        content, style = drawn(number, 96, device)
+        finals = {}
+        for precision in ("fp32", "bf16"):
+            params = StyleParams.of({"size": 96, "iterations": 80, "precision": precision})
+            (result,) = stylize_batch([Pair(content, style, params)], encoder)
+            finals[precision] = result.losses["total"]
+        shares.append(finals["bf16"] / finals["fp32"])
+    return [*shares, statistics.median(shares)]
