@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from nst_kernel import strips
 from nst_kernel.request import Convolutions, Request, gram_per_position, gram_term
@@ -48,6 +49,7 @@ class Pass(torch.autograd.Function):
         return (*(features[layer] for layer in request.features), *(grams[layer] for layer in request.grams))
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
         """From the gradients of what `forward` returned to that of x, deepest block first."""
         network, request, kept = ctx.network, ctx.request, ctx.kept

@@ -62,7 +62,7 @@ def descend(
 
     A sample whose loss or gradient is not finite goes back to its best iterate, starts anew and is marked.
     One whose loss fell by less than `min_improvement` of itself over `window` evaluations stays where it is, and
-    leaves the batch soon after, so that the rest goes faster. `tick` is called with the evaluations made.
+    leaves the batch once a quarter of it has, so that the rest goes faster. `tick` is called with the evaluations made.
     """
     walk = _Walk(objective, x, params, iterations)
     ends = any(p.min_improvement > 0 for p in params)
@@ -75,12 +75,13 @@ def descend(
         if tick:
             tick(k)
         active = leaving.look(walk.active) if ends and k % PATIENCE == 0 else None
-        if active is not None and not active.all():
+        if active is not None and 4 * int(active.sum()) <= 3 * len(active):  # for fewer it does not pay to start anew
             gone, staying = (~active).nonzero()[:, 0], active.nonzero()[:, 0]
             finished.append((members[gone], walk.outcome(gone.to(x.device))))
             members = members[staying]
             if not len(members):
                 break
+            del step  # and the memory of its graph
             walk.select(staying.to(x.device))
             step, leaving = Repeated(walk.iterate, x.device), _Leaving(x.device)
     else:

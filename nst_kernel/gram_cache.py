@@ -25,6 +25,8 @@ class GramCache:
             return self._kept[key]
         self.misses += 1
         grams = compute()
+        if _bytes(grams) > self.budget:
+            return grams
         self._kept[key] = grams
         self.used += _bytes(grams)
         while self.used > self.budget:

@@ -66,7 +66,8 @@ class LBFGS:
     def select(self, samples: Tensor) -> None:
         """Go on with these samples (indices) alone."""
         self.learning_rate = self.learning_rate[samples]
-        self.state = {name: tensor[samples] for name, tensor in self.state.items()}
+        for name in self.state:  # one by one: the history is most of what there is
+            self.state[name] = self.state[name][samples]
 
     def _remember(self, g: Tensor) -> Tensor:
         """Keep the last step s and change of gradient y where they are usable; products (B, 2m) of all pairs with g."""

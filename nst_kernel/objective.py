@@ -116,7 +116,7 @@ def _observe(
     encoder: Vgg19, x: Tensor, params: StyleParams, layers: Sequence[str] = (), **asked: Any
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     precision = resolve_precision(params.precision, x.device)
-    with computing_in(precision):
+    with computing_in(precision, often=torch.is_grad_enabled()):
         return encoder.observe(x, layers, pooling=params.pooling, precision=precision, **asked)
 
 

@@ -30,7 +30,11 @@ def _cpu_has_bf16() -> bool:
 
 
 @contextlib.contextmanager
-def computing_in(precision: Precision) -> Iterator[None]:
-    """Let CUDA round the inputs of fp32 convolutions to TF32, or not; it does by default."""
-    with torch.backends.cudnn.flags(enabled=True, benchmark=True, allow_tf32=precision == "tf32"):
+def computing_in(precision: Precision, *, often: bool = True) -> Iterator[None]:
+    """Let CUDA round the inputs of fp32 convolutions to TF32, or not; it does by default.
+
+    cuDNN tries its algorithms for every new shape where what follows is computed `often`. It may choose another one
+    the next time, so that on a GPU pictures repeat to rounding, not to the bit.
+    """
+    with torch.backends.cudnn.flags(enabled=True, benchmark=often, allow_tf32=precision == "tf32"):
         yield

@@ -57,8 +57,9 @@ class Request:
     def pool_back(self, g: Tensor, x: Tensor) -> Tensor:
         """The gradient of what was pooled, x, from that of the result."""
         if self.pooling == "avg":
+            g = nnf.interpolate(g * 0.25, scale_factor=2, mode="nearest")
             odd_row, odd_column = x.shape[-2] % 2, x.shape[-1] % 2
-            return nnf.pad(nnf.interpolate(g * 0.25, scale_factor=2, mode="nearest"), (0, odd_column, 0, odd_row))
+            return nnf.pad(g, (0, odd_column, 0, odd_row)) if odd_row or odd_column else g
         with torch.enable_grad():
             x = x.detach().requires_grad_()
             (found,) = torch.autograd.grad(self.pool(x), x, g)

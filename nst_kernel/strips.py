@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 import torch
 from torch import Tensor
 
-from nst_kernel.request import Convolutions, Request, gram_term, positions
+from nst_kernel.request import Convolutions, Request, gram_per_position, gram_term
 
 ROWS, HALO = 64, 2
 """Rows of a strip (even, so that no pooling straddles two) and beyond it on each side."""
@@ -23,8 +23,7 @@ def forward(x: Tensor, network: Convolutions, request: Request) -> tuple[Tensor,
         pooled.append(request.pool(activations[request.blocks[0][-1]]))
         for layer, F in activations.items():
             if layer in request.grams:
-                columns = positions(F).to(x.dtype)
-                G = columns.mT @ columns
+                G = gram_per_position(F, x.dtype) * F[0, 0].numel()
                 sums[layer] = G if layer not in sums else sums[layer].add_(G)
     M = x.shape[-2] * x.shape[-1]
     return torch.cat(pooled, dim=2), {layer: G / M for layer, G in sums.items()}

@@ -17,6 +17,8 @@ from pipeline.items import Failure, Fetched, Optimised, Pictures, PlannedRow
 
 log = logging.getLogger(__name__)
 
+NO_ROOM = ("can't allocate memory", "out of memory", "alloc_failed", "unable to find an engine to execute")
+
 _Servable = tuple[int, PlannedRow, Pictures]
 """A row that has its pictures, and its place in the batch."""
 
@@ -70,6 +72,7 @@ class StyleActor:
         except Exception as error:
             failure, short_of_memory = Failure.of(error, "optimising"), is_out_of_memory(error)
         # Outside of the handler, whose traceback would keep the failed attempt's tensors in memory.
+        pairs = []
         gc.collect()
         torch.cuda.empty_cache()
         index, planned, _ = rows[0]
@@ -94,5 +97,6 @@ class StyleActor:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether a device, or the machine itself, had no room: torch has no class of its own for the latter."""
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
+    """Whether a device, or the machine itself, had no room, which torch and its libraries say in several ways."""
+    said = str(error).lower()
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(words in said for words in NO_ROOM)

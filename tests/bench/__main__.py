@@ -30,16 +30,17 @@ def main() -> None:
     parser.add_argument("--parts", default=",".join(PARTS), help="which of " + ", ".join(PARTS))
     parser.add_argument("--sizes", default="", help="sides of the square pictures, pixels")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--evaluations", type=int, default=8, help="in each timed run")
+    parser.add_argument("--evaluations", type=int, help="in each timed run; by default 8 on a CPU, 500 on a GPU")
     options = parser.parse_args()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     sizes = [int(size) for size in (options.sizes or ("128,256,512" + ",1024" * (device.type == "cuda"))).split(",")]
+    evaluations = options.evaluations or (500 if device.type == "cuda" else 8)
     console, weights = Console(highlight=False), load_weights("embedded")
     name = torch.cuda.get_device_name() if device.type == "cuda" else cpu_name()
     machine = f"{name}, {torch.get_num_threads()} threads, torch {torch.__version__}"
     console.print(machine)
     parts: dict[str, Callable[[], Any]] = {
-        "speed": lambda: speed(console, weights, device, sizes, options.rounds, options.evaluations),
+        "speed": lambda: speed(console, weights, device, sizes, options.rounds, evaluations),
         "memory": lambda: memory(console),
         "race": lambda: race(console, weights, device),
         "scales": lambda: scales(console, weights, device),

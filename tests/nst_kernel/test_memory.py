@@ -25,8 +25,15 @@ def test_what_takes_memory() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("checkpoint", [False, True])
-@pytest.mark.parametrize("precision", ["bf16", "fp32"])
-def test_the_model_is_a_bound_of_what_is_measured(precision: str, checkpoint: bool) -> None:
-    modelled = bytes_per_pixel(StyleParams(), precision, checkpoint=checkpoint)
-    measured = peak_bytes_per_pixel(512, 1, checkpoint=checkpoint, precision=precision)
+@pytest.mark.parametrize(("precision", "content"), [("bf16", "conv4_2"), ("fp32", "conv4_2"), ("bf16", "conv2_2")])
+def test_the_model_is_a_bound_of_what_is_measured(precision: str, content: str, checkpoint: bool) -> None:
+    modelled = bytes_per_pixel(StyleParams.of({"content_layers": content}), precision, checkpoint=checkpoint)
+    measured = peak_bytes_per_pixel(512, 1, checkpoint=checkpoint, precision=precision, content_layers=content)
     assert 0.75 * modelled < measured < 1.05 * modelled
+
+
+def test_content_at_full_size_takes_its_memory() -> None:
+    deep, shallow = (
+        bytes_per_pixel(StyleParams.of({"content_layers": layer}), "bf16") for layer in ("conv4_2", "conv1_2")
+    )
+    assert shallow > deep + 4 * 4 * 64

@@ -150,6 +150,9 @@ def test_what_torch_says_where_the_machine_has_no_room() -> None:
     with pytest.raises(RuntimeError) as caught:
         torch.empty(2**60, dtype=torch.uint8)
     assert is_out_of_memory(caught.value)
+    for said in ("CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED when calling", "std::bad_alloc"):
+        assert is_out_of_memory(RuntimeError(said)) is (said != "std::bad_alloc")
+    assert is_out_of_memory(MemoryError("std::bad_alloc"))
     assert not is_out_of_memory(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
 
 
