@@ -150,6 +150,32 @@ def test_time_before_an_interruption_counts(home: Path, make: Make) -> None:
     assert optimised.midway
 
 
+@pytest.mark.parametrize("iteration", [1, 13, 29])
+def test_told_to_go_it_saves_within_an_iteration_and_leaves(
+    home: Path, make: Make, iteration: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(_: object) -> None:
+        raise Killed
+
+    monkeypatch.setattr("pipeline.preemption.Preemption.leave", gone)
+    batch = batch_of(rows(home, "a.png", "b.png", params=LONG))
+    undisturbed = pictures(make(), batch)
+
+    def tell(done: int) -> None:
+        if done == iteration:
+            assert actor.stints.preemption
+            actor.stints.preemption.requested = True
+
+    actor = make(tell)
+    with pytest.raises(Killed):
+        actor(fetch(batch))
+    with pytest.raises(Killed):  # it begins nothing new
+        actor(fetch(batch))
+    told: list[int] = []
+    assert same(pictures(make(told.append), batch), undisturbed)
+    assert told == list(range(iteration + 1, 31))
+
+
 @pytest.mark.parametrize("change", ["pixels", "bytes", "request"])
 def test_a_state_of_no_use_is_deleted_and_work_starts_anew(home: Path, make: Make, change: str) -> None:
     batch = batch_of(rows(home, "a.png", params=LONG))
