@@ -25,7 +25,7 @@ class Preemption:
 
     def __init__(self, worth_saving: float) -> None:
         """Sets the handler, in a main thread; `worth_saving` is in seconds of work that would be lost."""
-        self.worth_saving, self.requested = worth_saving, False
+        self.worth_saving, self.requested, self.draining = worth_saving, False, False
         self._unsaved_since: float | None = None
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, self._on_signal)
@@ -55,6 +55,19 @@ class Preemption:
         """
         log.warning("leaving on SIGTERM")
         os._exit(1)
+
+    def on_draining(self) -> None:
+        """The node is about to go: what is short may end, what is long is saved.
+
+        Ray places no more work on such a node, so it is no use to leave before there is something to lose.
+        """
+        self.draining = True
+
+    @property
+    def wanted(self) -> bool:
+        """Whether work at hand should be saved and left now."""
+        since = self._unsaved_since
+        return self.requested or (self.draining and since is not None and time.monotonic() - since >= self.worth_saving)
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         since = self._unsaved_since

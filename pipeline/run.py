@@ -11,7 +11,7 @@ import ray.data
 from ray.data import ActorPoolStrategy
 
 from nst_kernel import LayerMissing
-from pipeline import midway, results, storage
+from pipeline import draining, midway, results, storage
 from pipeline.cluster import FETCH_CPUS, WRITE_CPUS, Actors, Resources, actors, connect
 from pipeline.encoder import load_encoder
 from pipeline.fetch import fetch
@@ -184,6 +184,8 @@ class _Stylise:
         from pipeline.actor import StyleActor  # torch comes along: only actors pay for it
 
         stints = Stints(interruptions, output=output)
+        if stints.preemption:
+            draining.watch(stints.preemption.on_draining)
         self.stage = _stage(StyleActor(weights, threads=threads, stints=stints))
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:

@@ -108,7 +108,7 @@ class Stints:
             clock = monotonic()
             self._save(uri, state.noting(pictures=pictures, seconds=seconds))
             pause = max(self.interruptions.save_every, (monotonic() - clock) / SAVING_SHARE)
-            if self.preemption and self.preemption.requested:
+            if self.preemption and (watch.why == "preempted" or self.preemption.wanted):
                 self.preemption.leave()
 
     def _found(self, uri: str, pictures: str) -> State | None:
@@ -151,7 +151,7 @@ class _Watch:
         now = monotonic()
         if self.overdue is not None and now >= self.overdue:
             self.why = "overdue"
-        elif self.preemption and self.preemption.requested:
+        elif self.preemption and self.preemption.wanted:
             self.why = "preempted"
         elif self.save is not None and now >= self.save:
             self.why = "save"
