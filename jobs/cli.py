@@ -54,6 +54,9 @@ NumActors = Annotated[
 BatchSize = Annotated[
     int | None, typer.Option(min=1, help="Pairs optimised together, at most; by default what suits memory and device.")
 ]
+RowTimeout = Annotated[
+    float | None, typer.Option(min=0, help="Seconds that a row may be optimised, or it fails; by default any number.")
+]
 Overwrite = Annotated[bool, typer.Option(help="Compute rows again that are done.")]
 
 
@@ -79,6 +82,7 @@ def run(
     batch_size: BatchSize = None,
     address: Annotated[str | None, typer.Option(help="Of a Ray cluster; by default one of its own, here.")] = None,
     overwrite: Overwrite = False,
+    row_timeout: RowTimeout = None,
 ) -> None:
     """Compute every row of a manifest that is not done yet.
 
@@ -91,6 +95,7 @@ def run(
     from pipeline.cluster import Resources
     from pipeline.run import RunBroken
     from pipeline.run import run as run_pipeline
+    from pipeline.stints import Interruptions
 
     given = parameters(defaults, settings)
     try:
@@ -100,7 +105,7 @@ def run(
                 output=output,
                 defaults=given,
                 weights=weights,
-                resources=Resources(num_actors, batch_size, address),
+                resources=Resources(num_actors, batch_size, address, Interruptions(row_timeout)),
                 overwrite=overwrite,
                 on_progress=live.update,
             )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from nst_kernel.params import KNOBS, LAYERS, PRESETS, ParamError, StyleParams
     from nst_kernel.result import StylizeResult
+    from nst_kernel.state import Interrupted, State, StateError
     from nst_kernel.transfer import Pair, stylize, stylize_batch
     from nst_kernel.vgg import LayerMissing, Vgg19, Weights
     from nst_kernel.weights import WeightsError, check_imagenet, load_weights
@@ -18,9 +19,12 @@ __all__ = [
     "KNOBS",
     "LAYERS",
     "PRESETS",
+    "Interrupted",
     "LayerMissing",
     "Pair",
     "ParamError",
+    "State",
+    "StateError",
     "StyleParams",
     "StylizeResult",
     "Vgg19",
@@ -37,6 +41,7 @@ _HOMES = {
     "nst_kernel.vgg": ("LayerMissing", "Vgg19", "Weights"),
     "nst_kernel.weights": ("WeightsError", "check_imagenet", "load_weights"),
     "nst_kernel.result": ("StylizeResult",),
+    "nst_kernel.state": ("Interrupted", "State", "StateError"),
     "nst_kernel.transfer": ("Pair", "stylize", "stylize_batch"),
 }
 

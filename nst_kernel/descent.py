@@ -1,6 +1,6 @@
 """The loop of one scale: evaluate, keep the best, step; each sample as if alone, none waiting for the device."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, Self
 
@@ -10,7 +10,9 @@ from torch import Tensor
 from nst_kernel.adam import Adam
 from nst_kernel.graphs import Repeated
 from nst_kernel.lbfgs import LBFGS
+from nst_kernel.pace import Pace
 from nst_kernel.params import StyleParams
+from nst_kernel.state import below, listed, named, numbered
 
 FIRST_STEP, MAX_STEP = 0.005, 0.05
 """Root mean square, in pixel values of [0, 1], of L-BFGS' first step and of any at most."""
@@ -19,6 +21,9 @@ LEARNING_RATES = {"lbfgs": 1.0, "adam": 0.02}
 
 PATIENCE = 20
 """Evaluations between two looks at who has finished."""
+
+Tick = Callable[[int], bool | None]
+"""Told the evaluations made, after each one; says True, and goes on saying so, to have the descent stopped."""
 
 
 class Losses(Protocol):
@@ -49,6 +54,29 @@ class Descent:
     iterations: Tensor
     diverged: Tensor
 
+    def to_tensors(self) -> dict[str, Tensor]:
+        """By the names above; `Descent(**tensors)` is the same again."""
+        return dict(vars(self))
+
+    def to(self, device: torch.device) -> "Descent":
+        """The same on a device."""
+        return Descent(**{name: tensor.to(device) for name, tensor in self.to_tensors().items()})
+
+
+class Stopped(Exception):
+    """Raised by a descent that its `tick` has stopped.
+
+    Attributes:
+        tensors: what `descend` needs to go on.
+        iteration: evaluations made.
+        so_far: what has become of the batch.
+        ended: (B,), whose outcome is final.
+    """
+
+    def __init__(self, tensors: Mapping[str, Tensor], iteration: int, so_far: Descent, ended: Tensor) -> None:
+        self.tensors, self.iteration, self.so_far, self.ended = tensors, iteration, so_far, ended
+        super().__init__(f"stopped at evaluation {iteration}")
+
 
 def descend(
     objective: Losses,
@@ -56,24 +84,49 @@ def descend(
     params: Sequence[StyleParams],
     *,
     iterations: int,
-    tick: Callable[[int], None] | None = None,
+    tick: Tick | None = None,
+    resume: Mapping[str, Tensor] | None = None,
 ) -> Descent:
     """Minimise column 0 of `objective` over x (B, ...), each sample by itself.
 
     A sample whose loss or gradient is not finite goes back to its best iterate, starts anew and is marked.
     One whose loss fell by less than `min_improvement` of itself over `window` evaluations stays where it is, and
-    leaves the batch once a quarter of it has, so that the rest goes faster. `tick` is called with the evaluations made.
+    leaves the batch once a quarter of it has, so that the rest goes faster.
+
+    Args:
+        objective: of all samples.
+        x: where they start.
+        params: of each sample.
+        iterations: evaluations at most.
+        tick: called after each evaluation; True stops all.
+        resume: `Stopped.tensors` of the same descent. It ends as if it had not been stopped, on a CPU to the bit.
+
+    Raises:
+        Stopped: when `tick` says so, unless nobody is left to go on.
     """
-    walk = _Walk(objective, x, params, iterations)
     ends = any(p.min_improvement > 0 for p in params)
-    leaving = _Leaving(x.device)
-    step = Repeated(walk.iterate, x.device)
-    finished: list[tuple[Tensor, Descent]] = []
     members = torch.arange(len(x))  # of the walk, by their place in x
-    for k in range(1, iterations + 1):
+    finished: list[tuple[Tensor, Descent]] = []
+    if resume is not None:
+        members = resume["members"]
+        for part in listed("gone", resume):
+            finished.append((part.pop("members"), Descent(**part).to(x.device)))
+        if len(members) < len(x):
+            here = members.to(x.device)
+            objective, x, params = objective.select(here), x[here], [params[b] for b in members.tolist()]
+    walk = _Walk(objective, x, params, iterations)
+    first = 1
+    if resume is not None:
+        walk.load(below("walk", resume))
+        first += int(walk.k)
+    leaving, pace = _Leaving(x.device), Pace(x.device)
+    step = Repeated(walk.iterate, x.device)
+    for k in range(first, iterations + 1):
         step()
+        stop = False
         if tick:
-            tick(k)
+            pace.step()
+            stop = bool(tick(k))
         active = leaving.look(walk.active) if ends and k % PATIENCE == 0 else None
         if active is not None and 4 * int(active.sum()) <= 3 * len(active):  # for fewer it does not pay to start anew
             gone, staying = (~active).nonzero()[:, 0], active.nonzero()[:, 0]
@@ -84,9 +137,20 @@ def descend(
             del step  # and the memory of its graph
             walk.select(staying.to(x.device))
             step, leaving = Repeated(walk.iterate, x.device), _Leaving(x.device)
+        if stop:
+            raise _stopped(walk, members, finished, k)
     else:
         finished.append((members, walk.outcome(torch.arange(len(members), device=x.device))))
     return _together(finished)
+
+
+def _stopped(walk: "_Walk", members: Tensor, finished: Sequence[tuple[Tensor, Descent]], k: int) -> Stopped:
+    gone = [{"members": places, **outcome.to_tensors()} for places, outcome in finished]
+    tensors = {"members": members, **numbered("gone", gone), **named("walk", walk.to_tensors())}
+    so_far = _together([*finished, (members, walk.outcome(torch.arange(len(members), device=walk.x.device)))])
+    ended = torch.ones(len(so_far.x), dtype=torch.bool)
+    ended[members] = ~walk.active.cpu()
+    return Stopped(tensors, k, so_far, ended)
 
 
 class _Walk:
@@ -156,6 +220,18 @@ class _Walk:
             setattr(self, name, getattr(self, name)[samples])
         self.curves, self.trail = self.curves[:, samples], self.trail[:, samples]
 
+    def to_tensors(self) -> dict[str, Tensor]:
+        """All that changes on the way, by name."""
+        tensors: dict[str, Tensor] = {name: getattr(self, name) for name in _CHANGING}
+        return {**tensors, **named("optimizer", self.optimizer.state)}
+
+    def load(self, tensors: Mapping[str, Tensor]) -> None:
+        """Go on from `to_tensors` of a walk of the same samples."""
+        here = {name: tensor.to(self.x.device, copy=True) for name, tensor in tensors.items()}  # ours change in place
+        for name in _CHANGING:
+            setattr(self, name, here[name])
+        self.optimizer.state = below("optimizer", here)
+
     def outcome(self, samples: Tensor) -> Descent:
         """What these samples have come to."""
         return Descent(
@@ -165,6 +241,9 @@ class _Walk:
             self.made[samples],
             self.diverged[samples],
         )
+
+
+_CHANGING = ("k", "x", "best_x", "best", "curves", "trail", "diverged", "lost", "made", "active")
 
 
 class _Leaving:

@@ -11,18 +11,22 @@ import torch.nn.functional as nnf
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nst_kernel.descent import Descent, descend
+from nst_kernel.descent import Descent, Stopped, descend
 from nst_kernel.gram_cache import GramCache
 from nst_kernel.objective import Objective, Targets, content_features, style_grams
 from nst_kernel.params import StyleParams
 from nst_kernel.precision import computing_in, resolve_precision
 from nst_kernel.result import StylizeResult
 from nst_kernel.sizes import MIN_SIDE, fit
+from nst_kernel.state import Interrupted, State, StateError, below, digest, listed, named, numbered
 from nst_kernel.vgg import Vgg19
 from nst_kernel.weights import load_weights
 
-Progress = Callable[[int, int], None]
-"""Called with (iterations done, iterations in all), after each one."""
+Progress = Callable[[int, int], bool | None]
+"""Called with (iterations done, iterations in all), after each one; says True, and goes on saying so, to have the
+transfer interrupted.
+
+On a GPU it is called some iterations early: the host is at most eight ahead of the device."""
 
 
 @dataclass(frozen=True)
@@ -103,36 +107,62 @@ def stylize_batch(
     progress: Progress | None = None,
     grams: GramCache | None = None,
     checkpoint: bool = False,
+    resume: State | None = None,
 ) -> list[StylizeResult]:
     """Optimise pairs together, each as if it were alone, at the shapes they come in.
 
     Args:
         pairs: what to optimise.
         encoder: on the device to use.
-        progress: called after each iteration.
+        progress: called after each iteration; True interrupts.
         grams: where to look for, and leave, the Gram matrices of styles that have a `style_key`.
         checkpoint: less than half the memory for a third more time; the same pictures.
+        resume: where the same pairs stood when they were interrupted. What comes out is what would have come out, on a
+            CPU with as many threads to the bit.
 
     Raises:
         ValueError: if two pairs differ in the shape of their output or in `StyleParams.graph`.
+        Interrupted: with the state, when `progress` says so before the last iteration.
+        StateError: if `resume` is of other parameters, another shape, encoder or version.
     """
     shape, params = pairs[0].shape, pairs[0].params
     if any(pair.shape != shape or pair.params.graph != params.graph for pair in pairs):
         raise ValueError("pairs of one batch must agree in the shape of their output and in StyleParams.graph")
     schedule = params.schedule(max(shape))
-    total, done = sum(iterations for _, iterations in schedule), 0
-    x: Tensor | None = None
-    descents: list[Descent] = []
-    for side, iterations in schedule:
+    total = sum(iterations for _, iterations in schedule)
+    request = digest(shape, [pair.params for pair in pairs], encoder.sha256, encoder.mean.dtype)
+    tensors = _checked(resume, request)
+    descents = [Descent(**part).to(encoder.mean.device) for part in listed("scale", tensors)]
+    done = sum(iterations for _, iterations in schedule[: len(descents)])
+    walk = below("walk", tensors) or None
+    for side, iterations in schedule[len(descents) :]:
         at_scale = [_scaled(pair, side / max(shape)) for pair in pairs]
-        x = _start(at_scale, encoder) if x is None else resize(x, at_scale[0].shape)
+        x = resize(descents[-1].x, at_scale[0].shape) if descents else _start(at_scale, encoder)
         targets = _targets(at_scale, encoder, grams)
         objective = Objective(encoder, targets, [pair.params for pair in pairs], checkpoint=checkpoint)
-        tick = (lambda k, done=done: progress(done + k, total)) if progress else None
-        with computing_in(resolve_precision(params.precision, x.device)):  # gradients too
-            descents.append(descend(objective, x, objective.params, iterations=iterations, tick=tick))
-        x, done = descents[-1].x, done + iterations
+        tick = (lambda k, done=done: progress(done + k, total) and done + k < total) if progress else None
+        try:
+            with computing_in(resolve_precision(params.precision, x.device)):  # gradients too
+                descent = descend(objective, x, objective.params, iterations=iterations, tick=tick, resume=walk)
+        except Stopped as stop:
+            kept = numbered("scale", [descent.to_tensors() for descent in descents]) | named("walk", stop.tensors)
+            results = _results([*descents, stop.so_far], objective.names) if side == schedule[-1][0] else []
+            raise Interrupted(
+                State.of(request, kept),
+                iteration=done + stop.iteration,
+                finished={b: result for b, result in enumerate(results) if stop.ended[b]},
+            ) from None
+        descents.append(descent)
+        walk, done = None, done + iterations
     return _results(descents, objective.names)
+
+
+def _checked(state: State | None, request: str) -> Mapping[str, Tensor]:
+    if state is None:
+        return {}
+    if state.request != request:
+        raise StateError("a state of other parameters, another shape, encoder or version")
+    return state.tensors
 
 
 def _start(pairs: Sequence[Pair], encoder: Vgg19) -> Tensor:

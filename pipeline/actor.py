@@ -1,19 +1,22 @@
 """StyleActor: the encoder resident on its device; a fetched batch in, pictures and curves out."""
 
+import contextlib
 import dataclasses
 import gc
 import hashlib
 import logging
 import time
+from collections.abc import Callable, Sequence
 
 import torch
 
-from nst_kernel import Pair, StylizeResult, Vgg19, stylize_batch
+from nst_kernel import Pair, State, StylizeResult, Vgg19, stylize_batch
 from nst_kernel.gram_cache import GramCache
 from nst_kernel.precision import resolve_precision
 from nst_kernel.transfer import Progress, to_tensor
 from pipeline.encoder import load_encoder
 from pipeline.items import Failure, Fetched, Optimised, Pictures, PlannedRow
+from pipeline.stints import Stints
 
 log = logging.getLogger(__name__)
 
@@ -26,9 +29,19 @@ _Servable = tuple[int, PlannedRow, Pictures]
 class StyleActor:
     """Keeps an encoder on one device and optimises one batch after the other. It outlives any batch."""
 
-    def __init__(self, weights: str, *, threads: int | None = None, on_iteration: Progress | None = None) -> None:
-        """Load the weights onto the GPU that Ray gave this process, or the CPU with `threads` threads."""
-        self.on_iteration = on_iteration
+    def __init__(
+        self,
+        weights: str,
+        *,
+        threads: int | None = None,
+        on_iteration: Callable[[int, int], object] | None = None,
+        stints: Stints | None = None,
+    ) -> None:
+        """Load the weights onto the GPU that Ray gave this process, or the CPU with `threads` threads.
+
+        Without `stints` there are no deadlines, and nothing is saved midway.
+        """
+        self.on_iteration, self.stints = on_iteration, stints or Stints()
         if threads:
             torch.set_num_threads(threads)
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -48,13 +61,16 @@ class StyleActor:
                 outcomes[index] = pictures
             else:
                 servable.append((index, planned, pictures))
-        outcomes.update(self._optimise(servable, checkpoint=fetched.batch.checkpoint))
+        self.stints.touched.clear()
+        with self.stints.preemption.working() if self.stints.preemption else contextlib.nullcontext():
+            outcomes.update(self._optimise(servable, checkpoint=fetched.batch.checkpoint))
         in_order = tuple(outcomes[index] for index in range(len(fetched.batch.rows)))
         precision = resolve_precision(fetched.batch.rows[0].row.params.precision, self.device)
         without_pictures = dataclasses.replace(fetched, pictures=())
         self.free_since = time.perf_counter()
         seconds = self.free_since - clock
-        return Optimised(without_pictures, in_order, self.device_name, precision, seconds, waited)
+        midway = tuple(dict.fromkeys(self.stints.touched))
+        return Optimised(without_pictures, in_order, self.device_name, precision, seconds, waited, midway)
 
     def _optimise(self, rows: list[_Servable], *, checkpoint: bool) -> dict[int, StylizeResult | Failure]:
         """Together; where that fails each half by itself, so that only a row at fault fails.
@@ -64,10 +80,7 @@ class StyleActor:
         if not rows:
             return {}
         try:
-            pairs = [self._pair(planned, pictures) for _, planned, pictures in rows]
-            found = stylize_batch(
-                pairs, self.encoder, progress=self.on_iteration, grams=self.grams, checkpoint=checkpoint
-            )
+            found = self._stints(rows, checkpoint=checkpoint)
             return {index: result for (index, _, _), result in zip(rows, found, strict=True)}
         except Exception as error:
             failure, short_of_memory = Failure.of(error, "optimising"), is_out_of_memory(error)
@@ -87,6 +100,18 @@ class StyleActor:
         log.warning("row %s: %s", planned.row.id, failure.error)
         return {index: failure}
 
+    def _stints(self, rows: list[_Servable], *, checkpoint: bool) -> Sequence[StylizeResult | Failure]:
+        pairs = [self._pair(planned, pictures) for _, planned, pictures in rows]
+
+        def transfer(progress: Progress, resume: State | None) -> list[StylizeResult]:
+            return stylize_batch(
+                pairs, self.encoder, progress=progress, grams=self.grams, checkpoint=checkpoint, resume=resume
+            )
+
+        pictures = _digest([pictures for _, _, pictures in rows])
+        asked = [planned for _, planned, _ in rows]
+        return self.stints.optimise(asked, transfer, pictures=pictures, tell=self.on_iteration)
+
     def _pair(self, planned: PlannedRow, pictures: Pictures) -> Pair:
         content, style, init = (
             None if picture is None else to_tensor(picture, self.device)
@@ -94,6 +119,17 @@ class StyleActor:
         )
         key = None if pictures.style is None else hashlib.blake2b(pictures.style.tobytes(), digest_size=16).hexdigest()
         return Pair(content, style, planned.row.params, init, key)
+
+
+def _digest(rows: Sequence[Pictures]) -> str:
+    """Of every pixel."""
+    pixels = hashlib.blake2b(digest_size=16)
+    for pictures in rows:
+        for picture in (pictures.content, pictures.style, pictures.init):
+            pixels.update(b"none" if picture is None else f"{picture.shape}".encode())
+            if picture is not None:
+                pixels.update(picture.tobytes())
+    return pixels.hexdigest()
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -6,7 +6,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from nst_kernel.precision import resolve_precision
 from pipeline.plan import ROWS_AT_MOST, Limits
+from pipeline.stints import Interruptions
 
 # Shares of a CPU that the stages ask for. They are small so that reading ahead and committing never wait for a whole
 # CPU while actors compute: a finished batch is durable within seconds, and one CPU is enough for a whole cluster.
@@ -46,11 +47,13 @@ class Resources:
         batch_size: pairs that an actor optimises together, at most; None: as the plan finds best.
         address: of a Ray cluster; None: the one this process is connected to or was submitted to, else one of its own
             on this machine.
+        interruptions: deadlines, and when work is saved midway.
     """
 
     num_actors: int | None = None
     batch_size: int | None = None
     address: str | None = None
+    interruptions: Interruptions = field(default_factory=Interruptions)
 
 
 @dataclass(frozen=True)
@@ -134,7 +137,8 @@ def connect(address: str | None = None) -> None:
         ray.init(address, include_dashboard=dashboard, log_to_driver=False, logging_level=logging.ERROR)
     context = DataContext.get_current()
     context.enable_progress_bars = False
-    # A batch may rightly take hours on a CPU; Ray Data would call half an hour without a block a hang.
+    # A batch may rightly take hours on a CPU; Ray Data would call half an hour without a block a hang, and end the job
+    # for one slow row. Deadlines are ours, in the loop of iterations: they fail the row that is over its own.
     context.execution_no_progress_timeout_s = -1
     context.print_on_execution_start = False
     logging.getLogger("ray.data").setLevel(logging.ERROR)

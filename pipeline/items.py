@@ -93,6 +93,7 @@ class Optimised:
         precision: what its convolutions were computed in.
         seconds: of optimising the whole batch.
         waited: seconds that the actor had nothing to do before it.
+        midway: URIs of states on the way, of no use once the batch is committed.
     """
 
     fetched: Fetched
@@ -101,3 +102,4 @@ class Optimised:
     precision: str
     seconds: float
     waited: float = 0.0
+    midway: tuple[str, ...] = ()

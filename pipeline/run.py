@@ -11,12 +11,13 @@ import ray.data
 from ray.data import ActorPoolStrategy
 
 from nst_kernel import LayerMissing
-from pipeline import results, storage
+from pipeline import draining, midway, results, storage
 from pipeline.cluster import FETCH_CPUS, WRITE_CPUS, Actors, Resources, actors, connect
 from pipeline.encoder import load_encoder
 from pipeline.fetch import fetch
 from pipeline.manifest import Manifest, ManifestError, RowProblem, read_manifest
 from pipeline.plan import Plan, plan
+from pipeline.stints import Interruptions, Stints
 from pipeline.write import Writer
 
 
@@ -100,10 +101,11 @@ def run(
         on_progress(progress)
     writer = Writer(output, encoder=encoder.name, encoder_sha256=encoder.sha256)
     pinned = f"{weights.partition('#')[0]}#sha256={encoder.sha256}"  # actors read the file themselves
-    for row in flow(work, pinned, writer, pool):
+    for row in flow(work, pinned, writer, pool, interruptions=resources.interruptions):
         progress.add(row)
         if on_progress:
             on_progress(progress)
+    midway.sweep(output)
     return progress
 
 
@@ -129,7 +131,9 @@ def validate(
     return asked
 
 
-def flow(work: Plan, weights: str, writer: Writer, pool: Actors) -> Iterator[Mapping[str, Any]]:
+def flow(
+    work: Plan, weights: str, writer: Writer, pool: Actors, *, interruptions: Interruptions | None = None
+) -> Iterator[Mapping[str, Any]]:
     """Compute the batches of a plan on Ray Data; what became of each row, once it is durable.
 
     A dataset row is one batch, pickled; a block is one row, so that batches spread over the actors and finish one by
@@ -144,7 +148,7 @@ def flow(work: Plan, weights: str, writer: Writer, pool: Actors) -> Iterator[Map
         .map(_stage(fetch), num_cpus=FETCH_CPUS)
         .map(
             cast(Any, _Stylise),  # Ray Data's hint forgets that a class is welcome here
-            fn_constructor_args=(weights, pool.threads),
+            fn_constructor_args=(weights, pool.threads, writer.output, interruptions),
             compute=ActorPoolStrategy(size=min(pool.count, len(work.batches))),
             num_cpus=pool.num_cpus,
             num_gpus=pool.num_gpus,
@@ -176,10 +180,13 @@ def _stage(function: Callable[[Any], object]) -> Callable[[dict[str, Any]], dict
 class _Stylise:
     """StyleActor as a stage."""
 
-    def __init__(self, weights: str, threads: int | None) -> None:
+    def __init__(self, weights: str, threads: int | None, output: str, interruptions: Interruptions | None) -> None:
         from pipeline.actor import StyleActor  # torch comes along: only actors pay for it
 
-        self.stage = _stage(StyleActor(weights, threads=threads))
+        stints = Stints(interruptions, output=output)
+        if stints.preemption:
+            draining.watch(stints.preemption.on_draining)
+        self.stage = _stage(StyleActor(weights, threads=threads, stints=stints))
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
         return self.stage(row)

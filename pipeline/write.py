@@ -5,7 +5,7 @@ import time
 from typing import Any, Literal
 
 from nst_kernel.result import StylizeResult
-from pipeline import images, results, storage
+from pipeline import images, midway, results, storage
 from pipeline.items import Failure, Fetched, Optimised, PlannedRow
 
 FORMATS: dict[str, Literal["png", "jpeg", "webp"]] = {"png": "png", "jpg": "jpeg", "jpeg": "jpeg", "webp": "webp"}
@@ -29,6 +29,7 @@ class Writer:
             for planned, outcome in zip(optimised.fetched.batch.rows, optimised.outcomes, strict=True)
         ]
         results.commit(self.output, rows)
+        midway.drop(optimised.midway)
         return [{name: row.get(name) for name in ("id", "status", "error_class", "error", "output")} for row in rows]
 
     def _row(self, planned: PlannedRow, outcome: StylizeResult | Failure, optimised: Optimised) -> dict[str, Any]:

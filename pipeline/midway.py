@@ -1,0 +1,68 @@
+"""States of batches that were interrupted, in the output folder, for whoever takes the same batch up again."""
+
+import hashlib
+import json
+import logging
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from pipeline import storage
+from pipeline.items import PlannedRow
+
+if TYPE_CHECKING:
+    from nst_kernel.state import State
+
+log = logging.getLogger(__name__)
+
+
+def folder(output: str) -> str:
+    """Where states lie."""
+    return storage.join(output, "preempted")
+
+
+def uri_of(output: str, rows: Sequence[PlannedRow]) -> str:
+    """Where the state of a batch lies: the same rows with the same fingerprints, in this order."""
+    names = json.dumps([(planned.row.id, planned.fingerprint) for planned in rows])
+    return storage.join(folder(output), f"{hashlib.sha256(names.encode()).hexdigest()[:32]}.safetensors")
+
+
+def find(uri: str) -> "State | None":
+    """What lies there; None if nothing does, or nothing that can be used, which is then deleted."""
+    from nst_kernel.state import State, StateError  # torch comes along: who only deletes need not pay for it
+
+    try:
+        return State.from_bytes(storage.read_bytes(uri))
+    except storage.StorageError:
+        return None  # mostly there is none; and where it cannot be read, work starts anew
+    except StateError as error:
+        log.warning("%s is of no use: %s", uri, error)
+        drop([uri])
+        return None
+
+
+def keep(uri: str, state: "State") -> bool:
+    """Write a state, whole or not at all. Work goes on without one if that fails."""
+    try:
+        storage.write_bytes(uri, state.to_bytes())
+    except storage.StorageError as error:
+        log.warning("the state of a batch is not saved: %s", error)
+        return False
+    return True
+
+
+def drop(uris: Iterable[str]) -> None:
+    """Delete states that nobody will need. One that stays does no harm."""
+    for uri in uris:
+        try:
+            storage.remove(uri)
+        except storage.StorageError as error:
+            log.warning("a state that is not needed stays: %s", error)
+
+
+def sweep(output: str) -> None:
+    """Delete every state: after a run that has computed all its rows, nobody needs one."""
+    try:
+        left = storage.list_files(folder(output), suffix=".safetensors")
+    except storage.StorageError:
+        return  # there never was one
+    drop(left)

@@ -1,0 +1,148 @@
+"""Actors of a real run that are told to go, or just go, in the middle of a row; and a row that takes too long."""
+
+import os
+import signal
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipeline import midway
+from pipeline.cluster import Resources
+from pipeline.results import read_results
+from pipeline.run import run
+from pipeline.stints import Interruptions
+from tests.support import draw
+
+ITERATIONS = 200
+LONG: dict[str, object] = {"size": 64, "iterations": ITERATIONS, "scales": "", "precision": "fp32"}
+
+
+@dataclass
+class Runs:
+    """Runs of a manifest of one row."""
+
+    home: Path
+
+    def row(self, output: str, interruptions: Interruptions | None = None) -> dict[str, Any]:
+        """What became of it."""
+        where = str(self.home / output)
+        resources = Resources(num_actors=1, interruptions=interruptions or Interruptions())
+        run(str(self.home / "rows.csv"), output=where, defaults=LONG, resources=resources)
+        (row,) = read_results(where).to_pylist()
+        return dict(row)
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory, local_ray: None) -> Runs:
+    home = tmp_path_factory.mktemp("preemption")
+    for name, seed in (("a.png", 1), ("s.png", 2)):
+        Image.fromarray(draw(seed, 64, 64)).save(home / name)
+    (home / "rows.csv").write_text("content,style\na.png,s.png\n", encoding="utf-8")
+    return Runs(home)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(runs: Runs) -> dict[str, Any]:
+    return runs.row("undisturbed")
+
+
+def actors() -> list[int]:
+    """Process ids of the actors that stylise, of this process' cluster."""
+    return [pid for pid in _processes() if "MapWorker" in _read(pid, "cmdline") and _is_ours(pid)]
+
+
+def _processes() -> list[int]:
+    return [int(path.name) for path in Path("/proc").iterdir() if path.name.isdecimal()]
+
+
+def _read(pid: int, name: str) -> str:
+    try:
+        return Path(f"/proc/{pid}/{name}").read_text("utf-8", errors="replace")
+    except OSError:  # it is gone
+        return ""
+
+
+def _is_ours(pid: int) -> bool:
+    while pid > 1 and pid != os.getpid():
+        stat = _read(pid, "stat")
+        pid = int(stat.rpartition(")")[2].split()[1]) if stat else 0
+    return pid == os.getpid()
+
+
+@dataclass
+class Observer(threading.Thread):
+    """Sends actors a signal in the middle of their work, until a state was saved that the work can go on from.
+
+    All the while it looks at how far saved states are.
+    """
+
+    output: Path
+    signal: int
+    at: list[int] = field(default_factory=list)
+    killed: list[int] = field(default_factory=list)
+    done_before: int = 0
+    over: threading.Event = field(default_factory=threading.Event)
+
+    def __post_init__(self) -> None:
+        super().__init__(daemon=True)
+
+    def run(self) -> None:
+        while not self.over.wait(0.05):
+            for path in (self.output / "preempted").glob("*.safetensors"):
+                state = midway.find(str(path))
+                if state is not None:
+                    self.at.append(int(state.tensors["walk/walk/k"]))
+            if self.done_before:
+                continue
+            if self.signal == signal.SIGKILL:
+                ready = actors() if self.at else []  # it can only go on from what was saved before
+            else:
+                ready = [pid for pid in actors() if pid not in self.killed and self._works(pid)]
+                self.done_before = max(self.at, default=0)
+            for pid in ready:
+                self.killed.append(pid)
+                os.kill(pid, self.signal)
+                self.done_before = max(self.at, default=0)
+
+    def _works(self, pid: int) -> bool:
+        """Whether it has been at a block for a second: Ray says in a process' title what it does."""
+        begun = ".submit" in _read(pid, "cmdline")
+        return begun and not self.over.wait(1)
+
+    __hash__ = threading.Thread.__hash__
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks for processes where Linux shows them")
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGKILL, marks=pytest.mark.slow)])
+def test_a_row_whose_actor_goes_is_finished_by_another(number: int, runs: Runs, undisturbed: dict[str, Any]) -> None:
+    output = runs.home / signal.Signals(number).name
+    observer = Observer(output, number)
+    observer.start()
+    # On SIGTERM alone is saved in the one case, and now and then alone in the other.
+    save_every = 0.7 if number == signal.SIGKILL else 1e9
+    row = runs.row(output.name, Interruptions(worth_saving=0, save_every=save_every))
+    observer.over.set()
+    observer.join()
+    assert observer.killed
+    assert row["status"] == "ok"
+    ours, theirs = (np.asarray(Image.open(of["output"])) for of in (row, undisturbed))
+    assert np.array_equal(ours, theirs)
+    assert row["curve"] == undisturbed["curve"]
+    assert observer.at == sorted(observer.at)  # never from the start, nor from anything earlier
+    assert 0 < observer.done_before < ITERATIONS
+    assert not list((output / "preempted").iterdir())
+
+
+def test_a_row_over_its_deadline_fails_and_the_next_run_tries_it_again(runs: Runs, undisturbed: dict[str, Any]) -> None:
+    row = runs.row("overdue", Interruptions(row_timeout=0.2))
+    assert (row["status"], row["error_class"]) == ("failed", "DeadlineExceeded")
+    assert "longer than 0.2 s a row" in row["error"]
+    assert f"of {ITERATIONS}" in row["error"]
+    row = runs.row("overdue")
+    assert row["status"] == "ok"
+    assert row["total_loss"] == undisturbed["total_loss"]
