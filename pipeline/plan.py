@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from nst_kernel import ALGORITHM_VERSION
+from nst_kernel.params import INITS
 from nst_kernel.sizes import fit
 from pipeline import cost, images, storage
 from pipeline.items import Batch, Failure, PlannedRow
@@ -59,9 +60,27 @@ class Plan:
         return sum(len(batch.rows) for batch in self.batches)
 
 
-def fingerprint(row: Row, encoder_sha256: str) -> str:
-    """Of what was asked: the row's meaning and the version of the algorithm. Equal ones need no second run."""
-    meaning = [derive_id(row.content, row.style, row.params, encoder_sha256), row.output, ALGORITHM_VERSION]
+Identities = Mapping[str, str | storage.StorageError]
+"""By URI what changes whenever a picture does, or why it cannot be told."""
+
+UNKNOWN = "unknown"
+
+
+def inputs(row: Row) -> list[str]:
+    """URIs of every picture that a row reads."""
+    init = None if row.params.init in INITS else row.params.init
+    return [uri for uri in (row.content, row.style, init) if uri]
+
+
+def fingerprint(row: Row, encoder_sha256: str, identities: Identities) -> str:
+    """Of what was asked: the row's meaning, its pictures as they are now, the version of the algorithm.
+
+    Equal ones need no second run. A picture whose identity cannot be told, since it is missing or its store does not
+    say, counts as unknown: whether it can be read is found out by reading it.
+    """
+    found = [identities[uri] for uri in inputs(row)]
+    pictures = [UNKNOWN if isinstance(identity, storage.StorageError) else identity for identity in found]
+    meaning = [derive_id(row.content, row.style, row.params, encoder_sha256), row.output, ALGORITHM_VERSION, pictures]
     return hashlib.sha256(json.dumps(meaning).encode()).hexdigest()[:16]
 
 
@@ -73,6 +92,7 @@ def plan(
     limits: Limits | None = None,
     owners: Mapping[str, str] | None = None,
     shape_of: Callable[[Sequence[Row]], list[tuple[int, int] | Failure]] | None = None,
+    identify: Callable[[Sequence[str]], Identities] = storage.identities,
 ) -> Plan:
     """Group what is not done yet into batches of equal shape and settings.
 
@@ -87,9 +107,11 @@ def plan(
         limits: what batches must stay within.
         owners: id by output name of pictures that are there; a row does not overwrite another id's picture.
         shape_of: (height, width) of each row's output, or why there is none; by default from the pictures' headers.
+        identify: what tells whether pictures changed, by default their stores.
     """
     limits = limits or Limits()
-    asked = [(row, fingerprint(row, encoder_sha256)) for row in rows]
+    identities = identify(list(dict.fromkeys(uri for row in rows for uri in inputs(row))))
+    asked = [(row, fingerprint(row, encoder_sha256, identities)) for row in rows]
     todo = sorted(
         ((row, mark) for row, mark in asked if finished.get(row.id) != mark),
         key=lambda each: (each[0].style or "", each[0].content or "", each[0].id),

@@ -26,7 +26,7 @@ SCHEMA_VERSION = 2
 
 _DOCUMENTED: Sequence[tuple[str, pa.DataType, str]] = (
     ("id", pa.string(), "the row's own, or derived from its meaning"),
-    ("fingerprint", pa.string(), "of what was asked: pictures, parameters, encoder, algorithm version"),
+    ("fingerprint", pa.string(), "of what was asked: pictures as they were, parameters, encoder, algorithm version"),
     ("content", pa.string(), "URI of the content picture"),
     ("style", pa.string(), "URI of the style picture"),
     ("params", pa.string(), "every parameter, resolved, as JSON"),
