@@ -54,6 +54,9 @@ NumActors = Annotated[
 BatchSize = Annotated[
     int | None, typer.Option(min=1, help="Pairs optimised together, at most; by default what suits memory and device.")
 ]
+MaxAttempts = Annotated[
+    int, typer.Option(min=1, help="Deaths of its process after which a row is quarantined: left alone until nst retry.")
+]
 Overwrite = Annotated[bool, typer.Option(help="Compute rows again that are done.")]
 
 
@@ -79,11 +82,12 @@ def run(
     batch_size: BatchSize = None,
     address: Annotated[str | None, typer.Option(help="Of a Ray cluster; by default one of its own, here.")] = None,
     overwrite: Overwrite = False,
+    max_attempts: MaxAttempts = 2,
 ) -> None:
     """Compute every row of a manifest that is not done yet.
 
-    Exit code 0: every row is ok. 1: some rows failed or diverged. 2: nothing was started, the input is wrong. 3: it
-    broke off, and the same command goes on from there.
+    Exit code 0: every row is ok. 1: some rows failed, diverged or are quarantined. 2: nothing was started, the input is
+    wrong. 3: it broke off, and the same command goes on from there.
 
     Example: nst run pairs.csv --output s3://bucket/night --set size=512 --set iterations=300
     """
@@ -102,6 +106,7 @@ def run(
                 weights=weights,
                 resources=Resources(num_actors, batch_size, address),
                 overwrite=overwrite,
+                max_attempts=max_attempts,
                 on_progress=live.update,
             )
     except KeyboardInterrupt:
@@ -114,7 +119,7 @@ def run(
         err.print("Finished rows are kept; the same command goes on from there. `nst --debug run …` says more.")
         raise typer.Exit(BROKEN_OFF) from None
     print_summary(out, progress, output)
-    if progress.counts["ok"] < progress.total:
+    if progress.counts["ok"] < progress.total + progress.quarantined_before:
         raise typer.Exit(SOME_ROWS_FAILED)
 
 
@@ -227,7 +232,7 @@ def stylize(
 @app.command()
 def results(
     output: Annotated[str, typer.Argument(help="The folder given to `nst run`.")],
-    status: Annotated[str | None, typer.Option(help="Only ok, failed or diverged rows.")] = None,
+    status: Annotated[str | None, typer.Option(help="Only ok, failed, diverged or quarantined rows.")] = None,
     where: Annotated[
         list[str], typer.Option(metavar="COLUMN=TEXT", help="Only rows whose column contains the text; repeatable.")
     ] = [],

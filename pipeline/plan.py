@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from nst_kernel import ALGORITHM_VERSION
 from nst_kernel.params import INITS
 from nst_kernel.sizes import fit
-from pipeline import cost, images, storage
+from pipeline import cost, images, ledger, storage
 from pipeline.items import Batch, Failure, PlannedRow
 from pipeline.manifest import Row, derive_id
 
@@ -49,10 +49,17 @@ class Limits:
 
 @dataclass(frozen=True)
 class Plan:
-    """The batches to run, those with most work first, and how many rows need none since they are done."""
+    """What is to be done.
+
+    Attributes:
+        batches: to run, those with most work first.
+        done: rows that need none.
+        quarantined: rows that are left alone, since they were quarantined as they are asked.
+    """
 
     batches: tuple[Batch, ...]
     done: int
+    quarantined: int = 0
 
     @property
     def rows(self) -> int:
@@ -91,6 +98,9 @@ def plan(
     finished: Mapping[str, str],
     limits: Limits | None = None,
     owners: Mapping[str, str] | None = None,
+    quarantined: Mapping[str, str] | None = None,
+    deaths: Mapping[ledger.Asked, ledger.Deaths] | None = None,
+    max_attempts: int = ledger.MAX_ATTEMPTS,
     shape_of: Callable[[Sequence[Row]], list[tuple[int, int] | Failure]] | None = None,
     identify: Callable[[Sequence[str]], Identities] = storage.identities,
 ) -> Plan:
@@ -106,30 +116,39 @@ def plan(
         finished: fingerprint by id of what is done.
         limits: what batches must stay within.
         owners: id by output name of pictures that are there; a row does not overwrite another id's picture.
+        quarantined: fingerprint by id of what is not to be tried.
+        deaths: of rows whose processes died in earlier runs; each is a batch of its own now.
+        max_attempts: deaths until a row is quarantined.
         shape_of: (height, width) of each row's output, or why there is none; by default from the pictures' headers.
         identify: what tells whether pictures changed, by default their stores.
     """
     limits = limits or Limits()
     identities = identify(list(dict.fromkeys(uri for row in rows for uri in inputs(row))))
     asked = [(row, fingerprint(row, encoder_sha256, identities)) for row in rows]
+    held = {row.id for row, mark in asked if (quarantined or {}).get(row.id) == mark}
     todo = sorted(
-        ((row, mark) for row, mark in asked if finished.get(row.id) != mark),
+        ((row, mark) for row, mark in asked if finished.get(row.id) != mark and row.id not in held),
         key=lambda each: (each[0].style or "", each[0].content or "", each[0].id),
     )
     shapes = (shape_of or output_shapes)([row for row, _ in todo])
     failed: list[PlannedRow] = []
     buckets: defaultdict[tuple[object, ...], list[PlannedRow]] = defaultdict(list)
     for (row, mark), shape in zip(todo, shapes, strict=True):
+        died = (deaths or {}).get((row.id, mark), ledger.NONE)
         outcome = shape if isinstance(shape, Failure) else _taken(row, owners or {}) or _too_large(row, shape, limits)
+        if died.convict(max_attempts):
+            outcome = ledger.quarantine(row.id, died)
         if isinstance(shape, Failure) or outcome:
             failed.append(PlannedRow(row, mark, None, outcome))
         else:
-            buckets[(shape, *row.params.graph)].append(PlannedRow(row, mark, shape))
+            suspect = row.id if died != ledger.NONE else None  # a bucket of its own, and so a batch
+            planned = PlannedRow(row, mark, shape, died_together=died.together)
+            buckets[(suspect, shape, *row.params.graph)].append(planned)
     work = sum(map(cost.work, buckets.values()))
     batches = [batch for bucket in buckets.values() for batch in _cut(bucket, limits, work)]
     batches.sort(key=lambda batch: -cost.work(batch.rows))  # stable: equal batches of a bucket stay by style
     batches += [Batch(tuple(some)) for some in _evenly(failed, -(-len(failed) // FAILED_ROWS_TOGETHER))]
-    return Plan(tuple(batches), done=len(rows) - len(todo))
+    return Plan(tuple(batches), done=len(rows) - len(todo) - len(held), quarantined=len(held))
 
 
 def _taken(row: Row, owners: Mapping[str, str]) -> Failure | None:

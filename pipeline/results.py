@@ -6,7 +6,7 @@ import json
 import socket
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -19,10 +19,10 @@ import pyarrow.parquet as pq
 
 from pipeline import storage
 
-Status = Literal["ok", "failed", "diverged"]
+Status = Literal["ok", "failed", "diverged", "quarantined"]
 STATUSES: tuple[str, ...] = get_args(Status)
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 _DOCUMENTED: Sequence[tuple[str, pa.DataType, str]] = (
     ("id", pa.string(), "the row's own, or derived from its meaning"),
@@ -30,9 +30,14 @@ _DOCUMENTED: Sequence[tuple[str, pa.DataType, str]] = (
     ("content", pa.string(), "URI of the content picture"),
     ("style", pa.string(), "URI of the style picture"),
     ("params", pa.string(), "every parameter, resolved, as JSON"),
-    ("status", pa.string(), "ok, failed or diverged (a loss stopped being finite; the best iterate was kept)"),
-    ("error_class", pa.string(), "what kind of error, of a failed row"),
-    ("error", pa.string(), "what went wrong and what to do, of a failed row"),
+    (
+        "status",
+        pa.string(),
+        "ok, failed, diverged (a loss stopped being finite; the best iterate was kept) "
+        "or quarantined (its process died again and again)",
+    ),
+    ("error_class", pa.string(), "what kind of error, of a failed or quarantined row"),
+    ("error", pa.string(), "what went wrong and what to do, of a failed or quarantined row"),
     ("output", pa.string(), "URI of the picture; it was whole before this row was written"),
     ("width", pa.int32(), "of the output, pixels"),
     ("height", pa.int32(), "of the output, pixels"),
@@ -180,15 +185,17 @@ def _read_part(part: str, columns: list[str]) -> pa.Table:
 
 @dataclass(frozen=True)
 class Finished:
-    """Rows that are `ok` or `diverged`.
+    """What needs no repeating.
 
     Attributes:
-        fingerprints: by id; such a row needs no repeating.
-        owners: id by output name below images/.
+        fingerprints: by id, of rows that are `ok` or `diverged`.
+        owners: id by output name below images/, of the same.
+        quarantined: fingerprints by id, of rows that are not tried again until somebody says so.
     """
 
     fingerprints: Mapping[str, str]
     owners: Mapping[str, str]
+    quarantined: Mapping[str, str] = field(default_factory=dict)
 
 
 def finished(output: str) -> Finished:
@@ -196,7 +203,12 @@ def finished(output: str) -> Finished:
     if not _parts(output):
         return Finished({}, {})
     table = read_results(output, columns=["id", "fingerprint", "status", "output"])
-    table = table.filter(pc.not_equal(table["status"], "failed"))
-    ids, pictures = table["id"].to_pylist(), table["output"].to_pylist()
+    done = table.filter(pc.is_in(table["status"], pa.array(["ok", "diverged"])))
+    held = table.filter(pc.equal(table["status"], "quarantined"))
+    ids, pictures = done["id"].to_pylist(), done["output"].to_pylist()
     names = [str(uri).removeprefix(images_folder(output) + "/") for uri in pictures]
-    return Finished(dict(zip(ids, table["fingerprint"].to_pylist(), strict=True)), dict(zip(names, ids, strict=True)))
+    return Finished(
+        dict(zip(ids, done["fingerprint"].to_pylist(), strict=True)),
+        dict(zip(names, ids, strict=True)),
+        dict(zip(held["id"].to_pylist(), held["fingerprint"].to_pylist(), strict=True)),
+    )

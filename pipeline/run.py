@@ -2,6 +2,7 @@
 
 import pickle
 import time
+import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,10 +12,12 @@ import ray.data
 from ray.data import ActorPoolStrategy
 
 from nst_kernel import LayerMissing
-from pipeline import results, storage
+from pipeline import ledger, results, storage
 from pipeline.cluster import FETCH_CPUS, WRITE_CPUS, Actors, Resources, actors, connect
 from pipeline.encoder import load_encoder
 from pipeline.fetch import fetch
+from pipeline.guard import guarded_fetch, guarded_optimise
+from pipeline.ledger import Ledger
 from pipeline.manifest import Manifest, ManifestError, RowProblem, read_manifest
 from pipeline.plan import Plan, plan
 from pipeline.write import Writer
@@ -27,6 +30,7 @@ class Progress:
     Attributes:
         total: rows that the plan has to compute.
         done_before: rows that needed nothing.
+        quarantined_before: rows that are left alone, since they killed their processes in earlier runs.
         counts: rows finished in this run, by status.
         failures: of this run, id and error, the first hundred.
         seconds: since the work began.
@@ -34,6 +38,7 @@ class Progress:
 
     total: int
     done_before: int
+    quarantined_before: int = 0
     counts: Counter[str] = field(default_factory=Counter)
     failures: list[tuple[str, str]] = field(default_factory=list)
     began: float = field(default_factory=time.monotonic)
@@ -47,7 +52,7 @@ class Progress:
     def add(self, row: Mapping[str, Any]) -> None:
         """Count a row's outcome."""
         self.counts[row["status"]] += 1
-        if row["status"] == "failed" and len(self.failures) < 100:
+        if row["status"] in ("failed", "quarantined") and len(self.failures) < 100:
             self.failures.append((row["id"], row["error"]))
         self.seconds = time.monotonic() - self.began
 
@@ -60,6 +65,7 @@ def run(
     weights: str = "embedded",
     resources: Resources | None = None,
     overwrite: bool = False,
+    max_attempts: int = ledger.MAX_ATTEMPTS,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Progress:
     """Compute every row of a manifest that is not in `output` yet.
@@ -71,6 +77,7 @@ def run(
         weights: `embedded`, `imagenet`, or the URI of a file.
         resources: what the run may use.
         overwrite: compute rows again that are done.
+        max_attempts: deaths of its process after which a row is quarantined.
         on_progress: called when the plan is made and after every row.
 
     Raises:
@@ -87,23 +94,34 @@ def run(
         storage.check_writable(folder)
     connect(resources.address)
     pool = actors(resources.num_actors)
-    done = results.finished(output)
+    done, attempts = results.finished(output), ledger.read_attempts(output)
     work = plan(
         asked.rows,
         encoder_sha256=encoder.sha256,
         finished={} if overwrite else done.fingerprints,
         owners=done.owners,
+        quarantined=done.quarantined,
+        deaths=ledger.deaths_by_row(attempts),
+        max_attempts=max_attempts,
         limits=pool.limits(resources.batch_size),
     )
-    progress = Progress(total=work.rows, done_before=work.done)
+    progress = Progress(total=work.rows, done_before=work.done, quarantined_before=work.quarantined)
     if on_progress:
         on_progress(progress)
     writer = Writer(output, encoder=encoder.name, encoder_sha256=encoder.sha256)
     pinned = f"{weights.partition('#')[0]}#sha256={encoder.sha256}"  # actors read the file themselves
-    for row in flow(work, pinned, writer, pool):
-        progress.add(row)
-        if on_progress:
-            on_progress(progress)
+    notes = Ledger(output, run=uuid.uuid4().hex, max_attempts=max_attempts)
+    try:
+        for row in flow(work, pinned, writer, pool, notes):
+            progress.add(row)
+            if on_progress:
+                on_progress(progress)
+    except KeyboardInterrupt:
+        ledger.forgive(output, notes.run)
+        raise
+    # Every planned row has its outcome in the results now, so that nothing is left to learn from its deaths.
+    settled = {*done.fingerprints.items(), *(row for batch in work.batches for row in ledger.asked(batch.rows))}
+    ledger.forget(ledger.read_attempts(output), settled)
     return progress
 
 
@@ -129,11 +147,12 @@ def validate(
     return asked
 
 
-def flow(work: Plan, weights: str, writer: Writer, pool: Actors) -> Iterator[Mapping[str, Any]]:
+def flow(work: Plan, weights: str, writer: Writer, pool: Actors, notes: Ledger) -> Iterator[Mapping[str, Any]]:
     """Compute the batches of a plan on Ray Data; what became of each row, once it is durable.
 
     A dataset row is one batch, pickled; a block is one row, so that batches spread over the actors and finish one by
-    one. Ray Data schedules and applies back-pressure; what is true is what the writer has committed.
+    one. Ray Data schedules and applies back-pressure; what is true is what the writer has committed. Ray runs a block
+    again, without end, when its process died; the ledger sees to it that a row which kills it is tried only so often.
     """
     if not work.batches:
         return
@@ -141,15 +160,15 @@ def flow(work: Plan, weights: str, writer: Writer, pool: Actors) -> Iterator[Map
         ray.data.from_items(
             [{"batch": pickle.dumps(batch)} for batch in work.batches], override_num_blocks=len(work.batches)
         )
-        .map(_stage(fetch), num_cpus=FETCH_CPUS)
+        .map(_stage(guarded_fetch(fetch, notes)), num_cpus=FETCH_CPUS, max_retries=-1)
         .map(
             cast(Any, _Stylise),  # Ray Data's hint forgets that a class is welcome here
-            fn_constructor_args=(weights, pool.threads),
+            fn_constructor_args=(weights, pool.threads, notes),
             compute=ActorPoolStrategy(size=min(pool.count, len(work.batches))),
             num_cpus=pool.num_cpus,
             num_gpus=pool.num_gpus,
         )
-        .flat_map(lambda row: writer(pickle.loads(row["batch"])), num_cpus=WRITE_CPUS)
+        .flat_map(lambda row: writer(pickle.loads(row["batch"])), num_cpus=WRITE_CPUS, max_retries=-1)
     )
     try:
         yield from cast(Iterator[Mapping[str, Any]], outcomes.iter_rows())
@@ -176,10 +195,10 @@ def _stage(function: Callable[[Any], object]) -> Callable[[dict[str, Any]], dict
 class _Stylise:
     """StyleActor as a stage."""
 
-    def __init__(self, weights: str, threads: int | None) -> None:
+    def __init__(self, weights: str, threads: int | None, notes: Ledger) -> None:
         from pipeline.actor import StyleActor  # torch comes along: only actors pay for it
 
-        self.stage = _stage(StyleActor(weights, threads=threads))
+        self.stage = _stage(guarded_optimise(StyleActor(weights, threads=threads), notes))
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
         return self.stage(row)

@@ -126,8 +126,9 @@ class LocalStore(AnyStore):
             raise
 
     def page(self, path: str, start: str | None) -> Page:
-        """All of them, as paths."""
-        found: list[str] = self.fs.find(path)
+        """All of them, as paths. Their names alone are read: fsspec's find looks at each, and a file that is deleted
+        meanwhile would hide its whole folder."""
+        found = [str(Path(folder, name)) for folder, _, names in os.walk(path, followlinks=True) for name in names]
         if not found and not Path(path).exists():
             raise FileNotFoundError(path)
         return found, None

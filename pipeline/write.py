@@ -53,7 +53,7 @@ class Writer:
             },
         }
         if isinstance(outcome, Failure):
-            return row | {"status": "failed", "error_class": outcome.error_class, "error": outcome.error}
+            return row | {"status": outcome.status, "error_class": outcome.error_class, "error": outcome.error}
         return row | {"output": uri} | _happened(outcome)
 
     def _asked(self, planned: PlannedRow, fetched: Fetched) -> dict[str, Any]:
