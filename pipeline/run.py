@@ -1,10 +1,10 @@
 """The whole flow, top to bottom: manifest, plan, fetch, optimise, write, results."""
 
+import dataclasses
 import pickle
 import time
-import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -12,13 +12,16 @@ import ray.data
 from ray.data import ActorPoolStrategy
 
 from nst_kernel import LayerMissing
-from pipeline import ledger, results, storage
+from pipeline import ledger, results, storage, summary
 from pipeline.cluster import FETCH_CPUS, WRITE_CPUS, Actors, Resources, actors, connect
+from pipeline.compact import compact
 from pipeline.encoder import load_encoder
 from pipeline.fetch import fetch
 from pipeline.guard import guarded_fetch, guarded_optimise
 from pipeline.ledger import Ledger
-from pipeline.manifest import Manifest, ManifestError, RowProblem, read_manifest
+from pipeline.limits import NO_LIMIT, FailureLimit, failures
+from pipeline.lock import Locked, RunLock
+from pipeline.manifest import Manifest, ManifestError, Row, RowProblem, read_manifest
 from pipeline.plan import Plan, plan
 from pipeline.write import Writer
 
@@ -66,6 +69,8 @@ def run(
     resources: Resources | None = None,
     overwrite: bool = False,
     max_attempts: int = ledger.MAX_ATTEMPTS,
+    max_failures: FailureLimit = NO_LIMIT,
+    force: bool = False,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Progress:
     """Compute every row of a manifest that is not in `output` yet.
@@ -78,51 +83,121 @@ def run(
         resources: what the run may use.
         overwrite: compute rows again that are done.
         max_attempts: deaths of its process after which a row is quarantined.
+        max_failures: rows that may fail or be quarantined before the run stops.
+        force: take the lock of the output even if another run holds it.
         on_progress: called when the plan is made and after every row.
 
     Raises:
         ManifestError: with every problem of the manifest; nothing was started.
         WeightsError: if the encoder is not to be had; nothing was started.
+        Locked: if another run writes to `output`; nothing was started.
         StorageError: if `output` cannot be written; nothing was started.
+        TooManyFailures: if more rows failed than may; what is finished is kept.
         RunBroken: if work that had begun could not go on.
     """
-    resources = resources or Resources()
-    output = storage.absolute(output)
     asked = validate(manifest, defaults=defaults, weights=weights)
-    encoder = load_encoder(weights)
-    for folder in (results.images_folder(output), results.results_folder(output)):
-        storage.check_writable(folder)
-    connect(resources.address)
-    pool = actors(resources.num_actors)
-    done, attempts = results.finished(output), ledger.read_attempts(output)
-    work = plan(
-        asked.rows,
-        encoder_sha256=encoder.sha256,
-        finished={} if overwrite else done.fingerprints,
-        owners=done.owners,
-        quarantined=done.quarantined,
-        deaths=ledger.deaths_by_row(attempts),
+    job = Job(
+        output=storage.absolute(output),
+        weights=weights,
+        resources=resources or Resources(),
+        overwrite=overwrite,
         max_attempts=max_attempts,
-        limits=pool.limits(resources.batch_size),
+        max_failures=max_failures,
+        force=force,
+        source={"manifest": [manifest] if isinstance(manifest, str) else list(manifest), "defaults": defaults or {}},
     )
-    progress = Progress(total=work.rows, done_before=work.done, quarantined_before=work.quarantined)
-    if on_progress:
-        on_progress(progress)
-    writer = Writer(output, encoder=encoder.name, encoder_sha256=encoder.sha256)
-    pinned = f"{weights.partition('#')[0]}#sha256={encoder.sha256}"  # actors read the file themselves
-    notes = Ledger(output, run=uuid.uuid4().hex, max_attempts=max_attempts)
-    try:
-        for row in flow(work, pinned, writer, pool, notes):
-            progress.add(row)
-            if on_progress:
-                on_progress(progress)
-    except KeyboardInterrupt:
-        ledger.forgive(output, notes.run)
-        raise
-    # Every planned row has its outcome in the results now, so that nothing is left to learn from its deaths.
-    settled = {*done.fingerprints.items(), *(row for batch in work.batches for row in ledger.asked(batch.rows))}
-    ledger.forget(ledger.read_attempts(output), settled)
-    return progress
+    return run_rows(asked.rows, job, on_progress=on_progress)
+
+
+@dataclass(frozen=True)
+class Job:
+    """How rows are to be computed; the arguments of `run`.
+
+    Attributes:
+        source: where the rows come from, for the summary.
+        release: whether quarantined rows are tried again, as if none of their processes had died.
+    """
+
+    output: str
+    weights: str = "embedded"
+    resources: Resources = field(default_factory=Resources)
+    overwrite: bool = False
+    max_attempts: int = ledger.MAX_ATTEMPTS
+    max_failures: FailureLimit = NO_LIMIT
+    force: bool = False
+    source: Mapping[str, object] = field(default_factory=dict)
+    release: bool = False
+
+
+def run_rows(rows: Sequence[Row], job: Job, *, on_progress: Callable[[Progress], None] | None = None) -> Progress:
+    """Compute rows, as `run`; it raises the same, but for a manifest's errors."""
+    started_at, output = results.now(), job.output
+    encoder = load_encoder(job.weights)
+    with RunLock(output, force=job.force) as lock:
+        for folder in (results.images_folder(output), results.results_folder(output)):
+            storage.check_writable(folder)
+        connect(job.resources.address)
+        pool = actors(job.resources.num_actors)
+        done, attempts = results.finished(output), ledger.read_attempts(output)
+        if job.release:
+            ledger.forget(attempts, set(done.quarantined.items()))
+        work = plan(
+            rows,
+            encoder_sha256=encoder.sha256,
+            finished={} if job.overwrite else done.fingerprints,
+            owners=done.owners,
+            quarantined={} if job.release else done.quarantined,
+            deaths={} if job.release else ledger.deaths_by_row(attempts),
+            max_attempts=job.max_attempts,
+            limits=pool.limits(job.resources.batch_size),
+        )
+        progress = Progress(total=work.rows, done_before=work.done, quarantined_before=work.quarantined)
+        if on_progress:
+            on_progress(progress)
+        writer = Writer(output, encoder=encoder.name, encoder_sha256=encoder.sha256)
+        pinned = f"{job.weights.partition('#')[0]}#sha256={encoder.sha256}"  # actors read the file themselves
+        notes = Ledger(output, run=lock.owner, max_attempts=job.max_attempts)
+        outcomes = flow(work, pinned, writer, pool, notes)
+        try:
+            for row in outcomes:
+                progress.add(row)
+                if on_progress:
+                    on_progress(progress)
+                lock.check()
+                _stop_if_hopeless(progress, job.max_failures)
+        except (KeyboardInterrupt, TooManyFailures):
+            outcomes.close()
+            ledger.forgive(output, notes.run)
+            raise
+        except Locked as error:
+            raise RunBroken(str(error)) from error
+        if progress.finished < progress.total:
+            raise RunBroken(f"{progress.total - progress.finished:,} of {progress.total:,} rows came to no outcome")
+        # Every planned row has its outcome in the results now, so that nothing is left to learn from its deaths.
+        settled = {*done.fingerprints.items(), *(row for batch in work.batches for row in ledger.asked(batch.rows))}
+        ledger.forget(ledger.read_attempts(output), settled)
+        compact(output)
+        summary.write(
+            output,
+            summary.of(
+                {**dataclasses.asdict(job), "max_failures": str(job.max_failures)},
+                {"rows": work.rows, "batches": len(work.batches), "done": work.done, "quarantined": work.quarantined},
+                progress.counts,
+                encoder=encoder,
+                started_at=started_at,
+            ),
+        )
+        return progress
+
+
+def _stop_if_hopeless(progress: Progress, limit: FailureLimit) -> None:
+    failed = failures(progress.counts)
+    if limit.exceeded(failed, progress.total):
+        why = f" The last: {progress.failures[-1][1]}" if progress.failures else ""
+        raise TooManyFailures(
+            f"{failed:,} of {progress.finished:,} rows failed or were quarantined, more than the {limit} of "
+            f"{progress.total:,} that --max-failures allows.{why}"
+        )
 
 
 def validate(
@@ -147,7 +222,7 @@ def validate(
     return asked
 
 
-def flow(work: Plan, weights: str, writer: Writer, pool: Actors, notes: Ledger) -> Iterator[Mapping[str, Any]]:
+def flow(work: Plan, weights: str, writer: Writer, pool: Actors, notes: Ledger) -> Generator[Mapping[str, Any]]:
     """Compute the batches of a plan on Ray Data; what became of each row, once it is durable.
 
     A dataset row is one batch, pickled; a block is one row, so that batches spread over the actors and finish one by
@@ -160,7 +235,7 @@ def flow(work: Plan, weights: str, writer: Writer, pool: Actors, notes: Ledger) 
         ray.data.from_items(
             [{"batch": pickle.dumps(batch)} for batch in work.batches], override_num_blocks=len(work.batches)
         )
-        .map(_stage(guarded_fetch(fetch, notes)), num_cpus=FETCH_CPUS, max_retries=-1)
+        .map(_stage(guarded_fetch(fetch, notes)), num_cpus=FETCH_CPUS)
         .map(
             cast(Any, _Stylise),  # Ray Data's hint forgets that a class is welcome here
             fn_constructor_args=(weights, pool.threads, notes),
@@ -168,7 +243,7 @@ def flow(work: Plan, weights: str, writer: Writer, pool: Actors, notes: Ledger) 
             num_cpus=pool.num_cpus,
             num_gpus=pool.num_gpus,
         )
-        .flat_map(lambda row: writer(pickle.loads(row["batch"])), num_cpus=WRITE_CPUS, max_retries=-1)
+        .flat_map(lambda row: writer(pickle.loads(row["batch"])), num_cpus=WRITE_CPUS)
     )
     try:
         yield from cast(Iterator[Mapping[str, Any]], outcomes.iter_rows())
@@ -178,6 +253,10 @@ def flow(work: Plan, weights: str, writer: Writer, pool: Actors, notes: Ledger) 
 
 class RunBroken(RuntimeError):
     """A run that could not go on; what is finished is kept, and the same call goes on from there."""
+
+
+class TooManyFailures(RunBroken):
+    """More rows failed than may."""
 
 
 def _innermost(error: BaseException) -> str:

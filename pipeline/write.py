@@ -63,6 +63,7 @@ class Writer:
             "fingerprint": planned.fingerprint,
             "content": row.content,
             "style": row.style,
+            "output_name": row.output,
             "params": json.dumps(row.params.to_json(), sort_keys=True),
             "seed": row.params.seed,
             "encoder": self.encoder,
