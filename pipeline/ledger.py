@@ -18,7 +18,7 @@ import uuid
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pipeline import results, storage
 from pipeline.items import Failure, PlannedRow
@@ -55,14 +55,32 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Deaths:
-    """How often a row was being worked on when its process died: with others, and alone."""
+    """How often a row was being worked on when its process died.
+
+    Attributes:
+        together: with other rows.
+        alone: with no other.
+        unclear: with its whole run, so that something else is likelier to blame: a kill, a lost machine.
+    """
 
     together: int = 0
     alone: int = 0
+    unclear: int = 0
+
+    @property
+    def total(self) -> int:
+        """Of all kinds."""
+        return self.together + self.alone + self.unclear
 
     def convict(self, max_attempts: int) -> bool:
-        """Whether the row itself must be what kills: it died often enough, and at least once with nobody else there."""
-        return self.alone > 0 and self.together + self.alone >= max_attempts
+        """Whether the row itself must be what kills.
+
+        It died often enough, and at least once with nobody else there. Deaths with a whole run weigh half: a row that
+        takes its machine down each time is found, and one that happened to be there when a run was killed is not.
+        """
+        if self.alone and self.together + self.alone >= max_attempts:
+            return True
+        return self.unclear >= 2 * max_attempts
 
 
 NONE = Deaths()
@@ -138,7 +156,7 @@ class Ledger:
 
 def quarantine(row_id: str, deaths: Deaths) -> Failure:
     """Why a row is not tried again."""
-    count = deaths.together + deaths.alone
+    count = deaths.total
     error = (
         f"the process died {count} time{'s'[: count > 1]} with row {row_id} in it, at last with no other: "
         "killed for memory, crashed, or stopped from outside. Look at its pictures and its size; then "
@@ -158,13 +176,50 @@ def read_attempts(output: str) -> list[Attempt]:
         return [attempt for attempt in found if attempt]
 
 
+def take_stock(output: str) -> list[Attempt]:
+    """The open attempts of an output, when a new run begins: all are deaths, and some are marked as unclear.
+
+    Of a run's attempts at the same rows only the last can have died with the run itself: after each one before it,
+    Ray went on. Only who holds the run lock may do this.
+
+    Raises:
+        StorageError: if the ledger cannot be read or written.
+    """
+    attempts = read_attempts(output)
+    judged = {(attempt.run, _key_of(attempt.uri)) for attempt in attempts}
+    last: dict[tuple[str, str], Attempt] = {}
+    for attempt in sorted(attempts, key=lambda attempt: attempt.began_at):
+        if (attempt.run, _UNCLEAR + _key_of(attempt.uri)) not in judged and not _is_unclear(attempt.uri):
+            last[attempt.run, _key_of(attempt.uri)] = attempt
+    moved = {attempt.uri: _call_unclear(attempt) for attempt in last.values()}
+    return [moved.get(attempt.uri, attempt) for attempt in attempts]
+
+
+def _is_unclear(uri: str) -> bool:
+    return uri.rpartition("/")[2].startswith(_UNCLEAR)
+
+
+def _call_unclear(attempt: Attempt) -> Attempt:
+    """Give an attempt a name by which no worker finds it."""
+    folder, _, name = attempt.uri.rpartition("/")
+    renamed = storage.join(folder, _UNCLEAR + name)
+    storage.write_bytes(renamed, storage.read_bytes(attempt.uri))
+    storage.remove(attempt.uri)
+    return replace(attempt, uri=renamed)
+
+
+_UNCLEAR = "unclear-"
+
+
 def deaths_by_row(attempts: Iterable[Attempt]) -> dict[Asked, Deaths]:
-    """How often each row died, with others and alone."""
+    """How often each row died, and how."""
     together: Counter[Asked] = Counter()
     alone: Counter[Asked] = Counter()
+    unclear: Counter[Asked] = Counter()
     for attempt in attempts:
-        (alone if len(attempt.rows) == 1 else together).update(attempt.rows)
-    return {row: Deaths(together[row], alone[row]) for row in {**together, **alone}}
+        kind = unclear if _is_unclear(attempt.uri) else alone if len(attempt.rows) == 1 else together
+        kind.update(attempt.rows)
+    return {row: Deaths(together[row], alone[row], unclear[row]) for row in {**together, **alone, **unclear}}
 
 
 def forget(attempts: Iterable[Attempt], rows: Collection[Asked]) -> None:

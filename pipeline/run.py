@@ -1,5 +1,6 @@
 """The whole flow, top to bottom: manifest, plan, fetch, optimise, write, results."""
 
+import contextlib
 import dataclasses
 import pickle
 import time
@@ -138,7 +139,7 @@ def run_rows(rows: Sequence[Row], job: Job, *, on_progress: Callable[[Progress],
             storage.check_writable(folder)
         connect(job.resources.address)
         pool = actors(job.resources.num_actors)
-        done, attempts = results.finished(output), ledger.read_attempts(output)
+        done, attempts = results.finished(output), ledger.take_stock(output)
         if job.release:
             ledger.forget(attempts, set(done.quarantined.items()))
         work = plan(
@@ -154,6 +155,7 @@ def run_rows(rows: Sequence[Row], job: Job, *, on_progress: Callable[[Progress],
         progress = Progress(total=work.rows, done_before=work.done, quarantined_before=work.quarantined)
         if on_progress:
             on_progress(progress)
+        _stop_if_hopeless(work, progress, job.max_failures)
         writer = Writer(output, encoder=encoder.name, encoder_sha256=encoder.sha256)
         pinned = f"{job.weights.partition('#')[0]}#sha256={encoder.sha256}"  # actors read the file themselves
         notes = Ledger(output, run=lock.owner, max_attempts=job.max_attempts)
@@ -164,40 +166,61 @@ def run_rows(rows: Sequence[Row], job: Job, *, on_progress: Callable[[Progress],
                 if on_progress:
                     on_progress(progress)
                 lock.check()
-                _stop_if_hopeless(progress, job.max_failures)
+                _stop_if_failing(progress, job.max_failures)
         except (KeyboardInterrupt, TooManyFailures):
             outcomes.close()
-            ledger.forgive(output, notes.run)
+            with contextlib.suppress(storage.StorageError):  # they stay suspect then, which costs time and no row
+                ledger.forgive(output, notes.run)
             raise
         except Locked as error:
+            outcomes.close()
             raise RunBroken(str(error)) from error
         if progress.finished < progress.total:
             raise RunBroken(f"{progress.total - progress.finished:,} of {progress.total:,} rows came to no outcome")
-        # Every planned row has its outcome in the results now, so that nothing is left to learn from its deaths.
-        settled = {*done.fingerprints.items(), *(row for batch in work.batches for row in ledger.asked(batch.rows))}
-        ledger.forget(ledger.read_attempts(output), settled)
-        compact(output)
-        summary.write(
-            output,
-            summary.of(
-                {**dataclasses.asdict(job), "max_failures": str(job.max_failures)},
-                {"rows": work.rows, "batches": len(work.batches), "done": work.done, "quarantined": work.quarantined},
-                progress.counts,
-                encoder=encoder,
-                started_at=started_at,
-            ),
-        )
+        try:
+            # Every planned row has its outcome in the results now, so that nothing is left to learn from its deaths.
+            settled = {*done.fingerprints.items(), *(row for batch in work.batches for row in ledger.asked(batch.rows))}
+            ledger.forget(ledger.read_attempts(output), settled)
+            compact(output)
+            summary.write(
+                output,
+                summary.of(
+                    {**dataclasses.asdict(job), "max_failures": str(job.max_failures)},
+                    {
+                        "rows": work.rows,
+                        "batches": len(work.batches),
+                        "done": work.done,
+                        "quarantined": work.quarantined,
+                    },
+                    progress.counts,
+                    encoder=encoder,
+                    started_at=started_at,
+                ),
+            )
+        except storage.StorageError as error:
+            raise RunBroken(f"every row has its outcome, but the end could not be put in order: {error}") from error
         return progress
 
 
-def _stop_if_hopeless(progress: Progress, limit: FailureLimit) -> None:
+def _stop_if_hopeless(work: Plan, progress: Progress, limit: FailureLimit) -> None:
+    """Those that failed at planning count from the start, although their turn comes last."""
+    known = [planned for batch in work.batches for planned in batch.rows if planned.failure]
+    if limit.exceeded(len(known), progress.total) and known[0].failure:
+        raise TooManyFailures(_hopeless(len(known), "at planning", progress.total, limit, known[0].failure.error))
+
+
+def _stop_if_failing(progress: Progress, limit: FailureLimit) -> None:
     failed = failures(progress.counts)
     if limit.exceeded(failed, progress.total):
-        why = f" The last: {progress.failures[-1][1]}" if progress.failures else ""
-        raise TooManyFailures(
-            f"{failed:,} of {progress.finished:,} rows failed or were quarantined, more than the {limit} of "
-            f"{progress.total:,} that --max-failures allows.{why}"
-        )
+        said = progress.failures[-1][1]
+        raise TooManyFailures(_hopeless(failed, f"of {progress.finished:,} finished", progress.total, limit, said))
+
+
+def _hopeless(failed: int, when: str, total: int, limit: FailureLimit, example: str) -> str:
+    return (
+        f"{failed:,} rows failed {when}, more than the {limit} of {total:,} that --max-failures allows. "
+        f"One of them: {example}"
+    )
 
 
 def validate(

@@ -76,7 +76,6 @@ def test_a_hopeless_run_stops_early_and_goes_on_when_it_is_mended(studio: Studio
     manifest = studio.write("rows.jsonl", as_jsonl(rows))
     with pytest.raises(TooManyFailures, match=r"more than the 25% of 12 that --max-failures allows"):
         studio.run(manifest, max_failures=FailureLimit.parse("25%"))
-    assert ledger.read_attempts(studio.output) == []
     assert not Path(lock_file(studio.output)).exists()
     for n in range(9):
         studio.picture(f"{n}.png", n)

@@ -175,13 +175,28 @@ def test_a_run_plans_suspects_alone_and_leaves_convicts_out() -> None:
     assert (work.done, work.quarantined, work.rows) == (1, 1, 4)
 
 
+def test_whoever_was_there_when_runs_were_killed_is_suspect_and_not_convicted_at_once() -> None:
+    output, planned = new_output(), rows(3)
+    for run in ("first", "second", "second"):  # the second one's process died, was started again, and died with the run
+        with contextlib.suppress(Died), Mortal(output, run).attempt("optimise", planned[:1]):
+            raise Died
+    attempts = ledger.take_stock(output)
+    assert len(attempts) == 3
+    assert {attempt.uri for attempt in ledger.take_stock(output)} == {attempt.uri for attempt in attempts}
+    (died,) = ledger.deaths_by_row(attempts).values()
+    assert died == Deaths(alone=1, unclear=2)
+    assert not died.convict(2)
+    assert Deaths(unclear=4).convict(2)
+    assert len(Ledger(output).open_attempts("optimise", planned[:1])) == 1
+
+
 @given(st.integers(1, 5), st.frozensets(st.integers(0, 4)), st.integers(1, 3))
 def test_deaths_count_across_runs_too(count: int, bad: frozenset[int], most: int) -> None:
     """As if the driver died with every worker: each run plans anew from what the last one left."""
     output, poison = new_output(), frozenset(f"r{n}" for n in bad)
     todo, ended, runs = rows(count), dict[str, str](), 0
     while todo:
-        deaths = ledger.deaths_by_row(ledger.read_attempts(output))
+        deaths = ledger.deaths_by_row(ledger.take_stock(output))
         groups: list[list[PlannedRow]] = [[]]
         for planned in todo:
             died = deaths.get(ledger.asked([planned])[0], ledger.NONE)
@@ -197,5 +212,5 @@ def test_deaths_count_across_runs_too(count: int, bad: frozenset[int], most: int
                 ended.update({p.row.id: outcome for p, outcome in zip(group, outcomes, strict=True)})
         todo = [planned for planned in todo if planned.row.id not in ended]
         runs += 1
-        assert runs <= most + 2
+        assert runs <= 2 * most + 2
     assert ended == {f"r{n}": "quarantined" if n in bad else "ok" for n in range(count)}
