@@ -11,6 +11,19 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from jobs.options import (
+    BatchSize,
+    Defaults,
+    Force,
+    MaxAttempts,
+    MaxFailures,
+    NumActors,
+    Overwrite,
+    RowTimeout,
+    Settings,
+    Weights,
+)
+
 app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -32,32 +45,9 @@ app = typer.Typer(
 weights_app = typer.Typer(no_args_is_help=True, help="Look at files of VGG-19 weights.")
 app.add_typer(weights_app, name="weights")
 
-SOME_ROWS_FAILED, NOTHING_STARTED, BROKEN_OFF, INTERRUPTED = 1, 2, 3, 130
+SOME_ROWS_FAILED, NOTHING_STARTED = 1, 2
 
 out, err = Console(), Console(stderr=True)
-
-Weights = Annotated[
-    str,
-    typer.Option(
-        help="embedded, imagenet, or the path or URI of a .pth or .safetensors file; "
-        "#sha256=… behind it is the digest it must have.",
-    ),
-]
-Settings = Annotated[
-    list[str], typer.Option("--set", metavar="KEY=VALUE", help="A style parameter for rows that do not give it.")
-]
-Defaults = Annotated[Path | None, typer.Option(help="A JSON file of style parameters for rows that do not give them.")]
-
-NumActors = Annotated[
-    int | None, typer.Option(min=1, help="Encoders at work; by default one per GPU, or per CPU without GPUs.")
-]
-BatchSize = Annotated[
-    int | None, typer.Option(min=1, help="Pairs optimised together, at most; by default what suits memory and device.")
-]
-RowTimeout = Annotated[
-    float | None, typer.Option(min=0, help="Seconds that a row may be optimised, or it fails; by default any number.")
-]
-Overwrite = Annotated[bool, typer.Option(help="Compute rows again that are done.")]
 
 
 @app.callback()
@@ -83,44 +73,90 @@ def run(
     address: Annotated[str | None, typer.Option(help="Of a Ray cluster; by default one of its own, here.")] = None,
     overwrite: Overwrite = False,
     row_timeout: RowTimeout = None,
+    max_attempts: MaxAttempts = 2,
+    max_failures: MaxFailures = None,
+    force: Force = False,
 ) -> None:
     """Compute every row of a manifest that is not done yet.
 
-    Exit code 0: every row is ok. 1: some rows failed or diverged. 2: nothing was started, the input is wrong. 3: it
-    broke off, and the same command goes on from there.
+    Exit code 0: every row is ok. 1: some rows failed, diverged or are quarantined. 2: nothing was started, the input is
+    wrong. 3: it broke off, and the same command goes on from there.
 
     Example: nst run pairs.csv --output s3://bucket/night --set size=512 --set iterations=300
     """
-    from jobs.display import LiveProgress, native_stderr_hidden, print_summary
+    from jobs.launch import launch
     from pipeline.cluster import Resources
-    from pipeline.run import RunBroken
+    from pipeline.limits import NO_LIMIT, FailureLimit
     from pipeline.run import run as run_pipeline
     from pipeline.stints import Interruptions
 
     given = parameters(defaults, settings)
-    try:
-        with native_stderr_hidden(unless=ctx.obj), LiveProgress(out) as live:
-            progress = run_pipeline(
-                manifest,
-                output=output,
-                defaults=given,
-                weights=weights,
-                resources=Resources(num_actors, batch_size, address, Interruptions(row_timeout)),
-                overwrite=overwrite,
-                on_progress=live.update,
-            )
-    except KeyboardInterrupt:
-        err.print("Interrupted. Finished rows are kept; the same command goes on from there.")
-        raise typer.Exit(INTERRUPTED) from None
-    except RunBroken as error:
-        if ctx.obj:
-            raise
-        _complain(str(error))
-        err.print("Finished rows are kept; the same command goes on from there. `nst --debug run …` says more.")
-        raise typer.Exit(BROKEN_OFF) from None
-    print_summary(out, progress, output)
-    if progress.counts["ok"] < progress.total:
-        raise typer.Exit(SOME_ROWS_FAILED)
+    limit = FailureLimit.parse(max_failures) if max_failures else NO_LIMIT
+    code = launch(
+        lambda on_progress: run_pipeline(
+            manifest,
+            output=output,
+            defaults=given,
+            weights=weights,
+            resources=Resources(num_actors, batch_size, address, Interruptions(row_timeout)),
+            overwrite=overwrite,
+            max_attempts=max_attempts,
+            max_failures=limit,
+            force=force,
+            on_progress=on_progress,
+        ),
+        output,
+        out=out,
+        err=err,
+        debug=ctx.obj,
+    )
+    if code:
+        raise typer.Exit(code)
+
+
+@app.command()
+def retry(
+    ctx: typer.Context,
+    output: Annotated[str, typer.Argument(help="The folder given to `nst run`.")],
+    failed: Annotated[bool, typer.Option("--failed", help="Rows that failed.")] = False,
+    quarantined: Annotated[bool, typer.Option("--quarantined", help="Rows that killed their processes.")] = False,
+    weights: Annotated[str | None, typer.Option(help="As for `nst run`; by default those of the last run.")] = None,
+    num_actors: NumActors = None,
+    batch_size: BatchSize = None,
+    address: Annotated[str | None, typer.Option(help="Of a Ray cluster; by default one of its own, here.")] = None,
+    max_attempts: MaxAttempts = 2,
+    max_failures: MaxFailures = None,
+    force: Force = False,
+) -> None:
+    """Compute failed or quarantined rows again, as they were asked, without their manifest.
+
+    Exit codes are those of `nst run`.
+
+    Example: nst retry out --quarantined --num-actors 1
+    """
+    from jobs.launch import launch
+    from pipeline import storage, summary
+    from pipeline.cluster import Resources
+    from pipeline.limits import NO_LIMIT, FailureLimit
+    from pipeline.redo import retry as retry_rows
+    from pipeline.run import Job
+
+    statuses = [name for name, asked in (("failed", failed), ("quarantined", quarantined)) if asked]
+    if not statuses:
+        raise ValueError("nothing to retry: give --failed, --quarantined or both")
+    job = Job(
+        output=storage.absolute(output),
+        weights=weights or summary.weights_of(output) or "embedded",
+        resources=Resources(num_actors, batch_size, address),
+        max_attempts=max_attempts,
+        max_failures=FailureLimit.parse(max_failures) if max_failures else NO_LIMIT,
+        force=force,
+    )
+    code = launch(
+        lambda on_progress: retry_rows(job, statuses, on_progress=on_progress), output, out=out, err=err, debug=ctx.obj
+    )
+    if code:
+        raise typer.Exit(code)
 
 
 @app.command()
@@ -232,7 +268,7 @@ def stylize(
 @app.command()
 def results(
     output: Annotated[str, typer.Argument(help="The folder given to `nst run`.")],
-    status: Annotated[str | None, typer.Option(help="Only ok, failed or diverged rows.")] = None,
+    status: Annotated[str | None, typer.Option(help="Only ok, failed, diverged or quarantined rows.")] = None,
     where: Annotated[
         list[str], typer.Option(metavar="COLUMN=TEXT", help="Only rows whose column contains the text; repeatable.")
     ] = [],
@@ -240,6 +276,9 @@ def results(
     columns: Annotated[str | None, typer.Option(help="Comma-separated; the README lists them.")] = None,
     limit: Annotated[int, typer.Option(min=0, help="Rows at most; 0: all.")] = 50,
     as_json: Annotated[bool, typer.Option("--json", help="JSON Lines instead of a table.")] = False,
+    as_manifest: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Write these rows as a manifest, JSON Lines, instead.")
+    ] = None,
 ) -> None:
     """Show what became of each row.
 
@@ -248,6 +287,14 @@ def results(
     from jobs.display import print_results
     from jobs.query import select
 
+    if as_manifest:
+        from pipeline import redo, storage
+
+        asked = ",".join(redo.COLUMNS)
+        table = select(output, status=status, where=where, sort=sort, columns=asked)
+        storage.write_bytes(storage.absolute(as_manifest), redo.as_manifest(table).encode())
+        out.print(f"{len(table):,} rows: {as_manifest}", markup=False, highlight=False, soft_wrap=True)
+        return
     print_results(
         out, select(output, status=status, where=where, sort=sort, columns=columns, limit=limit), as_json=as_json
     )
@@ -337,9 +384,9 @@ def _every_problem_listed() -> Iterator[None]:
 
 
 def _complain(message: str) -> None:
-    from rich.markup import escape
+    from jobs.launch import complain
 
-    err.print(f"[bold red]Error:[/bold red] {escape(message)}", highlight=False, soft_wrap=True)
+    complain(err, message)
 
 
 if __name__ == "__main__":

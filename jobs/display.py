@@ -83,9 +83,15 @@ def _bar(share: float, line: str) -> RenderableType:
 def describe(progress: RunProgress) -> str:
     """One line: `12 of 40 rows, 1 failed, 0.52 rows/s, 0:54 left`."""
     words = [f"{progress.finished:,} of {progress.total:,} rows" if progress.total else "nothing left to do"]
-    words += [f"{progress.counts[status]:,} {status}" for status in ("failed", "diverged") if progress.counts[status]]
+    words += [
+        f"{progress.counts[status]:,} {status}"
+        for status in ("failed", "diverged", "quarantined")
+        if progress.counts[status]
+    ]
     if progress.done_before:
         words.append(f"{progress.done_before:,} done before")
+    if progress.quarantined_before:
+        words.append(f"{progress.quarantined_before:,} quarantined before")
     if progress.finished and progress.seconds:
         rate = progress.finished / progress.seconds
         words.append(f"{rate:.2f} rows/s")
@@ -108,15 +114,18 @@ def print_summary(console: Console, progress: RunProgress, output: str) -> None:
     took = f" Took {clock(progress.seconds)}." if progress.seconds else ""
     console.print(f"[bold]{counts or 'Nothing to do'}[/bold]{before}.{took}", highlight=False)
     if progress.failures:
-        table = Table("failed row", "why", title_justify="left", show_edge=False)
+        table = Table("row not done", "why", title_justify="left", show_edge=False)
         for row_id, error in progress.failures[:20]:
             table.add_row(escape(row_id), escape(error))
         console.print(table)
-        if progress.counts["failed"] > 20:
-            console.print(
-                f"… and {progress.counts['failed'] - 20:,} more: nst results {escape(output)} --status failed"
-            )
+        if (more := progress.counts["failed"] + progress.counts["quarantined"] - 20) > 0:
+            console.print(f"… and {more:,} more: nst results {escape(output)} --status failed, or quarantined")
         console.print("The same command tries failed rows again and repeats nothing that is done.")
+    if progress.quarantined_before:
+        console.print(
+            f"{progress.quarantined_before:,} rows were quarantined before and are left alone: "
+            f"nst retry {escape(output)} --quarantined"
+        )
     console.print(f"Pictures: {escape(images_folder(output))}", highlight=False, soft_wrap=True)
     console.print(f"Results:  {escape(results_folder(output))}", highlight=False, soft_wrap=True)
 

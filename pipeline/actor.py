@@ -85,7 +85,6 @@ class StyleActor:
         except Exception as error:
             failure, short_of_memory = Failure.of(error, "optimising"), is_out_of_memory(error)
         # Outside of the handler, whose traceback would keep the failed attempt's tensors in memory.
-        pairs = []
         gc.collect()
         torch.cuda.empty_cache()
         index, planned, _ = rows[0]

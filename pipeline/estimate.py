@@ -171,6 +171,7 @@ def estimate(
         encoder_sha256=encoder.sha256,
         finished={} if overwrite else done.fingerprints,
         owners=done.owners,
+        quarantined=done.quarantined,
         limits=pool.limits(resources.batch_size),
     )
     if rate:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,10 +16,17 @@ Picture = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a row cannot be served, as a value that flows in its place."""
+    """Why a row cannot be served, as a value that flows in its place.
+
+    Attributes:
+        error_class: what kind of error.
+        error: what went wrong and what to do.
+        status: that the row gets; one that kills processes is `quarantined`.
+    """
 
     error_class: str
     error: str
+    status: Literal["failed", "quarantined"] = "failed"
 
     @classmethod
     def of(cls, error: BaseException, doing: str = "") -> "Failure":
@@ -35,12 +43,14 @@ class PlannedRow:
         fingerprint: of everything that decides the picture.
         shape: (height, width) of the output, pixels; None if it could not be found out.
         failure: why it cannot be served, if that is known already.
+        died_together: how often in earlier runs a process died that had this row among others.
     """
 
     row: Row
     fingerprint: str
     shape: tuple[int, int] | None
     failure: Failure | None = None
+    died_together: int = 0
 
 
 @dataclass(frozen=True)

@@ -313,7 +313,7 @@ class _Reader:
         style = storage.resolve(raw.style, self._base) if raw.style else None
         meaning = derive_id(content, style, params, self._encoder)
         id = raw.id or meaning
-        output = raw.output or _default_output(id)
+        output = raw.output or default_output(id)
         yield self._distinct(Row(id, content, style, output, params, file, number), meaning)
 
     def _params(self, columns: Mapping[str, object], nested: Mapping[str, object]) -> StyleParams | list[_Complaint]:
@@ -409,6 +409,7 @@ def _bad_output(name: str) -> Iterator[_Complaint]:
         yield "output", shown(name), f"names of at most {MAX_NAME} bytes"
 
 
-def _default_output(id: str) -> str:
+def default_output(id: str) -> str:
+    """The name of a row's picture below images/, where the row gives none."""
     name = f"{urllib.parse.quote(id, safe='')}.png"
     return name if len(name) <= MAX_NAME else f"{hashlib.sha256(id.encode()).hexdigest()[:16]}.png"

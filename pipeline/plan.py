@@ -10,8 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from nst_kernel import ALGORITHM_VERSION
+from nst_kernel.params import INITS
 from nst_kernel.sizes import fit
-from pipeline import cost, images, storage
+from pipeline import cost, images, ledger, storage
 from pipeline.items import Batch, Failure, PlannedRow
 from pipeline.manifest import Row, derive_id
 
@@ -48,10 +49,17 @@ class Limits:
 
 @dataclass(frozen=True)
 class Plan:
-    """The batches to run, those with most work first, and how many rows need none since they are done."""
+    """What is to be done.
+
+    Attributes:
+        batches: to run, those with most work first.
+        done: rows that need none.
+        quarantined: rows that are left alone, since they were quarantined as they are asked.
+    """
 
     batches: tuple[Batch, ...]
     done: int
+    quarantined: int = 0
 
     @property
     def rows(self) -> int:
@@ -59,9 +67,27 @@ class Plan:
         return sum(len(batch.rows) for batch in self.batches)
 
 
-def fingerprint(row: Row, encoder_sha256: str) -> str:
-    """Of what was asked: the row's meaning and the version of the algorithm. Equal ones need no second run."""
-    meaning = [derive_id(row.content, row.style, row.params, encoder_sha256), row.output, ALGORITHM_VERSION]
+Identities = Mapping[str, str | storage.StorageError]
+"""By URI what changes whenever a picture does, or why it cannot be told."""
+
+UNKNOWN = "unknown"
+
+
+def inputs(row: Row) -> list[str]:
+    """URIs of every picture that a row reads."""
+    init = None if row.params.init in INITS else row.params.init
+    return [uri for uri in (row.content, row.style, init) if uri]
+
+
+def fingerprint(row: Row, encoder_sha256: str, identities: Identities) -> str:
+    """Of what was asked: the row's meaning, its pictures as they are now, the version of the algorithm.
+
+    Equal ones need no second run. A picture whose identity cannot be told, since it is missing or its store does not
+    say, counts as unknown: whether it can be read is found out by reading it.
+    """
+    found = [identities[uri] for uri in inputs(row)]
+    pictures = [UNKNOWN if isinstance(identity, storage.StorageError) else identity for identity in found]
+    meaning = [derive_id(row.content, row.style, row.params, encoder_sha256), row.output, ALGORITHM_VERSION, pictures]
     return hashlib.sha256(json.dumps(meaning).encode()).hexdigest()[:16]
 
 
@@ -72,7 +98,11 @@ def plan(
     finished: Mapping[str, str],
     limits: Limits | None = None,
     owners: Mapping[str, str] | None = None,
+    quarantined: Mapping[str, str] | None = None,
+    deaths: Mapping[ledger.Asked, ledger.Deaths] | None = None,
+    max_attempts: int = ledger.MAX_ATTEMPTS,
     shape_of: Callable[[Sequence[Row]], list[tuple[int, int] | Failure]] | None = None,
+    identify: Callable[[Sequence[str]], Identities] = storage.identities,
 ) -> Plan:
     """Group what is not done yet into batches of equal shape and settings.
 
@@ -86,28 +116,39 @@ def plan(
         finished: fingerprint by id of what is done.
         limits: what batches must stay within.
         owners: id by output name of pictures that are there; a row does not overwrite another id's picture.
+        quarantined: fingerprint by id of what is not to be tried.
+        deaths: of rows whose processes died in earlier runs; each is a batch of its own now.
+        max_attempts: deaths until a row is quarantined.
         shape_of: (height, width) of each row's output, or why there is none; by default from the pictures' headers.
+        identify: what tells whether pictures changed, by default their stores.
     """
     limits = limits or Limits()
-    asked = [(row, fingerprint(row, encoder_sha256)) for row in rows]
+    identities = identify(list(dict.fromkeys(uri for row in rows for uri in inputs(row))))
+    asked = [(row, fingerprint(row, encoder_sha256, identities)) for row in rows]
+    held = {row.id for row, mark in asked if (quarantined or {}).get(row.id) == mark}
     todo = sorted(
-        ((row, mark) for row, mark in asked if finished.get(row.id) != mark),
+        ((row, mark) for row, mark in asked if finished.get(row.id) != mark and row.id not in held),
         key=lambda each: (each[0].style or "", each[0].content or "", each[0].id),
     )
     shapes = (shape_of or output_shapes)([row for row, _ in todo])
     failed: list[PlannedRow] = []
     buckets: defaultdict[tuple[object, ...], list[PlannedRow]] = defaultdict(list)
     for (row, mark), shape in zip(todo, shapes, strict=True):
+        died = (deaths or {}).get((row.id, mark), ledger.NONE)
         outcome = shape if isinstance(shape, Failure) else _taken(row, owners or {}) or _too_large(row, shape, limits)
+        if died.convict(max_attempts):
+            outcome = ledger.quarantine(row.id, died)
         if isinstance(shape, Failure) or outcome:
             failed.append(PlannedRow(row, mark, None, outcome))
         else:
-            buckets[(shape, *row.params.graph)].append(PlannedRow(row, mark, shape))
+            suspect = row.id if died != ledger.NONE else None  # a bucket of its own, and so a batch
+            planned = PlannedRow(row, mark, shape, died_together=died.together)
+            buckets[(suspect, shape, *row.params.graph)].append(planned)
     work = sum(map(cost.work, buckets.values()))
     batches = [batch for bucket in buckets.values() for batch in _cut(bucket, limits, work)]
     batches.sort(key=lambda batch: -cost.work(batch.rows))  # stable: equal batches of a bucket stay by style
     batches += [Batch(tuple(some)) for some in _evenly(failed, -(-len(failed) // FAILED_ROWS_TOGETHER))]
-    return Plan(tuple(batches), done=len(rows) - len(todo))
+    return Plan(tuple(batches), done=len(rows) - len(todo) - len(held), quarantined=len(held))
 
 
 def _taken(row: Row, owners: Mapping[str, str]) -> Failure | None:

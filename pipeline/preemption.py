@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import NoReturn
 
@@ -27,6 +27,8 @@ class Preemption:
         """Sets the handler, in a main thread; `worth_saving` is in seconds of work that would be lost."""
         self.worth_saving, self.requested, self.draining = worth_saving, False, False
         self._unsaved_since: float | None = None
+        self.before_leaving: Callable[[], None] = lambda: None
+        """What is put in order before the process ends."""
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, self._on_signal)
         else:
@@ -54,7 +56,10 @@ class Preemption:
         process that is simply gone is what it starts again.
         """
         log.warning("leaving on SIGTERM")
-        os._exit(1)
+        try:
+            self.before_leaving()
+        finally:
+            os._exit(1)
 
     def on_draining(self) -> None:
         """The node is about to go: what is short may end, what is long is saved.

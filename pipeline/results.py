@@ -6,7 +6,7 @@ import json
 import socket
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -19,21 +19,27 @@ import pyarrow.parquet as pq
 
 from pipeline import storage
 
-Status = Literal["ok", "failed", "diverged"]
+Status = Literal["ok", "failed", "diverged", "quarantined"]
 STATUSES: tuple[str, ...] = get_args(Status)
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 _DOCUMENTED: Sequence[tuple[str, pa.DataType, str]] = (
     ("id", pa.string(), "the row's own, or derived from its meaning"),
-    ("fingerprint", pa.string(), "of what was asked: pictures, parameters, encoder, algorithm version"),
+    ("fingerprint", pa.string(), "of what was asked: pictures as they were, parameters, encoder, algorithm version"),
     ("content", pa.string(), "URI of the content picture"),
     ("style", pa.string(), "URI of the style picture"),
     ("params", pa.string(), "every parameter, resolved, as JSON"),
-    ("status", pa.string(), "ok, failed or diverged (a loss stopped being finite; the best iterate was kept)"),
-    ("error_class", pa.string(), "what kind of error, of a failed row"),
-    ("error", pa.string(), "what went wrong and what to do, of a failed row"),
+    (
+        "status",
+        pa.string(),
+        "ok, failed, diverged (a loss stopped being finite; the best iterate was kept) "
+        "or quarantined (its process died again and again)",
+    ),
+    ("error_class", pa.string(), "what kind of error, of a failed or quarantined row"),
+    ("error", pa.string(), "what went wrong and what to do, of a failed or quarantined row"),
     ("output", pa.string(), "URI of the picture; it was whole before this row was written"),
+    ("output_name", pa.string(), "the picture's name below images/, of any row"),
     ("width", pa.int32(), "of the output, pixels"),
     ("height", pa.int32(), "of the output, pixels"),
     ("iterations", pa.int32(), "loss evaluations made, over all scales"),
@@ -140,22 +146,39 @@ def read_results(output: str, *, columns: Sequence[str] | None = None) -> pa.Tab
     Raises:
         StorageError: if the folder has no results or a part cannot be read.
     """
-    parts = _parts(output)
-    if not parts:
-        raise storage.StorageError(f"no results in {output}: expected {results_folder(output)}/*.parquet")
     wanted = list(columns or SCHEMA.names)
     read = list(dict.fromkeys([*wanted, "id", "finished_at"]))
-    with ThreadPoolExecutor(16) as pool:
-        tables = list(pool.map(lambda part: _read_part(part, read), parts))
-    table = pa.concat_tables(tables).sort_by([("id", "ascending"), ("finished_at", "ascending")])
+    for attempt in range(READINGS):
+        found = parts(output)
+        if not found:
+            raise storage.StorageError(f"no results in {output}: expected {results_folder(output)}/*.parquet")
+        try:
+            with ThreadPoolExecutor(16) as pool:
+                tables = list(pool.map(lambda part: read_part(part, read), found))
+        except storage.StorageError as error:
+            # A run that ends merges its parts under our eyes: what is gone is in another file by now.
+            if attempt + 1 < READINGS and isinstance(error.__cause__, FileNotFoundError):
+                continue
+            raise
+        return newest(pa.concat_tables(tables)).select(wanted)
+    raise AssertionError("unreachable")
+
+
+READINGS = 3
+"""Times that results are read anew since files vanished meanwhile."""
+
+
+def newest(table: pa.Table) -> pa.Table:
+    """The row of each id that was the last to finish, ordered by id."""
+    table = table.sort_by([("id", "ascending"), ("finished_at", "ascending")])
     ids = table["id"].combine_chunks()
-    if len(ids) > 1:
-        last = pa.concat_arrays([pc.not_equal(ids[1:], ids[:-1]), pa.array([True])])
-        table = table.filter(last)
-    return table.select(wanted)
+    if len(ids) < 2:
+        return table
+    return table.filter(pa.concat_arrays([pc.not_equal(ids[1:], ids[:-1]), pa.array([True])]))
 
 
-def _parts(output: str) -> list[str]:
+def parts(output: str) -> list[str]:
+    """URIs of the Parquet files of a run; none where there was no run."""
     try:
         return storage.list_files(results_folder(output), suffix=".parquet")
     except storage.StorageError as error:
@@ -164,10 +187,14 @@ def _parts(output: str) -> list[str]:
         raise
 
 
-def _read_part(part: str, columns: list[str]) -> pa.Table:
-    """A part in today's schema: a column that an older version did not have is null."""
+def read_part(part: str, columns: Sequence[str] = SCHEMA.names) -> pa.Table:
+    """A part in today's schema: a column that an older version did not have is null.
+
+    Raises:
+        StorageError: if it cannot be read; the message says what to do.
+    """
     try:
-        table = pq.ParquetFile(io.BytesIO(storage.read_bytes(part))).read(columns=columns)
+        table = pq.ParquetFile(io.BytesIO(storage.read_bytes(part))).read(columns=list(columns))
     except (pa.ArrowException, OSError, ValueError) as error:
         if isinstance(error, storage.StorageError):
             raise
@@ -175,28 +202,35 @@ def _read_part(part: str, columns: list[str]) -> pa.Table:
     for name in columns:
         if name not in table.column_names:
             table = table.append_column(SCHEMA.field(name), pa.nulls(len(table), SCHEMA.field(name).type))
-    return table.select(columns).cast(pa.schema([SCHEMA.field(name) for name in columns]))
+    return table.select(list(columns)).cast(pa.schema([SCHEMA.field(name) for name in columns]))
 
 
 @dataclass(frozen=True)
 class Finished:
-    """Rows that are `ok` or `diverged`.
+    """What needs no repeating.
 
     Attributes:
-        fingerprints: by id; such a row needs no repeating.
-        owners: id by output name below images/.
+        fingerprints: by id, of rows that are `ok` or `diverged`.
+        owners: id by output name below images/, of the same.
+        quarantined: fingerprints by id, of rows that are not tried again until somebody says so.
     """
 
     fingerprints: Mapping[str, str]
     owners: Mapping[str, str]
+    quarantined: Mapping[str, str] = field(default_factory=dict)
 
 
 def finished(output: str) -> Finished:
     """What is done in an output; nothing where there are no results yet."""
-    if not _parts(output):
+    if not parts(output):
         return Finished({}, {})
     table = read_results(output, columns=["id", "fingerprint", "status", "output"])
-    table = table.filter(pc.not_equal(table["status"], "failed"))
-    ids, pictures = table["id"].to_pylist(), table["output"].to_pylist()
+    done = table.filter(pc.is_in(table["status"], pa.array(["ok", "diverged"])))
+    held = table.filter(pc.equal(table["status"], "quarantined"))
+    ids, pictures = done["id"].to_pylist(), done["output"].to_pylist()
     names = [str(uri).removeprefix(images_folder(output) + "/") for uri in pictures]
-    return Finished(dict(zip(ids, table["fingerprint"].to_pylist(), strict=True)), dict(zip(names, ids, strict=True)))
+    return Finished(
+        dict(zip(ids, done["fingerprint"].to_pylist(), strict=True)),
+        dict(zip(names, ids, strict=True)),
+        dict(zip(held["id"].to_pylist(), held["fingerprint"].to_pylist(), strict=True)),
+    )

@@ -1,9 +1,11 @@
 """The whole flow, top to bottom: manifest, plan, fetch, optimise, write, results."""
 
+import contextlib
+import dataclasses
 import pickle
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -11,11 +13,16 @@ import ray.data
 from ray.data import ActorPoolStrategy
 
 from nst_kernel import LayerMissing
-from pipeline import draining, midway, results, storage
+from pipeline import draining, ledger, midway, results, storage, summary
 from pipeline.cluster import FETCH_CPUS, WRITE_CPUS, Actors, Resources, actors, connect
+from pipeline.compact import compact
 from pipeline.encoder import load_encoder
 from pipeline.fetch import fetch
-from pipeline.manifest import Manifest, ManifestError, RowProblem, read_manifest
+from pipeline.guard import guarded_fetch, guarded_optimise
+from pipeline.ledger import Ledger
+from pipeline.limits import NO_LIMIT, FailureLimit, failures
+from pipeline.lock import Locked, RunLock
+from pipeline.manifest import Manifest, ManifestError, Row, RowProblem, read_manifest
 from pipeline.plan import Plan, plan
 from pipeline.stints import Interruptions, Stints
 from pipeline.write import Writer
@@ -28,6 +35,7 @@ class Progress:
     Attributes:
         total: rows that the plan has to compute.
         done_before: rows that needed nothing.
+        quarantined_before: rows that are left alone, since they killed their processes in earlier runs.
         counts: rows finished in this run, by status.
         failures: of this run, id and error, the first hundred.
         seconds: since the work began.
@@ -35,6 +43,7 @@ class Progress:
 
     total: int
     done_before: int
+    quarantined_before: int = 0
     counts: Counter[str] = field(default_factory=Counter)
     failures: list[tuple[str, str]] = field(default_factory=list)
     began: float = field(default_factory=time.monotonic)
@@ -48,7 +57,7 @@ class Progress:
     def add(self, row: Mapping[str, Any]) -> None:
         """Count a row's outcome."""
         self.counts[row["status"]] += 1
-        if row["status"] == "failed" and len(self.failures) < 100:
+        if row["status"] in ("failed", "quarantined") and len(self.failures) < 100:
             self.failures.append((row["id"], row["error"]))
         self.seconds = time.monotonic() - self.began
 
@@ -61,6 +70,9 @@ def run(
     weights: str = "embedded",
     resources: Resources | None = None,
     overwrite: bool = False,
+    max_attempts: int = ledger.MAX_ATTEMPTS,
+    max_failures: FailureLimit = NO_LIMIT,
+    force: bool = False,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Progress:
     """Compute every row of a manifest that is not in `output` yet.
@@ -72,41 +84,145 @@ def run(
         weights: `embedded`, `imagenet`, or the URI of a file.
         resources: what the run may use.
         overwrite: compute rows again that are done.
+        max_attempts: deaths of its process after which a row is quarantined.
+        max_failures: rows that may fail or be quarantined before the run stops.
+        force: take the lock of the output even if another run holds it.
         on_progress: called when the plan is made and after every row.
 
     Raises:
         ManifestError: with every problem of the manifest; nothing was started.
         WeightsError: if the encoder is not to be had; nothing was started.
+        Locked: if another run writes to `output`; nothing was started.
         StorageError: if `output` cannot be written; nothing was started.
+        TooManyFailures: if more rows failed than may; what is finished is kept.
         RunBroken: if work that had begun could not go on.
     """
-    resources = resources or Resources()
-    output = storage.absolute(output)
     asked = validate(manifest, defaults=defaults, weights=weights)
-    encoder = load_encoder(weights)
-    for folder in (results.images_folder(output), results.results_folder(output)):
-        storage.check_writable(folder)
-    connect(resources.address)
-    pool = actors(resources.num_actors)
-    done = results.finished(output)
-    work = plan(
-        asked.rows,
-        encoder_sha256=encoder.sha256,
-        finished={} if overwrite else done.fingerprints,
-        owners=done.owners,
-        limits=pool.limits(resources.batch_size),
+    job = Job(
+        output=storage.absolute(output),
+        weights=weights,
+        resources=resources or Resources(),
+        overwrite=overwrite,
+        max_attempts=max_attempts,
+        max_failures=max_failures,
+        force=force,
+        source={"manifest": [manifest] if isinstance(manifest, str) else list(manifest), "defaults": defaults or {}},
     )
-    progress = Progress(total=work.rows, done_before=work.done)
-    if on_progress:
-        on_progress(progress)
-    writer = Writer(output, encoder=encoder.name, encoder_sha256=encoder.sha256)
-    pinned = f"{weights.partition('#')[0]}#sha256={encoder.sha256}"  # actors read the file themselves
-    for row in flow(work, pinned, writer, pool, interruptions=resources.interruptions):
-        progress.add(row)
+    return run_rows(asked.rows, job, on_progress=on_progress)
+
+
+@dataclass(frozen=True)
+class Job:
+    """How rows are to be computed; the arguments of `run`.
+
+    Attributes:
+        source: where the rows come from, for the summary.
+        release: whether quarantined rows are tried again, as if none of their processes had died.
+    """
+
+    output: str
+    weights: str = "embedded"
+    resources: Resources = field(default_factory=Resources)
+    overwrite: bool = False
+    max_attempts: int = ledger.MAX_ATTEMPTS
+    max_failures: FailureLimit = NO_LIMIT
+    force: bool = False
+    source: Mapping[str, object] = field(default_factory=dict)
+    release: bool = False
+
+
+def run_rows(rows: Sequence[Row], job: Job, *, on_progress: Callable[[Progress], None] | None = None) -> Progress:
+    """Compute rows, as `run`; it raises the same, but for a manifest's errors."""
+    started_at, output = results.now(), job.output
+    encoder = load_encoder(job.weights)
+    with RunLock(output, force=job.force) as lock:
+        for folder in (results.images_folder(output), results.results_folder(output)):
+            storage.check_writable(folder)
+        connect(job.resources.address)
+        pool = actors(job.resources.num_actors)
+        done, attempts = results.finished(output), ledger.take_stock(output)
+        if job.release:
+            ledger.forget(attempts, set(done.quarantined.items()))
+        work = plan(
+            rows,
+            encoder_sha256=encoder.sha256,
+            finished={} if job.overwrite else done.fingerprints,
+            owners=done.owners,
+            quarantined={} if job.release else done.quarantined,
+            deaths={} if job.release else ledger.deaths_by_row(attempts),
+            max_attempts=job.max_attempts,
+            limits=pool.limits(job.resources.batch_size),
+        )
+        progress = Progress(total=work.rows, done_before=work.done, quarantined_before=work.quarantined)
         if on_progress:
             on_progress(progress)
-    midway.sweep(output)
-    return progress
+        _stop_if_hopeless(work, progress, job.max_failures)
+        writer = Writer(output, encoder=encoder.name, encoder_sha256=encoder.sha256)
+        pinned = f"{job.weights.partition('#')[0]}#sha256={encoder.sha256}"  # actors read the file themselves
+        notes = Ledger(output, run=lock.owner, max_attempts=job.max_attempts)
+        outcomes = flow(work, pinned, writer, pool, notes, interruptions=job.resources.interruptions)
+        try:
+            for row in outcomes:
+                progress.add(row)
+                if on_progress:
+                    on_progress(progress)
+                lock.check()
+                _stop_if_failing(progress, job.max_failures)
+        except (KeyboardInterrupt, TooManyFailures):
+            outcomes.close()
+            with contextlib.suppress(storage.StorageError):  # they stay suspect then, which costs time and no row
+                ledger.forgive(output, notes.run)
+            raise
+        except Locked as error:
+            outcomes.close()
+            raise RunBroken(str(error)) from error
+        if progress.finished < progress.total:
+            raise RunBroken(f"{progress.total - progress.finished:,} of {progress.total:,} rows came to no outcome")
+        try:
+            # Every planned row has its outcome in the results now, so that nothing is left to learn from its deaths.
+            settled = {*done.fingerprints.items(), *(row for batch in work.batches for row in ledger.asked(batch.rows))}
+            ledger.forget(ledger.read_attempts(output), settled)
+            midway.sweep(output)
+            compact(output)
+            summary.write(
+                output,
+                summary.of(
+                    {**dataclasses.asdict(job), "max_failures": str(job.max_failures)},
+                    {
+                        "rows": work.rows,
+                        "batches": len(work.batches),
+                        "done": work.done,
+                        "quarantined": work.quarantined,
+                    },
+                    progress.counts,
+                    encoder=encoder,
+                    started_at=started_at,
+                ),
+            )
+        except storage.StorageError as error:
+            raise RunBroken(f"every row has its outcome, but the end could not be put in order: {error}") from error
+        return progress
+
+
+def _stop_if_hopeless(work: Plan, progress: Progress, limit: FailureLimit) -> None:
+    """Those that failed at planning count from the start, although their turn comes last."""
+    known = [planned for batch in work.batches for planned in batch.rows if planned.failure]
+    if limit.exceeded(len(known), progress.total) and known[0].failure:
+        raise TooManyFailures(_hopeless(len(known), "at planning", progress.total, limit, known[0].failure.error))
+
+
+def _stop_if_failing(progress: Progress, limit: FailureLimit) -> None:
+    failed = failures(progress.counts)
+    if limit.exceeded(failed, progress.total):
+        said = progress.failures[-1][1]
+        raise TooManyFailures(_hopeless(failed, f"of {progress.finished:,} finished", progress.total, limit, said))
+
+
+def _hopeless(failed: int, when: str, total: int, limit: FailureLimit, example: str) -> str:
+    return (
+        f"{failed:,} rows failed {when}, more than the {limit} of {total:,} that --max-failures allows. "
+        f"One of them: {example}"
+    )
 
 
 def validate(
@@ -132,12 +248,19 @@ def validate(
 
 
 def flow(
-    work: Plan, weights: str, writer: Writer, pool: Actors, *, interruptions: Interruptions | None = None
-) -> Iterator[Mapping[str, Any]]:
+    work: Plan,
+    weights: str,
+    writer: Writer,
+    pool: Actors,
+    notes: Ledger,
+    *,
+    interruptions: Interruptions | None = None,
+) -> Generator[Mapping[str, Any]]:
     """Compute the batches of a plan on Ray Data; what became of each row, once it is durable.
 
     A dataset row is one batch, pickled; a block is one row, so that batches spread over the actors and finish one by
-    one. Ray Data schedules and applies back-pressure; what is true is what the writer has committed.
+    one. Ray Data schedules and applies back-pressure; what is true is what the writer has committed. Ray runs a block
+    again, without end, when its process died; the ledger sees to it that a row which kills it is tried only so often.
     """
     if not work.batches:
         return
@@ -145,10 +268,10 @@ def flow(
         ray.data.from_items(
             [{"batch": pickle.dumps(batch)} for batch in work.batches], override_num_blocks=len(work.batches)
         )
-        .map(_stage(fetch), num_cpus=FETCH_CPUS)
+        .map(_stage(guarded_fetch(fetch, notes)), num_cpus=FETCH_CPUS)
         .map(
             cast(Any, _Stylise),  # Ray Data's hint forgets that a class is welcome here
-            fn_constructor_args=(weights, pool.threads, writer.output, interruptions),
+            fn_constructor_args=(weights, pool.threads, notes, interruptions),
             compute=ActorPoolStrategy(size=min(pool.count, len(work.batches))),
             num_cpus=pool.num_cpus,
             num_gpus=pool.num_gpus,
@@ -163,6 +286,10 @@ def flow(
 
 class RunBroken(RuntimeError):
     """A run that could not go on; what is finished is kept, and the same call goes on from there."""
+
+
+class TooManyFailures(RunBroken):
+    """More rows failed than may."""
 
 
 def _innermost(error: BaseException) -> str:
@@ -180,13 +307,14 @@ def _stage(function: Callable[[Any], object]) -> Callable[[dict[str, Any]], dict
 class _Stylise:
     """StyleActor as a stage."""
 
-    def __init__(self, weights: str, threads: int | None, output: str, interruptions: Interruptions | None) -> None:
+    def __init__(self, weights: str, threads: int | None, notes: Ledger, interruptions: Interruptions | None) -> None:
         from pipeline.actor import StyleActor  # torch comes along: only actors pay for it
 
-        stints = Stints(interruptions, output=output)
+        stints = Stints(interruptions, output=notes.output)
         if stints.preemption:
             draining.watch(stints.preemption.on_draining)
-        self.stage = _stage(StyleActor(weights, threads=threads, stints=stints))
+            stints.preemption.before_leaving = ledger.leave_in_order
+        self.stage = _stage(guarded_optimise(StyleActor(weights, threads=threads, stints=stints), notes))
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
         return self.stage(row)

@@ -39,6 +39,7 @@ __all__ = [
     "resolve",
     "retries",
     "write_bytes",
+    "write_if",
 ]
 
 T = TypeVar("T")
@@ -100,6 +101,26 @@ def write_bytes(uri: str, data: bytes) -> None:
         StorageError: if it cannot be written; nothing half written stays behind.
     """
     _do("write", uri, lambda store, path: store.write(path, data))
+
+
+def write_if(uri: str, data: bytes, *, replaces: str | None) -> bool:
+    """Write a small file whole, but only if none is there, or the one that is there is still the same.
+
+    Object stores decide that themselves, and so do file systems for a new file. Elsewhere two writers at once may both
+    be told yes: read back where that matters.
+
+    Args:
+        uri: of the file.
+        data: its bytes.
+        replaces: identity of the file that may be replaced; None: there must be none.
+
+    Returns:
+        Whether it was written.
+
+    Raises:
+        StorageError: if it cannot be written.
+    """
+    return _do("write", uri, lambda store, path: store.write_if(path, data, replaces))
 
 
 def remove(uri: str) -> None:

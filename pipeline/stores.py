@@ -28,6 +28,9 @@ class Store(Protocol):
     def write(self, path: str, data: bytes) -> None:
         """A file, whole or not at all."""
 
+    def write_if(self, path: str, data: bytes, replaces: str | None) -> bool:
+        """A small file, only in the place of one with this identity, or None: of none. Whether it was written."""
+
     def remove(self, path: str) -> None:
         """Delete a file."""
 
@@ -63,6 +66,17 @@ class AnyStore:
         """The length of what is there afterwards is compared."""
         self.fs.pipe_file(path, data)
         _compare_length(data, self.fs.info(path).get("size"))
+
+    def write_if(self, path: str, data: bytes, replaces: str | None) -> bool:
+        """Looks first and writes then: two at once may both be told yes, so who needs to know reads back."""
+        try:
+            found = self.identity(path)
+        except FileNotFoundError:
+            found = None
+        if found != replaces:
+            return False
+        self.write(path, data)
+        return True
 
     def remove(self, path: str) -> None:
         """Raises FileNotFoundError where it is not."""
@@ -125,9 +139,26 @@ class LocalStore(AnyStore):
                 temporary.unlink(missing_ok=True)
             raise
 
+    def write_if(self, path: str, data: bytes, replaces: str | None) -> bool:
+        """A new file is a link to one written beside it: only one of many can make it. Replacing looks first."""
+        if replaces is not None:
+            return super().write_if(path, data, replaces)
+        beside = str(Path(path).with_name(f".{uuid.uuid4().hex}.part"))
+        self.write(beside, data)
+        try:
+            os.link(beside, path)
+        except FileExistsError:
+            return False
+        except OSError:  # a file system without links
+            return super().write_if(path, data, None)
+        finally:
+            Path(beside).unlink()
+        return True
+
     def page(self, path: str, start: str | None) -> Page:
-        """All of them, as paths."""
-        found: list[str] = self.fs.find(path)
+        """All of them, as paths. Their names alone are read: fsspec's find looks at each, and a file that is deleted
+        meanwhile would hide its whole folder."""
+        found = [str(Path(folder, name)) for folder, _, names in os.walk(path, followlinks=True) for name in names]
         if not found and not Path(path).exists():
             raise FileNotFoundError(path)
         return found, None
@@ -177,6 +208,19 @@ class S3Store:
         digest = _md5(data)
         answer = self.fs.pipe_file(path, data, ContentMD5=base64.b64encode(digest).decode())
         self._compare_digest(path, digest.hex(), answer)
+
+    def write_if(self, path: str, data: bytes, replaces: str | None) -> bool:
+        """The store itself compares, and takes one of several writers; one that knows no conditions takes all."""
+        condition = {"IfNoneMatch": "*"} if replaces is None else {"IfMatch": f'"{replaces}"'}
+        try:
+            self.fs.pipe_file(path, data, **condition)
+        except FileNotFoundError:  # what was to be replaced is gone
+            return False
+        except OSError as error:
+            if _code(error) in ("PreconditionFailed", "412"):
+                return False
+            raise
+        return True
 
     def remove(self, path: str) -> None:
         """What is not there is no error to S3."""

@@ -54,7 +54,7 @@ class Writer:
             },
         }
         if isinstance(outcome, Failure):
-            return row | {"status": "failed", "error_class": outcome.error_class, "error": outcome.error}
+            return row | {"status": outcome.status, "error_class": outcome.error_class, "error": outcome.error}
         return row | {"output": uri} | _happened(outcome)
 
     def _asked(self, planned: PlannedRow, fetched: Fetched) -> dict[str, Any]:
@@ -64,6 +64,7 @@ class Writer:
             "fingerprint": planned.fingerprint,
             "content": row.content,
             "style": row.style,
+            "output_name": row.output,
             "params": json.dumps(row.params.to_json(), sort_keys=True),
             "seed": row.params.seed,
             "encoder": self.encoder,

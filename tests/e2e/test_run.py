@@ -129,6 +129,18 @@ def test_again_does_what_is_missing_or_changed_and_nothing_else(studio: Studio) 
     assert all(row["finished_at"] > third[row_id]["finished_at"] for row_id, row in studio.results().items())
 
 
+def test_a_replaced_photo_is_done_again_and_one_gone_fails(studio: Studio) -> None:
+    manifest = studio.write("rows.csv", as_csv(ROWS))
+    studio.run(manifest)
+    studio.picture("tall.jpg", 9, height=64, width=48)
+    again = studio.run(manifest)
+    assert (again.total, again.done_before, again.counts["ok"]) == (1, 2, 1)
+    (studio.folder / "other.webp").unlink()
+    again = studio.run(manifest)
+    assert (again.total, again.done_before, again.counts["failed"]) == (1, 2, 1)
+    assert "other.webp" in studio.results()["two"]["error"]
+
+
 def test_everything_in_an_object_store(studio: Studio, bucket: str) -> None:
     home = f"{bucket}/{studio.folder.name}"
     for name in ("photo.png", "painting.png", "tall.jpg", "other.webp"):
@@ -143,6 +155,9 @@ def test_everything_in_an_object_store(studio: Studio, bucket: str) -> None:
         assert images.decode(storage.read_bytes(row["output"])).shape == (row["height"], row["width"], 3)
     again = run(f"{home}/rows.csv", output=f"{home}/out", defaults=QUICK)
     assert (again.total, again.done_before) == (0, 3)
+    storage.write_bytes(f"{home}/pictures/photo.png", (studio.folder / "painting.png").read_bytes())
+    again = run(f"{home}/rows.csv", output=f"{home}/out", defaults=QUICK)
+    assert (again.total, again.done_before, again.counts["ok"]) == (2, 1, 2)
 
 
 def test_a_mended_row_succeeds_the_next_time(studio: Studio) -> None:

@@ -142,6 +142,37 @@ def test_a_bad_manifest_is_not_planned(pair: Path, capsys: pytest.CaptureFixture
     assert said[0] == said[1]
 
 
+def test_failed_rows_as_a_manifest(pair: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from nst_kernel import StyleParams
+    from pipeline.manifest import read_manifest
+
+    params = StyleParams.of({"preset": "texture", "size": 64})
+    asked = {"style": "s3://b/s.png", "params": json.dumps(params.to_json())}
+    rows = [{**asked, "id": f"r{n}", "status": status} for n, status in enumerate(["ok", "failed", "quarantined"])]
+    rows[1]["output_name"] = "deep/er.jpg"
+    results.commit("out", [{**row, "finished_at": results.now()} for row in rows])
+    assert nst("results", "out", "--status", "failed", "--as-manifest", "again.jsonl") == 0
+    assert "1 rows" in capsys.readouterr().out
+    (row,) = read_manifest("again.jsonl", encoder_sha256="e").rows
+    assert (row.id, row.content, row.style, row.output) == ("r1", None, "s3://b/s.png", "deep/er.jpg")
+    assert row.params == params
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (("retry", "out"), "--failed, --quarantined or both"),
+        (("retry", "nowhere", "--failed"), "no results in"),
+        (("run", "rows.csv", "-o", "out", "--max-failures", "few"), "a number of rows, such as 100"),
+    ],
+)
+def test_what_cannot_be_started_says_why(
+    command: tuple[str, ...], said: str, pair: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert nst(*command) == 2
+    assert said in capsys.readouterr().err
+
+
 def test_results_are_filtered_sorted_and_chosen(pair: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rows = [
         {"id": f"r{n}", "style": f"s{n % 2}.png", "status": "failed" if n == 3 else "ok", "total_loss": float(n)}

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from nst_kernel import StyleParams
-from pipeline import cost
+from pipeline import cost, storage
 from pipeline.items import Failure
 from pipeline.manifest import Row
-from pipeline.plan import ASSUMED_MEMORY, Limits, Plan, fingerprint, output_shapes, plan
+from pipeline.plan import ASSUMED_MEMORY, Limits, Plan, fingerprint, inputs, output_shapes, plan
 from tests.support import draw
 
 SHAPES = st.sampled_from([(64, 64), (48, 64), (3000, 2000)])
@@ -58,6 +58,11 @@ def asked(draw: st.DrawFn) -> Asked:
     ]
 
 
+def unchanged(uris: Sequence[str]) -> dict[str, str | storage.StorageError]:
+    """Pictures that stay as they are."""
+    return dict.fromkeys(uris, "1")
+
+
 def planned(rows: Asked, limits: Limits | None = None) -> Plan:
     known = {r.id: shape for r, shape in rows}
     return plan(
@@ -66,6 +71,7 @@ def planned(rows: Asked, limits: Limits | None = None) -> Plan:
         finished={},
         limits=limits,
         shape_of=lambda todo: [known[r.id] for r in todo],
+        identify=unchanged,
     )
 
 
@@ -152,7 +158,7 @@ def test_what_is_done_is_left_out_by_id_and_fingerprint(
 ) -> None:
     states = [data.draw(st.sampled_from(["new", "done", "stale"])) for _ in rows]
     finished = {
-        r.id: fingerprint(r, "e") if state == "done" else "another"
+        r.id: fingerprint(r, "e", unchanged(inputs(r))) if state == "done" else "another"
         for (r, _), state in zip(rows, states, strict=True)
         if state != "new"
     }
@@ -161,6 +167,7 @@ def test_what_is_done_is_left_out_by_id_and_fingerprint(
         encoder_sha256="e",
         finished=finished,
         shape_of=lambda todo: [(64, 64) for _ in todo],
+        identify=unchanged,
     )
     assert work.done == states.count("done")
     todo = {p.row.id for batch in work.batches for p in batch.rows}
@@ -168,16 +175,47 @@ def test_what_is_done_is_left_out_by_id_and_fingerprint(
 
 
 def test_a_fingerprint_changes_with_whatever_decides_the_picture() -> None:
-    first = row(1, StyleParams())
+    first = row(1, StyleParams(init="/i.png"))
+    now = unchanged(inputs(first))
+    assert set(now) == {"/c1.png", "/s.png", "/i.png"}
+
+    def mark(asked: Row, encoder: str = "e", **replaced: str | storage.StorageError) -> str:
+        return fingerprint(
+            asked, encoder, {**unchanged(inputs(asked)), **{f"/{n}.png": v for n, v in replaced.items()}}
+        )
+
     marks = [
-        fingerprint(first, "e"),
-        fingerprint(first, "another encoder"),
-        fingerprint(row(2, StyleParams()), "e"),
-        fingerprint(row(1, StyleParams(seed=1)), "e"),
-        fingerprint(row(1, StyleParams(), style="/other.png"), "e"),
+        mark(first),
+        mark(first, "another encoder"),
+        mark(row(2, StyleParams())),
+        mark(row(1, StyleParams(seed=1))),
+        mark(row(1, StyleParams(), style="/other.png")),
+        mark(first, c1="2"),
+        mark(first, s="2"),
+        mark(first, i="2"),
+        mark(first, c1=storage.StorageError("gone")),
     ]
     assert len(set(marks)) == len(marks)
-    assert fingerprint(row(1, StyleParams()), "e") == marks[0]
+    assert fingerprint(first, "e", now) == marks[0] == mark(first, unrelated="2")
+
+
+@given(st.lists(st.sampled_from(["same", "replaced", "gone"]), min_size=1, max_size=12))
+def test_rows_whose_pictures_changed_are_done_again_and_no_others(fates: list[str]) -> None:
+    rows = [row(n, StyleParams()) for n in range(len(fates))]
+    done = {r.id: fingerprint(r, "e", unchanged(inputs(r))) for r in rows}
+    now: dict[str, str | storage.StorageError] = {"/s.png": "1"}
+    for r, fate in zip(rows, fates, strict=True):
+        said = {"same": "1", "replaced": "2"}
+        now[str(r.content)] = said.get(fate) or storage.StorageError("cannot look at it: it does not exist")
+    work = plan(
+        rows,
+        encoder_sha256="e",
+        finished=done,
+        shape_of=lambda todo: [(64, 64) for _ in todo],
+        identify=lambda _: now,
+    )
+    again = {p.row.id for batch in work.batches for p in batch.rows}
+    assert again == {r.id for r, fate in zip(rows, fates, strict=True) if fate != "same"}
 
 
 def test_shapes_come_from_headers(tmp_path: Path) -> None:
@@ -228,6 +266,7 @@ def test_a_picture_of_another_id_is_not_overwritten() -> None:
         finished={},
         owners=owners,
         shape_of=lambda todo: [(64, 64) for _ in todo],
+        identify=unchanged,
     )
     failures = {p.row.id: p.failure for batch in work.batches for p in batch.rows}
     assert failures["row1"] is None

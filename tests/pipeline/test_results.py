@@ -26,7 +26,7 @@ def record(row_id: str, *, status: str = "ok", mark: str = "f", later: int = 0) 
 
 def test_every_column_is_documented() -> None:
     assert all(field.metadata[b"doc"] for field in results.SCHEMA)
-    assert results.SCHEMA.metadata == {b"nst_results_version": b"2"}
+    assert results.SCHEMA.metadata == {b"nst_results_version": b"3"}
 
 
 def test_a_batch_done_twice_overwrites_itself(tmp_path: Path) -> None:
@@ -38,7 +38,7 @@ def test_a_batch_done_twice_overwrites_itself(tmp_path: Path) -> None:
 
 @given(
     st.lists(
-        st.tuples(st.sampled_from("abcd"), st.sampled_from(["ok", "failed", "diverged"]), st.integers(0, 10**6)),
+        st.tuples(st.sampled_from("abcd"), st.sampled_from(results.STATUSES), st.integers(0, 10**6)),
         min_size=1,
         unique_by=lambda t: t[2],
     )
@@ -52,8 +52,10 @@ def test_the_last_to_finish_counts(events: list[tuple[str, str, int]]) -> None:
     table = results.read_results(output, columns=["id", "status", "fingerprint"])
     assert table["id"].to_pylist() == sorted(latest)
     assert {r["id"]: (r["status"], r["fingerprint"]) for r in table.to_pylist()} == latest
-    done = {i: mark for i, (status, mark) in latest.items() if status != "failed"}
+    done = {i: mark for i, (status, mark) in latest.items() if status in ("ok", "diverged")}
     assert results.finished(output).fingerprints == done
+    held = {i: mark for i, (status, mark) in latest.items() if status == "quarantined"}
+    assert results.finished(output).quarantined == held
     assert set(results.finished(output).owners.values()) == set(done)
 
 

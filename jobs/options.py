@@ -1,0 +1,39 @@
+"""Options that several commands share."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Weights = Annotated[
+    str,
+    typer.Option(
+        help="embedded, imagenet, or the path or URI of a .pth or .safetensors file; "
+        "#sha256=… behind it is the digest it must have.",
+    ),
+]
+Settings = Annotated[
+    list[str], typer.Option("--set", metavar="KEY=VALUE", help="A style parameter for rows that do not give it.")
+]
+Defaults = Annotated[Path | None, typer.Option(help="A JSON file of style parameters for rows that do not give them.")]
+
+NumActors = Annotated[
+    int | None, typer.Option(min=1, help="Encoders at work; by default one per GPU, or per CPU without GPUs.")
+]
+BatchSize = Annotated[
+    int | None, typer.Option(min=1, help="Pairs optimised together, at most; by default what suits memory and device.")
+]
+RowTimeout = Annotated[
+    float | None, typer.Option(min=0, help="Seconds that a row may be optimised, or it fails; by default any number.")
+]
+MaxAttempts = Annotated[
+    int, typer.Option(min=1, help="Deaths of its process after which a row is quarantined: left alone until nst retry.")
+]
+MaxFailures = Annotated[
+    str | None,
+    typer.Option(
+        metavar="N|P%", help="Stop, with exit code 3, once more rows failed: so many, or a share of those to do."
+    ),
+]
+Force = Annotated[bool, typer.Option(help="Take the lock of the output from another run, which is dead for certain.")]
+Overwrite = Annotated[bool, typer.Option(help="Compute rows again that are done.")]

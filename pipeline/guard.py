@@ -1,0 +1,122 @@
+"""Stages that may die of a row: they work on whole batches, and on rows one by one where a batch has died before."""
+
+import dataclasses
+import logging
+import time
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from nst_kernel.result import StylizeResult
+from pipeline import results, storage
+from pipeline.items import Batch, Failure, Fetched, Optimised, Pictures, PlannedRow
+from pipeline.ledger import Deaths, Ledger, quarantine
+
+Outcome = TypeVar("Outcome")
+
+log = logging.getLogger(__name__)
+
+
+def survive(
+    ledger: Ledger,
+    stage: str,
+    rows: Sequence[PlannedRow],
+    *,
+    work: Callable[[Sequence[int]], Sequence[Outcome]],
+    refuse: Callable[[int, Failure], Outcome],
+) -> list[Outcome]:
+    """Work on rows such that a row that kills its process is known after some deaths, and the others get through.
+
+    The caller is run again after a death, by Ray. It then finds the attempt that died here, and takes the rows one by
+    one; so the row at fault dies alone the next time, and is refused the time after.
+
+    Args:
+        ledger: where attempts are noted.
+        stage: name of the work.
+        rows: to work on.
+        work: outcomes of the rows at these places, together.
+        refuse: outcome of the row at this place if it is not worked on any more.
+
+    Raises:
+        StorageError: if the ledger cannot be used: that concerns every row.
+    """
+    died = ledger.open_attempts(stage, rows)
+    if len(rows) > 1 and not died:
+        with ledger.attempt(stage, rows):
+            return list(work(range(len(rows))))
+    outcomes: list[Outcome] = []
+    refused = False
+    for place, planned in enumerate(rows):
+        alone = died if len(rows) == 1 else ledger.open_attempts(stage, [planned])
+        together = planned.died_together + (len(died) if len(rows) > 1 else 0)
+        deaths = Deaths(together, len(alone))
+        if deaths.convict(ledger.max_attempts):
+            refused = True
+            outcomes.append(refuse(place, quarantine(planned.row.id, deaths)))
+            continue
+        if together or alone:
+            log.warning("row %s is tried alone: its process died %d times", planned.row.id, together + len(alone))
+        with ledger.attempt(stage, [planned]):
+            outcomes += work([place])
+        _remove(alone)
+    if not refused:  # else the deaths are kept as evidence until the row that says so is durable
+        _remove(died)
+    return outcomes
+
+
+def guarded_fetch(fetch: Callable[[Batch], Fetched], ledger: Ledger) -> Callable[[Batch], Fetched]:
+    """Fetching and decoding that outlives pictures which kill a decoder."""
+
+    def whole(batch: Batch) -> Fetched:
+        rows = batch.rows
+        if all(planned.failure for planned in rows):
+            return fetch(batch)
+        started_at, clock = results.now(), time.perf_counter()
+
+        def work(places: Sequence[int]) -> Sequence[Pictures | Failure]:
+            return fetch(dataclasses.replace(batch, rows=tuple(rows[place] for place in places))).pictures
+
+        pictures = survive(ledger, "fetch", rows, work=work, refuse=lambda _, failure: failure)
+        return Fetched(batch, tuple(pictures), started_at, time.perf_counter() - clock)
+
+    return whole
+
+
+def guarded_optimise(optimise: Callable[[Fetched], Optimised], ledger: Ledger) -> Callable[[Fetched], Optimised]:
+    """Optimising that outlives rows which kill the process."""
+
+    def whole(fetched: Fetched) -> Optimised:
+        if all(isinstance(pictures, Failure) for pictures in fetched.pictures):
+            return optimise(fetched)
+        parts: list[Optimised] = []
+
+        def work(places: Sequence[int]) -> Sequence[StylizeResult | Failure]:
+            parts.append(optimise(_part(fetched, places)))
+            return parts[-1].outcomes
+
+        def refuse(place: int, failure: Failure) -> StylizeResult | Failure:
+            parts.append(optimise(dataclasses.replace(_part(fetched, [place]), pictures=(failure,))))  # passes through
+            return failure
+
+        outcomes = survive(ledger, "optimise", fetched.batch.rows, work=work, refuse=refuse)
+        return dataclasses.replace(
+            parts[0],
+            fetched=dataclasses.replace(fetched, pictures=()),
+            outcomes=tuple(outcomes),
+            seconds=sum(part.seconds for part in parts),
+        )
+
+    return whole
+
+
+def _part(fetched: Fetched, places: Sequence[int]) -> Fetched:
+    rows = tuple(fetched.batch.rows[place] for place in places)
+    return dataclasses.replace(
+        fetched,
+        batch=dataclasses.replace(fetched.batch, rows=rows),
+        pictures=tuple(fetched.pictures[place] for place in places),
+    )
+
+
+def _remove(attempts: Sequence[str]) -> None:
+    for uri in attempts:
+        storage.remove(uri)

@@ -1,0 +1,85 @@
+"""run.json: what a run was asked, what it planned, what it came to. Written last: where it is new, a run is over."""
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+
+from nst_kernel import Weights
+from pipeline import results, storage
+
+VERSION = 1
+
+
+def summary_file(output: str) -> str:
+    """Where the summary of an output's last run is."""
+    return storage.join(output, "run.json")
+
+
+def of(
+    job: Mapping[str, object],
+    plan: Mapping[str, int],
+    counts: Mapping[str, int],
+    *,
+    encoder: Weights,
+    started_at: datetime,
+) -> dict[str, object]:
+    """A run that has ended.
+
+    Args:
+        job: its parameters.
+        plan: rows to do, in how many batches, and rows that needed none.
+        counts: rows by status. They add up to the plan's.
+        encoder: that was used.
+        started_at: UTC.
+    """
+    finished_at = results.now()
+    return {
+        "version": VERSION,
+        "plan": dict(plan),
+        "counts": {status: counts.get(status, 0) for status in results.STATUSES},
+        "started_at": started_at.isoformat(timespec="seconds"),
+        "finished_at": finished_at.isoformat(timespec="seconds"),
+        "seconds": round((finished_at - started_at).total_seconds(), 3),
+        "encoder": encoder.name,
+        "encoder_sha256": encoder.sha256,
+        "versions": dict(results.versions()),
+        "host": results.host(),
+        "job": dict(job),
+    }
+
+
+def write(output: str, said: Mapping[str, object]) -> None:
+    """Write the summary whole.
+
+    Raises:
+        StorageError: if it cannot be written.
+    """
+    storage.write_bytes(summary_file(output), json.dumps(said, indent=2, default=str).encode() + b"\n")
+
+
+def read(output: str) -> dict[str, object]:
+    """The summary of the last run that ended by itself; empty where there is none.
+
+    Raises:
+        StorageError: if it cannot be read.
+    """
+    try:
+        said = json.loads(storage.read_bytes(summary_file(output)))
+    except storage.StorageError as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            return {}
+        raise
+    except ValueError:
+        return {}
+    return said if isinstance(said, dict) else {}
+
+
+def weights_of(output: str) -> str | None:
+    """The weights that the last run was given, if it says so.
+
+    Raises:
+        StorageError: if the summary cannot be read.
+    """
+    job = read(output).get("job")
+    found = job.get("weights") if isinstance(job, dict) else None
+    return found if isinstance(found, str) else None

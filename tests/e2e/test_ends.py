@@ -1,0 +1,85 @@
+"""How runs end: refused, hopeless, finished with a summary and few files."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from pipeline import ledger, results, storage, summary
+from pipeline.cluster import Resources
+from pipeline.limits import FailureLimit
+from pipeline.lock import Locked, RunLock, lock_file
+from pipeline.redo import retry
+from pipeline.run import Job, TooManyFailures
+from tests.e2e.conftest import ROWS, Studio, as_csv, as_jsonl
+
+
+def test_a_finished_run_leaves_one_file_of_results_and_a_summary(finished: Studio) -> None:
+    assert len(results.parts(finished.output)) == 1
+    said = json.loads(Path(summary.summary_file(finished.output)).read_text())
+    assert said["plan"] == {"rows": 3, "batches": said["plan"]["batches"], "done": 0, "quarantined": 0}
+    assert said["counts"] == {"ok": 3, "failed": 0, "diverged": 0, "quarantined": 0}
+    assert said["job"]["source"]["defaults"]["size"] == 48
+    assert said["started_at"] < said["finished_at"]
+    assert said["versions"].keys() >= {"torch", "ray"}
+    assert not Path(lock_file(finished.output)).exists()
+    assert ledger.read_attempts(finished.output) == []
+    last = Path(summary.summary_file(finished.output)).stat().st_mtime_ns
+    assert all(Path(part).stat().st_mtime_ns <= last for part in results.parts(finished.output))
+
+
+def test_failed_and_quarantined_rows_are_retried_without_their_manifest(studio: Studio) -> None:
+    rows: list[dict[str, object]] = [
+        {**ROWS[0], "id": "later", "content": "later.png", "output": "my/name.webp"},
+        {**ROWS[1], "id": "held"},
+    ]
+    manifest = studio.write("rows.jsonl", as_jsonl(rows))
+    job = Job(studio.output, resources=Resources(num_actors=1))
+    with pytest.raises(storage.StorageError, match="no results"):
+        retry(job, ["failed"])
+    studio.run(manifest)
+    held = studio.results()["held"]
+    quarantined = {name: held[name] for name in results.SCHEMA.names if name not in ("output", "curve", "seconds")}
+    results.commit(studio.output, [{**quarantined, "status": "quarantined", "finished_at": results.now()}])
+    studio.picture("later.png", 5)
+
+    again = studio.run(manifest)
+    assert (again.total, again.quarantined_before, again.counts["ok"]) == (1, 1, 1)
+    assert studio.results()["later"]["output"].endswith("images/my/name.webp")
+    assert retry(job, ["failed"]).total == 0
+    progress = retry(job, ["quarantined"])
+    assert (progress.total, progress.counts["ok"]) == (1, 1)
+    again = studio.run(manifest)
+    assert (again.total, again.done_before) == (0, 2)
+    results.commit(studio.output, [{**held, "id": "x", "status": "failed", "encoder_sha256": "another"}])
+    with pytest.raises(ValueError, match="other weights"):
+        retry(job, ["failed"])
+
+
+def test_a_second_run_on_an_output_starts_nothing(tmp_path: Path) -> None:
+    from tests.e2e.conftest import furnish
+
+    studio = furnish(tmp_path)
+    manifest = studio.write("rows.csv", as_csv(ROWS))
+    with RunLock(studio.output), pytest.raises(Locked, match="another run writes to"):
+        studio.run(manifest)
+    assert not Path(lock_file(studio.output)).exists()
+    assert list(Path(studio.output).iterdir()) == []
+
+
+def test_a_hopeless_run_stops_early_and_goes_on_when_it_is_mended(studio: Studio) -> None:
+    rows: list[dict[str, object]] = [{"id": f"{n}", "content": f"{n}.png", "style": "painting.png"} for n in range(12)]
+    for n in range(12):
+        studio.picture(f"{n}.png", n)
+        if n < 9:
+            studio.write(f"{n}.png", (studio.folder / f"{n}.png").read_bytes()[:2000])  # good header, cut short
+    manifest = studio.write("rows.jsonl", as_jsonl(rows))
+    with pytest.raises(TooManyFailures, match=r"more than the 25% of 12 that --max-failures allows"):
+        studio.run(manifest, max_failures=FailureLimit.parse("25%"))
+    assert not Path(lock_file(studio.output)).exists()
+    for n in range(9):
+        studio.picture(f"{n}.png", n)
+    progress = studio.run(manifest, max_failures=FailureLimit.parse("25%"))
+    assert progress.counts["ok"] == progress.total
+    assert {row["status"] for row in studio.results().values()} == {"ok"}
+    assert len(studio.results()) == 12
