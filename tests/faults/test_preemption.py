@@ -1,7 +1,10 @@
 """Actors of a real run that are told to go, or just go, in the middle of a row; and a row that takes too long."""
 
+import json
 import os
 import signal
+import subprocess
+import sys
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +19,7 @@ from pipeline.cluster import Resources
 from pipeline.results import read_results
 from pipeline.run import run
 from pipeline.stints import Interruptions
-from tests.support import draw
+from tests.support import REPOSITORY, draw
 
 ITERATIONS = 200
 LONG: dict[str, object] = {"size": 64, "iterations": ITERATIONS, "scales": "", "precision": "fp32"}
@@ -54,6 +57,11 @@ def undisturbed(runs: Runs) -> dict[str, Any]:
 def actors() -> list[int]:
     """Process ids of the actors that stylise, of this process' cluster."""
     return [pid for pid in _processes() if "MapWorker" in _read(pid, "cmdline") and _is_ours(pid)]
+
+
+def actors_at_work() -> list[int]:
+    """Those that are at a block: Ray says in a process' title what it does."""
+    return [pid for pid in actors() if ".submit" in _read(pid, "cmdline")]
 
 
 def _processes() -> list[int]:
@@ -102,17 +110,12 @@ class Observer(threading.Thread):
             if self.signal == signal.SIGKILL:
                 ready = actors() if self.at else []  # it can only go on from what was saved before
             else:
-                ready = [pid for pid in actors() if pid not in self.killed and self._works(pid)]
+                ready = [pid for pid in actors_at_work() if pid not in self.killed and not self.over.wait(1)]
                 self.done_before = max(self.at, default=0)
             for pid in ready:
                 self.killed.append(pid)
                 os.kill(pid, self.signal)
                 self.done_before = max(self.at, default=0)
-
-    def _works(self, pid: int) -> bool:
-        """Whether it has been at a block for a second: Ray says in a process' title what it does."""
-        begun = ".submit" in _read(pid, "cmdline")
-        return begun and not self.over.wait(1)
 
     __hash__ = threading.Thread.__hash__
 
@@ -146,3 +149,13 @@ def test_a_row_over_its_deadline_fails_and_the_next_run_tries_it_again(runs: Run
     row = runs.row("overdue")
     assert row["status"] == "ok"
     assert row["total_loss"] == undisturbed["total_loss"]
+
+
+@pytest.mark.slow
+def test_a_row_on_a_node_that_is_emptied_goes_on_elsewhere(runs: Runs) -> None:
+    command = [sys.executable, "-m", "tests.faults.emptied_node", str(runs.home)]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    told = json.loads(done.stdout.splitlines()[-1])
+    assert (told["status"], told["iterations"]) == ("ok", 500)
+    assert 0 < told["saved"][0] < 500
