@@ -121,7 +121,8 @@ class Observer(threading.Thread):
 
 
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks for processes where Linux shows them")
-@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGKILL, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_a_row_whose_actor_goes_is_finished_by_another(number: int, runs: Runs, undisturbed: dict[str, Any]) -> None:
     output = runs.home / signal.Signals(number).name
     observer = Observer(output, number)
