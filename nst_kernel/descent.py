@@ -10,7 +10,7 @@ from torch import Tensor
 from nst_kernel.adam import Adam
 from nst_kernel.graphs import Repeated
 from nst_kernel.lbfgs import LBFGS
-from nst_kernel.pace import Pace
+from nst_kernel.pace import Pace, mark
 from nst_kernel.params import StyleParams
 from nst_kernel.state import below, listed, named, numbered
 
@@ -259,9 +259,7 @@ class _Leaving:
             return active.clone()
         last, mask = self.sent, torch.empty(len(active), dtype=torch.bool, pin_memory=True)
         mask.copy_(active, non_blocking=True)
-        event = torch.cuda.Event()  # type: ignore[no-untyped-call]
-        event.record()
-        self.sent = mask, event
+        self.sent = mask, mark()
         if last is None:
             return None
         last[1].synchronize()  # of many evaluations ago: the device has more than enough to do meanwhile

@@ -1,9 +1,19 @@
 """How far the host may run ahead of the device: far enough that the device never waits, and no farther."""
 
+from collections.abc import Callable
+
 import torch
 
 STRIDE = 4
 """Steps between two marks; the host is one to two strides ahead."""
+
+
+def mark(*, blocking: bool = False) -> torch.cuda.Event:
+    """A point in what the device was given so far, that can be waited for; `blocking` waits without a busy CPU."""
+    event: Callable[..., torch.cuda.Event] = torch.cuda.Event
+    made = event(blocking=blocking)
+    made.record()
+    return made
 
 
 class Pace:
@@ -21,7 +31,6 @@ class Pace:
         self.steps += 1
         if not self.on_gpu or self.steps % STRIDE:
             return
-        last, self.mark = self.mark, torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]
-        self.mark.record()
+        last, self.mark = self.mark, mark(blocking=True)
         if last is not None:
             last.synchronize()

@@ -3,6 +3,7 @@
 Prints, as JSON, how far the state was that the row went on from, and what became of the row.
 """
 
+import importlib
 import json
 import sys
 import time
@@ -11,9 +12,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import ray
-from ray._raylet import GcsClient  # type: ignore[attr-defined]
 from ray.cluster_utils import Cluster
-from ray.core.generated import autoscaler_pb2
 
 from pipeline import midway
 from pipeline.cluster import Resources
@@ -22,11 +21,15 @@ from pipeline.run import run
 from pipeline.stints import Interruptions
 from tests.faults.test_preemption import LONG, actors_at_work
 
+# Ray's own, without types: what `ray drain-node` asks with.
+raylet: Any = importlib.import_module("ray._raylet")
+generated: Any = importlib.import_module("ray.core.generated.autoscaler_pb2")
+
 
 def main(home: Path) -> None:
     """Run `rows.csv` of a folder into `emptied`."""
     output = home / "emptied"
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+    cluster: Any = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
     first = cluster.add_node(num_cpus=2)
     cluster.wait_for_nodes()
     ray.init(cluster.address, log_to_driver=False)
@@ -38,8 +41,8 @@ def main(home: Path) -> None:
         while not actors_at_work() and not running.done():
             time.sleep(0.1)
         cluster.add_node(num_cpus=2)
-        reason = autoscaler_pb2.DrainNodeReason.Value("DRAIN_NODE_REASON_PREEMPTION")  # type: ignore[attr-defined]
-        GcsClient(address=cluster.address).drain_node(first.node_id, reason, "", int(time.time() + 300) * 1000)
+        reason = generated.DrainNodeReason.Value("DRAIN_NODE_REASON_PREEMPTION")
+        raylet.GcsClient(address=cluster.address).drain_node(first.node_id, reason, "", int(time.time() + 300) * 1000)
         while not saved and not running.done():
             for path in (output / "preempted").glob("*.safetensors"):
                 state = midway.find(str(path))
@@ -50,7 +53,7 @@ def main(home: Path) -> None:
     (row,) = read_results(str(output)).to_pylist()
     print(json.dumps({"saved": saved, "status": row["status"], "iterations": row["iterations"]}))
     ray.shutdown()
-    cluster.shutdown()  # type: ignore[no-untyped-call]
+    cluster.shutdown()
 
 
 if __name__ == "__main__":

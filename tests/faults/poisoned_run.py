@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from unittest import mock
 
 import ray
 
@@ -38,7 +39,7 @@ def poison_workers() -> None:
                     DEATHS[how]()
             yield
 
-    Ledger.attempt = deadly  # type: ignore[method-assign]
+    mock.patch.object(Ledger, "attempt", deadly).start()
 
 
 def main(manifest: str, output: str, rows_per_batch: str) -> None:

@@ -41,10 +41,9 @@ def test_a_second_run_is_refused_and_told_by_whom_until_the_first_ends(output: s
         storage.read_bytes(lock_file(output))
 
 
+@pytest.mark.parametrize("output", ["local", "s3"], indirect=True)
 def test_of_many_at_once_one_gets_it(output: str) -> None:
-    """In memory:// nothing is atomic; runs do not share it anyway."""
-    if output.startswith("memory"):
-        pytest.skip("of one process only")
+    """In memory:// nothing is atomic; runs, which are processes, cannot share it."""
     got: list[RunLock] = []
 
     def take() -> None:
