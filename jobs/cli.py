@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
+from jobs.console import err, out
 from jobs.options import (
     BatchSize,
     Defaults,
@@ -46,8 +46,6 @@ weights_app = typer.Typer(no_args_is_help=True, help="Look at files of VGG-19 we
 app.add_typer(weights_app, name="weights")
 
 SOME_ROWS_FAILED, NOTHING_STARTED = 1, 2
-
-out, err = Console(), Console(stderr=True)
 
 
 @app.callback()

@@ -1,0 +1,1 @@
+"""Other ways to a manifest: archives of photographs, grids of parameters."""
