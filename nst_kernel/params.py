@@ -140,6 +140,7 @@ def _knob(default: Any, rule: _Rule, doc: str) -> Any:
     return dataclasses.field(default=None, metadata={"default": default, "rule": rule, "doc": doc})
 
 
+_truth = _Rule("true or false", lambda value: _TRUTH[str(value).strip().lower()])
 _init = _Rule("content, noise, style, or the path or URI of an image file", _start)
 _layers = _many(_one_of(*LAYERS), "VGG-19 layers such as conv4_2, each at most once, comma-separated", unique=True)
 _weights = _many(_real(0), "finite numbers of at least 0, one per layer, comma-separated")
@@ -161,7 +162,7 @@ class StyleParams:
     size: int = _knob(512, _integer(16, 16384), "long side of the output, pixels")
     upscale: bool = _knob(
         False,
-        _Rule("true or false", lambda value: _TRUTH[str(value).strip().lower()]),
+        _truth,
         "whether the output may be larger than its content picture",
     )
     aspect_tolerance: float = _knob(
@@ -209,6 +210,9 @@ class StyleParams:
         None, _optional(_real(0, above=True)), "step; none: 1 for L-BFGS, 0.02 for Adam"
     )
     history: int = _knob(10, _integer(1, 200), "steps that L-BFGS remembers (24 bytes per pixel each)")
+    learn_curvature: bool = _knob(
+        True, _truth, "whether L-BFGS learns how far the picture gives way by colour, frequency and place"
+    )
     init: str = _knob("content", _init, "where the pixels start")
     seed: int = _knob(0, _integer(0, 2**63 - 1), "of the white noise")
 
@@ -310,7 +314,7 @@ class StyleParams:
             self.pooling,
             self.precision,
             self.optimizer,
-            self.history if self.optimizer == "lbfgs" else 0,
+            (self.history, self.learn_curvature) if self.optimizer == "lbfgs" else 0,
             self.iterations,
             self.scales,
             self.window if self.min_improvement > 0 else 0,

@@ -131,6 +131,7 @@ BAD: dict[str, list[Any]] = {
     "preset": ["", "Default", "gatys", 2015, True, [], {}, ("default",)],
     "size": [*NOT_AN_INTEGER, 0, 15, 16385],
     "upscale": ["maybe", "", 2, 1.0, [], [True]],
+    "learn_curvature": ["maybe", "", 2, 1.0, [], [True]],
     "aspect_tolerance": [*NOT_A_WEIGHT, 0.51, "1"],
     "iterations": [*NOT_AN_INTEGER, 0, 100_001, "5, 0", (10, 1.5)],
     "min_improvement": [*NOT_A_WEIGHT, 0.51, "1"],
@@ -308,6 +309,7 @@ SHARED: dict[str, Any] = {
     "precision": "tf32",
     "optimizer": "adam",
     "history": 7,
+    "learn_curvature": False,
 }
 PER_SAMPLE: dict[str, Any] = {
     "preset": "texture",
