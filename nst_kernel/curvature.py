@@ -26,8 +26,8 @@ RINGS_PER_OCTAVE = 2
 DECAY = 0.9
 """Of what older pairs say, with each new one."""
 
-NEIGHBOURHOOD = 4
-"""Pixels to each side that a place is averaged over, twice."""
+NEIGHBOURHOOD = 8
+"""Pixels, each way, that make one place; between their centres a is interpolated."""
 
 RING_AT_MOST, PLACE_AT_MOST = 30.0, 16.0
 """By what factor a ring or a place may differ from the geometric mean of all."""
@@ -58,14 +58,14 @@ class Curvature:
     def nothing_known(self, B: int, like: Tensor) -> dict[str, Tensor]:
         """The state of B samples that have made no step: H₀ is the identity."""
         C, H, W = self.shape
-        rings, places = (B, C, self.rings), (B, 1, H, W)
+        rings, places = (B, C, self.rings), (B, 1, *(math.ceil(side / NEIGHBOURHOOD) for side in (H, W)))
         return {
             "ring_s": like.new_zeros(rings),
             "ring_y": like.new_zeros(rings),
             "place_s": like.new_zeros(places),
             "place_y": like.new_zeros(places),
             "ring": like.new_ones(rings),  # scale · γ
-            "place": like.new_ones(places),  # a
+            "place": like.new_ones(B, 1, H, W),  # a
         }
 
     def forget(self, state: dict[str, Tensor], fresh: Tensor) -> None:
@@ -80,9 +80,10 @@ class Curvature:
         s, y = s.view(-1, *self.shape), y.view(-1, *self.shape)
         usable, ys = usable[:, :, None, None], ys[:, :, None, None]
         for name, v in (("place_s", s), ("place_y", y)):
-            new = DECAY * state[name] + _smooth(v.square().sum(1, keepdim=True)) / ys
+            new = DECAY * state[name] + _by_place(v.square().sum(1, keepdim=True)) / ys
             state[name].copy_(torch.where(usable, new, state[name]))
         a = _ratio(state["place_s"], state["place_y"], (2, 3), PLACE_AT_MOST).sqrt()
+        a = nnf.interpolate(a, self.shape[1:], mode="bilinear")
         state["place"].copy_(torch.where(usable, a, state["place"]))
         usable, ys = usable[:, :, 0], ys[:, :, 0]
         power = self._power(state["place"] * y)
@@ -120,11 +121,9 @@ def _ratio(ss: Tensor, yy: Tensor, dims: tuple[int, int], at_most: float) -> Ten
     return (logs - logs.mean(dims, keepdim=True)).clamp(-bound, bound).exp()
 
 
-def _smooth(v: Tensor) -> Tensor:
-    """Means over neighbourhoods of v (B, 1, H, W), twice."""
-    for _ in range(2):
-        v = nnf.avg_pool2d(v, 2 * NEIGHBOURHOOD + 1, 1, NEIGHBOURHOOD, count_include_pad=False)
-    return v
+def _by_place(v: Tensor) -> Tensor:
+    """Means over neighbourhoods of v (B, 1, H, W)."""
+    return nnf.avg_pool2d(v, NEIGHBOURHOOD, ceil_mode=True)
 
 
 def _like(mask: Tensor, v: Tensor) -> Tensor:
