@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from jobs.commands import cluster
 from jobs.console import err, out
 from jobs.options import (
     BatchSize,
@@ -44,6 +45,7 @@ app = typer.Typer(
 )
 weights_app = typer.Typer(no_args_is_help=True, help="Look at files of VGG-19 weights.")
 app.add_typer(weights_app, name="weights")
+cluster.add_to(app)
 
 SOME_ROWS_FAILED, NOTHING_STARTED = 1, 2
 
