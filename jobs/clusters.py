@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import difflib
+import logging
 import os
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -134,6 +135,7 @@ class Cluster:
         os.environ["RAY_API_SERVER_ADDRESS"] = whole  # Ray lets the environment outrank its argument
         from ray.job_submission import JobSubmissionClient
 
+        logging.getLogger("ray").setLevel(logging.ERROR)  # it tells of every package that it sends
         try:
             return cls(JobSubmissionClient(whole), whole)
         except Exception as error:  # of requests, of Ray, of a server that is none of Ray's

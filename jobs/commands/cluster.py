@@ -59,7 +59,7 @@ def submit(
     if follow:
         _follow(cluster, submission)
     else:
-        _say(f"nst status {submission.id} says how far it is; nst logs --follow, nst cancel.")
+        _say(f"How far it is: nst status {submission.name}; what it writes: nst logs; its end: nst cancel.")
 
 
 def status(
