@@ -90,7 +90,13 @@ def job(tmp_path: Path) -> Path:
 def told(submission: str, state: progress.State, output: Path, *, seconds_ago: float = 0, error: str = "") -> None:
     """As a driver tells it."""
     at = results.now() - timedelta(seconds=seconds_ago)
-    said = {"state": state, "total": 40, "done_before": 3, "quarantined_before": 0, "counts": {"ok": 9, "failed": 1}}
+    said: dict[str, object] = {
+        "state": state,
+        "total": 40,
+        "done_before": 3,
+        "quarantined_before": 0,
+        "counts": {"ok": 9, "failed": 1},
+    }
     said |= {"seconds": 20.0, "failures": [], "error": error, "submission": submission, "updated_at": at.isoformat()}
     output.mkdir(exist_ok=True)
     Path(progress.progress_file(str(output))).write_text(json.dumps(said))

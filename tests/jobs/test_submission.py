@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from jobs.jobfile import ClusterSection
 from jobs.submission import entrypoint, request
+from tests.support import REPOSITORY
 
 JOB: dict[str, Any] = {"kind": "manifest", "name": "night", "manifest": "s3://b/rows.csv", "output": "s3://b/out"}
 
@@ -84,6 +85,14 @@ def test_what_cannot_run_there_is_refused_here(tmp_path: Path, changes: dict[str
     with pytest.raises(ValueError, match=said) as refused:
         request(write(tmp_path, **changes))
     assert "night.yaml" in str(refused.value)
+
+
+def test_the_job_of_the_readme_can_be_submitted(tmp_path: Path) -> None:
+    section = (REPOSITORY / "README.md").read_text("utf-8").split("## Clusters")[1]
+    (tmp_path / "night.yaml").write_text(section.split("```yaml\n")[1].split("```")[0])
+    asked = request(tmp_path / "night.yaml")
+    assert asked.address == "http://head:8265"
+    assert asked.runtime_env["working_dir"] == str(tmp_path)
 
 
 def shell(command: str, **environment: str) -> subprocess.CompletedProcess[str]:
