@@ -15,6 +15,16 @@ from jobs.submission import STOP_SECONDS, Request
 from pipeline.progress import progress_file
 
 DEFAULT_ADDRESS = "http://127.0.0.1:8265"
+CHATTY = (
+    "ray.dashboard.modules.dashboard_sdk",
+    "ray.dashboard.modules.job.sdk",
+    "ray._private.runtime_env.packaging",
+)
+"""Modules of Ray's client that log every package they send."""
+
+TOO_LARGE = ("status code 413", "exceeds the maximum size")
+"""In what the job server says of a package: it takes 100 MiB at once."""
+
 LOOK_EVERY = 0.5
 """Seconds between two questions whether a job has ended."""
 
@@ -135,7 +145,8 @@ class Cluster:
         os.environ["RAY_API_SERVER_ADDRESS"] = whole  # Ray lets the environment outrank its argument
         from ray.job_submission import JobSubmissionClient
 
-        logging.getLogger("ray").setLevel(logging.ERROR)  # it tells of every package that it sends
+        for name in CHATTY:
+            logging.getLogger(name).setLevel(logging.ERROR)
         try:
             return cls(JobSubmissionClient(whole), whole)
         except Exception as error:  # of requests, of Ray, of a server that is none of Ray's
@@ -195,6 +206,12 @@ class Cluster:
             except ClusterError as error:
                 if "already exists" in str(error) and any(one.id == id for one in self.submissions()):
                     continue  # somebody submitted it at the same moment: it is theirs that runs
+                if any(words in str(error) for words in TOO_LARGE):
+                    folder = request.runtime_env.get("working_dir", "")
+                    raise ClusterError(
+                        f"cluster.working_dir {folder} is too large to travel ({_short(error)}). Name what need not in "
+                        "its .gitignore or .rayignore; pictures belong into storage that all machines reach"
+                    ) from error
                 raise
             return self.find(id), True
 

@@ -92,7 +92,7 @@ def real_cluster(*, workers: int = 1, cpus: int = 1) -> Iterator[RealCluster]:
             process.terminate()
         for process in started[::-1]:
             with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(20)
+                process.wait(8)
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
         shutil.rmtree(home, ignore_errors=True)

@@ -1,6 +1,7 @@
 """The commands against a real cluster: submit, attach, status, metrics, cancel mid-run, submit again, finish."""
 
 import json
+import os
 import re
 import time
 import urllib.request
@@ -119,6 +120,17 @@ def test_submitted_attached_cancelled_resubmitted_finished(cluster: RealCluster,
     assert unknown.returncode == 2
     assert "did you mean night?" in unknown.stderr
     assert results.finished(studio.output).fingerprints.keys() == done.keys()
+
+
+def test_a_folder_that_is_too_large_to_travel(cluster: RealCluster, tmp_path: Path) -> None:
+    (tmp_path / "job.yaml").write_text(
+        "{kind: manifest, name: large, manifest: rows.csv, output: /nowhere, cluster: {working_dir: .}}"
+    )
+    (tmp_path / "film.mp4").write_bytes(os.urandom(101 * 2**20))
+    refused = cluster.nst("submit", str(tmp_path / "job.yaml"), "--address", cluster.address)
+    (tmp_path / "film.mp4").unlink()
+    assert refused.returncode == 2, refused
+    assert "too large to travel" in refused.stderr
 
 
 def test_a_job_that_cannot_start_says_why(cluster: RealCluster, tmp_path: Path) -> None:

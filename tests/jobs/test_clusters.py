@@ -126,17 +126,28 @@ def test_of_two_who_submit_at_once_one_attaches(server: FakeServer, job: Path) -
     assert [one.id for one in Cluster(server, "").submissions()] == [asked.id(1)]
 
 
-def test_a_refusal_is_one_line_without_the_servers_traceback(
-    server: FakeServer, job: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("refusal", "said"),
+    [
+        (
+            "status code 500: Traceback (most recent call last):\n  x\nValueError: no",
+            r"the cluster at http://here did not take night-\w+: ValueError: no$",
+        ),
+        ("status code 413: Maximum request body size 1 exceeded.", r"working_dir \S+ is too large to travel \(.*413.*"),
+        ("Traceback\nValueError: Package size (600MiB) exceeds the maximum size of 500MiB", "is too large to travel"),
+    ],
+)
+def test_a_refusal_is_one_line(
+    server: FakeServer, job: Path, monkeypatch: pytest.MonkeyPatch, refusal: str, said: str
 ) -> None:
     def refuse(**_: Any) -> str:
-        raise RuntimeError(
-            "Request failed with status code 500: Traceback (most recent call last):\n  x\nValueError: no"
-        )
+        raise RuntimeError(f"Request failed with {refusal}")
 
     monkeypatch.setattr(server, "submit_job", refuse)
-    with pytest.raises(ClusterError, match=r"the cluster at http://here did not take night-\w+: ValueError: no$"):
+    job.write_text(job.read_text() + "cluster: {working_dir: .}\n")
+    with pytest.raises(ClusterError, match=said) as refused:
         Cluster(server, "http://here").submit(request(job))
+    assert "\n" not in str(refused.value)
 
 
 def test_resources_of_the_driver_by_rays_names(server: FakeServer, job: Path) -> None:
