@@ -72,7 +72,7 @@ class Submission:
         name: that the job file gives.
         digest: of what it computes.
         kind: of the job.
-        attempt: the how manieth submission of the same job it is, from 1.
+        attempt: which submission of the same job it is, from 1.
         output: URI of its results.
         status: PENDING, RUNNING, STOPPED, SUCCEEDED or FAILED.
         message: what Ray has to say of that.
