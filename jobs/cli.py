@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from jobs.commands import cluster
 from jobs.console import err, out
 from jobs.options import (
     BatchSize,
@@ -32,18 +33,23 @@ app = typer.Typer(
 
     A manifest lists pairs of pictures; a run gives each content the style of its partner.
 
-    [bold]nst validate[/bold] pairs.csv
+    One pair:       [bold]nst stylize[/bold] photo.jpg painting.jpg -o out.png
 
-    [bold]nst plan[/bold] pairs.csv --set size=512
+    Before a run:   [bold]nst validate[/bold] pairs.csv, [bold]nst plan[/bold] pairs.csv --set size=512
 
-    [bold]nst run[/bold] pairs.csv --output out --set size=512
+    A run:          [bold]nst run[/bold] pairs.csv --output out --set size=512
 
-    [bold]nst results[/bold] out --status failed
+    After it:       [bold]nst results[/bold] out --status failed, [bold]nst retry[/bold] out --failed
+
+    On a cluster:   [bold]nst submit[/bold] job.yaml --follow, [bold]nst status[/bold]
+
+    Every command's --help has an example.
     """,
     rich_markup_mode="rich",
 )
 weights_app = typer.Typer(no_args_is_help=True, help="Look at files of VGG-19 weights.")
 app.add_typer(weights_app, name="weights")
+cluster.add_to(app)
 
 SOME_ROWS_FAILED, NOTHING_STARTED = 1, 2
 
@@ -300,7 +306,10 @@ def results(
 
 @app.command()
 def params() -> None:
-    """List every style parameter with its default and meaning, and the presets with their sources."""
+    """List every style parameter with its default and meaning, and the presets with their sources.
+
+    Example: nst params
+    """
     from jobs.display import print_params
 
     print_params(out)
@@ -308,15 +317,20 @@ def params() -> None:
 
 @weights_app.command("check")
 def check(file: Annotated[str, typer.Argument(help="Path or URI of a .pth or .safetensors file.")]) -> None:
-    """Tell whether a file holds torchvision's ImageNet weights, intact: by its hash and its activations.
+    """Tell whether a file holds torchvision's ImageNet weights, intact, by its hash and its activations; or our own.
 
     Example: nst weights check vgg19-dcbb9e9d.pth
     """
     from jobs.display import print_checks
     from nst_kernel import check_imagenet
+    from nst_kernel.weights import is_embedded
     from pipeline import storage
 
-    checks = check_imagenet(storage.read_bytes(file), name=file.rpartition("/")[2])
+    data = storage.read_bytes(file)
+    if is_embedded(data):
+        out.print("This is the embedded encoder, intact: --weights embedded needs no file.", highlight=False)
+        return
+    checks = check_imagenet(data, name=file.rpartition("/")[2])
     print_checks(out, checks)
     if not all(check.ok for check in checks):
         raise typer.Exit(SOME_ROWS_FAILED)
@@ -329,8 +343,12 @@ def parameters(defaults: Path | None, settings: list[str]) -> dict[str, object]:
     """Style parameters from a JSON file and KEY=VALUE words, the latter first in rank.
 
     Raises:
-        ValueError: for a file that is no JSON object, or a word without `=`.
+        ValueError: for a file that is no JSON object, a word without `=`, or values that cannot be used, every one of
+            them by the option that gave it.
     """
+    from nst_kernel import StyleParams
+    from nst_kernel.params import ALIASES, ParamError
+
     given: dict[str, object] = {}
     if defaults:
         try:
@@ -339,11 +357,17 @@ def parameters(defaults: Path | None, settings: list[str]) -> dict[str, object]:
             raise ValueError(f"--defaults {defaults}: {error}. Expected a JSON file such as {_EXAMPLE}") from error
         if not isinstance(given, dict):
             raise ValueError(f"--defaults {defaults}: expected a JSON object such as {_EXAMPLE}")
+    options = {ALIASES.get(name, name): f"--defaults {defaults}: " for name in given}
     for setting in settings:
-        key, equals, value = setting.partition("=")
+        key, equals, value = (part.strip() for part in setting.partition("="))
         if not equals:
             raise ValueError(f"--set {setting}: expected KEY=VALUE, such as size=512")
-        given[key.strip()] = value.strip()
+        given[key] = value
+        options[ALIASES.get(key, key)] = "--set "
+    try:
+        StyleParams.of({}, defaults=given)
+    except ParamError as error:
+        raise ValueError("; ".join(f"{options.get(p.name, '')}{p}" for p in error.problems)) from None
     return given
 
 

@@ -35,6 +35,11 @@ class ClusterSection(_Section):
     image: str | None = Field(None, description="Container image of the entry point and the workers.")
     env: Mapping[str, str] = Field(default_factory=dict, description="Environment variables.")
     pip: tuple[str, ...] = Field((), description="Packages to install there.")
+    upload: bool = Field(False, description="Whether this machine's version of the pipeline travels along.")
+    python: str | None = Field(None, description="Interpreter of the entry point, there; by default one that has Ray.")
+    entrypoint_resources: Mapping[str, float] = Field(
+        default_factory=dict, description="Set aside for the driver, by Ray's names: CPU, GPU, memory, or your own."
+    )
 
 
 class ManifestJob(_Section):

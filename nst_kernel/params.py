@@ -1,6 +1,7 @@
 """Every knob of a style transfer, validated, immutable, JSON in and out; presets as data with their source."""
 
 import dataclasses
+import difflib
 import math
 import types
 from collections.abc import Callable, Mapping
@@ -266,7 +267,7 @@ class StyleParams:
         if "preset" in given:
             below = {name: value for name, value in below.items() if name not in _preset_knobs(given["preset"])}
         given = {**below, **given}
-        unknown = [Problem(name, given[name], f"one of {', '.join(KNOBS)}") for name in given if name not in KNOBS]
+        unknown = [Problem(name, given[name], _a_known_name(name)) for name in given if name not in KNOBS]
         try:
             params = cls(**cast(Any, {name: value for name, value in given.items() if name in KNOBS}))
         except ParamError as error:
@@ -319,6 +320,11 @@ class StyleParams:
             self.scales,
             self.window if self.min_improvement > 0 else 0,
         )
+
+
+def _a_known_name(name: str) -> str:
+    close = difflib.get_close_matches(name[:80].lower(), [*KNOBS, *ALIASES], n=1)
+    return f"a known name; did you mean {close[0]}?" if close else f"one of {', '.join(KNOBS)}"
 
 
 def _preset_knobs(name: object) -> Mapping[str, object]:

@@ -44,8 +44,7 @@ def load_weights(source: str | Path = "embedded", *, sha256: str | None = None) 
         WeightsError: if they are missing, damaged, of another shape, or have another digest.
     """
     if source == "embedded":
-        file = importlib.resources.files("nst_kernel") / "embedded" / EMBEDDED
-        return parse_weights(file.read_bytes(), name="embedded", sha256=sha256)
+        return parse_weights(_embedded_file(), name="embedded", sha256=sha256)
     if source == "imagenet":
         return parse_weights(_imagenet_file().read_bytes(), name="imagenet", sha256=sha256 or IMAGENET_HASH)
     path = Path(source)
@@ -141,6 +140,15 @@ def _convolution(state: Mapping[str, Any], key: str, layer: str, name: str) -> t
     if not (weight.isfinite().all() and bias.isfinite().all()):
         raise WeightsError(f"weights {name!r}, layer {layer}: values that are not finite")
     return weight, bias.float()
+
+
+def _embedded_file() -> bytes:
+    return (importlib.resources.files("nst_kernel") / "embedded" / EMBEDDED).read_bytes()
+
+
+def is_embedded(data: bytes) -> bool:
+    """Whether these are the bytes of the embedded encoder's file."""
+    return data == _embedded_file()
 
 
 def _imagenet_file() -> Path:

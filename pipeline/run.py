@@ -3,8 +3,6 @@
 import contextlib
 import dataclasses
 import pickle
-import time
-from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -23,43 +21,11 @@ from pipeline.ledger import Ledger
 from pipeline.limits import NO_LIMIT, FailureLimit, failures
 from pipeline.lock import Locked, RunLock
 from pipeline.manifest import Manifest, ManifestError, Row, RowProblem, read_manifest
+from pipeline.metrics import RunMetrics, watched
 from pipeline.plan import Plan, plan
+from pipeline.progress import Progress as Progress
 from pipeline.stints import Interruptions, Stints
 from pipeline.write import Writer
-
-
-@dataclass
-class Progress:
-    """How far a run is.
-
-    Attributes:
-        total: rows that the plan has to compute.
-        done_before: rows that needed nothing.
-        quarantined_before: rows that are left alone, since they killed their processes in earlier runs.
-        counts: rows finished in this run, by status.
-        failures: of this run, id and error, the first hundred.
-        seconds: since the work began.
-    """
-
-    total: int
-    done_before: int
-    quarantined_before: int = 0
-    counts: Counter[str] = field(default_factory=Counter)
-    failures: list[tuple[str, str]] = field(default_factory=list)
-    began: float = field(default_factory=time.monotonic)
-    seconds: float = 0.0
-
-    @property
-    def finished(self) -> int:
-        """Rows that have an outcome."""
-        return sum(self.counts.values())
-
-    def add(self, row: Mapping[str, Any]) -> None:
-        """Count a row's outcome."""
-        self.counts[row["status"]] += 1
-        if row["status"] in ("failed", "quarantined") and len(self.failures) < 100:
-            self.failures.append((row["id"], row["error"]))
-        self.seconds = time.monotonic() - self.began
 
 
 def run(
@@ -161,14 +127,16 @@ def run_rows(rows: Sequence[Row], job: Job, *, on_progress: Callable[[Progress],
         pinned = f"{job.weights.partition('#')[0]}#sha256={encoder.sha256}"  # actors read the file themselves
         notes = Ledger(output, run=lock.owner, max_attempts=job.max_attempts)
         outcomes = flow(work, pinned, writer, pool, notes, interruptions=job.resources.interruptions)
+        metrics = RunMetrics()
         try:
             for row in outcomes:
                 progress.add(row)
+                metrics.add(row)
                 if on_progress:
                     on_progress(progress)
                 lock.check()
                 _stop_if_failing(progress, job.max_failures)
-        except (KeyboardInterrupt, TooManyFailures):
+        except (KeyboardInterrupt, SystemExit, TooManyFailures):  # SystemExit: what Ray makes of SIGTERM
             outcomes.close()
             with contextlib.suppress(storage.StorageError):  # they stay suspect then, which costs time and no row
                 ledger.forgive(output, notes.run)
@@ -314,7 +282,7 @@ class _Stylise:
         if stints.preemption:
             draining.watch(stints.preemption.on_draining)
             stints.preemption.before_leaving = ledger.leave_in_order
-        self.stage = _stage(guarded_optimise(StyleActor(weights, threads=threads, stints=stints), notes))
+        self.stage = _stage(guarded_optimise(watched(StyleActor(weights, threads=threads, stints=stints)), notes))
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
         return self.stage(row)

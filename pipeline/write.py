@@ -11,6 +11,9 @@ from pipeline.items import Failure, Fetched, Optimised, PlannedRow
 FORMATS: dict[str, Literal["png", "jpeg", "webp"]] = {"png": "png", "jpg": "jpeg", "jpeg": "jpeg", "webp": "webp"}
 """By the extension of the output's name."""
 
+TOLD = ("id", "status", "error_class", "error", "output", "total_loss", "seconds")
+"""Of a row's results, what travels on to the driver."""
+
 
 class Writer:
     """Commits finished batches to one output folder."""
@@ -19,7 +22,7 @@ class Writer:
         self.output, self.encoder, self.encoder_sha256 = output, encoder, encoder_sha256
 
     def __call__(self, optimised: Optimised) -> list[dict[str, Any]]:
-        """Write every picture, then one Parquet part; what the rows say, without their curves.
+        """Write every picture, then one Parquet part; what is `TOLD` of each row, and of the first the batch's size.
 
         Raises:
             StorageError: if the part cannot be written: that concerns every row.
@@ -30,7 +33,9 @@ class Writer:
         ]
         results.commit(self.output, rows)
         midway.drop(optimised.midway)
-        return [{name: row.get(name) for name in ("id", "status", "error_class", "error", "output")} for row in rows]
+        return [
+            {name: row.get(name) for name in TOLD} | {"batch_size": 0 if n else len(rows)} for n, row in enumerate(rows)
+        ]
 
     def _row(self, planned: PlannedRow, outcome: StylizeResult | Failure, optimised: Optimised) -> dict[str, Any]:
         clock = time.perf_counter()

@@ -10,8 +10,9 @@ import pytest
 from PIL import Image
 
 from pipeline.cluster import Resources
+from pipeline.progress import Progress
 from pipeline.results import read_results
-from pipeline.run import Progress, run
+from pipeline.run import run
 from tests.support import draw
 
 ROWS: list[dict[str, object]] = [

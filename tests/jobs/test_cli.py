@@ -3,14 +3,17 @@
 import json
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 from PIL import Image
 
 from jobs import cli
 from pipeline import images, results
-from tests.support import SHARED, draw
+from tests.support import REPOSITORY, SHARED, draw
 
 QUICK = ["--set", "size=32", "--set", "iterations=3", "--set", "scales="]
 
@@ -201,14 +204,33 @@ def test_params_teach_every_knob(capsys: pytest.CaptureFixture[str], monkeypatch
     assert all(name in shown for name in [*KNOBS, *PRESETS])
 
 
-@pytest.mark.parametrize(
-    "command", [[], ["run"], ["plan"], ["validate"], ["stylize"], ["results"], ["params"], ["weights", "check"]]
-)
-def test_help_teaches(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def commands(head: Any, *words: str) -> Iterator[tuple[str, ...]]:
+    """The words of every command, through all groups."""
+    for name, command in head.commands.items():
+        if hasattr(command, "commands"):
+            yield from commands(command, *words, name)
+        else:
+            yield (*words, name)
+
+
+COMMANDS = list(commands(typer.main.get_command(cli.app)))
+
+
+def test_commands_of_groups_are_found() -> None:
+    assert {("run",), ("jobs",), ("weights", "check")} < set(COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_every_commands_help_has_an_example_of_it(command: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
     assert nst(*command, "--help") == 0
+    assert f"Example: nst {' '.join(command)}" in " ".join(capsys.readouterr().out.split())
+
+
+def test_help_lists_the_uses(capsys: pytest.CaptureFixture[str]) -> None:
+    assert nst("--help") == 0
     shown = capsys.readouterr().out
-    assert "nst" in shown
-    assert command in ([], ["params"]) or "Example" in shown
+    for use in ("stylize", "validate", "plan", "run", "results", "retry", "submit"):
+        assert f"nst {use} " in shown
 
 
 def test_run_from_manifest_to_summary(pair: Path, local_ray: None, capsys: pytest.CaptureFixture[str]) -> None:
@@ -224,6 +246,37 @@ def test_run_from_manifest_to_summary(pair: Path, local_ray: None, capsys: pytes
     Path("gone.png").write_bytes(Path("photo.png").read_bytes())
     assert nst(*words) == 0
     assert "1 were done before" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--set", "sise=64"], "--set sise = '64': expected a known name; did you mean size?"),
+        (["--set", "size=big", "--set", "alhpa=1"], "did you mean alpha?; --set size = 'big': expected a whole number"),
+        (["--defaults", "defaults.json"], "--defaults defaults.json: pooling = 'mean': expected avg or max"),
+        (["--defaults", "defaults.json", "--set", "pooling=min"], "--set pooling = 'min'"),
+        (["--defaults", "defaults.json", "--set", "pooling=max", "--set", "alpha=-1"], "--set content_weight = '-1'"),
+    ],
+)
+def test_a_bad_parameter_is_named_by_the_option_that_gave_it(
+    pair: Path, capsys: pytest.CaptureFixture[str], words: list[str], said: str
+) -> None:
+    Path("defaults.json").write_text('{"pooling": "mean"}')
+    Path("rows.csv").write_text("content,style\nphoto.png,painting.png\n")
+    for command in (["validate", "rows.csv"], ["plan", "rows.csv"], ["run", "rows.csv", "-o", "out"]):
+        assert nst(*command, *words) == cli.NOTHING_STARTED
+        assert said in capsys.readouterr().err
+
+
+def test_the_embedded_encoder_is_known(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = REPOSITORY / "nst_kernel" / "embedded" / "vgg19_kmeans.safetensors"
+    assert nst("weights", "check", str(file)) == 0
+    assert "This is the embedded encoder, intact" in capsys.readouterr().out
+    data = bytearray(file.read_bytes())
+    data[-1] ^= 1
+    (tmp_path / "damaged.safetensors").write_bytes(data)
+    assert nst("weights", "check", str(tmp_path / "damaged.safetensors")) == cli.SOME_ROWS_FAILED
+    assert "These are not them, or damaged" in capsys.readouterr().out
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="the real weights are not part of the repository")

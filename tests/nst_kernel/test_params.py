@@ -204,8 +204,11 @@ def test_whatever_is_asked_is_answered(request: dict[str, Any]) -> None:
 
 def test_unknown_names_are_answered_with_the_known_ones() -> None:
     with pytest.raises(ParamError) as error:
-        StyleParams.of({"contentweight": 3})
-    assert error.value.problems == [Problem("contentweight", 3, f"one of {', '.join(KNOBS)}")]
+        StyleParams.of({"contentweight": 3, "zzz": 4})
+    assert error.value.problems == [
+        Problem("contentweight", 3, "a known name; did you mean content_weight?"),
+        Problem("zzz", 4, f"one of {', '.join(KNOBS)}"),
+    ]
 
 
 @pytest.mark.parametrize(
