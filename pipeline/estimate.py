@@ -20,6 +20,7 @@ from pipeline.encoder import load_encoder
 from pipeline.items import Batch, Failure
 from pipeline.plan import Plan, plan
 from pipeline.run import validate
+from pipeline.tables import Source
 
 SHARED_SETTINGS = (
     "content_layers",
@@ -136,7 +137,7 @@ class Estimate:
 
 
 def estimate(
-    manifest: str | Sequence[str],
+    manifest: Source,
     *,
     output: str | None = None,
     defaults: Mapping[str, object] | None = None,
