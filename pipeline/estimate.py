@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from nst_kernel import StyleParams, Vgg19, stylize
-from pipeline import cost, results, storage
+from pipeline import cost, html, results, storage
 from pipeline.cluster import Actors, Resources, actors_of
 from pipeline.encoder import load_encoder
 from pipeline.items import Batch, Failure
@@ -134,6 +134,9 @@ class Estimate:
         """Everything, as JSON types."""
         totals = {name: getattr(self, name) for name in ("rows", "batches", "evaluations", "multiply_adds")}
         return totals | dataclasses.asdict(self)
+
+    def _repr_html_(self) -> str:
+        return html.of_estimate(self)
 
 
 def estimate(

@@ -1,6 +1,7 @@
 """How much two pictures look alike: peak signal-to-noise ratio, and structural similarity (Wang et al. 2004)."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -34,17 +35,18 @@ def likeness(before: Pixels, after: Pixels) -> Likeness:
 
     SSIM is the mean over Gaussian windows of 11 x 11 pixels and over the channels, with the constants of its paper.
     """
-    from skimage.metrics import peak_signal_noise_ratio, structural_similarity  # SciPy comes along
+    import skimage.metrics  # SciPy comes along
 
+    measures: Any = skimage.metrics  # its hints leave out most functions
     if before.shape != after.shape:
         sizes = " and ".join(f"{picture.shape[1]} x {picture.shape[0]}" for picture in (before, after))
         return Likeness(obstacle=f"the pictures are {sizes} pixels")
     if np.array_equal(before, after):
         return EQUAL
-    ssim = structural_similarity(
+    ssim = measures.structural_similarity(
         before, after, channel_axis=2, data_range=255, gaussian_weights=True, sigma=1.5, use_sample_covariance=False
     )
-    return Likeness(float(peak_signal_noise_ratio(before, after, data_range=255)), float(ssim))
+    return Likeness(float(measures.peak_signal_noise_ratio(before, after, data_range=255)), float(ssim))
 
 
 def likeness_of(before: str, after: str) -> Likeness:

@@ -46,7 +46,7 @@ def compare(
     """
     from pipeline.compare import Thresholds
     from pipeline.compare import compare as compare_runs
-    from pipeline.nights import run_of
+    from pipeline.located import run_of
 
     thresholds = Thresholds(loss=share("--loss", loss), seconds=share("--time", time), ssim=ssim, psnr=psnr)
     with err.status("Comparing …") as status:

@@ -89,6 +89,6 @@ def test_the_report_gets_what_was_found(monkeypatch: pytest.MonkeyPatch, capsys:
 
 
 def test_names_are_text_and_no_markup(capsys: pytest.CaptureFixture[str]) -> None:
-    odd = {"content": "s3://photos/[bold]x.jpg"}
+    odd: dict[str, Any] = {"content": "s3://photos/[bold]x.jpg"}
     assert nst("compare", night([outcome(1, **odd)]), night([slower(1, **odd)])) == 1
     assert "[bold]x.jpg" in capsys.readouterr().out

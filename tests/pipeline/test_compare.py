@@ -75,7 +75,8 @@ def only(comparison: Comparison) -> Change:
 @settings(max_examples=15)
 @given(st.integers(1, 6), st.sets(st.integers(0, 5)))
 def test_a_run_is_no_worse_than_itself(count: int, broken: set[int]) -> None:
-    rows = [outcome(n, **({"status": "failed", "total_loss": None} if n in broken else {})) for n in range(count)]
+    failed: dict[str, Any] = {"status": "failed", "total_loss": None}
+    rows = [outcome(n, **(failed if n in broken else {})) for n in range(count)]
     same = night(rows)
     found = compare(same, same)
     assert found.worse == []

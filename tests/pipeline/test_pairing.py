@@ -134,7 +134,7 @@ def test_a_picture_to_start_from_is_one_too() -> None:
 
 
 def test_what_a_preset_is_called_means_nothing() -> None:
-    changed = StyleParams.of({"preset": "gatys2015"}).to_json()
+    changed: dict[str, Any] = StyleParams.of({"preset": "gatys2015"}).to_json()
     before = [row("a.jpg"), row("b.jpg", **changed)]
     changed["preset"] = "default"
     after = [row("a.jpg"), row("b.jpg", **changed)]
