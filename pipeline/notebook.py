@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast
 import pyarrow as pa
 
 from pipeline import html, storage, view
-from pipeline import results as results_table
+from pipeline import results as result_table
 from pipeline.limits import NO_LIMIT, FailureLimit
 from pipeline.tables import Records, Source
 
@@ -183,8 +183,8 @@ def results(output: str, *, curves: bool = True) -> view.Results:
         StorageError: if there are none, or they cannot be read.
     """
     output = storage.absolute(output)
-    columns = [name for name in results_table.SCHEMA.names if curves or name != "curve"]
-    return view.Results(results_table.read_results(output, columns=columns), output)
+    columns = [name for name in result_table.SCHEMA.names if curves or name != "curve"]
+    return view.Results(result_table.read_results(output, columns=columns), output)
 
 
 def _source(asked: Asked) -> tuple[Source, Job | None]:
