@@ -13,6 +13,7 @@ from tests.e2e.conftest import QUICK, Studio
 pd = import_module("pandas")  # it brings no types
 
 
+@pytest.mark.slow
 def test_a_changed_default_changes_every_id_and_is_found(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(studio.folder)
     pairs = pd.DataFrame({"content": ["photo.png", "tall.jpg"], "style": "painting.png"})
