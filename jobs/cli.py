@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from jobs.commands import cluster
+from jobs.commands.compare import compare
 from jobs.console import err, out
 from jobs.options import (
     BatchSize,
@@ -335,6 +336,8 @@ def check(file: Annotated[str, typer.Argument(help="Path or URI of a .pth or .sa
     if not all(check.ok for check in checks):
         raise typer.Exit(SOME_ROWS_FAILED)
 
+
+app.command()(compare)
 
 _EXAMPLE = '{"size": 512}'
 

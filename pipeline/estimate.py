@@ -14,12 +14,13 @@ import numpy as np
 import torch
 
 from nst_kernel import StyleParams, Vgg19, stylize
-from pipeline import cost, results, storage
+from pipeline import cost, html, results, storage
 from pipeline.cluster import Actors, Resources, actors_of
 from pipeline.encoder import load_encoder
 from pipeline.items import Batch, Failure
 from pipeline.plan import Plan, plan
 from pipeline.run import validate
+from pipeline.tables import Source
 
 SHARED_SETTINGS = (
     "content_layers",
@@ -134,9 +135,12 @@ class Estimate:
         totals = {name: getattr(self, name) for name in ("rows", "batches", "evaluations", "multiply_adds")}
         return totals | dataclasses.asdict(self)
 
+    def _repr_html_(self) -> str:
+        return html.of_estimate(self)
+
 
 def estimate(
-    manifest: str | Sequence[str],
+    manifest: Source,
     *,
     output: str | None = None,
     defaults: Mapping[str, object] | None = None,

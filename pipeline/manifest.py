@@ -8,7 +8,7 @@ import json
 import posixpath
 import re
 import urllib.parse
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -19,8 +19,13 @@ from pipeline import storage
 from pipeline.tables import (
     EXTENSIONS,
     MAX_COLUMNS,
+    Item,
     Record,
+    Records,
     RowProblem,
+    Source,
+    described,
+    each,
     extension,
     parse_json,
     place,
@@ -97,14 +102,13 @@ class ManifestError(ValueError):
         super().__init__("\n  ".join(lines))
 
 
-def read_manifest(
-    source: str | Sequence[str], *, encoder_sha256: str, defaults: Mapping[str, object] | None = None
-) -> Manifest:
+def read_manifest(source: Source, *, encoder_sha256: str, defaults: Mapping[str, object] | None = None) -> Manifest:
     """Every row of a manifest, or every problem of it.
 
     Args:
         source: a file, a folder of files, or several of either, at any URI. In a folder, files of other kinds and
-            those whose names start with a dot or an underscore are passed over.
+            those whose names start with a dot or an underscore are passed over. Or rows at hand, whose relative paths
+            start where this process is.
         encoder_sha256: of the weights, part of a row's meaning and so of a derived id.
         defaults: style parameters for rows that do not give them. They must be valid by themselves.
 
@@ -127,7 +131,7 @@ def read_manifest(
 
 
 def iter_rows(
-    source: str | Sequence[str], *, encoder_sha256: str, defaults: Mapping[str, object] | None = None
+    source: Source, *, encoder_sha256: str, defaults: Mapping[str, object] | None = None
 ) -> Iterator[Row | Duplicate | RowProblem]:
     """The rows of a manifest one at a time, as `read_manifest`, with problems where they are met.
 
@@ -142,10 +146,15 @@ def iter_rows(
         bad = {problem.name for problem in error.problems}
         defaults = {name: value for name, value in defaults.items() if ALIASES.get(name, name) not in bad}
     reader = _Reader(encoder_sha256, defaults)
-    sources = [source] if isinstance(source, str) else list(source)
+    sources = each(source)
     met: set[str] = set()
     empty = True
     for one in sources:
+        if isinstance(one, Records):
+            for item in reader.records(one):
+                empty = False
+                yield item
+            continue
         for found in _files(one):
             if isinstance(found, str) and found in met:
                 continue
@@ -155,7 +164,7 @@ def iter_rows(
             if isinstance(found, str):
                 met.add(found)
     if empty:
-        yield RowProblem(", ".join(sources)[:200] or "manifest", None, None, "", "at least one row")
+        yield RowProblem(", ".join(described(source))[:200] or "manifest", None, None, "", "at least one row")
 
 
 def derive_id(content: str | None, style: str | None, params: StyleParams, encoder_sha256: str) -> str:
@@ -265,8 +274,16 @@ class _Reader:
     def file(self, file: str) -> Iterator[Row | Duplicate | RowProblem]:
         """The rows and problems of one file."""
         self._base = storage.parent(storage.absolute(file))
+        yield from self._rows(file, read_table(file, wanted=_WANTED))
+
+    def records(self, records: Records) -> Iterator[Row | Duplicate | RowProblem]:
+        """The rows and problems of rows at hand."""
+        self._base = storage.absolute(".")
+        yield from self._rows(records.name, records.read(wanted=_WANTED))
+
+    def _rows(self, file: str, items: Iterator[Item]) -> Iterator[Row | Duplicate | RowProblem]:
         self._unknown.clear()
-        for item in read_table(file, wanted=_WANTED):
+        for item in items:
             if isinstance(item, Record):
                 yield from self._row(file, item)
             elif isinstance(item, RowProblem):

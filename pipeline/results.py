@@ -113,6 +113,12 @@ def images_folder(output: str) -> str:
     return storage.join(output, "images")
 
 
+def picture_of(output: str, row: Mapping[str, Any]) -> str:
+    """The URI of a row's picture where the output is now: it may have been copied since."""
+    name = row.get("output_name")
+    return storage.join(images_folder(output), name) if name else str(row["output"])
+
+
 def results_folder(output: str) -> str:
     """Where the Parquet parts of a run are."""
     return storage.join(output, "results")

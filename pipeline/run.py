@@ -25,11 +25,12 @@ from pipeline.metrics import RunMetrics, watched
 from pipeline.plan import Plan, plan
 from pipeline.progress import Progress as Progress
 from pipeline.stints import Interruptions, Stints
+from pipeline.tables import Source, described
 from pipeline.write import Writer
 
 
 def run(
-    manifest: str | Sequence[str],
+    manifest: Source,
     *,
     output: str,
     defaults: Mapping[str, object] | None = None,
@@ -44,7 +45,7 @@ def run(
     """Compute every row of a manifest that is not in `output` yet.
 
     Args:
-        manifest: one file, several, or a folder, at any URI.
+        manifest: one file, several, or a folder, at any URI; or rows at hand.
         output: a folder at any URI; pictures go to `images/`, the table to `results/`.
         defaults: style parameters for rows that do not give them.
         weights: `embedded`, `imagenet`, or the URI of a file.
@@ -72,7 +73,7 @@ def run(
         max_attempts=max_attempts,
         max_failures=max_failures,
         force=force,
-        source={"manifest": [manifest] if isinstance(manifest, str) else list(manifest), "defaults": defaults or {}},
+        source={"manifest": described(manifest), "defaults": defaults or {}},
     )
     return run_rows(asked.rows, job, on_progress=on_progress)
 
@@ -193,9 +194,7 @@ def _hopeless(failed: int, when: str, total: int, limit: FailureLimit, example: 
     )
 
 
-def validate(
-    manifest: str | Sequence[str], *, defaults: Mapping[str, object] | None = None, weights: str = "embedded"
-) -> Manifest:
+def validate(manifest: Source, *, defaults: Mapping[str, object] | None = None, weights: str = "embedded") -> Manifest:
     """Read a whole manifest and hold it against the encoder; nothing is started.
 
     Raises:
