@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from jobs.commands.report import report
 from jobs.console import err, out
 from jobs.options import (
     BatchSize,
@@ -22,6 +23,7 @@ from jobs.options import (
     RowTimeout,
     Settings,
     Weights,
+    WithReport,
 )
 
 app = typer.Typer(
@@ -44,6 +46,7 @@ app = typer.Typer(
 )
 weights_app = typer.Typer(no_args_is_help=True, help="Look at files of VGG-19 weights.")
 app.add_typer(weights_app, name="weights")
+app.command()(report)
 
 SOME_ROWS_FAILED, NOTHING_STARTED = 1, 2
 
@@ -74,6 +77,7 @@ def run(
     max_attempts: MaxAttempts = 2,
     max_failures: MaxFailures = None,
     force: Force = False,
+    with_report: WithReport = True,
 ) -> None:
     """Compute every row of a manifest that is not done yet.
 
@@ -107,6 +111,7 @@ def run(
         out=out,
         err=err,
         debug=ctx.obj,
+        report=with_report,
     )
     if code:
         raise typer.Exit(code)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.markup import escape
 
+from jobs.commands.report import report_at_end
+
 if TYPE_CHECKING:
     from pipeline.run import Progress
 
@@ -15,7 +17,13 @@ SOME_ROWS_FAILED, BROKEN_OFF, INTERRUPTED = 1, 3, 130
 
 
 def launch(
-    work: Callable[[Callable[[Progress], None]], Progress], output: str, *, out: Console, err: Console, debug: bool
+    work: Callable[[Callable[[Progress], None]], Progress],
+    output: str,
+    *,
+    out: Console,
+    err: Console,
+    debug: bool,
+    report: bool = True,
 ) -> int:
     """Do the work of a run, which reports its progress to the function that it is given; the exit code.
 
@@ -25,6 +33,7 @@ def launch(
         out: for progress and the summary.
         err: for complaints.
         debug: let errors through, with their tracebacks.
+        report: whether the page of the results is made at the end.
 
     Raises:
         RunBroken: only with `debug`.
@@ -45,6 +54,8 @@ def launch(
         err.print("Finished rows are kept; the same command goes on from there. `nst --debug run …` says more.")
         return BROKEN_OFF
     print_summary(out, progress, output)
+    if report:
+        report_at_end(output, out=out, err=err)
     return SOME_ROWS_FAILED if progress.counts["ok"] < progress.total + progress.quarantined_before else 0
 
 
