@@ -36,7 +36,7 @@ def report(
 
 
 def report_at_end(output: str, *, out: Console, err: Console) -> None:
-    """Make the page of a run that has just ended. Where it cannot be made, that is said, and the run is none the worse."""
+    """Make the page of a run that has just ended; if it cannot be made, say so, and the run is none the worse."""
     from pipeline.report import write_report
 
     try:

@@ -108,5 +108,3 @@ def short(values: NDArray[np.float64]) -> Numbers:
 def number(value: float | None) -> float | None:
     """One number of six digits; None for none, and for what is not finite."""
     return None if value is None or not math.isfinite(value) else float(f"{value:.6g}")
-
-

@@ -85,6 +85,11 @@ def dimension(name: str, column: Sequence[float | str | None]) -> Dimension:
     return Dimension(name, values, [-1 if value is None else codes[_text(value)] for value in column])
 
 
+def told(value: Any) -> str:
+    """A value of a setting in words; a dash for none."""
+    return _text(_plain(value)) or "–"
+
+
 def _params(table: pa.Table) -> list[Mapping[str, Any]]:
     """Of each row; rows with the same text share one object, since most of a run's do."""
     known: dict[str | None, Mapping[str, Any]] = {None: {}}
@@ -100,7 +105,7 @@ def _plain(value: Any) -> float | str | None:
         return value
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return ", ".join(_text(_plain(part)) for part in value)
     return value if isinstance(value, int | float) else json.dumps(value)
 

@@ -13,7 +13,7 @@ from pipeline import results, storage, summary
 from pipeline.compare import Comparison
 from pipeline.report import curves, links, night, rows
 from pipeline.report import figures as runs
-from pipeline.report.dimensions import split
+from pipeline.report.dimensions import split, told
 from pipeline.report.files import Files
 from pipeline.report.sources import outcomes, sources
 from pipeline.report.thumbs import Shelf
@@ -99,24 +99,28 @@ def write_report(
     }
     files.write_data("index", [index])
     code, styles = files.write_code()
-    text = _environment().get_template("index.html").render(
-        name="/".join(output.rstrip("/").split("/")[-2:]),
-        output=output,
-        now=files.made_at,
-        figures=figures,
-        settings=settings,
-        dimensions=dimensions,
-        price=hourly_price,
-        comparison=comparison,
-        max_changes=night.MAX_CHANGES,
-        label=night.label,
-        late=late,
-        styles=styles,
-        scripts=[
-            *code,
-            files.data_name("index", 0),
-            *(files.data_name(kind, k) for kind in ("sources", "rows") for k in range(counts[kind])),
-        ],
+    text = (
+        _environment()
+        .get_template("index.html")
+        .render(
+            name="/".join(output.rstrip("/").split("/")[-2:]),
+            output=output,
+            now=files.made_at,
+            figures=figures,
+            settings=settings,
+            dimensions=dimensions,
+            price=hourly_price,
+            comparison=comparison,
+            max_changes=night.MAX_CHANGES,
+            label=night.label,
+            late=late,
+            styles=styles,
+            scripts=[
+                *code,
+                files.data_name("index", 0),
+                *(files.data_name(kind, k) for kind in ("sources", "rows") for k in range(counts[kind])),
+            ],
+        )
     )
     home = storage.join(page, "index.html")
     storage.write_bytes(home, text.encode())
@@ -149,7 +153,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    found.filters |= {"moment": _moment, "duration": _duration}
+    found.filters |= {"moment": _moment, "duration": _duration, "told": told}
     return found
 
 

@@ -67,7 +67,7 @@ def row_files(
             "iterations": columns["iterations"],
             "width": columns["width"],
             "height": columns["height"],
-            "seconds": [number((value or {}).get("optimise")) for value in columns["seconds"]],
+            "seconds": [number(value["optimise"]) if value else None for value in columns["seconds"]],
             "finished": [None if at is None else round(at.timestamp()) for at in columns["finished_at"]],
             "reason": [reason_numbers[reason(*pair)] if pair[0] != "ok" else -1 for pair in outcome],
             "thumb": pictures.thumbs[part],
@@ -81,6 +81,7 @@ def source_files(sources: Pictures, names: Sequence[str]) -> Iterator[Mapping[st
     """Contents and styles, `ROWS_PER_FILE` at a time."""
     for start in range(0, len(names), ROWS_PER_FILE):
         part = slice(start, start + ROWS_PER_FILE)
+        columns: Mapping[str, Sequence[str | None]]
         columns = {"uri": sources.uris, "href": sources.hrefs, "thumb": sources.thumbs, "view": sources.views}
         yield {"name": names[part], **{name: values[part] for name, values in columns.items()}}
 
@@ -103,5 +104,3 @@ def line_files(failed: pa.Table) -> Iterator[Sequence[str]]:
 def bounded(error: str) -> str:
     """An error that a page can hold."""
     return error if len(error) <= MAX_ERROR else f"{error[:MAX_ERROR]}… ({len(error):,} characters in all)"
-
-

@@ -80,7 +80,10 @@ class Shelf:
             StorageError: if copies cannot be listed or written.
         """
         there = self._there()
-        asked = {uri: {name: side for name, side in sides.items() if name not in there} for uri, sides in self._wanted.items()}
+        asked = {
+            uri: {name: side for name, side in sides.items() if name not in there}
+            for uri, sides in self._wanted.items()
+        }
         todo = {uri: sides for uri, sides in asked.items() if sides}
         ends = None if seconds is None else time.monotonic() + seconds
 
