@@ -1,21 +1,18 @@
-"""The report of a run: read, gathered, written; the page itself last."""
+"""The report of a run: gathered, then written, the page itself last."""
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.compute as pc
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from pipeline import results, storage, summary
+from pipeline import results, storage
 from pipeline.compare import Comparison
-from pipeline.report import curves, links, night, rows
-from pipeline.report import figures as runs
-from pipeline.report.dimensions import split, told
+from pipeline.report import curves, night, rows
+from pipeline.report.dimensions import told
 from pipeline.report.files import Files
-from pipeline.report.sources import outcomes, sources
+from pipeline.report.gather import Gathered, gather
 from pipeline.report.thumbs import Shelf
 
 log = logging.getLogger(__name__)
@@ -49,78 +46,27 @@ def write_report(
     """
     output = storage.absolute(output)
     page = storage.absolute(to) if to else storage.join(output, "report")
-    table, said = read(output)
-    shelf = Shelf(storage.join(page, "thumbs"))
-    figures = runs.figures(table, said)
-    settings, dimensions = split(table)
-    shown, numbers = sources(table, shelf, page=page, output=output)
-    pictures = outcomes(
-        table.select(["output", "output_name", "fingerprint", "finished_at"]).to_pylist(),
-        shelf,
-        page=page,
-        output=output,
-    )
-    nights = night.pictures(comparison, shelf, page=page) if comparison else ()
-    there, late = shelf.make(seconds=thumbnail_seconds)
-    if late:
-        log.warning("no time for %d thumbnails: `nst report %s` makes them", late, output)
-    for kept in (shown, pictures, *nights):
-        kept.keep(there)
+    shelf, files = Shelf(storage.join(page, "thumbs")), Files(page)
+    run = gather(output, shelf, page=page, comparison=comparison, seconds=thumbnail_seconds)
+    if run.late:
+        log.warning("no time for %d thumbnails: `nst report %s` makes them", run.late, output)
 
-    failed = table.filter(pc.not_equal(table["status"], "ok"))
-    parts: Mapping[str, Iterable[object]] = {
-        "rows": rows.row_files(
-            table, numbers=numbers, pictures=pictures, dimensions=dimensions, reasons=figures.reasons
-        ),
-        "sources": rows.source_files(shown, links.names(shown.uris)),
-        "errors": rows.error_files(failed),
-        "lines": rows.line_files(failed),
-        "curves": curves.curve_files(table),
-        "sketches": curves.sketch_files(table),
-        "changes": night.change_files(comparison, *nights) if comparison else (),
-    }
-    files = Files(page)
-    counts = {kind: files.write_data(kind, payloads) for kind, payloads in parts.items()}
-    index = {
-        "stamp": files.stamp,
-        "plotly": files.write_plotly(),
-        "files": counts,
-        "statuses": list(results.STATUSES),
-        "reasons": [reason.name for reason in figures.reasons],
-        "dimensions": [{"name": d.name, "values": d.values, "numeric": d.numeric} for d in dimensions],
-        "settings": [[setting.name, setting.value] for setting in settings],
-        "perFile": {
-            "curves": curves.ROWS_PER_FILE,
-            "sketches": curves.SKETCHES_PER_FILE,
-            "errors": rows.ERRORS_PER_FILE,
-            "lines": rows.LINES_PER_FILE,
-        },
-        "late": late,
-    }
-    files.write_data("index", [index])
+    counts = {kind: files.write_data(kind, payloads) for kind, payloads in run.parts.items()}
+    files.write_data("index", [_index(run, files, counts)])
     code, styles = files.write_code()
-    text = (
-        _environment()
-        .get_template("index.html")
-        .render(
-            name="/".join(output.rstrip("/").split("/")[-2:]),
-            output=output,
-            now=files.made_at,
-            figures=figures,
-            settings=settings,
-            dimensions=dimensions,
-            price=hourly_price,
-            comparison=comparison,
-            max_changes=night.MAX_CHANGES,
-            label=night.label,
-            late=late,
-            styles=styles,
-            scripts=[
-                *code,
-                files.data_name("index", 0),
-                *(files.data_name(kind, k) for kind in ("sources", "rows") for k in range(counts[kind])),
-            ],
-        )
+    shown = [("index", 0), *((kind, k) for kind in ("sources", "rows") for k in range(counts[kind]))]
+    template = _environment().get_template("index.html")
+    text = template.render(
+        name="/".join(output.rstrip("/").split("/")[-2:]),
+        output=output,
+        now=files.made_at,
+        run=run,
+        figures=run.figures,
+        price=hourly_price,
+        comparison=comparison,
+        max_changes=night.MAX_CHANGES,
+        styles=styles,
+        scripts=[*code, *(files.data_name(kind, k) for kind, k in shown)],
     )
     home = storage.join(page, "index.html")
     storage.write_bytes(home, text.encode())
@@ -129,19 +75,24 @@ def write_report(
     return home
 
 
-def read(output: str) -> tuple[pa.Table, Mapping[str, Any]]:
-    """Results in the order of the page, and the summary of the last run; no rows where a run came to none.
-
-    Raises:
-        StorageError: if there are neither results nor a summary, or they cannot be read.
-    """
-    said = summary.read(output)
-    try:
-        return results.read_results(output), said
-    except storage.StorageError:
-        if said and not results.parts(output):
-            return results.SCHEMA.empty_table(), said
-        raise
+def _index(run: Gathered, files: Files, counts: Mapping[str, int]) -> Mapping[str, Any]:
+    """What the page's code knows of all rows together."""
+    return {
+        "stamp": files.stamp,
+        "plotly": files.write_plotly(),
+        "files": counts,
+        "statuses": list(results.STATUSES),
+        "reasons": [reason.name for reason in run.figures.reasons],
+        "dimensions": [{"name": d.name, "values": d.values, "numeric": d.numeric} for d in run.dimensions],
+        "settings": [[setting.name, setting.value] for setting in run.settings],
+        "perFile": {
+            "curves": curves.ROWS_PER_FILE,
+            "sketches": curves.SKETCHES_PER_FILE,
+            "errors": rows.ERRORS_PER_FILE,
+            "lines": rows.LINES_PER_FILE,
+        },
+        "late": run.late,
+    }
 
 
 def _environment() -> Environment:

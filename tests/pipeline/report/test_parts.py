@@ -1,5 +1,6 @@
 """What a page is made of: data as scripts, links, curves with fewer points, dimensions, figures."""
 
+import io
 import json
 import math
 import re
@@ -11,8 +12,9 @@ import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import ExifTags, Image
 
-from pipeline import results
+from pipeline import images, results
 from pipeline.report import links
 from pipeline.report.curves import POINTS, curve_files, short, sketch_files, telling
 from pipeline.report.dimensions import dimension, split
@@ -20,7 +22,9 @@ from pipeline.report.figures import figures
 from pipeline.report.night import label
 from pipeline.report.rows import MAX_ERROR, bounded
 from pipeline.report.scripts import payload, script
+from pipeline.report.thumbs import shrink
 from tests.pipeline.report import samples
+from tests.support import draw
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -160,6 +164,19 @@ def test_nothing_has_figures_too() -> None:
 def test_a_huge_error_is_bounded() -> None:
     assert bounded("short") == "short"
     assert bounded("x" * 10**6) == "x" * MAX_ERROR + "… (1,000,000 characters in all)"
+
+
+def test_a_large_photo_is_copied_small_as_it_is_seen() -> None:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    buffer = io.BytesIO()
+    photo = Image.fromarray(draw(3, 60, 80)).resize((2400, 1800), Image.Resampling.BICUBIC)
+    photo.save(buffer, "JPEG", quality=95, exif=exif.tobytes())
+    small = Image.open(io.BytesIO(shrink(buffer.getvalue(), 256)))
+    assert small.size == (192, 256)
+    upright = Image.fromarray(images.decode(buffer.getvalue())).resize((192, 256), Image.Resampling.LANCZOS)
+    differences = np.abs(np.asarray(small.convert("RGB"), float) - np.asarray(upright, float))
+    assert differences.mean() < 5  # of 255: WebP's own loss
 
 
 def test_rows_in_common_have_a_label() -> None:
