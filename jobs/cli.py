@@ -12,6 +12,7 @@ import typer
 
 from jobs.commands import cluster
 from jobs.commands.compare import compare
+from jobs.commands.report import report
 from jobs.console import err, out
 from jobs.options import (
     BatchSize,
@@ -24,6 +25,7 @@ from jobs.options import (
     RowTimeout,
     Settings,
     Weights,
+    WithReport,
 )
 
 app = typer.Typer(
@@ -51,6 +53,7 @@ app = typer.Typer(
 weights_app = typer.Typer(no_args_is_help=True, help="Look at files of VGG-19 weights.")
 app.add_typer(weights_app, name="weights")
 cluster.add_to(app)
+app.command()(report)
 
 SOME_ROWS_FAILED, NOTHING_STARTED = 1, 2
 
@@ -81,6 +84,7 @@ def run(
     max_attempts: MaxAttempts = 2,
     max_failures: MaxFailures = None,
     force: Force = False,
+    with_report: WithReport = True,
 ) -> None:
     """Compute every row of a manifest that is not done yet.
 
@@ -114,6 +118,7 @@ def run(
         out=out,
         err=err,
         debug=ctx.obj,
+        report=with_report,
     )
     if code:
         raise typer.Exit(code)

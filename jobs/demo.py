@@ -17,6 +17,7 @@ from jobs.display import LiveProgress, native_stderr_hidden, print_results, prin
 from jobs.pictures import draw, photographs
 from jobs.query import select
 from pipeline import storage
+from pipeline.report import write_report
 from pipeline.run import run
 
 FOLDER = Path("demo")
@@ -67,7 +68,8 @@ def main(folder: Path = FOLDER) -> None:
         raise SystemExit("Some rows failed: see above.")
     sheet = storage.join(output, "contact_sheet.png")
     storage.write_bytes(sheet, contact_sheet(output))
-    console.print(f"Look at:  {sheet}", highlight=False, soft_wrap=True)
+    for look in (sheet, write_report(output)):
+        console.print(f"Look at:  {look}", highlight=False, soft_wrap=True)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.markup import escape
 
+from jobs.commands.report import report_at_end
+
 if TYPE_CHECKING:
     from pipeline.run import Progress
 
@@ -22,7 +24,13 @@ PROGRESS_VARIABLE, SUBMISSION_VARIABLE = "NST_PROGRESS", "NST_SUBMISSION"
 
 
 def launch(
-    work: Callable[[Callable[[Progress], None]], Progress], output: str, *, out: Console, err: Console, debug: bool
+    work: Callable[[Callable[[Progress], None]], Progress],
+    output: str,
+    *,
+    out: Console,
+    err: Console,
+    debug: bool,
+    report: bool = True,
 ) -> int:
     """Do the work of a run, which reports its progress to the function that it is given; the exit code.
 
@@ -34,6 +42,7 @@ def launch(
         out: for progress and the summary.
         err: for complaints.
         debug: let errors through, with their tracebacks.
+        report: whether the page of the results is made at the end.
 
     Raises:
         RunBroken: only with `debug`.
@@ -72,6 +81,8 @@ def launch(
         )
         return BROKEN_OFF
     print_summary(out, progress, output)
+    if report:
+        report_at_end(output, out=out, err=err)
     return SOME_ROWS_FAILED if progress.counts["ok"] < progress.total + progress.quarantined_before else 0
 
 

@@ -37,3 +37,6 @@ MaxFailures = Annotated[
 ]
 Force = Annotated[bool, typer.Option(help="Take the lock of the output from another run, which is dead for certain.")]
 Overwrite = Annotated[bool, typer.Option(help="Compute rows again that are done.")]
+WithReport = Annotated[
+    bool, typer.Option("--report/--no-report", help="Make the report at the end, in OUTPUT/report/.")
+]

@@ -90,8 +90,11 @@ def probe(data: bytes, *, max_pixels: int = MAX_PIXELS, min_side: int = MIN_SIDE
         return ImageInfo(width, height, "jpeg" if name == "mpo" else name)
 
 
-def decode(data: bytes, *, max_pixels: int = MAX_PIXELS, min_side: int = MIN_SIDE) -> Pixels:
+def decode(data: bytes, *, max_pixels: int = MAX_PIXELS, min_side: int = MIN_SIDE, at_least: int = 0) -> Pixels:
     """The picture as uint8 (H, W, 3), sRGB: turned upright, colour-managed, laid on white where transparent.
+
+    `at_least`, if not 0, is a number of pixels that both sides may shrink to: a large JPEG is then decoded at a half,
+    a quarter or an eighth of its size, which is many times faster.
 
     Of animations and multi-page files, the first picture. 16-bit greys keep their high byte's worth of range;
     integers beyond 16 bits are taken as 32-bit; floats as 0..1, or 0..255 or 0..65535 where they exceed it.
@@ -103,6 +106,8 @@ def decode(data: bytes, *, max_pixels: int = MAX_PIXELS, min_side: int = MIN_SID
     with _explained(data), _open(data, max_pixels, min_side) as image:
         # Before load(): a PNG may bring another orientation after its pixels, which probe() cannot see.
         orientation, profile = _orientation(image), image.info.get("icc_profile")
+        if at_least:
+            image.draft(None, (at_least, at_least))
         image.load()
         colours, alpha = _separate(image)
         pixels = np.asarray(_to_srgb(colours, profile))

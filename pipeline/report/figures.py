@@ -1,0 +1,176 @@
+"""A run in figures: what became of its rows, how fast, on what, by which versions."""
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline import results
+
+EXAMPLE = 300
+"""Characters of an error that the summary shows."""
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Rows that have no good picture, for one reason.
+
+    Attributes:
+        name: class of the error, or the status where there is none.
+        status: of most of the rows.
+        rows: how many.
+        example: what most of them say.
+    """
+
+    name: str
+    status: str
+    rows: int
+    example: str
+
+
+@dataclass(frozen=True)
+class Figures:
+    """A run in figures.
+
+    Attributes:
+        rows: in the results, of all runs into this output.
+        counts: by status.
+        reasons: the most frequent first.
+        began: when the first batch was taken up; None without rows.
+        ended: when the last row was finished.
+        last_rows: that the last run computed; None if it left no summary.
+        last_seconds: that it took.
+        busy: seconds of optimising, over all devices.
+        idle: seconds that actors waited for work.
+        devices: rows by name of the device.
+        hosts: rows by host.
+        versions: of packages; several where runs differ.
+        encoders: rows by name and digest of the weights.
+        pixels: of all pictures.
+    """
+
+    rows: int
+    counts: Mapping[str, int]
+    reasons: Sequence[Reason]
+    began: datetime | None
+    ended: datetime | None
+    last_rows: int | None
+    last_seconds: float | None
+    busy: float
+    idle: float
+    devices: Mapping[str, int]
+    hosts: Mapping[str, int]
+    versions: Mapping[str, Sequence[str]]
+    encoders: Mapping[str, int]
+    pixels: int
+
+    @property
+    def pictures(self) -> int:
+        """Rows that have one."""
+        return self.counts["ok"] + self.counts["diverged"]
+
+    @property
+    def per_hour(self) -> float | None:
+        """Rows per hour of the last run; None where that is not known, or it had nothing to do."""
+        return 3600 * self.last_rows / self.last_seconds if self.last_rows and self.last_seconds else None
+
+    @property
+    def device_hours(self) -> float:
+        """That devices were held, busy or waiting."""
+        return (self.busy + self.idle) / 3600
+
+    def dollars(self, hourly_price: float) -> float:
+        """What the devices' time costs."""
+        return self.device_hours * hourly_price
+
+
+COLUMNS = (
+    "status",
+    "error_class",
+    "error",
+    "started_at",
+    "finished_at",
+    "seconds",
+    "idle_seconds",
+    "device",
+    "host",
+    "versions",
+    "encoder",
+    "encoder_sha256",
+    "width",
+    "height",
+)
+
+
+def figures(table: pa.Table, summary: Mapping[str, Any]) -> Figures:
+    """Figures of results.
+
+    Args:
+        table: with `COLUMNS`.
+        summary: of the last run (`pipeline.summary`); may be empty.
+    """
+    counts = Counter(table["status"].to_pylist())
+    optimised = pc.struct_field(table["seconds"], "optimise")
+    last = summary.get("counts")
+    seconds = summary.get("seconds")
+    area = pc.multiply(table["width"].cast(pa.int64()), table["height"].cast(pa.int64()))
+    return Figures(
+        rows=len(table),
+        counts={status: counts[status] for status in results.STATUSES},
+        reasons=reasons(table),
+        began=pc.min(table["started_at"]).as_py(),
+        ended=pc.max(table["finished_at"]).as_py(),
+        last_rows=sum(last.values()) if isinstance(last, Mapping) else None,
+        last_seconds=float(seconds) if isinstance(seconds, int | float) else None,
+        busy=_sum(optimised),
+        idle=_sum(table["idle_seconds"]),
+        devices=_count(table["device"]),
+        hosts=_count(table["host"]),
+        versions=_versions(table["versions"]),
+        encoders=Counter(
+            f"{name}, {str(digest)[:12]}"
+            for name, digest in zip(table["encoder"].to_pylist(), table["encoder_sha256"].to_pylist(), strict=True)
+            if name is not None
+        ),
+        pixels=int(_sum(area)),
+    )
+
+
+def reasons(table: pa.Table) -> list[Reason]:
+    """Rows that are not ok by their reason, the most frequent first."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    for status, name, error in zip(*(table[c].to_pylist() for c in ("status", "error_class", "error")), strict=True):
+        if status != "ok":
+            found.setdefault(reason(status, name), []).append((status, error or ""))
+    listed = []
+    for name, said in found.items():
+        [(status, _)] = Counter(status for status, _ in said).most_common(1)
+        [(example, _)] = Counter(error[:EXAMPLE] for _, error in said).most_common(1)
+        listed.append(Reason(name, status, len(said), example))
+    return sorted(listed, key=lambda r: (-r.rows, r.name))
+
+
+def reason(status: str, error_class: str | None) -> str:
+    """By what a row that is not ok is grouped."""
+    return error_class or status
+
+
+def _sum(column: Any) -> float:
+    return float(pc.sum(column).as_py() or 0)
+
+
+def _count(column: pa.ChunkedArray) -> dict[str, int]:
+    return dict(Counter(value for value in column.to_pylist() if value is not None).most_common())
+
+
+def _versions(column: pa.ChunkedArray) -> dict[str, list[str]]:
+    found: dict[str, set[str]] = {}
+    for text in column.unique().to_pylist():
+        for name, version in json.loads(text or "{}").items():
+            found.setdefault(name, set()).add(version)
+    return {name: sorted(versions) for name, versions in sorted(found.items())}

@@ -1,0 +1,61 @@
+"""Where a link on the page may lead: pictures beside it, files of this machine, the web. Nothing else becomes one."""
+
+import posixpath
+from collections.abc import Sequence
+from urllib.parse import quote
+
+from pipeline import storage
+
+_WEB = ("https://", "http://")
+_DISK = "file://"
+_SAFE = "/~+@=,!()'"
+_SAFE_URI = _SAFE + ":?&%#[]*$;"
+
+
+def href(uri: str | None, *, page: str, output: str) -> str | None:
+    """What a browser can follow to a picture, percent-encoded; None where it cannot, or must not.
+
+    Args:
+        uri: of the picture.
+        page: the folder of the page.
+        output: the folder of the run. From a page below it, its pictures are named relative to the page, so that the
+            folder can be moved, copied or served as it is.
+    """
+    if uri is None:
+        return None
+    if _below(uri, output) and _below(page, output):
+        return quote(posixpath.relpath(_path(uri), _path(page)), safe=_SAFE)
+    if uri.lower().startswith(_WEB):
+        return quote(uri, safe=_SAFE_URI)
+    local = uri.removeprefix(_DISK)
+    return _DISK + quote(local, safe=_SAFE) if local.startswith("/") else None
+
+
+def shown_here(link: str | None) -> bool:
+    """Whether the page itself may show what a link leads to: without asking any other host."""
+    return link is not None and not link.startswith(_WEB)
+
+
+def names(uris: Sequence[str]) -> list[str]:
+    """The shortest ends of paths that tell the URIs apart: `cat.jpg`, or `a/cat.jpg` and `b/cat.jpg`."""
+    given = [""] * len(uris)
+    left = list(range(len(uris)))
+    for segments in (1, 2, 3):
+        owners: dict[str, list[int]] = {}
+        for k in left:
+            owners.setdefault("/".join(uris[k].rstrip("/").split("/")[-segments:]), []).append(k)
+        for name, having in owners.items():
+            if len(having) == 1:
+                given[having[0]] = name
+        left = [k for having in owners.values() if len(having) > 1 for k in having]
+    for k in left:
+        given[k] = uris[k]
+    return given
+
+
+def _below(uri: str, folder: str) -> bool:
+    return uri == folder or uri.startswith(folder.rstrip("/") + "/")
+
+
+def _path(uri: str) -> str:
+    return uri.partition("://")[2] if storage.is_uri(uri) else uri

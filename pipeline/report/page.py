@@ -1,0 +1,120 @@
+"""The report of a run: gathered, then written, the page itself last."""
+
+import logging
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from pipeline import results, storage
+from pipeline.compare import Comparison
+from pipeline.report import curves, night, rows
+from pipeline.report.dimensions import told
+from pipeline.report.files import Files
+from pipeline.report.gather import Gathered, gather
+from pipeline.report.thumbs import Shelf
+
+log = logging.getLogger(__name__)
+
+
+def write_report(
+    output: str,
+    *,
+    to: str | None = None,
+    hourly_price: float | None = None,
+    comparison: Comparison | None = None,
+    thumbnail_seconds: float | None = None,
+) -> str:
+    """Make the report of a run: a folder that opens from disk or object storage.
+
+    Data and code are written under new names, then `index.html`, which names them, then those of the last report are
+    deleted: whoever opens the page meanwhile sees one report or the other, and no cache mixes them.
+
+    Args:
+        output: the folder given to the run.
+        to: the folder of the report; by default `report/` below the output, from where pictures have short links.
+        hourly_price: dollars for an hour of one device.
+        comparison: of this run with an older one, to be shown as well.
+        thumbnail_seconds: after which no more thumbnails are begun; the page then shows pictures themselves.
+
+    Returns:
+        The URI of index.html.
+
+    Raises:
+        StorageError: if there are no results, they cannot be read, or the report cannot be written.
+    """
+    output = storage.absolute(output)
+    page = storage.absolute(to) if to else storage.join(output, "report")
+    shelf, files = Shelf(storage.join(page, "thumbs")), Files(page)
+    run = gather(output, shelf, page=page, comparison=comparison, seconds=thumbnail_seconds)
+    if run.late:
+        log.warning("no time for %d thumbnails: `nst report %s` makes them", run.late, output)
+
+    counts = {kind: files.write_data(kind, payloads) for kind, payloads in run.parts.items()}
+    files.write_data("index", [_index(run, files, counts)])
+    code, styles = files.write_code()
+    shown = [("index", 0), *((kind, k) for kind in ("sources", "rows") for k in range(counts[kind]))]
+    template = _environment().get_template("index.html")
+    text = template.render(
+        name="/".join(output.rstrip("/").split("/")[-2:]),
+        output=output,
+        now=files.made_at,
+        run=run,
+        figures=run.figures,
+        price=hourly_price,
+        comparison=comparison,
+        max_changes=night.MAX_CHANGES,
+        styles=styles,
+        scripts=[*code, *(files.data_name(kind, k) for kind, k in shown)],
+    )
+    home = storage.join(page, "index.html")
+    storage.write_bytes(home, text.encode())
+    files.tidy()
+    shelf.tidy()
+    return home
+
+
+def _index(run: Gathered, files: Files, counts: Mapping[str, int]) -> Mapping[str, Any]:
+    """What the page's code knows of all rows together."""
+    return {
+        "stamp": files.stamp,
+        "plotly": files.write_plotly(),
+        "files": counts,
+        "statuses": list(results.STATUSES),
+        "reasons": [reason.name for reason in run.figures.reasons],
+        "dimensions": [{"name": d.name, "values": d.values, "numeric": d.numeric} for d in run.dimensions],
+        "settings": [[setting.name, setting.value] for setting in run.settings],
+        "perFile": {
+            "curves": curves.ROWS_PER_FILE,
+            "sketches": curves.SKETCHES_PER_FILE,
+            "errors": rows.ERRORS_PER_FILE,
+            "lines": rows.LINES_PER_FILE,
+        },
+        "late": run.late,
+    }
+
+
+def _environment() -> Environment:
+    """Templates that escape whatever they are given."""
+    found = Environment(
+        loader=PackageLoader("pipeline.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    found.filters |= {"moment": _moment, "duration": _duration, "told": told}
+    return found
+
+
+def _moment(at: datetime | None) -> str:
+    return "" if at is None else f"{at:%Y-%m-%d %H:%M} UTC"
+
+
+def _duration(seconds: float) -> str:
+    """`48 s`, `12 min` or `3 h 04 min`."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours:,} h {minutes:02} min" if hours else f"{minutes} min"

@@ -1,0 +1,106 @@
+"""Rows of the results as the page's data: columns with numbers for what repeats."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from pipeline import redo, results
+from pipeline.report.curves import number
+from pipeline.report.dimensions import Dimension
+from pipeline.report.figures import Reason, reason
+from pipeline.report.scripts import chunks
+from pipeline.report.sources import Pictures
+from pipeline.tables import place
+
+ROWS_PER_FILE, ERRORS_PER_FILE, LINES_PER_FILE = 2000, 200, 500
+
+MAX_ERROR = 2000
+"""Characters of an error on the page; the results have it whole."""
+
+COLUMNS = (
+    "id",
+    "status",
+    "total_loss",
+    "content_loss",
+    "style_loss",
+    "iterations",
+    "width",
+    "height",
+    "seconds",
+    "finished_at",
+    "error_class",
+)
+
+
+def row_files(
+    table: pa.Table,
+    *,
+    numbers: Mapping[str, int],
+    pictures: Pictures,
+    dimensions: Sequence[Dimension],
+    reasons: Sequence[Reason],
+) -> Iterator[Mapping[str, Any]]:
+    """What the gallery needs to know of every row, column by column, `ROWS_PER_FILE` rows at a time.
+
+    Args:
+        table: results with `COLUMNS`, content and style, in the order of the page.
+        numbers: of contents and styles, by URI.
+        pictures: of the rows.
+        dimensions: in which rows differ.
+        reasons: why rows have no good picture.
+    """
+    reason_numbers = {known.name: k for k, known in enumerate(reasons)}
+    statuses = {status: k for k, status in enumerate(results.STATUSES)}
+    for start in range(0, len(table), ROWS_PER_FILE):
+        part = slice(start, start + ROWS_PER_FILE)
+        columns = {name: table[name].slice(start, ROWS_PER_FILE).to_pylist() for name in (*COLUMNS, "content", "style")}
+        outcome = list(zip(columns["status"], columns["error_class"], strict=True))
+        yield {
+            "id": columns["id"],
+            "status": [statuses[status] for status in columns["status"]],
+            "content": [numbers.get(uri, -1) for uri in columns["content"]],
+            "style": [numbers.get(uri, -1) for uri in columns["style"]],
+            "loss": [number(value) for value in columns["total_loss"]],
+            "content_loss": [number(value) for value in columns["content_loss"]],
+            "style_loss": [number(value) for value in columns["style_loss"]],
+            "iterations": columns["iterations"],
+            "width": columns["width"],
+            "height": columns["height"],
+            "seconds": [number(value["optimise"]) if value else None for value in columns["seconds"]],
+            "finished": [None if at is None else round(at.timestamp()) for at in columns["finished_at"]],
+            "reason": [reason_numbers[reason(*pair)] if pair[0] != "ok" else -1 for pair in outcome],
+            "thumb": pictures.thumbs[part],
+            "view": pictures.views[part],
+            "href": pictures.hrefs[part],
+            "dimensions": [list(dimension.codes[part]) for dimension in dimensions],
+        }
+
+
+def source_files(sources: Pictures, names: Sequence[str]) -> Iterator[Mapping[str, Any]]:
+    """Contents and styles, `ROWS_PER_FILE` at a time."""
+    for start in range(0, len(names), ROWS_PER_FILE):
+        part = slice(start, start + ROWS_PER_FILE)
+        columns: Mapping[str, Sequence[str | None]]
+        columns = {"uri": sources.uris, "href": sources.hrefs, "thumb": sources.thumbs, "view": sources.views}
+        yield {"name": names[part], **{name: values[part] for name, values in columns.items()}}
+
+
+def error_files(failed: pa.Table) -> Iterator[Mapping[str, Any]]:
+    """What rows that are not ok say, and which line of a manifest asked for them, `ERRORS_PER_FILE` at a time."""
+    for rows in chunks(failed.select(["error", "manifest", "manifest_row"]).to_pylist(), ERRORS_PER_FILE):
+        yield {
+            "error": [bounded(row["error"] or "") for row in rows],
+            "place": [place(row["manifest"], row["manifest_row"]) if row["manifest"] else "" for row in rows],
+        }
+
+
+def line_files(failed: pa.Table) -> Iterator[Sequence[str]]:
+    """Rows that are not ok as lines of a manifest that asks for them again, `LINES_PER_FILE` at a time."""
+    for start in range(0, len(failed), LINES_PER_FILE):
+        yield redo.as_manifest(failed.slice(start, LINES_PER_FILE).select(redo.COLUMNS)).splitlines()
+
+
+def bounded(error: str) -> str:
+    """An error that a page can hold."""
+    return error if len(error) <= MAX_ERROR else f"{error[:MAX_ERROR]}… ({len(error):,} characters in all)"

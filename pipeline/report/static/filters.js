@@ -1,0 +1,113 @@
+"use strict";
+// Which rows, in which order: one form for the gallery, the matrix and the curves.
+
+nst.filters = (() => {
+  const MANY = 14; // values beyond which numbers are asked for as a range
+  const TOO_MANY = 300; // beyond which names are left to the search
+  const listeners = [];
+  let order = [];
+  let tests = [];
+
+  const value = (id) => nst.$(id).value;
+
+  const range = (name, title) =>
+    nst.h("fieldset", { class: "range" },
+      nst.h("legend", {}, title),
+      nst.h("input", { type: "number", step: "any", name: `${name}-from`, placeholder: "from", "aria-label": `${title} from` }),
+      nst.h("span", { "aria-hidden": "true" }, "–"),
+      nst.h("input", { type: "number", step: "any", name: `${name}-to`, placeholder: "to", "aria-label": `${title} to` }));
+
+  const choice = (dimension, number) =>
+    nst.h("label", {}, nst.h("span", {}, dimension.name),
+      nst.h("select", { name: `d${number}` }, nst.h("option", { value: "" }, "any"),
+        dimension.present.map((code) => nst.h("option", { value: code }, dimension.text(code)))));
+
+  const facet = (dimension, number) => {
+    if (dimension.numeric && dimension.present.length > MANY) return range(`d${number}`, dimension.name);
+    return dimension.present.length > TOO_MANY ? null : choice(dimension, number);
+  };
+
+  // A test of numbers within what the two fields say; null if they say nothing.
+  const within = (form, name, number) => {
+    const [from, to] = ["from", "to"].map((end) => form.elements[`${name}-${end}`]?.valueAsNumber ?? NaN);
+    if (Number.isNaN(from) && Number.isNaN(to)) return null;
+    return (row) => {
+      const found = number(row);
+      return found !== null && !(found < from) && !(found > to);
+    };
+  };
+
+  const asked = (form) => {
+    const { rows, dimensions } = nst.model;
+    const found = [within(form, "loss", (row) => rows.loss[row])];
+    dimensions.forEach(({ code, value: of }, number) => {
+      const select = form.elements[`d${number}`];
+      if (select?.value) found.push((row) => code(row) === Number(select.value));
+      found.push(within(form, `d${number}`, (row) => (code(row) < 0 ? null : of(code(row)))));
+    });
+    tests = found.filter(Boolean);
+    return {
+      text: value("search"),
+      statuses: new Set([...form.querySelectorAll("[name=status]:checked")].map((box) => Number(box.value))),
+      tests,
+      sort: value("sort"),
+      descending: nst.$("descending").getAttribute("aria-pressed") === "true",
+    };
+  };
+
+  const apply = () => {
+    const state = asked(nst.$("filters"));
+    order = nst.model.select(state);
+    const all = nst.model.count();
+    const said = order.length === all ? nst.count(all, "row", "rows") : `${order.length.toLocaleString("en")} of ${nst.count(all, "row", "rows")}`;
+    nst.$("found").textContent = said;
+    const used = tests.length;
+    nst.$("more-count").textContent = used ? ` (${used})` : "";
+    listeners.forEach((listener) => listener(order));
+  };
+
+  // Show only rows of one status, as the summary's legend asks.
+  const only = (status) => {
+    for (const box of nst.$("filters").querySelectorAll("[name=status]")) {
+      box.checked = nst.data.index().statuses[Number(box.value)] === status;
+    }
+    apply();
+  };
+
+  const start = () => {
+    const { rows, dimensions, sorts } = nst.model;
+    const form = nst.$("filters");
+    const counts = nst.data.index().statuses.map((_, code) => (rows.status ?? []).filter((found) => found === code).length);
+    const statuses = nst.h("fieldset", { class: "chips" }, nst.h("legend", { class: "unseen" }, "Status"),
+      nst.data.index().statuses.map((name, code) =>
+        counts[code] === 0 ? null : nst.h("label", { class: name },
+          nst.h("input", { type: "checkbox", name: "status", value: code, checked: true }),
+          nst.h("span", {}, `${name} ${counts[code].toLocaleString("en")}`))));
+    const turn = nst.h("button", { type: "button", id: "descending", class: "quiet", "aria-pressed": "false", "aria-label": "Descending", title: "Ascending or descending" }, "↑");
+    turn.addEventListener("click", () => {
+      const down = turn.getAttribute("aria-pressed") !== "true";
+      turn.setAttribute("aria-pressed", down);
+      turn.textContent = down ? "↓" : "↑";
+      apply();
+    });
+    form.append(
+      nst.h("div", { class: "line" },
+        nst.h("label", { class: "search" }, nst.h("span", { class: "unseen" }, "Search"),
+          nst.h("input", { type: "search", id: "search", placeholder: "Search ids, pictures, parameters", autocomplete: "off", spellcheck: "false" })),
+        nst.h("span", { class: "sort" },
+          nst.h("label", {}, nst.h("span", {}, "Sort by"), nst.h("select", { id: "sort" }, [...sorts().keys()].map((name) => nst.h("option", {}, name)))),
+          turn),
+        statuses,
+        nst.h("output", { id: "found", class: "soft", "aria-live": "polite" })),
+      nst.h("details", { id: "more" },
+        nst.h("summary", {}, "Filters", nst.h("span", { id: "more-count" })),
+        nst.h("div", { class: "facets" }, range("loss", "loss"), dimensions.map(facet),
+          nst.h("button", { type: "reset", class: "quiet" }, "Clear"))));
+    form.addEventListener("input", nst.calmly(apply));
+    form.addEventListener("submit", (event) => event.preventDefault());
+    form.addEventListener("reset", () => setTimeout(apply));
+    nst.$("more").open = window.matchMedia("(min-width: 60rem)").matches && dimensions.length > 0 && dimensions.length < 9;
+  };
+
+  return { start, apply, only, onChange: (listener) => listeners.push(listener), order: () => order };
+})();

@@ -1,0 +1,81 @@
+"use strict";
+// Puts the page together once the rows are there: views by the address's #, colours, the price.
+
+(() => {
+  const FILTERED = ["gallery", "matrix", "curves"];
+  const shows = { gallery: nst.gallery, matrix: nst.matrix, curves: nst.curves, failures: nst.failures, nights: nst.nights };
+
+  const view = () => {
+    const asked = location.hash.slice(1);
+    return document.querySelector(`section.view[id="${CSS.escape(asked)}"]`) ? asked : "summary";
+  };
+
+  const route = (moved) => {
+    if (location.hash === "#main") return;
+    const name = view();
+    document.querySelectorAll("section.view").forEach((section) => (section.hidden = section.id !== name));
+    nst.$("filters").hidden = !FILTERED.includes(name) || !nst.model.count();
+    for (const link of document.querySelectorAll("nav a")) {
+      if (link.hash === `#${name}`) link.setAttribute("aria-current", "page");
+      else link.removeAttribute("aria-current");
+    }
+    if (moved) {
+      window.scrollTo(0, 0);
+      nst.$(`${name}-title`).focus({ preventScroll: true });
+    }
+    shows[name]?.show();
+  };
+
+  const theme = () => {
+    const root = document.documentElement;
+    const dark = window.matchMedia("(prefers-color-scheme: dark)");
+    const store = (value) => {
+      try {
+        return value === undefined ? localStorage.getItem("nst-theme") : localStorage.setItem("nst-theme", value);
+      } catch {
+        return null; // pages from disk may have no storage
+      }
+    };
+    const isDark = () => (root.dataset.theme ?? (dark.matches ? "dark" : "light")) === "dark";
+    const apply = () => {
+      nst.$("theme").setAttribute("aria-label", isDark() ? "Change to light colours" : "Change to dark colours");
+      nst.$("theme").textContent = isDark() ? "☀" : "☾";
+      nst.charts.repaint();
+    };
+    const kept = store();
+    if (kept === "dark" || kept === "light") root.dataset.theme = kept;
+    nst.$("theme").addEventListener("click", () => {
+      root.dataset.theme = isDark() ? "light" : "dark";
+      store(root.dataset.theme);
+      apply();
+    });
+    dark.addEventListener("change", apply);
+    apply();
+  };
+
+  const price = () => {
+    const [field, cost] = [nst.$("price"), nst.$("cost")];
+    field.addEventListener("input", () => {
+      const dollars = field.valueAsNumber * Number(cost.dataset.hours);
+      cost.textContent = Number.isFinite(dollars) ? `$${dollars.toLocaleString("en", { minimumFractionDigits: 2, maximumFractionDigits: 2 })}` : "–";
+    });
+  };
+
+  document.addEventListener("DOMContentLoaded", () => {
+    theme();
+    price();
+    nst.model.start();
+    for (const part of [nst.filters, nst.dialog, nst.gallery, nst.matrix, nst.curves, nst.failures, nst.nights]) part.start();
+    nst.filters.apply();
+    nst.gallery.look();
+    for (const button of document.querySelectorAll("[data-status]")) {
+      button.addEventListener("click", () => {
+        nst.filters.only(button.dataset.status);
+        location.hash = "gallery";
+      });
+    }
+    window.addEventListener("hashchange", () => route(true));
+    route(false);
+    document.documentElement.dataset.ready = "";
+  });
+})();

@@ -1,0 +1,102 @@
+"use strict";
+// Thumbnails over two chosen parameters: what a grid of settings does, at a glance.
+
+nst.matrix = (() => {
+  const { h } = nst;
+  const MOST = 40; // of each axis
+  let stale = true;
+
+  const axis = (id) => nst.model.dimensions.find(({ name }) => name === nst.$(id).value);
+
+  const cellOf = (rows, name) => {
+    if (!rows?.length) return h("td", { class: "void" }, h("span", { class: "unseen" }, "nothing"));
+    // Where several rows meet, the one with the lowest loss stands for them.
+    const loss = (row) => nst.model.rows.loss[row] ?? Infinity;
+    const best = rows.reduce((a, b) => (loss(b) < loss(a) ? b : a));
+    const list = [best, ...rows.filter((row) => row !== best)];
+    const status = nst.model.status(best);
+    const said = `${name}: ${status}${nst.model.rows.loss[best] === null ? "" : `, loss ${nst.number(nst.model.rows.loss[best])}`}${list.length > 1 ? `, and ${list.length - 1} more` : ""}`;
+    const thumb = nst.model.thumb(best);
+    return h("td", {},
+      h("button", { type: "button", class: "tile", "aria-label": said, title: said, onclick: () => nst.dialog.row(list, 0) },
+        thumb ? nst.picture(thumb, "") : h("span", { class: `badge ${status}` }, status),
+        list.length > 1 ? h("span", { class: "pile" }, `+${list.length - 1}`) : null));
+  };
+
+  const head = (dimension, code, scope) => {
+    const picture = { content: nst.model.sources.thumb, style: nst.model.sources.thumb }[dimension.name]?.[code];
+    return h("th", { scope },
+      picture ? nst.picture(nst.model.small(picture), "") : null,
+      h("span", {}, dimension.text(code)));
+  };
+
+  const draw = () => {
+    stale = false;
+    const frame = nst.$("matrix-frame");
+    const note = nst.$("matrix-note");
+    const [down, across] = [axis("matrix-down"), axis("matrix-across")];
+    if (!down || !across || down === across) {
+      note.textContent = nst.model.dimensions.length < 2 ? "A matrix needs rows that differ in two things." : "Choose two different parameters.";
+      return frame.replaceChildren();
+    }
+    const met = new Map();
+    const present = [new Set(), new Set()];
+    for (const row of nst.filters.order()) {
+      const [a, b] = [down.code(row), across.code(row)];
+      if (a < 0 || b < 0) continue;
+      present[0].add(a);
+      present[1].add(b);
+      const key = `${a} ${b}`;
+      met.has(key) ? met.get(key).push(row) : met.set(key, [row]);
+    }
+    const [ups, sides] = [down, across].map((d, k) => d.present.filter((code) => present[k].has(code)));
+    const cut = ups.length > MOST || sides.length > MOST;
+    note.textContent = `${ups.length.toLocaleString("en")} × ${sides.length.toLocaleString("en")}` +
+      (cut ? `, of which the first ${MOST} each are shown: filters make it smaller.` : ".") +
+      ([...met.values()].some((rows) => rows.length > 1) ? " Where several rows meet, the one with the lowest loss is on top; filters above compare like with like." : "");
+    const columns = sides.slice(0, MOST);
+    frame.replaceChildren(
+      h("table", { class: "matrix" },
+        h("caption", { class: "unseen" }, `Results by ${down.name} and ${across.name}`),
+        h("thead", {}, h("tr", {},
+          h("td", { class: "corner" }, h("span", {}, across.name, " →"), h("span", {}, down.name, " ↓")),
+          columns.map((code) => head(across, code, "col")))),
+        h("tbody", {}, ups.slice(0, MOST).map((up) =>
+          h("tr", {}, head(down, up, "row"),
+            columns.map((side) => cellOf(met.get(`${up} ${side}`), `${down.name} ${down.text(up)}, ${across.name} ${across.text(side)}`)))))));
+  };
+
+  const hidden = () => nst.$("matrix").hidden;
+  const show = () => stale && draw();
+
+  // What a grid varies makes a better matrix than its pictures; few values better than many.
+  const preferred = () => {
+    const fit = (d) => (d.present.length <= MOST ? 0 : 2) + (d.name === "content" || d.name === "style" ? 1 : 0);
+    return [...nst.model.dimensions].sort((a, b) => fit(a) - fit(b) || b.present.length - a.present.length).map(({ name }) => name);
+  };
+
+  const start = () => {
+    const names = nst.model.dimensions.map(({ name }) => name);
+    const [across, down] = preferred();
+    for (const [id, chosen] of [["matrix-down", down], ["matrix-across", across]]) {
+      nst.$(id).append(...names.map((name) => h("option", { selected: name === chosen }, name)));
+      nst.$(id).addEventListener("change", draw);
+    }
+    nst.$("matrix-swap").addEventListener("click", () => {
+      const [down, across] = [nst.$("matrix-down"), nst.$("matrix-across")];
+      [down.value, across.value] = [across.value, down.value];
+      draw();
+    });
+    const size = nst.$("matrix-size");
+    const resize = () => nst.$("matrix-frame").style.setProperty("--tile", `${size.value}px`);
+    if (window.innerWidth < 600) size.value = 80;
+    size.addEventListener("input", resize);
+    resize();
+    nst.filters.onChange(() => {
+      stale = true;
+      if (!hidden()) draw();
+    });
+  };
+
+  return { start, show };
+})();
