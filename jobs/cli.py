@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from jobs.commands import archive, grid, jobfiles
 from jobs.console import err, out
 from jobs.options import (
     BatchSize,
@@ -38,12 +39,17 @@ app = typer.Typer(
 
     [bold]nst run[/bold] pairs.csv --output out --set size=512
 
+    [bold]nst run[/bold] job.yaml
+
     [bold]nst results[/bold] out --status failed
     """,
     rich_markup_mode="rich",
 )
 weights_app = typer.Typer(no_args_is_help=True, help="Look at files of VGG-19 weights.")
 app.add_typer(weights_app, name="weights")
+app.command()(archive.archive)
+app.add_typer(grid.app, name="grid")
+app.command()(jobfiles.schema)
 
 SOME_ROWS_FAILED, NOTHING_STARTED = 1, 2
 
@@ -61,8 +67,14 @@ def main_options(
 @app.command()
 def run(
     ctx: typer.Context,
-    manifest: Annotated[list[str], typer.Argument(help="CSV, JSON Lines or Parquet: files or a folder, any URI.")],
-    output: Annotated[str, typer.Option("--output", "-o", help="Folder for images/ and results/, any URI.")],
+    manifest: Annotated[
+        list[str],
+        typer.Argument(help="CSV, JSON Lines or Parquet: files or a folder, any URI. Or one job file, .yaml."),
+    ],
+    output: Annotated[
+        str | None,
+        typer.Option("--output", "-o", help="Folder for images/ and results/, any URI; a job file may name it."),
+    ] = None,
     defaults: Defaults = None,
     settings: Settings = [],
     weights: Weights = "embedded",
@@ -75,7 +87,9 @@ def run(
     max_failures: MaxFailures = None,
     force: Force = False,
 ) -> None:
-    """Compute every row of a manifest that is not done yet.
+    """Compute every row of a manifest, or of a job file, that is not done yet.
+
+    Options that are given outrank what a job file says.
 
     Exit code 0: every row is ok. 1: some rows failed, diverged or are quarantined. 2: nothing was started, the input is
     wrong. 3: it broke off, and the same command goes on from there.
@@ -89,6 +103,10 @@ def run(
     from pipeline.stints import Interruptions
 
     given = parameters(defaults, settings)
+    if job := jobfiles.job_from(ctx, manifest, given):
+        return jobfiles.run(ctx, job, address=address, overwrite=overwrite, force=force)
+    if not output:
+        raise ValueError("--output is missing: expected a folder, any URI")
     limit = FailureLimit.parse(max_failures) if max_failures else NO_LIMIT
     code = launch(
         lambda on_progress: run_pipeline(
@@ -159,6 +177,7 @@ def retry(
 
 @app.command()
 def validate(
+    ctx: typer.Context,
     manifest: Annotated[list[str], typer.Argument(help="As for `nst run`.")],
     defaults: Defaults = None,
     settings: Settings = [],
@@ -171,6 +190,8 @@ def validate(
     from pipeline.run import validate as validate_manifest
 
     with _every_problem_listed():
+        if job := jobfiles.job_from(ctx, manifest, parameters(defaults, settings)):
+            return jobfiles.validate(job)
         asked = validate_manifest(manifest, defaults=parameters(defaults, settings), weights=weights)
     for repeat in asked.duplicates:
         out.print(f"{repeat.file}, row {repeat.number}: repeats row {repeat.id}", markup=False, highlight=False)
@@ -180,6 +201,7 @@ def validate(
 
 @app.command()
 def plan(
+    ctx: typer.Context,
     manifest: Annotated[list[str], typer.Argument(help="As for `nst run`.")],
     output: Annotated[
         str | None, typer.Option("--output", "-o", help="As for `nst run`: what is done there is left out.")
@@ -211,6 +233,8 @@ def plan(
     from pipeline.estimate import estimate
 
     with _every_problem_listed():
+        if job := jobfiles.job_from(ctx, manifest, parameters(defaults, settings)):
+            return jobfiles.plan(job, address=address, rate=rate, price=price, overwrite=overwrite, as_json=as_json)
         found = estimate(
             manifest,
             output=output,

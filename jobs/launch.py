@@ -15,13 +15,20 @@ SOME_ROWS_FAILED, BROKEN_OFF, INTERRUPTED = 1, 3, 130
 
 
 def launch(
-    work: Callable[[Callable[[Progress], None]], Progress], output: str, *, out: Console, err: Console, debug: bool
+    work: Callable[[Callable[[Progress], None]], Progress],
+    output: str,
+    *,
+    results: Callable[[], str] | None = None,
+    out: Console,
+    err: Console,
+    debug: bool,
 ) -> int:
     """Do the work of a run, which reports its progress to the function that it is given; the exit code.
 
     Args:
         work: the run.
-        output: where its results are.
+        output: where it writes to.
+        results: tells, once it is over, where its results are, if not there.
         out: for progress and the summary.
         err: for complaints.
         debug: let errors through, with their tracebacks.
@@ -44,7 +51,7 @@ def launch(
         complain(err, str(error))
         err.print("Finished rows are kept; the same command goes on from there. `nst --debug run …` says more.")
         return BROKEN_OFF
-    print_summary(out, progress, output)
+    print_summary(out, progress, results() if results else output)
     return SOME_ROWS_FAILED if progress.counts["ok"] < progress.total + progress.quarantined_before else 0
 
 
