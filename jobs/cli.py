@@ -104,7 +104,7 @@ def run(
 
     given = parameters(defaults, settings)
     if job := jobfiles.job_from(ctx, manifest, given):
-        return jobfiles.run(ctx, job, address=address, overwrite=overwrite, force=force)
+        jobfiles.run(ctx, job, address=address, overwrite=overwrite, force=force)
     if not output:
         raise ValueError("--output is missing: expected a folder, any URI")
     limit = FailureLimit.parse(max_failures) if max_failures else NO_LIMIT
@@ -191,7 +191,7 @@ def validate(
 
     with _every_problem_listed():
         if job := jobfiles.job_from(ctx, manifest, parameters(defaults, settings)):
-            return jobfiles.validate(job)
+            jobfiles.validate(job)
         asked = validate_manifest(manifest, defaults=parameters(defaults, settings), weights=weights)
     for repeat in asked.duplicates:
         out.print(f"{repeat.file}, row {repeat.number}: repeats row {repeat.id}", markup=False, highlight=False)
@@ -234,7 +234,7 @@ def plan(
 
     with _every_problem_listed():
         if job := jobfiles.job_from(ctx, manifest, parameters(defaults, settings)):
-            return jobfiles.plan(job, address=address, rate=rate, price=price, overwrite=overwrite, as_json=as_json)
+            jobfiles.plan(job, address=address, rate=rate, price=price, overwrite=overwrite, as_json=as_json)
         found = estimate(
             manifest,
             output=output,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, Field, TypeAdapter, ValidationError, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, TypeAdapter, ValidationError, WithJsonSchema
 
 from jobs.yamlfile import YamlError, parse
 from pipeline import storage
@@ -77,17 +77,15 @@ class Common(Section):
     cluster: ClusterSection = Field(ClusterSection(), description="Where and in what `nst submit` runs the job.")
 
 
-def _listed(value: str | tuple[str, ...]) -> tuple[str, ...]:
-    return (value,) if isinstance(value, str) else value
-
-
 class ManifestJob(Common):
     """A job that computes a manifest."""
 
     kind: Literal["manifest"]
-    manifest: Annotated[Location | tuple[Location, ...], AfterValidator(_listed)] = Field(
-        description="CSV, JSON Lines or Parquet: a file, a folder, or several of either."
-    )
+    manifest: Annotated[
+        tuple[Location, ...],
+        BeforeValidator(lambda value: [value] if isinstance(value, str) else value),
+        WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
+    ] = Field(min_length=1, description="CSV, JSON Lines or Parquet: a file, a folder, or several of either.")
 
 
 class ArchiveJob(Common, ArchiveSpec):
@@ -129,7 +127,7 @@ class JobProblem:
 
     def __str__(self) -> str:
         where = self.file + (f", line {self.line}" if self.line else "")
-        what = self.field + (f" = {self.value}" if self.value else "")
+        what = " = ".join(filter(None, (self.field, self.value)))
         return f"{': '.join(filter(None, (where, what)))}: expected {self.expected}"
 
 
@@ -159,7 +157,7 @@ def load(path: Path | str) -> JobFile:
     try:
         document = parse(storage.read_bytes(uri).decode("utf-8"))
     except YamlError as error:
-        raise JobFileError([JobProblem(str(path), error.line, "", "", f"YAML: {error}")]) from error
+        raise JobFileError([JobProblem(str(path), error.line, "", "", str(error))]) from error
     except UnicodeDecodeError as error:
         raise JobFileError([JobProblem(str(path), None, "", "", f"UTF-8 text: {error}")]) from error
     except storage.StorageError as error:
@@ -188,27 +186,25 @@ def job_of(
     Raises:
         JobFileError: with every problem.
     """
+    kind = str(fields.get("kind", ""))
+    if kind not in KINDS:
+        raise JobFileError([JobProblem(file, line_of(("kind",)), "kind", kind and shown(kind), known(kind, KINDS))])
     try:
         return _ADAPTER.validate_python(fields, context={"base": base or storage.absolute(".")})
     except ValidationError as error:
         problems = []
-        for loc, value, expected in problems_of(error):
-            place = loc[1:] if loc and loc[0] in KINDS else loc
-            missing = expected.startswith("a value:")
-            if expected == "a known name" and place:
-                value, expected = "", known(str(place[-1]), _names_at(str(loc[0]), place[:-1]))
-            written = "" if missing or (isinstance(value, dict) and value == fields) else _shown(value)
-            problems.append(JobProblem(file, line_of(place), ".".join(map(str, place)), written, expected))
+        for (_, *place), value, expected in problems_of(error):
+            if expected == "a known name":
+                value, expected = None, known(str(place[-1]), _names_at(KINDS[kind], place[:-1]))
+            elif expected.startswith("a value:"):
+                value = None
+            written = "" if value is None or value == "" or value == fields else shown(value)
+            problems.append(JobProblem(file, line_of(tuple(place)), ".".join(map(str, place)), written, expected))
         raise JobFileError(problems) from None
 
 
-def _shown(value: object) -> str:
-    return "" if value in (None, "") else shown(value)
-
-
-def _names_at(kind: str, place: Iterable[str | int]) -> list[str]:
-    """Names of the fields of a section."""
-    model: type[BaseModel] = KINDS[kind]
+def _names_at(model: type[BaseModel], place: Iterable[str | int]) -> list[str]:
+    """Names of the fields of a section of a job."""
     for name in place:
         with contextlib.suppress(KeyError):
             model = next(_models(model.model_fields[str(name)].annotation))

@@ -9,11 +9,21 @@ Loc = tuple[str | int, ...]
 
 
 class YamlError(ValueError):
-    """Raised where a text is no YAML, or is ambiguous; says on which line, from 1."""
+    """Raised where a text is no YAML, or is ambiguous; says what was expected, and on which line, from 1."""
 
     def __init__(self, line: int | None, message: str) -> None:
         self.line = line
         super().__init__(message)
+
+
+class _Loader(yaml.SafeLoader):
+    """Leaves dates as they are written: who wants one reads it, and can say where it is wrong."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    letter: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    for letter, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
 
 
 @dataclass(frozen=True)
@@ -40,14 +50,14 @@ def parse(text: str) -> Document:
         YamlError: for text that is no YAML, has a name twice in one place, or more than one document.
     """
     try:
-        tree = yaml.compose(text, Loader=yaml.SafeLoader)
-        value = yaml.safe_load(text)
+        tree = yaml.compose(text, Loader=_Loader)
+        value = yaml.load(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         said = " ".join(filter(None, (error.context, error.problem)))
-        raise YamlError(mark.line + 1 if mark else None, said) from error
-    except (yaml.YAMLError, ValueError) as error:  # letters that YAML does not allow; a date such as 2024-13-01
-        raise YamlError(None, " ".join(str(error).split())) from error
+        raise YamlError(mark.line + 1 if mark else None, f"YAML: {said}") from error
+    except yaml.YAMLError as error:  # letters that it does not allow
+        raise YamlError(None, f"YAML: {' '.join(str(error).split())}") from error
     return Document(value, dict(_lines(tree, ())) if tree else {})
 
 
@@ -62,7 +72,7 @@ def _lines(node: yaml.Node, loc: Loc) -> Iterator[tuple[Loc, int]]:
             line = key.start_mark.line + 1
             name = str(key.value)
             if name in seen:
-                raise YamlError(line, f"{'.'.join(map(str, (*loc, name)))} is given twice: expected it once")
+                raise YamlError(line, f"{'.'.join(map(str, (*loc, name)))} once; it is given twice")
             seen.add(name)
             below = _lines(part, (*loc, name))
             yield next(below)[0], line

@@ -31,7 +31,8 @@ class Entry:
 def identity_of(info: Mapping[str, Any]) -> str:
     """The ETag that fsspec tells of a file, else its size and when it was made."""
     tag = info.get("ETag") or info.get("etag")
-    return str(tag).strip('"') if tag else f"{info.get('size')}-{made(info)}"
+    # A listing may spell the time as a number where a look at the file gives a date.
+    return str(tag).strip('"') if tag else f"{info.get('size')}-{_as_time(made(info)) or made(info)}"
 
 
 def made(info: Mapping[str, Any]) -> Any:

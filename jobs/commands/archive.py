@@ -105,5 +105,5 @@ def archive(
         }
     )
     if dry_run:
-        return jobfiles.plan(job, address=address, overwrite=overwrite)
-    return jobfiles.run(ctx, job, address=address, overwrite=overwrite, force=force)
+        jobfiles.plan(job, address=address, overwrite=overwrite)
+    jobfiles.run(ctx, job, address=address, overwrite=overwrite, force=force)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -66,8 +66,8 @@ def with_options(job: JobFile, options: Mapping[str, Any], parameters: Mapping[s
     return job_of(fields)
 
 
-def run(ctx: typer.Context, job: JobFile, *, address: str | None, overwrite: bool, force: bool) -> None:
-    """Run a job as a command: progress, a summary, an exit code."""
+def run(ctx: typer.Context, job: JobFile, *, address: str | None, overwrite: bool, force: bool) -> NoReturn:
+    """Run a job and end the command: progress, a summary, an exit code."""
     from jobs.execute import execute, results_of
     from jobs.launch import launch
 
@@ -79,17 +79,17 @@ def run(ctx: typer.Context, job: JobFile, *, address: str | None, overwrite: boo
         err=err,
         debug=ctx.obj,
     )
-    if code:
-        raise typer.Exit(code)
+    raise typer.Exit(code)
 
 
-def validate(job: JobFile) -> None:
-    """Count what a job asks for, or list its problems."""
+def validate(job: JobFile) -> NoReturn:
+    """Count what a job asks for, or list its problems, and end the command."""
     from jobs.execute import rows_of
 
     count = sum(1 for _ in rows_of(job))
     what = "rows are new or changed" if job.kind == "archive" else "rows are valid"
     out.print(f"{job.kind} {job.name}: {count:,} {what}.", markup=False, highlight=False)
+    raise typer.Exit(0)
 
 
 def plan(
@@ -100,15 +100,14 @@ def plan(
     price: float | None = None,
     overwrite: bool = False,
     as_json: bool = False,
-) -> None:
-    """Show what a job would do and cost. The price of an hour is the file's where none is given."""
+) -> NoReturn:
+    """Show what a job would do and cost, and end the command. Where no price is given, the file's is used."""
     from jobs.display import print_estimate
     from jobs.execute import estimate_job
 
     found = estimate_job(job, address=address, rate=rate, overwrite=overwrite)
     print_estimate(out, found, price=job.report.hourly_price if price is None else price, as_json=as_json)
-    if found.failures:
-        raise typer.Exit(SOME_ROWS_FAILED)
+    raise typer.Exit(SOME_ROWS_FAILED if found.failures else 0)
 
 
 def named(pictures: Iterable[str]) -> list[str] | dict[str, str]:

@@ -6,11 +6,11 @@ import posixpath
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Annotated, Literal, TypeVar
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, WithJsonSchema
 
 from nst_kernel import StyleParams
 from pipeline import results, storage
@@ -20,6 +20,13 @@ from pipeline.sources import globs
 from pipeline.sources.fields import Location, Named, Section, Text
 
 T = TypeVar("T")
+
+Moment = Annotated[
+    datetime,
+    AfterValidator(lambda moment: moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)),
+    WithJsonSchema({"type": "string", "examples": ["2026-01-31", "2026-01-31T12:00:00Z"]}),
+]
+"""A time; a day is its first moment, and without a zone it is UTC."""
 
 
 class ArchiveSpec(Section):
@@ -35,8 +42,8 @@ class ArchiveSpec(Section):
     exclude: tuple[Text, ...] = Field((), description="Leave out photos whose path fits one of these patterns.")
     min_bytes: int | None = Field(None, ge=0, description="Leave out smaller files.")
     max_bytes: int | None = Field(None, ge=0, description="Leave out larger files.")
-    after: date | datetime | None = Field(None, description="Leave out files last changed before this time, UTC.")
-    before: date | datetime | None = Field(None, description="Leave out files last changed at this time or later, UTC.")
+    after: Moment | None = Field(None, description="Leave out files last changed before this time, UTC.")
+    before: Moment | None = Field(None, description="Leave out files last changed at this time or later, UTC.")
     format: Literal["keep", "png", "jpg", "webp"] = Field(
         "keep", description="Of results; keep: as the photo, or PNG where its format cannot be written."
     )
@@ -125,7 +132,7 @@ def _filters(spec: ArchiveSpec) -> list[_Filter]:
         found.append(("not included", lambda _, path: any(globs.matches(each, path) for each in spec.include)))
     if spec.exclude:
         found.append(("excluded", lambda _, path: not any(globs.matches(each, path) for each in spec.exclude)))
-    least, most, after, before = spec.min_bytes, spec.max_bytes, as_time(spec.after), as_time(spec.before)
+    least, most, after, before = spec.min_bytes, spec.max_bytes, spec.after, spec.before
     if least is not None:
         found.append((f"smaller than {least:,} bytes", lambda entry, _: _told(entry.size, entry, "size") >= least))
     if most is not None:
@@ -149,15 +156,6 @@ def _told(value: T | None, entry: Entry, what: str) -> T:
     if value is None:
         raise ValueError(f"{entry.uri}: its store tells no {what}, so that photos cannot be filtered by it")
     return value
-
-
-def as_time(moment: date | None) -> datetime | None:
-    """A day as its first moment, a time without a zone as one of UTC."""
-    if moment is None:
-        return None
-    if not isinstance(moment, datetime):
-        return datetime(moment.year, moment.month, moment.day, tzinfo=UTC)
-    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 class Chooser:

@@ -54,7 +54,7 @@ def _located(uri: str, info: ValidationInfo) -> str:
     return storage.absolute(storage.resolve(uri, base))
 
 
-Text = Annotated[str, StringConstraints(min_length=1, max_length=4096, pattern=r"^\P{Cc}*$")]
+Text = Annotated[str, StringConstraints(min_length=1, max_length=4096, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")]
 
 Location = Annotated[Text, AfterValidator(_located)]
 """A path or URI; relative ones start at the job file's folder (context `base`), or where the process is."""
@@ -210,8 +210,10 @@ def problems_of(error: ValidationError) -> Iterator[Complaint]:
                 expected = str(context["expected"])
             case "missing":
                 expected = "a value: this field is needed"
-            case "union_tag_invalid" | "union_tag_not_found":
-                expected = "kind: manifest, archive or grid"
+            case "tuple_type":
+                expected = "a list"
+            case "dict_type" | "mapping_type" | "model_type":
+                expected = "names with values"
             case "extra_forbidden":
                 expected = "a known name"
             case "value_error":

@@ -58,9 +58,10 @@ def _schema() -> dict[str, Any]:
         "properties": {
             name: {
                 "description": schema["description"],
-                "anyOf": [schema, {"type": "array", "items": schema}, *forms, _choice(schema)],
+                "anyOf": [value, {"type": "array", "items": value}, *forms, _choice(value)],
             }
             for name, schema in knob_schemas().items()
+            for value in [{key: part for key, part in schema.items() if key not in ("description", "default")}]
         },
     }
 
