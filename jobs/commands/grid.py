@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -94,8 +95,14 @@ def _describe(job: GridJob) -> None:
     found = expansion_of(job)
     words = [f"{found.combinations:,} combinations"]
     words += [
-        f"{count:,} left out by {', '.join(f'{name}: {value}' for name, value in condition.items())}"
+        f"{count:,} left out by {', '.join(f'{name}: {_words(value)}' for name, value in condition.items())}"
         for condition, count in zip(job.exclude, found.excluded, strict=True)
     ]
     words += [f"{found.repeated:,} drawn twice"] if found.repeated else []
     out.print(f"{'; '.join(words)}: {len(found.rows):,} rows", markup=False, highlight=False)
+
+
+def _words(value: object) -> str:
+    if isinstance(value, Mapping):
+        return " ".join(f"{end} {number}" for end, number in value.items())
+    return " or ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
