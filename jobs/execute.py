@@ -1,6 +1,5 @@
 """Any job, whatever its kind: run it, count it, say what it would cost. The command line and clusters come in here."""
 
-import itertools
 from collections.abc import Callable, Iterator
 
 from jobs.jobfile import ArchiveJob, GridJob, JobFile, ManifestJob
@@ -85,13 +84,18 @@ def expansion_of(job: GridJob) -> Expansion:
     return expansion
 
 
-def rows_of(job: JobFile) -> Iterator[Row]:
-    """What the job asks for; of an archive, what is new or changed, lazily. It raises what `execute` does."""
+def rows_of(job: JobFile, *, overwrite: bool = False) -> Iterator[Row]:
+    """What the job asks for; of an archive, what is new or changed, lazily, or all. It raises what `execute` does."""
     match job:
         case ManifestJob():
             return iter(manifest_of(job).rows)
         case ArchiveJob():
-            return incremental.rows(job, job.output, defaults=job.defaults, weights=job.weights)
+            return (
+                one.row
+                for one, _ in incremental.rows_to_do(
+                    job, job.output, defaults=job.defaults, weights=job.weights, overwrite=overwrite
+                )
+            )
         case GridJob():
             return iter(expansion_of(job).rows)
 
@@ -115,7 +119,7 @@ def estimate_job(
             overwrite=overwrite,
         )
     output = None if isinstance(job, GridJob) else job.output
-    rows = list(itertools.chain(rows_of(job)))
+    rows = list(rows_of(job, overwrite=overwrite))
     return estimate_rows(rows, output=output, weights=job.weights, resources=resources, rate=rate, overwrite=overwrite)
 
 

@@ -8,7 +8,6 @@ from nst_kernel import StyleParams
 from pipeline import ledger, storage
 from pipeline.encoder import load_encoder
 from pipeline.lock import RunLock
-from pipeline.manifest import Row
 from pipeline.plan import fingerprint
 from pipeline.run import Job, Progress, run_rows
 from pipeline.sources import index
@@ -55,11 +54,6 @@ def rows_to_do(
                     yield one, mark
 
     return listed()
-
-
-def rows(spec: ArchiveSpec, output: str, *, defaults: Mapping[str, object], weights: str) -> Iterator[Row]:
-    """The rows of `rows_to_do` by themselves."""
-    return (one.row for one, _ in rows_to_do(spec, output, defaults=defaults, weights=weights))
 
 
 def run_archive(
