@@ -1,6 +1,5 @@
 """The examples of job files, as a person runs them: on drawn pictures, small, through Ray."""
 
-import csv
 import json
 import shutil
 from pathlib import Path
@@ -34,8 +33,7 @@ def studio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(draw(Path(name).stem, 48)).save(tmp_path / name, exif=exif)
-    with (tmp_path / "pairs.csv").open("w", newline="") as file:
-        csv.writer(file).writerows([["content", "style"], ["photos/lake.jpg", "styles/night.png"]])
+    (tmp_path / "pairs.csv").write_text("content,style\nphotos/lake.jpg,styles/night.png\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "200")
     return tmp_path

@@ -24,13 +24,11 @@ TAKEN = "2019:07:01 10:00:00"
 def camera() -> Image.Exif:
     """As a camera writes it, sideways."""
     tags = Image.Exif()
-    whole: dict[int, Any] = {Base.Make: "Canon", Base.Model: "EOS", Base.DateTime: TAKEN, Base.Orientation: 6}
-    tags.update(whole | {Base.Software: "v1", Base.ImageDescription: "My holiday"})
-    taken: dict[int, Any] = {
-        Base.DateTimeOriginal: TAKEN,
-        Base.FNumber: IFDRational(28, 10),
-        Base.MakerNote: b"x" * 9000,
-    } | {Base.ExifImageWidth: 4000, Base.ColorSpace: 65535, Base.UserComment: b"y" * 5000}
+    whole: list[tuple[int, Any]] = [(Base.Make, "Canon"), (Base.Model, "EOS"), (Base.DateTime, TAKEN)]
+    tags.update([*whole, (Base.Orientation, 6), (Base.Software, "v1"), (Base.ImageDescription, "My holiday")])
+    taken: list[tuple[int, Any]] = [(Base.DateTimeOriginal, TAKEN), (Base.FNumber, IFDRational(28, 10))]
+    taken += [(Base.MakerNote, b"x" * 9000), (Base.UserComment, b"y" * 5000)]
+    taken += [(Base.ExifImageWidth, 4000), (Base.ColorSpace, 65535)]
     tags.get_ifd(IFD.Exif).update(taken)
     tags.get_ifd(IFD.GPSInfo).update({GPS.GPSLatitudeRef: "N", GPS.GPSLatitude: (48.0, 8.0, 1.5)})
     return tags
