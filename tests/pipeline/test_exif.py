@@ -1,6 +1,8 @@
 """What a result keeps of its photo's EXIF, in every format; and that broken EXIF costs no picture."""
 
+import dataclasses
 import io
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -11,9 +13,10 @@ from PIL import ExifTags, Image
 from PIL.TiffImagePlugin import IFDRational
 
 from nst_kernel.result import StylizeResult
-from pipeline import exif, images, storage
+from pipeline import exif, images, storage, summary
 from pipeline.items import PlannedRow
 from pipeline.manifest import Row
+from pipeline.run import Job
 from pipeline.write import Encoding, encode_result
 from tests.support import draw
 
@@ -99,3 +102,10 @@ def test_a_result_is_encoded_as_asked(name: str, source: str) -> None:
     assert Base.Make not in read(stripped)[0]
     assert len(small) < len(stripped)
     assert images.read_metadata(kept)["id"] == "i"
+
+
+def test_a_run_tells_a_retry_how_its_pictures_are_written(tmp_path: Path) -> None:
+    output = str(tmp_path)
+    assert summary.encoding_of(output) == Encoding()
+    summary.write(output, {"job": dataclasses.asdict(Job(output, encoding=Encoding(70, keep_exif=True)))})
+    assert summary.encoding_of(output) == Encoding(70, keep_exif=True)
