@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from jobs.commands import cluster
+from jobs.commands import archive, cluster, grid, jobfiles
 from jobs.commands.compare import compare
 from jobs.commands.report import report
 from jobs.console import err, out
@@ -42,6 +42,8 @@ app = typer.Typer(
 
     A run:          [bold]nst run[/bold] pairs.csv --output out --set size=512
 
+    Again, nightly: [bold]nst run[/bold] job.yaml, [bold]nst archive[/bold], [bold]nst grid run[/bold] grid.yaml
+
     After it:       [bold]nst results[/bold] out --status failed, [bold]nst retry[/bold] out --failed
 
     On a cluster:   [bold]nst submit[/bold] job.yaml --follow, [bold]nst status[/bold]
@@ -54,6 +56,9 @@ weights_app = typer.Typer(no_args_is_help=True, help="Look at files of VGG-19 we
 app.add_typer(weights_app, name="weights")
 cluster.add_to(app)
 app.command()(report)
+app.command()(archive.archive)
+app.add_typer(grid.app, name="grid")
+app.command()(jobfiles.schema)
 
 SOME_ROWS_FAILED, NOTHING_STARTED = 1, 2
 
@@ -71,8 +76,14 @@ def main_options(
 @app.command()
 def run(
     ctx: typer.Context,
-    manifest: Annotated[list[str], typer.Argument(help="CSV, JSON Lines or Parquet: files or a folder, any URI.")],
-    output: Annotated[str, typer.Option("--output", "-o", help="Folder for images/ and results/, any URI.")],
+    manifest: Annotated[
+        list[str],
+        typer.Argument(help="CSV, JSON Lines or Parquet: files or a folder, any URI. Or one job file, .yaml."),
+    ],
+    output: Annotated[
+        str | None,
+        typer.Option("--output", "-o", help="Folder for images/ and results/, any URI; a job file may name it."),
+    ] = None,
     defaults: Defaults = None,
     settings: Settings = [],
     weights: Weights = "embedded",
@@ -86,7 +97,9 @@ def run(
     force: Force = False,
     with_report: WithReport = True,
 ) -> None:
-    """Compute every row of a manifest that is not done yet.
+    """Compute every row of a manifest, or of a job file, that is not done yet.
+
+    Options that are given outrank what a job file says.
 
     Exit code 0: every row is ok. 1: some rows failed, diverged or are quarantined. 2: nothing was started, the input is
     wrong. 3: it broke off, and the same command goes on from there.
@@ -100,6 +113,10 @@ def run(
     from pipeline.stints import Interruptions
 
     given = parameters(defaults, settings)
+    if job := jobfiles.job_from(ctx, manifest, given):
+        jobfiles.run(ctx, job, address=address, overwrite=overwrite, force=force)
+    if not output:
+        raise ValueError("--output is missing: expected a folder, any URI")
     limit = FailureLimit.parse(max_failures) if max_failures else NO_LIMIT
     code = launch(
         lambda on_progress: run_pipeline(
@@ -171,6 +188,7 @@ def retry(
 
 @app.command()
 def validate(
+    ctx: typer.Context,
     manifest: Annotated[list[str], typer.Argument(help="As for `nst run`.")],
     defaults: Defaults = None,
     settings: Settings = [],
@@ -183,6 +201,8 @@ def validate(
     from pipeline.run import validate as validate_manifest
 
     with _every_problem_listed():
+        if job := jobfiles.job_from(ctx, manifest, parameters(defaults, settings)):
+            jobfiles.validate(job)
         asked = validate_manifest(manifest, defaults=parameters(defaults, settings), weights=weights)
     for repeat in asked.duplicates:
         out.print(f"{repeat.file}, row {repeat.number}: repeats row {repeat.id}", markup=False, highlight=False)
@@ -192,6 +212,7 @@ def validate(
 
 @app.command()
 def plan(
+    ctx: typer.Context,
     manifest: Annotated[list[str], typer.Argument(help="As for `nst run`.")],
     output: Annotated[
         str | None, typer.Option("--output", "-o", help="As for `nst run`: what is done there is left out.")
@@ -223,6 +244,8 @@ def plan(
     from pipeline.estimate import estimate
 
     with _every_problem_listed():
+        if job := jobfiles.job_from(ctx, manifest, parameters(defaults, settings)):
+            jobfiles.plan(job, address=address, rate=rate, price=price, overwrite=overwrite, as_json=as_json)
         found = estimate(
             manifest,
             output=output,

@@ -27,6 +27,7 @@ def launch(
     work: Callable[[Callable[[Progress], None]], Progress],
     output: str,
     *,
+    results: Callable[[], str] | None = None,
     out: Console,
     err: Console,
     debug: bool,
@@ -38,7 +39,8 @@ def launch(
 
     Args:
         work: the run.
-        output: where its results are.
+        output: where it writes to.
+        results: tells, once it is over, where its results are, if not there.
         out: for progress and the summary.
         err: for complaints.
         debug: let errors through, with their tracebacks.
@@ -80,9 +82,10 @@ def launch(
             soft_wrap=True,
         )
         return BROKEN_OFF
-    print_summary(out, progress, output)
+    results_at = results() if results else output
+    print_summary(out, progress, results_at)
     if report:
-        report_at_end(output, out=out, err=err)
+        report_at_end(results_at, out=out, err=err)
     return SOME_ROWS_FAILED if progress.counts["ok"] < progress.total + progress.quarantined_before else 0
 
 

@@ -18,6 +18,7 @@ from pipeline import cost, html, results, storage
 from pipeline.cluster import Actors, Resources, actors_of
 from pipeline.encoder import load_encoder
 from pipeline.items import Batch, Failure
+from pipeline.manifest import Row
 from pipeline.plan import Plan, plan
 from pipeline.run import validate
 from pipeline.tables import Source
@@ -165,13 +166,29 @@ def estimate(
         WeightsError: if the encoder is not to be had.
         StorageError: if the results in `output` cannot be read.
     """
-    resources = resources or Resources()
     asked = validate(manifest, defaults=defaults, weights=weights)
+    found = estimate_rows(
+        asked.rows, output=output, weights=weights, resources=resources, rate=rate, overwrite=overwrite
+    )
+    return dataclasses.replace(found, duplicates=len(asked.duplicates))
+
+
+def estimate_rows(
+    rows: Sequence[Row],
+    *,
+    output: str | None = None,
+    weights: str = "embedded",
+    resources: Resources | None = None,
+    rate: float | None = None,
+    overwrite: bool = False,
+) -> Estimate:
+    """What computing rows would come to, as `estimate`; it raises the same, but for a manifest's errors."""
+    resources = resources or Resources()
     encoder = load_encoder(weights)
     pool = actors_of(resources)
     done = results.finished(storage.absolute(output)) if output else results.Finished({}, {})
     work = plan(
-        asked.rows,
+        rows,
         encoder_sha256=encoder.sha256,
         finished={} if overwrite else done.fingerprints,
         owners=done.owners,
@@ -185,7 +202,7 @@ def estimate(
         known = Rate(measure_rate(Vgg19(encoder), params, threads=pool.threads), "one short evaluation on this machine")
     else:
         known = Rate(0.0, "not measured: nothing to do")
-    return summarise(work, pool, known, duplicates=len(asked.duplicates))
+    return summarise(work, pool, known)
 
 
 def summarise(work: Plan, pool: Actors, rate: Rate, *, duplicates: int = 0) -> Estimate:

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from nst_kernel import StyleParams
-from pipeline import results, storage
+from pipeline import results, storage, summary
 from pipeline.encoder import load_encoder
 from pipeline.manifest import Row, default_output
 from pipeline.run import Job, Progress, run_rows
@@ -30,7 +30,8 @@ def rows_of(output: str, statuses: Collection[str]) -> pa.Table:
 def retry(job: Job, statuses: Collection[str], *, on_progress: Callable[[Progress], None] | None = None) -> Progress:
     """Compute rows again that have one of these statuses, as the results say that they were asked.
 
-    Of a quarantined row all deaths are forgotten: it has as many attempts as a new one.
+    Of a quarantined row all deaths are forgotten: it has as many attempts as a new one. Pictures are written as the
+    last run wrote them.
 
     Args:
         job: how; its output is where the rows are.
@@ -51,7 +52,8 @@ def retry(job: Job, statuses: Collection[str], *, on_progress: Callable[[Progres
             f"{encoder.name}: give them with --weights"
         )
     source = {"retry": sorted(statuses)}
-    job = dataclasses.replace(job, release="quarantined" in statuses, source=source)
+    encoding = summary.encoding_of(job.output)
+    job = dataclasses.replace(job, release="quarantined" in statuses, source=source, encoding=encoding)
     return run_rows([_row(asked) for asked in table.to_pylist()], job, on_progress=on_progress)
 
 

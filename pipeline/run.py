@@ -3,14 +3,14 @@
 import contextlib
 import dataclasses
 import pickle
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
 import ray.data
 from ray.data import ActorPoolStrategy
 
-from nst_kernel import LayerMissing
+from nst_kernel import LayerMissing, Weights
 from pipeline import draining, ledger, midway, results, storage, summary
 from pipeline.cluster import FETCH_CPUS, WRITE_CPUS, Actors, Resources, actors, connect
 from pipeline.compact import compact
@@ -26,7 +26,7 @@ from pipeline.plan import Plan, plan
 from pipeline.progress import Progress as Progress
 from pipeline.stints import Interruptions, Stints
 from pipeline.tables import Source, described
-from pipeline.write import Writer
+from pipeline.write import Encoding, Writer
 
 
 def run(
@@ -85,6 +85,7 @@ class Job:
     Attributes:
         source: where the rows come from, for the summary.
         release: whether quarantined rows are tried again, as if none of their processes had died.
+        encoding: how pictures are written; what is done already is not written again for it.
     """
 
     output: str
@@ -96,6 +97,7 @@ class Job:
     force: bool = False
     source: Mapping[str, object] = field(default_factory=dict)
     release: bool = False
+    encoding: Encoding = field(default_factory=Encoding)
 
 
 def run_rows(rows: Sequence[Row], job: Job, *, on_progress: Callable[[Progress], None] | None = None) -> Progress:
@@ -124,7 +126,7 @@ def run_rows(rows: Sequence[Row], job: Job, *, on_progress: Callable[[Progress],
         if on_progress:
             on_progress(progress)
         _stop_if_hopeless(work, progress, job.max_failures)
-        writer = Writer(output, encoder=encoder.name, encoder_sha256=encoder.sha256)
+        writer = Writer(output, encoder=encoder.name, encoder_sha256=encoder.sha256, encoding=job.encoding)
         pinned = f"{job.weights.partition('#')[0]}#sha256={encoder.sha256}"  # actors read the file themselves
         notes = Ledger(output, run=lock.owner, max_attempts=job.max_attempts)
         outcomes = flow(work, pinned, writer, pool, notes, interruptions=job.resources.interruptions)
@@ -203,15 +205,24 @@ def validate(manifest: Source, *, defaults: Mapping[str, object] | None = None, 
     """
     encoder = load_encoder(weights)
     asked = read_manifest(manifest, encoder_sha256=encoder.sha256, defaults=defaults)
+    check_covered(asked.rows, encoder)
+    return asked
+
+
+def check_covered(rows: Iterable[Row], encoder: Weights) -> None:
+    """Hold rows against the encoder.
+
+    Raises:
+        ManifestError: with every row that asks for a layer that the encoder lacks.
+    """
     problems = []
-    for row in asked.rows:
+    for row in rows:
         try:
             encoder.check_covers(row.params.layers)
         except LayerMissing as error:
             problems.append(RowProblem(row.file, row.number, None, "", str(error)))
     if problems:
         raise ManifestError(problems)
-    return asked
 
 
 def flow(

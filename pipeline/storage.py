@@ -8,7 +8,7 @@ changes it). What was read is what had been written: lengths, and checksums wher
 
 import contextlib
 import posixpath
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,11 +18,13 @@ from fsspec import get_filesystem_class
 from fsspec.core import url_to_fs
 from fsspec.implementations.local import LocalFileSystem
 
+from pipeline.entries import Entry
 from pipeline.faults import StorageError, explained
 from pipeline.retry import Policy, one_of_few, persist, retries
-from pipeline.stores import AnyStore, LocalStore, Page, S3Store, Store
+from pipeline.stores import AnyStore, Entries, LocalStore, Page, S3Store, Store
 
 __all__ = [
+    "Entry",
     "Policy",
     "StorageError",
     "absolute",
@@ -36,8 +38,10 @@ __all__ = [
     "parent",
     "read_bytes",
     "remove",
+    "remove_folder",
     "resolve",
     "retries",
+    "walk",
     "write_bytes",
     "write_if",
 ]
@@ -137,6 +141,20 @@ def remove(uri: str) -> None:
     _do("delete", uri, gone)
 
 
+def remove_folder(uri: str) -> None:
+    """Delete a folder with all that is below it, links but not what they point to; one that is not there is no error.
+
+    Raises:
+        StorageError: if something cannot be deleted.
+    """
+
+    def gone(store: Store, path: str) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            store.remove_folder(path)
+
+    _do("delete", uri, gone)
+
+
 def list_files(uri: str, *, suffix: str = "") -> list[str]:
     """Every file below a folder whose name ends in `suffix`, sorted; the file itself if it is one.
 
@@ -156,6 +174,27 @@ def list_files(uri: str, *, suffix: str = "") -> list[str]:
 
 def _page(uri: str, start: str | None) -> Page:
     return _do("list", uri, lambda store, path: store.page(path, start))
+
+
+def walk(uri: str) -> Iterator[Entry]:
+    """Every file below a folder, one at a time, with what its store says of it: for folders of any size.
+
+    What is held is one folder, or on object stores one answer of a thousand. Links to folders are not followed.
+
+    Raises:
+        StorageError: if there is no such folder, or a part of it cannot be listed.
+    """
+    start: Any = None
+    while True:
+        entries, start = _entries(uri, start)
+        with explained("list", uri):
+            yield from entries
+        if start is None:
+            return
+
+
+def _entries(uri: str, start: Any) -> Entries:
+    return _do("list", uri, lambda store, path: store.entries(path, start))
 
 
 def identity(uri: str) -> str:

@@ -6,14 +6,19 @@ import contextlib
 import hashlib
 import os
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
+from pipeline.entries import Entry, identity_of
 from pipeline.faults import Damaged
 
 Page = tuple[Sequence[str], str | None]
 """URIs of files below a folder, and where the next page starts; None after the last."""
+
+Entries = tuple[Iterable[Entry], Any]
+"""Files below a folder with what is known of them, and where the next page starts; None after the last."""
 
 SINGLE_PUT = 100 * 2**20
 """Bytes below which s3fs sends an object in one request, which is atomic and whose ETag is its MD5."""
@@ -42,6 +47,12 @@ class Store(Protocol):
 
     def page(self, path: str, start: str | None) -> Page:
         """Some of the files below a folder, from where a page before this one said."""
+
+    def entries(self, path: str, start: Any) -> Entries:
+        """The same with size, time and identity, and never more of them in memory than one folder or one answer has."""
+
+    def remove_folder(self, path: str) -> None:
+        """Delete a folder with all that is below it."""
 
     def identity(self, path: str) -> str:
         """What changes whenever a file does."""
@@ -100,14 +111,24 @@ class AnyStore:
             raise FileNotFoundError(path)
         return [self.fs.unstrip_protocol(name) for name in found], None
 
+    def entries(self, path: str, start: Any) -> Entries:
+        """Those of one folder; the next page starts with the folders that are left."""
+        folder, *left = start or (path,)
+        found = sorted(self.fs.ls(folder, detail=True), key=lambda info: str(info["name"]))
+        below = [info["name"] for info in found if info["type"] == "directory"]
+        files = [info for info in found if info["type"] == "file"]
+        return [Entry.of(self.fs.unstrip_protocol(info["name"]), info) for info in files], (*below, *left) or None
+
+    def remove_folder(self, path: str) -> None:
+        """As fsspec does it."""
+        self.fs.rm(path, recursive=True)
+
     def identity(self, path: str) -> str:
         """Its ETag, else its size and when it was made."""
         info: Mapping[str, Any] = self.fs.info(path)
         if info["type"] != "file":
             raise IsADirectoryError(path)
-        tag = info.get("ETag") or info.get("etag")
-        made = info.get("mtime") or info.get("updated") or info.get("created") or ""
-        return str(tag).strip('"') if tag else f"{info.get('size')}-{made}"
+        return identity_of(info)
 
 
 class LocalStore(AnyStore):
@@ -163,12 +184,24 @@ class LocalStore(AnyStore):
             raise FileNotFoundError(path)
         return found, None
 
+    def entries(self, path: str, start: Any) -> Entries:
+        """Those of one folder, by name. Links to folders are not followed: each file is met once, and no walk is
+        endless."""
+        folder, *left = start or (path,)
+        below, names = [], []
+        with contextlib.suppress(*[FileNotFoundError] if start else []), os.scandir(folder) as found:
+            for entry in found:
+                if not entry.is_dir():
+                    names.append(entry.path)
+                elif not entry.is_symlink():
+                    below.append(entry.path)
+        return _looked_at(sorted(names)), (*sorted(below), *left) or None
+
     def identity(self, path: str) -> str:
         """Size in bytes and time of the last change in nanoseconds."""
         if Path(path).is_dir():
             raise IsADirectoryError(path)
-        found = Path(path).stat()
-        return f"{found.st_size}-{found.st_mtime_ns}"
+        return _identity(Path(path).stat())
 
 
 class S3Store:
@@ -246,18 +279,32 @@ class S3Store:
             return False
 
     def page(self, path: str, start: str | None) -> Page:
-        """A thousand at most; markers that consoles leave for folders are no files."""
-        bucket, key = self._split(path)
-        answer = self._list(path, **({"ContinuationToken": start} if start else {}))
-        found = [entry["Key"] for entry in answer.get("Contents", [])]
-        if not found and key and not start:
-            raise FileNotFoundError(path)
-        following = answer["NextContinuationToken"] if answer.get("IsTruncated") else None
-        return [f"s3://{bucket}/{name}" for name in found if not name.endswith("/")], following
+        """A thousand at most."""
+        found, following = self._page(path, start)
+        return [uri for uri, _ in found], following
+
+    def entries(self, path: str, start: Any) -> Entries:
+        """Likewise; a listing says all that a HEAD of each would."""
+        found, following = self._page(path, start)
+        return [Entry.of(uri, {**info, "size": info["Size"]}) for uri, info in found], following
+
+    def remove_folder(self, path: str) -> None:
+        """A thousand objects at a time."""
+        self.fs.rm(path, recursive=True)
 
     def identity(self, path: str) -> str:
         """The ETag."""
         return str(self._head(path)["ETag"]).strip('"')
+
+    def _page(self, path: str, start: str | None) -> tuple[list[tuple[str, Mapping[str, Any]]], str | None]:
+        """URIs with what S3 says of each; markers that consoles leave for folders are no files."""
+        bucket, key = self._split(path)
+        answer = self._list(path, **({"ContinuationToken": start} if start else {}))
+        found = answer.get("Contents", [])
+        if not found and key and not start:
+            raise FileNotFoundError(path)
+        following = answer["NextContinuationToken"] if answer.get("IsTruncated") else None
+        return [(f"s3://{bucket}/{info['Key']}", info) for info in found if not info["Key"].endswith("/")], following
 
     def _split(self, path: str) -> tuple[str, str]:
         bucket, key, _version = self.fs.split_path(path)
@@ -313,6 +360,18 @@ def _code(error: BaseException) -> str | None:
     """The code in the answer that s3fs made an error of."""
     response = getattr(error.__cause__, "response", None)
     return str(response["Error"].get("Code")) if isinstance(response, Mapping) else None
+
+
+def _looked_at(paths: Sequence[str]) -> Iterator[Entry]:
+    """Files of this machine one by one; what is gone by then is left out."""
+    for path in paths:
+        with contextlib.suppress(FileNotFoundError):
+            found = Path(path).stat()
+            yield Entry(path, found.st_size, datetime.fromtimestamp(found.st_mtime, UTC), _identity(found))
+
+
+def _identity(found: os.stat_result) -> str:
+    return f"{found.st_size}-{found.st_mtime_ns}"
 
 
 def _sync_folder(folder: Path) -> None:

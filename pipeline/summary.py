@@ -6,6 +6,7 @@ from datetime import datetime
 
 from nst_kernel import Weights
 from pipeline import results, storage
+from pipeline.write import Encoding
 
 VERSION = 1
 
@@ -80,6 +81,20 @@ def weights_of(output: str) -> str | None:
     Raises:
         StorageError: if the summary cannot be read.
     """
-    job = read(output).get("job")
-    found = job.get("weights") if isinstance(job, dict) else None
+    found = _job(output).get("weights")
     return found if isinstance(found, str) else None
+
+
+def encoding_of(output: str) -> Encoding:
+    """How the last run wrote its pictures, if it says so.
+
+    Raises:
+        StorageError: if the summary cannot be read.
+    """
+    found = _job(output).get("encoding")
+    return Encoding(**found) if isinstance(found, dict) else Encoding()
+
+
+def _job(output: str) -> Mapping[str, object]:
+    job = read(output).get("job")
+    return job if isinstance(job, dict) else {}

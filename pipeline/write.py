@@ -2,10 +2,11 @@
 
 import json
 import time
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from nst_kernel.result import StylizeResult
-from pipeline import images, midway, results, storage
+from pipeline import exif, images, midway, results, storage
 from pipeline.items import Failure, Fetched, Optimised, PlannedRow
 
 FORMATS: dict[str, Literal["png", "jpeg", "webp"]] = {"png": "png", "jpg": "jpeg", "jpeg": "jpeg", "webp": "webp"}
@@ -15,11 +16,24 @@ TOLD = ("id", "status", "error_class", "error", "output", "total_loss", "seconds
 """Of a row's results, what travels on to the driver."""
 
 
+@dataclass(frozen=True)
+class Encoding:
+    """How pictures are written, beside their format, which their names say.
+
+    Attributes:
+        quality: of JPEG and WebP, 1 to 100.
+        keep_exif: whether a picture has the date, camera and place of its content picture.
+    """
+
+    quality: int = 95
+    keep_exif: bool = False
+
+
 class Writer:
     """Commits finished batches to one output folder."""
 
-    def __init__(self, output: str, *, encoder: str, encoder_sha256: str) -> None:
-        self.output, self.encoder, self.encoder_sha256 = output, encoder, encoder_sha256
+    def __init__(self, output: str, *, encoder: str, encoder_sha256: str, encoding: Encoding = Encoding()) -> None:
+        self.output, self.encoder, self.encoder_sha256, self.encoding = output, encoder, encoder_sha256, encoding
 
     def __call__(self, optimised: Optimised) -> list[dict[str, Any]]:
         """Write every picture, then one Parquet part; what is `TOLD` of each row, and of the first the batch's size.
@@ -42,7 +56,7 @@ class Writer:
         uri = storage.join(results.images_folder(self.output), planned.row.output)
         if isinstance(outcome, StylizeResult):
             try:
-                storage.write_bytes(uri, encode_result(planned, outcome, self.encoder_sha256))
+                storage.write_bytes(uri, encode_result(planned, outcome, self.encoder_sha256, self.encoding))
             except Exception as error:  # whatever keeps a picture from being written concerns its row alone
                 outcome = Failure.of(error)
         fetched, share = optimised.fetched, 1 / len(optimised.outcomes)
@@ -93,7 +107,9 @@ def format_of(name: str) -> Literal["png", "jpeg", "webp"]:
     return FORMATS[extension]
 
 
-def encode_result(planned: PlannedRow, outcome: StylizeResult, encoder_sha256: str) -> bytes:
+def encode_result(
+    planned: PlannedRow, outcome: StylizeResult, encoder_sha256: str, encoding: Encoding = Encoding()
+) -> bytes:
     """The picture as a file that says what it is: id, parameters, encoder and versions."""
     metadata = {
         "id": planned.row.id,
@@ -101,7 +117,26 @@ def encode_result(planned: PlannedRow, outcome: StylizeResult, encoder_sha256: s
         "encoder_sha256": encoder_sha256,
         "versions": json.dumps(dict(results.versions())),
     }
-    return images.encode(outcome.image, format=format_of(planned.row.output), metadata=metadata)
+    height, width = outcome.image.shape[:2]
+    kept = (
+        exif.of(_beginning(planned.row.content), width, height) if encoding.keep_exif and planned.row.content else None
+    )
+    return images.encode(
+        outcome.image,
+        format=format_of(planned.row.output),
+        metadata=metadata,
+        quality=encoding.quality,
+        exif=kept,
+    )
+
+
+def _beginning(uri: str) -> bytes:
+    """As much of a photo as has its EXIF: a JPEG's beginning; other formats keep it wherever they like.
+
+    It is read again here, so that it need not travel with the pixels through every stage.
+    """
+    head = storage.read_bytes(uri, end=exif.JPEG_HEAD)
+    return head if len(head) < exif.JPEG_HEAD or head.startswith(exif.JPEG) else storage.read_bytes(uri)
 
 
 def _happened(outcome: StylizeResult) -> dict[str, Any]:
