@@ -114,7 +114,9 @@ def run(
 
     given = parameters(defaults, settings)
     if job := jobfiles.job_from(ctx, manifest, given):
-        jobfiles.run(ctx, job, address=address, overwrite=overwrite, force=force)
+        raise typer.Exit(
+            jobfiles.run(job, address=address, overwrite=overwrite, force=force, report=with_report, debug=ctx.obj)
+        )
     if not output:
         raise ValueError("--output is missing: expected a folder, any URI")
     limit = FailureLimit.parse(max_failures) if max_failures else NO_LIMIT

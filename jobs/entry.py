@@ -5,47 +5,15 @@ import sys
 import tempfile
 from pathlib import Path
 
-from jobs.console import err, out
+from jobs.commands import jobfiles
+from jobs.console import err
 from jobs.jobfile import load
-from jobs.launch import complain, launch
+from jobs.launch import complain
 
 JOB_VARIABLE = "NST_JOB"
 """Environment variable with the text of a job file."""
 
 NOTHING_STARTED = 2
-
-
-def run(file: Path) -> int:
-    """Run a job; the exit code of `nst run`.
-
-    Raises:
-        ValueError: for a file that is no job.
-    """
-    from pipeline.cluster import Resources
-    from pipeline.limits import NO_LIMIT, FailureLimit
-    from pipeline.run import run as run_pipeline
-    from pipeline.stints import Interruptions
-
-    job = load(file)
-    limits = job.limits
-    return launch(
-        lambda on_progress: run_pipeline(
-            job.manifest,
-            output=job.output,
-            defaults=job.defaults,
-            weights=job.weights,
-            resources=Resources(
-                job.resources.num_actors, job.resources.batch_size, interruptions=Interruptions(limits.row_timeout)
-            ),
-            max_attempts=limits.max_attempts,
-            max_failures=FailureLimit.parse(limits.max_failures) if limits.max_failures else NO_LIMIT,
-            on_progress=on_progress,
-        ),
-        job.output,
-        out=out,
-        err=err,
-        debug=False,
-    )
 
 
 def main() -> None:
@@ -59,7 +27,7 @@ def main() -> None:
             file = Path(folder) / "job.yaml"
             file.write_text(os.environ[JOB_VARIABLE], "utf-8")
         try:
-            code = run(file)
+            code = jobfiles.run(load(file))
         except (ValueError, StorageError) as error:
             complain(err, str(error))
             code = NOTHING_STARTED

@@ -32,6 +32,7 @@ def launch(
     err: Console,
     debug: bool,
     report: bool = True,
+    hourly_price: float | None = None,
 ) -> int:
     """Do the work of a run, which reports its progress to the function that it is given; the exit code.
 
@@ -45,6 +46,7 @@ def launch(
         err: for complaints.
         debug: let errors through, with their tracebacks.
         report: whether the page of the results is made at the end.
+        hourly_price: dollars for an hour of one device, for the page.
 
     Raises:
         RunBroken: only with `debug`.
@@ -85,7 +87,7 @@ def launch(
     results_at = results() if results else output
     print_summary(out, progress, results_at)
     if report:
-        report_at_end(results_at, out=out, err=err)
+        report_at_end(results_at, hourly_price=hourly_price, out=out, err=err)
     return SOME_ROWS_FAILED if progress.counts["ok"] < progress.total + progress.quarantined_before else 0
 
 

@@ -106,4 +106,4 @@ def archive(
     )
     if dry_run:
         jobfiles.plan(job, address=address, overwrite=overwrite)
-    jobfiles.run(ctx, job, address=address, overwrite=overwrite, force=force)
+    raise typer.Exit(jobfiles.run(job, address=address, overwrite=overwrite, force=force, debug=ctx.obj))

@@ -53,7 +53,7 @@ def run(
     Example: nst grid run grid.yaml
     """
     found = _grid(job, {"num_actors": num_actors})
-    jobfiles.run(ctx, found, address=address, overwrite=False, force=force)
+    raise typer.Exit(jobfiles.run(found, address=address, force=force, debug=ctx.obj))
 
 
 @app.command("runs")

@@ -66,20 +66,29 @@ def with_options(job: JobFile, options: Mapping[str, Any], parameters: Mapping[s
     return job_of(fields)
 
 
-def run(ctx: typer.Context, job: JobFile, *, address: str | None, overwrite: bool, force: bool) -> NoReturn:
-    """Run a job and end the command: progress, a summary, an exit code."""
+def run(
+    job: JobFile,
+    *,
+    address: str | None = None,
+    overwrite: bool = False,
+    force: bool = False,
+    report: bool = True,
+    debug: bool = False,
+) -> int:
+    """Run a job: progress, a summary, a report; the exit code."""
     from jobs.execute import execute, results_of
     from jobs.launch import launch
 
-    code = launch(
+    return launch(
         lambda tell: execute(job, tell, address=address, overwrite=overwrite, force=force),
         job.output,
         results=lambda: results_of(job),
         out=out,
         err=err,
-        debug=ctx.obj,
+        debug=debug,
+        report=report,
+        hourly_price=job.report.hourly_price,
     )
-    raise typer.Exit(code)
 
 
 def validate(job: JobFile) -> NoReturn:

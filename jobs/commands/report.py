@@ -35,12 +35,12 @@ def report(
         webbrowser.open(page if "://" in page else f"file://{page}")
 
 
-def report_at_end(output: str, *, out: Console, err: Console) -> None:
+def report_at_end(output: str, *, hourly_price: float | None, out: Console, err: Console) -> None:
     """Make the page of a run that has just ended; if it cannot be made, say so, and the run is none the worse."""
     from pipeline.report import write_report
 
     try:
-        page = write_report(output, thumbnail_seconds=PATIENCE)
+        page = write_report(output, hourly_price=hourly_price, thumbnail_seconds=PATIENCE)
     except Exception as error:  # whatever it is: the results are there
         said = escape(" ".join(f"{type(error).__name__}: {error}".split())[:500])
         again = f"nst report {escape(output)}"
