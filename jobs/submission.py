@@ -5,7 +5,7 @@ import importlib.util
 import json
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -75,10 +75,11 @@ def request(file: Path) -> Request:
         PROGRESS_VARIABLE: progress_file(said["output"]),
     }
     if travels is None:
-        if relative := [path for path in _manifests(said) if _is_relative(path)]:
+        if relative := [(name, path) for name, path in _inputs(said) if _is_relative(path)]:
+            name, path = relative[0]
             raise ValueError(
-                f"{file}: manifest: {relative[0]!r} would not be found on the cluster; expected a URI, or a "
-                "cluster.working_dir that holds this file and its manifest"
+                f"{file}: {name}: {path!r} would not be found on the cluster; expected a URI, or a "
+                "cluster.working_dir that holds this file and what it names"
             )
         variables[JOB_VARIABLE] = text
     return Request(
@@ -169,9 +170,12 @@ def _place_in_working_dir(file: Path, cluster: ClusterSection) -> str | None:
     return whole.relative_to(folder).as_posix() if whole.is_relative_to(folder) else None
 
 
-def _manifests(said: Mapping[str, Any]) -> list[str]:
-    found = said.get("manifest") or []
-    return [found] if isinstance(found, str) else list(found)
+def _inputs(said: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """What a job reads, with the field that names it."""
+    for name in ("manifest", "photos", "contents", "styles"):
+        found = said.get(name) or []
+        found = [found] if isinstance(found, str) else found
+        yield from ((name, str(path)) for path in (found.values() if isinstance(found, Mapping) else found))
 
 
 def _is_relative(path: str) -> bool:

@@ -87,6 +87,21 @@ def test_what_cannot_run_there_is_refused_here(tmp_path: Path, changes: dict[str
     assert "night.yaml" in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"kind": "archive", "photos": "photos/**", "styles": ["s3://b/night.png"]}, "photos: 'photos/.*' would not"),
+        ({"kind": "archive", "photos": "s3://b/**", "styles": {"night": "night.png"}}, "styles: 'night.png' would"),
+        ({"kind": "grid", "contents": ["cat.jpg"], "styles": ["s3://b/night.png"]}, "contents: 'cat.jpg' would not"),
+    ],
+)
+def test_every_kind_names_what_all_machines_find(tmp_path: Path, fields: dict[str, object], said: str) -> None:
+    file = tmp_path / "job.yaml"
+    file.write_text(yaml.safe_dump({"name": "job", "output": "s3://b/out", **fields}), "utf-8")
+    with pytest.raises(ValueError, match=said):
+        request(file)
+
+
 def test_the_job_of_the_readme_can_be_submitted(tmp_path: Path) -> None:
     section = (REPOSITORY / "README.md").read_text("utf-8").split("## Clusters")[1]
     (tmp_path / "night.yaml").write_text(section.split("```yaml\n")[1].split("```")[0])
