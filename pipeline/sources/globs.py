@@ -73,15 +73,18 @@ def found(uri: str) -> list[str]:
 def relative(uri: str, root: str) -> str:
     """The path of a file below a folder."""
     root, uri = (text.removeprefix("file://").replace(":///", "://") for text in (root, uri))
-    return uri.removeprefix(root.rstrip("/")).lstrip("/")
+    return uri.removeprefix(root.rstrip("/")).removeprefix("/")
 
 
 @functools.lru_cache(maxsize=1024)
 def _compiled(pattern: str) -> re.Pattern[str]:
-    """A relative path's expression; as in pathlib, `**` at the end stands for files at any depth."""
+    """A relative path's expression; as in pathlib, `**` at the end stands for files at any depth.
+
+    Object stores allow folders without a name.
+    """
     names = pattern.split("/")
-    parts = ["(?:[^/]+/)*" if name == "**" else _name(name) + "/" for name in names[:-1]]
-    parts.append("(?:[^/]+/)*[^/]+" if names[-1] == "**" else _name(names[-1]))
+    parts = ["(?:[^/]*/)*" if name == "**" else _name(name) + "/" for name in names[:-1]]
+    parts.append("(?:[^/]*/)*[^/]+" if names[-1] == "**" else _name(names[-1]))
     return re.compile("".join(parts) + r"\Z", re.DOTALL)
 
 

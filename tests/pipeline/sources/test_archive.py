@@ -263,3 +263,13 @@ def test_styles_by_pattern(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="at least one file that fits"):
         gather(spec(styles=[f"{tmp_path}/*.bmp"]).styles)
     assert globs.is_picture("a.AVIF")
+
+
+def test_an_archive_on_an_object_store(bucket: str) -> None:
+    for name in ("a.jpg", "b/c.jpg", "b/d.png", "b//e.jpg", "/a.jpg", "notes.txt"):
+        storage.write_bytes(f"{bucket}/archive/{name}", name.encode())
+    archive = spec(photos=f"{bucket}/archive/**/*.jpg", min_bytes=1)
+    found = {photo.path: photo.entry for photo in photos(archive)}
+    assert set(found) == {"a.jpg", "/a.jpg", "b/c.jpg", "b//e.jpg"}
+    assert [output_name(path, "keep") for path in sorted(found)] == ["%/a.jpg", "a.jpg", "b/%/e.jpg", "b/c.jpg"]
+    assert {entry.identity for entry in found.values()} == {storage.identity(entry.uri) for entry in found.values()}
