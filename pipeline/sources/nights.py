@@ -76,14 +76,17 @@ def latest(output: str) -> str | None:
 
     Raises:
         StorageError: if the pointer cannot be read.
+        ValueError: for one that somebody else has written.
     """
+    pointer = latest_file(output)
     try:
-        said = json.loads(storage.read_bytes(latest_file(output)))
+        return folder_of(output, str(json.loads(storage.read_bytes(pointer))["run"]))
     except storage.StorageError as error:
         if isinstance(error.__cause__, FileNotFoundError):
             return None
         raise
-    return folder_of(output, str(said["run"]))
+    except (ValueError, TypeError, KeyError) as error:
+        raise ValueError(f'{pointer}: expected an object that names a run, {{"run": "…"}}; {error}') from error
 
 
 def nights(output: str) -> list[Night]:

@@ -18,8 +18,9 @@ def grid(tmp_path: Path) -> Path:
     for night in NIGHTS:
         results.commit(str(tmp_path / "runs" / night), [{"id": "a", "status": "ok", "finished_at": results.now()}])
         broke_off = night == NIGHTS[1]
-        said = {"id": night, "finished_at": None if broke_off else "2026-01-03T02:00:00+00:00", "leaving": False}
-        (tmp_path / "history" / f"{night}.json").write_text(json.dumps(said))
+        end = None if broke_off else "2026-01-03T02:00:00+00:00"
+        said = {"id": night, "grid": "a", "name": "n", "began_at": "2026-01-01T01:00:00+00:00", "rows": 1}
+        (tmp_path / "history" / f"{night}.json").write_text(json.dumps(said | {"finished_at": end}))
     return tmp_path
 
 
@@ -40,7 +41,7 @@ def test_a_folder_that_stands_for_nothing_is_said(grid: Path) -> None:
     for name in (str(grid), f"{grid}@previous"):
         with pytest.raises(StorageError, match=r"expected .*/results/\*\.parquet, or a grid's latest\.json"):
             run_of(name)
-    for text, said in (("{", "expected JSON"), ("[]", "names a run")):
+    for text in ("{", "[]", "{}"):
         (grid / "latest.json").write_text(text)
-        with pytest.raises(ValueError, match=said):
+        with pytest.raises(ValueError, match="names a run"):
             run_of(str(grid))
