@@ -31,6 +31,7 @@ SHARED_SETTINGS = (
     "precision",
     "optimizer",
     "history",
+    "learn_curvature",
     "iterations",
     "scales",
     "window",
