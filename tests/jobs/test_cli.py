@@ -202,7 +202,8 @@ def test_params_teach_every_knob(capsys: pytest.CaptureFixture[str], monkeypatch
 
 
 @pytest.mark.parametrize(
-    "command", [[], ["run"], ["plan"], ["validate"], ["stylize"], ["results"], ["params"], ["report"], ["weights", "check"]]
+    "command",
+    [[], ["run"], ["plan"], ["validate"], ["stylize"], ["results"], ["params"], ["report"], ["weights", "check"]],
 )
 def test_help_teaches(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert nst(*command, "--help") == 0
