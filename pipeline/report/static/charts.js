@@ -29,13 +29,14 @@ nst.charts = (() => {
       yaxis: { ...axis, title: { text: y, font: { size: 12 } }, type: log ? "log" : "linear", exponentformat: "e" },
       showlegend: legend, legend: { orientation: "h", y: 1.02, yanchor: "bottom", x: 0 },
       hovermode: "closest", dragmode: "zoom",
+      modebar: { bgcolor: "rgba(0,0,0,0)", color: resolved("--soft"), activecolor: resolved("--accent") },
     };
   };
 
-  const config = {
-    displaylogo: false, responsive: true, showLink: false, scrollZoom: false,
+  const config = () => ({
+    displayModeBar: window.innerWidth < 600 ? false : "hover", displaylogo: false, responsive: true, showLink: false, scrollZoom: false,
     modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d", "sendChartToCloud"],
-  };
+  });
 
   // Draw, or draw anew. `label` says in words what the lines show.
   const draw = async (place, traces, options, label) => {
@@ -47,7 +48,7 @@ nst.charts = (() => {
     if (!place.isConnected) return;
     if (!drawn.has(place)) place.replaceChildren();
     drawn.set(place, { traces, options });
-    await plotly.react(place, traces, layout(options), config);
+    await plotly.react(place, traces, layout(options), config());
   };
 
   const forget = (place) => {
@@ -57,7 +58,7 @@ nst.charts = (() => {
 
   const repaint = () => {
     for (const [place, { traces, options }] of drawn) {
-      if (place.isConnected) window.Plotly.react(place, traces, layout(options), config);
+      if (place.isConnected) window.Plotly.react(place, traces, layout(options), config());
       else drawn.delete(place);
     }
   };

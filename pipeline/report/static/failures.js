@@ -32,7 +32,7 @@ nst.failures = (() => {
     }
   };
 
-  const button = (rows, name, text) => h("button", { type: "button", class: "main", onclick: () => save(rows, name) }, text);
+  const button = (kind, rows, name, text) => h("button", { type: "button", class: `${kind} save`, onclick: () => save(rows, name) }, text);
 
   const entry = (rows, k) => {
     const said = h("p", { class: "said" }, "…");
@@ -59,7 +59,7 @@ nst.failures = (() => {
     };
     const part = h("details", { class: "reason", ontoggle: () => part.open && !shown && grow() },
       h("summary", {}, h("span", { class: `dot ${nst.model.status(rows[0])}` }), h("b", {}, name), h("span", { class: "soft" }, ` ${nst.count(rows.length, "row", "rows")}`)),
-      h("p", {}, button(rows, `rows-${name}`, `Download these ${nst.count(rows.length, "row", "rows")} as a manifest`)),
+      h("p", {}, button("quiet", rows, `rows-${name}`, `Download these ${nst.count(rows.length, "row", "rows")} as a manifest`)),
       list, more);
     part.open = open;
     return part;
@@ -78,7 +78,7 @@ nst.failures = (() => {
       groups.has(name) ? groups.get(name).push(row) : groups.set(name, [row]);
     }
     const sorted = [...groups].sort((a, b) => b[1].length - a[1].length);
-    nst.$("failures-actions").append(button(failed, "rows-to-run-again", `Download all ${nst.count(failed.length, "row", "rows")} as a manifest`));
+    nst.$("failures-actions").append(button("main", failed, "rows-to-run-again", `Download all ${nst.count(failed.length, "row", "rows")} as a manifest`));
     nst.$("failures-note").textContent = "A manifest asks for these rows again, with every parameter as it was: nst run rows-to-run-again.jsonl --output …";
     nst.$("failures-list").append(...sorted.map(([name, rows], k) => group(name, rows, k === 0)));
   };

@@ -61,7 +61,7 @@ class Visit:
             route.abort()
 
     def open(self, output: Path, view: str = "summary") -> Page:
-        self.page.goto(f"file://{output}/report/index.html#{view}")
+        self.page.goto(f"file://{output}/report/index.html" + ("" if view == "summary" else f"#{view}"))
         self.page.wait_for_selector("html[data-ready]")
         return self.page
 
@@ -80,7 +80,7 @@ def ids(page: Page) -> list[str]:
 
 def test_every_view_opens_and_nothing_moves_sideways(visit: Visit, output: Path) -> None:
     page = visit.open(output)
-    for view in ("summary", "gallery", "matrix", "curves", "failures", "nights"):
+    for view in ("gallery", "matrix", "curves", "failures", "nights", "summary"):
         page.click(f"nav a[href='#{view}']")
         expect(page.locator(f"#{view}")).to_be_visible()
         expect(page.locator("section.view:visible")).to_have_count(1)
@@ -103,7 +103,7 @@ def test_search_filter_and_sort_find_rows(visit: Visit, output: Path) -> None:
     expect(found).to_have_text("4 of 29 rows")
     assert ids(page) == ["row-00002", "row-00003", "row-00006", "row-00007"]
     page.fill("#search", "")
-    page.select_option("#filters label:has-text('style_weight') select", label="2")
+    page.select_option(".facets label:has-text('style_weight') select", label="2")
     expect(found).to_have_text("8 of 29 rows")
     page.fill("[aria-label='loss to']", "0.1")
     expect(found).to_have_text("5 of 29 rows")
@@ -211,8 +211,8 @@ def test_curves_of_one_row_and_of_groups(visit: Visit, output: Path) -> None:
         "style",
     ]
     assert page.evaluate("document.querySelector('dialog .chart').layout.yaxis.type") == "log"
-    page.get_by_label("Logarithmic").nth(0).uncheck()
-    page.get_by_label("Style layers").check()
+    page.locator("dialog").get_by_label("Logarithmic").uncheck()
+    page.locator("dialog").get_by_label("Style layers").check()
     page.wait_for_function("document.querySelector('dialog .chart').data.length === 5")
     assert page.evaluate("document.querySelector('dialog .chart').layout.yaxis.type") == "linear"
     page.keyboard.press("Escape")
@@ -225,7 +225,7 @@ def test_curves_of_one_row_and_of_groups(visit: Visit, output: Path) -> None:
     expect(page.locator("#curves-table tbody tr")).to_have_count(4)
     page.uncheck("#curves-log")
     page.wait_for_function(f"{chart}.layout.yaxis.type === 'linear'")
-    page.select_option("#filters label:has-text('style_weight') select", label="2")
+    page.select_option(".facets label:has-text('style_weight') select", label="2")
     page.wait_for_function(f"{chart}.data.length === 2")
 
 
@@ -261,7 +261,7 @@ def test_failures_are_listed_and_downloaded_as_a_manifest(visit: Visit, output: 
     text = Path(all_of_them.value.path()).read_text("utf-8")
     assert text == redo.as_manifest(redo.rows_of(str(output), ["failed", "quarantined", "diverged"]))
     with page.expect_download() as one_reason:
-        reasons.first.locator("button.main").click()
+        reasons.first.locator("button.save").click()
     lines = [json.loads(line) for line in Path(one_reason.value.path()).read_text("utf-8").splitlines()]
     assert [line["id"] for line in lines] == ["row-00025", "row-00028"]
     assert one_reason.value.suggested_filename == "rows-ImageError.jsonl"
