@@ -68,6 +68,12 @@ def archive(
     max_failures: MaxFailures = None,
     force: Force = False,
     dry_run: Annotated[bool, typer.Option("--plan", help="Show what it would do and cost, and start nothing.")] = False,
+    rate: Annotated[
+        float | None, typer.Option(min=1, help="For --plan: multiply-adds per second of one actor; else measured here.")
+    ] = None,
+    price: Annotated[
+        float | None, typer.Option(min=0, help="For --plan: dollars for an hour of one actor's device.")
+    ] = None,
 ) -> None:
     """Give the photos of an archive a style: those that are new or changed since the last time.
 
@@ -105,5 +111,5 @@ def archive(
         }
     )
     if dry_run:
-        jobfiles.plan(job, address=address, overwrite=overwrite)
+        jobfiles.plan(job, address=address, rate=rate, price=price, overwrite=overwrite)
     raise typer.Exit(jobfiles.run(job, address=address, overwrite=overwrite, force=force, debug=ctx.obj))

@@ -83,6 +83,11 @@ def test_examples_are_validated_and_planned_without_starting(studio: Path, capsy
     shown = " ".join(capsys.readouterr().out.split())
     assert "24 combinations; 4 left out by optimizer: adam, style_weight: min 5; 4 left out by content" in shown
     assert "cost" in shown
+    words = ["archive", "photos", "--style", "styles/*", "--output", "output", "--rate", "1e9", "--price", "36", *QUICK]
+    assert nst(*words, "--plan") == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "6 rows to do" in shown
+    assert "cost" in shown
     assert not Path("output").exists()
 
 
