@@ -6,18 +6,15 @@ import json
 import math
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from nst_kernel import ALGORITHM_VERSION
-from nst_kernel.params import INITS
+from nst_kernel.params import INITS, StyleParams
 from nst_kernel.sizes import fit
-from pipeline import cost, images, ledger, storage
+from pipeline import cost, headers, ledger, storage
 from pipeline.items import Batch, Failure, PlannedRow
-from pipeline.manifest import Row, derive_id
-
-HEADER_BYTES = 256 * 1024
-"""As much of a picture as is read for its size; the few whose header is longer are read whole."""
+from pipeline.manifest import Row
+from pipeline.meaning import derive_id
 
 ASSUMED_MEMORY = 6e9
 """Bytes that a batch stays within where the memory of an actor is not known."""
@@ -133,17 +130,20 @@ def plan(
     shapes = (shape_of or output_shapes)([row for row, _ in todo])
     failed: list[PlannedRow] = []
     buckets: defaultdict[tuple[object, ...], list[PlannedRow]] = defaultdict(list)
+    too_large: dict[tuple[object, ...], Failure | None] = {}  # by what decides it, as rows are many and kinds few
     for (row, mark), shape in zip(todo, shapes, strict=True):
         died = (deaths or {}).get((row.id, mark), ledger.NONE)
-        outcome = shape if isinstance(shape, Failure) else _taken(row, owners or {}) or _too_large(row, shape, limits)
+        kind = (shape, *row.params.graph)
+        if kind not in too_large:
+            too_large[kind] = None if isinstance(shape, Failure) else _too_large(row.params, shape, limits)
+        outcome = shape if isinstance(shape, Failure) else _taken(row, owners or {}) or too_large[kind]
         if died.convict(max_attempts):
             outcome = ledger.quarantine(row.id, died)
         if isinstance(shape, Failure) or outcome:
             failed.append(PlannedRow(row, mark, None, outcome))
         else:
-            suspect = row.id if died != ledger.NONE else None  # a bucket of its own, and so a batch
-            planned = PlannedRow(row, mark, shape, died_together=died.together)
-            buckets[(suspect, shape, *row.params.graph)].append(planned)
+            suspect = row.id if died is not ledger.NONE else None  # a bucket of its own, and so a batch
+            buckets[(suspect, *kind)].append(PlannedRow(row, mark, shape, died_together=died.together))
     work = sum(map(cost.work, buckets.values()))
     batches = [batch for bucket in buckets.values() for batch in _cut(bucket, limits, work)]
     batches.sort(key=lambda batch: -cost.work(batch.rows))  # stable: equal batches of a bucket stay by style
@@ -159,9 +159,9 @@ def _taken(row: Row, owners: Mapping[str, str]) -> Failure | None:
     return Failure("OutputTaken", f"output {row.output} is the picture of row {owner}: give one of them another name")
 
 
-def _too_large(row: Row, shape: tuple[int, int], limits: Limits) -> Failure | None:
-    """Why a row cannot be optimised by any actor, not even alone and with activations computed twice, if so."""
-    needed = cost.memory(row.params, shape, precision=limits.precision, checkpoint=True)
+def _too_large(params: StyleParams, shape: tuple[int, int], limits: Limits) -> Failure | None:
+    """Why such a row cannot be optimised by any actor, not even alone and with activations computed twice, if so."""
+    needed = cost.memory(params, shape, precision=limits.precision, checkpoint=True)
     if not limits.memory or needed <= limits.memory:
         return None
     return Failure(
@@ -191,15 +191,19 @@ def _evenly(rows: Sequence[PlannedRow], parts: int) -> list[Sequence[PlannedRow]
     return [rows[start:end] for start, end in itertools.pairwise(ends)]
 
 
-def output_shapes(rows: Sequence[Row]) -> list[tuple[int, int] | Failure]:
-    """(height, width) of each row's output, from the header of the picture that decides it, or why there is none."""
-    deciding = [row.content or row.style or "" for row in rows]
-    distinct = sorted(set(deciding))
-    with ThreadPoolExecutor(16) as pool:
-        sizes = dict(zip(distinct, pool.map(_source_size, distinct), strict=True))
+def output_shapes(rows: Sequence[Row], *, probe: headers.Probe = headers.probe) -> list[tuple[int, int] | Failure]:
+    """(height, width) of each row's output, or why there is none.
 
-    def shape(row: Row, source: str) -> tuple[int, int] | Failure:
-        size = sizes[source]
+    It follows from the shape of the picture that decides it, which the manifest says, or else that picture's header.
+
+    Args:
+        rows: any.
+        probe: reads headers.
+    """
+    sizes = probe(sorted({_deciding(row) for row in rows if not row.content_shape}))
+
+    def shape(row: Row) -> tuple[int, int] | Failure:
+        size = row.content_shape or sizes[_deciding(row)]
         if isinstance(size, Failure):
             return size
         params = row.params
@@ -207,19 +211,9 @@ def output_shapes(rows: Sequence[Row]) -> list[tuple[int, int] | Failure]:
         tolerance = params.aspect_tolerance if row.content else 0.0
         return fit(size[0], size[1], size=params.size, upscale=params.upscale, aspect_tolerance=tolerance)
 
-    return [shape(row, source) for row, source in zip(rows, deciding, strict=True)]
+    return [shape(row) for row in rows]
 
 
-def _source_size(uri: str) -> tuple[int, int] | Failure:
-    """(height, width) of a picture, upright, from its header."""
-    try:
-        head = storage.read_bytes(uri, end=HEADER_BYTES)
-        try:
-            info = images.probe(head)
-        except images.ImageError:
-            if len(head) < HEADER_BYTES:
-                raise
-            info = images.probe(storage.read_bytes(uri))
-    except (storage.StorageError, images.ImageError) as error:
-        return Failure.of(error, "" if isinstance(error, storage.StorageError) else uri)
-    return info.height, info.width
+def _deciding(row: Row) -> str:
+    """The picture that a row's output has the shape of."""
+    return row.content or row.style or ""

@@ -5,8 +5,9 @@ import base64
 import contextlib
 import hashlib
 import os
+import stat
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,6 +15,9 @@ from pipeline.faults import Damaged
 
 Page = tuple[Sequence[str], str | None]
 """URIs of files below a folder, and where the next page starts; None after the last."""
+
+Listing = tuple[Iterable[tuple[str, str]], str | None]
+"""Names and identities of files in a folder, and where the next page starts; None after the last."""
 
 SINGLE_PUT = 100 * 2**20
 """Bytes below which s3fs sends an object in one request, which is atomic and whose ETag is its MD5."""
@@ -45,6 +49,9 @@ class Store(Protocol):
 
     def identity(self, path: str) -> str:
         """What changes whenever a file does."""
+
+    def listing(self, path: str, names: Sequence[str], start: str | None) -> Listing:
+        """Identities, as if asked one by one, of files in a folder, some of these among them. Names are sorted."""
 
 
 class AnyStore:
@@ -109,6 +116,10 @@ class AnyStore:
         made = info.get("mtime") or info.get("updated") or info.get("created") or ""
         return str(tag).strip('"') if tag else f"{info.get('size')}-{made}"
 
+    def listing(self, path: str, names: Sequence[str], start: str | None) -> Listing:
+        """None: such stores may say less of a file in a listing than when they are asked for it."""
+        return (), None
+
 
 class LocalStore(AnyStore):
     """This machine's file systems, and what is mounted there."""
@@ -167,8 +178,17 @@ class LocalStore(AnyStore):
         """Size in bytes and time of the last change in nanoseconds."""
         if Path(path).is_dir():
             raise IsADirectoryError(path)
-        found = Path(path).stat()
-        return f"{found.st_size}-{found.st_mtime_ns}"
+        return _size_and_time(Path(path).stat())
+
+    def listing(self, path: str, names: Sequence[str], start: str | None) -> Listing:
+        """Just these, without those that cannot be looked at."""
+        found = []
+        for name in names:
+            with contextlib.suppress(OSError):
+                seen = Path(path, name).stat()
+                if not stat.S_ISDIR(seen.st_mode):
+                    found.append((name, _size_and_time(seen)))
+        return found, None
 
 
 class S3Store:
@@ -257,7 +277,17 @@ class S3Store:
 
     def identity(self, path: str) -> str:
         """The ETag."""
-        return str(self._head(path)["ETag"]).strip('"')
+        return _tag(self._head(path))
+
+    def listing(self, path: str, names: Sequence[str], start: str | None) -> Listing:
+        """A thousand at most, in order of their names, without what is in folders below."""
+        prefix = self._prefix(path)
+        # What sorts right before the first name; stores that know no StartAfter begin with the folder.
+        where = {"ContinuationToken": start} if start else {"StartAfter": prefix + names[0][:-1]}
+        answer = self._list(path, Delimiter="/", **where)
+        found = [(str(entry["Key"]).removeprefix(prefix), _tag(entry)) for entry in answer.get("Contents", [])]
+        is_over = not answer.get("IsTruncated") or (found and found[-1][0] >= names[-1])
+        return found, None if is_over else answer["NextContinuationToken"]
 
     def _split(self, path: str) -> tuple[str, str]:
         bucket, key, _version = self.fs.split_path(path)
@@ -274,10 +304,15 @@ class S3Store:
         return answer
 
     def _list(self, path: str, **options: Any) -> Mapping[str, Any]:
-        bucket, key = self._split(path)
-        prefix = key.rstrip("/") + "/" if key else ""
+        bucket, _ = self._split(path)
+        prefix = self._prefix(path)
         answer: Mapping[str, Any] = self.fs.call_s3("list_objects_v2", Bucket=bucket, Prefix=prefix, **options)
         return answer
+
+    def _prefix(self, path: str) -> str:
+        """What the keys of files below a folder begin with."""
+        _, key = self._split(path)
+        return key.rstrip("/") + "/" if key else ""
 
     def _compare_digest(self, path: str, digest: str, answer: Mapping[str, Any]) -> None:
         """Hold the MD5 of some bytes against their ETag, where that is an MD5.
@@ -303,6 +338,15 @@ def _compare_length(data: bytes, size: Any) -> None:
     """Raise unless the bytes are as many as the store says; a store that does not say is believed."""
     if isinstance(size, int) and len(data) != size:
         raise Damaged("truncated", f"{len(data)} of {size} bytes came through")
+
+
+def _tag(answer: Mapping[str, Any]) -> str:
+    """An object's ETag, of a head request or in a listing."""
+    return str(answer["ETag"]).strip('"')
+
+
+def _size_and_time(found: os.stat_result) -> str:
+    return f"{found.st_size}-{found.st_mtime_ns}"
 
 
 def _md5(data: bytes) -> bytes:

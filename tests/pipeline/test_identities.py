@@ -1,0 +1,121 @@
+"""Identities of many files: as if each were asked for by itself, with a request for each thousand."""
+
+import os
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from pipeline import storage, stores
+from pipeline.storage import StorageError
+
+NAMES = st.sampled_from([f"{stem}{number}.jpg" for stem in ("a", "é", "z ", "a/b", "b/", "-") for number in range(9)])
+
+
+def one_by_one(uris: Sequence[str]) -> dict[str, str]:
+    """What `identities` should say, errors as their text."""
+
+    def one(uri: str) -> str:
+        try:
+            return storage.identity(uri)
+        except StorageError as error:
+            return str(error)
+
+    return {uri: one(uri) for uri in uris}
+
+
+@pytest.fixture(params=["file", "file://", "memory", "s3"])
+def folder(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "s3":
+        return f"{request.getfixturevalue('bucket')}/{tmp_path.name}"
+    return {"file": str(tmp_path), "file://": f"file://{tmp_path}", "memory": f"memory:/{tmp_path}"}[request.param]
+
+
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(there=st.sets(NAMES, max_size=25), asked=st.sets(NAMES, max_size=40), worth=st.integers(1, 30))
+def test_many_are_told_as_each_by_itself(folder: str, there: set[str], asked: set[str], worth: int) -> None:
+    home = storage.join(folder, f"{abs(hash((frozenset(there), frozenset(asked), worth)))}")
+    for name in there:
+        storage.write_bytes(storage.join(home, name), name.encode())
+    uris = [storage.join(home, name) for name in sorted(asked, key=hash)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(storage, "_WORTH_LISTING", worth)
+        patch.setattr(storage, "_LISTED_TOGETHER", 7)
+        found = storage.identities([*uris, *uris])
+    assert list(found) == uris
+    assert {uri: str(known) for uri, known in found.items()} == one_by_one(uris)
+
+
+class Requests(Counter[str]):
+    """How often a store was asked, by method."""
+
+    def watch(self, patch: pytest.MonkeyPatch) -> None:
+        for kind in (stores.LocalStore, stores.S3Store):
+            for method in ("identity", "listing"):
+                self._watch(patch, kind, method)
+
+    def _watch(self, patch: pytest.MonkeyPatch, kind: type, method: str) -> None:
+        original = getattr(kind, method)
+
+        def counted(*arguments: object) -> object:
+            self[method] += 1
+            return original(*arguments)
+
+        patch.setattr(kind, method, counted)
+
+
+def test_a_full_folder_costs_a_request_for_each_thousand(
+    bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = f"{bucket}/{tmp_path.name}"
+    names = [f"{number:04d}.jpg" for number in range(1100)]
+    list(storage.side_by_side(lambda name: storage.write_bytes(f"{home}/{name}", b"1"), names, threads=8))
+    requests = Requests()
+    requests.watch(monkeypatch)
+    assert all(storage.identities([f"{home}/{name}" for name in names]).values())
+    assert requests == {"listing": 2}
+
+
+def test_a_few_files_of_a_large_folder_are_not_looked_for_in_all_of_it(
+    bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = f"{bucket}/{tmp_path.name}"
+    for number in range(60):
+        storage.write_bytes(f"{home}/{number:04d}.jpg", b"1")
+    original = stores.S3Store._list  # pages of five instead of a thousand
+    monkeypatch.setattr(
+        stores.S3Store, "_list", lambda self, path, **options: original(self, path, MaxKeys=5, **options)
+    )
+    requests = Requests()
+    requests.watch(monkeypatch)
+    asked = [f"{home}/{number:04d}.jpg" for number in range(0, 60, 3)]
+    assert {uri: str(known) for uri, known in storage.identities(asked).items()} == one_by_one(asked)
+    assert requests["listing"] == 2
+    assert 10 < requests["identity"] - len(asked) < 20
+
+
+def test_who_may_not_list_asks_one_by_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbidden(*_: object) -> stores.Listing:
+        raise PermissionError("not allowed to list")
+
+    monkeypatch.setattr(stores.LocalStore, "listing", forbidden)
+    uris = [str(tmp_path / f"{number}") for number in range(30)]
+    for uri in uris[:20]:
+        storage.write_bytes(uri, b"1")
+    assert {uri: str(known) for uri, known in storage.identities(uris).items()} == one_by_one(uris)
+
+
+def test_links_and_folders_are_told_from_files(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"1")
+    (tmp_path / "folder").mkdir()
+    os.symlink("file", tmp_path / "link")
+    os.symlink("nowhere", tmp_path / "broken")
+    uris = [str(tmp_path / name) for name in ("file", "folder", "link", "broken", *map(str, range(20)))]
+    assert {uri: str(known) for uri, known in storage.identities(uris).items()} == one_by_one(uris)
+
+
+def test_calls_side_by_side_stay_in_order() -> None:
+    assert list(storage.side_by_side(lambda n: n * n, range(3000), threads=4)) == [n * n for n in range(3000)]
