@@ -62,6 +62,17 @@ class Progress:
         self.seconds = time.monotonic() - self.began
 
 
+Kernel = Callable[..., Callable[[Fetched], Optimised]]
+"""Made on an actor of `weights`, `threads` and `stints`; optimises one fetched batch after the other."""
+
+
+def style_actor(weights: str, **options: Any) -> Callable[[Fetched], Optimised]:
+    """The kernel that runs are for."""
+    from pipeline.actor import StyleActor  # torch comes along: only actors pay for it
+
+    return StyleActor(weights, **options)
+
+
 def run(
     manifest: str | Sequence[str],
     *,
@@ -74,6 +85,7 @@ def run(
     max_failures: FailureLimit = NO_LIMIT,
     force: bool = False,
     on_progress: Callable[[Progress], None] | None = None,
+    kernel: Kernel = style_actor,
 ) -> Progress:
     """Compute every row of a manifest that is not in `output` yet.
 
@@ -88,6 +100,7 @@ def run(
         max_failures: rows that may fail or be quarantined before the run stops.
         force: take the lock of the output even if another run holds it.
         on_progress: called when the plan is made and after every row.
+        kernel: what optimises, made anew on each actor.
 
     Raises:
         ManifestError: with every problem of the manifest; nothing was started.
@@ -108,7 +121,7 @@ def run(
         force=force,
         source={"manifest": [manifest] if isinstance(manifest, str) else list(manifest), "defaults": defaults or {}},
     )
-    return run_rows(asked.rows, job, on_progress=on_progress)
+    return run_rows(asked.rows, job, on_progress=on_progress, kernel=kernel)
 
 
 @dataclass(frozen=True)
@@ -129,17 +142,6 @@ class Job:
     force: bool = False
     source: Mapping[str, object] = field(default_factory=dict)
     release: bool = False
-
-
-Kernel = Callable[..., Callable[[Fetched], Optimised]]
-"""Made on an actor of `weights`, `threads` and `stints`; optimises one fetched batch after the other."""
-
-
-def style_actor(weights: str, **options: Any) -> Callable[[Fetched], Optimised]:
-    """The kernel that runs are for."""
-    from pipeline.actor import StyleActor  # torch comes along: only actors pay for it
-
-    return StyleActor(weights, **options)
 
 
 def run_rows(
@@ -283,7 +285,7 @@ def flow(
     Ray runs a block again, without end, when its process died; the ledger sees to it that a row which kills it is tried
     only so often.
     """
-    for leg in feed.legs(work.batches, pool.count):
+    for number, leg in enumerate(feed.legs(work.batches, pool.count)):
         outcomes = (
             feed.dataset(leg)
             .flat_map(
@@ -300,6 +302,8 @@ def flow(
             .map(lambda row: {"rows": pickle.dumps(writer(pickle.loads(row["batch"])))}, num_cpus=WRITE_CPUS)
         )
         try:
+            if number:
+                compact(writer.output)  # whoever goes on after a crash has few files to read
             for row in outcomes.iter_rows():
                 yield from pickle.loads(row["rows"])
         except Exception as error:

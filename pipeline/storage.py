@@ -40,6 +40,7 @@ __all__ = [
     "resolve",
     "retries",
     "side_by_side",
+    "size",
     "write_bytes",
     "write_if",
 ]
@@ -104,6 +105,15 @@ def read_bytes(uri: str, *, start: int = 0, end: int | None = None) -> bytes:
         StorageError: if it is missing, is a folder, or cannot be read.
     """
     return _do("read", uri, lambda store, path: store.read(path, start, end))
+
+
+def size(uri: str) -> int:
+    """Bytes of a file.
+
+    Raises:
+        StorageError: if it is missing or is a folder.
+    """
+    return _do("look at", uri, lambda store, path: store.size(path))
 
 
 def write_bytes(uri: str, data: bytes) -> None:

@@ -29,6 +29,9 @@ class Store(Protocol):
     def read(self, path: str, start: int, end: int | None) -> bytes:
         """The bytes of a file from `start` up to `end`."""
 
+    def size(self, path: str) -> int:
+        """Bytes of a file."""
+
     def write(self, path: str, data: bytes) -> None:
         """A file, whole or not at all."""
 
@@ -68,6 +71,13 @@ class AnyStore:
         data: bytes = self.fs.cat_file(path)
         _compare_length(data, self.fs.info(path).get("size"))
         return data
+
+    def size(self, path: str) -> int:
+        """As fsspec is told."""
+        info: Mapping[str, Any] = self.fs.info(path)
+        if info["type"] != "file":
+            raise IsADirectoryError(path)
+        return int(info["size"])
 
     def write(self, path: str, data: bytes) -> None:
         """The length of what is there afterwards is compared."""
@@ -217,6 +227,10 @@ class S3Store:
         if not ranged:
             self._compare_digest(path, _md5(data).hex(), answer)
         return data
+
+    def size(self, path: str) -> int:
+        """Of the object as it is now."""
+        return int(self._head(path)["ContentLength"])
 
     def write(self, path: str, data: bytes) -> None:
         """The store compares checksums before it takes an object; what it says that it took is compared again."""

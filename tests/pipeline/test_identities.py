@@ -1,8 +1,7 @@
 """Identities of many files: as if each were asked for by itself, with a request for each thousand."""
 
-import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -34,7 +33,7 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return {"file": str(tmp_path), "file://": f"file://{tmp_path}", "memory": f"memory:/{tmp_path}"}[request.param]
 
 
-@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(there=st.sets(NAMES, max_size=25), asked=st.sets(NAMES, max_size=40), worth=st.integers(1, 30))
 def test_many_are_told_as_each_by_itself(folder: str, there: set[str], asked: set[str], worth: int) -> None:
     home = storage.join(folder, f"{abs(hash((frozenset(there), frozenset(asked), worth)))}")
@@ -49,52 +48,50 @@ def test_many_are_told_as_each_by_itself(folder: str, there: set[str], asked: se
     assert {uri: str(known) for uri, known in found.items()} == one_by_one(uris)
 
 
-class Requests(Counter[str]):
-    """How often a store was asked, by method."""
+def watched(patch: pytest.MonkeyPatch) -> Counter[str]:
+    """How often S3 is asked from now on, by method; it answers with pages of five files instead of a thousand."""
+    requests: Counter[str] = Counter()
+    originals = {name: getattr(stores.S3Store, name) for name in ("identity", "listing", "_list")}
 
-    def watch(self, patch: pytest.MonkeyPatch) -> None:
-        for kind in (stores.LocalStore, stores.S3Store):
-            for method in ("identity", "listing"):
-                self._watch(patch, kind, method)
+    def counted(name: str) -> Callable[..., object]:
+        def method(*arguments: object) -> object:
+            requests[name] += 1
+            return originals[name](*arguments)
 
-    def _watch(self, patch: pytest.MonkeyPatch, kind: type, method: str) -> None:
-        original = getattr(kind, method)
+        return method
 
-        def counted(*arguments: object) -> object:
-            self[method] += 1
-            return original(*arguments)
-
-        patch.setattr(kind, method, counted)
+    patch.setattr(stores.S3Store, "identity", counted("identity"))
+    patch.setattr(stores.S3Store, "listing", counted("listing"))
+    patch.setattr(stores.S3Store, "_list", lambda *where, **options: originals["_list"](*where, **options, MaxKeys=5))
+    return requests
 
 
-def test_a_full_folder_costs_a_request_for_each_thousand(
+def filled(folder: str, count: int) -> list[str]:
+    """Files there."""
+    uris = [f"{folder}/{number:04d}.jpg" for number in range(count)]
+    for uri in uris:
+        storage.write_bytes(uri, b"1")
+    return uris
+
+
+def test_a_full_folder_costs_a_request_for_each_page(
     bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    home = f"{bucket}/{tmp_path.name}"
-    names = [f"{number:04d}.jpg" for number in range(1100)]
-    list(storage.side_by_side(lambda name: storage.write_bytes(f"{home}/{name}", b"1"), names, threads=8))
-    requests = Requests()
-    requests.watch(monkeypatch)
-    assert all(storage.identities([f"{home}/{name}" for name in names]).values())
-    assert requests == {"listing": 2}
+    uris = filled(f"{bucket}/{tmp_path.name}", 60)
+    requests = watched(monkeypatch)
+    monkeypatch.setattr(storage, "_WORTH_LISTING", 4)
+    assert all(storage.identities(uris).values())
+    assert requests == {"listing": 12}
 
 
 def test_a_few_files_of_a_large_folder_are_not_looked_for_in_all_of_it(
     bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    home = f"{bucket}/{tmp_path.name}"
-    for number in range(60):
-        storage.write_bytes(f"{home}/{number:04d}.jpg", b"1")
-    original = stores.S3Store._list  # pages of five instead of a thousand
-    monkeypatch.setattr(
-        stores.S3Store, "_list", lambda self, path, **options: original(self, path, MaxKeys=5, **options)
-    )
-    requests = Requests()
-    requests.watch(monkeypatch)
-    asked = [f"{home}/{number:04d}.jpg" for number in range(0, 60, 3)]
-    assert {uri: str(known) for uri, known in storage.identities(asked).items()} == one_by_one(asked)
-    assert requests["listing"] == 2
-    assert 10 < requests["identity"] - len(asked) < 20
+    asked = filled(f"{bucket}/{tmp_path.name}", 60)[::3]
+    requests = watched(monkeypatch)
+    found = storage.identities(asked)
+    assert requests == {"listing": 2, "identity": len(asked) - 4}
+    assert {uri: str(known) for uri, known in found.items()} == one_by_one(asked)
 
 
 def test_who_may_not_list_asks_one_by_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -111,8 +108,8 @@ def test_who_may_not_list_asks_one_by_one(tmp_path: Path, monkeypatch: pytest.Mo
 def test_links_and_folders_are_told_from_files(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"1")
     (tmp_path / "folder").mkdir()
-    os.symlink("file", tmp_path / "link")
-    os.symlink("nowhere", tmp_path / "broken")
+    (tmp_path / "link").symlink_to("file")
+    (tmp_path / "broken").symlink_to("nowhere")
     uris = [str(tmp_path / name) for name in ("file", "folder", "link", "broken", *map(str, range(20)))]
     assert {uri: str(known) for uri, known in storage.identities(uris).items()} == one_by_one(uris)
 

@@ -1,0 +1,146 @@
+"""A manifest of a million rows: validated and planned, and found to be done already; each in a process of its own.
+
+`python -m tests.bench.million plan|finish|resume FOLDER` does one of it and prints what it took, as JSON.
+"""
+
+import json
+import random
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline import ledger, results, storage
+from pipeline.cluster import Actors, this_machine
+from pipeline.compact import FILE_BYTES
+from pipeline.encoder import load_encoder
+from pipeline.items import PlannedRow
+from pipeline.plan import Plan, plan
+from pipeline.run import validate
+
+PER_FOLDER, STYLES, EVALUATIONS = 10_000, 40, 150
+ASPECTS = [(w, h) for w in range(2, 20) for h in range(2, 20) if 1 / 3 <= w / h <= 3]
+
+
+def prepare(home: Path, rows: int) -> None:
+    """A manifest with widths, heights and a seed for each row, and its pictures: empty, as nobody opens them."""
+    drawn = random.Random(0)
+    (home / "styles").mkdir()
+    for style in range(STYLES):
+        (home / "styles" / f"{style}.png").touch()
+    with (home / "rows.csv").open("w", encoding="utf-8") as manifest:
+        manifest.write("content,style,width,height,seed\n")
+        for number in range(rows):
+            folder = home / "photos" / f"{number // PER_FOLDER:04d}"
+            if number % PER_FOLDER == 0:
+                folder.mkdir(parents=True)
+            (folder / f"{number:07d}.jpg").touch()
+            width, height = drawn.choice(ASPECTS)
+            scale = drawn.randint(100, 200)
+            cells = (f"photos/{folder.name}/{number:07d}.jpg", f"styles/{number % STYLES}.png")
+            manifest.write(",".join(map(str, (*cells, width * scale, height * scale, number))) + "\n")
+
+
+def measured(what: str, home: Path) -> dict[str, Any]:
+    """One of the parts below, in a process of its own."""
+    words = [sys.executable, "-m", "tests.bench.million", what, str(home)]
+    said = subprocess.run(words, check=True, capture_output=True, text=True).stdout
+    found: dict[str, Any] = json.loads(said)
+    return found
+
+
+def _planned(home: Path, done: results.Finished) -> tuple[Plan, dict[str, Any]]:
+    clocks = [time.perf_counter()]
+    asked = validate(str(home / "rows.csv"))
+    clocks.append(time.perf_counter())
+    work = plan(
+        asked.rows,
+        encoder_sha256=load_encoder("embedded").sha256,
+        finished=done.fingerprints,
+        owners=done.owners,
+        limits=Actors.on([this_machine()]).limits(),
+    )
+    clocks.append(time.perf_counter())
+    return work, {
+        "rows": len(asked.rows),
+        "to_do": work.rows,
+        "done": work.done,
+        "batches": len(work.batches),
+        "validate_seconds": clocks[1] - clocks[0],
+        "plan_seconds": clocks[2] - clocks[1],
+    }
+
+
+def planned(home: Path) -> dict[str, Any]:
+    """Validate and plan a manifest of which nothing is done."""
+    return _planned(home, results.Finished({}, {}))[1]
+
+
+def resumed(home: Path) -> dict[str, Any]:
+    """Validate and plan a manifest of which all is done, and find that out."""
+    clock = time.perf_counter()
+    output = str(home / "out")
+    done = results.finished(output)
+    ledger.take_stock(output)
+    spent = time.perf_counter() - clock
+    return {"finished_seconds": spent, **_planned(home, done)[1]}
+
+
+def finish(home: Path) -> dict[str, Any]:
+    """Results as a run leaves them, in full files, with curves."""
+    work, _ = _planned(home, results.Finished({}, {}))
+    rows = (planned for batch in work.batches for planned in batch.rows)
+    output = str(home / "out")
+    count = 0
+    while some := [row for _, row in zip(range(FILE_BYTES // (EVALUATIONS * 32)), rows, strict=False)]:
+        part = Path(results.results_folder(output)) / f"{results.FULL}{count:04d}.parquet"
+        part.parent.mkdir(parents=True, exist_ok=True)
+        pq.write_table(_table(some, output), part, compression="zstd")
+        count += 1
+    return {"files": count, "bytes": sum(path.stat().st_size for path in (home / "out").rglob("*.parquet"))}
+
+
+def _table(rows: list[PlannedRow], output: str) -> pa.Table:
+    values = np.random.default_rng(0).random(EVALUATIONS, np.float32)
+    curve = {
+        "iteration": range(EVALUATIONS),
+        **dict.fromkeys(("total", "content", "style"), values),
+        "style_layers": [(f"conv{block}_1", values) for block in range(1, 5)],
+    }
+    return pa.Table.from_pylist(list(_as_results(rows, output, curve)), schema=results.SCHEMA)
+
+
+def _as_results(rows: list[PlannedRow], output: str, curve: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    folder, now = results.images_folder(output), results.now()
+    for planned in rows:
+        row = planned.row
+        yield {
+            "id": row.id,
+            "fingerprint": planned.fingerprint,
+            "content": row.content,
+            "style": row.style,
+            "params": json.dumps(row.params.to_json(), sort_keys=True),
+            "status": "ok",
+            "output": storage.join(folder, row.output),
+            "output_name": row.output,
+            "finished_at": now,
+            "curve": curve,
+        }
+
+
+def main() -> None:
+    """One part, as JSON, with what it took of memory and CPU."""
+    found = {"plan": planned, "finish": finish, "resume": resumed}[sys.argv[1]](Path(sys.argv[2]))
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    print(json.dumps(found | {"peak_bytes": 1024 * used.ru_maxrss, "cpu_seconds": used.ru_utime + used.ru_stime}))
+
+
+if __name__ == "__main__":
+    main()
