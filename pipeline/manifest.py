@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pydantic import ValidationError
 
 from nst_kernel.params import ALIASES, INITS, KNOBS, ParamError, StyleParams
-from pipeline import storage
+from pipeline import collector, storage
 from pipeline.meaning import default_output, derive_id
 from pipeline.raw_row import (
     EXPECTED,
@@ -90,6 +90,7 @@ class ManifestError(ValueError):
         super().__init__("\n  ".join(lines))
 
 
+@collector.paused()
 def read_manifest(
     source: str | Sequence[str], *, encoder_sha256: str, defaults: Mapping[str, object] | None = None
 ) -> Manifest:
@@ -124,7 +125,7 @@ def iter_rows(
 ) -> Iterator[Row | Duplicate | RowProblem]:
     """The rows of a manifest one at a time, as `read_manifest`, with problems where they are met.
 
-    Holds one file's bytes and, for finding duplicates, about 300 bytes for each row that went by.
+    Holds one file's bytes and, for finding duplicates, the rows that went by.
     """
     defaults = dict(defaults or {})
     try:
@@ -191,8 +192,10 @@ class _Reader:
         self._base = ""
         self._unknown: set[str] = set()  # names under params that this file was told about
         self._resolved: dict[tuple[str, str], StyleParams | list[Complaint]] = {}
-        self._by_id: dict[str, tuple[str, str, str, int]] = {}  # id: meaning, output, file, number
-        self._by_output: dict[str, str] = {}  # output: id
+        self._seeded: dict[tuple[int, str], tuple[StyleParams, StyleParams]] = {}  # the rest's identity, seed: both
+        self._shapes: dict[tuple[int, int], tuple[int, int]] = {}  # so that equal ones are one
+        self._rows: dict[str, Row] = {}  # by id
+        self._named: dict[str, str] = {}  # output: id, where the one does not follow from the other
 
     def file(self, file: str) -> Iterator[Row | Duplicate | RowProblem]:
         """The rows and problems of one file."""
@@ -248,6 +251,7 @@ class _Reader:
         id = raw.id or meaning
         output = raw.output or default_output(id)
         shape = (raw.height, raw.width) if raw.height and raw.width else None
+        shape = self._shapes.setdefault(shape, shape) if shape else None
         yield self._distinct(Row(id, content, style, output, params, file, number, shape), meaning)
 
     def _params(self, columns: Mapping[str, object], nested: Mapping[str, object]) -> StyleParams | list[Complaint]:
@@ -256,7 +260,7 @@ class _Reader:
             unseeded = self._params({name: value for name, value in columns.items() if name != "seed"}, nested)
             if isinstance(unseeded, StyleParams):
                 with contextlib.suppress(ParamError):
-                    return unseeded.reseeded(columns["seed"])
+                    return self._reseeded(unseeded, columns["seed"])
         try:
             key = (self._base, repr((columns, nested)))
             if (known := self._resolved.get(key)) is not None:
@@ -269,6 +273,14 @@ class _Reader:
         if len(key[1]) < 4096:
             self._resolved[key] = resolved
         return resolved
+
+    def _reseeded(self, params: StyleParams, seed: object) -> StyleParams:
+        key = id(params), repr(seed)
+        if key not in self._seeded:
+            if len(self._seeded) >= 4096:
+                self._seeded.clear()
+            self._seeded[key] = params, params.reseeded(seed)
+        return self._seeded[key][1]
 
     def _resolve(self, columns: Mapping[str, object], nested: Mapping[str, object]) -> StyleParams | list[Complaint]:
         given: dict[str, object] = {}
@@ -296,22 +308,30 @@ class _Reader:
 
     def _distinct(self, row: Row, meaning: str) -> Row | Duplicate | RowProblem:
         """The row, unless another one has its id or its output."""
-        mine = (meaning, row.output, row.file, row.number)
-        first = self._by_id.setdefault(row.id, mine)
-        if first is not mine:
-            other = place(*first[2:])
-            if first[0] != meaning:
+        first = self._rows.setdefault(row.id, row)
+        if first is not row:
+            other = place(first.file, first.number)
+            if derive_id(first.content, first.style, first.params, self._encoder) != meaning:
                 expected = f"an id of its own: {other} has this one and asks for something else"
                 return RowProblem(row.file, row.number, "id", shown(row.id), expected)
-            if first[1] != row.output:
-                expected = f"{shown(first[1])}, since {other} asks for the same; give each an id to have both"
+            if first.output != row.output:
+                expected = f"{shown(first.output)}, since {other} asks for the same; give each an id to have both"
                 return RowProblem(row.file, row.number, "output", shown(row.output), expected)
             return Duplicate(row.id, row.file, row.number)
-        owner = self._by_output.setdefault(row.output, row.id)
-        if owner != row.id:
-            expected = f"a name of its own: {place(*self._by_id[owner][2:])} is written there"
+        owner = self._owner(row)
+        if owner is not row:
+            expected = f"a name of its own: {place(owner.file, owner.number)} is written there"
             return RowProblem(row.file, row.number, "output", shown(row.output), expected)
         return row
+
+    def _owner(self, row: Row) -> Row:
+        """The first row whose picture has this row's name. Names that are an id's, as most are, are not kept twice."""
+        if row.output == f"{row.id}.png":
+            return self._rows[self._named.get(row.output, row.id)]
+        after_id = self._rows.get(row.output.removesuffix(".png"))
+        if after_id and after_id.output == row.output:
+            return after_id
+        return self._rows[self._named.setdefault(row.output, row.id)]
 
 
 def _blank(value: object) -> bool:

@@ -5,7 +5,6 @@
 
 import json
 import random
-import resource
 import subprocess
 import sys
 import time
@@ -24,6 +23,7 @@ from pipeline.encoder import load_encoder
 from pipeline.items import PlannedRow
 from pipeline.plan import Plan, plan
 from pipeline.run import validate
+from tests.bench.processes import memory
 
 PER_FOLDER, STYLES, EVALUATIONS = 10_000, 40, 150
 ASPECTS = [(w, h) for w in range(2, 20) for h in range(2, 20) if 1 / 3 <= w / h <= 3]
@@ -108,16 +108,30 @@ def finish(home: Path) -> dict[str, Any]:
 
 
 def _table(rows: list[PlannedRow], output: str) -> pa.Table:
-    values = np.random.default_rng(0).random(EVALUATIONS, np.float32)
-    curve = {
-        "iteration": range(EVALUATIONS),
-        **dict.fromkeys(("total", "content", "style"), values),
-        "style_layers": [(f"conv{block}_1", values) for block in range(1, 5)],
-    }
-    return pa.Table.from_pylist(list(_as_results(rows, output, curve)), schema=results.SCHEMA)
+    table = pa.Table.from_pylist(list(_as_results(rows, output)), schema=results.SCHEMA)
+    place = results.SCHEMA.get_field_index("curve")
+    return table.set_column(place, results.SCHEMA.field(place), _curves(len(rows)))
 
 
-def _as_results(rows: list[PlannedRow], output: str, curve: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def _curves(count: int) -> pa.Array:
+    """As long as real ones and, being random, as hard to compress."""
+    drawn = np.random.default_rng(0)
+
+    def lists(many: int, values: Any) -> pa.Array:
+        return pa.ListArray.from_arrays(np.arange(0, many * EVALUATIONS + 1, EVALUATIONS, np.int32), values)
+
+    def losses(many: int) -> pa.Array:
+        return lists(many, drawn.random(many * EVALUATIONS, np.float32))
+
+    layers = pa.array(["conv1_1", "conv2_1", "conv3_1", "conv4_1"] * count)
+    by_layer = pa.MapArray.from_arrays(np.arange(0, 4 * count + 1, 4, np.int32), layers, losses(4 * count))
+    iterations = lists(count, np.tile(np.arange(EVALUATIONS, dtype=np.int32), count))
+    fields = results.SCHEMA.field("curve").type
+    members = [iterations, losses(count), losses(count), losses(count), by_layer]
+    return pa.StructArray.from_arrays(members, fields=[fields.field(n) for n in range(fields.num_fields)])
+
+
+def _as_results(rows: list[PlannedRow], output: str) -> Iterator[dict[str, Any]]:
     folder, now = results.images_folder(output), results.now()
     for planned in rows:
         row = planned.row
@@ -131,15 +145,13 @@ def _as_results(rows: list[PlannedRow], output: str, curve: dict[str, Any]) -> I
             "output": storage.join(folder, row.output),
             "output_name": row.output,
             "finished_at": now,
-            "curve": curve,
         }
 
 
 def main() -> None:
-    """One part, as JSON, with what it took of memory and CPU."""
+    """One part, as JSON, with what it took of memory."""
     found = {"plan": planned, "finish": finish, "resume": resumed}[sys.argv[1]](Path(sys.argv[2]))
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    print(json.dumps(found | {"peak_bytes": 1024 * used.ru_maxrss, "cpu_seconds": used.ru_utime + used.ru_stime}))
+    print(json.dumps(found | {"peak_bytes": memory()["peak"]}))
 
 
 if __name__ == "__main__":
