@@ -12,11 +12,15 @@ import typer
 
 from jobs.console import err, out
 from jobs.options import (
+    ActorsPerGpu,
     BatchSize,
     Defaults,
+    Device,
     Force,
+    MaxActors,
     MaxAttempts,
     MaxFailures,
+    MinActors,
     NumActors,
     Overwrite,
     RowTimeout,
@@ -67,6 +71,10 @@ def run(
     settings: Settings = [],
     weights: Weights = "embedded",
     num_actors: NumActors = None,
+    min_actors: MinActors = None,
+    max_actors: MaxActors = None,
+    actors_per_gpu: ActorsPerGpu = None,
+    device: Device = "auto",
     batch_size: BatchSize = None,
     address: Annotated[str | None, typer.Option(help="Of a Ray cluster; by default one of its own, here.")] = None,
     overwrite: Overwrite = False,
@@ -90,13 +98,15 @@ def run(
 
     given = parameters(defaults, settings)
     limit = FailureLimit.parse(max_failures) if max_failures else NO_LIMIT
+    bounds = Interruptions(row_timeout)
+    resources = Resources(num_actors, batch_size, address, bounds, min_actors, max_actors, actors_per_gpu, device)
     code = launch(
         lambda on_progress: run_pipeline(
             manifest,
             output=output,
             defaults=given,
             weights=weights,
-            resources=Resources(num_actors, batch_size, address, Interruptions(row_timeout)),
+            resources=resources,
             overwrite=overwrite,
             max_attempts=max_attempts,
             max_failures=limit,
@@ -120,6 +130,7 @@ def retry(
     quarantined: Annotated[bool, typer.Option("--quarantined", help="Rows that killed their processes.")] = False,
     weights: Annotated[str | None, typer.Option(help="As for `nst run`; by default those of the last run.")] = None,
     num_actors: NumActors = None,
+    device: Device = "auto",
     batch_size: BatchSize = None,
     address: Annotated[str | None, typer.Option(help="Of a Ray cluster; by default one of its own, here.")] = None,
     max_attempts: MaxAttempts = 2,
@@ -145,7 +156,7 @@ def retry(
     job = Job(
         output=storage.absolute(output),
         weights=weights or summary.weights_of(output) or "embedded",
-        resources=Resources(num_actors, batch_size, address),
+        resources=Resources(num_actors, batch_size, address, device=device),
         max_attempts=max_attempts,
         max_failures=FailureLimit.parse(max_failures) if max_failures else NO_LIMIT,
         force=force,
@@ -188,6 +199,10 @@ def plan(
     settings: Settings = [],
     weights: Weights = "embedded",
     num_actors: NumActors = None,
+    min_actors: MinActors = None,
+    max_actors: MaxActors = None,
+    actors_per_gpu: ActorsPerGpu = None,
+    device: Device = "auto",
     batch_size: BatchSize = None,
     address: Annotated[
         str | None, typer.Option(help="Of the Ray cluster to plan for; by default this machine.")
@@ -209,14 +224,17 @@ def plan(
     from jobs.display import print_estimate
     from pipeline.cluster import Resources
     from pipeline.estimate import estimate
+    from pipeline.stints import Interruptions
 
+    bounds = Interruptions()
+    resources = Resources(num_actors, batch_size, address, bounds, min_actors, max_actors, actors_per_gpu, device)
     with _every_problem_listed():
         found = estimate(
             manifest,
             output=output,
             defaults=parameters(defaults, settings),
             weights=weights,
-            resources=Resources(num_actors, batch_size, address),
+            resources=resources,
             rate=rate,
             overwrite=overwrite,
         )

@@ -118,13 +118,13 @@ def _curves(count: int) -> pa.Array:
     drawn = np.random.default_rng(0)
 
     def lists(many: int, values: Any) -> pa.Array:
-        return pa.ListArray.from_arrays(np.arange(0, many * EVALUATIONS + 1, EVALUATIONS, np.int32), values)
+        return pa.ListArray.from_arrays(np.arange(0, many * EVALUATIONS + 1, EVALUATIONS, dtype=np.int32), values)
 
     def losses(many: int) -> pa.Array:
         return lists(many, drawn.random(many * EVALUATIONS, np.float32))
 
     layers = pa.array(["conv1_1", "conv2_1", "conv3_1", "conv4_1"] * count)
-    by_layer = pa.MapArray.from_arrays(np.arange(0, 4 * count + 1, 4, np.int32), layers, losses(4 * count))
+    by_layer = pa.MapArray.from_arrays(np.arange(0, 4 * count + 1, 4, dtype=np.int32), layers, losses(4 * count))
     iterations = lists(count, np.tile(np.arange(EVALUATIONS, dtype=np.int32), count))
     fields = results.SCHEMA.field("curve").type
     members = [iterations, losses(count), losses(count), losses(count), by_layer]

@@ -1,5 +1,7 @@
 """How devices are shared out among actors: by arithmetic, for clusters that no test machine has."""
 
+from typing import Any
+
 import pytest
 import ray
 from hypothesis import given
@@ -103,3 +105,56 @@ def test_a_pool_of_none_is_refused() -> None:
 
 def test_a_batch_may_take_longer_than_ray_data_would_wait(local_ray: None) -> None:
     assert DataContext.get_current().execution_no_progress_timeout_s == -1
+
+
+@given(st.lists(CPU_NODES | GPU_NODES, min_size=1, max_size=9), st.integers(1, 9), st.integers(0, 9), st.integers(1, 3))
+def test_a_pool_that_grows_fits_the_nodes_that_there_are(
+    nodes: list[Node], least: int, more: int, per_gpu: int
+) -> None:
+    pool = Actors.on(nodes, Resources(min_actors=least, max_actors=least + more, actors_per_gpu=per_gpu))
+    assert (pool.least, pool.count) == (least, least + more)
+    with_gpu = [node for node in nodes if node.gpus]
+    if with_gpu:
+        assert pool.num_gpus == 1 / per_gpu
+        assert all(pool.num_cpus + FETCH_CPUS + WRITE_CPUS <= node.cpus for node in with_gpu)
+    else:
+        # Memory, which each reserves, keeps a node from more actors than it has CPUs for.
+        slots = [int(node.memory / pool.reserved["memory"] + 1e-6) for node in nodes]
+        assert any(1 <= slot <= max(1, node.cpus) for slot, node in zip(slots, nodes, strict=True))
+        assert all(pool.num_cpus + FETCH_CPUS + WRITE_CPUS <= node.cpus for node in nodes)
+
+
+def test_how_ray_data_keeps_a_pool() -> None:
+    fixed, growing = Actors.on([Node(8, 0, GB)]), Actors.on([Node(8, 0, GB)], Resources(min_actors=2, max_actors=20))
+    assert (fixed.strategy(100).min_size, fixed.strategy(100).max_size, fixed.strategy(3).max_size) == (8, 8, 3)
+    assert (growing.strategy(100).min_size, growing.strategy(100).max_size) == (2, 20)
+    assert (growing.strategy(1).min_size, growing.strategy(1).max_size) == (1, 1)
+    assert "memory" in growing.reserved
+    assert "memory" not in fixed.reserved
+
+
+def test_a_device_is_chosen_or_told() -> None:
+    mixed = [Node(8, 0, GB), Node(8, 2, GB)]
+    assert Actors.on(mixed).count == 2
+    assert Actors.on(mixed, Resources(device="gpu")).num_gpus == 1
+    on_cpus = Actors.on(mixed, Resources(device="cpu"))
+    assert (on_cpus.count, on_cpus.num_gpus, on_cpus.threads) == (16, 0, 1)
+    assert Actors.on(mixed, Resources(actors_per_gpu=3)) == Actors.on(mixed, Resources(num_actors=6))
+    waiting = Actors.on([Node(8, 0, GB)], Resources(device="gpu", max_actors=4))
+    assert (waiting.count, waiting.least, waiting.num_gpus) == (4, 1, 1)
+    with pytest.raises(ValueError, match="expected a GPU, or num_actors or max_actors to wait"):
+        Actors.on([Node(8, 0, GB)], Resources(device="gpu"))
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"num_actors": 2, "max_actors": 3}, "num_actors is a fixed number"),
+        ({"min_actors": 4, "max_actors": 3}, "min_actors = 4: expected at most max_actors, 3"),
+        ({"actors_per_gpu": 0}, "actors_per_gpu = 0: expected at least 1"),
+        ({"device": "tpu"}, "device = 'tpu': expected one of auto, gpu, cpu"),
+    ],
+)
+def test_pools_that_contradict_themselves_are_refused(asked: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        Resources(**asked)
