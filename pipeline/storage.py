@@ -223,7 +223,7 @@ def _neighbours(uris: Sequence[str]) -> list[tuple[str, list[str]]]:
     folders: defaultdict[str, list[str]] = defaultdict(list)
     for uri in uris:
         folder, slash, name = uri.rpartition("/")
-        if slash and folder:
+        if slash and folder and not folder.endswith("/"):
             folders[folder].append(name)
     return [
         (folder, names[start : start + _LISTED_TOGETHER])

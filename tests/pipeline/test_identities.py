@@ -114,5 +114,13 @@ def test_links_and_folders_are_told_from_files(tmp_path: Path) -> None:
     assert {uri: str(known) for uri, known in storage.identities(uris).items()} == one_by_one(uris)
 
 
+def test_only_what_is_in_a_folder_is_looked_for_there() -> None:
+    names = [f"{number}.jpg" for number in range(30)]
+    for folder in ("", "/", "file:///", "s3://bucket/a//"):
+        assert storage._neighbours([folder + name for name in names]) == []
+    for folder in ("/a", "file:///a", "s3://bucket", "s3://bucket/a", "https://host/a"):
+        assert storage._neighbours([f"{folder}/{name}" for name in names]) == [(folder, sorted(names))]
+
+
 def test_calls_side_by_side_stay_in_order() -> None:
     assert list(storage.side_by_side(lambda n: n * n, range(3000), threads=4)) == [n * n for n in range(3000)]
