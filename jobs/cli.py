@@ -15,11 +15,15 @@ from jobs.commands.compare import compare
 from jobs.commands.report import report
 from jobs.console import err, out
 from jobs.options import (
+    ActorsPerGpu,
     BatchSize,
     Defaults,
+    Device,
     Force,
+    MaxActors,
     MaxAttempts,
     MaxFailures,
+    MinActors,
     NumActors,
     Overwrite,
     RowTimeout,
@@ -88,6 +92,10 @@ def run(
     settings: Settings = [],
     weights: Weights = "embedded",
     num_actors: NumActors = None,
+    min_actors: MinActors = None,
+    max_actors: MaxActors = None,
+    actors_per_gpu: ActorsPerGpu = None,
+    device: Device = "auto",
     batch_size: BatchSize = None,
     address: Annotated[str | None, typer.Option(help="Of a Ray cluster; by default one of its own, here.")] = None,
     overwrite: Overwrite = False,
@@ -120,13 +128,15 @@ def run(
     if not output:
         raise ValueError("--output is missing: expected a folder, any URI")
     limit = FailureLimit.parse(max_failures) if max_failures else NO_LIMIT
+    bounds = Interruptions(row_timeout)
+    resources = Resources(num_actors, batch_size, address, bounds, min_actors, max_actors, actors_per_gpu, device)
     code = launch(
         lambda on_progress: run_pipeline(
             manifest,
             output=output,
             defaults=given,
             weights=weights,
-            resources=Resources(num_actors, batch_size, address, Interruptions(row_timeout)),
+            resources=resources,
             overwrite=overwrite,
             max_attempts=max_attempts,
             max_failures=limit,
@@ -151,6 +161,7 @@ def retry(
     quarantined: Annotated[bool, typer.Option("--quarantined", help="Rows that killed their processes.")] = False,
     weights: Annotated[str | None, typer.Option(help="As for `nst run`; by default those of the last run.")] = None,
     num_actors: NumActors = None,
+    device: Device = "auto",
     batch_size: BatchSize = None,
     address: Annotated[str | None, typer.Option(help="Of a Ray cluster; by default one of its own, here.")] = None,
     max_attempts: MaxAttempts = 2,
@@ -176,7 +187,7 @@ def retry(
     job = Job(
         output=storage.absolute(output),
         weights=weights or summary.weights_of(output) or "embedded",
-        resources=Resources(num_actors, batch_size, address),
+        resources=Resources(num_actors, batch_size, address, device=device),
         max_attempts=max_attempts,
         max_failures=FailureLimit.parse(max_failures) if max_failures else NO_LIMIT,
         force=force,
@@ -223,6 +234,10 @@ def plan(
     settings: Settings = [],
     weights: Weights = "embedded",
     num_actors: NumActors = None,
+    min_actors: MinActors = None,
+    max_actors: MaxActors = None,
+    actors_per_gpu: ActorsPerGpu = None,
+    device: Device = "auto",
     batch_size: BatchSize = None,
     address: Annotated[
         str | None, typer.Option(help="Of the Ray cluster to plan for; by default this machine.")
@@ -244,7 +259,10 @@ def plan(
     from jobs.display import print_estimate
     from pipeline.cluster import Resources
     from pipeline.estimate import estimate
+    from pipeline.stints import Interruptions
 
+    bounds = Interruptions()
+    resources = Resources(num_actors, batch_size, address, bounds, min_actors, max_actors, actors_per_gpu, device)
     with _every_problem_listed():
         if job := jobfiles.job_from(ctx, manifest, parameters(defaults, settings)):
             jobfiles.plan(job, address=address, rate=rate, price=price, overwrite=overwrite, as_json=as_json)
@@ -253,7 +271,7 @@ def plan(
             output=output,
             defaults=parameters(defaults, settings),
             weights=weights,
-            resources=Resources(num_actors, batch_size, address),
+            resources=resources,
             rate=rate,
             overwrite=overwrite,
         )

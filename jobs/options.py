@@ -1,7 +1,7 @@
 """Options that several commands share."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -19,6 +19,17 @@ Defaults = Annotated[Path | None, typer.Option(help="A JSON file of style parame
 
 NumActors = Annotated[
     int | None, typer.Option(min=1, help="Encoders at work; by default one per GPU, or per CPU without GPUs.")
+]
+MinActors = Annotated[
+    int | None, typer.Option(min=1, help="Instead of a fixed number: a pool that grows with its work, from so many on.")
+]
+MaxActors = Annotated[
+    int | None, typer.Option(min=1, help="Up to so many, on nodes that join later too; by default one per device now.")
+]
+ActorsPerGpu = Annotated[int | None, typer.Option(min=1, help="Encoders that share a GPU; by default one.")]
+Device = Annotated[
+    Literal["auto", "gpu", "cpu"],
+    typer.Option(help="What encoders compute on. auto: GPUs alone if there are any; CPU nodes then read and write."),
 ]
 BatchSize = Annotated[
     int | None, typer.Option(min=1, help="Pairs optimised together, at most; by default what suits memory and device.")

@@ -143,11 +143,12 @@ def _knob(default: Any, rule: _Rule, doc: str) -> Any:
 
 _truth = _Rule("true or false", lambda value: _TRUTH[str(value).strip().lower()])
 _init = _Rule("content, noise, style, or the path or URI of an image file", _start)
+_SEED = _integer(0, 2**63 - 1)
 _layers = _many(_one_of(*LAYERS), "VGG-19 layers such as conv4_2, each at most once, comma-separated", unique=True)
 _weights = _many(_real(0), "finite numbers of at least 0, one per layer, comma-separated")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class StyleParams:
     """What is asked of one style transfer. Values may come as strings (CSV); each is checked and converted.
 
@@ -215,7 +216,7 @@ class StyleParams:
         True, _truth, "whether L-BFGS learns how far the picture gives way by colour, frequency and place"
     )
     init: str = _knob("content", _init, "where the pixels start")
-    seed: int = _knob(0, _integer(0, 2**63 - 1), "of the white noise")
+    seed: int = _knob(0, _SEED, "of the white noise")
 
     def __post_init__(self) -> None:
         problems: list[Problem] = []
@@ -278,9 +279,23 @@ class StyleParams:
 
     def to_json(self) -> dict[str, object]:
         """Every knob by name, as JSON types; `StyleParams.of` of it gives the same parameters."""
-        return {
-            name: list(value) if isinstance(value, tuple) else value for name, value in dataclasses.asdict(self).items()
-        }
+        knobs = ((name, getattr(self, name)) for name in KNOBS)
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in knobs}
+
+    def reseeded(self, seed: object) -> Self:
+        """The same with another seed. Nothing depends on a seed, so that the rest need not be checked again.
+
+        Raises:
+            ParamError: for a seed that is none.
+        """
+        checked = _SEED("seed", seed)
+        if isinstance(checked, Problem):
+            raise ParamError([checked])
+        twin = object.__new__(type(self))
+        for name in KNOBS:
+            object.__setattr__(twin, name, getattr(self, name))
+        object.__setattr__(twin, "seed", checked)
+        return twin
 
     @property
     def layers(self) -> tuple[str, ...]:

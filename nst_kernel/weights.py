@@ -14,7 +14,6 @@ from urllib.error import URLError
 import torch
 from safetensors.torch import load as load_safetensors
 from torch import Tensor
-from torchvision.models import VGG19_Weights
 
 from nst_kernel.params import LAYERS
 from nst_kernel.vgg import IMAGENET_DEVIATION, IMAGENET_MEAN, Vgg19, Weights, shape_of
@@ -153,6 +152,8 @@ def is_embedded(data: bytes) -> bool:
 
 def _imagenet_file() -> Path:
     """torchvision's file in torch's cache, fetched if it is not there."""
+    from torchvision.models import VGG19_Weights  # 170 MB of memory come along, for one address
+
     url = VGG19_Weights.IMAGENET1K_V1.url
     path = Path(str(torch.hub.get_dir())) / "checkpoints" / str(url).rsplit("/", 1)[1]
     if not path.exists():

@@ -29,7 +29,7 @@ def compact(output: str, *, file_bytes: int = FILE_BYTES) -> list[str]:
     Raises:
         StorageError: if a file cannot be read, written or deleted; no row is lost then.
     """
-    small = [part for part in results.parts(output) if not _name(part).startswith("rows-")]
+    small = [part for part in results.parts(output) if not _name(part).startswith(results.FULL)]
     if len(small) < 2:
         return []
     written = [_write(output, table, full=full) for table, full in _merged(small, file_bytes)]
@@ -62,7 +62,7 @@ def _write(output: str, table: pa.Table, *, full: bool) -> str:
     buffer = io.BytesIO()
     pq.write_table(table.cast(results.SCHEMA), buffer, compression="zstd")
     data = buffer.getvalue()
-    name = f"{'rows' if full else 'rest'}-{hashlib.sha256(data).hexdigest()[:16]}.parquet"
+    name = f"{results.FULL if full else 'rest-'}{hashlib.sha256(data).hexdigest()[:16]}.parquet"
     uri = storage.join(results.results_folder(output), name)
     storage.write_bytes(uri, data)
     return uri

@@ -14,7 +14,7 @@ Picture = NDArray[np.uint8]
 """uint8 (H, W, 3), RGB."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Failure:
     """Why a row cannot be served, as a value that flows in its place.
 
@@ -34,7 +34,7 @@ class Failure:
         return cls(type(error).__name__, f"{doing}: {error}" if doing else str(error))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class PlannedRow:
     """A row of the manifest, and what was decided for it.
 
@@ -53,7 +53,7 @@ class PlannedRow:
     died_together: int = 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Batch:
     """Rows that are optimised together.
 

@@ -10,7 +10,8 @@ import pyarrow.compute as pc
 from nst_kernel import StyleParams
 from pipeline import results, storage, summary
 from pipeline.encoder import load_encoder
-from pipeline.manifest import Row, default_output
+from pipeline.manifest import Row
+from pipeline.meaning import default_output
 from pipeline.run import Job, Progress, run_rows
 
 COLUMNS = ("id", "content", "style", "params", "output_name", "encoder", "encoder_sha256", "manifest", "manifest_row")

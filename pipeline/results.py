@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline import storage
+from pipeline.ranges import RangedFile
 
 Status = Literal["ok", "failed", "diverged", "quarantined"]
 STATUSES: tuple[str, ...] = get_args(Status)
@@ -200,7 +201,7 @@ def read_part(part: str, columns: Sequence[str] = SCHEMA.names) -> pa.Table:
         StorageError: if it cannot be read; the message says what to do.
     """
     try:
-        table = pq.ParquetFile(io.BytesIO(storage.read_bytes(part))).read(columns=list(columns))
+        table = pq.ParquetFile(_opened(part, columns), pre_buffer=True).read(columns=list(columns))
     except (pa.ArrowException, OSError, ValueError) as error:
         if isinstance(error, storage.StorageError):
             raise
@@ -209,6 +210,17 @@ def read_part(part: str, columns: Sequence[str] = SCHEMA.names) -> pa.Table:
         if name not in table.column_names:
             table = table.append_column(SCHEMA.field(name), pa.nulls(len(table), SCHEMA.field(name).type))
     return table.select(list(columns)).cast(pa.schema([SCHEMA.field(name) for name in columns]))
+
+
+def _opened(part: str, columns: Sequence[str]) -> io.IOBase:
+    """A part to be read: nearly all of a full one are its curves, so that where they are not asked for, it is not read
+    whole."""
+    is_full = part.rpartition("/")[2].startswith(FULL)
+    return RangedFile(part) if is_full and "curve" not in columns else io.BytesIO(storage.read_bytes(part))
+
+
+FULL = "rows-"
+"""What the names of files begin with that have grown to their full size."""
 
 
 @dataclass(frozen=True)
@@ -233,8 +245,8 @@ def finished(output: str) -> Finished:
     table = read_results(output, columns=["id", "fingerprint", "status", "output"])
     done = table.filter(pc.is_in(table["status"], pa.array(["ok", "diverged"])))
     held = table.filter(pc.equal(table["status"], "quarantined"))
-    ids, pictures = done["id"].to_pylist(), done["output"].to_pylist()
-    names = [str(uri).removeprefix(images_folder(output) + "/") for uri in pictures]
+    ids, pictures, folder = done["id"].to_pylist(), done["output"].to_pylist(), images_folder(output) + "/"
+    names = [str(uri).removeprefix(folder) for uri in pictures]
     return Finished(
         dict(zip(ids, done["fingerprint"].to_pylist(), strict=True)),
         dict(zip(names, ids, strict=True)),

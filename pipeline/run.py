@@ -3,20 +3,20 @@
 import contextlib
 import dataclasses
 import pickle
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-import ray.data
-from ray.data import ActorPoolStrategy
+from ray.data import TaskPoolStrategy
 
 from nst_kernel import LayerMissing, Weights
-from pipeline import draining, ledger, midway, results, storage, summary
-from pipeline.cluster import FETCH_CPUS, WRITE_CPUS, Actors, Resources, actors, connect
+from pipeline import draining, feed, ledger, midway, results, storage, summary
+from pipeline.cluster import FETCH_CPUS, FETCHERS_PER_ACTOR, WRITE_CPUS, Actors, Resources, actors, connect
 from pipeline.compact import compact
 from pipeline.encoder import load_encoder
 from pipeline.fetch import fetch
 from pipeline.guard import guarded_fetch, guarded_optimise
+from pipeline.items import Fetched, Optimised
 from pipeline.ledger import Ledger
 from pipeline.limits import NO_LIMIT, FailureLimit, failures
 from pipeline.lock import Locked, RunLock
@@ -27,6 +27,16 @@ from pipeline.progress import Progress as Progress
 from pipeline.stints import Interruptions, Stints
 from pipeline.tables import Source, described
 from pipeline.write import Encoding, Writer
+
+Kernel = Callable[..., Callable[[Fetched], Optimised]]
+"""Made on an actor of `weights`, `threads` and `stints`; optimises one fetched batch after the other."""
+
+
+def style_actor(weights: str, **options: Any) -> Callable[[Fetched], Optimised]:
+    """The kernel that runs are for."""
+    from pipeline.actor import StyleActor  # torch comes along: only actors pay for it
+
+    return StyleActor(weights, **options)
 
 
 def run(
@@ -41,6 +51,7 @@ def run(
     max_failures: FailureLimit = NO_LIMIT,
     force: bool = False,
     on_progress: Callable[[Progress], None] | None = None,
+    kernel: Kernel = style_actor,
 ) -> Progress:
     """Compute every row of a manifest that is not in `output` yet.
 
@@ -55,6 +66,7 @@ def run(
         max_failures: rows that may fail or be quarantined before the run stops.
         force: take the lock of the output even if another run holds it.
         on_progress: called when the plan is made and after every row.
+        kernel: what optimises, made anew on each actor.
 
     Raises:
         ManifestError: with every problem of the manifest; nothing was started.
@@ -75,7 +87,7 @@ def run(
         force=force,
         source={"manifest": described(manifest), "defaults": defaults or {}},
     )
-    return run_rows(asked.rows, job, on_progress=on_progress)
+    return run_rows(asked.rows, job, on_progress=on_progress, kernel=kernel)
 
 
 @dataclass(frozen=True)
@@ -100,7 +112,13 @@ class Job:
     encoding: Encoding = field(default_factory=Encoding)
 
 
-def run_rows(rows: Sequence[Row], job: Job, *, on_progress: Callable[[Progress], None] | None = None) -> Progress:
+def run_rows(
+    rows: Iterable[Row],
+    job: Job,
+    *,
+    on_progress: Callable[[Progress], None] | None = None,
+    kernel: Kernel = style_actor,
+) -> Progress:
     """Compute rows, as `run`; it raises the same, but for a manifest's errors."""
     started_at, output = results.now(), job.output
     encoder = load_encoder(job.weights)
@@ -108,12 +126,12 @@ def run_rows(rows: Sequence[Row], job: Job, *, on_progress: Callable[[Progress],
         for folder in (results.images_folder(output), results.results_folder(output)):
             storage.check_writable(folder)
         connect(job.resources.address)
-        pool = actors(job.resources.num_actors)
+        pool = actors(job.resources)
         done, attempts = results.finished(output), ledger.take_stock(output)
         if job.release:
             ledger.forget(attempts, set(done.quarantined.items()))
         work = plan(
-            rows,
+            rows if isinstance(rows, Sequence) else list(rows),
             encoder_sha256=encoder.sha256,
             finished={} if job.overwrite else done.fingerprints,
             owners=done.owners,
@@ -129,7 +147,7 @@ def run_rows(rows: Sequence[Row], job: Job, *, on_progress: Callable[[Progress],
         writer = Writer(output, encoder=encoder.name, encoder_sha256=encoder.sha256, encoding=job.encoding)
         pinned = f"{job.weights.partition('#')[0]}#sha256={encoder.sha256}"  # actors read the file themselves
         notes = Ledger(output, run=lock.owner, max_attempts=job.max_attempts)
-        outcomes = flow(work, pinned, writer, pool, notes, interruptions=job.resources.interruptions)
+        outcomes = flow(work, pinned, writer, pool, notes, interruptions=job.resources.interruptions, kernel=kernel)
         metrics = RunMetrics()
         try:
             for row in outcomes:
@@ -151,8 +169,10 @@ def run_rows(rows: Sequence[Row], job: Job, *, on_progress: Callable[[Progress],
             raise RunBroken(f"{progress.total - progress.finished:,} of {progress.total:,} rows came to no outcome")
         try:
             # Every planned row has its outcome in the results now, so that nothing is left to learn from its deaths.
-            settled = {*done.fingerprints.items(), *(row for batch in work.batches for row in ledger.asked(batch.rows))}
-            ledger.forget(ledger.read_attempts(output), settled)
+            left = ledger.read_attempts(output)
+            suspects = {row for attempt in left for row in attempt.rows}
+            settled = {row for batch in work.batches for row in ledger.asked(batch.rows) if row in suspects}
+            ledger.forget(left, settled | (suspects & done.fingerprints.items()))
             midway.sweep(output)
             compact(output)
             summary.write(
@@ -233,33 +253,38 @@ def flow(
     notes: Ledger,
     *,
     interruptions: Interruptions | None = None,
+    kernel: Kernel = style_actor,
 ) -> Generator[Mapping[str, Any]]:
     """Compute the batches of a plan on Ray Data; what became of each row, once it is durable.
 
-    A dataset row is one batch, pickled; a block is one row, so that batches spread over the actors and finish one by
-    one. Ray Data schedules and applies back-pressure; what is true is what the writer has committed. Ray runs a block
-    again, without end, when its process died; the ledger sees to it that a row which kills it is tried only so often.
+    From fetching on a dataset row is one batch, pickled, and a block of its own, so that batches spread over the actors
+    and finish one by one. Ray Data schedules and applies back-pressure; what is true is what the writer has committed.
+    Ray runs a block again, without end, when its process died; the ledger sees to it that a row which kills it is tried
+    only so often.
     """
-    if not work.batches:
-        return
-    outcomes = (
-        ray.data.from_items(
-            [{"batch": pickle.dumps(batch)} for batch in work.batches], override_num_blocks=len(work.batches)
+    for number, leg in enumerate(feed.legs(work.batches, pool.count)):
+        outcomes = (
+            feed.dataset(leg)
+            .flat_map(
+                feed.opened(guarded_fetch(fetch, notes)),
+                compute=TaskPoolStrategy(size=FETCHERS_PER_ACTOR * pool.count),
+                num_cpus=FETCH_CPUS,
+            )
+            .map(
+                cast(Any, _Stylise),  # Ray Data's hint forgets that a class is welcome here
+                fn_constructor_args=(kernel, weights, pool.threads, notes, interruptions),
+                compute=pool.strategy(len(leg)),
+                **pool.reserved,
+            )
+            .map(lambda row: {"rows": pickle.dumps(writer(pickle.loads(row["batch"])))}, num_cpus=WRITE_CPUS)
         )
-        .map(_stage(guarded_fetch(fetch, notes)), num_cpus=FETCH_CPUS)
-        .map(
-            cast(Any, _Stylise),  # Ray Data's hint forgets that a class is welcome here
-            fn_constructor_args=(weights, pool.threads, notes, interruptions),
-            compute=ActorPoolStrategy(size=min(pool.count, len(work.batches))),
-            num_cpus=pool.num_cpus,
-            num_gpus=pool.num_gpus,
-        )
-        .flat_map(lambda row: writer(pickle.loads(row["batch"])), num_cpus=WRITE_CPUS)
-    )
-    try:
-        yield from cast(Iterator[Mapping[str, Any]], outcomes.iter_rows())
-    except Exception as error:
-        raise RunBroken(_innermost(error)) from error
+        try:
+            if number:
+                compact(writer.output)  # whoever goes on after a crash has few files to read
+            for row in outcomes.iter_rows():
+                yield from pickle.loads(row["rows"])
+        except Exception as error:
+            raise RunBroken(_innermost(error)) from error
 
 
 class RunBroken(RuntimeError):
@@ -277,22 +302,17 @@ def _innermost(error: BaseException) -> str:
     return f"{type(error).__name__}: {' '.join(str(error).split())[:500]}"
 
 
-def _stage(function: Callable[[Any], object]) -> Callable[[dict[str, Any]], dict[str, Any]]:
-    """A function of batches as one of dataset rows."""
-    return lambda row: {"batch": pickle.dumps(function(pickle.loads(row["batch"])))}
-
-
 class _Stylise:
-    """StyleActor as a stage."""
+    """A kernel as a stage."""
 
-    def __init__(self, weights: str, threads: int | None, notes: Ledger, interruptions: Interruptions | None) -> None:
-        from pipeline.actor import StyleActor  # torch comes along: only actors pay for it
-
+    def __init__(
+        self, kernel: Kernel, weights: str, threads: int | None, notes: Ledger, interruptions: Interruptions | None
+    ) -> None:
         stints = Stints(interruptions, output=notes.output)
         if stints.preemption:
             draining.watch(stints.preemption.on_draining)
             stints.preemption.before_leaving = ledger.leave_in_order
-        self.stage = _stage(guarded_optimise(watched(StyleActor(weights, threads=threads, stints=stints)), notes))
+        self.optimise = guarded_optimise(watched(kernel(weights, threads=threads, stints=stints)), notes)
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-        return self.stage(row)
+        return {"batch": pickle.dumps(self.optimise(pickle.loads(row["batch"])))}

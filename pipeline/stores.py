@@ -5,6 +5,7 @@ import base64
 import contextlib
 import hashlib
 import os
+import stat
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -19,6 +20,8 @@ Page = tuple[Sequence[str], str | None]
 
 Entries = tuple[Iterable[Entry], Any]
 """Files below a folder with what is known of them, and where the next page starts; None after the last."""
+Listing = tuple[Iterable[tuple[str, str]], str | None]
+"""Names and identities of files in a folder, and where the next page starts; None after the last."""
 
 SINGLE_PUT = 100 * 2**20
 """Bytes below which s3fs sends an object in one request, which is atomic and whose ETag is its MD5."""
@@ -29,6 +32,9 @@ class Store(Protocol):
 
     def read(self, path: str, start: int, end: int | None) -> bytes:
         """The bytes of a file from `start` up to `end`."""
+
+    def size(self, path: str) -> int:
+        """Bytes of a file."""
 
     def write(self, path: str, data: bytes) -> None:
         """A file, whole or not at all."""
@@ -57,6 +63,9 @@ class Store(Protocol):
     def identity(self, path: str) -> str:
         """What changes whenever a file does."""
 
+    def listing(self, path: str, names: Sequence[str], start: str | None) -> Listing:
+        """Identities, as if asked one by one, of files in a folder, some of these among them. Names are sorted."""
+
 
 class AnyStore:
     """What fsspec offers everywhere, such as memory:// and https://."""
@@ -72,6 +81,13 @@ class AnyStore:
         data: bytes = self.fs.cat_file(path)
         _compare_length(data, self.fs.info(path).get("size"))
         return data
+
+    def size(self, path: str) -> int:
+        """As fsspec is told."""
+        info: Mapping[str, Any] = self.fs.info(path)
+        if info["type"] != "file":
+            raise IsADirectoryError(path)
+        return int(info["size"])
 
     def write(self, path: str, data: bytes) -> None:
         """The length of what is there afterwards is compared."""
@@ -129,6 +145,10 @@ class AnyStore:
         if info["type"] != "file":
             raise IsADirectoryError(path)
         return identity_of(info)
+
+    def listing(self, path: str, names: Sequence[str], start: str | None) -> Listing:
+        """None: such stores may say less of a file in a listing than when they are asked for it."""
+        return (), None
 
 
 class LocalStore(AnyStore):
@@ -203,6 +223,16 @@ class LocalStore(AnyStore):
             raise IsADirectoryError(path)
         return _identity(Path(path).stat())
 
+    def listing(self, path: str, names: Sequence[str], start: str | None) -> Listing:
+        """Just these, without those that cannot be looked at."""
+        found = []
+        for name in names:
+            with contextlib.suppress(OSError):
+                seen = Path(path, name).stat()
+                if not stat.S_ISDIR(seen.st_mode):
+                    found.append((name, _identity(seen)))
+        return found, None
+
 
 class S3Store:
     """S3 and what speaks like it, through the connection, credentials and paths of s3fs.
@@ -230,6 +260,10 @@ class S3Store:
         if not ranged:
             self._compare_digest(path, _md5(data).hex(), answer)
         return data
+
+    def size(self, path: str) -> int:
+        """Of the object as it is now."""
+        return int(self._head(path)["ContentLength"])
 
     def write(self, path: str, data: bytes) -> None:
         """The store compares checksums before it takes an object; what it says that it took is compared again."""
@@ -294,7 +328,17 @@ class S3Store:
 
     def identity(self, path: str) -> str:
         """The ETag."""
-        return str(self._head(path)["ETag"]).strip('"')
+        return _tag(self._head(path))
+
+    def listing(self, path: str, names: Sequence[str], start: str | None) -> Listing:
+        """A thousand at most, in order of their names, without what is in folders below."""
+        prefix = self._prefix(path)
+        # What sorts right before the first name; stores that know no StartAfter begin with the folder.
+        where = {"ContinuationToken": start} if start else {"StartAfter": prefix + names[0][:-1]}
+        answer = self._list(path, Delimiter="/", **where)
+        found = [(str(entry["Key"]).removeprefix(prefix), _tag(entry)) for entry in answer.get("Contents", [])]
+        is_over = not answer.get("IsTruncated") or (found and found[-1][0] >= names[-1])
+        return found, None if is_over else answer["NextContinuationToken"]
 
     def _page(self, path: str, start: str | None) -> tuple[list[tuple[str, Mapping[str, Any]]], str | None]:
         """URIs with what S3 says of each; markers that consoles leave for folders are no files."""
@@ -321,10 +365,15 @@ class S3Store:
         return answer
 
     def _list(self, path: str, **options: Any) -> Mapping[str, Any]:
-        bucket, key = self._split(path)
-        prefix = key.rstrip("/") + "/" if key else ""
+        bucket, _ = self._split(path)
+        prefix = self._prefix(path)
         answer: Mapping[str, Any] = self.fs.call_s3("list_objects_v2", Bucket=bucket, Prefix=prefix, **options)
         return answer
+
+    def _prefix(self, path: str) -> str:
+        """What the keys of files below a folder begin with."""
+        _, key = self._split(path)
+        return key.rstrip("/") + "/" if key else ""
 
     def _compare_digest(self, path: str, digest: str, answer: Mapping[str, Any]) -> None:
         """Hold the MD5 of some bytes against their ETag, where that is an MD5.
@@ -350,6 +399,11 @@ def _compare_length(data: bytes, size: Any) -> None:
     """Raise unless the bytes are as many as the store says; a store that does not say is believed."""
     if isinstance(size, int) and len(data) != size:
         raise Damaged("truncated", f"{len(data)} of {size} bytes came through")
+
+
+def _tag(answer: Mapping[str, Any]) -> str:
+    """An object's ETag, of a head request or in a listing."""
+    return str(answer["ETag"]).strip('"')
 
 
 def _md5(data: bytes) -> bytes:

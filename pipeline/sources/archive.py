@@ -15,7 +15,9 @@ from pydantic import AfterValidator, Field, WithJsonSchema
 from nst_kernel import StyleParams
 from pipeline import results, storage
 from pipeline.entries import Entry
-from pipeline.manifest import IMAGE_EXTENSIONS, MAX_NAME, Row
+from pipeline.manifest import Row
+from pipeline.meaning import MAX_NAME
+from pipeline.raw_row import IMAGE_EXTENSIONS
 from pipeline.sources import globs
 from pipeline.sources.fields import Location, Named, Section, Text
 

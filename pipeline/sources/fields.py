@@ -20,7 +20,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from nst_kernel.params import ALIASES, INITS, KNOBS, ParamError, StyleParams
 from pipeline import storage
-from pipeline.manifest import MAX_NAME
+from pipeline.meaning import MAX_NAME
 from pipeline.sources import globs
 
 Loc = tuple[str | int, ...]

@@ -391,3 +391,14 @@ def test_the_schedule_goes_from_coarse_to_fine(
 def test_iterations_are_one_number_or_one_for_each_scale() -> None:
     with pytest.raises(ParamError, match=r"iterations = \(5, 6\): expected one number, or 3: one for each of scales"):
         StyleParams.of({"scales": "64, 128", "iterations": "5, 6"})
+
+
+@given(st.sampled_from(["default", "gatys2015", "texture"]), st.integers(0, 2**63 - 1), st.integers(0, 2**63 - 1))
+def test_another_seed_is_all_that_reseeding_changes(preset: str, first: int, second: int) -> None:
+    params = StyleParams(preset=preset, seed=first, init="noise")
+    for seed in (second, str(second)):
+        assert params.reseeded(seed) == StyleParams(preset=preset, seed=second, init="noise")
+    assert params.seed == first
+    assert StyleParams.of(params.reseeded(second).to_json()) == params.reseeded(second)
+    with pytest.raises(ParamError, match="seed"):
+        params.reseeded(-1)

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from pipeline import storage
 from pipeline.entries import Entry
-from pipeline.manifest import _bad_output
+from pipeline.raw_row import bad_output
 from pipeline.sources import globs
 from pipeline.sources.archive import (
     ArchiveSpec,
@@ -110,7 +110,7 @@ def test_no_two_photos_have_one_name_and_every_name_can_be_written(paths: set[st
     names = {path: output_name(path, format) for path in paths}
     assert len(set(names.values())) == len(names)
     for name in names.values():
-        assert list(_bad_output(name)) == []
+        assert list(bad_output(name)) == []
         assert format == "keep" or name.lower().endswith((f".{format}", ".jpeg" if format == "jpg" else f".{format}"))
 
 

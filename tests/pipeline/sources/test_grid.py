@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from nst_kernel import StyleParams
-from pipeline.manifest import ManifestError, Row, _bad_output
+from pipeline.manifest import ManifestError, Row
+from pipeline.raw_row import bad_output
 from pipeline.sources import axes, grid
 from pipeline.sources.grid import GridSpec, expand
 
@@ -58,7 +59,7 @@ def test_rows_are_the_product(fields: dict[str, Any]) -> None:
         expected *= count(value)
     assert len(found.rows) == found.combinations == expected
     assert len({row.id for row in found.rows}) == len({row.output for row in found.rows}) == expected
-    assert all(list(_bad_output(row.output)) == [] for row in found.rows)
+    assert all(list(bad_output(row.output)) == [] for row in found.rows)
     asked = {(row.content, row.style, repr(row.params)) for row in found.rows}
     assert len(asked) == expected
 
