@@ -13,7 +13,7 @@ import ray.data
 from ray.data import ActorPoolStrategy
 
 from nst_kernel import LayerMissing
-from pipeline import draining, ledger, midway, results, storage, summary
+from pipeline import draining, ledger, midway, results, storage, summary, watchdog
 from pipeline.cluster import FETCH_CPUS, WRITE_CPUS, Actors, Resources, actors, connect
 from pipeline.compact import compact
 from pipeline.encoder import load_encoder
@@ -38,6 +38,7 @@ class Progress:
         quarantined_before: rows that are left alone, since they killed their processes in earlier runs.
         counts: rows finished in this run, by status.
         failures: of this run, id and error, the first hundred.
+        retries: requests to storage that were repeated for rows of this run.
         seconds: since the work began.
     """
 
@@ -46,6 +47,7 @@ class Progress:
     quarantined_before: int = 0
     counts: Counter[str] = field(default_factory=Counter)
     failures: list[tuple[str, str]] = field(default_factory=list)
+    retries: int = 0
     began: float = field(default_factory=time.monotonic)
     seconds: float = 0.0
 
@@ -57,6 +59,7 @@ class Progress:
     def add(self, row: Mapping[str, Any]) -> None:
         """Count a row's outcome."""
         self.counts[row["status"]] += 1
+        self.retries += row["retries"]
         if row["status"] in ("failed", "quarantined") and len(self.failures) < 100:
             self.failures.append((row["id"], row["error"]))
         self.seconds = time.monotonic() - self.began
@@ -71,6 +74,7 @@ def run(
     resources: Resources | None = None,
     overwrite: bool = False,
     max_attempts: int = ledger.MAX_ATTEMPTS,
+    stall_timeout: float = watchdog.STALL_TIMEOUT,
     max_failures: FailureLimit = NO_LIMIT,
     force: bool = False,
     on_progress: Callable[[Progress], None] | None = None,
@@ -85,6 +89,7 @@ def run(
         resources: what the run may use.
         overwrite: compute rows again that are done.
         max_attempts: deaths of its process after which a row is quarantined.
+        stall_timeout: seconds without a sign of life after which a process at work is ended, which is such a death.
         max_failures: rows that may fail or be quarantined before the run stops.
         force: take the lock of the output even if another run holds it.
         on_progress: called when the plan is made and after every row.
@@ -104,6 +109,7 @@ def run(
         resources=resources or Resources(),
         overwrite=overwrite,
         max_attempts=max_attempts,
+        stall_timeout=stall_timeout,
         max_failures=max_failures,
         force=force,
         source={"manifest": [manifest] if isinstance(manifest, str) else list(manifest), "defaults": defaults or {}},
@@ -125,6 +131,7 @@ class Job:
     resources: Resources = field(default_factory=Resources)
     overwrite: bool = False
     max_attempts: int = ledger.MAX_ATTEMPTS
+    stall_timeout: float = watchdog.STALL_TIMEOUT
     max_failures: FailureLimit = NO_LIMIT
     force: bool = False
     source: Mapping[str, object] = field(default_factory=dict)
@@ -159,7 +166,7 @@ def run_rows(rows: Sequence[Row], job: Job, *, on_progress: Callable[[Progress],
         _stop_if_hopeless(work, progress, job.max_failures)
         writer = Writer(output, encoder=encoder.name, encoder_sha256=encoder.sha256)
         pinned = f"{job.weights.partition('#')[0]}#sha256={encoder.sha256}"  # actors read the file themselves
-        notes = Ledger(output, run=lock.owner, max_attempts=job.max_attempts)
+        notes = Ledger(output, lock.owner, job.max_attempts, job.stall_timeout)
         outcomes = flow(work, pinned, writer, pool, notes, interruptions=job.resources.interruptions)
         try:
             for row in outcomes:
@@ -195,6 +202,7 @@ def run_rows(rows: Sequence[Row], job: Job, *, on_progress: Callable[[Progress],
                         "quarantined": work.quarantined,
                     },
                     progress.counts,
+                    retries=progress.retries,
                     encoder=encoder,
                     started_at=started_at,
                 ),

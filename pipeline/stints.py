@@ -8,7 +8,7 @@ from typing import Literal
 from nst_kernel.result import StylizeResult
 from nst_kernel.state import Interrupted, State, StateError
 from nst_kernel.transfer import Progress
-from pipeline import midway
+from pipeline import midway, watchdog
 from pipeline.items import Failure, PlannedRow
 from pipeline.preemption import Preemption
 
@@ -146,6 +146,7 @@ class _Watch:
 
     def __call__(self, done: int, total: int) -> bool:
         self.total = total
+        watchdog.alive()
         if self.tell:
             self.tell(done, total)
         now = monotonic()
