@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from jobs.commands.selftest import selftest
 from jobs.console import err, out
 from jobs.options import (
     BatchSize,
@@ -21,6 +22,7 @@ from jobs.options import (
     Overwrite,
     RowTimeout,
     Settings,
+    StallTimeout,
     Weights,
 )
 
@@ -72,6 +74,7 @@ def run(
     overwrite: Overwrite = False,
     row_timeout: RowTimeout = None,
     max_attempts: MaxAttempts = 2,
+    stall_timeout: StallTimeout = 600,
     max_failures: MaxFailures = None,
     force: Force = False,
 ) -> None:
@@ -99,6 +102,7 @@ def run(
             resources=Resources(num_actors, batch_size, address, Interruptions(row_timeout)),
             overwrite=overwrite,
             max_attempts=max_attempts,
+            stall_timeout=stall_timeout,
             max_failures=limit,
             force=force,
             on_progress=on_progress,
@@ -123,6 +127,7 @@ def retry(
     batch_size: BatchSize = None,
     address: Annotated[str | None, typer.Option(help="Of a Ray cluster; by default one of its own, here.")] = None,
     max_attempts: MaxAttempts = 2,
+    stall_timeout: StallTimeout = 600,
     max_failures: MaxFailures = None,
     force: Force = False,
 ) -> None:
@@ -147,6 +152,7 @@ def retry(
         weights=weights or summary.weights_of(output) or "embedded",
         resources=Resources(num_actors, batch_size, address),
         max_attempts=max_attempts,
+        stall_timeout=stall_timeout,
         max_failures=FailureLimit.parse(max_failures) if max_failures else NO_LIMIT,
         force=force,
     )
@@ -321,6 +327,8 @@ def check(file: Annotated[str, typer.Argument(help="Path or URI of a .pth or .sa
     if not all(check.ok for check in checks):
         raise typer.Exit(SOME_ROWS_FAILED)
 
+
+app.command()(selftest)
 
 _EXAMPLE = '{"size": 512}'
 

@@ -183,7 +183,8 @@ def quarantine(row_id: str, deaths: Deaths) -> Failure:
     count = deaths.total
     error = (
         f"the process died {count} time{'s'[: count > 1]} with row {row_id} in it, at last with no other: "
-        "killed for memory, crashed, stood still for longer than --stall-timeout, or stopped from outside. Look at its pictures and its size; then "
+        "killed for memory, crashed, stood still for longer than --stall-timeout, or stopped from outside. "
+        "Look at its pictures and its size; then "
         "`nst retry OUTPUT --quarantined` tries it again"
     )
     return Failure("ProcessDied", error, "quarantined")

@@ -64,7 +64,13 @@ class Policy:
     verify: bool = True
 
     def __post_init__(self) -> None:
-        for name, least in [("attempts", 1), ("concurrency", 1), ("factor", 1), ("timeout", 0.001), ("request_timeout", 0.001)]:
+        for name, least in [
+            ("attempts", 1),
+            ("concurrency", 1),
+            ("factor", 1),
+            ("timeout", 0.001),
+            ("request_timeout", 0.001),
+        ]:
             if getattr(self, name) < least:
                 raise ValueError(f"{name}: {getattr(self, name)}, expected {least} or more")
         for name in ("first_delay", "longest_delay", "deadline"):

