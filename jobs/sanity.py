@@ -66,7 +66,7 @@ def _cluster(address: str | None) -> str:
     pool = actors()
     each = f"{pool.num_gpus:g} GPU each" if pool.num_gpus else f"{pool.threads} threads each"
     memory = "unknown" if pool.memory is None else f"{pool.memory / 1e9:.1f} GB"
-    return f"{pool.count} actors, {each}, memory {memory}, convolutions in {pool.precision}"
+    return f"{pool.count} actors, {each}, memory for each {memory}"
 
 
 def _row(home: str, weights: str) -> str:

@@ -28,7 +28,7 @@ LONG = 200
 
 def driver_killed(stage: Stage, *, share: float) -> Outcome:
     """The driver is killed when about this share of its rows are done; the same again finishes, a third has no work."""
-    play = stage.play(f"driver-{100 * share:.0f}", _numbered(20))
+    play = stage.play(f"driver-{100 * share:.0f}", numbered(20))
     driver = play.driver(stage.address)
     while driver.poll() is None and len(play.committed()) < share * len(play.ids):
         time.sleep(0.05)
@@ -48,9 +48,9 @@ def driver_killed(stage: Stage, *, share: float) -> Outcome:
 
 def actor_killed(stage: Stage) -> Outcome:
     """An actor at work is killed every few seconds, never twice at the same row: that row would be quarantined."""
-    play, struck = stage.play("actor", _numbered(24)), set[str]()
+    play, struck = stage.play("actor", numbered(24)), set[str]()
     strokes = 0
-    with _running(play) as run:
+    with running(play) as run:
         while not run.done():
             time.sleep(stage.random.uniform(0.5, 2.5))
             fresh = [attempt for attempt in victims.at_work(play.output) if not struck & _ids(attempt)]
@@ -70,7 +70,7 @@ def preempted(stage: Stage) -> Outcome:
     rows = undisturbed.rows()
     took = min(row["seconds"]["optimise"] for row in rows.values())
     play, lost, struck = stage.play("preempted", ids, **how), list[float](), set[str]()
-    with _running(play) as run:
+    with running(play) as run:
         while not run.done():
             for attempt in victims.at_work(play.output):
                 if not struck & _ids(attempt):
@@ -105,13 +105,17 @@ def poisoned(stage: Stage, *, how: str) -> Outcome:
     poison = [f"{how}-in-{place}" for place in ("fetch", "optimise")]
     play = stage.play(how, [*poison, *GOOD], rows_per_batch=3, stall_timeout=10.0)
     play.run()
+    again = play.run()
+    wrong = [] if (again.total, again.quarantined_before) == (0, 2) else [f"a second run had {again.total} rows to do"]
     redone = 2 * play.rows_per_batch  # it dies with its batch, and once more while rows of that are tried one by one
-    return judge(play, expected=dict.fromkeys(poison, "quarantined"), in_flight=redone, strokes=len(poison))
+    return judge(
+        play, expected=dict.fromkeys(poison, "quarantined"), in_flight=redone, strokes=len(poison), wrong=wrong
+    )
 
 
 def storm(stage: Stage) -> Outcome:
     """Of the workers' requests to storage 30 % fail: before the deed, after it, or cut short."""
-    play = stage.play(STORMY, _numbered(12))
+    play = stage.play(STORMY, numbered(12))
     progress = play.run()
     repeated = sum(row["retries"] for row in play.rows().values())
     wrong = [] if repeated else ["no request was repeated"]
@@ -124,7 +128,7 @@ def storm(stage: Stage) -> Outcome:
 
 def two_runs(stage: Stage) -> Outcome:
     """A second run begins on an output while a first is at work on it, with other rows: it is refused."""
-    play = stage.play("two", _numbered(12), iterations=60)
+    play = stage.play("two", numbered(12), iterations=60)
     driver = play.driver(stage.address)
     while driver.poll() is None and not _locked(play):
         time.sleep(0.05)
@@ -173,7 +177,7 @@ FAULTS: Mapping[str, Callable[[Stage], Outcome]] = {
 
 
 @contextlib.contextmanager
-def _running(play: Play) -> Iterator[Future[Progress]]:
+def running(play: Play) -> Iterator[Future[Progress]]:
     """A play at work beside this block."""
     with ThreadPoolExecutor(1) as pool:
         yield pool.submit(play.run)
@@ -183,5 +187,6 @@ def _ids(attempt: Attempt) -> set[str]:
     return {row_id for row_id, _ in attempt.rows}
 
 
-def _numbered(count: int) -> list[str]:
+def numbered(count: int) -> list[str]:
+    """So many ids."""
     return [f"row-{number:02}" for number in range(count)]
