@@ -52,7 +52,7 @@ def actor_killed(stage: Stage) -> Outcome:
     strokes = 0
     with running(play) as run:
         while not run.done():
-            time.sleep(stage.random.uniform(0.5, 2.5))
+            time.sleep(stage.random.uniform(1, 4))
             fresh = [attempt for attempt in victims.at_work(play.output) if not struck & _ids(attempt)]
             if fresh and victims.end(attempt := stage.random.choice(fresh), signal.SIGKILL):
                 struck |= _ids(attempt)

@@ -1,5 +1,9 @@
 """How devices are shared out among actors: by arithmetic, for clusters that no test machine has."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 import ray
 from hypothesis import given
@@ -9,6 +13,7 @@ from ray.data import DataContext
 from pipeline import cluster
 from pipeline.cluster import CPU_BATCH_PIXELS, FETCH_CPUS, WRITE_CPUS, Actors, Node, Resources
 from pipeline.plan import ROWS_AT_MOST, Limits
+from tests.support import REPOSITORY
 
 GB = 1e9
 CPU_NODES = st.builds(Node, cpus=st.integers(1, 128), gpus=st.just(0), memory=st.floats(GB, 1000 * GB))
@@ -103,3 +108,16 @@ def test_a_pool_of_none_is_refused() -> None:
 
 def test_a_batch_may_take_longer_than_ray_data_would_wait(local_ray: None) -> None:
     assert DataContext.get_current().execution_no_progress_timeout_s == -1
+
+
+def test_the_share_of_a_killed_run_is_soon_given_to_the_next() -> None:
+    """Ray Data's own name for it, which a version may change: then a run after a killed one may stand still again."""
+    script = (
+        "import pipeline.cluster; from ray.data._internal.cluster_autoscaler import RateBasedClusterAutoscaler as A"
+    )
+    script += "; print(A.AUTOSCALING_REQUEST_EXPIRE_TIME_S)"
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_DATA_")}
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=REPOSITORY, env=environment, check=False, capture_output=True, text=True
+    )
+    assert done.stdout == "20\n", done.stderr
