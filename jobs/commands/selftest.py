@@ -3,10 +3,12 @@
 import contextlib
 import dataclasses
 import json
+import os
 import random
 import tempfile
 import uuid
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -117,7 +119,8 @@ def _play(name: str, stage: "Stage") -> "Outcome":
     from jobs.chaos.stage import Outcome
 
     try:
-        return FAULTS[name](stage)
+        with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stderr(nowhere):  # Ray tells of each death
+            return FAULTS[name](stage)
     except Exception as error:
         return Outcome(rows=0, wrong=(f"broke off: {type(error).__name__}: {error}",))
 
