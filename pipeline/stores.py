@@ -219,7 +219,20 @@ class S3Store:
 
     def write_if(self, path: str, data: bytes, replaces: str | None) -> bool:
         """The store itself compares, and takes one of several writers; one that knows no conditions takes all."""
-        condition = {"IfNoneMatch": "*"} if replaces is None else {"IfMatch": f'"{replaces}"'}
+        if replaces is None:
+            return self._put_if(path, data, IfNoneMatch="*")
+        if self._put_if(path, data, IfMatch=f'"{replaces}"'):
+            return True
+        # Ceph's gateway knows an ETag only without the quotes that belong to it: there every answer so far was no.
+        return self._is_still(path, replaces) and self._put_if(path, data, IfMatch=replaces)
+
+    def _is_still(self, path: str, identity: str) -> bool:
+        try:
+            return self.identity(path) == identity
+        except FileNotFoundError:
+            return False
+
+    def _put_if(self, path: str, data: bytes, **condition: str) -> bool:
         try:
             self._put(path, data, **condition)
         except FileNotFoundError:  # what was to be replaced is gone

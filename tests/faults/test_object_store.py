@@ -57,6 +57,30 @@ def test_one_of_many_runs_gets_the_lock(home: str) -> None:
         assert sum(pool.map(take, range(16))) == 1
 
 
+def test_a_file_is_replaced_only_by_who_knows_it(home: str) -> None:
+    uri = storage.join(home, "file")
+    assert not storage.write_if(uri, b"0", replaces="c4ca4238a0b923820dcc509a6f75849b")
+    assert storage.write_if(uri, b"1", replaces=None)
+    first = storage.identity(uri)
+    assert storage.write_if(uri, b"2", replaces=first)
+    assert not storage.write_if(uri, b"3", replaces=first)
+    assert storage.read_bytes(uri) == b"2"
+
+
+def test_a_lock_is_renewed_and_a_stale_one_taken_over(home: str) -> None:
+    with RunLock(home, lease=2) as lock:
+        time.sleep(4)
+        with pytest.raises(Locked):
+            RunLock(home).__enter__()
+        lock.check()
+        said = json.loads(storage.read_bytes(lock.uri)) | {"expires_at": "2026-01-01T00:00:00+00:00", "machine": "x"}
+        storage.write_bytes(lock.uri, json.dumps(said).encode())  # as one whose run died elsewhere
+        with RunLock(home):
+            time.sleep(1)
+            with pytest.raises(Locked):
+                lock.check()
+
+
 @pytest.mark.parametrize(("fault", "times"), [("driver killed at 50 %", 2), ("two runs on one output", 1)])
 def test_the_table_holds_on_a_genuine_store(fault: str, times: int, home: str) -> None:
     assert len(played(fault, times, home, os.environ)) == times
