@@ -103,7 +103,7 @@ def _saved(play: Play, attempt: Attempt) -> float:
 def poisoned(stage: Stage, *, how: str) -> Outcome:
     """A row that kills whoever optimises it, and one that kills who decodes it: quarantined, alone."""
     poison = [f"{how}-in-{place}" for place in ("fetch", "optimise")]
-    play = stage.play(how, [*poison, *GOOD], rows_per_batch=3, stall_timeout=10.0)
+    play = stage.play(how, [*poison, *GOOD], rows_per_batch=3, stall_timeout=15.0)
     play.run()
     again = play.run()
     wrong = [] if (again.total, again.quarantined_before) == (0, 2) else [f"a second run had {again.total} rows to do"]

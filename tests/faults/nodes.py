@@ -43,12 +43,14 @@ def main(home: str, times: str, then: str) -> None:
 
 def play_with_a_dead_node(stage: Stage, cluster: Any, *, join: bool) -> Outcome:
     """Kill a worker at a random moment; with `join` a new one must be given rows of the same play."""
-    play = stage.play("join" if join else "leave", numbered(40 if join else 24), iterations=60 if join else 20)
+    play = stage.play("join" if join else "leave", numbered(40 if join else 24), iterations=60)
     wrong = []
     with running(play) as run:
         while len({entry["node"] for entry in play.tally()}) < 2 and not run.done():
             time.sleep(0.1)
         time.sleep(stage.random.uniform(0, 2))
+        if run.done():
+            wrong.append("all was done before the node died")
         dead = stage.random.choice(list(cluster.worker_nodes))
         cluster.remove_node(dead, allow_graceful=False)
         done = play.committed()
