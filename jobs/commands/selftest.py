@@ -119,7 +119,8 @@ def _play(name: str, stage: "Stage") -> "Outcome":
     from jobs.chaos.stage import Outcome
 
     try:
-        with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stderr(nowhere):  # Ray tells of each death
+        # Ray tells of each death on stdout.
+        with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere):
             return FAULTS[name](stage)
     except Exception as error:
         return Outcome(rows=0, wrong=(f"broke off: {type(error).__name__}: {error}",))
