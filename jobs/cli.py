@@ -13,6 +13,7 @@ import typer
 from jobs.commands import archive, cluster, grid, jobfiles
 from jobs.commands.compare import compare
 from jobs.commands.report import report
+from jobs.commands.selftest import selftest
 from jobs.console import err, out
 from jobs.options import (
     ActorsPerGpu,
@@ -28,6 +29,7 @@ from jobs.options import (
     Overwrite,
     RowTimeout,
     Settings,
+    StallTimeout,
     Weights,
     WithReport,
 )
@@ -101,6 +103,7 @@ def run(
     overwrite: Overwrite = False,
     row_timeout: RowTimeout = None,
     max_attempts: MaxAttempts = 2,
+    stall_timeout: StallTimeout = 600,
     max_failures: MaxFailures = None,
     force: Force = False,
     with_report: WithReport = True,
@@ -139,6 +142,7 @@ def run(
             resources=resources,
             overwrite=overwrite,
             max_attempts=max_attempts,
+            stall_timeout=stall_timeout,
             max_failures=limit,
             force=force,
             on_progress=on_progress,
@@ -165,6 +169,7 @@ def retry(
     batch_size: BatchSize = None,
     address: Annotated[str | None, typer.Option(help="Of a Ray cluster; by default one of its own, here.")] = None,
     max_attempts: MaxAttempts = 2,
+    stall_timeout: StallTimeout = 600,
     max_failures: MaxFailures = None,
     force: Force = False,
 ) -> None:
@@ -189,6 +194,7 @@ def retry(
         weights=weights or summary.weights_of(output) or "embedded",
         resources=Resources(num_actors, batch_size, address, device=device),
         max_attempts=max_attempts,
+        stall_timeout=stall_timeout,
         max_failures=FailureLimit.parse(max_failures) if max_failures else NO_LIMIT,
         force=force,
     )
@@ -386,6 +392,7 @@ def check(file: Annotated[str, typer.Argument(help="Path or URI of a .pth or .sa
 
 
 app.command()(compare)
+app.command()(selftest)
 
 _EXAMPLE = '{"size": 512}'
 

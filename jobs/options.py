@@ -40,6 +40,9 @@ RowTimeout = Annotated[
 MaxAttempts = Annotated[
     int, typer.Option(min=1, help="Deaths of its process after which a row is quarantined: left alone until nst retry.")
 ]
+StallTimeout = Annotated[
+    float, typer.Option(min=0.1, help="Seconds without a sign of life after which a process at work on rows is ended.")
+]
 MaxFailures = Annotated[
     str | None,
     typer.Option(

@@ -5,7 +5,7 @@ import logging
 import math
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -39,6 +39,14 @@ RAYS_SHARE = 0.7
 """Of a machine's memory, that Ray gives to tasks and actors; the rest is its object store's."""
 
 Device = Literal["auto", "gpu", "cpu"]
+HEALTH_CHECKS = {
+    "RAY_health_check_initial_delay_ms": "1000",
+    "RAY_health_check_period_ms": "1000",
+    "RAY_health_check_timeout_ms": "5000",
+    "RAY_health_check_failure_threshold": "4",
+}
+"""How soon Ray notices that a node is gone: one that refuses connections after about four seconds, one that is silent
+after twenty, which a node that is merely busy should never be. They count where the head of a cluster starts."""
 
 log = logging.getLogger(__name__)
 
@@ -189,12 +197,19 @@ class Actors:
         return cls(count, cpu_share, num_gpus=0, threads=threads, memory=memory or None, least=least)
 
 
-def connect(address: str | None = None) -> None:
+def connect(address: str | None = None, *, runtime_env: Mapping[str, object] | None = None) -> None:
     """Connect to a Ray cluster, or start one on this machine that no other process attaches to."""
     if not ray.is_initialized():
         address = address or os.environ.get("RAY_ADDRESS") or "local"
-        dashboard = False if address == "local" else None
-        ray.init(address, include_dashboard=dashboard, log_to_driver=False, logging_level=logging.ERROR)
+        for name, value in HEALTH_CHECKS.items():
+            os.environ.setdefault(name, value)
+        ray.init(
+            address,
+            include_dashboard=False if address == "local" else None,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            runtime_env=dict(runtime_env or {}),
+        )
     context = DataContext.get_current()
     context.enable_progress_bars = False
     # A batch may rightly take hours on a CPU; Ray Data would call half an hour without a block a hang, and end the job

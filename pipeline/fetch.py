@@ -6,7 +6,7 @@ from collections.abc import Callable
 from nst_kernel import StyleParams
 from nst_kernel.params import INITS
 from nst_kernel.sizes import fit
-from pipeline import images, results, storage
+from pipeline import images, results, storage, watchdog
 from pipeline.items import Batch, Failure, Fetched, Picture, Pictures, PlannedRow
 
 
@@ -38,6 +38,7 @@ class _Reader:
         if key not in self.kept:
             uri = key[0]
             data = storage.read_bytes(uri)
+            watchdog.alive()
             try:
                 picture = images.decode(data)
             except images.ImageError as error:
@@ -50,8 +51,13 @@ def fetch(batch: Batch) -> Fetched:
     """Read, decode and resize what the rows of a batch need. A row whose picture is bad gets a `Failure`."""
     started_at, clock = results.now(), time.perf_counter()
     reader = _Reader()
-    pictures = tuple(planned.failure or _of_row(planned, reader) for planned in batch.rows)
-    return Fetched(batch, pictures, started_at, time.perf_counter() - clock)
+    pictures: list[Pictures | Failure] = []
+    retries: list[int] = []
+    for planned in batch.rows:
+        before = storage.repeated()
+        pictures.append(planned.failure or _of_row(planned, reader))
+        retries.append(storage.repeated() - before)
+    return Fetched(batch, tuple(pictures), started_at, time.perf_counter() - clock, tuple(retries))
 
 
 def _of_row(planned: PlannedRow, reader: _Reader) -> Pictures | Failure:

@@ -71,12 +71,16 @@ def guarded_fetch(fetch: Callable[[Batch], Fetched], ledger: Ledger) -> Callable
         if all(planned.failure for planned in rows):
             return fetch(batch)
         started_at, clock = results.now(), time.perf_counter()
+        retries = [0] * len(rows)
 
         def work(places: Sequence[int]) -> Sequence[Pictures | Failure]:
-            return fetch(dataclasses.replace(batch, rows=tuple(rows[place] for place in places))).pictures
+            fetched = fetch(dataclasses.replace(batch, rows=tuple(rows[place] for place in places)))
+            for place, count in zip(places, fetched.retries, strict=True):
+                retries[place] = count
+            return fetched.pictures
 
         pictures = survive(ledger, "fetch", rows, work=work, refuse=lambda _, failure: failure)
-        return Fetched(batch, tuple(pictures), started_at, time.perf_counter() - clock)
+        return Fetched(batch, tuple(pictures), started_at, time.perf_counter() - clock, tuple(retries))
 
     return whole
 
@@ -114,6 +118,7 @@ def _part(fetched: Fetched, places: Sequence[int]) -> Fetched:
         fetched,
         batch=dataclasses.replace(fetched.batch, rows=rows),
         pictures=tuple(fetched.pictures[place] for place in places),
+        retries=tuple(fetched.retries[place] for place in places),
     )
 
 

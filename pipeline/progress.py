@@ -32,6 +32,7 @@ class Progress:
         quarantined_before: rows that are left alone, since they killed their processes in earlier runs.
         counts: rows finished in this run, by status.
         failures: of this run, id and error, the first hundred.
+        retries: requests to storage that were repeated for rows of this run.
         seconds: since the work began.
     """
 
@@ -40,6 +41,7 @@ class Progress:
     quarantined_before: int = 0
     counts: Counter[str] = field(default_factory=Counter)
     failures: list[tuple[str, str]] = field(default_factory=list)
+    retries: int = 0
     began: float = field(default_factory=time.monotonic)
     seconds: float = 0.0
 
@@ -51,6 +53,7 @@ class Progress:
     def add(self, row: Mapping[str, Any]) -> None:
         """Count a row's outcome."""
         self.counts[row["status"]] += 1
+        self.retries += row["retries"]
         if row["status"] in ("failed", "quarantined") and len(self.failures) < 100:
             self.failures.append((row["id"], row["error"]))
         self.seconds = time.monotonic() - self.began

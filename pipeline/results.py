@@ -23,7 +23,7 @@ from pipeline.ranges import RangedFile
 Status = Literal["ok", "failed", "diverged", "quarantined"]
 STATUSES: tuple[str, ...] = get_args(Status)
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 _DOCUMENTED: Sequence[tuple[str, pa.DataType, str]] = (
     ("id", pa.string(), "the row's own, or derived from its meaning"),
@@ -66,6 +66,7 @@ _DOCUMENTED: Sequence[tuple[str, pa.DataType, str]] = (
         "by stage; optimise is the row's share of its batch",
     ),
     ("idle_seconds", pa.float64(), "that the actor had nothing to do before the batch; the row's share"),
+    ("retries", pa.int32(), "requests to storage that were repeated to read its pictures and to write its own"),
     ("seed", pa.int64(), "of the white noise"),
     ("encoder", pa.string(), "name of the weights"),
     ("encoder_sha256", pa.string(), "of the weights' file"),

@@ -10,7 +10,7 @@ from typing import Any, cast
 from ray.data import TaskPoolStrategy
 
 from nst_kernel import LayerMissing, Weights
-from pipeline import draining, feed, ledger, midway, results, storage, summary
+from pipeline import draining, feed, ledger, midway, results, storage, summary, watchdog
 from pipeline.cluster import FETCH_CPUS, FETCHERS_PER_ACTOR, WRITE_CPUS, Actors, Resources, actors, connect
 from pipeline.compact import compact
 from pipeline.encoder import load_encoder
@@ -48,6 +48,7 @@ def run(
     resources: Resources | None = None,
     overwrite: bool = False,
     max_attempts: int = ledger.MAX_ATTEMPTS,
+    stall_timeout: float = watchdog.STALL_TIMEOUT,
     max_failures: FailureLimit = NO_LIMIT,
     force: bool = False,
     on_progress: Callable[[Progress], None] | None = None,
@@ -63,6 +64,7 @@ def run(
         resources: what the run may use.
         overwrite: compute rows again that are done.
         max_attempts: deaths of its process after which a row is quarantined.
+        stall_timeout: seconds without a sign of life after which a process at work is ended, which is such a death.
         max_failures: rows that may fail or be quarantined before the run stops.
         force: take the lock of the output even if another run holds it.
         on_progress: called when the plan is made and after every row.
@@ -83,6 +85,7 @@ def run(
         resources=resources or Resources(),
         overwrite=overwrite,
         max_attempts=max_attempts,
+        stall_timeout=stall_timeout,
         max_failures=max_failures,
         force=force,
         source={"manifest": described(manifest), "defaults": defaults or {}},
@@ -105,6 +108,7 @@ class Job:
     resources: Resources = field(default_factory=Resources)
     overwrite: bool = False
     max_attempts: int = ledger.MAX_ATTEMPTS
+    stall_timeout: float = watchdog.STALL_TIMEOUT
     max_failures: FailureLimit = NO_LIMIT
     force: bool = False
     source: Mapping[str, object] = field(default_factory=dict)
@@ -146,7 +150,7 @@ def run_rows(
         _stop_if_hopeless(work, progress, job.max_failures)
         writer = Writer(output, encoder=encoder.name, encoder_sha256=encoder.sha256, encoding=job.encoding)
         pinned = f"{job.weights.partition('#')[0]}#sha256={encoder.sha256}"  # actors read the file themselves
-        notes = Ledger(output, run=lock.owner, max_attempts=job.max_attempts)
+        notes = Ledger(output, lock.owner, job.max_attempts, job.stall_timeout)
         outcomes = flow(work, pinned, writer, pool, notes, interruptions=job.resources.interruptions, kernel=kernel)
         metrics = RunMetrics()
         try:
@@ -186,6 +190,7 @@ def run_rows(
                         "quarantined": work.quarantined,
                     },
                     progress.counts,
+                    retries=progress.retries,
                     encoder=encoder,
                     started_at=started_at,
                 ),

@@ -21,7 +21,7 @@ from fsspec.implementations.local import LocalFileSystem
 
 from pipeline.entries import Entry
 from pipeline.faults import StorageError, explained
-from pipeline.retry import Policy, one_of_few, persist, retries
+from pipeline.retry import Policy, one_of_few, persist, repeated, retries
 from pipeline.stores import AnyStore, Entries, Listing, LocalStore, Page, S3Store, Store
 
 __all__ = [
@@ -40,6 +40,7 @@ __all__ = [
     "read_bytes",
     "remove",
     "remove_folder",
+    "repeated",
     "resolve",
     "retries",
     "side_by_side",
@@ -332,7 +333,7 @@ def _open(uri: str, policy: Policy) -> tuple[Store, str]:
     options: dict[str, Any] = {"use_listings_cache": False}
     if not uri.startswith(_S3):
         fs, path = url_to_fs(uri, **options)
-        return (LocalStore(fs) if isinstance(fs, LocalFileSystem) else AnyStore(fs)), path
+        return (LocalStore if isinstance(fs, LocalFileSystem) else AnyStore)(fs, seconds=policy.request_timeout), path
     options["config_kwargs"] = fsspec.config.conf.get("s3", {}).get("config_kwargs", {}) | {
         "connect_timeout": policy.timeout,
         "read_timeout": policy.timeout,
@@ -341,7 +342,7 @@ def _open(uri: str, policy: Policy) -> tuple[Store, str]:
     }
     fs, path = url_to_fs(uri, **options)
     fs.retries = 1  # for the same reason
-    return S3Store(fs, verify=policy.verify), path
+    return S3Store(fs, verify=policy.verify, seconds=policy.request_timeout), path
 
 
 def _forget(uri: str) -> None:

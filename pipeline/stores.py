@@ -7,13 +7,15 @@ import hashlib
 import os
 import stat
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from pipeline.entries import Entry, identity_of
 from pipeline.faults import Damaged
+
+T = TypeVar("T")
 
 Page = tuple[Sequence[str], str | None]
 """URIs of files below a folder, and where the next page starts; None after the last."""
@@ -70,29 +72,30 @@ class Store(Protocol):
 class AnyStore:
     """What fsspec offers everywhere, such as memory:// and https://."""
 
-    def __init__(self, fs: Any) -> None:
-        self.fs = fs
+    def __init__(self, fs: Any, *, seconds: float) -> None:
+        """A request takes so many seconds at most, where fsspec can stop one: on a network."""
+        self.fs, self.seconds = fs, seconds
 
     def read(self, path: str, start: int, end: int | None) -> bytes:
         """Of a whole file the length is compared."""
         if start or end is not None:
-            part: bytes = self.fs.cat_file(path, start=start, end=end)
+            part: bytes = self._ask("cat_file", path, start=start, end=end)
             return part
-        data: bytes = self.fs.cat_file(path)
-        _compare_length(data, self.fs.info(path).get("size"))
+        data: bytes = self._ask("cat_file", path)
+        _compare_length(data, self._ask("info", path).get("size"))
         return data
 
     def size(self, path: str) -> int:
         """As fsspec is told."""
-        info: Mapping[str, Any] = self.fs.info(path)
+        info: Mapping[str, Any] = self._ask("info", path)
         if info["type"] != "file":
             raise IsADirectoryError(path)
         return int(info["size"])
 
     def write(self, path: str, data: bytes) -> None:
         """The length of what is there afterwards is compared."""
-        self.fs.pipe_file(path, data)
-        _compare_length(data, self.fs.info(path).get("size"))
+        self._ask("pipe_file", path, data)
+        _compare_length(data, self._ask("info", path).get("size"))
 
     def write_if(self, path: str, data: bytes, replaces: str | None) -> bool:
         """Looks first and writes then: two at once may both be told yes, so who needs to know reads back."""
@@ -112,7 +115,7 @@ class AnyStore:
     def is_file(self, path: str) -> bool:
         """Unlike fsspec's isfile, which calls every error a no."""
         try:
-            return bool(self.fs.info(path)["type"] == "file")
+            return bool(self._ask("info", path)["type"] == "file")
         except FileNotFoundError:
             return False
 
@@ -130,18 +133,18 @@ class AnyStore:
     def entries(self, path: str, start: Any) -> Entries:
         """Those of one folder; the next page starts with the folders that are left."""
         folder, *left = start or (path,)
-        found = sorted(self.fs.ls(folder, detail=True), key=lambda info: str(info["name"]))
+        found = sorted(self._ask("ls", folder, detail=True), key=lambda info: str(info["name"]))
         below = [info["name"] for info in found if info["type"] == "directory"]
         files = [info for info in found if info["type"] == "file"]
         return [Entry.of(self.fs.unstrip_protocol(info["name"]), info) for info in files], (*below, *left) or None
 
     def remove_folder(self, path: str) -> None:
         """As fsspec does it."""
-        self.fs.rm(path, recursive=True)
+        self._ask("rm", path, recursive=True)
 
     def identity(self, path: str) -> str:
         """Its ETag, else its size and when it was made."""
-        info: Mapping[str, Any] = self.fs.info(path)
+        info: Mapping[str, Any] = self._ask("info", path)
         if info["type"] != "file":
             raise IsADirectoryError(path)
         return identity_of(info)
@@ -149,6 +152,11 @@ class AnyStore:
     def listing(self, path: str, names: Sequence[str], start: str | None) -> Listing:
         """None: such stores may say less of a file in a listing than when they are asked for it."""
         return (), None
+
+    def _ask(self, verb: str, path: str, *data: bytes, **options: Any) -> Any:
+        if getattr(self.fs, "async_impl", False):
+            return _within(self.seconds, self.fs, getattr(self.fs, f"_{verb}")(path, *data, **options))
+        return getattr(self.fs, verb)(path, *data, **options)
 
 
 class LocalStore(AnyStore):
@@ -240,8 +248,9 @@ class S3Store:
     Each method makes one request, so that retries repeat no more than what failed: of a long listing one page.
     """
 
-    def __init__(self, fs: Any, *, verify: bool) -> None:
-        self.fs, self.verify = fs, verify
+    def __init__(self, fs: Any, *, verify: bool, seconds: float) -> None:
+        """A request takes so many seconds at most."""
+        self.fs, self.verify, self.seconds = fs, verify, seconds
 
     def read(self, path: str, start: int, end: int | None) -> bytes:
         """The length is compared, and of a whole object the MD5 too."""
@@ -250,12 +259,11 @@ class S3Store:
         ranged = start > 0 or end is not None
         span = {"Range": f"bytes={start}-{'' if end is None else end - 1}"} if ranged else {}
         try:
-            answer = self.fs.call_s3("get_object", **self._object(path), **span)
+            answer, data = _within(self.seconds, self.fs, self._get(**self._object(path), **span))
         except OSError as error:
             if _code(error) in ("InvalidRange", "416"):  # nothing from there on, as in an empty object
                 return b""
             raise
-        data: bytes = asyncio.run_coroutine_threadsafe(_drained(answer["Body"]), self.fs.loop).result()
         _compare_length(data, answer.get("ContentLength"))
         if not ranged:
             self._compare_digest(path, _md5(data).hex(), answer)
@@ -269,18 +277,31 @@ class S3Store:
         """The store compares checksums before it takes an object; what it says that it took is compared again."""
         self._object(path)
         if len(data) >= SINGLE_PUT:  # parts, each with its checksum
-            self.fs.pipe_file(path, data)
+            self._put(path, data)
             _compare_length(data, self._head(path).get("ContentLength"))
             return
         digest = _md5(data)
-        answer = self.fs.pipe_file(path, data, ContentMD5=base64.b64encode(digest).decode())
+        answer = self._put(path, data, ContentMD5=base64.b64encode(digest).decode())
         self._compare_digest(path, digest.hex(), answer)
 
     def write_if(self, path: str, data: bytes, replaces: str | None) -> bool:
         """The store itself compares, and takes one of several writers; one that knows no conditions takes all."""
-        condition = {"IfNoneMatch": "*"} if replaces is None else {"IfMatch": f'"{replaces}"'}
+        if replaces is None:
+            return self._put_if(path, data, IfNoneMatch="*")
+        if self._put_if(path, data, IfMatch=f'"{replaces}"'):
+            return True
+        # Ceph's gateway knows an ETag only without the quotes that belong to it: there every answer so far was no.
+        return self._is_still(path, replaces) and self._put_if(path, data, IfMatch=replaces)
+
+    def _is_still(self, path: str, identity: str) -> bool:
         try:
-            self.fs.pipe_file(path, data, **condition)
+            return self.identity(path) == identity
+        except FileNotFoundError:
+            return False
+
+    def _put_if(self, path: str, data: bytes, **condition: str) -> bool:
+        try:
+            self._put(path, data, **condition)
         except FileNotFoundError:  # what was to be replaced is gone
             return False
         except OSError as error:
@@ -291,7 +312,7 @@ class S3Store:
 
     def remove(self, path: str) -> None:
         """What is not there is no error to S3."""
-        self.fs.call_s3("delete_object", **self._object(path))
+        self._call("delete_object", **self._object(path))
 
     def is_file(self, path: str) -> bool:
         """Who may list but not read is told no, and gets a listing."""
@@ -361,14 +382,22 @@ class S3Store:
         return {"Bucket": bucket, "Key": key}
 
     def _head(self, path: str) -> Mapping[str, Any]:
-        answer: Mapping[str, Any] = self.fs.call_s3("head_object", **self._object(path))
-        return answer
+        return self._call("head_object", **self._object(path))
 
     def _list(self, path: str, **options: Any) -> Mapping[str, Any]:
         bucket, _ = self._split(path)
-        prefix = self._prefix(path)
-        answer: Mapping[str, Any] = self.fs.call_s3("list_objects_v2", Bucket=bucket, Prefix=prefix, **options)
-        return answer
+        return self._call("list_objects_v2", Bucket=bucket, Prefix=self._prefix(path), **options)
+
+    def _call(self, method: str, **options: Any) -> Mapping[str, Any]:
+        return _within(self.seconds, self.fs, self.fs._call_s3(method, **options))
+
+    def _put(self, path: str, data: bytes, **options: str) -> Mapping[str, Any]:
+        return _within(self.seconds, self.fs, self.fs._pipe_file(path, data, **options))
+
+    async def _get(self, **options: str) -> tuple[Mapping[str, Any], bytes]:
+        answer = await self.fs._call_s3("get_object", **options)
+        async with answer["Body"] as body:
+            return answer, await body.read()
 
     def _prefix(self, path: str) -> str:
         """What the keys of files below a folder begin with."""
@@ -389,10 +418,12 @@ class S3Store:
         raise Damaged("checksum", f"the MD5 is {digest}, the ETag {tag}; {advice}")
 
 
-async def _drained(body: Any) -> bytes:
-    async with body:
-        data: bytes = await body.read()
-        return data
+def _within(seconds: float, fs: Any, request: Coroutine[Any, Any, T]) -> T:
+    """What a request comes to on fsspec's own loop; it is cancelled, with TimeoutError, when its time is over.
+
+    A timeout of the connection is about silence, and a store that sends a byte now and then is never silent.
+    """
+    return asyncio.run_coroutine_threadsafe(asyncio.wait_for(request, seconds), fs.loop).result()
 
 
 def _compare_length(data: bytes, size: Any) -> None:

@@ -21,6 +21,7 @@ def of(
     plan: Mapping[str, int],
     counts: Mapping[str, int],
     *,
+    retries: int,
     encoder: Weights,
     started_at: datetime,
 ) -> dict[str, object]:
@@ -30,6 +31,7 @@ def of(
         job: its parameters.
         plan: rows to do, in how many batches, and rows that needed none.
         counts: rows by status. They add up to the plan's.
+        retries: requests to storage that were repeated for its rows.
         encoder: that was used.
         started_at: UTC.
     """
@@ -38,6 +40,7 @@ def of(
         "version": VERSION,
         "plan": dict(plan),
         "counts": {status: counts.get(status, 0) for status in results.STATUSES},
+        "retries": retries,
         "started_at": started_at.isoformat(timespec="seconds"),
         "finished_at": finished_at.isoformat(timespec="seconds"),
         "seconds": round((finished_at - started_at).total_seconds(), 3),

@@ -12,7 +12,7 @@ from pipeline.items import Failure, Fetched, Optimised, PlannedRow
 FORMATS: dict[str, Literal["png", "jpeg", "webp"]] = {"png": "png", "jpg": "jpeg", "jpeg": "jpeg", "webp": "webp"}
 """By the extension of the output's name."""
 
-TOLD = ("id", "status", "error_class", "error", "output", "total_loss", "seconds")
+TOLD = ("id", "status", "error_class", "error", "output", "total_loss", "seconds", "retries")
 """Of a row's results, what travels on to the driver."""
 
 
@@ -42,8 +42,10 @@ class Writer:
             StorageError: if the part cannot be written: that concerns every row.
         """
         rows = [
-            self._row(planned, outcome, optimised)
-            for planned, outcome in zip(optimised.fetched.batch.rows, optimised.outcomes, strict=True)
+            self._row(planned, outcome, optimised, retries)
+            for planned, outcome, retries in zip(
+                optimised.fetched.batch.rows, optimised.outcomes, optimised.fetched.retries, strict=True
+            )
         ]
         results.commit(self.output, rows)
         midway.drop(optimised.midway)
@@ -51,8 +53,10 @@ class Writer:
             {name: row.get(name) for name in TOLD} | {"batch_size": 0 if n else len(rows)} for n, row in enumerate(rows)
         ]
 
-    def _row(self, planned: PlannedRow, outcome: StylizeResult | Failure, optimised: Optimised) -> dict[str, Any]:
-        clock = time.perf_counter()
+    def _row(
+        self, planned: PlannedRow, outcome: StylizeResult | Failure, optimised: Optimised, retries: int
+    ) -> dict[str, Any]:
+        clock, before = time.perf_counter(), storage.repeated()
         uri = storage.join(results.images_folder(self.output), planned.row.output)
         if isinstance(outcome, StylizeResult):
             try:
@@ -66,6 +70,7 @@ class Writer:
             "host": results.host(),
             "finished_at": results.now(),
             "idle_seconds": optimised.waited * share,
+            "retries": retries + storage.repeated() - before,
             "seconds": {
                 "fetch": fetched.seconds * share,
                 "optimise": optimised.seconds * share,

@@ -68,9 +68,9 @@ def test_how_a_run_ends(
 
     def work(on_progress: Callable[[Progress], None]) -> Progress:
         done = Progress(3, 0)
-        done.add({"id": "a", "status": "ok", "error": None})
-        done.add({"id": "b", "status": "ok", "error": None})
-        done.add({"id": "c", "status": "failed", "error": "why"})
+        done.add({"id": "a", "status": "ok", "error": None, "retries": 0})
+        done.add({"id": "b", "status": "ok", "error": None, "retries": 0})
+        done.add({"id": "c", "status": "failed", "error": "why", "retries": 0})
         on_progress(done)
         return end(done)
 

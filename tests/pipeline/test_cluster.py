@@ -1,5 +1,8 @@
 """How devices are shared out among actors: by arithmetic, for clusters that no test machine has."""
 
+import os
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -11,6 +14,7 @@ from ray.data import DataContext
 from pipeline import cluster
 from pipeline.cluster import CPU_BATCH_PIXELS, FETCH_CPUS, WRITE_CPUS, Actors, Node, Resources
 from pipeline.plan import ROWS_AT_MOST, Limits
+from tests.support import REPOSITORY
 
 GB = 1e9
 CPU_NODES = st.builds(Node, cpus=st.integers(1, 128), gpus=st.just(0), memory=st.floats(GB, 1000 * GB))
@@ -158,3 +162,16 @@ def test_a_device_is_chosen_or_told() -> None:
 def test_pools_that_contradict_themselves_are_refused(asked: dict[str, Any], said: str) -> None:
     with pytest.raises(ValueError, match=said):
         Resources(**asked)
+
+
+def test_the_share_of_a_killed_run_is_soon_given_to_the_next() -> None:
+    """Ray Data's own name for it, which a version may change: then a run after a killed one may stand still again."""
+    script = (
+        "import pipeline.cluster; from ray.data._internal.cluster_autoscaler import RateBasedClusterAutoscaler as A"
+    )
+    script += "; print(A.AUTOSCALING_REQUEST_EXPIRE_TIME_S)"
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_DATA_")}
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=REPOSITORY, env=environment, check=False, capture_output=True, text=True
+    )
+    assert done.stdout == "20\n", done.stderr

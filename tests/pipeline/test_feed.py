@@ -44,7 +44,7 @@ def test_a_leg_is_opened_batch_by_batch(count: int, shards: int) -> None:
 
     def fetch(batch: Batch) -> Fetched:
         fetched.append(batch)
-        return Fetched(batch, (), now(), 0.0)
+        return Fetched(batch, (), now(), 0.0, ())
 
     opened = feed.opened(fetch)
     out = []

@@ -79,7 +79,7 @@ def test_an_actor_tells_how_busy_its_device_is(recorded: Recorded) -> None:
 
     watched = metrics.watched(optimise)
     for took in (3.0, 1.0):
-        fetched = Fetched(Batch(()), (), now(), took)
+        fetched = Fetched(Batch(()), (), now(), took, ())
         assert watched(fetched) == optimise(fetched)
     assert recorded == {("nst_device_busy_share", "cpu"): [0.75, 0.5]}
 

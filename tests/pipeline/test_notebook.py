@@ -233,8 +233,8 @@ def test_a_plan_shows_its_buckets_and_what_fails(studio: Path) -> None:
 
 def test_a_run_shows_how_far_it_is() -> None:
     progress = Progress(total=4, done_before=1)
-    progress.add({"id": "a", "status": "ok"})
-    progress.add({"id": SCRIPT, "status": "failed", "error": "<b>gone</b>"})
+    progress.add({"id": "a", "status": "ok", "retries": 0})
+    progress.add({"id": SCRIPT, "status": "failed", "error": "<b>gone</b>", "retries": 0})
     seen = page(Run("out", progress))
     assert ("progress", {"max": "4", "value": "2"}) in seen.tags
     assert "2 of 4 rows, 1 failed, 1 ok, 1 done before" in seen.text
@@ -260,7 +260,7 @@ def test_a_notebook_sees_the_bar_move(monkeypatch: pytest.MonkeyPatch) -> None:
     progress = Progress(total=1, done_before=0)
     with _Bar("out") as bar:
         bar.update(progress)
-        progress.add({"id": "a", "status": "ok"})
+        progress.add({"id": "a", "status": "ok", "retries": 0})
         bar.update(progress)
     assert ["Starting" in shown[0], 'value="0"' in shown[1], 'value="1"' in shown[2], shown[3]] == [
         True,

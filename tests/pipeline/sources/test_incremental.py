@@ -69,7 +69,7 @@ class Studio:
             row |= {"output": uri if status == "ok" else None, "output_name": name, "finished_at": results.now()}
             results.commit(job.output, [{**row, "error": None if status == "ok" else "no picture"}])
             self.computed[-1].append(name)
-            progress.add({**row, "error": "no picture"})
+            progress.add({**row, "error": "no picture", "retries": 0})
             if on_progress:
                 on_progress(progress)
         return progress
