@@ -1,19 +1,18 @@
 """`nst`: the command line."""
 
 import contextlib
-import json
 import logging
 import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from jobs.commands import archive, cluster, grid, jobfiles
+from jobs.commands import archive, cluster, grid, jobfiles, weights
 from jobs.commands.compare import compare
 from jobs.commands.report import report
 from jobs.commands.selftest import selftest
+from jobs.commands.stylize import stylize
 from jobs.console import err, out
 from jobs.options import (
     ActorsPerGpu,
@@ -32,6 +31,7 @@ from jobs.options import (
     StallTimeout,
     Weights,
     WithReport,
+    parameters,
 )
 
 app = typer.Typer(
@@ -58,10 +58,10 @@ app = typer.Typer(
     """,
     rich_markup_mode="rich",
 )
-weights_app = typer.Typer(no_args_is_help=True, help="Look at files of VGG-19 weights.")
-app.add_typer(weights_app, name="weights")
+app.add_typer(weights.app, name="weights")
 cluster.add_to(app)
 app.command()(report)
+app.command()(stylize)
 app.command()(archive.archive)
 app.add_typer(grid.app, name="grid")
 app.command()(jobfiles.schema)
@@ -287,44 +287,6 @@ def plan(
 
 
 @app.command()
-def stylize(
-    content: Annotated[str, typer.Argument(help="Path or URI of a picture.")],
-    style: Annotated[str, typer.Argument(help="Path or URI of a picture.")],
-    output: Annotated[str, typer.Option("--output", "-o", help="A .png, .jpg or .webp file.")],
-    defaults: Defaults = None,
-    settings: Settings = [],
-    weights: Weights = "embedded",
-) -> None:
-    """Stylise one pair, here and now, without Ray.
-
-    Example: nst stylize photo.jpg painting.jpg -o out.png --set size=384 --set style_weight=2
-    """
-    from rich.markup import escape
-
-    from jobs.display import IterationBar
-    from pipeline.single import stylize_one
-
-    with IterationBar(out) as bar:
-        result = stylize_one(
-            content,
-            style,
-            output=output,
-            params=parameters(defaults, settings),
-            weights=weights,
-            on_iteration=bar.update,
-        )
-    height, width = result.image.shape[:2]
-    start, end = result.curve["total"][0], result.losses["total"]
-    out.print(
-        f"{escape(output)}: {width} x {height} px, loss {start:.4g} → {end:.4g} in {result.iterations} iterations"
-        + (" (diverged: this is the best iterate)" if result.diverged else ""),
-        highlight=False,
-    )
-    if result.diverged:
-        raise typer.Exit(SOME_ROWS_FAILED)
-
-
-@app.command()
 def results(
     output: Annotated[str, typer.Argument(help="The folder given to `nst run`.")],
     status: Annotated[str | None, typer.Option(help="Only ok, failed, diverged or quarantined rows.")] = None,
@@ -370,63 +332,8 @@ def params() -> None:
     print_params(out)
 
 
-@weights_app.command("check")
-def check(file: Annotated[str, typer.Argument(help="Path or URI of a .pth or .safetensors file.")]) -> None:
-    """Tell whether a file holds torchvision's ImageNet weights, intact, by its hash and its activations; or our own.
-
-    Example: nst weights check vgg19-dcbb9e9d.pth
-    """
-    from jobs.display import print_checks
-    from nst_kernel import check_imagenet
-    from nst_kernel.weights import is_embedded
-    from pipeline import storage
-
-    data = storage.read_bytes(file)
-    if is_embedded(data):
-        out.print("This is the embedded encoder, intact: --weights embedded needs no file.", highlight=False)
-        return
-    checks = check_imagenet(data, name=file.rpartition("/")[2])
-    print_checks(out, checks)
-    if not all(check.ok for check in checks):
-        raise typer.Exit(SOME_ROWS_FAILED)
-
-
 app.command()(compare)
 app.command()(selftest)
-
-_EXAMPLE = '{"size": 512}'
-
-
-def parameters(defaults: Path | None, settings: list[str]) -> dict[str, object]:
-    """Style parameters from a JSON file and KEY=VALUE words, the latter first in rank.
-
-    Raises:
-        ValueError: for a file that is no JSON object, a word without `=`, or values that cannot be used, every one of
-            them by the option that gave it.
-    """
-    from nst_kernel import StyleParams
-    from nst_kernel.params import ALIASES, ParamError
-
-    given: dict[str, object] = {}
-    if defaults:
-        try:
-            given = json.loads(defaults.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise ValueError(f"--defaults {defaults}: {error}. Expected a JSON file such as {_EXAMPLE}") from error
-        if not isinstance(given, dict):
-            raise ValueError(f"--defaults {defaults}: expected a JSON object such as {_EXAMPLE}")
-    options = {ALIASES.get(name, name): f"--defaults {defaults}: " for name in given}
-    for setting in settings:
-        key, equals, value = (part.strip() for part in setting.partition("="))
-        if not equals:
-            raise ValueError(f"--set {setting}: expected KEY=VALUE, such as size=512")
-        given[key] = value
-        options[ALIASES.get(key, key)] = "--set "
-    try:
-        StyleParams.of({}, defaults=given)
-    except ParamError as error:
-        raise ValueError("; ".join(f"{options.get(p.name, '')}{p}" for p in error.problems)) from None
-    return given
 
 
 def main() -> None:

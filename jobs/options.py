@@ -1,5 +1,6 @@
 """Options that several commands share."""
 
+import json
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -54,3 +55,37 @@ Overwrite = Annotated[bool, typer.Option(help="Compute rows again that are done.
 WithReport = Annotated[
     bool, typer.Option("--report/--no-report", help="Make the report at the end, in OUTPUT/report/.")
 ]
+
+_EXAMPLE = '{"size": 512}'
+
+
+def parameters(defaults: Path | None, settings: list[str]) -> dict[str, object]:
+    """Style parameters from a JSON file and KEY=VALUE words, the latter first in rank.
+
+    Raises:
+        ValueError: for a file that is no JSON object, a word without `=`, or values that cannot be used, every one of
+            them by the option that gave it.
+    """
+    from nst_kernel import StyleParams
+    from nst_kernel.params import ALIASES, ParamError
+
+    given: dict[str, object] = {}
+    if defaults:
+        try:
+            given = json.loads(defaults.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise ValueError(f"--defaults {defaults}: {error}. Expected a JSON file such as {_EXAMPLE}") from error
+        if not isinstance(given, dict):
+            raise ValueError(f"--defaults {defaults}: expected a JSON object such as {_EXAMPLE}")
+    options = {ALIASES.get(name, name): f"--defaults {defaults}: " for name in given}
+    for setting in settings:
+        key, equals, value = (part.strip() for part in setting.partition("="))
+        if not equals:
+            raise ValueError(f"--set {setting}: expected KEY=VALUE, such as size=512")
+        given[key] = value
+        options[ALIASES.get(key, key)] = "--set "
+    try:
+        StyleParams.of({}, defaults=given)
+    except ParamError as error:
+        raise ValueError("; ".join(f"{options.get(p.name, '')}{p}" for p in error.problems)) from None
+    return given

@@ -22,7 +22,8 @@ from fsspec.implementations.local import LocalFileSystem
 from pipeline.entries import Entry
 from pipeline.faults import StorageError, explained
 from pipeline.retry import Policy, one_of_few, persist, repeated, retries
-from pipeline.stores import AnyStore, Entries, Listing, LocalStore, Page, S3Store, Store
+from pipeline.s3 import S3Store
+from pipeline.stores import AnyStore, Entries, Listing, LocalStore, Page, Store
 
 __all__ = [
     "Entry",

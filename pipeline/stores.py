@@ -1,9 +1,7 @@
 """What each kind of storage does when it is asked once: one call here is one attempt. Retries are the caller's."""
 
 import asyncio
-import base64
 import contextlib
-import hashlib
 import os
 import stat
 import uuid
@@ -24,9 +22,6 @@ Entries = tuple[Iterable[Entry], Any]
 """Files below a folder with what is known of them, and where the next page starts; None after the last."""
 Listing = tuple[Iterable[tuple[str, str]], str | None]
 """Names and identities of files in a folder, and where the next page starts; None after the last."""
-
-SINGLE_PUT = 100 * 2**20
-"""Bytes below which s3fs sends an object in one request, which is atomic and whose ETag is its MD5."""
 
 
 class Store(Protocol):
@@ -82,7 +77,7 @@ class AnyStore:
             part: bytes = self._ask("cat_file", path, start=start, end=end)
             return part
         data: bytes = self._ask("cat_file", path)
-        _compare_length(data, self._ask("info", path).get("size"))
+        compare_length(data, self._ask("info", path).get("size"))
         return data
 
     def size(self, path: str) -> int:
@@ -95,7 +90,7 @@ class AnyStore:
     def write(self, path: str, data: bytes) -> None:
         """The length of what is there afterwards is compared."""
         self._ask("pipe_file", path, data)
-        _compare_length(data, self._ask("info", path).get("size"))
+        compare_length(data, self._ask("info", path).get("size"))
 
     def write_if(self, path: str, data: bytes, replaces: str | None) -> bool:
         """Looks first and writes then: two at once may both be told yes, so who needs to know reads back."""
@@ -155,7 +150,7 @@ class AnyStore:
 
     def _ask(self, verb: str, path: str, *data: bytes, **options: Any) -> Any:
         if getattr(self.fs, "async_impl", False):
-            return _within(self.seconds, self.fs, getattr(self.fs, f"_{verb}")(path, *data, **options))
+            return within(self.seconds, self.fs, getattr(self.fs, f"_{verb}")(path, *data, **options))
         return getattr(self.fs, verb)(path, *data, **options)
 
 
@@ -168,7 +163,7 @@ class LocalStore(AnyStore):
             file.seek(start)
             data = file.read(-1 if end is None else end - start)
             if not start and end is None and len(data) < os.fstat(file.fileno()).st_size:
-                _compare_length(data, os.fstat(file.fileno()).st_size)
+                compare_length(data, os.fstat(file.fileno()).st_size)
             return data
 
     def write(self, path: str, data: bytes) -> None:
@@ -242,183 +237,7 @@ class LocalStore(AnyStore):
         return found, None
 
 
-class S3Store:
-    """S3 and what speaks like it, through the connection, credentials and paths of s3fs.
-
-    Each method makes one request, so that retries repeat no more than what failed: of a long listing one page.
-    """
-
-    def __init__(self, fs: Any, *, verify: bool, seconds: float) -> None:
-        """A request takes so many seconds at most."""
-        self.fs, self.verify, self.seconds = fs, verify, seconds
-
-    def read(self, path: str, start: int, end: int | None) -> bytes:
-        """The length is compared, and of a whole object the MD5 too."""
-        if end is not None and end <= start:
-            return b""
-        ranged = start > 0 or end is not None
-        span = {"Range": f"bytes={start}-{'' if end is None else end - 1}"} if ranged else {}
-        try:
-            answer, data = _within(self.seconds, self.fs, self._get(**self._object(path), **span))
-        except OSError as error:
-            if _code(error) in ("InvalidRange", "416"):  # nothing from there on, as in an empty object
-                return b""
-            raise
-        _compare_length(data, answer.get("ContentLength"))
-        if not ranged:
-            self._compare_digest(path, _md5(data).hex(), answer)
-        return data
-
-    def size(self, path: str) -> int:
-        """Of the object as it is now."""
-        return int(self._head(path)["ContentLength"])
-
-    def write(self, path: str, data: bytes) -> None:
-        """The store compares checksums before it takes an object; what it says that it took is compared again."""
-        self._object(path)
-        if len(data) >= SINGLE_PUT:  # parts, each with its checksum
-            self._put(path, data)
-            _compare_length(data, self._head(path).get("ContentLength"))
-            return
-        digest = _md5(data)
-        answer = self._put(path, data, ContentMD5=base64.b64encode(digest).decode())
-        self._compare_digest(path, digest.hex(), answer)
-
-    def write_if(self, path: str, data: bytes, replaces: str | None) -> bool:
-        """The store itself compares, and takes one of several writers; one that knows no conditions takes all."""
-        if replaces is None:
-            return self._put_if(path, data, IfNoneMatch="*")
-        if self._put_if(path, data, IfMatch=f'"{replaces}"'):
-            return True
-        # Ceph's gateway knows an ETag only without the quotes that belong to it: there every answer so far was no.
-        return self._is_still(path, replaces) and self._put_if(path, data, IfMatch=replaces)
-
-    def _is_still(self, path: str, identity: str) -> bool:
-        try:
-            return self.identity(path) == identity
-        except FileNotFoundError:
-            return False
-
-    def _put_if(self, path: str, data: bytes, **condition: str) -> bool:
-        try:
-            self._put(path, data, **condition)
-        except FileNotFoundError:  # what was to be replaced is gone
-            return False
-        except OSError as error:
-            if _code(error) in ("PreconditionFailed", "412"):
-                return False
-            raise
-        return True
-
-    def remove(self, path: str) -> None:
-        """What is not there is no error to S3."""
-        self._call("delete_object", **self._object(path))
-
-    def is_file(self, path: str) -> bool:
-        """Who may list but not read is told no, and gets a listing."""
-        if not self._split(path)[1]:
-            return False
-        try:
-            self._head(path)
-        except (FileNotFoundError, PermissionError) as error:
-            if isinstance(error, FileNotFoundError) or _code(error) == "403":
-                return False
-            raise
-        return True
-
-    def is_folder(self, path: str) -> bool:
-        """Whether anything is below."""
-        try:
-            return bool(self._list(path, MaxKeys=1)["KeyCount"])
-        except FileNotFoundError:
-            return False
-
-    def page(self, path: str, start: str | None) -> Page:
-        """A thousand at most."""
-        found, following = self._page(path, start)
-        return [uri for uri, _ in found], following
-
-    def entries(self, path: str, start: Any) -> Entries:
-        """Likewise; a listing says all that a HEAD of each would."""
-        found, following = self._page(path, start)
-        return [Entry.of(uri, {**info, "size": info["Size"]}) for uri, info in found], following
-
-    def remove_folder(self, path: str) -> None:
-        """A thousand objects at a time."""
-        self.fs.rm(path, recursive=True)
-
-    def identity(self, path: str) -> str:
-        """The ETag."""
-        return _tag(self._head(path))
-
-    def listing(self, path: str, names: Sequence[str], start: str | None) -> Listing:
-        """A thousand at most, in order of their names, without what is in folders below."""
-        prefix = self._prefix(path)
-        # What sorts right before the first name; stores that know no StartAfter begin with the folder.
-        where = {"ContinuationToken": start} if start else {"StartAfter": prefix + names[0][:-1]}
-        answer = self._list(path, Delimiter="/", **where)
-        found = [(str(entry["Key"]).removeprefix(prefix), _tag(entry)) for entry in answer.get("Contents", [])]
-        is_over = not answer.get("IsTruncated") or (found and found[-1][0] >= names[-1])
-        return found, None if is_over else answer["NextContinuationToken"]
-
-    def _page(self, path: str, start: str | None) -> tuple[list[tuple[str, Mapping[str, Any]]], str | None]:
-        """URIs with what S3 says of each; markers that consoles leave for folders are no files."""
-        bucket, key = self._split(path)
-        answer = self._list(path, **({"ContinuationToken": start} if start else {}))
-        found = answer.get("Contents", [])
-        if not found and key and not start:
-            raise FileNotFoundError(path)
-        following = answer["NextContinuationToken"] if answer.get("IsTruncated") else None
-        return [(f"s3://{bucket}/{info['Key']}", info) for info in found if not info["Key"].endswith("/")], following
-
-    def _split(self, path: str) -> tuple[str, str]:
-        bucket, key, _version = self.fs.split_path(path)
-        return bucket, key
-
-    def _object(self, path: str) -> dict[str, str]:
-        bucket, key = self._split(path)
-        if not key:
-            raise IsADirectoryError(path)
-        return {"Bucket": bucket, "Key": key}
-
-    def _head(self, path: str) -> Mapping[str, Any]:
-        return self._call("head_object", **self._object(path))
-
-    def _list(self, path: str, **options: Any) -> Mapping[str, Any]:
-        bucket, _ = self._split(path)
-        return self._call("list_objects_v2", Bucket=bucket, Prefix=self._prefix(path), **options)
-
-    def _call(self, method: str, **options: Any) -> Mapping[str, Any]:
-        return _within(self.seconds, self.fs, self.fs._call_s3(method, **options))
-
-    def _put(self, path: str, data: bytes, **options: str) -> Mapping[str, Any]:
-        return _within(self.seconds, self.fs, self.fs._pipe_file(path, data, **options))
-
-    async def _get(self, **options: str) -> tuple[Mapping[str, Any], bytes]:
-        answer = await self.fs._call_s3("get_object", **options)
-        async with answer["Body"] as body:
-            return answer, await body.read()
-
-    def _prefix(self, path: str) -> str:
-        """What the keys of files below a folder begin with."""
-        _, key = self._split(path)
-        return key.rstrip("/") + "/" if key else ""
-
-    def _compare_digest(self, path: str, digest: str, answer: Mapping[str, Any]) -> None:
-        """Hold the MD5 of some bytes against their ETag, where that is an MD5.
-
-        It is none for objects in parts, for those encrypted with a key of their own, and in directory buckets.
-        """
-        tag = str(answer.get("ETag", "")).strip('"').lower()
-        keyed = answer.get("SSECustomerAlgorithm") or str(answer.get("ServerSideEncryption", "")).startswith("aws:kms")
-        directory = self._split(path)[0].endswith("--x-s3")
-        if not self.verify or keyed or directory or len(tag) != 32 or tag == digest:
-            return
-        advice = "for a store whose ETags are no MD5 sums set NST_STORAGE_VERIFY=0"
-        raise Damaged("checksum", f"the MD5 is {digest}, the ETag {tag}; {advice}")
-
-
-def _within(seconds: float, fs: Any, request: Coroutine[Any, Any, T]) -> T:
+def within(seconds: float, fs: Any, request: Coroutine[Any, Any, T]) -> T:
     """What a request comes to on fsspec's own loop; it is cancelled, with TimeoutError, when its time is over.
 
     A timeout of the connection is about silence, and a store that sends a byte now and then is never silent.
@@ -426,25 +245,10 @@ def _within(seconds: float, fs: Any, request: Coroutine[Any, Any, T]) -> T:
     return asyncio.run_coroutine_threadsafe(asyncio.wait_for(request, seconds), fs.loop).result()
 
 
-def _compare_length(data: bytes, size: Any) -> None:
+def compare_length(data: bytes, size: Any) -> None:
     """Raise unless the bytes are as many as the store says; a store that does not say is believed."""
     if isinstance(size, int) and len(data) != size:
         raise Damaged("truncated", f"{len(data)} of {size} bytes came through")
-
-
-def _tag(answer: Mapping[str, Any]) -> str:
-    """An object's ETag, of a head request or in a listing."""
-    return str(answer["ETag"]).strip('"')
-
-
-def _md5(data: bytes) -> bytes:
-    return hashlib.md5(data, usedforsecurity=False).digest()
-
-
-def _code(error: BaseException) -> str | None:
-    """The code in the answer that s3fs made an error of."""
-    response = getattr(error.__cause__, "response", None)
-    return str(response["Error"].get("Code")) if isinstance(response, Mapping) else None
 
 
 def _looked_at(paths: Sequence[str]) -> Iterator[Entry]:

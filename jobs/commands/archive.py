@@ -82,8 +82,8 @@ def archive(
 
     Example: nst archive 's3://photos/**/*.jpg' --style starry.jpg --output s3://stylised --set size=1024
     """
-    from jobs.cli import parameters
     from jobs.jobfile import job_of
+    from jobs.options import parameters
 
     job = job_of(
         {

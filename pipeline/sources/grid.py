@@ -174,7 +174,7 @@ def expand(spec: GridSpec, *, defaults: Mapping[str, object] | None = None, file
     for (content, content_uri), (style, style_uri) in itertools.product(contents, styles):
         for given, params in settings:
             names = {"content": content, "style": style}
-            values = vars(params) if isinstance(params, StyleParams) else given
+            values = {name: getattr(params, name) for name in KNOBS} if isinstance(params, StyleParams) else given
             out = next((place for place, test in enumerate(tests) if test(names, values)), None)
             if out is not None:
                 excluded[out] += 1

@@ -15,7 +15,7 @@ from yarl import URL
 
 from pipeline.faults import expired, transient
 from pipeline.retry import one_of_few
-from pipeline.stores import S3Store
+from pipeline.s3 import S3Store
 
 
 def answer(code: str, status: int) -> boto.ClientError:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pipeline import storage, stores
+from pipeline import s3, storage
 from pipeline.storage import StorageError
 
 NAMES = st.sampled_from([f"{stem}{number}.jpg" for stem in ("a", "é", "z ", "a/b", "b/", "-") for number in range(9)])
@@ -51,7 +51,7 @@ def test_many_are_told_as_each_by_itself(folder: str, there: set[str], asked: se
 def watched(patch: pytest.MonkeyPatch) -> Counter[str]:
     """How often S3 is asked from now on, by method; it answers with pages of five files instead of a thousand."""
     requests: Counter[str] = Counter()
-    originals = {name: getattr(stores.S3Store, name) for name in ("identity", "listing", "_list")}
+    originals = {name: getattr(s3.S3Store, name) for name in ("identity", "listing", "_list")}
 
     def counted(name: str) -> Callable[..., object]:
         def method(*arguments: object) -> object:
@@ -60,9 +60,9 @@ def watched(patch: pytest.MonkeyPatch) -> Counter[str]:
 
         return method
 
-    patch.setattr(stores.S3Store, "identity", counted("identity"))
-    patch.setattr(stores.S3Store, "listing", counted("listing"))
-    patch.setattr(stores.S3Store, "_list", lambda *where, **options: originals["_list"](*where, **options, MaxKeys=5))
+    patch.setattr(s3.S3Store, "identity", counted("identity"))
+    patch.setattr(s3.S3Store, "listing", counted("listing"))
+    patch.setattr(s3.S3Store, "_list", lambda *where, **options: originals["_list"](*where, **options, MaxKeys=5))
     return requests
 
 

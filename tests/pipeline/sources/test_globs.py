@@ -84,7 +84,7 @@ def test_object_stores_are_walked_with_what_they_say(scheme: str, bucket: str) -
 
 
 def test_s3_pages_follow_each_other(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from pipeline.stores import S3Store
+    from pipeline.s3 import S3Store
 
     folder = storage.join(bucket, "paged")
     for n in range(25):
