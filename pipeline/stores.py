@@ -5,6 +5,7 @@ import base64
 import contextlib
 import hashlib
 import os
+import posixpath
 import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -201,12 +202,13 @@ class S3Store:
     def write(self, path: str, data: bytes) -> None:
         """The store compares checksums before it takes an object; what it says that it took is compared again."""
         self._object(path)
+        kind = _content_type(path)
         if len(data) >= SINGLE_PUT:  # parts, each with its checksum
-            self.fs.pipe_file(path, data)
+            self.fs.pipe_file(path, data, **kind)
             _compare_length(data, self._head(path).get("ContentLength"))
             return
         digest = _md5(data)
-        answer = self.fs.pipe_file(path, data, ContentMD5=base64.b64encode(digest).decode())
+        answer = self.fs.pipe_file(path, data, ContentMD5=base64.b64encode(digest).decode(), **kind)
         self._compare_digest(path, digest.hex(), answer)
 
     def write_if(self, path: str, data: bytes, replaces: str | None) -> bool:
@@ -291,6 +293,24 @@ class S3Store:
             return
         advice = "for a store whose ETags are no MD5 sums set NST_STORAGE_VERIFY=0"
         raise Damaged("checksum", f"the MD5 is {digest}, the ETag {tag}; {advice}")
+
+
+_CONTENT_TYPES = {
+    ".css": "text/css",
+    ".html": "text/html; charset=utf-8",
+    ".jpeg": "image/jpeg",
+    ".jpg": "image/jpeg",
+    ".js": "text/javascript",
+    ".json": "application/json",
+    ".png": "image/png",
+    ".webp": "image/webp",
+}
+
+
+def _content_type(path: str) -> Mapping[str, str]:
+    """What a browser is told of an object: without it, a page would be downloaded instead of shown."""
+    found = _CONTENT_TYPES.get(posixpath.splitext(path)[1].lower())
+    return {"ContentType": found} if found else {}
 
 
 async def _drained(body: Any) -> bytes:

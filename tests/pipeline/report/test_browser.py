@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Route, expect, sync_playwright
 
-from pipeline import redo, results
+from pipeline import redo, results, storage
 from pipeline.report import write_report
 from tests.pipeline.report import samples
 
@@ -43,18 +44,21 @@ def output(tmp_path_factory: pytest.TempPathFactory) -> Path:
 class Visit:
     """Pages of one browser that write down what should not happen."""
 
-    def __init__(self, browser: Browser, *, width: int = 1280, height: int = 900, dark: bool = False) -> None:
+    def __init__(
+        self, browser: Browser, *, width: int = 1280, height: int = 900, dark: bool = False, within: str = "file:"
+    ) -> None:
         self.complaints: list[str] = []
+        self.within = within
         self.context: BrowserContext = browser.new_context(
             viewport={"width": width, "height": height}, color_scheme="dark" if dark else "light", accept_downloads=True
         )
-        self.context.route("**/*", self._only_files)
+        self.context.route("**/*", self._only_within)
         self.page: Page = self.context.new_page()
         self.page.on("console", lambda said: self.complaints.append(f"{said.type}: {said.text}"))
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
 
-    def _only_files(self, route: Route) -> None:
-        if route.request.url.startswith(("file:", "data:", "blob:")):
+    def _only_within(self, route: Route) -> None:
+        if route.request.url.startswith((self.within, "data:", "blob:")):
             route.continue_()
         else:
             self.complaints.append(f"outside: {route.request.url}")
@@ -372,6 +376,22 @@ def test_pictures_that_are_gone_leave_a_place(browser: Browser, tmp_path: Path) 
     assert {said.partition(":")[2] for said in visit.complaints} <= {
         " Failed to load resource: net::ERR_FILE_NOT_FOUND"
     }
+
+
+def test_a_report_in_object_storage_opens(browser: Browser, output: Path, bucket: str) -> None:
+    for path in output.rglob("*"):
+        if path.is_file():
+            storage.write_bytes(f"{bucket}/night/{path.relative_to(output)}", path.read_bytes())
+    site = f"{os.environ['AWS_ENDPOINT_URL']}/{bucket.removeprefix('s3://')}/night/report"
+    visit = Visit(browser, within=site.rpartition("/")[0])
+    visit.page.goto(f"{site}/index.html#gallery")
+    visit.page.wait_for_selector("html[data-ready]")
+    visit.page.locator(CARD).nth(1).click()
+    visit.page.wait_for_selector("dialog .chart .main-svg")
+    shown = "all => all.every(i => i.complete && i.naturalWidth > 0)"
+    assert visit.page.locator("dialog .wipe img").evaluate_all(shown)
+    visit.context.close()
+    assert visit.complaints == []
 
 
 def test_ten_thousand_rows(visit: Visit, tmp_path: Path, record_property: Callable[[str, object], None]) -> None:
