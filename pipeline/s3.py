@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import posixpath
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -47,12 +48,13 @@ class S3Store:
     def write(self, path: str, data: bytes) -> None:
         """The store compares checksums before it takes an object; what it says that it took is compared again."""
         self._object(path)
+        kind = _content_type(path)
         if len(data) >= SINGLE_PUT:  # parts, each with its checksum
-            self._put(path, data)
+            self._put(path, data, **kind)
             compare_length(data, self._head(path).get("ContentLength"))
             return
         digest = _md5(data)
-        answer = self._put(path, data, ContentMD5=base64.b64encode(digest).decode())
+        answer = self._put(path, data, ContentMD5=base64.b64encode(digest).decode(), **kind)
         self._compare_digest(path, digest.hex(), answer)
 
     def write_if(self, path: str, data: bytes, replaces: str | None) -> bool:
@@ -202,3 +204,21 @@ def _code(error: BaseException) -> str | None:
     """The code in the answer that s3fs made an error of."""
     response = getattr(error.__cause__, "response", None)
     return str(response["Error"].get("Code")) if isinstance(response, Mapping) else None
+
+
+_CONTENT_TYPES = {
+    ".css": "text/css",
+    ".html": "text/html; charset=utf-8",
+    ".jpeg": "image/jpeg",
+    ".jpg": "image/jpeg",
+    ".js": "text/javascript",
+    ".json": "application/json",
+    ".png": "image/png",
+    ".webp": "image/webp",
+}
+
+
+def _content_type(path: str) -> Mapping[str, str]:
+    """What a browser is told of an object: without it, a page would be downloaded instead of shown."""
+    found = _CONTENT_TYPES.get(posixpath.splitext(path)[1].lower())
+    return {"ContentType": found} if found else {}

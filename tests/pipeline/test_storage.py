@@ -80,6 +80,25 @@ def test_a_folder_has_no_identity(tmp_path: Path, bucket: str) -> None:
             storage.identity(uri)
 
 
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("page.html", "text/html; charset=utf-8"),
+        ("a.JPG", "image/jpeg"),
+        ("thumb.webp", "image/webp"),
+        ("code.js", "text/javascript"),
+        ("rows.parquet", "binary/octet-stream"),
+        ("html", "binary/octet-stream"),
+    ],
+)
+def test_a_browser_is_told_what_an_object_is(bucket: str, name: str, said: str) -> None:
+    import boto3
+
+    storage.write_bytes(f"{bucket}/types/{name}", b"bytes")
+    found = boto3.client("s3").head_object(Bucket=bucket.removeprefix("s3://"), Key=f"types/{name}")
+    assert found["ContentType"] == said
+
+
 def test_a_bucket_is_a_folder(bucket: str) -> None:
     storage.write_bytes(storage.join(bucket, "in_the_bucket"), b"")
     assert storage.join(bucket, "in_the_bucket") in storage.list_files(bucket)
