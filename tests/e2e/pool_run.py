@@ -27,7 +27,6 @@ from pipeline.run import run
 from tests.bench.stub import StubKernel
 from tests.support import draw
 
-
 CPU, GPU = {"num_cpus": 1}, {"num_cpus": 1, "num_gpus": 1}
 CASES: dict[str, tuple[int, dict[str, int], dict[str, int]]] = {
     "cpus grow": (1, {}, CPU),
