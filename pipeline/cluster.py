@@ -25,6 +25,10 @@ from pipeline.stints import Interruptions
 FETCH_CPUS, WRITE_CPUS = 0.2, 0.1
 ACTORS_CPU_SHARE = 0.5
 
+GROWING_CPU_SHARE = 0.65
+"""Of actors in a pool that grows. Ray Data lets it grow until it holds two thirds of all CPUs: half of them are shared
+out to its three stages, the rest goes to who asks first. So it has as many actors as there are CPUs, and no more."""
+
 FETCHERS_PER_ACTOR = 2
 """Tasks that read ahead. Beside an actor on one CPU they leave just as much as writing takes."""
 
@@ -146,16 +150,6 @@ class Actors:
         least = min(self.least, most)
         return ActorPoolStrategy(min_size=least, max_size=most, initial_size=least)
 
-    @property
-    def reserved(self) -> dict[str, Any]:
-        """What each actor keeps of its node, as Ray names it.
-
-        A pool that grows keeps memory too: of CPUs an actor reserves less than it uses, so that twice as many as there
-        is room for could start on a node.
-        """
-        memory = {"memory": self.memory} if self.least is not None and self.memory and not self.num_gpus else {}
-        return {"num_cpus": self.num_cpus, "num_gpus": self.num_gpus, **memory}
-
     def limits(self, batch_size: int | None = None) -> Limits:
         """What batches for these actors must stay within."""
         pixels = None if self.num_gpus else CPU_BATCH_PIXELS
@@ -193,7 +187,7 @@ class Actors:
         threads = max(1, min(cpus // here, int(min(node.cpus for node in able))))
         share = min(threads, cpus / here)
         memory = min(node.memory * min(1.0, share / node.cpus) for node in able)
-        cpu_share = ACTORS_CPU_SHARE * share
+        cpu_share = (GROWING_CPU_SHARE if asked.grows else ACTORS_CPU_SHARE) * share
         return cls(count, cpu_share, num_gpus=0, threads=threads, memory=memory or None, least=least)
 
 

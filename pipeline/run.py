@@ -279,7 +279,8 @@ def flow(
                 cast(Any, _Stylise),  # Ray Data's hint forgets that a class is welcome here
                 fn_constructor_args=(kernel, weights, pool.threads, notes, interruptions),
                 compute=pool.strategy(len(leg)),
-                **pool.reserved,
+                num_cpus=pool.num_cpus,
+                num_gpus=pool.num_gpus,
             )
             .map(lambda row: {"rows": pickle.dumps(writer(pickle.loads(row["batch"])))}, num_cpus=WRITE_CPUS)
         )

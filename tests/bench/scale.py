@@ -98,7 +98,7 @@ def scaling(console: Console, home: Path, waves: int) -> Any:
     """More actors."""
     found = throughput.scaling(home / "rows", waves=waves)
     for r in found:
-        console.print(f"{r['actors']} actors, a second for a batch: {r['efficiency']:.1%} efficient (95 %)")
+        console.print(f"{r['actors']} actors, a second for a batch: they work {r['efficiency']:.1%} of the time (95 %)")
     return found
 
 

@@ -17,14 +17,15 @@ class StubKernel:
         self.seconds = seconds
         names = ["total", "content", "style", *(f"style/{layer}" for layer in LAYERS)]
         self.curve = {name: np.random.default_rng(0).random(evaluations) for name in names}
-        self.free_since = time.perf_counter()
+        self.free_since: float | None = None  # what it waits for its first batch is the start of everything
 
     def __call__(self, fetched: Fetched) -> Optimised:
         """No row fails here that had its pictures."""
         began = time.perf_counter()
         time.sleep(self.seconds)
         outcomes = tuple(self._result(pictures) for pictures in fetched.pictures)
-        waited, self.free_since = began - self.free_since, time.perf_counter()
+        waited = 0.0 if self.free_since is None else began - self.free_since
+        self.free_since = time.perf_counter()
         return Optimised(fetched, outcomes, "stub", "fp32", self.free_since - began, waited)
 
     def _result(self, pictures: Pictures | Failure) -> StylizeResult | Failure:

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pyarrow.compute as pc
 from PIL import Image
 
 from jobs.pictures import CONTENTS, STYLES, draw
@@ -40,11 +41,11 @@ def prepare(home: Path, rows: int, size: int) -> str:
 
 
 def overhead(home: Path, *, rows: int, rows_per_batch: int, size: int = 256) -> dict[str, Any]:
-    """CPU seconds for each row from its batch's planning on, JPEG in and PNG out, after a tenth of the rows went by."""
+    """CPU seconds for each row from its batch's planning on, JPEG in and PNG out, once a quarter of them went by."""
     asked = read_manifest(prepare(home, rows, size), encoder_sha256="stub", defaults={"size": size}).rows
     pool = _pool(2)
     outcomes = _outcomes(asked, home, pool, Limits(rows=rows_per_batch))
-    for _ in range(warm := rows // 10):
+    for _ in range(warm := rows // 4):
         next(outcomes)
     before = family()
     counted = sum(1 for _ in outcomes)
@@ -79,19 +80,16 @@ def long_run(home: Path, *, rows: int, size: int = 64) -> dict[str, Any]:
 
 
 def scaling(home: Path, *, counts: tuple[int, ...] = (1, 2, 4, 8), waves: int = 20, seconds: float = 1.0) -> Any:
-    """Share of the time that actors work of which each batch takes a second, from the first outcome to the last."""
+    """Share of its time, from its first batch to its last, that an actor works of which each batch takes a second."""
     found = []
     asked = read_manifest(prepare(home, waves * max(counts), 64), encoder_sha256="stub", defaults={"size": 64}).rows
     for count in counts:
-        kernel = partial(StubKernel, seconds=seconds)
-        folder = home / f"{count} actors"
-        times = [
-            time.perf_counter()
-            for _ in _outcomes(asked[: waves * count], folder, _pool(count), Limits(rows=1), kernel=kernel)
-        ]
-        # The first outcome stands for the first wave: the others of it are a moment later or sooner.
-        efficiency = (waves - 1) * seconds / (times[-1] - times[0])
-        found.append({"actors": count, "batches": len(times), "efficiency": efficiency})
+        kernel, folder = partial(StubKernel, seconds=seconds), home / f"{count} actors"
+        batches = sum(1 for _ in _outcomes(asked[: waves * count], folder, _pool(count), Limits(rows=1), kernel=kernel))
+        table = read_results(str(folder / "out"), columns=["seconds", "idle_seconds"])
+        worked = pc.sum(pc.struct_field(table["seconds"], "optimise")).as_py()
+        waited = pc.sum(table["idle_seconds"]).as_py()
+        found.append({"actors": count, "batches": batches, "efficiency": worked / (worked + waited)})
     return found
 
 

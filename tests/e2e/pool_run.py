@@ -27,6 +27,16 @@ from pipeline.run import run
 from tests.bench.stub import StubKernel
 from tests.support import draw
 
+CPU, GPU = {"num_cpus": 1}, {"num_cpus": 1, "num_gpus": 1}
+CASES: dict[str, tuple[int, dict[str, int], dict[str, int]]] = {
+    "cpus grow": (1, {}, CPU),
+    "gpus grow": (1, GPU, GPU),
+    "waits for a cpu": (0, {}, CPU),
+    "waits for a gpu": (1, {}, GPU),
+    "mixed": (2, GPU, {}),
+}
+"""CPUs of the head, the node beside it, the node that joins later. A case that is a number is one machine's CPUs."""
+
 
 class Located(StubKernel):
     """Says where it is."""
@@ -61,13 +71,13 @@ def main(case: str, home: Path, rows: int, seconds: float, options: dict[str, An
     if case.isdigit():
         ray.init("local", num_cpus=int(case), include_dashboard=False, log_to_driver=False)
     else:
-        head = {"num_cpus": {"grows": 1, "waits": 0, "mixed": 2}[case], "include_dashboard": False}
-        cluster: Any = Cluster(initialize_head=True, head_node_args=head)
-        if case == "mixed":
-            cluster.add_node(num_cpus=1, num_gpus=1)
+        head, first, later = CASES[case]
+        cluster: Any = Cluster(initialize_head=True, head_node_args={"num_cpus": head, "include_dashboard": False})
+        if first:
+            cluster.add_node(**first)
         ray.init(cluster.address, log_to_driver=False)
-        if case != "mixed":
-            after = partial(late_node, cluster, output, num_cpus=1)
+        if later:
+            after = partial(late_node, cluster, output, **later)
     kernel = partial(Located, seconds=seconds)
     asked: dict[str, Any] = {
         "output": str(output),

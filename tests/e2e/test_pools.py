@@ -43,16 +43,19 @@ def test_few_cpus_are_enough_for_any_pool(tmp_path: Path, cpus: str, options: di
 
 
 @pytest.mark.slow
-def test_a_node_that_joins_gets_work(tmp_path: Path) -> None:
-    said = ended(tmp_path, "grows", rows=60, seconds=1.0, max_actors=2)
+@pytest.mark.parametrize("case", ["cpus grow", "gpus grow"])
+def test_a_node_that_joins_gets_work(tmp_path: Path, case: str) -> None:
+    said = ended(tmp_path, case, rows=60, seconds=1.0, max_actors=2)
     assert said["statuses"] == {"ok": 60}
     assert len(said["nodes"]) == 2
 
 
 @pytest.mark.slow
-def test_a_pool_waits_for_a_node(tmp_path: Path) -> None:
-    said = ended(tmp_path, "waits", rows=12, seconds=0.05, num_actors=1)
+@pytest.mark.parametrize(("case", "options"), [("waits for a cpu", {}), ("waits for a gpu", {"device": "gpu"})])
+def test_a_pool_waits_for_a_node(tmp_path: Path, case: str, options: dict[str, object]) -> None:
+    said = ended(tmp_path, case, rows=12, seconds=0.05, num_actors=1, **options)
     assert said["statuses"] == {"ok": 12}
+    assert list(said["nodes"]) == said["gpu"] or not options
 
 
 @pytest.mark.slow
