@@ -97,7 +97,7 @@ def test_examples_are_validated_and_planned_without_starting(studio: Path, capsy
         (["run", "gone.yaml"], "gone.yaml: expected a job file"),
         (["run", "grid.yaml", "pairs.csv"], "expected one job file by itself"),
         (["run", "pairs.csv"], "--output is missing"),
-        (["run", "grid.yaml", "--set", "sise=3"], "defaults.sise = '3': expected a known name; did you mean size?"),
+        (["run", "grid.yaml", "--set", "sise=3"], "--set sise = '3': expected a known name; did you mean size?"),
         (["grid", "run", "archive.yaml"], "kind = 'archive': expected kind: grid"),
         (["archive", "photos", "--style", "styles/night.png", "-o", "photos/out"], "is inside the archive"),
         (["archive", "photos", "--style", "gone.png", "-o", "out"], "gone.png: it does not exist"),
