@@ -32,9 +32,12 @@ class Writer:
                 optimised.fetched.batch.rows, optimised.outcomes, optimised.fetched.retries, strict=True
             )
         ]
+        before = storage.repeated()
         results.commit(self.output, rows)
         midway.drop(optimised.midway)
-        return [{name: row.get(name) for name in _TOLD} for row in rows]
+        told: list[dict[str, Any]] = [{name: row.get(name) for name in _TOLD} for row in rows]
+        told[0]["retries"] += storage.repeated() - before
+        return told
 
     def _row(
         self, planned: PlannedRow, outcome: StylizeResult | Failure, optimised: Optimised, retries: int
