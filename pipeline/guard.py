@@ -70,7 +70,7 @@ def guarded_fetch(fetch: Callable[[Batch], Fetched], ledger: Ledger) -> Callable
         rows = batch.rows
         if all(planned.failure for planned in rows):
             return fetch(batch)
-        started_at, clock = results.now(), time.perf_counter()
+        started_at, clock, before = results.now(), time.perf_counter(), storage.repeated()
         retries = [0] * len(rows)
 
         def work(places: Sequence[int]) -> Sequence[Pictures | Failure]:
@@ -80,6 +80,7 @@ def guarded_fetch(fetch: Callable[[Batch], Fetched], ledger: Ledger) -> Callable
             return fetched.pictures
 
         pictures = survive(ledger, "fetch", rows, work=work, refuse=lambda _, failure: failure)
+        retries[0] += storage.repeated() - before - sum(retries)
         return Fetched(batch, tuple(pictures), started_at, time.perf_counter() - clock, tuple(retries))
 
     return whole
@@ -92,6 +93,7 @@ def guarded_optimise(optimise: Callable[[Fetched], Optimised], ledger: Ledger) -
         if all(isinstance(pictures, Failure) for pictures in fetched.pictures):
             return optimise(fetched)
         parts: list[Optimised] = []
+        before = storage.repeated()
 
         def work(places: Sequence[int]) -> Sequence[StylizeResult | Failure]:
             parts.append(optimise(_part(fetched, places)))
@@ -102,9 +104,11 @@ def guarded_optimise(optimise: Callable[[Fetched], Optimised], ledger: Ledger) -
             return failure
 
         outcomes = survive(ledger, "optimise", fetched.batch.rows, work=work, refuse=refuse)
+        first, *others = fetched.retries
+        retries = (first + storage.repeated() - before, *others)
         return dataclasses.replace(
             parts[0],
-            fetched=dataclasses.replace(fetched, pictures=()),
+            fetched=dataclasses.replace(fetched, pictures=(), retries=retries),
             outcomes=tuple(outcomes),
             seconds=sum(part.seconds for part in parts),
         )

@@ -84,7 +84,7 @@ class Fetched:
         pictures: for each row, its pictures or why there are none; dropped once they have been optimised.
         started_at: when the batch was taken up, UTC.
         seconds: of fetching and decoding the whole batch.
-        retries: for each row, requests to storage that were repeated until it had its pictures, or had none.
+        retries: for each row, requests to storage that were repeated for it; for the batch as a whole, in the first.
     """
 
     batch: Batch

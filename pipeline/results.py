@@ -66,7 +66,11 @@ _DOCUMENTED: Sequence[tuple[str, pa.DataType, str]] = (
         "by stage; optimise is the row's share of its batch",
     ),
     ("idle_seconds", pa.float64(), "that the actor had nothing to do before the batch; the row's share"),
-    ("retries", pa.int32(), "requests to storage that were repeated to read its pictures and to write its own"),
+    (
+        "retries",
+        pa.int32(),
+        "requests to storage that were repeated for it; those for its whole batch are told with the first row of that",
+    ),
     ("seed", pa.int64(), "of the white noise"),
     ("encoder", pa.string(), "name of the weights"),
     ("encoder_sha256", pa.string(), "of the weights' file"),

@@ -47,11 +47,14 @@ class Writer:
                 optimised.fetched.batch.rows, optimised.outcomes, optimised.fetched.retries, strict=True
             )
         ]
+        before = storage.repeated()
         results.commit(self.output, rows)
         midway.drop(optimised.midway)
-        return [
+        told: list[dict[str, Any]] = [
             {name: row.get(name) for name in TOLD} | {"batch_size": 0 if n else len(rows)} for n, row in enumerate(rows)
         ]
+        told[0]["retries"] += storage.repeated() - before
+        return told
 
     def _row(
         self, planned: PlannedRow, outcome: StylizeResult | Failure, optimised: Optimised, retries: int

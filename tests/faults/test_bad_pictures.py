@@ -1,8 +1,10 @@
 """Every kind of bad picture in one manifest with good rows: each bad one fails and says why, in bounded memory."""
 
+from pathlib import Path
+
 from PIL import Image
 
-from tests.e2e.conftest import Studio, as_jsonl
+from tests.e2e.conftest import as_jsonl, furnish
 from tests.faults.processes import peak_memory, workers
 from tests.pipeline.bad_pictures import BAD_PICTURES, good
 from tests.support import draw
@@ -25,7 +27,8 @@ WORKER_BYTES = 3e9
 """torch alone takes a third of it; the pictures that claim to be huge would take three times as much, each."""
 
 
-def test_bad_pictures_fail_alone(studio: Studio) -> None:
+def test_bad_pictures_fail_alone(tmp_path: Path, local_ray: None) -> None:
+    studio = furnish(tmp_path)
     bad = BAD_PICTURES | CUT
     for name, data in bad.items():
         studio.write(name, data)

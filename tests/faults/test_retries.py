@@ -44,6 +44,11 @@ def test_each_row_has_its_own_count(died_before: bool, folder: str, proxy: Fault
     stored = {row["id"]: row["retries"] for row in results.read_results(str(tmp_path / "out")).to_pylist()}
     assert [stored[planned.row.id] for planned in batch.rows] == list(fetched.retries)
 
+    proxy.down, before = 5, sum(storage.retries().values())  # a row cannot tell of its own commit, but the run can
+    optimised = Optimised(dataclasses.replace(fetched, retries=(0, 0, 0)), failed, "cpu", "fp32", 1.0)
+    told = Writer(folder, encoder="e", encoder_sha256="f")(optimised)
+    assert sum(row["retries"] for row in told) == sum(storage.retries().values()) - before > 0
+
 
 def test_threads_count_for_themselves(folder: str, proxy: FaultyProxy) -> None:
     uri = storage.join(folder, "a")
