@@ -119,8 +119,8 @@ def run(
     """
     from jobs.launch import launch
     from pipeline.cluster import Resources
+    from pipeline.flow import run as run_pipeline
     from pipeline.limits import NO_LIMIT, FailureLimit
-    from pipeline.run import run as run_pipeline
     from pipeline.stints import Interruptions
 
     given = parameters(defaults, settings)
@@ -182,9 +182,9 @@ def retry(
     from jobs.launch import launch
     from pipeline import storage, summary
     from pipeline.cluster import Resources
+    from pipeline.flow import Job
     from pipeline.limits import NO_LIMIT, FailureLimit
     from pipeline.redo import retry as retry_rows
-    from pipeline.run import Job
 
     statuses = [name for name, asked in (("failed", failed), ("quarantined", quarantined)) if asked]
     if not statuses:
@@ -217,7 +217,7 @@ def validate(
 
     Example: nst validate pairs.csv --set preset=gatys2015
     """
-    from pipeline.run import validate as validate_manifest
+    from pipeline.flow import validate as validate_manifest
 
     with _every_problem_listed():
         if job := jobfiles.job_from(ctx, manifest, parameters(defaults, settings)):

@@ -17,8 +17,8 @@ from jobs.display import LiveProgress, native_stderr_hidden, print_results, prin
 from jobs.pictures import draw, photographs
 from jobs.query import select
 from pipeline import storage
+from pipeline.flow import run
 from pipeline.report import write_report
-from pipeline.run import run
 
 FOLDER = Path("demo")
 PAIRS = (

@@ -21,7 +21,7 @@ from nst_kernel import KNOBS, PRESETS, StyleParams
 from nst_kernel.weights import Check
 from pipeline.estimate import Bucket, Estimate, Rate
 from pipeline.progress import Progress as RunProgress
-from pipeline.results import images_folder, results_folder
+from pipeline.result_table import images_folder, results_folder
 
 
 @contextlib.contextmanager

@@ -6,9 +6,9 @@ from jobs.jobfile import ArchiveJob, GridJob, JobFile, ManifestJob
 from pipeline.cluster import Resources
 from pipeline.encoder import load_encoder
 from pipeline.estimate import Estimate, estimate, estimate_rows
+from pipeline.flow import Job, Progress, check_covered, run_rows, validate
 from pipeline.limits import NO_LIMIT, FailureLimit
 from pipeline.manifest import Manifest, Row
-from pipeline.run import Job, Progress, check_covered, run_rows, validate
 from pipeline.sources import incremental, nights
 from pipeline.sources.grid import Expansion, expand
 from pipeline.stints import Interruptions

@@ -15,7 +15,7 @@ from rich.markup import escape
 from jobs.commands.report import report_at_end
 
 if TYPE_CHECKING:
-    from pipeline.run import Progress
+    from pipeline.flow import Progress
 
 SOME_ROWS_FAILED, BROKEN_OFF, INTERRUPTED, TERMINATED = 1, 3, 130, 143
 
@@ -53,8 +53,8 @@ def launch(
     """
     from jobs.display import LiveProgress, native_stderr_hidden, print_summary  # Ray comes along
     from pipeline import storage
+    from pipeline.flow import RunBroken
     from pipeline.progress import ProgressFile, progress_file
-    from pipeline.run import RunBroken
 
     if threading.current_thread() is threading.main_thread():  # Ray sets one that does the same, once it is there
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))

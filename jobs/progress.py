@@ -11,7 +11,7 @@ from rich.progress import BarColumn
 from rich.progress import Progress as Bar
 from rich.table import Table
 
-from pipeline import results
+from pipeline import result_table
 from pipeline.progress import Progress
 
 LINE_EVERY = 30.0
@@ -66,7 +66,9 @@ class LiveProgress:
 
     def _say(self, line: str) -> None:
         self._unsaid, self._said_at = None, self.clock()
-        self.console.print(f"{results.now():%Y-%m-%dT%H:%M:%SZ} {line}", markup=False, highlight=False, soft_wrap=True)
+        self.console.print(
+            f"{result_table.now():%Y-%m-%dT%H:%M:%SZ} {line}", markup=False, highlight=False, soft_wrap=True
+        )
 
 
 def _bar(share: float, line: str) -> RenderableType:

@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from jobs.pictures import draw
-from pipeline import images, results, storage
+from pipeline import images, result_table, storage
 from pipeline.cluster import Resources, actors, connect
 from pipeline.encoder import load_encoder
-from pipeline.run import run
+from pipeline.flow import run
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def _row(home: str, weights: str) -> str:
     storage.write_bytes(manifest, b"content,style\nlake.png,night.png\n")
     defaults = {"size": 128, "iterations": 20, "scales": ""}
     progress = run(manifest, output=output, defaults=defaults, weights=weights, resources=Resources(num_actors=1))
-    (row,) = results.read_results(output).to_pylist()
+    (row,) = result_table.read_results(output).to_pylist()
     if progress.counts["ok"] != 1:
         raise ValueError(f"the row is {row['status']}: {row['error']}")
     height, width, _ = images.decode(storage.read_bytes(row["output"])).shape

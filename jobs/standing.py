@@ -6,7 +6,7 @@ from typing import Self
 
 from jobs.clusters import Submission
 from jobs.progress import clock, describe
-from pipeline import progress, results, storage
+from pipeline import progress, result_table, storage
 
 SILENT_SECONDS = 60.0
 """Without a sign of life from a driver, which gives one every few seconds, after which that is worth saying."""
@@ -44,7 +44,7 @@ class Standing:
             report, trouble = None, str(error)
         if report and report.submission != submission.id:
             report = None  # of another run on the same output, earlier or later
-        return cls(submission, report, trouble, results.now())
+        return cls(submission, report, trouble, result_table.now())
 
     @property
     def took(self) -> str:

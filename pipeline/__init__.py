@@ -1,8 +1,20 @@
-"""The data flow, on Ray Data: from a manifest of (content, style, params) to pictures and a table of results."""
+"""The data flow, on Ray Data: from a manifest of (content, style, params) to pictures and a table of results.
 
-import os
+`run`, `plan` and `results` are for notebooks and programs; `import pipeline` alone loads nothing.
+"""
 
-# Ray Data reads this when it is imported, so that only here is early enough. A run reserves its share of a cluster and
-# renews that every ten seconds; the share of one whose driver was killed is kept for three minutes by default, and on
-# a small cluster the next run would get no CPU for as long.
-os.environ.setdefault("RAY_DATA_AUTOSCALING_REQUEST_EXPIRE_TIME_S", "20")
+from typing import TYPE_CHECKING
+
+__all__ = ["plan", "results", "run"]
+
+if TYPE_CHECKING:
+    from pipeline.notebook import plan, results, run
+else:
+
+    def __getattr__(name: str) -> object:
+        """The notebook's functions, loaded when they are asked for: stages in Ray's workers never do."""
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from pipeline import notebook
+
+        return getattr(notebook, name)

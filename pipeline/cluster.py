@@ -16,7 +16,7 @@ from ray.data import ActorPoolStrategy, DataContext
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from nst_kernel.precision import resolve_precision
-from pipeline.plan import ROWS_AT_MOST, Limits
+from pipeline.planning import ROWS_AT_MOST, Limits
 from pipeline.stints import Interruptions
 
 # Shares of a CPU that the stages ask for. They are small so that reading ahead and committing never wait for a whole

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline import results, storage
+from pipeline import result_table, storage
 from pipeline.likeness import Likeness, likeness_of
 from pipeline.pairing import Meaning, paired
 
@@ -150,8 +150,8 @@ def compare(
 
 
 def _rows(output: str) -> list[Mapping[str, Any]]:
-    columns = [name for name in results.SCHEMA.names if name != "curve"]
-    rows: list[Mapping[str, Any]] = results.read_results(output, columns=columns).to_pylist()
+    columns = [name for name in result_table.SCHEMA.names if name != "curve"]
+    rows: list[Mapping[str, Any]] = result_table.read_results(output, columns=columns).to_pylist()
     return rows
 
 
@@ -202,7 +202,9 @@ def _likenesses(outputs: tuple[str, str], pairs: Sequence[tuple[Meaning, Meaning
     def of(pair: tuple[Meaning, Meaning]) -> Likeness | None:
         if not all(row.row["status"] in _HAS_PICTURE for row in pair):
             return None
-        return likeness_of(*(results.picture_of(output, row.row) for output, row in zip(outputs, pair, strict=True)))
+        return likeness_of(
+            *(result_table.picture_of(output, row.row) for output, row in zip(outputs, pair, strict=True))
+        )
 
     with ThreadPoolExecutor(PICTURES_AT_ONCE) as pool:
         for start in range(0, len(pairs), _AT_ONCE):

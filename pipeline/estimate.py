@@ -14,13 +14,13 @@ import numpy as np
 import torch
 
 from nst_kernel import StyleParams, Vgg19, stylize
-from pipeline import cost, html, results, storage
+from pipeline import cost, html, result_table, storage
 from pipeline.cluster import Actors, Resources, actors_of
 from pipeline.encoder import load_encoder
+from pipeline.flow import validate
 from pipeline.items import Batch, Failure
 from pipeline.manifest import Row
-from pipeline.plan import Plan, plan
-from pipeline.run import validate
+from pipeline.planning import Plan, plan
 from pipeline.tables import Source
 
 SHARED_SETTINGS = (
@@ -187,7 +187,7 @@ def estimate_rows(
     resources = resources or Resources()
     encoder = load_encoder(weights)
     pool = actors_of(resources)
-    done = results.finished(storage.absolute(output)) if output else results.Finished({}, {})
+    done = result_table.finished(storage.absolute(output)) if output else result_table.Finished({}, {})
     work = plan(
         rows,
         encoder_sha256=encoder.sha256,

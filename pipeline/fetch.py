@@ -6,7 +6,7 @@ from collections.abc import Callable
 from nst_kernel import StyleParams
 from nst_kernel.params import INITS
 from nst_kernel.sizes import fit
-from pipeline import images, results, storage, watchdog
+from pipeline import images, result_table, storage, watchdog
 from pipeline.items import Batch, Failure, Fetched, Picture, Pictures, PlannedRow
 
 
@@ -49,7 +49,7 @@ class _Reader:
 
 def fetch(batch: Batch) -> Fetched:
     """Read, decode and resize what the rows of a batch need. A row whose picture is bad gets a `Failure`."""
-    started_at, clock = results.now(), time.perf_counter()
+    started_at, clock = result_table.now(), time.perf_counter()
     reader = _Reader()
     pictures: list[Pictures | Failure] = []
     retries: list[int] = []

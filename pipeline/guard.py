@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from nst_kernel.result import StylizeResult
-from pipeline import results, storage
+from pipeline import result_table, storage
 from pipeline.items import Batch, Failure, Fetched, Optimised, Pictures, PlannedRow
 from pipeline.ledger import Deaths, Ledger, quarantine
 
@@ -70,7 +70,7 @@ def guarded_fetch(fetch: Callable[[Batch], Fetched], ledger: Ledger) -> Callable
         rows = batch.rows
         if all(planned.failure for planned in rows):
             return fetch(batch)
-        started_at, clock, before = results.now(), time.perf_counter(), storage.repeated()
+        started_at, clock, before = result_table.now(), time.perf_counter(), storage.repeated()
         retries = [0] * len(rows)
 
         def work(places: Sequence[int]) -> Sequence[Pictures | Failure]:

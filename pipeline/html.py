@@ -14,7 +14,7 @@ from pipeline import images, storage
 
 if TYPE_CHECKING:
     from pipeline.estimate import Estimate
-    from pipeline.run import Progress
+    from pipeline.flow import Progress
 
 _TEMPLATES = {
     "picture": """

@@ -20,7 +20,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
-from pipeline import results, storage, watchdog
+from pipeline import result_table, storage, watchdog
 from pipeline.items import Failure, PlannedRow
 
 MAX_ATTEMPTS = 2
@@ -137,9 +137,9 @@ class Ledger:
             "rows": asked(rows),
             "stage": stage,
             "run": self.run,
-            "host": results.host(),
+            "host": result_table.host(),
             "pid": os.getpid(),
-            "began_at": results.now().isoformat(),
+            "began_at": result_table.now().isoformat(),
         }
         uri = storage.join(ledger_folder(self.output), f"{key(stage, asked(rows))}-{uuid.uuid4().hex}.json")
         storage.write_bytes(uri, json.dumps(said).encode())

@@ -1,6 +1,6 @@
 """Which run somebody means who names a folder: the output of one, or the latest of a grid's."""
 
-from pipeline import results, storage
+from pipeline import result_table, storage
 from pipeline.sources.nights import folder_of, latest, nights
 from pipeline.storage import StorageError
 
@@ -22,13 +22,13 @@ def run_of(uri: str) -> str:
     folder = storage.absolute(uri.removesuffix(PREVIOUS))
     if uri.endswith(PREVIOUS):
         return _previous(folder)
-    return folder if results.parts(folder) else _latest(folder)
+    return folder if result_table.parts(folder) else _latest(folder)
 
 
 def _latest(folder: str) -> str:
     found = latest(folder)
     if found is None:
-        expected = f"{results.results_folder(folder)}/*.parquet, or a grid's latest.json"
+        expected = f"{result_table.results_folder(folder)}/*.parquet, or a grid's latest.json"
         raise StorageError(f"no results in {folder}: expected {expected}")
     return found
 

@@ -13,15 +13,14 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast
 
 import pyarrow as pa
 
-from pipeline import html, storage, view
-from pipeline import results as result_table
+from pipeline import html, result_table, storage, view
 from pipeline.limits import NO_LIMIT, FailureLimit
 from pipeline.tables import Records, Source
 
 if TYPE_CHECKING:
     from pipeline.cluster import Resources
     from pipeline.estimate import Estimate
-    from pipeline.run import Progress
+    from pipeline.flow import Progress
 
 JOB_FILES = (".yaml", ".yml")
 
@@ -103,8 +102,8 @@ def run(
         StorageError: if `output` cannot be written; nothing was started.
         RunBroken: if work that had begun could not go on; the same call goes on from there.
     """
+    from pipeline.flow import run as run_pipeline
     from pipeline.ledger import MAX_ATTEMPTS
-    from pipeline.run import run as run_pipeline
 
     source, job = _source(asked)
     output = output or (job.output if job else None)

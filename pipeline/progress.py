@@ -11,7 +11,7 @@ from datetime import datetime
 from types import TracebackType
 from typing import Any, Literal, Self
 
-from pipeline import results, storage
+from pipeline import result_table, storage
 
 VERSION = 1
 EVERY_SECONDS = 5.0
@@ -166,5 +166,5 @@ class ProgressFile:
             "failures": progress.failures[:5],
             "error": error,
             "submission": self.submission,
-            "updated_at": results.now().isoformat(timespec="milliseconds"),
+            "updated_at": result_table.now().isoformat(timespec="milliseconds"),
         }

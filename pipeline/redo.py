@@ -8,11 +8,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from nst_kernel import StyleParams
-from pipeline import results, storage, summary
+from pipeline import result_table, storage, summary
 from pipeline.encoder import load_encoder
+from pipeline.flow import Job, Progress, run_rows
 from pipeline.manifest import Row
 from pipeline.meaning import default_output
-from pipeline.run import Job, Progress, run_rows
 
 COLUMNS = ("id", "content", "style", "params", "output_name", "encoder", "encoder_sha256", "manifest", "manifest_row")
 """What makes a row of results work again."""
@@ -24,7 +24,7 @@ def rows_of(output: str, statuses: Collection[str]) -> pa.Table:
     Raises:
         StorageError: if there are no results, or they cannot be read.
     """
-    table = results.read_results(storage.absolute(output), columns=[*COLUMNS, "status"])
+    table = result_table.read_results(storage.absolute(output), columns=[*COLUMNS, "status"])
     return table.filter(pc.is_in(table["status"], pa.array(list(statuses), pa.string())))
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from nst_kernel import Weights
-from pipeline import results, storage
+from pipeline import result_table, storage
 from pipeline.write import Encoding
 
 VERSION = 1
@@ -35,19 +35,19 @@ def of(
         encoder: that was used.
         started_at: UTC.
     """
-    finished_at = results.now()
+    finished_at = result_table.now()
     return {
         "version": VERSION,
         "plan": dict(plan),
-        "counts": {status: counts.get(status, 0) for status in results.STATUSES},
+        "counts": {status: counts.get(status, 0) for status in result_table.STATUSES},
         "retries": retries,
         "started_at": started_at.isoformat(timespec="seconds"),
         "finished_at": finished_at.isoformat(timespec="seconds"),
         "seconds": round((finished_at - started_at).total_seconds(), 3),
         "encoder": encoder.name,
         "encoder_sha256": encoder.sha256,
-        "versions": dict(results.versions()),
-        "host": results.host(),
+        "versions": dict(result_table.versions()),
+        "host": result_table.host(),
         "job": dict(job),
     }
 

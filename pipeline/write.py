@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from nst_kernel.result import StylizeResult
-from pipeline import exif, images, midway, results, storage
+from pipeline import exif, images, midway, result_table, storage
 from pipeline.items import Failure, Fetched, Optimised, PlannedRow
 
 FORMATS: dict[str, Literal["png", "jpeg", "webp"]] = {"png": "png", "jpg": "jpeg", "jpeg": "jpeg", "webp": "webp"}
@@ -48,7 +48,7 @@ class Writer:
             )
         ]
         before = storage.repeated()
-        results.commit(self.output, rows)
+        result_table.commit(self.output, rows)
         midway.drop(optimised.midway)
         told: list[dict[str, Any]] = [
             {name: row.get(name) for name in TOLD} | {"batch_size": 0 if n else len(rows)} for n, row in enumerate(rows)
@@ -60,7 +60,7 @@ class Writer:
         self, planned: PlannedRow, outcome: StylizeResult | Failure, optimised: Optimised, retries: int
     ) -> dict[str, Any]:
         clock, before = time.perf_counter(), storage.repeated()
-        uri = storage.join(results.images_folder(self.output), planned.row.output)
+        uri = storage.join(result_table.images_folder(self.output), planned.row.output)
         if isinstance(outcome, StylizeResult):
             try:
                 storage.write_bytes(uri, encode_result(planned, outcome, self.encoder_sha256, self.encoding))
@@ -70,8 +70,8 @@ class Writer:
         row: dict[str, Any] = self._asked(planned, fetched) | {
             "device": optimised.device,
             "precision": optimised.precision,
-            "host": results.host(),
-            "finished_at": results.now(),
+            "host": result_table.host(),
+            "finished_at": result_table.now(),
             "idle_seconds": optimised.waited * share,
             "retries": retries + storage.repeated() - before,
             "seconds": {
@@ -96,7 +96,7 @@ class Writer:
             "seed": row.params.seed,
             "encoder": self.encoder,
             "encoder_sha256": self.encoder_sha256,
-            "versions": json.dumps(dict(results.versions())),
+            "versions": json.dumps(dict(result_table.versions())),
             "started_at": fetched.started_at,
             "manifest": row.file,
             "manifest_row": row.number,
@@ -123,7 +123,7 @@ def encode_result(
         "id": planned.row.id,
         "params": json.dumps(planned.row.params.to_json(), sort_keys=True),
         "encoder_sha256": encoder_sha256,
-        "versions": json.dumps(dict(results.versions())),
+        "versions": json.dumps(dict(result_table.versions())),
     }
     height, width = outcome.image.shape[:2]
     kept = (

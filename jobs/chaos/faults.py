@@ -16,9 +16,9 @@ from jobs.chaos import victims
 from jobs.chaos.hooks import DEATHS, STORMY
 from jobs.chaos.stage import Outcome, Play, Stage, judge, pixels
 from pipeline import midway, storage, summary
+from pipeline.flow import Progress
 from pipeline.ledger import Attempt
 from pipeline.lock import Locked, lock_file
-from pipeline.run import Progress
 
 GOOD = ("good-0", "good-1", "good-2", "good-3")
 

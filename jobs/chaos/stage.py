@@ -14,10 +14,10 @@ import numpy as np
 
 from jobs.chaos import hooks
 from jobs.pictures import draw
-from pipeline import images, ledger, results, storage, summary
+from pipeline import images, ledger, result_table, storage, summary
 from pipeline.cluster import Resources
 from pipeline.cluster import connect as connect_pipeline
-from pipeline.run import Progress, run
+from pipeline.flow import Progress, run
 from pipeline.stints import Interruptions
 
 SIZE = 64
@@ -88,9 +88,9 @@ class Play:
 
     def committed(self) -> set[str]:
         """Ids of rows that have an outcome."""
-        if not results.parts(self.output):
+        if not result_table.parts(self.output):
             return set()
-        return set(results.read_results(self.output, columns=["id"])["id"].to_pylist())
+        return set(result_table.read_results(self.output, columns=["id"])["id"].to_pylist())
 
     def tally(self) -> list[dict[str, Any]]:
         """What actors began: `ids` of rows together, the `run`, and the `node`."""
@@ -103,7 +103,7 @@ class Play:
 
     def rows(self) -> dict[str, dict[str, Any]]:
         """The results by id."""
-        return {row["id"]: row for row in results.read_results(self.output).to_pylist()}
+        return {row["id"]: row for row in result_table.read_results(self.output).to_pylist()}
 
 
 @dataclass(frozen=True)
@@ -162,7 +162,7 @@ def judge(
         found, asked = rows.get(row_id, {}).get("status"), statuses.get(row_id)
         if found != asked:
             troubles.append(f"row {row_id} is {found}, not {asked}: {rows.get(row_id, {}).get('error')}")
-    stored = sum(len(results.read_part(part, ["id"])) for part in results.parts(play.output))
+    stored = sum(len(result_table.read_part(part, ["id"])) for part in result_table.parts(play.output))
     begun = Counter(row_id for entry in play.tally() for row_id in entry["ids"])
     if left := ledger.read_attempts(play.output):
         troubles.append(f"the ledger still has {len(left)} attempts")

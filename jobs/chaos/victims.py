@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from pipeline import ledger, results
+from pipeline import ledger, result_table
 from pipeline.ledger import Attempt
 
 PATIENCE = 60.0
@@ -23,7 +23,7 @@ def end(attempt: Attempt, number: int) -> float | None:
     Returns:
         None if it was gone before.
     """
-    if attempt.host == results.host():
+    if attempt.host == result_table.host():
         return _end(attempt.pid, number)
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy

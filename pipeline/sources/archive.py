@@ -13,7 +13,7 @@ from typing import Annotated, Literal, TypeVar
 from pydantic import AfterValidator, Field, WithJsonSchema
 
 from nst_kernel import StyleParams
-from pipeline import results, storage
+from pipeline import result_table, storage
 from pipeline.entries import Entry
 from pipeline.manifest import Row
 from pipeline.meaning import MAX_NAME
@@ -255,7 +255,7 @@ def check_originals_are_safe(spec: ArchiveSpec, output: str) -> None:
     Raises:
         ValueError: if so; the message says what to do.
     """
-    root, pictures = _real(spec.root), _real(results.images_folder(output))
+    root, pictures = _real(spec.root), _real(result_table.images_folder(output))
     if _is_below(root, pictures):
         raise ValueError(f"output {output}: its pictures would take the place of the originals in {spec.root}")
     place = _real(output)

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator, Mapping
 from nst_kernel import StyleParams
 from pipeline import ledger, storage
 from pipeline.encoder import load_encoder
+from pipeline.flow import Job, Progress, run_rows
 from pipeline.lock import RunLock
-from pipeline.plan import fingerprint
-from pipeline.run import Job, Progress, run_rows
+from pipeline.planning import fingerprint
 from pipeline.sources import index
 from pipeline.sources.archive import ArchiveSpec, Asked, Chooser, Selection, asked, check_originals_are_safe, photos
 from pipeline.sources.fields import gather

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pipeline import results, storage
+from pipeline import result_table, storage
 from pipeline.sources.archive import Asked, digest
 
 _DOCUMENTED: Sequence[tuple[str, pa.DataType, str]] = (
@@ -152,7 +152,7 @@ def outcomes_of(output: str, asked: Sequence[tuple[Asked, str]]) -> dict[str, di
     Raises:
         StorageError: if there are no results, or they cannot be read.
     """
-    table = results.read_results(output, columns=["id", "status", "error", "output", "finished_at"])
+    table = result_table.read_results(output, columns=["id", "status", "error", "output", "finished_at"])
     wanted = pc.is_in(table["id"], pa.array([each.row.id for each, _ in asked], pa.string()))
     return {row["id"]: row for row in table.filter(wanted).to_pylist()}
 

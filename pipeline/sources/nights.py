@@ -17,11 +17,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from pipeline import results, storage
+from pipeline import result_table, storage
 from pipeline.encoder import load_encoder
+from pipeline.flow import Job, Progress, check_covered, run_rows
 from pipeline.lock import Locked, RunLock
 from pipeline.manifest import Row, derive_id
-from pipeline.run import Job, Progress, check_covered, run_rows
 from pipeline.sources.grid import Keep
 
 CONTINUED_WITHIN = timedelta(hours=24)
@@ -133,13 +133,13 @@ def run_night(
     """
     encoder = load_encoder(job.weights)
     check_covered(rows, encoder)
-    now = now or results.now()
+    now = now or result_table.now()
     with RunLock(job.output, force=job.force):
         night = _tonight(job.output, grid_of(rows, encoder.sha256), name, len(rows), now)
         _write(job.output, night)
         own = dataclasses.replace(job, output=folder_of(job.output, night.id))
         progress = compute(rows, own, on_progress=on_progress)
-        ended = max(results.now(), now)
+        ended = max(result_table.now(), now)
         night = dataclasses.replace(night, finished_at=ended, counts=_counted(own.output))
         _write(job.output, night)
         said = {"run": night.id, "folder": f"runs/{night.id}", "name": name, "rows": night.rows}
@@ -171,8 +171,8 @@ def _tonight(output: str, grid: str, name: str, rows: int, now: datetime) -> Nig
 
 def _counted(folder: str) -> dict[str, int]:
     """Rows by status over the whole run, not only its last part."""
-    statuses = results.read_results(folder, columns=["status"])["status"].to_pylist()
-    return {status: statuses.count(status) for status in results.STATUSES if status in statuses}
+    statuses = result_table.read_results(folder, columns=["status"])["status"].to_pylist()
+    return {status: statuses.count(status) for status in result_table.STATUSES if status in statuses}
 
 
 def clear(output: str, keep: Keep, *, now: datetime) -> list[str]:

@@ -13,11 +13,11 @@ from PIL import Image
 from jobs.pictures import CONTENTS, STYLES, draw
 from pipeline.cluster import Actors, Resources, actors, connect
 from pipeline.encoder import load_encoder
+from pipeline.flow import flow, run
 from pipeline.ledger import Ledger
 from pipeline.manifest import Row, read_manifest
-from pipeline.plan import Limits, plan
-from pipeline.results import read_results
-from pipeline.run import flow, run
+from pipeline.planning import Limits, plan
+from pipeline.result_table import read_results
 from pipeline.write import Writer
 from tests.bench.processes import cpu_by_kind, family, memory
 from tests.bench.stub import StubKernel

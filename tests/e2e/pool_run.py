@@ -21,9 +21,9 @@ from ray.cluster_utils import Cluster
 
 from pipeline import feed
 from pipeline.cluster import Resources
+from pipeline.flow import run
 from pipeline.items import Fetched, Optimised
-from pipeline.results import read_results
-from pipeline.run import run
+from pipeline.result_table import read_results
 from tests.bench.stub import StubKernel
 from tests.support import draw
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pipeline import progress, results
+from pipeline import progress, result_table
 from pipeline.lock import lock_file
 from tests.e2e.conftest import Studio, as_csv, furnish
 from tests.e2e.real_cluster import RealCluster, real_cluster
@@ -119,7 +119,7 @@ def test_submitted_attached_cancelled_resubmitted_finished(cluster: RealCluster,
     unknown = cluster.nst("logs", "nigth", *at)
     assert unknown.returncode == 2
     assert "did you mean night?" in unknown.stderr
-    assert results.finished(studio.output).fingerprints.keys() == done.keys()
+    assert result_table.finished(studio.output).fingerprints.keys() == done.keys()
 
 
 def test_a_folder_that_is_too_large_to_travel(cluster: RealCluster, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from jobs.pictures import draw
-from pipeline import images, results, storage
+from pipeline import images, result_table, storage
 from pipeline.sources import nights
 from pipeline.sources.index import read_index
 from tests.jobs.test_cli import nst
@@ -41,7 +41,7 @@ def studio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_the_examples_run(studio: Path, local_ray: None, capsys: pytest.CaptureFixture[str]) -> None:
     assert nst("run", "manifest.yaml", *QUICK) == 0
-    (row,) = results.read_results("output/pairs").to_pylist()
+    (row,) = result_table.read_results("output/pairs").to_pylist()
     assert row["status"] == "ok"
     assert json.loads(row["params"])["size"] == 32  # an option outranks the file
     assert json.loads(Path("output/pairs/run.json").read_text())["job"]["source"]["name"] == "pairs"
@@ -62,7 +62,7 @@ def test_the_examples_run(studio: Path, local_ray: None, capsys: pytest.CaptureF
     run = nights.latest("output/weights")
     assert run is not None
     assert f"Pictures: {studio}/{run}/images" in capsys.readouterr().out.replace("\n", "")
-    table = results.read_results(run)
+    table = result_table.read_results(run)
     assert set(table["status"].to_pylist()) == {"ok"}
     assert len(table) == 16
     assert nst("grid", "runs", "output/weights") == 0

@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from pipeline import compact, feed, results, run
+from pipeline import compact, feed, flow, result_table
 from pipeline.cluster import Resources
 from tests.bench.stub import StubKernel
 from tests.e2e.conftest import QUICK, Studio, as_csv
@@ -17,15 +17,15 @@ def test_legs_are_run_one_after_the_other(studio: Studio, monkeypatch: pytest.Mo
     files: list[int] = []
 
     def compacted(output: str) -> list[str]:
-        files.append(len(results.parts(output)))
+        files.append(len(result_table.parts(output)))
         return compact.compact(output)
 
-    monkeypatch.setattr(run, "compact", compacted)
+    monkeypatch.setattr(flow, "compact", compacted)
     rows: list[dict[str, object]] = [
         {"content": "photo.png", "style": "painting.png", "seed": seed, "width": 64, "height": 48} for seed in range(6)
     ]
     rows += [{"content": "photo.png", "style": "painting.png", "seed": 6, "width": 48, "height": 64}]
-    progress = run.run(
+    progress = flow.run(
         studio.write("rows.csv", as_csv(rows)),
         output=studio.output,
         defaults=QUICK,

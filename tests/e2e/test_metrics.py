@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pipeline import run as run_module
+from pipeline import flow as run_module
 from pipeline.items import Optimised
 from pipeline.metrics import RunMetrics
 from pipeline.write import Writer

@@ -13,7 +13,7 @@ import pytest
 import s3fs
 
 from jobs.chaos.stage import Play, Stage, judge
-from pipeline import results, storage, summary
+from pipeline import result_table, storage, summary
 from pipeline.lock import Locked, RunLock
 from tests.faults import rgw
 from tests.faults.proxy import FAULTS, FaultyProxy
@@ -158,5 +158,5 @@ def retries(play: Play) -> int:
 
 def listed(play: Play) -> bool:
     with contextlib.suppress(storage.StorageError):
-        return bool(results.parts(play.output))
+        return bool(result_table.parts(play.output))
     return False

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from pipeline import results, storage
+from pipeline import result_table, storage
 from pipeline.fetch import fetch
 from pipeline.guard import guarded_fetch
 from pipeline.items import Failure, Optimised, Pictures
@@ -41,7 +41,7 @@ def test_each_row_has_its_own_count(died_before: bool, folder: str, proxy: Fault
         Optimised(fetched, failed, "cpu", "fp32", 1.0)
     )
     assert [row["retries"] for row in told] == list(fetched.retries)
-    stored = {row["id"]: row["retries"] for row in results.read_results(str(tmp_path / "out")).to_pylist()}
+    stored = {row["id"]: row["retries"] for row in result_table.read_results(str(tmp_path / "out")).to_pylist()}
     assert [stored[planned.row.id] for planned in batch.rows] == list(fetched.retries)
 
     proxy.down, before = 5, sum(storage.retries().values())  # a row cannot tell of its own commit, but the run can

@@ -16,7 +16,7 @@ from jobs.chaos.hooks import DEATHS, tally_folder
 from jobs.chaos.stage import Outcome, Play, Stage, judge
 from jobs.cli import app
 from jobs.pictures import draw
-from pipeline import images, ledger, results, storage, summary
+from pipeline import images, ledger, result_table, storage, summary
 from pipeline.manifest import read_manifest
 
 IDS = ("a", "b", "c")
@@ -36,12 +36,12 @@ def play(tmp_path: Path) -> Play:
 def commit(play: Play, ids: tuple[str, ...], *, status: str = "ok", later: int = 0) -> None:
     rows = []
     for row_id in ids:
-        output = storage.join(results.images_folder(play.output), f"{row_id}.png")
+        output = storage.join(result_table.images_folder(play.output), f"{row_id}.png")
         storage.write_bytes(output, images.encode(draw("lake", 32), metadata={}))
-        finished = results.now() + timedelta(seconds=later)
+        finished = result_table.now() + timedelta(seconds=later)
         row = {"id": row_id, "status": status, "output": output, "width": 32, "height": 32, "finished_at": finished}
         rows.append(row)
-    results.commit(play.output, rows)
+    result_table.commit(play.output, rows)
 
 
 def begin(play: Play, *ids: str) -> None:
@@ -50,18 +50,18 @@ def begin(play: Play, *ids: str) -> None:
 
 
 def drop_a_row(play: Play) -> None:
-    (part,) = results.parts(play.output)
+    (part,) = result_table.parts(play.output)
     storage.remove(part)
     commit(play, IDS[:2])
 
 
 def cut_a_picture(play: Play) -> None:
-    picture = Path(results.images_folder(play.output), "b.png")
+    picture = Path(result_table.images_folder(play.output), "b.png")
     picture.write_bytes(picture.read_bytes()[:1000])
 
 
 def lose_a_picture(play: Play) -> None:
-    storage.remove(storage.join(results.images_folder(play.output), "b.png"))
+    storage.remove(storage.join(result_table.images_folder(play.output), "b.png"))
 
 
 TROUBLES: dict[str, tuple[Callable[[Play], Any], str]] = {

@@ -12,7 +12,7 @@ import typer
 from PIL import Image
 
 from jobs import cli
-from pipeline import images, results
+from pipeline import images, result_table
 from tests.support import REPOSITORY, SHARED, draw
 
 QUICK = ["--set", "size=32", "--set", "iterations=3", "--set", "scales="]
@@ -62,7 +62,7 @@ def test_stylize_writes_a_picture(pair: Path, capsys: pytest.CaptureFixture[str]
 def test_an_error_is_one_clear_line(
     pair: Path, capsys: pytest.CaptureFixture[str], words: list[str], said: str
 ) -> None:
-    results.commit("out", [{"id": "a", "status": "ok", "finished_at": results.now()}])
+    result_table.commit("out", [{"id": "a", "status": "ok", "finished_at": result_table.now()}])
     assert nst(*words) == cli.NOTHING_STARTED
     shown = capsys.readouterr()
     assert said in shown.err
@@ -153,7 +153,7 @@ def test_failed_rows_as_a_manifest(pair: Path, capsys: pytest.CaptureFixture[str
     asked = {"style": "s3://b/s.png", "params": json.dumps(params.to_json())}
     rows = [{**asked, "id": f"r{n}", "status": status} for n, status in enumerate(["ok", "failed", "quarantined"])]
     rows[1]["output_name"] = "deep/er.jpg"
-    results.commit("out", [{**row, "finished_at": results.now()} for row in rows])
+    result_table.commit("out", [{**row, "finished_at": result_table.now()} for row in rows])
     assert nst("results", "out", "--status", "failed", "--as-manifest", "again.jsonl") == 0
     assert "1 rows" in capsys.readouterr().out
     (row,) = read_manifest("again.jsonl", encoder_sha256="e").rows
@@ -181,7 +181,7 @@ def test_results_are_filtered_sorted_and_chosen(pair: Path, capsys: pytest.Captu
         {"id": f"r{n}", "style": f"s{n % 2}.png", "status": "failed" if n == 3 else "ok", "total_loss": float(n)}
         for n in range(4)
     ]
-    results.commit("out", [{**row, "finished_at": results.now()} for row in rows])
+    result_table.commit("out", [{**row, "finished_at": result_table.now()} for row in rows])
 
     def ids(*options: str) -> list[str]:
         assert nst("results", "out", "--json", *options) == 0
@@ -241,7 +241,7 @@ def test_run_from_manifest_to_summary(pair: Path, local_ray: None, capsys: pytes
     shown = capsys.readouterr().out
     assert "1 failed, 1 ok" in shown
     assert "gone.png: it does not exist" in shown
-    params = {row["id"]: json.loads(row["params"]) for row in results.read_results("out").to_pylist()}
+    params = {row["id"]: json.loads(row["params"]) for row in result_table.read_results("out").to_pylist()}
     assert (params["fine"]["iterations"], params["fine"]["seed"]) == ([3], 5)
     Path("gone.png").write_bytes(Path("photo.png").read_bytes())
     assert nst(*words) == 0

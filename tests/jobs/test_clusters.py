@@ -16,7 +16,7 @@ from jobs import clusters
 from jobs.clusters import Cluster, ClusterError, find_address
 from jobs.standing import Standing
 from jobs.submission import Request, request
-from pipeline import progress, results
+from pipeline import progress, result_table
 from tests.jobs.test_cli import nst
 
 
@@ -89,7 +89,7 @@ def job(tmp_path: Path) -> Path:
 
 def told(submission: str, state: progress.State, output: Path, *, seconds_ago: float = 0, error: str = "") -> None:
     """As a driver tells it."""
-    at = results.now() - timedelta(seconds=seconds_ago)
+    at = result_table.now() - timedelta(seconds=seconds_ago)
     said: dict[str, object] = {
         "state": state,
         "total": 40,

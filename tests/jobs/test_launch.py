@@ -13,8 +13,8 @@ from rich.console import Console
 from jobs import launch as launching
 from jobs.launch import launch
 from pipeline import progress
+from pipeline.flow import RunBroken
 from pipeline.progress import Progress
-from pipeline.run import RunBroken
 
 
 @pytest.fixture(autouse=True)

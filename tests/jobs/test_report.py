@@ -10,7 +10,7 @@ from rich.console import Console
 
 from jobs.launch import launch
 from pipeline import storage
-from pipeline.run import Progress
+from pipeline.flow import Progress
 from tests.jobs.test_cli import nst
 from tests.pipeline.report import samples
 

@@ -13,7 +13,7 @@ from ray.data import DataContext
 
 from pipeline import cluster
 from pipeline.cluster import CPU_BATCH_PIXELS, FETCH_CPUS, WRITE_CPUS, Actors, Node, Resources
-from pipeline.plan import ROWS_AT_MOST, Limits
+from pipeline.planning import ROWS_AT_MOST, Limits
 from tests.support import REPOSITORY
 
 GB = 1e9

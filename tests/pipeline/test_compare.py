@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nst_kernel import StyleParams
-from pipeline import images, results, storage
+from pipeline import images, result_table, storage
 from pipeline.compare import Change, Comparison, Thresholds, compare
 from pipeline.manifest import derive_id
 from tests.support import draw
@@ -56,10 +56,10 @@ def outcome(number: int, *, defaults: Mapping[str, Any] | None = None, **changed
 def night(rows: Sequence[Mapping[str, Any]], pictures: Mapping[int, int] | None = None) -> str:
     """An output with these rows; the picture of each is the first of `PICTURES` if nothing else is said."""
     output = f"memory://nights/{uuid.uuid4().hex}"
-    results.commit(output, rows)
+    result_table.commit(output, rows)
     for number, row in enumerate(rows):
         if row["status"] in ("ok", "diverged"):
-            storage.write_bytes(results.picture_of(output, row), PICTURES[(pictures or {}).get(number, 0)])
+            storage.write_bytes(result_table.picture_of(output, row), PICTURES[(pictures or {}).get(number, 0)])
     return output
 
 
@@ -171,7 +171,7 @@ def test_losses_of_other_encoders_and_sizes_are_not_compared() -> None:
     assert "encoder changed" in only(other).notes[0]
     larger = night([outcome(1, defaults={"size": 40}, width=40, height=32)])
     storage.write_bytes(
-        results.picture_of(larger, outcome(1, defaults={"size": 40})),
+        result_table.picture_of(larger, outcome(1, defaults={"size": 40})),
         images.encode(draw(1, 32, 40), metadata={}),
     )
     change = only(compare(night([outcome(1)]), larger))
@@ -191,7 +191,7 @@ def test_versions_and_machines_are_settings_where_a_run_has_but_one() -> None:
 
 def test_a_picture_that_is_gone_is_worse() -> None:
     before, after = night([outcome(1)]), night([outcome(1)])
-    storage.remove(results.picture_of(after, outcome(1)))
+    storage.remove(result_table.picture_of(after, outcome(1)))
     assert "the picture is gone" in only(compare(before, after)).worse[0]
     back = only(compare(after, before))
     assert back.worse == []

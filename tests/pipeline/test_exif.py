@@ -14,9 +14,9 @@ from PIL.TiffImagePlugin import IFDRational
 
 from nst_kernel.result import StylizeResult
 from pipeline import exif, images, storage, summary
+from pipeline.flow import Job
 from pipeline.items import PlannedRow
 from pipeline.manifest import Row
-from pipeline.run import Job
 from pipeline.write import Encoding, encode_result
 from tests.support import draw
 

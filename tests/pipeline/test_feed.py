@@ -11,7 +11,7 @@ from nst_kernel import StyleParams
 from pipeline import feed
 from pipeline.items import Batch, Fetched, PlannedRow
 from pipeline.manifest import Row
-from pipeline.results import now
+from pipeline.result_table import now
 
 
 def batches(count: int) -> list[Batch]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import results
+from pipeline import result_table
 from pipeline.located import run_of
 from pipeline.storage import StorageError
 
@@ -16,7 +16,9 @@ NIGHTS = ("2026-01-01T0100Z-a", "2026-01-02T0100Z-a", "2026-01-03T0100Z-a")
 def grid(tmp_path: Path) -> Path:
     (tmp_path / "history").mkdir()
     for night in NIGHTS:
-        results.commit(str(tmp_path / "runs" / night), [{"id": "a", "status": "ok", "finished_at": results.now()}])
+        result_table.commit(
+            str(tmp_path / "runs" / night), [{"id": "a", "status": "ok", "finished_at": result_table.now()}]
+        )
         broke_off = night == NIGHTS[1]
         end = None if broke_off else "2026-01-03T02:00:00+00:00"
         said = {"id": night, "grid": "a", "name": "n", "began_at": "2026-01-01T01:00:00+00:00", "rows": 1}

@@ -17,7 +17,7 @@ from pipeline.fetch import fetch
 from pipeline.items import Failure
 from pipeline.manifest import Duplicate, Row, RowProblem, iter_rows
 from pipeline.meaning import default_output
-from pipeline.plan import output_shapes, plan
+from pipeline.planning import output_shapes, plan
 from tests.pipeline.test_manifest import read, write
 from tests.support import draw
 

@@ -11,7 +11,7 @@ from ray.util.metrics import Counter, Histogram, Metric
 from pipeline import metrics
 from pipeline.items import Batch, Fetched, Optimised
 from pipeline.metrics import RunMetrics
-from pipeline.results import STATUSES, now
+from pipeline.result_table import STATUSES, now
 
 Recorded = dict[tuple[str, str], list[float]]
 """Values by the name of a metric and of its tag's value."""

@@ -17,9 +17,9 @@ from PIL import Image
 from jobs import jobfile
 from nst_kernel import StyleParams
 from pipeline import images, storage
+from pipeline.flow import Progress
 from pipeline.manifest import ManifestError, read_manifest
 from pipeline.notebook import Run, plan, results
-from pipeline.run import Progress
 from pipeline.tables import Records
 from tests.pipeline.test_compare import PICTURES, night, outcome
 from tests.support import draw

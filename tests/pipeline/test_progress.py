@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pipeline import progress, storage
 from pipeline.progress import Progress, ProgressFile
-from pipeline.results import STATUSES
+from pipeline.result_table import STATUSES
 
 counts = st.integers(0, 10**9)
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pipeline import compact, results, storage
+from pipeline import compact, result_table, storage
 from pipeline.ranges import RangedFile
 
 DATA = bytes(range(256)) * 4
@@ -54,8 +54,10 @@ def test_what_is_done_is_read_without_the_curves(tmp_path: Path, monkeypatch: py
             "status": "ok",
             "output": f"{output}/images/{number}.png",
         }
-        results.commit(output, [{**row, "finished_at": results.now(), "curve": {**curve, "style_layers": []}}])
-    before = results.finished(output)
+        result_table.commit(
+            output, [{**row, "finished_at": result_table.now(), "curve": {**curve, "style_layers": []}}]
+        )
+    before = result_table.finished(output)
     assert before.fingerprints == {f"row{number}": f"{number}" for number in range(4)}
     assert before.owners == {f"{number}.png": f"row{number}" for number in range(4)}
     (full,) = compact.compact(output, file_bytes=1)[:1]
@@ -68,6 +70,6 @@ def test_what_is_done_is_read_without_the_curves(tmp_path: Path, monkeypatch: py
         return data
 
     monkeypatch.setattr(storage, "read_bytes", counted)
-    assert results.finished(output) == before
+    assert result_table.finished(output) == before
     assert sum(fetched) < storage.size(full) / 2
-    assert results.read_results(output, columns=["id", "curve"]).num_rows == 4
+    assert result_table.read_results(output, columns=["id", "curve"]).num_rows == 4

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from pipeline import ledger, results, storage
+from pipeline import ledger, result_table, storage
 from pipeline.encoder import load_encoder
+from pipeline.flow import Job, Progress, RunBroken
 from pipeline.lock import Locked, RunLock
 from pipeline.manifest import Row
-from pipeline.plan import plan
-from pipeline.run import Job, Progress, RunBroken
+from pipeline.planning import plan
 from pipeline.sources import incremental
 from pipeline.sources.archive import ArchiveSpec
 from pipeline.sources.incremental import run_archive
@@ -41,7 +41,7 @@ class Studio:
     ) -> Progress:
         """As the real one, but for Ray and the pictures."""
         sha = load_encoder(job.weights).sha256
-        done = results.finished(job.output)
+        done = result_table.finished(job.output)
         work = plan(
             rows,
             encoder_sha256=sha,
@@ -57,7 +57,7 @@ class Studio:
                 raise RunBroken("the lights went out")
             assert planned.failure is None, planned.failure
             status = "failed" if name in self.broken else "ok"
-            uri = storage.join(results.images_folder(job.output), name)
+            uri = storage.join(result_table.images_folder(job.output), name)
             if status == "ok":
                 storage.write_bytes(uri, b"picture")
             row: dict[str, Any] = {
@@ -66,8 +66,8 @@ class Studio:
                 "status": status,
                 "content": planned.row.content,
             }
-            row |= {"output": uri if status == "ok" else None, "output_name": name, "finished_at": results.now()}
-            results.commit(job.output, [{**row, "error": None if status == "ok" else "no picture"}])
+            row |= {"output": uri if status == "ok" else None, "output_name": name, "finished_at": result_table.now()}
+            result_table.commit(job.output, [{**row, "error": None if status == "ok" else "no picture"}])
             self.computed[-1].append(name)
             progress.add({**row, "error": "no picture", "retries": 0})
             if on_progress:
@@ -129,7 +129,7 @@ def test_a_changed_style_or_parameter_is_another_picture_in_the_same_place(studi
     studio.plant("../s.jpg", "another style")
     assert studio.run(defaults={"size": 64}).total == 1
     assert studio.run(defaults={"size": 64}).total == 0
-    assert len(studio.index()) == len(results.read_results(studio.output)) == 1
+    assert len(studio.index()) == len(result_table.read_results(studio.output)) == 1
 
 
 def test_what_failed_is_tried_again(studio: Studio) -> None:

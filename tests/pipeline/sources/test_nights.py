@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nst_kernel import LayerMissing, StyleParams
-from pipeline import results, storage
+from pipeline import result_table, storage
+from pipeline.flow import Job, Progress, RunBroken
 from pipeline.lock import Locked, RunLock
 from pipeline.manifest import ManifestError, Row
-from pipeline.run import Job, Progress, RunBroken
 from pipeline.sources import nights
 from pipeline.sources.grid import Keep, combination_id
 from tests.support import random_weights
@@ -31,8 +31,8 @@ ROWS = [row(64), row(96)]
 
 
 def compute(rows: Sequence[Row], job: Job, *, on_progress: Callable[[Progress], None] | None = None) -> Progress:
-    storage.write_bytes(storage.join(results.images_folder(job.output), "64.png"), b"picture")
-    results.commit(job.output, [{"id": row.id, "status": "ok", "finished_at": results.now()} for row in rows])
+    storage.write_bytes(storage.join(result_table.images_folder(job.output), "64.png"), b"picture")
+    result_table.commit(job.output, [{"id": row.id, "status": "ok", "finished_at": result_table.now()} for row in rows])
     return Progress(total=len(rows), done_before=0)
 
 
@@ -56,7 +56,7 @@ class Output:
         compute: Callable[..., Progress] = compute,
     ) -> str:
         """The id of the night that it was."""
-        self.monkeypatch.setattr(results, "now", lambda: now)
+        self.monkeypatch.setattr(result_table, "now", lambda: now)
         with contextlib.suppress(RunBroken):
             nights.run_night(rows, Job(self.uri), name="g", keep=keep, now=now, compute=compute)
         return nights.nights(self.uri)[0].id

@@ -14,7 +14,7 @@ from nst_kernel import StyleParams
 from pipeline import cost, storage
 from pipeline.items import Failure
 from pipeline.manifest import Row
-from pipeline.plan import ASSUMED_MEMORY, Limits, Plan, fingerprint, inputs, output_shapes, plan
+from pipeline.planning import ASSUMED_MEMORY, Limits, Plan, fingerprint, inputs, output_shapes, plan
 from tests.support import draw
 
 SHAPES = st.sampled_from([(64, 64), (48, 64), (3000, 2000)])

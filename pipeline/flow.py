@@ -10,7 +10,7 @@ from typing import Any, cast
 from ray.data import TaskPoolStrategy
 
 from nst_kernel import LayerMissing, Weights
-from pipeline import draining, feed, ledger, midway, results, storage, summary, watchdog
+from pipeline import draining, feed, ledger, midway, result_table, storage, summary, watchdog
 from pipeline.cluster import FETCH_CPUS, FETCHERS_PER_ACTOR, WRITE_CPUS, Actors, Resources, actors, connect
 from pipeline.compact import compact
 from pipeline.encoder import load_encoder
@@ -22,7 +22,7 @@ from pipeline.limits import NO_LIMIT, FailureLimit, failures
 from pipeline.lock import Locked, RunLock
 from pipeline.manifest import Manifest, ManifestError, Row, RowProblem, read_manifest
 from pipeline.metrics import RunMetrics, watched
-from pipeline.plan import Plan, plan
+from pipeline.planning import Plan, plan
 from pipeline.progress import Progress as Progress
 from pipeline.stints import Interruptions, Stints
 from pipeline.tables import Source, described
@@ -124,14 +124,14 @@ def run_rows(
     kernel: Kernel = style_actor,
 ) -> Progress:
     """Compute rows, as `run`; it raises the same, but for a manifest's errors."""
-    started_at, output = results.now(), job.output
+    started_at, output = result_table.now(), job.output
     encoder = load_encoder(job.weights)
     with RunLock(output, force=job.force) as lock:
-        for folder in (results.images_folder(output), results.results_folder(output)):
+        for folder in (result_table.images_folder(output), result_table.results_folder(output)):
             storage.check_writable(folder)
         connect(job.resources.address)
         pool = actors(job.resources)
-        done, attempts = results.finished(output), ledger.take_stock(output)
+        done, attempts = result_table.finished(output), ledger.take_stock(output)
         if job.release:
             ledger.forget(attempts, set(done.quarantined.items()))
         work = plan(
