@@ -3,7 +3,13 @@
 `run`, `plan` and `results` are for notebooks and programs; `import pipeline` alone loads nothing.
 """
 
+import os
 from typing import TYPE_CHECKING
+
+# Ray Data reads this when it is imported, so that only here is early enough. A run reserves its share of a cluster and
+# renews that every ten seconds; the share of one whose driver was killed is kept for three minutes by default, and on
+# a small cluster the next run would get no CPU for as long.
+os.environ.setdefault("RAY_DATA_AUTOSCALING_REQUEST_EXPIRE_TIME_S", "20")
 
 __all__ = ["plan", "results", "run"]
 
