@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 MODULES := nst_kernel pipeline jobs tests
 
-.PHONY: demo test test-all lint format bench lock encoder
+.PHONY: demo test test-all lint format bench bench-scale lock encoder
 
 # Installed anew when the lock or the project's own metadata changed.
 .venv/installed: requirements.lock pyproject.toml
@@ -34,6 +34,9 @@ format: .venv/installed
 
 bench: .venv/installed
 	$(BIN)/python -m tests.bench
+
+bench-scale: .venv/installed ## a million rows, the pipeline's own costs, scaling; writes tests/bench/results/scale.json
+	$(BIN)/python -m tests.bench.scale
 
 encoder: .venv/installed ## learn the embedded encoder again
 	$(BIN)/python -m jobs.train_encoder nst_kernel/embedded/vgg19_kmeans.safetensors

@@ -1,29 +1,37 @@
 """`nst`: the command line."""
 
 import contextlib
-import json
 import logging
 import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from jobs.commands import archive, cluster, grid, jobfiles, weights
+from jobs.commands.compare import compare
 from jobs.commands.report import report
+from jobs.commands.selftest import selftest
+from jobs.commands.stylize import stylize
 from jobs.console import err, out
 from jobs.options import (
+    ActorsPerGpu,
     BatchSize,
     Defaults,
+    Device,
     Force,
+    MaxActors,
     MaxAttempts,
     MaxFailures,
+    MinActors,
     NumActors,
     Overwrite,
     RowTimeout,
     Settings,
+    StallTimeout,
     Weights,
     WithReport,
+    parameters,
 )
 
 app = typer.Typer(
@@ -34,19 +42,29 @@ app = typer.Typer(
 
     A manifest lists pairs of pictures; a run gives each content the style of its partner.
 
-    [bold]nst validate[/bold] pairs.csv
+    One pair:       [bold]nst stylize[/bold] photo.jpg painting.jpg -o out.png
 
-    [bold]nst plan[/bold] pairs.csv --set size=512
+    Before a run:   [bold]nst validate[/bold] pairs.csv, [bold]nst plan[/bold] pairs.csv --set size=512
 
-    [bold]nst run[/bold] pairs.csv --output out --set size=512
+    A run:          [bold]nst run[/bold] pairs.csv --output out --set size=512
 
-    [bold]nst results[/bold] out --status failed
+    Again, nightly: [bold]nst run[/bold] job.yaml, [bold]nst archive[/bold], [bold]nst grid run[/bold] grid.yaml
+
+    After it:       [bold]nst results[/bold] out --status failed, [bold]nst retry[/bold] out --failed
+
+    On a cluster:   [bold]nst submit[/bold] job.yaml --follow, [bold]nst status[/bold]
+
+    Every command's --help has an example.
     """,
     rich_markup_mode="rich",
 )
-weights_app = typer.Typer(no_args_is_help=True, help="Look at files of VGG-19 weights.")
-app.add_typer(weights_app, name="weights")
+app.add_typer(weights.app, name="weights")
+cluster.add_to(app)
 app.command()(report)
+app.command()(stylize)
+app.command()(archive.archive)
+app.add_typer(grid.app, name="grid")
+app.command()(jobfiles.schema)
 
 SOME_ROWS_FAILED, NOTHING_STARTED = 1, 2
 
@@ -64,22 +82,35 @@ def main_options(
 @app.command()
 def run(
     ctx: typer.Context,
-    manifest: Annotated[list[str], typer.Argument(help="CSV, JSON Lines or Parquet: files or a folder, any URI.")],
-    output: Annotated[str, typer.Option("--output", "-o", help="Folder for images/ and results/, any URI.")],
+    manifest: Annotated[
+        list[str],
+        typer.Argument(help="CSV, JSON Lines or Parquet: files or a folder, any URI. Or one job file, .yaml."),
+    ],
+    output: Annotated[
+        str | None,
+        typer.Option("--output", "-o", help="Folder for images/ and results/, any URI; a job file may name it."),
+    ] = None,
     defaults: Defaults = None,
     settings: Settings = [],
     weights: Weights = "embedded",
     num_actors: NumActors = None,
+    min_actors: MinActors = None,
+    max_actors: MaxActors = None,
+    actors_per_gpu: ActorsPerGpu = None,
+    device: Device = "auto",
     batch_size: BatchSize = None,
     address: Annotated[str | None, typer.Option(help="Of a Ray cluster; by default one of its own, here.")] = None,
     overwrite: Overwrite = False,
     row_timeout: RowTimeout = None,
     max_attempts: MaxAttempts = 2,
+    stall_timeout: StallTimeout = 600,
     max_failures: MaxFailures = None,
     force: Force = False,
     with_report: WithReport = True,
 ) -> None:
-    """Compute every row of a manifest that is not done yet.
+    """Compute every row of a manifest, or of a job file, that is not done yet.
+
+    Options that are given outrank what a job file says.
 
     Exit code 0: every row is ok. 1: some rows failed, diverged or are quarantined. 2: nothing was started, the input is
     wrong. 3: it broke off, and the same command goes on from there.
@@ -88,21 +119,30 @@ def run(
     """
     from jobs.launch import launch
     from pipeline.cluster import Resources
+    from pipeline.flow import run as run_pipeline
     from pipeline.limits import NO_LIMIT, FailureLimit
-    from pipeline.run import run as run_pipeline
     from pipeline.stints import Interruptions
 
     given = parameters(defaults, settings)
+    if job := jobfiles.job_from(ctx, manifest, given):
+        raise typer.Exit(
+            jobfiles.run(job, address=address, overwrite=overwrite, force=force, report=with_report, debug=ctx.obj)
+        )
+    if not output:
+        raise ValueError("--output is missing: expected a folder, any URI")
     limit = FailureLimit.parse(max_failures) if max_failures else NO_LIMIT
+    bounds = Interruptions(row_timeout)
+    resources = Resources(num_actors, batch_size, address, bounds, min_actors, max_actors, actors_per_gpu, device)
     code = launch(
         lambda on_progress: run_pipeline(
             manifest,
             output=output,
             defaults=given,
             weights=weights,
-            resources=Resources(num_actors, batch_size, address, Interruptions(row_timeout)),
+            resources=resources,
             overwrite=overwrite,
             max_attempts=max_attempts,
+            stall_timeout=stall_timeout,
             max_failures=limit,
             force=force,
             on_progress=on_progress,
@@ -125,9 +165,11 @@ def retry(
     quarantined: Annotated[bool, typer.Option("--quarantined", help="Rows that killed their processes.")] = False,
     weights: Annotated[str | None, typer.Option(help="As for `nst run`; by default those of the last run.")] = None,
     num_actors: NumActors = None,
+    device: Device = "auto",
     batch_size: BatchSize = None,
     address: Annotated[str | None, typer.Option(help="Of a Ray cluster; by default one of its own, here.")] = None,
     max_attempts: MaxAttempts = 2,
+    stall_timeout: StallTimeout = 600,
     max_failures: MaxFailures = None,
     force: Force = False,
 ) -> None:
@@ -140,9 +182,9 @@ def retry(
     from jobs.launch import launch
     from pipeline import storage, summary
     from pipeline.cluster import Resources
+    from pipeline.flow import Job
     from pipeline.limits import NO_LIMIT, FailureLimit
     from pipeline.redo import retry as retry_rows
-    from pipeline.run import Job
 
     statuses = [name for name, asked in (("failed", failed), ("quarantined", quarantined)) if asked]
     if not statuses:
@@ -150,8 +192,9 @@ def retry(
     job = Job(
         output=storage.absolute(output),
         weights=weights or summary.weights_of(output) or "embedded",
-        resources=Resources(num_actors, batch_size, address),
+        resources=Resources(num_actors, batch_size, address, device=device),
         max_attempts=max_attempts,
+        stall_timeout=stall_timeout,
         max_failures=FailureLimit.parse(max_failures) if max_failures else NO_LIMIT,
         force=force,
     )
@@ -164,6 +207,7 @@ def retry(
 
 @app.command()
 def validate(
+    ctx: typer.Context,
     manifest: Annotated[list[str], typer.Argument(help="As for `nst run`.")],
     defaults: Defaults = None,
     settings: Settings = [],
@@ -173,9 +217,11 @@ def validate(
 
     Example: nst validate pairs.csv --set preset=gatys2015
     """
-    from pipeline.run import validate as validate_manifest
+    from pipeline.flow import validate as validate_manifest
 
     with _every_problem_listed():
+        if job := jobfiles.job_from(ctx, manifest, parameters(defaults, settings)):
+            jobfiles.validate(job)
         asked = validate_manifest(manifest, defaults=parameters(defaults, settings), weights=weights)
     for repeat in asked.duplicates:
         out.print(f"{repeat.file}, row {repeat.number}: repeats row {repeat.id}", markup=False, highlight=False)
@@ -185,6 +231,7 @@ def validate(
 
 @app.command()
 def plan(
+    ctx: typer.Context,
     manifest: Annotated[list[str], typer.Argument(help="As for `nst run`.")],
     output: Annotated[
         str | None, typer.Option("--output", "-o", help="As for `nst run`: what is done there is left out.")
@@ -193,6 +240,10 @@ def plan(
     settings: Settings = [],
     weights: Weights = "embedded",
     num_actors: NumActors = None,
+    min_actors: MinActors = None,
+    max_actors: MaxActors = None,
+    actors_per_gpu: ActorsPerGpu = None,
+    device: Device = "auto",
     batch_size: BatchSize = None,
     address: Annotated[
         str | None, typer.Option(help="Of the Ray cluster to plan for; by default this machine.")
@@ -214,57 +265,24 @@ def plan(
     from jobs.display import print_estimate
     from pipeline.cluster import Resources
     from pipeline.estimate import estimate
+    from pipeline.stints import Interruptions
 
+    bounds = Interruptions()
+    resources = Resources(num_actors, batch_size, address, bounds, min_actors, max_actors, actors_per_gpu, device)
     with _every_problem_listed():
+        if job := jobfiles.job_from(ctx, manifest, parameters(defaults, settings)):
+            jobfiles.plan(job, address=address, rate=rate, price=price, overwrite=overwrite, as_json=as_json)
         found = estimate(
             manifest,
             output=output,
             defaults=parameters(defaults, settings),
             weights=weights,
-            resources=Resources(num_actors, batch_size, address),
+            resources=resources,
             rate=rate,
             overwrite=overwrite,
         )
     print_estimate(out, found, price=price, as_json=as_json)
     if found.failures:
-        raise typer.Exit(SOME_ROWS_FAILED)
-
-
-@app.command()
-def stylize(
-    content: Annotated[str, typer.Argument(help="Path or URI of a picture.")],
-    style: Annotated[str, typer.Argument(help="Path or URI of a picture.")],
-    output: Annotated[str, typer.Option("--output", "-o", help="A .png, .jpg or .webp file.")],
-    defaults: Defaults = None,
-    settings: Settings = [],
-    weights: Weights = "embedded",
-) -> None:
-    """Stylise one pair, here and now, without Ray.
-
-    Example: nst stylize photo.jpg painting.jpg -o out.png --set size=384 --set style_weight=2
-    """
-    from rich.markup import escape
-
-    from jobs.display import IterationBar
-    from pipeline.single import stylize_one
-
-    with IterationBar(out) as bar:
-        result = stylize_one(
-            content,
-            style,
-            output=output,
-            params=parameters(defaults, settings),
-            weights=weights,
-            on_iteration=bar.update,
-        )
-    height, width = result.image.shape[:2]
-    start, end = result.curve["total"][0], result.losses["total"]
-    out.print(
-        f"{escape(output)}: {width} x {height} px, loss {start:.4g} → {end:.4g} in {result.iterations} iterations"
-        + (" (diverged: this is the best iterate)" if result.diverged else ""),
-        highlight=False,
-    )
-    if result.diverged:
         raise typer.Exit(SOME_ROWS_FAILED)
 
 
@@ -305,51 +323,17 @@ def results(
 
 @app.command()
 def params() -> None:
-    """List every style parameter with its default and meaning, and the presets with their sources."""
+    """List every style parameter with its default and meaning, and the presets with their sources.
+
+    Example: nst params
+    """
     from jobs.display import print_params
 
     print_params(out)
 
 
-@weights_app.command("check")
-def check(file: Annotated[str, typer.Argument(help="Path or URI of a .pth or .safetensors file.")]) -> None:
-    """Tell whether a file holds torchvision's ImageNet weights, intact: by its hash and its activations.
-
-    Example: nst weights check vgg19-dcbb9e9d.pth
-    """
-    from jobs.display import print_checks
-    from nst_kernel import check_imagenet
-    from pipeline import storage
-
-    checks = check_imagenet(storage.read_bytes(file), name=file.rpartition("/")[2])
-    print_checks(out, checks)
-    if not all(check.ok for check in checks):
-        raise typer.Exit(SOME_ROWS_FAILED)
-
-
-_EXAMPLE = '{"size": 512}'
-
-
-def parameters(defaults: Path | None, settings: list[str]) -> dict[str, object]:
-    """Style parameters from a JSON file and KEY=VALUE words, the latter first in rank.
-
-    Raises:
-        ValueError: for a file that is no JSON object, or a word without `=`.
-    """
-    given: dict[str, object] = {}
-    if defaults:
-        try:
-            given = json.loads(defaults.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise ValueError(f"--defaults {defaults}: {error}. Expected a JSON file such as {_EXAMPLE}") from error
-        if not isinstance(given, dict):
-            raise ValueError(f"--defaults {defaults}: expected a JSON object such as {_EXAMPLE}")
-    for setting in settings:
-        key, equals, value = setting.partition("=")
-        if not equals:
-            raise ValueError(f"--set {setting}: expected KEY=VALUE, such as size=512")
-        given[key.strip()] = value.strip()
-    return given
+app.command()(compare)
+app.command()(selftest)
 
 
 def main() -> None:

@@ -1,5 +1,17 @@
 """Where commands write to."""
 
+import os
+
 from rich.console import Console
 
-out, err = Console(), Console(stderr=True)
+WIDE = 10_000
+"""Columns of what is no terminal: a log, a pipe. Lines there are whole, so that they can be searched."""
+
+
+def console(*, stderr: bool = False) -> Console:
+    """One that folds lines where there is a window to fold them for: a terminal, or COLUMNS in the environment."""
+    found = Console(stderr=stderr)
+    return found if found.is_terminal or "COLUMNS" in os.environ else Console(stderr=stderr, width=WIDE)
+
+
+out, err = console(), console(stderr=True)

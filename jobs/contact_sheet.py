@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from pipeline import images, results, storage
+from pipeline import images, result_table, storage
 
 CELL, GAP, CAPTION = 256, 12, 22
 INK, PAPER, GRID, LINE = (34, 34, 34), (250, 249, 246), (222, 220, 214), (186, 73, 42)
@@ -25,7 +25,7 @@ def contact_sheet(output: str, *, limit: int = 12) -> bytes:
         StorageError: if there are no results, or a picture of theirs is gone.
         ValueError: if no row has a picture.
     """
-    table = results.read_results(output, columns=["id", "content", "style", "output", "total_loss", "curve"])
+    table = result_table.read_results(output, columns=["id", "content", "style", "output", "total_loss", "curve"])
     rows = [row for row in table.to_pylist() if row["output"]][:limit]
     if not rows:
         raise ValueError(f"no row of {output} has a picture")

@@ -10,15 +10,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from rich.console import Console
 
+from jobs.console import out as console
 from jobs.contact_sheet import contact_sheet
 from jobs.display import LiveProgress, native_stderr_hidden, print_results, print_summary
 from jobs.pictures import draw, photographs
 from jobs.query import select
 from pipeline import storage
+from pipeline.flow import run
 from pipeline.report import write_report
-from pipeline.run import run
 
 FOLDER = Path("demo")
 PAIRS = (
@@ -57,7 +57,6 @@ def _save(path: Path, picture: NDArray[np.uint8]) -> None:
 
 def main(folder: Path = FOLDER) -> None:
     """Prepare, run, and say where to look."""
-    console = Console()
     console.print("Drawing the pictures; then six transfers, which take some minutes on a CPU …")
     manifest = prepare(folder)
     output = str((folder / "output").absolute())

@@ -10,17 +10,18 @@ from types import TracebackType
 from typing import Self
 
 import pyarrow as pa
-from rich.console import Console, RenderableType
-from rich.live import Live
+from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Column, Table
 
+from jobs.progress import LiveProgress as LiveProgress
+from jobs.progress import clock
 from nst_kernel import KNOBS, PRESETS, StyleParams
 from nst_kernel.weights import Check
 from pipeline.estimate import Bucket, Estimate, Rate
-from pipeline.results import images_folder, results_folder
-from pipeline.run import Progress as RunProgress
+from pipeline.progress import Progress as RunProgress
+from pipeline.result_table import images_folder, results_folder
 
 
 @contextlib.contextmanager
@@ -39,72 +40,6 @@ def native_stderr_hidden(*, unless: bool = False) -> Iterator[None]:
         os.dup2(kept, 2)
         os.close(kept)
         os.close(nowhere)
-
-
-class LiveProgress:
-    """Rows done, failed and in all, their rate and the time left; a bar on a terminal, else a line now and then."""
-
-    def __init__(self, console: Console) -> None:
-        self.console = console
-        self.live = Live(console=console, refresh_per_second=4, transient=True) if console.is_terminal else None
-        self.printed = -1.0
-
-    def __enter__(self) -> Self:
-        if self.live:
-            self.live.start()
-            self.live.update("Reading the manifest and starting Ray …")
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
-    ) -> None:
-        if self.live:
-            self.live.stop()
-
-    def update(self, progress: RunProgress) -> None:
-        """Show how far a run is."""
-        share = progress.finished / progress.total if progress.total else 1.0
-        line = describe(progress)
-        if self.live:
-            self.live.update(_bar(share, line))
-        elif share - self.printed >= 0.05 or share in (0.0, 1.0):
-            self.printed = share
-            self.console.print(line, highlight=False)
-
-
-def _bar(share: float, line: str) -> RenderableType:
-    grid = Table.grid(padding=(0, 1))
-    bar = Progress(BarColumn(bar_width=30), auto_refresh=False)
-    bar.add_task("", total=1000, completed=round(1000 * share))
-    grid.add_row(bar, line)
-    return grid
-
-
-def describe(progress: RunProgress) -> str:
-    """One line: `12 of 40 rows, 1 failed, 0.52 rows/s, 0:54 left`."""
-    words = [f"{progress.finished:,} of {progress.total:,} rows" if progress.total else "nothing left to do"]
-    words += [
-        f"{progress.counts[status]:,} {status}"
-        for status in ("failed", "diverged", "quarantined")
-        if progress.counts[status]
-    ]
-    if progress.done_before:
-        words.append(f"{progress.done_before:,} done before")
-    if progress.quarantined_before:
-        words.append(f"{progress.quarantined_before:,} quarantined before")
-    if progress.finished and progress.seconds:
-        rate = progress.finished / progress.seconds
-        words.append(f"{rate:.2f} rows/s")
-        if left := progress.total - progress.finished:
-            words.append(f"{clock(left / rate)} left")
-    return ", ".join(words)
-
-
-def clock(seconds: float) -> str:
-    """`0:54`, `12:03` or `3:04:05`."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def print_summary(console: Console, progress: RunProgress, output: str) -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import sys
+import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -11,51 +15,79 @@ from rich.markup import escape
 from jobs.commands.report import report_at_end
 
 if TYPE_CHECKING:
-    from pipeline.run import Progress
+    from pipeline.flow import Progress
 
-SOME_ROWS_FAILED, BROKEN_OFF, INTERRUPTED = 1, 3, 130
+SOME_ROWS_FAILED, BROKEN_OFF, INTERRUPTED, TERMINATED = 1, 3, 130, 143
+
+PROGRESS_VARIABLE, SUBMISSION_VARIABLE = "NST_PROGRESS", "NST_SUBMISSION"
+"""Environment variables of a submitted job: where it says how far it is, and what it is called on its cluster."""
 
 
 def launch(
     work: Callable[[Callable[[Progress], None]], Progress],
     output: str,
     *,
+    results: Callable[[], str] | None = None,
     out: Console,
     err: Console,
     debug: bool,
     report: bool = True,
+    hourly_price: float | None = None,
 ) -> int:
     """Do the work of a run, which reports its progress to the function that it is given; the exit code.
 
+    SIGTERM ends it like Ctrl-C: finished rows are kept and the lock of the output is given back.
+
     Args:
         work: the run.
-        output: where its results are.
+        output: where it writes to.
+        results: tells, once it is over, where its results are, if not there.
         out: for progress and the summary.
         err: for complaints.
         debug: let errors through, with their tracebacks.
         report: whether the page of the results is made at the end.
+        hourly_price: dollars for an hour of one device, for the page.
 
     Raises:
         RunBroken: only with `debug`.
     """
     from jobs.display import LiveProgress, native_stderr_hidden, print_summary  # Ray comes along
-    from pipeline.run import RunBroken
+    from pipeline import storage
+    from pipeline.flow import RunBroken
+    from pipeline.progress import ProgressFile, progress_file
 
+    if threading.current_thread() is threading.main_thread():  # Ray sets one that does the same, once it is there
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
+    uri = os.environ.get(PROGRESS_VARIABLE) or progress_file(storage.absolute(output))
+    submission = os.environ.get(SUBMISSION_VARIABLE, "")
     try:
-        with native_stderr_hidden(unless=debug), LiveProgress(out) as live:
-            progress = work(live.update)
-    except KeyboardInterrupt:
-        err.print("Interrupted. Finished rows are kept; the same command goes on from there.")
-        return INTERRUPTED
+        with (
+            native_stderr_hidden(unless=debug),
+            LiveProgress(out) as live,
+            ProgressFile(uri, submission=submission) as told,
+        ):
+
+            def on_progress(progress: Progress) -> None:
+                live.update(progress)
+                told.update(progress)
+
+            progress = work(on_progress)
+    except (KeyboardInterrupt, SystemExit) as stop:
+        err.print("Interrupted. Finished rows are kept; the same command goes on from there.", soft_wrap=True)
+        return INTERRUPTED if isinstance(stop, KeyboardInterrupt) else TERMINATED
     except RunBroken as error:
         if debug:
             raise
         complain(err, str(error))
-        err.print("Finished rows are kept; the same command goes on from there. `nst --debug run …` says more.")
+        err.print(
+            "Finished rows are kept; the same command goes on from there. `nst --debug run …` says more.",
+            soft_wrap=True,
+        )
         return BROKEN_OFF
-    print_summary(out, progress, output)
+    results_at = results() if results else output
+    print_summary(out, progress, results_at)
     if report:
-        report_at_end(output, out=out, err=err)
+        report_at_end(results_at, hourly_price=hourly_price, out=out, err=err)
     return SOME_ROWS_FAILED if progress.counts["ok"] < progress.total + progress.quarantined_before else 0
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline import results
+from pipeline import result_table
 
 SHOWN = ("id", "status", "content", "style", "output", "total_loss", "error")
 
@@ -35,10 +35,10 @@ def select(
     """
     wanted = [_known(name.strip()) for name in columns.split(",")] if columns else list(SHOWN)
     descending, key = sort.startswith("-"), _known(sort.removeprefix("-"))
-    table = results.read_results(output)
+    table = result_table.read_results(output)
     if status:
-        if status not in results.STATUSES:
-            raise ValueError(f"--status {status}: expected one of {', '.join(results.STATUSES)}")
+        if status not in result_table.STATUSES:
+            raise ValueError(f"--status {status}: expected one of {', '.join(result_table.STATUSES)}")
         table = table.filter(pc.equal(table["status"], status))
     for condition in where:
         name, equals, text = condition.partition("=")
@@ -51,6 +51,6 @@ def select(
 
 
 def _known(name: str) -> str:
-    if name not in results.SCHEMA.names:
-        raise ValueError(f"column {name!r}: expected one of {', '.join(results.SCHEMA.names)}")
+    if name not in result_table.SCHEMA.names:
+        raise ValueError(f"column {name!r}: expected one of {', '.join(result_table.SCHEMA.names)}")
     return name

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from nst_kernel.vgg import LayerMissing, Vgg19, Weights
     from nst_kernel.weights import WeightsError, check_imagenet, load_weights
 
-ALGORITHM_VERSION = 2
+ALGORITHM_VERSION = 3
 """Raised whenever the same request would give another picture: it is part of what makes a result current."""
 
 __all__ = [

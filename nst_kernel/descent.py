@@ -162,7 +162,13 @@ class _Walk:
         rates = [p.learning_rate or LEARNING_RATES[p.optimizer] for p in params]
         rate = torch.tensor(rates, dtype=x.dtype, device=x.device)
         self.optimizer = (
-            LBFGS(history=shared.history, learning_rate=rate, first_step=FIRST_STEP, max_step=MAX_STEP)
+            LBFGS(
+                history=shared.history,
+                learning_rate=rate,
+                first_step=FIRST_STEP,
+                max_step=MAX_STEP,
+                learns_curvature=shared.learn_curvature,
+            )
             if shared.optimizer == "lbfgs"
             else Adam(learning_rate=rate)
         )

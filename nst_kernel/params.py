@@ -1,6 +1,7 @@
 """Every knob of a style transfer, validated, immutable, JSON in and out; presets as data with their source."""
 
 import dataclasses
+import difflib
 import math
 import types
 from collections.abc import Callable, Mapping
@@ -140,12 +141,14 @@ def _knob(default: Any, rule: _Rule, doc: str) -> Any:
     return dataclasses.field(default=None, metadata={"default": default, "rule": rule, "doc": doc})
 
 
+_truth = _Rule("true or false", lambda value: _TRUTH[str(value).strip().lower()])
 _init = _Rule("content, noise, style, or the path or URI of an image file", _start)
+_SEED = _integer(0, 2**63 - 1)
 _layers = _many(_one_of(*LAYERS), "VGG-19 layers such as conv4_2, each at most once, comma-separated", unique=True)
 _weights = _many(_real(0), "finite numbers of at least 0, one per layer, comma-separated")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class StyleParams:
     """What is asked of one style transfer. Values may come as strings (CSV); each is checked and converted.
 
@@ -161,7 +164,7 @@ class StyleParams:
     size: int = _knob(512, _integer(16, 16384), "long side of the output, pixels")
     upscale: bool = _knob(
         False,
-        _Rule("true or false", lambda value: _TRUTH[str(value).strip().lower()]),
+        _truth,
         "whether the output may be larger than its content picture",
     )
     aspect_tolerance: float = _knob(
@@ -209,8 +212,11 @@ class StyleParams:
         None, _optional(_real(0, above=True)), "step; none: 1 for L-BFGS, 0.02 for Adam"
     )
     history: int = _knob(10, _integer(1, 200), "steps that L-BFGS remembers (24 bytes per pixel each)")
+    learn_curvature: bool = _knob(
+        True, _truth, "whether L-BFGS learns how far the picture gives way by colour, frequency and place"
+    )
     init: str = _knob("content", _init, "where the pixels start")
-    seed: int = _knob(0, _integer(0, 2**63 - 1), "of the white noise")
+    seed: int = _knob(0, _SEED, "of the white noise")
 
     def __post_init__(self) -> None:
         problems: list[Problem] = []
@@ -262,7 +268,7 @@ class StyleParams:
         if "preset" in given:
             below = {name: value for name, value in below.items() if name not in _preset_knobs(given["preset"])}
         given = {**below, **given}
-        unknown = [Problem(name, given[name], f"one of {', '.join(KNOBS)}") for name in given if name not in KNOBS]
+        unknown = [Problem(name, given[name], _a_known_name(name)) for name in given if name not in KNOBS]
         try:
             params = cls(**cast(Any, {name: value for name, value in given.items() if name in KNOBS}))
         except ParamError as error:
@@ -273,9 +279,23 @@ class StyleParams:
 
     def to_json(self) -> dict[str, object]:
         """Every knob by name, as JSON types; `StyleParams.of` of it gives the same parameters."""
-        return {
-            name: list(value) if isinstance(value, tuple) else value for name, value in dataclasses.asdict(self).items()
-        }
+        knobs = ((name, getattr(self, name)) for name in KNOBS)
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in knobs}
+
+    def reseeded(self, seed: object) -> Self:
+        """The same with another seed. Nothing depends on a seed, so that the rest need not be checked again.
+
+        Raises:
+            ParamError: for a seed that is none.
+        """
+        checked = _SEED("seed", seed)
+        if isinstance(checked, Problem):
+            raise ParamError([checked])
+        twin = object.__new__(type(self))
+        for name in KNOBS:
+            object.__setattr__(twin, name, getattr(self, name))
+        object.__setattr__(twin, "seed", checked)
+        return twin
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -311,10 +331,16 @@ class StyleParams:
             self.precision,
             self.optimizer,
             self.history if self.optimizer == "lbfgs" else 0,
+            self.learn_curvature if self.optimizer == "lbfgs" else False,
             self.iterations,
             self.scales,
             self.window if self.min_improvement > 0 else 0,
         )
+
+
+def _a_known_name(name: str) -> str:
+    close = difflib.get_close_matches(name[:80].lower(), [*KNOBS, *ALIASES], n=1)
+    return f"a known name; did you mean {close[0]}?" if close else f"one of {', '.join(KNOBS)}"
 
 
 def _preset_knobs(name: object) -> Mapping[str, object]:

@@ -14,7 +14,6 @@ from urllib.error import URLError
 import torch
 from safetensors.torch import load as load_safetensors
 from torch import Tensor
-from torchvision.models import VGG19_Weights
 
 from nst_kernel.params import LAYERS
 from nst_kernel.vgg import IMAGENET_DEVIATION, IMAGENET_MEAN, Vgg19, Weights, shape_of
@@ -44,8 +43,7 @@ def load_weights(source: str | Path = "embedded", *, sha256: str | None = None) 
         WeightsError: if they are missing, damaged, of another shape, or have another digest.
     """
     if source == "embedded":
-        file = importlib.resources.files("nst_kernel") / "embedded" / EMBEDDED
-        return parse_weights(file.read_bytes(), name="embedded", sha256=sha256)
+        return parse_weights(_embedded_file(), name="embedded", sha256=sha256)
     if source == "imagenet":
         return parse_weights(_imagenet_file().read_bytes(), name="imagenet", sha256=sha256 or IMAGENET_HASH)
     path = Path(source)
@@ -143,8 +141,19 @@ def _convolution(state: Mapping[str, Any], key: str, layer: str, name: str) -> t
     return weight, bias.float()
 
 
+def _embedded_file() -> bytes:
+    return (importlib.resources.files("nst_kernel") / "embedded" / EMBEDDED).read_bytes()
+
+
+def is_embedded(data: bytes) -> bool:
+    """Whether these are the bytes of the embedded encoder's file."""
+    return data == _embedded_file()
+
+
 def _imagenet_file() -> Path:
     """torchvision's file in torch's cache, fetched if it is not there."""
+    from torchvision.models import VGG19_Weights  # 170 MB of memory come along, for one address
+
     url = VGG19_Weights.IMAGENET1K_V1.url
     path = Path(str(torch.hub.get_dir())) / "checkpoints" / str(url).rsplit("/", 1)[1]
     if not path.exists():

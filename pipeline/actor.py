@@ -37,14 +37,15 @@ class StyleActor:
         on_iteration: Callable[[int, int], object] | None = None,
         stints: Stints | None = None,
     ) -> None:
-        """Load the weights onto the GPU that Ray gave this process, or the CPU with `threads` threads.
+        """Load the weights onto the GPU that Ray gave this process, or, if `threads` are given, onto the CPU.
 
-        Without `stints` there are no deadlines, and nothing is saved midway.
+        Without `threads` a CPU takes as many as torch finds best. Without `stints` there are no deadlines, and nothing
+        is saved midway.
         """
         self.on_iteration, self.stints = on_iteration, stints or Stints()
         if threads:
             torch.set_num_threads(threads)
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.device = torch.device("cuda" if torch.cuda.is_available() and not threads else "cpu")
         self.device_name = torch.cuda.get_device_name() if self.device.type == "cuda" else "cpu"
         self.encoder: Vgg19 = Vgg19(load_encoder(weights)).to(self.device)
         self.grams = GramCache()

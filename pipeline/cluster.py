@@ -5,25 +5,32 @@ import logging
 import math
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import ray
 import torch
-from ray.data import DataContext
+from ray.data import ActorPoolStrategy, DataContext
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from nst_kernel.precision import resolve_precision
-from pipeline.plan import ROWS_AT_MOST, Limits
+from pipeline.planning import ROWS_AT_MOST, Limits
 from pipeline.stints import Interruptions
 
 # Shares of a CPU that the stages ask for. They are small so that reading ahead and committing never wait for a whole
 # CPU while actors compute: a finished batch is durable within seconds, and one CPU is enough for a whole cluster.
 # They differ so that Ray Data keeps the stages apart instead of fusing reading into the actor.
-FETCH_CPUS, WRITE_CPUS = 0.25, 0.1
+FETCH_CPUS, WRITE_CPUS = 0.2, 0.1
 ACTORS_CPU_SHARE = 0.5
+
+GROWING_CPU_SHARE = 0.65
+"""Of actors in a pool that grows. Ray Data lets it grow until it holds two thirds of all CPUs: half of them are shared
+out to its three stages, the rest goes to who asks first. So it has as many actors as there are CPUs, and no more."""
+
+FETCHERS_PER_ACTOR = 2
+"""Tasks that read ahead. Beside an actor on one CPU they leave just as much as writing takes."""
 
 CPU_BATCH_PIXELS = 65_536
 """Pixels of a batch on a CPU: with more, a pair takes longer, not less (four of 256 px 140 ms for each evaluation,
@@ -34,6 +41,16 @@ ROOM = 0.9
 
 RAYS_SHARE = 0.7
 """Of a machine's memory, that Ray gives to tasks and actors; the rest is its object store's."""
+
+Device = Literal["auto", "gpu", "cpu"]
+HEALTH_CHECKS = {
+    "RAY_health_check_initial_delay_ms": "1000",
+    "RAY_health_check_period_ms": "1000",
+    "RAY_health_check_timeout_ms": "5000",
+    "RAY_health_check_failure_threshold": "4",
+}
+"""How soon Ray notices that a node is gone: one that refuses connections after about four seconds, one that is silent
+after twenty, which a node that is merely busy should never be. They count where the head of a cluster starts."""
 
 log = logging.getLogger(__name__)
 
@@ -48,12 +65,40 @@ class Resources:
         address: of a Ray cluster; None: the one this process is connected to or was submitted to, else one of its own
             on this machine.
         interruptions: deadlines, and when work is saved midway.
+        min_actors: a pool that grows and shrinks with its work has at least so many; by default 1.
+        max_actors: and at most so many, on nodes that join later too; by default as many as there are devices now.
+        actors_per_gpu: that share one; None: 1, or as many as `num_actors` ask for.
+        device: what actors compute on. auto: GPUs alone where there are any, since a CPU actor would hold its batch
+            for a hundred times as long; CPU nodes then fetch, decode and write.
+
+    Raises:
+        ValueError: for numbers of actors that contradict each other.
     """
 
     num_actors: int | None = None
     batch_size: int | None = None
     address: str | None = None
     interruptions: Interruptions = field(default_factory=Interruptions)
+    min_actors: int | None = None
+    max_actors: int | None = None
+    actors_per_gpu: int | None = None
+    device: Device = "auto"
+
+    def __post_init__(self) -> None:
+        for name in ("num_actors", "min_actors", "max_actors", "actors_per_gpu"):
+            if (value := getattr(self, name)) is not None and value < 1:
+                raise ValueError(f"{name} = {value}: expected at least 1")
+        if self.num_actors and self.grows:
+            raise ValueError("num_actors is a fixed number: expected it, or min_actors and max_actors")
+        if self.min_actors and self.max_actors and self.min_actors > self.max_actors:
+            raise ValueError(f"min_actors = {self.min_actors}: expected at most max_actors, {self.max_actors}")
+        if self.device not in get_args(Device):
+            raise ValueError(f"device = {self.device!r}: expected one of {', '.join(get_args(Device))}")
+
+    @property
+    def grows(self) -> bool:
+        """Whether the number of actors follows the work."""
+        return bool(self.min_actors or self.max_actors)
 
 
 @dataclass(frozen=True)
@@ -80,12 +125,13 @@ class Actors:
     """A pool of style actors: how many, and what each takes.
 
     Attributes:
-        count: actors.
+        count: actors, at most.
         num_cpus: reserved by each, which is less than it uses: the stages around it must be scheduled too.
         num_gpus: reserved by each.
         threads: of torch in each; None on a GPU.
         memory: bytes for each, of the GPU's memory or else the machine's; None where it is not known.
         precision: what `auto` means to them; fp32, which needs most memory, where it is not known.
+        least: actors that a pool which grows and shrinks has at any time; None: `count`, it is fixed.
     """
 
     count: int
@@ -94,6 +140,15 @@ class Actors:
     threads: int | None
     memory: float | None = None
     precision: str = "fp32"
+    least: int | None = None
+
+    def strategy(self, batches: int) -> ActorPoolStrategy:
+        """How Ray Data keeps this pool for so many batches. Actors that no node has room for wait until one has."""
+        most = min(self.count, batches)
+        if self.least is None:
+            return ActorPoolStrategy(size=most)
+        least = min(self.least, most)
+        return ActorPoolStrategy(min_size=least, max_size=most, initial_size=least)
 
     def limits(self, batch_size: int | None = None) -> Limits:
         """What batches for these actors must stay within."""
@@ -101,61 +156,82 @@ class Actors:
         return Limits(batch_size or ROWS_AT_MOST, pixels, self.memory, self.precision, self.count)
 
     @classmethod
-    def on(cls, nodes: Sequence[Node], *, count: int | None = None) -> "Actors":
+    def on(cls, nodes: Sequence[Node], asked: Resources | None = None) -> "Actors":
         """A pool for a cluster, such that every actor fits a node, with room for the stages around it.
 
         Raises:
-            ValueError: for a count below 1.
+            ValueError: if GPUs are asked for, there are none, and it is not said how many actors shall wait for them.
         """
-        if count is not None and count < 1:
-            raise ValueError(f"num_actors = {count}: expected at least 1")
-        with_gpu = [node for node in nodes if node.gpus >= 1]
+        asked = asked or Resources()
+        least = (asked.min_actors or 1) if asked.grows else None
+        count = asked.num_actors or asked.max_actors
+        with_gpu = [node for node in nodes if node.gpus >= 1 and asked.device != "cpu"]
+        if asked.device == "gpu" and not with_gpu:
+            if not count:
+                raise ValueError("device = gpu: expected a GPU, or num_actors or max_actors to wait for nodes with one")
+            return cls(count, ACTORS_CPU_SHARE, 1 / (asked.actors_per_gpu or 1), None, least=least)
         if with_gpu:
             gpus = sum(int(node.gpus) for node in with_gpu)
-            count = count or gpus
-            per_gpu = math.ceil(count / gpus)
+            per_gpu = asked.actors_per_gpu or (1 if asked.grows else math.ceil((count or gpus) / gpus))
+            count = max(count or gpus * per_gpu, least or 1)
             share = min(node.cpus / (int(node.gpus) * per_gpu) for node in with_gpu)
             free = [node.gpu_memory for node in with_gpu if node.gpu_memory]
             memory = ROOM * min(free) / per_gpu if len(free) == len(with_gpu) else None
             precisions = {node.gpu_precision for node in with_gpu}
             precision = precisions.pop() if len(precisions) == 1 else "fp32"
-            return cls(count, ACTORS_CPU_SHARE * share, 1 / per_gpu, None, memory, precision)
+            return cls(count, ACTORS_CPU_SHARE * share, 1 / per_gpu, None, memory, precision, least)
         able = [node for node in nodes if node.cpus >= 1] or [Node(1, 0, 0)]
         cpus = sum(int(node.cpus) for node in able)
-        count = count or cpus
-        threads = max(1, min(cpus // count, int(min(node.cpus for node in able))))
-        share = min(threads, cpus / count)
+        count = max(count or cpus, least or 1)
+        here = min(count, cpus) if asked.grows else count  # the others are for nodes that join
+        threads = max(1, min(cpus // here, int(min(node.cpus for node in able))))
+        share = min(threads, cpus / here)
         memory = min(node.memory * min(1.0, share / node.cpus) for node in able)
-        return cls(count, ACTORS_CPU_SHARE * share, num_gpus=0, threads=threads, memory=memory or None)
+        cpu_share = (GROWING_CPU_SHARE if asked.grows else ACTORS_CPU_SHARE) * share
+        return cls(count, cpu_share, num_gpus=0, threads=threads, memory=memory or None, least=least)
 
 
-def connect(address: str | None = None) -> None:
+def connect(address: str | None = None, *, runtime_env: Mapping[str, object] | None = None) -> None:
     """Connect to a Ray cluster, or start one on this machine that no other process attaches to."""
     if not ray.is_initialized():
         address = address or os.environ.get("RAY_ADDRESS") or "local"
-        dashboard = False if address == "local" else None
-        ray.init(address, include_dashboard=dashboard, log_to_driver=False, logging_level=logging.ERROR)
+        for name, value in HEALTH_CHECKS.items():
+            os.environ.setdefault(name, value)
+        ray.init(
+            address,
+            include_dashboard=False if address == "local" else None,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            runtime_env=dict(runtime_env or {}),
+        )
     context = DataContext.get_current()
     context.enable_progress_bars = False
     # A batch may rightly take hours on a CPU; Ray Data would call half an hour without a block a hang, and end the job
     # for one slow row. Deadlines are ours, in the loop of iterations: they fail the row that is over its own.
     context.execution_no_progress_timeout_s = -1
     context.print_on_execution_start = False
+    context.target_max_block_size = 1  # each row is a block: a batch flows on by itself
     logging.getLogger("ray.data").setLevel(logging.ERROR)
 
 
-def actors(count: int | None = None) -> Actors:
-    """A pool for the cluster that this process is connected to."""
+def actors(asked: Resources | None = None) -> Actors:
+    """A pool for the cluster that this process is connected to.
+
+    Raises:
+        ValueError: as `Actors.on`.
+    """
+    asked = asked or Resources()
     list_nodes: Callable[[], list[dict[str, Any]]] = ray.nodes
     alive = [node for node in list_nodes() if node["Alive"]]
-    told = look_at_gpus([node["NodeID"] for node in alive if node["Resources"].get("GPU", 0) >= 1])
+    with_gpu = [node["NodeID"] for node in alive if node["Resources"].get("GPU", 0) >= 1 and asked.device != "cpu"]
+    told = look_at_gpus(with_gpu)
     return Actors.on(
         [
             Node(has.get("CPU", 0), has.get("GPU", 0), has.get("memory", 0), *told.get(node["NodeID"], ()))
             for node in alive
             for has in [node["Resources"]]
         ],
-        count=count,
+        asked,
     )
 
 
@@ -163,13 +239,13 @@ def actors_of(resources: Resources) -> Actors:
     """The pool that a run would have, without starting anything: of its cluster if there is one, else of this machine.
 
     Raises:
-        ValueError: for a number of actors below 1.
+        ValueError: as `Actors.on`.
     """
     address = resources.address or os.environ.get("RAY_ADDRESS", "local")
     if address != "local" or ray.is_initialized():
         connect(resources.address)
-        return actors(resources.num_actors)
-    return Actors.on([this_machine()], count=resources.num_actors)
+        return actors(resources)
+    return Actors.on([this_machine()], resources)
 
 
 def this_machine() -> Node:

@@ -14,12 +14,14 @@ import numpy as np
 import torch
 
 from nst_kernel import StyleParams, Vgg19, stylize
-from pipeline import cost, results, storage
+from pipeline import cost, html, result_table, storage
 from pipeline.cluster import Actors, Resources, actors_of
 from pipeline.encoder import load_encoder
+from pipeline.flow import validate
 from pipeline.items import Batch, Failure
-from pipeline.plan import Plan, plan
-from pipeline.run import validate
+from pipeline.manifest import Row
+from pipeline.planning import Plan, plan
+from pipeline.tables import Source
 
 SHARED_SETTINGS = (
     "content_layers",
@@ -29,6 +31,7 @@ SHARED_SETTINGS = (
     "precision",
     "optimizer",
     "history",
+    "learn_curvature",
     "iterations",
     "scales",
     "window",
@@ -134,9 +137,12 @@ class Estimate:
         totals = {name: getattr(self, name) for name in ("rows", "batches", "evaluations", "multiply_adds")}
         return totals | dataclasses.asdict(self)
 
+    def _repr_html_(self) -> str:
+        return html.of_estimate(self)
+
 
 def estimate(
-    manifest: str | Sequence[str],
+    manifest: Source,
     *,
     output: str | None = None,
     defaults: Mapping[str, object] | None = None,
@@ -161,13 +167,29 @@ def estimate(
         WeightsError: if the encoder is not to be had.
         StorageError: if the results in `output` cannot be read.
     """
-    resources = resources or Resources()
     asked = validate(manifest, defaults=defaults, weights=weights)
+    found = estimate_rows(
+        asked.rows, output=output, weights=weights, resources=resources, rate=rate, overwrite=overwrite
+    )
+    return dataclasses.replace(found, duplicates=len(asked.duplicates))
+
+
+def estimate_rows(
+    rows: Sequence[Row],
+    *,
+    output: str | None = None,
+    weights: str = "embedded",
+    resources: Resources | None = None,
+    rate: float | None = None,
+    overwrite: bool = False,
+) -> Estimate:
+    """What computing rows would come to, as `estimate`; it raises the same, but for a manifest's errors."""
+    resources = resources or Resources()
     encoder = load_encoder(weights)
     pool = actors_of(resources)
-    done = results.finished(storage.absolute(output)) if output else results.Finished({}, {})
+    done = result_table.finished(storage.absolute(output)) if output else result_table.Finished({}, {})
     work = plan(
-        asked.rows,
+        rows,
         encoder_sha256=encoder.sha256,
         finished={} if overwrite else done.fingerprints,
         owners=done.owners,
@@ -181,7 +203,7 @@ def estimate(
         known = Rate(measure_rate(Vgg19(encoder), params, threads=pool.threads), "one short evaluation on this machine")
     else:
         known = Rate(0.0, "not measured: nothing to do")
-    return summarise(work, pool, known, duplicates=len(asked.duplicates))
+    return summarise(work, pool, known)
 
 
 def summarise(work: Plan, pool: Actors, rate: Rate, *, duplicates: int = 0) -> Estimate:

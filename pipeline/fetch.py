@@ -6,7 +6,7 @@ from collections.abc import Callable
 from nst_kernel import StyleParams
 from nst_kernel.params import INITS
 from nst_kernel.sizes import fit
-from pipeline import images, results, storage
+from pipeline import images, result_table, storage, watchdog
 from pipeline.items import Batch, Failure, Fetched, Picture, Pictures, PlannedRow
 
 
@@ -14,21 +14,31 @@ class _Reader:
     """Pictures of a batch at their sizes; one that rows share is read once, and none is kept at its full size."""
 
     def __init__(self) -> None:
-        self.kept: dict[tuple[str, object], Picture] = {}
+        self.kept: dict[tuple[object, ...], Picture] = {}
 
-    def at_shape(self, uri: str, shape: tuple[int, int]) -> Picture:
-        """A picture at (height, width)."""
-        return self._read((uri, shape), lambda _height, _width: shape)
+    def at_shape(self, uri: str, shape: tuple[int, int], said: tuple[int, int] | None = None) -> Picture:
+        """A picture at (height, width), if it has the shape that is said of it."""
+
+        def checked(height: int, width: int) -> tuple[int, int]:
+            if said and said != (height, width):
+                raise images.ImageError(
+                    f"{uri} is {width} x {height} px as it is shown, the manifest's columns width and height say "
+                    f"{said[1]} x {said[0]}: correct them or leave them out"
+                )
+            return shape
+
+        return self._read((uri, shape, said), checked)
 
     def within(self, uri: str, params: StyleParams) -> Picture:
         """A picture with its long side at the asked size."""
         size, upscale = params.size, params.upscale
-        return self._read((uri, (size, upscale)), lambda height, width: fit(height, width, size=size, upscale=upscale))
+        return self._read((uri, size, upscale), lambda height, width: fit(height, width, size=size, upscale=upscale))
 
-    def _read(self, key: tuple[str, object], shape: Callable[[int, int], tuple[int, int]]) -> Picture:
+    def _read(self, key: tuple[str, *tuple[object, ...]], shape: Callable[[int, int], tuple[int, int]]) -> Picture:
         if key not in self.kept:
-            uri, _ = key
+            uri = key[0]
             data = storage.read_bytes(uri)
+            watchdog.alive()
             try:
                 picture = images.decode(data)
             except images.ImageError as error:
@@ -39,17 +49,22 @@ class _Reader:
 
 def fetch(batch: Batch) -> Fetched:
     """Read, decode and resize what the rows of a batch need. A row whose picture is bad gets a `Failure`."""
-    started_at, clock = results.now(), time.perf_counter()
+    started_at, clock = result_table.now(), time.perf_counter()
     reader = _Reader()
-    pictures = tuple(planned.failure or _of_row(planned, reader) for planned in batch.rows)
-    return Fetched(batch, pictures, started_at, time.perf_counter() - clock)
+    pictures: list[Pictures | Failure] = []
+    retries: list[int] = []
+    for planned in batch.rows:
+        before = storage.repeated()
+        pictures.append(planned.failure or _of_row(planned, reader))
+        retries.append(storage.repeated() - before)
+    return Fetched(batch, tuple(pictures), started_at, time.perf_counter() - clock, tuple(retries))
 
 
 def _of_row(planned: PlannedRow, reader: _Reader) -> Pictures | Failure:
     row, shape = planned.row, planned.shape
     assert shape is not None
     try:
-        content = reader.at_shape(row.content, shape) if row.content else None
+        content = reader.at_shape(row.content, shape, row.content_shape) if row.content else None
         style = reader.within(row.style, row.params) if row.style else None
         init = None if row.params.init in INITS else reader.at_shape(row.params.init, shape)
     except (storage.StorageError, images.ImageError) as error:

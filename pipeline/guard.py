@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from nst_kernel.result import StylizeResult
-from pipeline import results, storage
+from pipeline import result_table, storage
 from pipeline.items import Batch, Failure, Fetched, Optimised, Pictures, PlannedRow
 from pipeline.ledger import Deaths, Ledger, quarantine
 
@@ -70,13 +70,18 @@ def guarded_fetch(fetch: Callable[[Batch], Fetched], ledger: Ledger) -> Callable
         rows = batch.rows
         if all(planned.failure for planned in rows):
             return fetch(batch)
-        started_at, clock = results.now(), time.perf_counter()
+        started_at, clock, before = result_table.now(), time.perf_counter(), storage.repeated()
+        retries = [0] * len(rows)
 
         def work(places: Sequence[int]) -> Sequence[Pictures | Failure]:
-            return fetch(dataclasses.replace(batch, rows=tuple(rows[place] for place in places))).pictures
+            fetched = fetch(dataclasses.replace(batch, rows=tuple(rows[place] for place in places)))
+            for place, count in zip(places, fetched.retries, strict=True):
+                retries[place] = count
+            return fetched.pictures
 
         pictures = survive(ledger, "fetch", rows, work=work, refuse=lambda _, failure: failure)
-        return Fetched(batch, tuple(pictures), started_at, time.perf_counter() - clock)
+        retries[0] += storage.repeated() - before - sum(retries)
+        return Fetched(batch, tuple(pictures), started_at, time.perf_counter() - clock, tuple(retries))
 
     return whole
 
@@ -88,6 +93,7 @@ def guarded_optimise(optimise: Callable[[Fetched], Optimised], ledger: Ledger) -
         if all(isinstance(pictures, Failure) for pictures in fetched.pictures):
             return optimise(fetched)
         parts: list[Optimised] = []
+        before = storage.repeated()
 
         def work(places: Sequence[int]) -> Sequence[StylizeResult | Failure]:
             parts.append(optimise(_part(fetched, places)))
@@ -98,9 +104,11 @@ def guarded_optimise(optimise: Callable[[Fetched], Optimised], ledger: Ledger) -
             return failure
 
         outcomes = survive(ledger, "optimise", fetched.batch.rows, work=work, refuse=refuse)
+        first, *others = fetched.retries
+        retries = (first + storage.repeated() - before, *others)
         return dataclasses.replace(
             parts[0],
-            fetched=dataclasses.replace(fetched, pictures=()),
+            fetched=dataclasses.replace(fetched, pictures=(), retries=retries),
             outcomes=tuple(outcomes),
             seconds=sum(part.seconds for part in parts),
         )
@@ -114,6 +122,7 @@ def _part(fetched: Fetched, places: Sequence[int]) -> Fetched:
         fetched,
         batch=dataclasses.replace(fetched.batch, rows=rows),
         pictures=tuple(fetched.pictures[place] for place in places),
+        retries=tuple(fetched.retries[place] for place in places),
     )
 
 

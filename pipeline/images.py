@@ -132,11 +132,13 @@ def encode(
     format: Literal["png", "jpeg", "webp"] = "png",
     metadata: Mapping[str, str],
     quality: int = 95,
+    exif: Image.Exif | None = None,
 ) -> bytes:
     """`image` (H, W, 3) as a file that carries `metadata`; the same arguments give the same bytes.
 
     PNG holds each entry as a text chunk `nst:<key>`; JPEG and WebP hold them all as JSON in the EXIF image
-    description. `quality` (1-100) is for the latter two; JPEG keeps colour at full resolution.
+    description. `quality` (1-100) is for the latter two; JPEG keeps colour at full resolution. `exif` has further
+    tags for the file; it is changed.
 
     Raises:
         ValueError: `image` is not a uint8 picture.
@@ -155,9 +157,10 @@ def encode(
             chunks = PngInfo()
             for key, text in metadata.items():
                 chunks.add_text(_PNG_PREFIX + key, text)
-            picture.save(buffer, "PNG", pnginfo=chunks, compress_level=4)
+            further = {"exif": exif.tobytes()} if exif else {}
+            picture.save(buffer, "PNG", pnginfo=chunks, compress_level=4, **further)
         else:
-            exif = Image.Exif()
+            exif = Image.Exif() if exif is None else exif
             exif[ExifTags.Base.ImageDescription] = json.dumps(dict(metadata))
             picture.save(buffer, format.upper(), exif=exif.tobytes(), quality=quality, subsampling=0)
     except Exception as error:  # Encoders too fail in any way they like.

@@ -14,7 +14,7 @@ Picture = NDArray[np.uint8]
 """uint8 (H, W, 3), RGB."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Failure:
     """Why a row cannot be served, as a value that flows in its place.
 
@@ -34,7 +34,7 @@ class Failure:
         return cls(type(error).__name__, f"{doing}: {error}" if doing else str(error))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class PlannedRow:
     """A row of the manifest, and what was decided for it.
 
@@ -53,7 +53,7 @@ class PlannedRow:
     died_together: int = 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Batch:
     """Rows that are optimised together.
 
@@ -84,12 +84,14 @@ class Fetched:
         pictures: for each row, its pictures or why there are none; dropped once they have been optimised.
         started_at: when the batch was taken up, UTC.
         seconds: of fetching and decoding the whole batch.
+        retries: for each row, requests to storage that were repeated for it; for the batch as a whole, in the first.
     """
 
     batch: Batch
     pictures: tuple[Pictures | Failure, ...]
     started_at: datetime
     seconds: float
+    retries: tuple[int, ...]
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
-from pipeline import results, storage
+from pipeline import result_table, storage, watchdog
 from pipeline.items import Failure, PlannedRow
 
 MAX_ATTEMPTS = 2
@@ -42,6 +42,7 @@ class Attempt:
         stage: what was done with them, such as `optimise`.
         run: that did it.
         host: where.
+        pid: the process that did it, on that host.
         began_at: when, ISO 8601, UTC.
     """
 
@@ -50,6 +51,7 @@ class Attempt:
     stage: str
     run: str
     host: str
+    pid: int
     began_at: str
 
 
@@ -109,11 +111,13 @@ class Ledger:
         output: folder of the run.
         run: whose attempts these are.
         max_attempts: deaths of a row until it is quarantined.
+        stall_timeout: seconds without a sign of life after which a process at work is ended.
     """
 
     output: str
     run: str = ""
     max_attempts: int = MAX_ATTEMPTS
+    stall_timeout: float = watchdog.STALL_TIMEOUT
 
     def open_attempts(self, stage: str, rows: Sequence[PlannedRow]) -> list[str]:
         """URIs of attempts at exactly these rows together, whose process died.
@@ -133,8 +137,9 @@ class Ledger:
             "rows": asked(rows),
             "stage": stage,
             "run": self.run,
-            "host": f"{results.host()}, process {os.getpid()}",
-            "began_at": results.now().isoformat(),
+            "host": result_table.host(),
+            "pid": os.getpid(),
+            "began_at": result_table.now().isoformat(),
         }
         uri = storage.join(ledger_folder(self.output), f"{key(stage, asked(rows))}-{uuid.uuid4().hex}.json")
         storage.write_bytes(uri, json.dumps(said).encode())
@@ -144,13 +149,16 @@ class Ledger:
     def attempt(self, stage: str, rows: Sequence[PlannedRow]) -> Iterator[None]:
         """Rows are being worked on: noted until this is left, by an exception too, but not by a death.
 
+        A process that stands still meanwhile dies, so that what it stands still at is known as well.
+
         Raises:
             StorageError: if the ledger cannot be written.
         """
         uri = self.note(stage, rows)
         _open_here.add(uri)
         try:
-            yield
+            with watchdog.watching(self.stall_timeout):
+                yield
         finally:
             _open_here.discard(uri)
             storage.remove(uri)
@@ -175,7 +183,8 @@ def quarantine(row_id: str, deaths: Deaths) -> Failure:
     count = deaths.total
     error = (
         f"the process died {count} time{'s'[: count > 1]} with row {row_id} in it, at last with no other: "
-        "killed for memory, crashed, or stopped from outside. Look at its pictures and its size; then "
+        "killed for memory, crashed, stood still for longer than --stall-timeout, or stopped from outside. "
+        "Look at its pictures and its size; then "
         "`nst retry OUTPUT --quarantined` tries it again"
     )
     return Failure("ProcessDied", error, "quarantined")
@@ -283,7 +292,7 @@ def _read(uri: str) -> Attempt | None:
     try:
         said = json.loads(storage.read_bytes(uri))
         rows = tuple((str(row_id), str(mark)) for row_id, mark in said["rows"])
-        return Attempt(uri, rows, said["stage"], said["run"], said["host"], said["began_at"])
+        return Attempt(uri, rows, said["stage"], said["run"], said["host"], said["pid"], said["began_at"])
     except storage.StorageError as error:
         if isinstance(error.__cause__, FileNotFoundError):
             return None

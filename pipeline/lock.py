@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from pipeline import results, storage
+from pipeline import result_table, storage
 
 LEASE_SECONDS = 60.0
 """How long a lock outlives the last sign of its run. Clocks of machines that share an output may differ by less."""
@@ -59,7 +59,7 @@ class RunLock:
         self.uri, self.output, self.force, self.lease = lock_file(output), output, force, lease
         self.owner = uuid.uuid4().hex
         self.lost = False
-        self._began = results.now()
+        self._began = result_table.now()
         self._ended = threading.Event()
         self._renewer = threading.Thread(target=self._keep, name="run lock", daemon=True)
 
@@ -123,7 +123,7 @@ class RunLock:
         )
 
     def _said(self) -> bytes:
-        now = results.now()
+        now = result_table.now()
         expires = now + timedelta(seconds=self.lease)
         return json.dumps(
             {
@@ -185,6 +185,6 @@ def _is_dead(holder: dict[str, Any]) -> bool:
         except OSError:  # it lives, as another user's
             pass
     try:
-        return datetime.fromisoformat(holder["expires_at"]) < results.now()
+        return datetime.fromisoformat(holder["expires_at"]) < result_table.now()
     except (KeyError, ValueError, TypeError):
         return True  # no lock of ours, or half of one

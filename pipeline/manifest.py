@@ -1,28 +1,39 @@
 """What is asked: the rows of a manifest, validated, with stable ids; or every problem of it at once."""
 
+import contextlib
 import dataclasses
 import difflib
-import functools
-import hashlib
-import json
 import posixpath
 import re
-import urllib.parse
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+import sys
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import ValidationError
 
 from nst_kernel.params import ALIASES, INITS, KNOBS, ParamError, StyleParams
-from pipeline import storage
+from pipeline import collector, storage
+from pipeline.meaning import default_output, derive_id
+from pipeline.raw_row import (
+    EXPECTED,
+    URI_EXPECTED,
+    Complaint,
+    RawRow,
+    bad_content_shape,
+    bad_output,
+    missing_pictures,
+)
 from pipeline.tables import (
     EXTENSIONS,
     MAX_COLUMNS,
+    Item,
     Record,
+    Records,
     RowProblem,
+    Source,
+    described,
+    each,
     extension,
-    parse_json,
     place,
     read_table,
     shown,
@@ -39,12 +50,6 @@ __all__ = [
     "read_manifest",
 ]
 
-IMAGE_EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp")
-"""What the name of an output may end in; it decides the format."""
-
-MAX_NAME = 255
-"""Bytes of a file's or folder's name: what every file system takes."""
-
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -58,6 +63,7 @@ class Row:
         params: every knob; `init` is resolved too where it is the URI of an image.
         file: manifest that asked for it.
         number: line there (CSV, JSON Lines; a CSV header is line 1), or row (Parquet); from 1.
+        content_shape: (height, width) of the content picture as it is shown, pixels, where the manifest says it.
     """
 
     id: str
@@ -67,6 +73,7 @@ class Row:
     params: StyleParams
     file: str
     number: int
+    content_shape: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,14 +104,14 @@ class ManifestError(ValueError):
         super().__init__("\n  ".join(lines))
 
 
-def read_manifest(
-    source: str | Sequence[str], *, encoder_sha256: str, defaults: Mapping[str, object] | None = None
-) -> Manifest:
+@collector.paused()
+def read_manifest(source: Source, *, encoder_sha256: str, defaults: Mapping[str, object] | None = None) -> Manifest:
     """Every row of a manifest, or every problem of it.
 
     Args:
         source: a file, a folder of files, or several of either, at any URI. In a folder, files of other kinds and
-            those whose names start with a dot or an underscore are passed over.
+            those whose names start with a dot or an underscore are passed over. Or rows at hand, whose relative paths
+            start where this process is.
         encoder_sha256: of the weights, part of a row's meaning and so of a derived id.
         defaults: style parameters for rows that do not give them. They must be valid by themselves.
 
@@ -127,11 +134,11 @@ def read_manifest(
 
 
 def iter_rows(
-    source: str | Sequence[str], *, encoder_sha256: str, defaults: Mapping[str, object] | None = None
+    source: Source, *, encoder_sha256: str, defaults: Mapping[str, object] | None = None
 ) -> Iterator[Row | Duplicate | RowProblem]:
     """The rows of a manifest one at a time, as `read_manifest`, with problems where they are met.
 
-    Holds one file's bytes and, for finding duplicates, about 300 bytes for each row that went by.
+    Holds one file's bytes and, for finding duplicates, the rows that went by.
     """
     defaults = dict(defaults or {})
     try:
@@ -142,10 +149,15 @@ def iter_rows(
         bad = {problem.name for problem in error.problems}
         defaults = {name: value for name, value in defaults.items() if ALIASES.get(name, name) not in bad}
     reader = _Reader(encoder_sha256, defaults)
-    sources = [source] if isinstance(source, str) else list(source)
+    sources = each(source)
     met: set[str] = set()
     empty = True
     for one in sources:
+        if isinstance(one, Records):
+            for item in reader.records(one):
+                empty = False
+                yield item
+            continue
         for found in _files(one):
             if isinstance(found, str) and found in met:
                 continue
@@ -155,34 +167,7 @@ def iter_rows(
             if isinstance(found, str):
                 met.add(found)
     if empty:
-        yield RowProblem(", ".join(sources)[:200] or "manifest", None, None, "", "at least one row")
-
-
-def derive_id(content: str | None, style: str | None, params: StyleParams, encoder_sha256: str) -> str:
-    """A row's meaning as 16 hex digits: the first of a SHA-256 over canonical JSON of what decides the picture.
-
-    That is `{content, encoder_sha256, params, style}` with sorted keys, no spaces and ASCII escapes. `preset` is
-    left out of the parameters: it names where values came from, and they are all there.
-    """
-    first, last = _json(content), _json(style)
-    meaning = f'{{"content":{first},"encoder_sha256":{_json(encoder_sha256)},{_canonical(params)},"style":{last}}}'
-    return hashlib.sha256(meaning.encode()).hexdigest()[:16]
-
-
-_json = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
-
-
-@functools.lru_cache(maxsize=4096)
-def _canonical(params: StyleParams) -> str:
-    knobs = {name: _no_minus_zero(value) for name, value in params.to_json().items() if name != "preset"}
-    return f'"params":{_json(knobs)}'
-
-
-def _no_minus_zero(value: object) -> object:
-    """0.0 for -0.0: they are equal parameters, so they must be equal text."""
-    if isinstance(value, list):
-        return [_no_minus_zero(member) for member in value]
-    return value + 0.0 if isinstance(value, float) else value
+        yield RowProblem(", ".join(described(source))[:200] or "manifest", None, None, "", "at least one row")
 
 
 def _files(source: str) -> Iterator[str | RowProblem]:
@@ -208,46 +193,12 @@ def _is_passed_over(file: str) -> bool:
     return name.startswith((".", "_")) or is_result
 
 
-def _number_as_text(value: object) -> object:
-    return str(value) if type(value) is int else value
-
-
-def _nested(value: object) -> object:
-    return parse_json(value) if isinstance(value, str) else value
-
-
-_Text = Annotated[str, StringConstraints(strip_whitespace=True, max_length=4096, pattern=r"^\P{Cc}*$")]
-
-
-class _RawRow(BaseModel):
-    """A row as written. Further columns are style parameters, and pass on as they are."""
-
-    model_config = ConfigDict(extra="allow", strict=True)
-
-    content: _Text = ""
-    style: _Text = ""
-    id: Annotated[_Text, BeforeValidator(_number_as_text), StringConstraints(max_length=200)] = ""
-    output: Annotated[_Text, StringConstraints(max_length=1024)] = ""
-    params: Annotated[dict[str, Any], BeforeValidator(_nested)] = Field(default_factory=dict)
-
-
-_URI_EXPECTED = "a URI or path: text of at most 4096 characters, none of them a control character"
-_EXPECTED = {
-    "content": _URI_EXPECTED,
-    "style": _URI_EXPECTED,
-    "id": "text of at most 200 characters, none of them a control character, or a whole number",
-    "output": "a file name: text of at most 1024 characters, none of them a control character",
-    "params": "style parameters by name: an object, or the JSON text of one",
-}
 _PARAMETERS = dict.fromkeys([*KNOBS, *ALIASES]).keys()
-_WANTED = dict.fromkeys([*_EXPECTED, *_PARAMETERS]).keys()
+_WANTED = dict.fromkeys([*EXPECTED, *_PARAMETERS]).keys()
 _RULES: Mapping[str, Callable[[str, object], object]] = {
     field.name: field.metadata["rule"] for field in dataclasses.fields(StyleParams)
 }
 _UNUSABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
-
-_Complaint = tuple[str | None, str, str]
-"""Column, value as shown, what was expected."""
 
 
 class _Reader:
@@ -258,15 +209,25 @@ class _Reader:
         self._defaults = defaults
         self._base = ""
         self._unknown: set[str] = set()  # names under params that this file was told about
-        self._resolved: dict[tuple[str, str], StyleParams | list[_Complaint]] = {}
-        self._by_id: dict[str, tuple[str, str, str, int]] = {}  # id: meaning, output, file, number
-        self._by_output: dict[str, str] = {}  # output: id
+        self._resolved: dict[tuple[str, str], StyleParams | list[Complaint]] = {}
+        self._seeded: dict[tuple[int, str], tuple[StyleParams, StyleParams]] = {}  # the rest's identity, seed: both
+        self._shapes: dict[tuple[int, int], tuple[int, int]] = {}  # so that equal ones are one
+        self._rows: dict[str, Row] = {}  # by id
+        self._named: dict[str, str] = {}  # output: id, where the one does not follow from the other
 
     def file(self, file: str) -> Iterator[Row | Duplicate | RowProblem]:
         """The rows and problems of one file."""
         self._base = storage.parent(storage.absolute(file))
+        yield from self._read(file, read_table(file, wanted=_WANTED))
+
+    def records(self, records: Records) -> Iterator[Row | Duplicate | RowProblem]:
+        """The rows and problems of rows at hand."""
+        self._base = storage.absolute(".")
+        yield from self._read(records.name, records.read(wanted=_WANTED))
+
+    def _read(self, file: str, items: Iterator[Item]) -> Iterator[Row | Duplicate | RowProblem]:
         self._unknown.clear()
-        for item in read_table(file, wanted=_WANTED):
+        for item in items:
             if isinstance(item, Record):
                 yield from self._row(file, item)
             elif isinstance(item, RowProblem):
@@ -283,19 +244,19 @@ class _Reader:
     def _row(self, file: str, record: Record) -> Iterator[Row | Duplicate | RowProblem]:
         number = record.number
         cells = {name: value for name, value in record.cells.items() if not _blank(value)}
-        complaints: list[_Complaint] = []
+        complaints: list[Complaint] = []
         bad: set[str] = set()
         try:
-            raw = _RawRow.model_validate(cells)
+            raw = RawRow.model_validate(cells)
         except ValidationError as error:
             for detail in error.errors(include_url=False, include_context=False, include_input=False):
                 name = str(detail["loc"][0])
                 if name in bad:
                     continue
                 reason = f" ({detail['msg'].removeprefix('Value error, ')})" if detail["type"] == "value_error" else ""
-                complaints.append((name, shown(cells.pop(name)), _EXPECTED[name] + reason))
+                complaints.append((name, shown(cells.pop(name)), EXPECTED[name] + reason))
                 bad.add(name)
-            raw = _RawRow.model_validate(cells)  # the rest may have problems too
+            raw = RawRow.model_validate(cells)  # the rest may have problems too
         for name in raw.params.keys() - _PARAMETERS - self._unknown if raw.params else ():
             if len(self._unknown) < MAX_COLUMNS:
                 self._unknown.add(name)
@@ -304,20 +265,28 @@ class _Reader:
         if isinstance(params, list):
             complaints += params
         elif "params" not in bad:  # which might have said that no content or style is needed
-            complaints += _missing_pictures(raw, params, bad)
-        complaints += _bad_output(raw.output)
+            complaints += missing_pictures(raw, params, bad)
+        complaints += bad_output(raw.output)
+        complaints += bad_content_shape(raw, bad)
         if complaints or isinstance(params, list):
             yield from (RowProblem(file, number, *complaint) for complaint in complaints)
             return
         content = storage.resolve(raw.content, self._base) if raw.content else None
-        style = storage.resolve(raw.style, self._base) if raw.style else None
+        style = sys.intern(storage.resolve(raw.style, self._base)) if raw.style else None
         meaning = derive_id(content, style, params, self._encoder)
         id = raw.id or meaning
         output = raw.output or default_output(id)
-        yield self._distinct(Row(id, content, style, output, params, file, number), meaning)
+        shape = (raw.height, raw.width) if raw.height and raw.width else None
+        shape = self._shapes.setdefault(shape, shape) if shape else None
+        yield self._distinct(Row(id, content, style, output, params, file, number, shape), meaning)
 
-    def _params(self, columns: Mapping[str, object], nested: Mapping[str, object]) -> StyleParams | list[_Complaint]:
-        """Of the same text, the same parameters: rows share them, so each set is resolved once."""
+    def _params(self, columns: Mapping[str, object], nested: Mapping[str, object]) -> StyleParams | list[Complaint]:
+        """Of the same text, the same parameters: rows share them, so each set is resolved once, but for its seed."""
+        if "seed" in columns and "seed" not in nested:
+            unseeded = self._params({name: value for name, value in columns.items() if name != "seed"}, nested)
+            if isinstance(unseeded, StyleParams):
+                with contextlib.suppress(ParamError):
+                    return self._reseeded(unseeded, columns["seed"])
         try:
             key = (self._base, repr((columns, nested)))
             if (known := self._resolved.get(key)) is not None:
@@ -331,10 +300,18 @@ class _Reader:
             self._resolved[key] = resolved
         return resolved
 
-    def _resolve(self, columns: Mapping[str, object], nested: Mapping[str, object]) -> StyleParams | list[_Complaint]:
+    def _reseeded(self, params: StyleParams, seed: object) -> StyleParams:
+        key = id(params), repr(seed)
+        if key not in self._seeded:
+            if len(self._seeded) >= 4096:
+                self._seeded.clear()
+            self._seeded[key] = params, params.reseeded(seed)
+        return self._seeded[key][1]
+
+    def _resolve(self, columns: Mapping[str, object], nested: Mapping[str, object]) -> StyleParams | list[Complaint]:
         given: dict[str, object] = {}
         written: dict[str, str] = {}  # knob: column that gives it
-        complaints: list[_Complaint] = []
+        complaints: list[Complaint] = []
         everything = [(name, name, value) for name, value in columns.items()]
         everything += [(f"params.{name}", name, value) for name, value in nested.items() if name in _PARAMETERS]
         for column, name, value in everything:
@@ -351,28 +328,36 @@ class _Reader:
             return complaints + [(written.get(p.name, p.name), shown(p.value), p.expected) for p in error.problems]
         if params.init not in INITS:
             if len(params.init) > 4096 or _UNUSABLE.search(params.init):
-                complaints.append((written.get("init", "init"), shown(params.init), _URI_EXPECTED))
+                complaints.append((written.get("init", "init"), shown(params.init), URI_EXPECTED))
             params = dataclasses.replace(params, init=storage.resolve(params.init, self._base))
         return complaints or params
 
     def _distinct(self, row: Row, meaning: str) -> Row | Duplicate | RowProblem:
         """The row, unless another one has its id or its output."""
-        mine = (meaning, row.output, row.file, row.number)
-        first = self._by_id.setdefault(row.id, mine)
-        if first is not mine:
-            other = place(*first[2:])
-            if first[0] != meaning:
+        first = self._rows.setdefault(row.id, row)
+        if first is not row:
+            other = place(first.file, first.number)
+            if derive_id(first.content, first.style, first.params, self._encoder) != meaning:
                 expected = f"an id of its own: {other} has this one and asks for something else"
                 return RowProblem(row.file, row.number, "id", shown(row.id), expected)
-            if first[1] != row.output:
-                expected = f"{shown(first[1])}, since {other} asks for the same; give each an id to have both"
+            if first.output != row.output:
+                expected = f"{shown(first.output)}, since {other} asks for the same; give each an id to have both"
                 return RowProblem(row.file, row.number, "output", shown(row.output), expected)
             return Duplicate(row.id, row.file, row.number)
-        owner = self._by_output.setdefault(row.output, row.id)
-        if owner != row.id:
-            expected = f"a name of its own: {place(*self._by_id[owner][2:])} is written there"
+        owner = self._owner(row)
+        if owner is not row:
+            expected = f"a name of its own: {place(owner.file, owner.number)} is written there"
             return RowProblem(row.file, row.number, "output", shown(row.output), expected)
         return row
+
+    def _owner(self, row: Row) -> Row:
+        """The first row whose picture has this row's name. Names that are an id's, as most are, are not kept twice."""
+        if row.output == f"{row.id}.png":
+            return self._rows[self._named.get(row.output, row.id)]
+        after_id = self._rows.get(row.output.removesuffix(".png"))
+        if after_id and after_id.output == row.output:
+            return after_id
+        return self._rows[self._named.setdefault(row.output, row.id)]
 
 
 def _blank(value: object) -> bool:
@@ -383,33 +368,3 @@ def _blank(value: object) -> bool:
 def _known_name(name: str, known: Collection[str]) -> str:
     close = difflib.get_close_matches(name[:80].strip().lower(), known, n=1)
     return f"a known name; did you mean {close[0]}?" if close else f"one of {', '.join(known)}"
-
-
-def _missing_pictures(raw: _RawRow, params: StyleParams, bad: Collection[str]) -> Iterator[_Complaint]:
-    if not raw.content and not raw.style and not {"content", "style"} & set(bad):
-        yield None, "", "a picture: a URI in column content or style, or in both"
-        return
-    for name, needed, weight, uri in (
-        ("content", params.needs_content, params.content_weight, raw.content),
-        ("style", params.needs_style, params.style_weight, raw.style),
-    ):
-        if needed and not uri and name not in bad:
-            yield name, "", f"a URI, since {f'{name}_weight is not 0' if weight > 0 else f'init is {name}'}"
-
-
-def _bad_output(name: str) -> Iterator[_Complaint]:
-    parts = name.split("/")
-    if not name:
-        return
-    if posixpath.splitext(name)[1].lower() not in IMAGE_EXTENSIONS:
-        yield "output", shown(name), f"a name that ends in {', '.join(IMAGE_EXTENSIONS)}"
-    if "\\" in name or {"", ".", ".."} & set(parts):
-        yield "output", shown(name), "a path below OUTPUT/images/: relative, no .., // or backslash"
-    if any(len(part.encode()) > MAX_NAME for part in parts):
-        yield "output", shown(name), f"names of at most {MAX_NAME} bytes"
-
-
-def default_output(id: str) -> str:
-    """The name of a row's picture below images/, where the row gives none."""
-    name = f"{urllib.parse.quote(id, safe='')}.png"
-    return name if len(name) <= MAX_NAME else f"{hashlib.sha256(id.encode()).hexdigest()[:16]}.png"

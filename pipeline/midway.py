@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from pipeline import storage
-from pipeline.items import PlannedRow
+from pipeline.ledger import Asked
 
 if TYPE_CHECKING:
     from nst_kernel.state import State
@@ -20,9 +20,9 @@ def folder(output: str) -> str:
     return storage.join(output, "preempted")
 
 
-def uri_of(output: str, rows: Sequence[PlannedRow]) -> str:
+def uri_of(output: str, rows: Sequence[Asked]) -> str:
     """Where the state of a batch lies: the same rows with the same fingerprints, in this order."""
-    names = json.dumps([(planned.row.id, planned.fingerprint) for planned in rows])
+    names = json.dumps(list(rows))
     return storage.join(folder(output), f"{hashlib.sha256(names.encode()).hexdigest()[:32]}.safetensors")
 
 

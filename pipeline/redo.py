@@ -8,10 +8,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from nst_kernel import StyleParams
-from pipeline import results, storage
+from pipeline import result_table, storage, summary
 from pipeline.encoder import load_encoder
-from pipeline.manifest import Row, default_output
-from pipeline.run import Job, Progress, run_rows
+from pipeline.flow import Job, Progress, run_rows
+from pipeline.manifest import Row
+from pipeline.meaning import default_output
 
 COLUMNS = ("id", "content", "style", "params", "output_name", "encoder", "encoder_sha256", "manifest", "manifest_row")
 """What makes a row of results work again."""
@@ -23,14 +24,15 @@ def rows_of(output: str, statuses: Collection[str]) -> pa.Table:
     Raises:
         StorageError: if there are no results, or they cannot be read.
     """
-    table = results.read_results(storage.absolute(output), columns=[*COLUMNS, "status"])
+    table = result_table.read_results(storage.absolute(output), columns=[*COLUMNS, "status"])
     return table.filter(pc.is_in(table["status"], pa.array(list(statuses), pa.string())))
 
 
 def retry(job: Job, statuses: Collection[str], *, on_progress: Callable[[Progress], None] | None = None) -> Progress:
     """Compute rows again that have one of these statuses, as the results say that they were asked.
 
-    Of a quarantined row all deaths are forgotten: it has as many attempts as a new one.
+    Of a quarantined row all deaths are forgotten: it has as many attempts as a new one. Pictures are written as the
+    last run wrote them.
 
     Args:
         job: how; its output is where the rows are.
@@ -51,7 +53,8 @@ def retry(job: Job, statuses: Collection[str], *, on_progress: Callable[[Progres
             f"{encoder.name}: give them with --weights"
         )
     source = {"retry": sorted(statuses)}
-    job = dataclasses.replace(job, release="quarantined" in statuses, source=source)
+    encoding = summary.encoding_of(job.output)
+    job = dataclasses.replace(job, release="quarantined" in statuses, source=source, encoding=encoding)
     return run_rows([_row(asked) for asked in table.to_pylist()], job, on_progress=on_progress)
 
 

@@ -46,6 +46,8 @@ class Policy:
         longest_delay: seconds.
         deadline: seconds after the first attempt from which on no other begins.
         timeout: seconds that a connection may take, and a store may be silent in the middle of a request.
+        request_timeout: seconds that one request may take in all, however lively: a store that sends a byte now and
+            then would else be listened to for ever.
         concurrency: requests at once to one endpoint (a scheme and its host or bucket), from one process.
         verify: whether checksums are compared with the ETag where it is one. Off only for a store whose ETags look
             like MD5 sums and are none.
@@ -57,11 +59,18 @@ class Policy:
     longest_delay: float = 20.0
     deadline: float = 150.0
     timeout: float = 20.0
+    request_timeout: float = 300.0
     concurrency: int = 32
     verify: bool = True
 
     def __post_init__(self) -> None:
-        for name, least in [("attempts", 1), ("concurrency", 1), ("factor", 1), ("timeout", 0.001)]:
+        for name, least in [
+            ("attempts", 1),
+            ("concurrency", 1),
+            ("factor", 1),
+            ("timeout", 0.001),
+            ("request_timeout", 0.001),
+        ]:
             if getattr(self, name) < least:
                 raise ValueError(f"{name}: {getattr(self, name)}, expected {least} or more")
         for name in ("first_delay", "longest_delay", "deadline"):
@@ -91,6 +100,7 @@ class Policy:
 
 _lock = threading.Lock()
 _retries: Counter[str] = Counter()
+_of_thread = threading.local()
 _gates: dict[tuple[str, int], threading.BoundedSemaphore] = {}
 
 
@@ -98,6 +108,11 @@ def retries() -> dict[str, int]:
     """How many requests of this process were repeated so far, by reason, such as SlowDown or timeout."""
     with _lock:
         return dict(_retries)
+
+
+def repeated() -> int:
+    """How many requests this thread repeated so far: the difference around some work is what that work took."""
+    return int(getattr(_of_thread, "count", 0))
 
 
 def persist(what: str, call: Callable[[], T], *, policy: Policy, renew: Callable[[], None] = lambda: None) -> T:
@@ -125,6 +140,7 @@ def persist(what: str, call: Callable[[], T], *, policy: Policy, renew: Callable
         why = reason(error) or ""
         with _lock:
             _retries[why] += 1
+        _of_thread.count = repeated() + 1
         _log.warning(
             "cannot %s: %s (attempt %d of %d, the next in %.1f s)",
             *(what, why, state.attempt_number, policy.attempts, state.upcoming_sleep),

@@ -8,7 +8,7 @@ from pipeline.encoder import load_encoder
 from pipeline.fetch import fetch
 from pipeline.items import Failure
 from pipeline.manifest import Row, derive_id
-from pipeline.plan import plan
+from pipeline.planning import plan
 from pipeline.write import encode_result, format_of
 
 

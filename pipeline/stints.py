@@ -8,8 +8,9 @@ from typing import Literal
 from nst_kernel.result import StylizeResult
 from nst_kernel.state import Interrupted, State, StateError
 from nst_kernel.transfer import Progress
-from pipeline import midway
+from pipeline import midway, watchdog
 from pipeline.items import Failure, PlannedRow
+from pipeline.ledger import asked
 from pipeline.preemption import Preemption
 
 SAVING_SHARE = 0.05
@@ -73,7 +74,7 @@ class Stints:
         """
         timeout = self.interruptions.row_timeout
         allowed = None if timeout is None else timeout * len(rows)
-        uri = midway.uri_of(self.output, rows) if self.output else None
+        uri = midway.uri_of(self.output, asked(rows)) if self.output else None
         state = self._found(uri, pictures) if uri else None
         spent = float(state.notes["seconds"]) if state else 0.0
         began, pause = monotonic(), self.interruptions.save_every
@@ -146,6 +147,7 @@ class _Watch:
 
     def __call__(self, done: int, total: int) -> bool:
         self.total = total
+        watchdog.alive()
         if self.tell:
             self.tell(done, total)
         now = monotonic()

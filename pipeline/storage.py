@@ -8,7 +8,8 @@ changes it). What was read is what had been written: lengths, and checksums wher
 
 import contextlib
 import posixpath
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,11 +19,14 @@ from fsspec import get_filesystem_class
 from fsspec.core import url_to_fs
 from fsspec.implementations.local import LocalFileSystem
 
+from pipeline.entries import Entry
 from pipeline.faults import StorageError, explained
-from pipeline.retry import Policy, one_of_few, persist, retries
-from pipeline.stores import AnyStore, LocalStore, Page, S3Store, Store
+from pipeline.retry import Policy, one_of_few, persist, repeated, retries
+from pipeline.s3 import S3Store
+from pipeline.stores import AnyStore, Entries, Listing, LocalStore, Page, Store
 
 __all__ = [
+    "Entry",
     "Policy",
     "StorageError",
     "absolute",
@@ -36,18 +40,33 @@ __all__ = [
     "parent",
     "read_bytes",
     "remove",
+    "remove_folder",
+    "repeated",
     "resolve",
     "retries",
+    "side_by_side",
+    "size",
+    "walk",
     "write_bytes",
     "write_if",
 ]
 
+S = TypeVar("S")
 T = TypeVar("T")
 
 _S3 = ("s3://", "s3a://")
 
 _PROBE_BYTES = 64 * 1024
 """More than a file system keeps in a directory entry: an empty file can be written to a full disk."""
+
+_WORTH_LISTING = 20
+"""Files asked for, for each page of a listing (a thousand files at most) that is read to find them."""
+
+_LISTED_TOGETHER = 5000
+"""Files of one folder that are looked up in one part of its listing; parts are read side by side."""
+
+_WAITING = 1024
+"""Calls that wait for a thread."""
 
 
 def is_uri(text: str) -> bool:
@@ -94,6 +113,15 @@ def read_bytes(uri: str, *, start: int = 0, end: int | None = None) -> bytes:
     return _do("read", uri, lambda store, path: store.read(path, start, end))
 
 
+def size(uri: str) -> int:
+    """Bytes of a file.
+
+    Raises:
+        StorageError: if it is missing or is a folder.
+    """
+    return _do("look at", uri, lambda store, path: store.size(path))
+
+
 def write_bytes(uri: str, data: bytes) -> None:
     """Write a file whole or not at all, on this machine and on object stores: never a part is seen.
 
@@ -137,6 +165,20 @@ def remove(uri: str) -> None:
     _do("delete", uri, gone)
 
 
+def remove_folder(uri: str) -> None:
+    """Delete a folder with all that is below it, links but not what they point to; one that is not there is no error.
+
+    Raises:
+        StorageError: if something cannot be deleted.
+    """
+
+    def gone(store: Store, path: str) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            store.remove_folder(path)
+
+    _do("delete", uri, gone)
+
+
 def list_files(uri: str, *, suffix: str = "") -> list[str]:
     """Every file below a folder whose name ends in `suffix`, sorted; the file itself if it is one.
 
@@ -158,6 +200,27 @@ def _page(uri: str, start: str | None) -> Page:
     return _do("list", uri, lambda store, path: store.page(path, start))
 
 
+def walk(uri: str) -> Iterator[Entry]:
+    """Every file below a folder, one at a time, with what its store says of it: for folders of any size.
+
+    What is held is one folder, or on object stores one answer of a thousand. Links to folders are not followed.
+
+    Raises:
+        StorageError: if there is no such folder, or a part of it cannot be listed.
+    """
+    start: Any = None
+    while True:
+        entries, start = _entries(uri, start)
+        with explained("list", uri):
+            yield from entries
+        if start is None:
+            return
+
+
+def _entries(uri: str, start: Any) -> Entries:
+    return _do("list", uri, lambda store, path: store.entries(path, start))
+
+
 def identity(uri: str) -> str:
     """What tells without reading a file whether it changed: its ETag, or size in bytes and time of change.
 
@@ -168,7 +231,11 @@ def identity(uri: str) -> str:
 
 
 def identities(uris: Sequence[str]) -> dict[str, str | StorageError]:
-    """The identity of each of many files, or why it has none; many at once."""
+    """The identity of each of many files, or why it has none; many at once.
+
+    Files of one folder are looked up in its listing, a thousand with one request; those that it does not say, and
+    those with few neighbours, are asked for one by one.
+    """
 
     def one(uri: str) -> str | StorageError:
         try:
@@ -176,9 +243,55 @@ def identities(uris: Sequence[str]) -> dict[str, str | StorageError]:
         except StorageError as error:
             return error
 
-    distinct = list(dict.fromkeys(uris))
-    with ThreadPoolExecutor(Policy.from_environment().concurrency) as pool:
-        return dict(zip(distinct, pool.map(one, distinct), strict=True))
+    found: dict[str, str | StorageError] = dict.fromkeys(uris, "")
+    threads = Policy.from_environment().concurrency
+    for listed in side_by_side(_listed_identities, _neighbours(list(found)), threads=threads):
+        found.update(listed)
+    rest = [uri for uri, known in found.items() if not known]
+    found.update(zip(rest, side_by_side(one, rest, threads=threads), strict=True))
+    return found
+
+
+def side_by_side(call: Callable[[S], T], items: Sequence[S], *, threads: int) -> Iterator[T]:
+    """As `map`, in order, by so many threads. However many items there are, some hundreds wait for a thread."""
+    with ThreadPoolExecutor(threads) as pool:
+        for start in range(0, len(items), _WAITING):
+            yield from pool.map(call, items[start : start + _WAITING])
+
+
+def _neighbours(uris: Sequence[str]) -> list[tuple[str, list[str]]]:
+    """(folder, names) of files that have enough neighbours among these to be found in a listing; names in order."""
+    folders: defaultdict[str, list[str]] = defaultdict(list)
+    for uri in uris:
+        folder, slash, name = uri.rpartition("/")
+        if slash and folder and not folder.endswith("/"):
+            folders[folder].append(name)
+    return [
+        (folder, names[start : start + _LISTED_TOGETHER])
+        for folder, names in folders.items()
+        if len(names) >= _WORTH_LISTING
+        for names in [sorted(names)]
+        for start in range(0, len(names), _LISTED_TOGETHER)
+    ]
+
+
+def _listed_identities(neighbours: tuple[str, list[str]]) -> dict[str, str]:
+    """Identities by URI of files of one folder, as far as its listing says them while that is worth it."""
+    folder, names = neighbours
+    wanted, found, start = set(names), dict[str, str](), None
+    for _ in range(1 + len(names) // _WORTH_LISTING):
+        try:
+            page, start = _listing(folder, names, start)
+        except StorageError:  # who may read files may not always list them
+            break
+        found.update((f"{folder}/{name}", known) for name, known in page if name in wanted)
+        if start is None:
+            break
+    return found
+
+
+def _listing(folder: str, names: Sequence[str], start: str | None) -> Listing:
+    return _do("list", folder, lambda store, path: store.listing(path, names, start))
 
 
 def check_no_folder(uri: str) -> None:
@@ -221,7 +334,7 @@ def _open(uri: str, policy: Policy) -> tuple[Store, str]:
     options: dict[str, Any] = {"use_listings_cache": False}
     if not uri.startswith(_S3):
         fs, path = url_to_fs(uri, **options)
-        return (LocalStore(fs) if isinstance(fs, LocalFileSystem) else AnyStore(fs)), path
+        return (LocalStore if isinstance(fs, LocalFileSystem) else AnyStore)(fs, seconds=policy.request_timeout), path
     options["config_kwargs"] = fsspec.config.conf.get("s3", {}).get("config_kwargs", {}) | {
         "connect_timeout": policy.timeout,
         "read_timeout": policy.timeout,
@@ -230,7 +343,7 @@ def _open(uri: str, policy: Policy) -> tuple[Store, str]:
     }
     fs, path = url_to_fs(uri, **options)
     fs.retries = 1  # for the same reason
-    return S3Store(fs, verify=policy.verify), path
+    return S3Store(fs, verify=policy.verify, seconds=policy.request_timeout), path
 
 
 def _forget(uri: str) -> None:

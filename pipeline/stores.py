@@ -1,23 +1,27 @@
 """What each kind of storage does when it is asked once: one call here is one attempt. Retries are the caller's."""
 
 import asyncio
-import base64
 import contextlib
-import hashlib
 import os
-import posixpath
+import stat
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
+from pipeline.entries import Entry, identity_of
 from pipeline.faults import Damaged
+
+T = TypeVar("T")
 
 Page = tuple[Sequence[str], str | None]
 """URIs of files below a folder, and where the next page starts; None after the last."""
 
-SINGLE_PUT = 100 * 2**20
-"""Bytes below which s3fs sends an object in one request, which is atomic and whose ETag is its MD5."""
+Entries = tuple[Iterable[Entry], Any]
+"""Files below a folder with what is known of them, and where the next page starts; None after the last."""
+Listing = tuple[Iterable[tuple[str, str]], str | None]
+"""Names and identities of files in a folder, and where the next page starts; None after the last."""
 
 
 class Store(Protocol):
@@ -25,6 +29,9 @@ class Store(Protocol):
 
     def read(self, path: str, start: int, end: int | None) -> bytes:
         """The bytes of a file from `start` up to `end`."""
+
+    def size(self, path: str) -> int:
+        """Bytes of a file."""
 
     def write(self, path: str, data: bytes) -> None:
         """A file, whole or not at all."""
@@ -44,29 +51,46 @@ class Store(Protocol):
     def page(self, path: str, start: str | None) -> Page:
         """Some of the files below a folder, from where a page before this one said."""
 
+    def entries(self, path: str, start: Any) -> Entries:
+        """The same with size, time and identity, and never more of them in memory than one folder or one answer has."""
+
+    def remove_folder(self, path: str) -> None:
+        """Delete a folder with all that is below it."""
+
     def identity(self, path: str) -> str:
         """What changes whenever a file does."""
+
+    def listing(self, path: str, names: Sequence[str], start: str | None) -> Listing:
+        """Identities, as if asked one by one, of files in a folder, some of these among them. Names are sorted."""
 
 
 class AnyStore:
     """What fsspec offers everywhere, such as memory:// and https://."""
 
-    def __init__(self, fs: Any) -> None:
-        self.fs = fs
+    def __init__(self, fs: Any, *, seconds: float) -> None:
+        """A request takes so many seconds at most, where fsspec can stop one: on a network."""
+        self.fs, self.seconds = fs, seconds
 
     def read(self, path: str, start: int, end: int | None) -> bytes:
         """Of a whole file the length is compared."""
         if start or end is not None:
-            part: bytes = self.fs.cat_file(path, start=start, end=end)
+            part: bytes = self._ask("cat_file", path, start=start, end=end)
             return part
-        data: bytes = self.fs.cat_file(path)
-        _compare_length(data, self.fs.info(path).get("size"))
+        data: bytes = self._ask("cat_file", path)
+        compare_length(data, self._ask("info", path).get("size"))
         return data
+
+    def size(self, path: str) -> int:
+        """As fsspec is told."""
+        info: Mapping[str, Any] = self._ask("info", path)
+        if info["type"] != "file":
+            raise IsADirectoryError(path)
+        return int(info["size"])
 
     def write(self, path: str, data: bytes) -> None:
         """The length of what is there afterwards is compared."""
-        self.fs.pipe_file(path, data)
-        _compare_length(data, self.fs.info(path).get("size"))
+        self._ask("pipe_file", path, data)
+        compare_length(data, self._ask("info", path).get("size"))
 
     def write_if(self, path: str, data: bytes, replaces: str | None) -> bool:
         """Looks first and writes then: two at once may both be told yes, so who needs to know reads back."""
@@ -86,7 +110,7 @@ class AnyStore:
     def is_file(self, path: str) -> bool:
         """Unlike fsspec's isfile, which calls every error a no."""
         try:
-            return bool(self.fs.info(path)["type"] == "file")
+            return bool(self._ask("info", path)["type"] == "file")
         except FileNotFoundError:
             return False
 
@@ -101,14 +125,33 @@ class AnyStore:
             raise FileNotFoundError(path)
         return [self.fs.unstrip_protocol(name) for name in found], None
 
+    def entries(self, path: str, start: Any) -> Entries:
+        """Those of one folder; the next page starts with the folders that are left."""
+        folder, *left = start or (path,)
+        found = sorted(self._ask("ls", folder, detail=True), key=lambda info: str(info["name"]))
+        below = [info["name"] for info in found if info["type"] == "directory"]
+        files = [info for info in found if info["type"] == "file"]
+        return [Entry.of(self.fs.unstrip_protocol(info["name"]), info) for info in files], (*below, *left) or None
+
+    def remove_folder(self, path: str) -> None:
+        """As fsspec does it."""
+        self._ask("rm", path, recursive=True)
+
     def identity(self, path: str) -> str:
         """Its ETag, else its size and when it was made."""
-        info: Mapping[str, Any] = self.fs.info(path)
+        info: Mapping[str, Any] = self._ask("info", path)
         if info["type"] != "file":
             raise IsADirectoryError(path)
-        tag = info.get("ETag") or info.get("etag")
-        made = info.get("mtime") or info.get("updated") or info.get("created") or ""
-        return str(tag).strip('"') if tag else f"{info.get('size')}-{made}"
+        return identity_of(info)
+
+    def listing(self, path: str, names: Sequence[str], start: str | None) -> Listing:
+        """None: such stores may say less of a file in a listing than when they are asked for it."""
+        return (), None
+
+    def _ask(self, verb: str, path: str, *data: bytes, **options: Any) -> Any:
+        if getattr(self.fs, "async_impl", False):
+            return within(self.seconds, self.fs, getattr(self.fs, f"_{verb}")(path, *data, **options))
+        return getattr(self.fs, verb)(path, *data, **options)
 
 
 class LocalStore(AnyStore):
@@ -120,7 +163,7 @@ class LocalStore(AnyStore):
             file.seek(start)
             data = file.read(-1 if end is None else end - start)
             if not start and end is None and len(data) < os.fstat(file.fileno()).st_size:
-                _compare_length(data, os.fstat(file.fileno()).st_size)
+                compare_length(data, os.fstat(file.fileno()).st_size)
             return data
 
     def write(self, path: str, data: bytes) -> None:
@@ -164,175 +207,60 @@ class LocalStore(AnyStore):
             raise FileNotFoundError(path)
         return found, None
 
+    def entries(self, path: str, start: Any) -> Entries:
+        """Those of one folder, by name. Links to folders are not followed: each file is met once, and no walk is
+        endless."""
+        folder, *left = start or (path,)
+        below, names = [], []
+        with contextlib.suppress(*[FileNotFoundError] if start else []), os.scandir(folder) as found:
+            for entry in found:
+                if not entry.is_dir():
+                    names.append(entry.path)
+                elif not entry.is_symlink():
+                    below.append(entry.path)
+        return _looked_at(sorted(names)), (*sorted(below), *left) or None
+
     def identity(self, path: str) -> str:
         """Size in bytes and time of the last change in nanoseconds."""
         if Path(path).is_dir():
             raise IsADirectoryError(path)
-        found = Path(path).stat()
-        return f"{found.st_size}-{found.st_mtime_ns}"
+        return _identity(Path(path).stat())
+
+    def listing(self, path: str, names: Sequence[str], start: str | None) -> Listing:
+        """Just these, without those that cannot be looked at."""
+        found = []
+        for name in names:
+            with contextlib.suppress(OSError):
+                seen = Path(path, name).stat()
+                if not stat.S_ISDIR(seen.st_mode):
+                    found.append((name, _identity(seen)))
+        return found, None
 
 
-class S3Store:
-    """S3 and what speaks like it, through the connection, credentials and paths of s3fs.
+def within(seconds: float, fs: Any, request: Coroutine[Any, Any, T]) -> T:
+    """What a request comes to on fsspec's own loop; it is cancelled, with TimeoutError, when its time is over.
 
-    Each method makes one request, so that retries repeat no more than what failed: of a long listing one page.
+    A timeout of the connection is about silence, and a store that sends a byte now and then is never silent.
     """
-
-    def __init__(self, fs: Any, *, verify: bool) -> None:
-        self.fs, self.verify = fs, verify
-
-    def read(self, path: str, start: int, end: int | None) -> bytes:
-        """The length is compared, and of a whole object the MD5 too."""
-        if end is not None and end <= start:
-            return b""
-        ranged = start > 0 or end is not None
-        span = {"Range": f"bytes={start}-{'' if end is None else end - 1}"} if ranged else {}
-        try:
-            answer = self.fs.call_s3("get_object", **self._object(path), **span)
-        except OSError as error:
-            if _code(error) in ("InvalidRange", "416"):  # nothing from there on, as in an empty object
-                return b""
-            raise
-        data: bytes = asyncio.run_coroutine_threadsafe(_drained(answer["Body"]), self.fs.loop).result()
-        _compare_length(data, answer.get("ContentLength"))
-        if not ranged:
-            self._compare_digest(path, _md5(data).hex(), answer)
-        return data
-
-    def write(self, path: str, data: bytes) -> None:
-        """The store compares checksums before it takes an object; what it says that it took is compared again."""
-        self._object(path)
-        kind = _content_type(path)
-        if len(data) >= SINGLE_PUT:  # parts, each with its checksum
-            self.fs.pipe_file(path, data, **kind)
-            _compare_length(data, self._head(path).get("ContentLength"))
-            return
-        digest = _md5(data)
-        answer = self.fs.pipe_file(path, data, ContentMD5=base64.b64encode(digest).decode(), **kind)
-        self._compare_digest(path, digest.hex(), answer)
-
-    def write_if(self, path: str, data: bytes, replaces: str | None) -> bool:
-        """The store itself compares, and takes one of several writers; one that knows no conditions takes all."""
-        condition = {"IfNoneMatch": "*"} if replaces is None else {"IfMatch": f'"{replaces}"'}
-        try:
-            self.fs.pipe_file(path, data, **condition)
-        except FileNotFoundError:  # what was to be replaced is gone
-            return False
-        except OSError as error:
-            if _code(error) in ("PreconditionFailed", "412"):
-                return False
-            raise
-        return True
-
-    def remove(self, path: str) -> None:
-        """What is not there is no error to S3."""
-        self.fs.call_s3("delete_object", **self._object(path))
-
-    def is_file(self, path: str) -> bool:
-        """Who may list but not read is told no, and gets a listing."""
-        if not self._split(path)[1]:
-            return False
-        try:
-            self._head(path)
-        except (FileNotFoundError, PermissionError) as error:
-            if isinstance(error, FileNotFoundError) or _code(error) == "403":
-                return False
-            raise
-        return True
-
-    def is_folder(self, path: str) -> bool:
-        """Whether anything is below."""
-        try:
-            return bool(self._list(path, MaxKeys=1)["KeyCount"])
-        except FileNotFoundError:
-            return False
-
-    def page(self, path: str, start: str | None) -> Page:
-        """A thousand at most; markers that consoles leave for folders are no files."""
-        bucket, key = self._split(path)
-        answer = self._list(path, **({"ContinuationToken": start} if start else {}))
-        found = [entry["Key"] for entry in answer.get("Contents", [])]
-        if not found and key and not start:
-            raise FileNotFoundError(path)
-        following = answer["NextContinuationToken"] if answer.get("IsTruncated") else None
-        return [f"s3://{bucket}/{name}" for name in found if not name.endswith("/")], following
-
-    def identity(self, path: str) -> str:
-        """The ETag."""
-        return str(self._head(path)["ETag"]).strip('"')
-
-    def _split(self, path: str) -> tuple[str, str]:
-        bucket, key, _version = self.fs.split_path(path)
-        return bucket, key
-
-    def _object(self, path: str) -> dict[str, str]:
-        bucket, key = self._split(path)
-        if not key:
-            raise IsADirectoryError(path)
-        return {"Bucket": bucket, "Key": key}
-
-    def _head(self, path: str) -> Mapping[str, Any]:
-        answer: Mapping[str, Any] = self.fs.call_s3("head_object", **self._object(path))
-        return answer
-
-    def _list(self, path: str, **options: Any) -> Mapping[str, Any]:
-        bucket, key = self._split(path)
-        prefix = key.rstrip("/") + "/" if key else ""
-        answer: Mapping[str, Any] = self.fs.call_s3("list_objects_v2", Bucket=bucket, Prefix=prefix, **options)
-        return answer
-
-    def _compare_digest(self, path: str, digest: str, answer: Mapping[str, Any]) -> None:
-        """Hold the MD5 of some bytes against their ETag, where that is an MD5.
-
-        It is none for objects in parts, for those encrypted with a key of their own, and in directory buckets.
-        """
-        tag = str(answer.get("ETag", "")).strip('"').lower()
-        keyed = answer.get("SSECustomerAlgorithm") or str(answer.get("ServerSideEncryption", "")).startswith("aws:kms")
-        directory = self._split(path)[0].endswith("--x-s3")
-        if not self.verify or keyed or directory or len(tag) != 32 or tag == digest:
-            return
-        advice = "for a store whose ETags are no MD5 sums set NST_STORAGE_VERIFY=0"
-        raise Damaged("checksum", f"the MD5 is {digest}, the ETag {tag}; {advice}")
+    return asyncio.run_coroutine_threadsafe(asyncio.wait_for(request, seconds), fs.loop).result()
 
 
-_CONTENT_TYPES = {
-    ".css": "text/css",
-    ".html": "text/html; charset=utf-8",
-    ".jpeg": "image/jpeg",
-    ".jpg": "image/jpeg",
-    ".js": "text/javascript",
-    ".json": "application/json",
-    ".png": "image/png",
-    ".webp": "image/webp",
-}
-
-
-def _content_type(path: str) -> Mapping[str, str]:
-    """What a browser is told of an object: without it, a page would be downloaded instead of shown."""
-    found = _CONTENT_TYPES.get(posixpath.splitext(path)[1].lower())
-    return {"ContentType": found} if found else {}
-
-
-async def _drained(body: Any) -> bytes:
-    async with body:
-        data: bytes = await body.read()
-        return data
-
-
-def _compare_length(data: bytes, size: Any) -> None:
+def compare_length(data: bytes, size: Any) -> None:
     """Raise unless the bytes are as many as the store says; a store that does not say is believed."""
     if isinstance(size, int) and len(data) != size:
         raise Damaged("truncated", f"{len(data)} of {size} bytes came through")
 
 
-def _md5(data: bytes) -> bytes:
-    return hashlib.md5(data, usedforsecurity=False).digest()
+def _looked_at(paths: Sequence[str]) -> Iterator[Entry]:
+    """Files of this machine one by one; what is gone by then is left out."""
+    for path in paths:
+        with contextlib.suppress(FileNotFoundError):
+            found = Path(path).stat()
+            yield Entry(path, found.st_size, datetime.fromtimestamp(found.st_mtime, UTC), _identity(found))
 
 
-def _code(error: BaseException) -> str | None:
-    """The code in the answer that s3fs made an error of."""
-    response = getattr(error.__cause__, "response", None)
-    return str(response["Error"].get("Code")) if isinstance(response, Mapping) else None
+def _identity(found: os.stat_result) -> str:
+    return f"{found.st_size}-{found.st_mtime_ns}"
 
 
 def _sync_folder(folder: Path) -> None:

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from nst_kernel import Weights
-from pipeline import results, storage
+from pipeline import result_table, storage
+from pipeline.write import Encoding
 
 VERSION = 1
 
@@ -20,6 +21,7 @@ def of(
     plan: Mapping[str, int],
     counts: Mapping[str, int],
     *,
+    retries: int,
     encoder: Weights,
     started_at: datetime,
 ) -> dict[str, object]:
@@ -29,21 +31,23 @@ def of(
         job: its parameters.
         plan: rows to do, in how many batches, and rows that needed none.
         counts: rows by status. They add up to the plan's.
+        retries: requests to storage that were repeated for its rows.
         encoder: that was used.
         started_at: UTC.
     """
-    finished_at = results.now()
+    finished_at = result_table.now()
     return {
         "version": VERSION,
         "plan": dict(plan),
-        "counts": {status: counts.get(status, 0) for status in results.STATUSES},
+        "counts": {status: counts.get(status, 0) for status in result_table.STATUSES},
+        "retries": retries,
         "started_at": started_at.isoformat(timespec="seconds"),
         "finished_at": finished_at.isoformat(timespec="seconds"),
         "seconds": round((finished_at - started_at).total_seconds(), 3),
         "encoder": encoder.name,
         "encoder_sha256": encoder.sha256,
-        "versions": dict(results.versions()),
-        "host": results.host(),
+        "versions": dict(result_table.versions()),
+        "host": result_table.host(),
         "job": dict(job),
     }
 
@@ -80,6 +84,20 @@ def weights_of(output: str) -> str | None:
     Raises:
         StorageError: if the summary cannot be read.
     """
-    job = read(output).get("job")
-    found = job.get("weights") if isinstance(job, dict) else None
+    found = _job(output).get("weights")
     return found if isinstance(found, str) else None
+
+
+def encoding_of(output: str) -> Encoding:
+    """How the last run wrote its pictures, if it says so.
+
+    Raises:
+        StorageError: if the summary cannot be read.
+    """
+    found = _job(output).get("encoding")
+    return Encoding(**found) if isinstance(found, dict) else Encoding()
+
+
+def _job(output: str) -> Mapping[str, object]:
+    job = read(output).get("job")
+    return job if isinstance(job, dict) else {}

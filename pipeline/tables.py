@@ -7,7 +7,7 @@ import json
 import reprlib
 import zlib
 from collections import Counter, deque
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import IO, Any, NamedTuple
@@ -43,7 +43,7 @@ def place(file: str, number: int | None) -> str:
     """Where to look, in words: `a.csv, line 3`."""
     if number is None:
         return file
-    return f"{file}, {'row' if extension(file) == '.parquet' else 'line'} {number}"
+    return f"{file}, {'row' if extension(file) in ('.parquet', None) else 'line'} {number}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +89,45 @@ class Record(NamedTuple):
 
 
 Item = Header | Record | RowProblem
+
+
+@dataclass(frozen=True)
+class Records:
+    """Rows that are at hand and in no file, such as those of a data frame.
+
+    Attributes:
+        rows: cells by column name.
+        name: how problems call it, before the number of a row, from 1.
+    """
+
+    rows: Sequence[Mapping[str, Any]]
+    name: str = "table"
+
+    def read(self, *, wanted: Collection[str]) -> Iterator[Item]:
+        """The same as `read_table` says of a file."""
+        if not self.rows:
+            return
+        names = [name.strip() for name in dict.fromkeys(str(name) for row in self.rows for name in row)]
+        yield from _header(self.name, None, names)
+        if len(names) > MAX_COLUMNS or len(set(names)) < len(names):
+            return
+        for number, row in enumerate(self.rows, start=1):
+            cells = {str(name).strip(): _not_nan(value) for name, value in row.items()}
+            yield Record(number, {name: value for name, value in cells.items() if name in wanted})
+
+
+Source = str | Records | Sequence[str | Records]
+"""Where rows come from: a file, a folder of files, rows at hand, or several of these."""
+
+
+def each(source: Source) -> list[str | Records]:
+    """Its members."""
+    return [source] if isinstance(source, str | Records) else list(source)
+
+
+def described(source: Source) -> list[str]:
+    """Its members in words: URIs, and names of rows at hand."""
+    return [one if isinstance(one, str) else one.name for one in each(source)]
 
 
 def read_table(file: str, *, wanted: Collection[str]) -> Iterator[Item]:

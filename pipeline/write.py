@@ -2,51 +2,78 @@
 
 import json
 import time
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from nst_kernel.result import StylizeResult
-from pipeline import images, midway, results, storage
+from pipeline import exif, images, midway, result_table, storage
 from pipeline.items import Failure, Fetched, Optimised, PlannedRow
 
 FORMATS: dict[str, Literal["png", "jpeg", "webp"]] = {"png": "png", "jpg": "jpeg", "jpeg": "jpeg", "webp": "webp"}
 """By the extension of the output's name."""
 
+TOLD = ("id", "status", "error_class", "error", "output", "total_loss", "seconds", "retries")
+"""Of a row's results, what travels on to the driver."""
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """How pictures are written, beside their format, which their names say.
+
+    Attributes:
+        quality: of JPEG and WebP, 1 to 100.
+        keep_exif: whether a picture has the date, camera and place of its content picture.
+    """
+
+    quality: int = 95
+    keep_exif: bool = False
+
 
 class Writer:
     """Commits finished batches to one output folder."""
 
-    def __init__(self, output: str, *, encoder: str, encoder_sha256: str) -> None:
-        self.output, self.encoder, self.encoder_sha256 = output, encoder, encoder_sha256
+    def __init__(self, output: str, *, encoder: str, encoder_sha256: str, encoding: Encoding = Encoding()) -> None:
+        self.output, self.encoder, self.encoder_sha256, self.encoding = output, encoder, encoder_sha256, encoding
 
     def __call__(self, optimised: Optimised) -> list[dict[str, Any]]:
-        """Write every picture, then one Parquet part; what the rows say, without their curves.
+        """Write every picture, then one Parquet part; what is `TOLD` of each row, and of the first the batch's size.
 
         Raises:
             StorageError: if the part cannot be written: that concerns every row.
         """
         rows = [
-            self._row(planned, outcome, optimised)
-            for planned, outcome in zip(optimised.fetched.batch.rows, optimised.outcomes, strict=True)
+            self._row(planned, outcome, optimised, retries)
+            for planned, outcome, retries in zip(
+                optimised.fetched.batch.rows, optimised.outcomes, optimised.fetched.retries, strict=True
+            )
         ]
-        results.commit(self.output, rows)
+        before = storage.repeated()
+        result_table.commit(self.output, rows)
         midway.drop(optimised.midway)
-        return [{name: row.get(name) for name in ("id", "status", "error_class", "error", "output")} for row in rows]
+        told: list[dict[str, Any]] = [
+            {name: row.get(name) for name in TOLD} | {"batch_size": 0 if n else len(rows)} for n, row in enumerate(rows)
+        ]
+        told[0]["retries"] += storage.repeated() - before
+        return told
 
-    def _row(self, planned: PlannedRow, outcome: StylizeResult | Failure, optimised: Optimised) -> dict[str, Any]:
-        clock = time.perf_counter()
-        uri = storage.join(results.images_folder(self.output), planned.row.output)
+    def _row(
+        self, planned: PlannedRow, outcome: StylizeResult | Failure, optimised: Optimised, retries: int
+    ) -> dict[str, Any]:
+        clock, before = time.perf_counter(), storage.repeated()
+        uri = storage.join(result_table.images_folder(self.output), planned.row.output)
         if isinstance(outcome, StylizeResult):
             try:
-                storage.write_bytes(uri, encode_result(planned, outcome, self.encoder_sha256))
+                storage.write_bytes(uri, encode_result(planned, outcome, self.encoder_sha256, self.encoding))
             except Exception as error:  # whatever keeps a picture from being written concerns its row alone
                 outcome = Failure.of(error)
         fetched, share = optimised.fetched, 1 / len(optimised.outcomes)
         row: dict[str, Any] = self._asked(planned, fetched) | {
             "device": optimised.device,
             "precision": optimised.precision,
-            "host": results.host(),
-            "finished_at": results.now(),
+            "host": result_table.host(),
+            "finished_at": result_table.now(),
             "idle_seconds": optimised.waited * share,
+            "retries": retries + storage.repeated() - before,
             "seconds": {
                 "fetch": fetched.seconds * share,
                 "optimise": optimised.seconds * share,
@@ -69,7 +96,7 @@ class Writer:
             "seed": row.params.seed,
             "encoder": self.encoder,
             "encoder_sha256": self.encoder_sha256,
-            "versions": json.dumps(dict(results.versions())),
+            "versions": json.dumps(dict(result_table.versions())),
             "started_at": fetched.started_at,
             "manifest": row.file,
             "manifest_row": row.number,
@@ -88,15 +115,36 @@ def format_of(name: str) -> Literal["png", "jpeg", "webp"]:
     return FORMATS[extension]
 
 
-def encode_result(planned: PlannedRow, outcome: StylizeResult, encoder_sha256: str) -> bytes:
+def encode_result(
+    planned: PlannedRow, outcome: StylizeResult, encoder_sha256: str, encoding: Encoding = Encoding()
+) -> bytes:
     """The picture as a file that says what it is: id, parameters, encoder and versions."""
     metadata = {
         "id": planned.row.id,
         "params": json.dumps(planned.row.params.to_json(), sort_keys=True),
         "encoder_sha256": encoder_sha256,
-        "versions": json.dumps(dict(results.versions())),
+        "versions": json.dumps(dict(result_table.versions())),
     }
-    return images.encode(outcome.image, format=format_of(planned.row.output), metadata=metadata)
+    height, width = outcome.image.shape[:2]
+    kept = (
+        exif.of(_beginning(planned.row.content), width, height) if encoding.keep_exif and planned.row.content else None
+    )
+    return images.encode(
+        outcome.image,
+        format=format_of(planned.row.output),
+        metadata=metadata,
+        quality=encoding.quality,
+        exif=kept,
+    )
+
+
+def _beginning(uri: str) -> bytes:
+    """As much of a photo as has its EXIF: a JPEG's beginning; other formats keep it wherever they like.
+
+    It is read again here, so that it need not travel with the pixels through every stage.
+    """
+    head = storage.read_bytes(uri, end=exif.JPEG_HEAD)
+    return head if len(head) < exif.JPEG_HEAD or head.startswith(exif.JPEG) else storage.read_bytes(uri)
 
 
 def _happened(outcome: StylizeResult) -> dict[str, Any]:

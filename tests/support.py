@@ -11,6 +11,9 @@ from torch import Tensor
 from nst_kernel.params import LAYERS
 from nst_kernel.vgg import Vgg19, Weights, shape_of
 
+PLAIN = {"learn_curvature": False}
+"""For problems that are no pictures."""
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 SHARED = REPOSITORY.parent / "shared"
 

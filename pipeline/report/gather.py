@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline import results, storage, summary
+from pipeline import result_table, storage, summary
 from pipeline.compare import Comparison
 from pipeline.report import curves, links, night, rows
 from pipeline.report.dimensions import Dimension, Setting, split
@@ -84,8 +84,8 @@ def read(output: str) -> tuple[pa.Table, Mapping[str, Any]]:
     """
     said = summary.read(output)
     try:
-        return results.read_results(output), said
+        return result_table.read_results(output), said
     except storage.StorageError:
-        if said and not results.parts(output):
-            return results.SCHEMA.empty_table(), said
+        if said and not result_table.parts(output):
+            return result_table.SCHEMA.empty_table(), said
         raise

@@ -7,7 +7,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from pipeline import results, storage
+from pipeline import result_table, storage
 from pipeline.compare import Comparison
 from pipeline.report import curves, night, rows
 from pipeline.report.dimensions import told
@@ -81,7 +81,7 @@ def _index(run: Gathered, files: Files, counts: Mapping[str, int]) -> Mapping[st
         "stamp": files.stamp,
         "plotly": files.write_plotly(),
         "files": counts,
-        "statuses": list(results.STATUSES),
+        "statuses": list(result_table.STATUSES),
         "reasons": [reason.name for reason in run.figures.reasons],
         "dimensions": [{"name": d.name, "values": d.values, "numeric": d.numeric} for d in run.dimensions],
         "settings": [[setting.name, setting.value] for setting in run.settings],

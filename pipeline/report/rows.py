@@ -5,7 +5,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipeline import redo, results
+from pipeline import redo, result_table
 from pipeline.report.curves import number
 from pipeline.report.dimensions import Dimension
 from pipeline.report.figures import Reason, reason
@@ -51,7 +51,7 @@ def row_files(
         reasons: why rows have no good picture.
     """
     reason_numbers = {known.name: k for k, known in enumerate(reasons)}
-    statuses = {status: k for k, status in enumerate(results.STATUSES)}
+    statuses = {status: k for k, status in enumerate(result_table.STATUSES)}
     for start in range(0, len(table), ROWS_PER_FILE):
         part = slice(start, start + ROWS_PER_FILE)
         columns = {name: table[name].slice(start, ROWS_PER_FILE).to_pylist() for name in (*COLUMNS, "content", "style")}

@@ -6,7 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipeline import results, storage
+from pipeline import result_table, storage
 from pipeline.report import links
 from pipeline.report.thumbs import THUMB, VIEW, Shelf
 
@@ -86,5 +86,5 @@ def where(row: Mapping[str, Any], output: str) -> str:
     if row["output"] is None:
         return ""
     if row.get("output_name"):
-        return storage.join(results.images_folder(output), row["output_name"])
+        return storage.join(result_table.images_folder(output), row["output_name"])
     return str(row["output"])

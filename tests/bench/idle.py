@@ -8,8 +8,8 @@ from PIL import Image
 
 from jobs.pictures import CONTENTS, STYLES, draw
 from pipeline.cluster import Resources
-from pipeline.results import read_results
-from pipeline.run import run
+from pipeline.flow import run
+from pipeline.result_table import read_results
 
 
 def idle_share(*, rows: int = 16, size: int = 256, iterations: int = 20) -> dict[str, float]:

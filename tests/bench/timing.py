@@ -153,7 +153,13 @@ def convolutions(
 def optimiser_share(size: int, count: int, per_pair_ms: float, device: torch.device) -> dict[str, float]:
     """Milliseconds of a step of L-BFGS with a full history for a batch, and its share of the whole iteration."""
     history = StyleParams().history
-    optimiser = LBFGS(history=history, learning_rate=torch.ones(count, device=device), first_step=0.005, max_step=0.05)
+    optimiser = LBFGS(
+        history=history,
+        learning_rate=torch.ones(count, device=device),
+        first_step=0.005,
+        max_step=0.05,
+        learns_curvature=True,
+    )
     generator = torch.Generator().manual_seed(0)
     x = torch.rand(count, 3, size, size, generator=generator).to(device)
     goal = torch.rand(count, 3, size, size, generator=generator).to(device)

@@ -10,8 +10,9 @@ import pytest
 from PIL import Image
 
 from pipeline.cluster import Resources
-from pipeline.results import read_results
-from pipeline.run import Progress, run
+from pipeline.flow import run
+from pipeline.progress import Progress
+from pipeline.result_table import read_results
 from tests.support import draw
 
 ROWS: list[dict[str, object]] = [

@@ -5,17 +5,17 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import ledger, results, storage, summary
+from pipeline import ledger, result_table, storage, summary
 from pipeline.cluster import Resources
+from pipeline.flow import Job, TooManyFailures
 from pipeline.limits import FailureLimit
 from pipeline.lock import Locked, RunLock, lock_file
 from pipeline.redo import retry
-from pipeline.run import Job, TooManyFailures
 from tests.e2e.conftest import ROWS, Studio, as_csv, as_jsonl
 
 
 def test_a_finished_run_leaves_one_file_of_results_and_a_summary(finished: Studio) -> None:
-    assert len(results.parts(finished.output)) == 1
+    assert len(result_table.parts(finished.output)) == 1
     said = json.loads(Path(summary.summary_file(finished.output)).read_text())
     assert said["plan"] == {"rows": 3, "batches": said["plan"]["batches"], "done": 0, "quarantined": 0}
     assert said["counts"] == {"ok": 3, "failed": 0, "diverged": 0, "quarantined": 0}
@@ -25,7 +25,7 @@ def test_a_finished_run_leaves_one_file_of_results_and_a_summary(finished: Studi
     assert not Path(lock_file(finished.output)).exists()
     assert ledger.read_attempts(finished.output) == []
     last = Path(summary.summary_file(finished.output)).stat().st_mtime_ns
-    assert all(Path(part).stat().st_mtime_ns <= last for part in results.parts(finished.output))
+    assert all(Path(part).stat().st_mtime_ns <= last for part in result_table.parts(finished.output))
 
 
 def test_failed_and_quarantined_rows_are_retried_without_their_manifest(studio: Studio) -> None:
@@ -39,8 +39,8 @@ def test_failed_and_quarantined_rows_are_retried_without_their_manifest(studio: 
         retry(job, ["failed"])
     studio.run(manifest)
     held = studio.results()["held"]
-    quarantined = {name: held[name] for name in results.SCHEMA.names if name not in ("output", "curve", "seconds")}
-    results.commit(studio.output, [{**quarantined, "status": "quarantined", "finished_at": results.now()}])
+    quarantined = {name: held[name] for name in result_table.SCHEMA.names if name not in ("output", "curve", "seconds")}
+    result_table.commit(studio.output, [{**quarantined, "status": "quarantined", "finished_at": result_table.now()}])
     studio.picture("later.png", 5)
 
     again = studio.run(manifest)
@@ -51,7 +51,7 @@ def test_failed_and_quarantined_rows_are_retried_without_their_manifest(studio: 
     assert (progress.total, progress.counts["ok"]) == (1, 1)
     again = studio.run(manifest)
     assert (again.total, again.done_before) == (0, 2)
-    results.commit(studio.output, [{**held, "id": "x", "status": "failed", "encoder_sha256": "another"}])
+    result_table.commit(studio.output, [{**held, "id": "x", "status": "failed", "encoder_sha256": "another"}])
     with pytest.raises(ValueError, match="other weights"):
         retry(job, ["failed"])
 

@@ -10,10 +10,10 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from pipeline import images, results, storage
+from pipeline import images, result_table, storage
 from pipeline.cluster import Resources
+from pipeline.flow import run
 from pipeline.manifest import ManifestError
-from pipeline.run import run
 from tests.e2e.conftest import QUICK, ROWS, Studio, as_csv, as_jsonl
 from tests.pipeline.bad_pictures import BAD_PICTURES
 from tests.support import SHARED
@@ -44,7 +44,7 @@ def test_a_row_of_results_says_what_happened(finished: Studio) -> None:
     rows = finished.results()
     assert set(rows) == {"one", "two", "three"}
     for row in rows.values():
-        assert set(row) == set(results.SCHEMA.names)
+        assert set(row) == set(result_table.SCHEMA.names)
         assert row["status"] == "ok"
         assert row["error"] is None
         assert row["curve"]["iteration"] == list(range(6))
@@ -150,7 +150,7 @@ def test_everything_in_an_object_store(studio: Studio, bucket: str) -> None:
 
     first = run(f"{home}/rows.csv", output=f"{home}/out", defaults=QUICK, resources=Resources(num_actors=1))
     assert dict(first.counts) == {"ok": 3}
-    for row in results.read_results(f"{home}/out").to_pylist():
+    for row in result_table.read_results(f"{home}/out").to_pylist():
         assert row["output"].startswith(f"{home}/out/images/")
         assert images.decode(storage.read_bytes(row["output"])).shape == (row["height"], row["width"], 3)
     again = run(f"{home}/rows.csv", output=f"{home}/out", defaults=QUICK)

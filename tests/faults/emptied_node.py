@@ -16,10 +16,11 @@ from ray.cluster_utils import Cluster
 
 from pipeline import midway
 from pipeline.cluster import Resources
-from pipeline.results import read_results
-from pipeline.run import run
+from pipeline.flow import run
+from pipeline.result_table import read_results
 from pipeline.stints import Interruptions
-from tests.faults.test_preemption import LONG, actors_at_work
+from tests.faults.processes import actors_at_work
+from tests.faults.test_preemption import LONG
 
 # Ray's own, without types: what `ray drain-node` asks with.
 raylet: Any = importlib.import_module("ray._raylet")

@@ -11,12 +11,13 @@ import socket
 import struct
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Literal, get_args
 from urllib.parse import urlsplit
 
-Fault = Literal["unavailable", "slow_down", "reset", "lost_answer", "truncated", "corrupted", "stalled"]
-FAULTS: tuple[Fault, ...] = get_args(Fault)
+Passing = Literal["unavailable", "slow_down", "reset", "lost_answer", "truncated", "corrupted", "stalled"]
+Fault = Passing | Literal["trickled"]
+FAULTS: tuple[Passing, ...] = get_args(Passing)
 
 _REFUSALS = {
     "unavailable": ("503 Service Unavailable", "ServiceUnavailable", "Please try again."),
@@ -33,7 +34,8 @@ class FaultyProxy:
         url: of the proxy, on loopback.
         share: of requests that are spoilt, from 0 to 1.
         kinds: of faults, drawn with equal odds.
-        stall: seconds that a stalled request hangs before its connection ends.
+        stall: seconds that a stalled request hangs before its connection ends. A trickled answer has a byte every
+            tenth of a second for ever, after its head.
         down: this many further connections are refused.
         refuse_key: every request with this access key gets `refusal`: `denied` or `expired`.
         requests: how many came, by method.
@@ -42,7 +44,8 @@ class FaultyProxy:
     """
 
     def __init__(self, upstream: str, *, seed: int = 0) -> None:
-        self.share, self.kinds, self.seed, self.stall, self.down = 0.0, FAULTS, seed, 1.0, 0
+        self.share, self.seed, self.stall, self.down = 0.0, seed, 1.0, 0
+        self.kinds: Sequence[Fault] = FAULTS
         self.refuse_key, self.refusal = "", "denied"
         self.requests: Counter[str] = Counter()
         self.faults: Counter[str] = Counter()
@@ -117,7 +120,10 @@ class FaultyProxy:
         else:
             kept = [line for line in lines[:-2] if not line.lower().startswith(("expect:", "connection:"))]
             answer = await self._forward("\r\n".join([*kept, "Connection: close", "", ""]).encode("latin-1") + body)
-            self._pass_on(fault, answer, writer)
+            if fault == "trickled":
+                await _trickle(answer, writer)
+            else:
+                self._pass_on(fault, answer, writer)
 
     def _fault(self, method: str, target: str) -> Fault | None:
         nth = self._seen[method, target]
@@ -147,6 +153,16 @@ class FaultyProxy:
             writer.write(head + b"\r\n\r\n" + body[:-1] + bytes([body[-1] ^ 1]))
         else:
             writer.write(answer)
+
+
+async def _trickle(answer: bytes, writer: asyncio.StreamWriter) -> None:
+    head, _, body = answer.partition(b"\r\n\r\n")
+    writer.write(head + b"\r\n\r\n")
+    for byte in body[:-1]:
+        writer.write(bytes([byte]))
+        await writer.drain()
+        await asyncio.sleep(0.1)
+    await asyncio.Event().wait()
 
 
 def _refusal(kind: str, method: str) -> bytes:

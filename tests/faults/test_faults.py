@@ -1,5 +1,6 @@
 """What passes by itself and what is final, told from the errors that libraries raise; checksums that are none."""
 
+import asyncio
 import errno
 import socket
 import ssl
@@ -8,12 +9,13 @@ import aiohttp
 import botocore.exceptions as boto
 import pytest
 import urllib3.exceptions
+from fsspec.asyn import get_loop
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 from pipeline.faults import expired, transient
 from pipeline.retry import one_of_few
-from pipeline.stores import S3Store
+from pipeline.s3 import S3Store
 
 
 def answer(code: str, status: int) -> boto.ClientError:
@@ -91,8 +93,13 @@ class Answers:
         bucket, _, key = path.partition("/")
         return bucket, key, None
 
-    def pipe_file(self, *_: object, **__: object) -> dict[str, str]:
+    async def _pipe_file(self, *_: object, **__: object) -> dict[str, str]:
         return self.fields
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        loop: asyncio.AbstractEventLoop = get_loop()
+        return loop
 
 
 RIGHT, WRONG = "c4ca4238a0b923820dcc509a6f75849b", "0" * 32  # the MD5 of "1", and another
@@ -111,14 +118,14 @@ RIGHT, WRONG = "c4ca4238a0b923820dcc509a6f75849b", "0" * 32  # the MD5 of "1", a
     ],
 )
 def test_an_etag_that_is_no_checksum_is_none(fields: dict[str, str], bucket: str) -> None:
-    S3Store(Answers(**fields), verify=True).write(f"{bucket}/k", b"1")
+    S3Store(Answers(**fields), verify=True, seconds=9).write(f"{bucket}/k", b"1")
 
 
 def test_an_etag_that_is_one_must_match() -> None:
     with pytest.raises(OSError, match=f"MD5 is {RIGHT}, the ETag {WRONG}.*NST_STORAGE_VERIFY=0") as caught:
-        S3Store(Answers(ETag=WRONG, ServerSideEncryption="AES256"), verify=True).write("b/k", b"1")
+        S3Store(Answers(ETag=WRONG, ServerSideEncryption="AES256"), verify=True, seconds=9).write("b/k", b"1")
     assert transient(caught.value) == "checksum"
-    S3Store(Answers(ETag=WRONG), verify=False).write("b/k", b"1")
+    S3Store(Answers(ETag=WRONG), verify=False, seconds=9).write("b/k", b"1")
 
 
 def test_endpoints_do_not_wait_for_each_other() -> None:

@@ -16,9 +16,10 @@ from PIL import Image
 
 from pipeline import midway
 from pipeline.cluster import Resources
-from pipeline.results import read_results
-from pipeline.run import run
+from pipeline.flow import run
+from pipeline.result_table import read_results
 from pipeline.stints import Interruptions
+from tests.faults.processes import actors, actors_at_work
 from tests.support import REPOSITORY, draw
 
 ITERATIONS = 200
@@ -52,34 +53,6 @@ def runs(tmp_path_factory: pytest.TempPathFactory, local_ray: None) -> Runs:
 @pytest.fixture(scope="module")
 def undisturbed(runs: Runs) -> dict[str, Any]:
     return runs.row("undisturbed")
-
-
-def actors() -> list[int]:
-    """Process ids of the actors that stylise, of this process' cluster."""
-    return [pid for pid in _processes() if "MapWorker" in _read(pid, "cmdline") and _is_ours(pid)]
-
-
-def actors_at_work() -> list[int]:
-    """Those that are at a block: Ray says in a process' title what it does."""
-    return [pid for pid in actors() if ".submit" in _read(pid, "cmdline")]
-
-
-def _processes() -> list[int]:
-    return [int(path.name) for path in Path("/proc").iterdir() if path.name.isdecimal()]
-
-
-def _read(pid: int, name: str) -> str:
-    try:
-        return Path(f"/proc/{pid}/{name}").read_text("utf-8", errors="replace")
-    except OSError:  # it is gone
-        return ""
-
-
-def _is_ours(pid: int) -> bool:
-    while pid > 1 and pid != os.getpid():
-        stat = _read(pid, "stat")
-        pid = int(stat.rpartition(")")[2].split()[1]) if stat else 0
-    return pid == os.getpid()
 
 
 @dataclass

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from pipeline import results, retry, storage
+from pipeline import result_table, retry, storage
 from pipeline.retry import Policy
 from pipeline.storage import StorageError
 from tests.faults.conftest import PATIENCE
@@ -86,10 +86,12 @@ def test_attempts_do_not_multiply(
 
 def test_a_batch_is_committed_and_read_back_through_faults(folder: str, proxy: FaultyProxy) -> None:
     proxy.share, proxy.kinds = 0.3, tuple(kind for kind in FAULTS if kind != "stalled")
-    asked = [{"id": f"{n:02}", "fingerprint": "f", "status": "ok", "finished_at": results.now()} for n in range(12)]
+    asked = [
+        {"id": f"{n:02}", "fingerprint": "f", "status": "ok", "finished_at": result_table.now()} for n in range(12)
+    ]
     for n in range(0, 12, 2):
-        results.commit(folder, asked[n : n + 2])
-    assert results.read_results(folder, columns=["id"])["id"].to_pylist() == [row["id"] for row in asked]
+        result_table.commit(folder, asked[n : n + 2])
+    assert result_table.read_results(folder, columns=["id"])["id"].to_pylist() == [row["id"] for row in asked]
     assert proxy.faults
 
 

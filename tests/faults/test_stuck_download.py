@@ -33,3 +33,22 @@ def test_a_stuck_download_fails_its_row_alone(
     assert stuck in failed.error
     assert "timeout, attempt 3 of 3, the last" in failed.error
     assert proxy.requests.total() <= 2 * 3
+
+
+def test_a_download_that_trickles_in_for_ever_fails(
+    folder: str, proxy: FaultyProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A byte every tenth of a second is no silence of half a second."""
+    uri = storage.join(folder, "slow.png")
+    storage.write_bytes(uri, bytes(10_000))
+    monkeypatch.setenv("NST_STORAGE_TIMEOUT", "0.5")
+    monkeypatch.setenv("NST_STORAGE_REQUEST_TIMEOUT", "2")
+    monkeypatch.setenv("NST_STORAGE_ATTEMPTS", "2")
+    proxy.share, proxy.kinds = 1, ("trickled",)
+    proxy.requests.clear()
+    with pytest.raises(storage.StorageError, match=r"slow.png: TimeoutError.*\(timeout, attempt 2 of 2, the last\)"):
+        storage.read_bytes(uri)
+    assert set(proxy.requests) == {"GET"}
+    assert proxy.requests.total() <= 2
+    proxy.share = 0
+    assert storage.read_bytes(uri) == bytes(10_000)

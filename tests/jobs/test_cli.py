@@ -3,14 +3,17 @@
 import json
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 from PIL import Image
 
 from jobs import cli
-from pipeline import images, results
-from tests.support import SHARED, draw
+from pipeline import images, result_table
+from tests.support import REPOSITORY, SHARED, draw
 
 QUICK = ["--set", "size=32", "--set", "iterations=3", "--set", "scales="]
 
@@ -59,7 +62,7 @@ def test_stylize_writes_a_picture(pair: Path, capsys: pytest.CaptureFixture[str]
 def test_an_error_is_one_clear_line(
     pair: Path, capsys: pytest.CaptureFixture[str], words: list[str], said: str
 ) -> None:
-    results.commit("out", [{"id": "a", "status": "ok", "finished_at": results.now()}])
+    result_table.commit("out", [{"id": "a", "status": "ok", "finished_at": result_table.now()}])
     assert nst(*words) == cli.NOTHING_STARTED
     shown = capsys.readouterr()
     assert said in shown.err
@@ -150,7 +153,7 @@ def test_failed_rows_as_a_manifest(pair: Path, capsys: pytest.CaptureFixture[str
     asked = {"style": "s3://b/s.png", "params": json.dumps(params.to_json())}
     rows = [{**asked, "id": f"r{n}", "status": status} for n, status in enumerate(["ok", "failed", "quarantined"])]
     rows[1]["output_name"] = "deep/er.jpg"
-    results.commit("out", [{**row, "finished_at": results.now()} for row in rows])
+    result_table.commit("out", [{**row, "finished_at": result_table.now()} for row in rows])
     assert nst("results", "out", "--status", "failed", "--as-manifest", "again.jsonl") == 0
     assert "1 rows" in capsys.readouterr().out
     (row,) = read_manifest("again.jsonl", encoder_sha256="e").rows
@@ -178,7 +181,7 @@ def test_results_are_filtered_sorted_and_chosen(pair: Path, capsys: pytest.Captu
         {"id": f"r{n}", "style": f"s{n % 2}.png", "status": "failed" if n == 3 else "ok", "total_loss": float(n)}
         for n in range(4)
     ]
-    results.commit("out", [{**row, "finished_at": results.now()} for row in rows])
+    result_table.commit("out", [{**row, "finished_at": result_table.now()} for row in rows])
 
     def ids(*options: str) -> list[str]:
         assert nst("results", "out", "--json", *options) == 0
@@ -201,15 +204,33 @@ def test_params_teach_every_knob(capsys: pytest.CaptureFixture[str], monkeypatch
     assert all(name in shown for name in [*KNOBS, *PRESETS])
 
 
-@pytest.mark.parametrize(
-    "command",
-    [[], ["run"], ["plan"], ["validate"], ["stylize"], ["results"], ["params"], ["report"], ["weights", "check"]],
-)
-def test_help_teaches(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def commands(head: Any, *words: str) -> Iterator[tuple[str, ...]]:
+    """The words of every command, through all groups."""
+    for name, command in head.commands.items():
+        if hasattr(command, "commands"):
+            yield from commands(command, *words, name)
+        else:
+            yield (*words, name)
+
+
+COMMANDS = list(commands(typer.main.get_command(cli.app)))
+
+
+def test_commands_of_groups_are_found() -> None:
+    assert {("run",), ("jobs",), ("weights", "check")} < set(COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_every_commands_help_has_an_example_of_it(command: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
     assert nst(*command, "--help") == 0
+    assert f"Example: nst {' '.join(command)}" in " ".join(capsys.readouterr().out.split())
+
+
+def test_help_lists_the_uses(capsys: pytest.CaptureFixture[str]) -> None:
+    assert nst("--help") == 0
     shown = capsys.readouterr().out
-    assert "nst" in shown
-    assert command in ([], ["params"]) or "Example" in shown
+    for use in ("stylize", "validate", "plan", "run", "results", "retry", "submit"):
+        assert f"nst {use} " in shown
 
 
 def test_run_from_manifest_to_summary(pair: Path, local_ray: None, capsys: pytest.CaptureFixture[str]) -> None:
@@ -220,11 +241,42 @@ def test_run_from_manifest_to_summary(pair: Path, local_ray: None, capsys: pytes
     shown = capsys.readouterr().out
     assert "1 failed, 1 ok" in shown
     assert "gone.png: it does not exist" in shown
-    params = {row["id"]: json.loads(row["params"]) for row in results.read_results("out").to_pylist()}
+    params = {row["id"]: json.loads(row["params"]) for row in result_table.read_results("out").to_pylist()}
     assert (params["fine"]["iterations"], params["fine"]["seed"]) == ([3], 5)
     Path("gone.png").write_bytes(Path("photo.png").read_bytes())
     assert nst(*words) == 0
     assert "1 were done before" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--set", "sise=64"], "--set sise = '64': expected a known name; did you mean size?"),
+        (["--set", "size=big", "--set", "alhpa=1"], "did you mean alpha?; --set size = 'big': expected a whole number"),
+        (["--defaults", "defaults.json"], "--defaults defaults.json: pooling = 'mean': expected avg or max"),
+        (["--defaults", "defaults.json", "--set", "pooling=min"], "--set pooling = 'min'"),
+        (["--defaults", "defaults.json", "--set", "pooling=max", "--set", "alpha=-1"], "--set content_weight = '-1'"),
+    ],
+)
+def test_a_bad_parameter_is_named_by_the_option_that_gave_it(
+    pair: Path, capsys: pytest.CaptureFixture[str], words: list[str], said: str
+) -> None:
+    Path("defaults.json").write_text('{"pooling": "mean"}')
+    Path("rows.csv").write_text("content,style\nphoto.png,painting.png\n")
+    for command in (["validate", "rows.csv"], ["plan", "rows.csv"], ["run", "rows.csv", "-o", "out"]):
+        assert nst(*command, *words) == cli.NOTHING_STARTED
+        assert said in capsys.readouterr().err
+
+
+def test_the_embedded_encoder_is_known(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = REPOSITORY / "nst_kernel" / "embedded" / "vgg19_kmeans.safetensors"
+    assert nst("weights", "check", str(file)) == 0
+    assert "This is the embedded encoder, intact" in capsys.readouterr().out
+    data = bytearray(file.read_bytes())
+    data[-1] ^= 1
+    (tmp_path / "damaged.safetensors").write_bytes(data)
+    assert nst("weights", "check", str(tmp_path / "damaged.safetensors")) == cli.SOME_ROWS_FAILED
+    assert "These are not them, or damaged" in capsys.readouterr().out
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="the real weights are not part of the repository")

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from jobs.launch import launch
 from pipeline import storage
-from pipeline.run import Progress
+from pipeline.flow import Progress
 from tests.jobs.test_cli import nst
 from tests.pipeline.report import samples
 
@@ -38,8 +38,8 @@ def end(output: Path, *, report: bool = True) -> tuple[int, str, str]:
     """The end of a run in which every row was ok: exit code, and what was said."""
     said, complained = io.StringIO(), io.StringIO()
     progress = Progress(total=2, done_before=0, counts=Counter(ok=2))
-    consoles = {"out": Console(file=said, width=300), "err": Console(file=complained, width=300)}
-    code = launch(lambda _: progress, str(output), **consoles, debug=False, report=report)
+    out, err = Console(file=said, width=300), Console(file=complained, width=300)
+    code = launch(lambda _: progress, str(output), out=out, err=err, debug=False, report=report)
     return code, said.getvalue(), complained.getvalue()
 
 

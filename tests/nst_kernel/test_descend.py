@@ -13,7 +13,7 @@ from nst_kernel import descent as module
 from nst_kernel.descent import FIRST_STEP, MAX_STEP, Descent
 from nst_kernel.objective import Objective, Targets, content_features, style_grams
 from tests.nst_kernel.test_optimizers import torch_lbfgs
-from tests.support import encoder, pixels
+from tests.support import PLAIN, encoder, pixels
 
 START = torch.randn(3, 2, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 Losses = Callable[[Tensor], Tensor]
@@ -68,7 +68,7 @@ def params(
     optimizer: str, iterations: int = 12, rates: Sequence[float | None] = (0.05, 0.03, 0.04)
 ) -> list[StyleParams]:
     return [
-        StyleParams.of({"optimizer": optimizer, "iterations": iterations, "learning_rate": rate, "history": 5})
+        StyleParams.of({**PLAIN, "optimizer": optimizer, "iterations": iterations, "learning_rate": rate, "history": 5})
         for rate in rates
     ]
 
@@ -179,11 +179,12 @@ def test_learning_rates_by_default(optimizer: str, rate: float) -> None:
 
 
 def test_a_style_transfer_follows_torchs_lbfgs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With the two changes undone that we make to it."""
+    """With the three changes undone that we make to it."""
     monkeypatch.setattr(module, "FIRST_STEP", None)
     monkeypatch.setattr(module, "MAX_STEP", math.inf)
     knobs = StyleParams.of(
         {"content_layers": "conv2_1", "style_layers": "conv1_1, conv2_1", "iterations": 31, "history": 6, "beta": 10}
+        | PLAIN
     )
     vgg = encoder("conv2_1", torch.float64)
     content, style = pixels(0, 16, 20).unsqueeze(0), pixels(1, 24, 16).unsqueeze(0)

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from nst_kernel import StyleParams
 from nst_kernel.descent import PATIENCE, Descent, descend
+from tests.support import PLAIN
 
 START = torch.randn(4, 2, 6, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 SHARES = (0.0, 0.2, 0.01, 1e-6)
@@ -33,7 +34,9 @@ def run(
     shares: Sequence[float], samples: Sequence[int], optimizer: str = "lbfgs", rate: float = 0.1
 ) -> tuple[Descent, list[int]]:
     params = [
-        StyleParams.of({"min_improvement": share, "window": WINDOW, "optimizer": optimizer, "learning_rate": rate})
+        StyleParams.of(
+            {**PLAIN, "min_improvement": share, "window": WINDOW, "optimizer": optimizer, "learning_rate": rate}
+        )
         for share in shares
     ]
     sizes: list[int] = []

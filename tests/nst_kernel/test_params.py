@@ -131,6 +131,7 @@ BAD: dict[str, list[Any]] = {
     "preset": ["", "Default", "gatys", 2015, True, [], {}, ("default",)],
     "size": [*NOT_AN_INTEGER, 0, 15, 16385],
     "upscale": ["maybe", "", 2, 1.0, [], [True]],
+    "learn_curvature": ["maybe", "", 2, 1.0, [], [True]],
     "aspect_tolerance": [*NOT_A_WEIGHT, 0.51, "1"],
     "iterations": [*NOT_AN_INTEGER, 0, 100_001, "5, 0", (10, 1.5)],
     "min_improvement": [*NOT_A_WEIGHT, 0.51, "1"],
@@ -203,8 +204,11 @@ def test_whatever_is_asked_is_answered(request: dict[str, Any]) -> None:
 
 def test_unknown_names_are_answered_with_the_known_ones() -> None:
     with pytest.raises(ParamError) as error:
-        StyleParams.of({"contentweight": 3})
-    assert error.value.problems == [Problem("contentweight", 3, f"one of {', '.join(KNOBS)}")]
+        StyleParams.of({"contentweight": 3, "zzz": 4})
+    assert error.value.problems == [
+        Problem("contentweight", 3, "a known name; did you mean content_weight?"),
+        Problem("zzz", 4, f"one of {', '.join(KNOBS)}"),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -308,6 +312,7 @@ SHARED: dict[str, Any] = {
     "precision": "tf32",
     "optimizer": "adam",
     "history": 7,
+    "learn_curvature": False,
 }
 PER_SAMPLE: dict[str, Any] = {
     "preset": "texture",
@@ -386,3 +391,14 @@ def test_the_schedule_goes_from_coarse_to_fine(
 def test_iterations_are_one_number_or_one_for_each_scale() -> None:
     with pytest.raises(ParamError, match=r"iterations = \(5, 6\): expected one number, or 3: one for each of scales"):
         StyleParams.of({"scales": "64, 128", "iterations": "5, 6"})
+
+
+@given(st.sampled_from(["default", "gatys2015", "texture"]), st.integers(0, 2**63 - 1), st.integers(0, 2**63 - 1))
+def test_another_seed_is_all_that_reseeding_changes(preset: str, first: int, second: int) -> None:
+    params = StyleParams(preset=preset, seed=first, init="noise")
+    for seed in (second, str(second)):
+        assert params.reseeded(seed) == StyleParams(preset=preset, seed=second, init="noise")
+    assert params.seed == first
+    assert StyleParams.of(params.reseeded(second).to_json()) == params.reseeded(second)
+    with pytest.raises(ParamError, match="seed"):
+        params.reseeded(-1)

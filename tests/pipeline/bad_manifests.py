@@ -106,7 +106,27 @@ BAD_MANIFESTS: dict[str, tuple[str, bytes, str]] = {
         _jsonl({**PAIR, "params": {"sizee": 64}}),
         "column params.sizee: expected a known name; did you mean size?",
     ),
-    "unknown in parquet": ("m.parquet", _parquet([{**PAIR, "width": 3}]), "m.parquet, column width: expected"),
+    "unknown in parquet": ("m.parquet", _parquet([{**PAIR, "breadth": 3}]), "m.parquet, column breadth: expected"),
+    "half a shape": (
+        "m.jsonl",
+        _jsonl({**PAIR, "width": 3}),
+        "column height: expected a number too, since the other side of the content picture is given; or neither",
+    ),
+    "shape in words": (
+        "m.csv",
+        _csv("a,b,640 px,480", header="content,style,width,height"),
+        "line 2, column width: '640 px': expected pixels of the content picture",
+    ),
+    "shape of nothing": (
+        "m.csv",
+        _csv("a,b,640,0", header="content,style,width,height"),
+        "line 2, column height: '0': expected pixels of the content picture",
+    ),
+    "shape without a picture": (
+        "m.csv",
+        _csv(",b,640,480,texture", header="content,style,width,height,preset"),
+        "line 2, column width: 640: expected nothing: it is the content picture's, and the row has none",
+    ),
     "control characters in name": ("m.csv", _csv("a,b,1", header="content,style,\x1b[2J"), "column '\\x1b[2J'"),
     "column twice": (
         "m.csv",

@@ -12,12 +12,12 @@ from PIL import Image
 
 from nst_kernel import Pair, StyleParams, StylizeResult, Vgg19, stylize_batch
 from pipeline import actor as actor_module
-from pipeline import images, results
+from pipeline import images, result_table
 from pipeline.actor import StyleActor, is_out_of_memory
 from pipeline.fetch import fetch
 from pipeline.items import Batch, Failure, Pictures, PlannedRow
 from pipeline.manifest import Row
-from pipeline.plan import plan
+from pipeline.planning import plan
 from pipeline.write import Writer, format_of
 from tests.support import draw, random_weights
 
@@ -190,17 +190,17 @@ def test_the_picture_is_durable_before_its_row(
 ) -> None:
     optimised = style_actor(fetch(batch_of(rows(folder, "a.png", "b.png"))))
     output = str(folder / "out")
-    commit = results.commit
+    commit = result_table.commit
 
     def committing(where: str, records: list[dict[str, object]]) -> str:
         for record in records:
             assert images.decode(Path(str(record["output"])).read_bytes()).shape == (32, 32, 3)
         return commit(where, records)
 
-    monkeypatch.setattr(results, "commit", committing)
+    monkeypatch.setattr(result_table, "commit", committing)
     said = Writer(output, encoder="random", encoder_sha256="e")(optimised)
     assert [row["status"] for row in said] == ["ok", "ok"]
-    stored = results.read_results(output).to_pylist()
+    stored = result_table.read_results(output).to_pylist()
     assert [json.loads(row["params"])["size"] for row in stored] == [32, 32]
 
 

@@ -1,5 +1,10 @@
 """How devices are shared out among actors: by arithmetic, for clusters that no test machine has."""
 
+import os
+import subprocess
+import sys
+from typing import Any
+
 import pytest
 import ray
 from hypothesis import given
@@ -8,7 +13,8 @@ from ray.data import DataContext
 
 from pipeline import cluster
 from pipeline.cluster import CPU_BATCH_PIXELS, FETCH_CPUS, WRITE_CPUS, Actors, Node, Resources
-from pipeline.plan import ROWS_AT_MOST, Limits
+from pipeline.planning import ROWS_AT_MOST, Limits
+from tests.support import REPOSITORY
 
 GB = 1e9
 CPU_NODES = st.builds(Node, cpus=st.integers(1, 128), gpus=st.just(0), memory=st.floats(GB, 1000 * GB))
@@ -17,7 +23,7 @@ GPU_NODES = st.builds(Node, cpus=st.integers(1, 128), gpus=st.integers(1, 8), me
 
 @given(st.lists(CPU_NODES | GPU_NODES, min_size=1, max_size=9), st.none() | st.integers(1, 100))
 def test_every_actor_fits_a_node_beside_the_other_stages(nodes: list[Node], count: int | None) -> None:
-    pool = Actors.on(nodes, count=count)
+    pool = Actors.on(nodes, Resources(count))
     with_gpu = [node for node in nodes if node.gpus]
     able = with_gpu or nodes
     assert (pool.num_gpus > 0) == bool(with_gpu)
@@ -36,7 +42,7 @@ def test_every_actor_fits_a_node_beside_the_other_stages(nodes: list[Node], coun
 
 @given(st.lists(CPU_NODES, min_size=1, max_size=9), st.none() | st.integers(1, 100))
 def test_actors_of_a_node_share_its_memory(nodes: list[Node], count: int | None) -> None:
-    pool = Actors.on(nodes, count=count)
+    pool = Actors.on(nodes, Resources(count))
     assert pool.memory is not None
     for node in nodes:
         side_by_side = max(1, int(node.cpus / max(pool.num_cpus / cluster.ACTORS_CPU_SHARE, 1e-9) + 1e-6))
@@ -50,7 +56,7 @@ def test_actors_on_gpus_share_the_memory_that_is_free() -> None:
     pool = Actors.on([node(80 * GB), node(40 * GB)])
     assert pool.memory == pytest.approx(36 * GB)
     assert pool.precision == "bf16"
-    assert Actors.on([node(80 * GB)], count=4).memory == pytest.approx(36 * GB)
+    assert Actors.on([node(80 * GB)], Resources(4)).memory == pytest.approx(36 * GB)
     assert Actors.on([node(80 * GB), node(None)]).memory is None
     assert Actors.on([node(80 * GB), node(80 * GB, "fp32")]).precision == "fp32"
 
@@ -73,7 +79,7 @@ def test_without_a_cluster_the_pool_is_this_machine(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("ray.is_initialized", lambda: False)
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     monkeypatch.setattr(cluster, "this_machine", lambda: Node(4, 0, 8 * GB))
-    assert cluster.actors_of(Resources(2)) == Actors.on([Node(4, 0, 8 * GB)], count=2)
+    assert cluster.actors_of(Resources(2)) == Actors.on([Node(4, 0, 8 * GB)], Resources(2))
 
 
 def test_this_machine_has_something() -> None:
@@ -88,18 +94,81 @@ def test_by_default_an_actor_for_each_device() -> None:
 
 
 def test_actors_share_what_there_is() -> None:
-    assert Actors.on([Node(8, 0, GB)], count=2).threads == 4
-    assert Actors.on([Node(2, 0, GB)] * 8, count=2).threads == 2
-    assert Actors.on([Node(2, 0, GB)], count=5).threads == 1
-    assert Actors.on([Node(8, 1, GB)], count=2).num_gpus == 0.5
-    assert Actors.on([Node(8, 2, GB)], count=3).num_gpus == 0.5
+    assert Actors.on([Node(8, 0, GB)], Resources(2)).threads == 4
+    assert Actors.on([Node(2, 0, GB)] * 8, Resources(2)).threads == 2
+    assert Actors.on([Node(2, 0, GB)], Resources(5)).threads == 1
+    assert Actors.on([Node(8, 1, GB)], Resources(2)).num_gpus == 0.5
+    assert Actors.on([Node(8, 2, GB)], Resources(3)).num_gpus == 0.5
     assert Actors.on([Node(64, 0, GB), Node(4, 1, GB)]).num_cpus == 2.0
 
 
 def test_a_pool_of_none_is_refused() -> None:
     with pytest.raises(ValueError, match="num_actors = 0: expected at least 1"):
-        Actors.on([Node(2, 0, GB)], count=0)
+        Resources(0)
 
 
 def test_a_batch_may_take_longer_than_ray_data_would_wait(local_ray: None) -> None:
     assert DataContext.get_current().execution_no_progress_timeout_s == -1
+
+
+@given(st.lists(CPU_NODES | GPU_NODES, min_size=1, max_size=9), st.integers(1, 9), st.integers(0, 9), st.integers(1, 3))
+def test_a_pool_that_grows_fits_the_nodes_that_there_are(
+    nodes: list[Node], least: int, more: int, per_gpu: int
+) -> None:
+    pool = Actors.on(nodes, Resources(min_actors=least, max_actors=least + more, actors_per_gpu=per_gpu))
+    assert (pool.least, pool.count) == (least, least + more)
+    with_gpu = [node for node in nodes if node.gpus]
+    if with_gpu:
+        assert pool.num_gpus == 1 / per_gpu
+        assert all(pool.num_cpus + FETCH_CPUS + WRITE_CPUS <= node.cpus for node in with_gpu)
+    else:
+        assert all(pool.num_cpus + FETCH_CPUS + WRITE_CPUS <= node.cpus for node in nodes)
+        cpus = sum(node.cpus for node in nodes)
+        assert min(least + more, int(cpus)) <= cpus * (0.5 + 0.5 / 3) / pool.num_cpus < cpus + 1 + cpus % 1
+
+
+def test_how_ray_data_keeps_a_pool() -> None:
+    fixed, growing = Actors.on([Node(8, 0, GB)]), Actors.on([Node(8, 0, GB)], Resources(min_actors=2, max_actors=20))
+    assert (fixed.strategy(100).min_size, fixed.strategy(100).max_size, fixed.strategy(3).max_size) == (8, 8, 3)
+    assert (growing.strategy(100).min_size, growing.strategy(100).max_size) == (2, 20)
+    assert (growing.strategy(1).min_size, growing.strategy(1).max_size) == (1, 1)
+
+
+def test_a_device_is_chosen_or_told() -> None:
+    mixed = [Node(8, 0, GB), Node(8, 2, GB)]
+    assert Actors.on(mixed).count == 2
+    assert Actors.on(mixed, Resources(device="gpu")).num_gpus == 1
+    on_cpus = Actors.on(mixed, Resources(device="cpu"))
+    assert (on_cpus.count, on_cpus.num_gpus, on_cpus.threads) == (16, 0, 1)
+    assert Actors.on(mixed, Resources(actors_per_gpu=3)) == Actors.on(mixed, Resources(num_actors=6))
+    waiting = Actors.on([Node(8, 0, GB)], Resources(device="gpu", max_actors=4))
+    assert (waiting.count, waiting.least, waiting.num_gpus) == (4, 1, 1)
+    with pytest.raises(ValueError, match="expected a GPU, or num_actors or max_actors to wait"):
+        Actors.on([Node(8, 0, GB)], Resources(device="gpu"))
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"num_actors": 2, "max_actors": 3}, "num_actors is a fixed number"),
+        ({"min_actors": 4, "max_actors": 3}, "min_actors = 4: expected at most max_actors, 3"),
+        ({"actors_per_gpu": 0}, "actors_per_gpu = 0: expected at least 1"),
+        ({"device": "tpu"}, "device = 'tpu': expected one of auto, gpu, cpu"),
+    ],
+)
+def test_pools_that_contradict_themselves_are_refused(asked: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        Resources(**asked)
+
+
+def test_the_share_of_a_killed_run_is_soon_given_to_the_next() -> None:
+    """Ray Data's own name for it, which a version may change: then a run after a killed one may stand still again."""
+    script = (
+        "import pipeline.cluster; from ray.data._internal.cluster_autoscaler import RateBasedClusterAutoscaler as A"
+    )
+    script += "; print(A.AUTOSCALING_REQUEST_EXPIRE_TIME_S)"
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_DATA_")}
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=REPOSITORY, env=environment, check=False, capture_output=True, text=True
+    )
+    assert done.stdout == "20\n", done.stderr

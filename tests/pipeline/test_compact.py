@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline import results, storage
+from pipeline import result_table, storage
 from pipeline.compact import compact
-from tests.pipeline.test_results import record
+from tests.pipeline.test_result_table import record
 
 _numbers = itertools.count()
 
@@ -21,21 +21,21 @@ class Killed(BaseException):
 def filled(events: list[tuple[str, str, int]]) -> str:
     output = f"memory://compact-{next(_numbers)}"
     for number, (row_id, status, later) in enumerate(events):
-        results.commit(output, [record(row_id, status=status, mark=str(number), later=later)])
+        result_table.commit(output, [record(row_id, status=status, mark=str(number), later=later)])
     return output
 
 
 def names(output: str) -> list[str]:
-    return [part.rpartition("/")[2] for part in results.parts(output)]
+    return [part.rpartition("/")[2] for part in result_table.parts(output)]
 
 
 def said(output: str) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = results.read_results(output).to_pylist()
+    rows: list[dict[str, Any]] = result_table.read_results(output).to_pylist()
     return rows
 
 
 EVENTS = st.lists(
-    st.tuples(st.sampled_from("abcdef"), st.sampled_from(results.STATUSES), st.integers(0, 10**6)),
+    st.tuples(st.sampled_from("abcdef"), st.sampled_from(result_table.STATUSES), st.integers(0, 10**6)),
     min_size=1,
     max_size=12,
     unique_by=lambda event: event[2],
@@ -72,12 +72,12 @@ def test_parts_become_one_file_and_then_grow_into_full_ones() -> None:
     (rest,) = compact(output)
     assert names(output) == [rest.rpartition("/")[2]]
     assert compact(output) == []
-    results.commit(output, [record("d")])
+    result_table.commit(output, [record("d")])
     (full,) = compact(output, file_bytes=1)
     assert "/rows-" in full
     assert len(names(output)) == 1
-    results.commit(output, [record("e")])
-    results.commit(output, [record("f")])
+    result_table.commit(output, [record("e")])
+    result_table.commit(output, [record("f")])
     compact(output)
     assert [name.partition("-")[0] for name in names(output)] == ["rest", "rows"]
     assert full.rpartition("/")[2] in names(output)
@@ -86,7 +86,7 @@ def test_parts_become_one_file_and_then_grow_into_full_ones() -> None:
 
 def test_a_reader_that_is_overtaken_reads_again(monkeypatch: pytest.MonkeyPatch) -> None:
     output = filled([("a", "ok", 1), ("b", "ok", 2)])
-    before, parts, overtaken = said(output), results.parts, iter([True])
+    before, parts, overtaken = said(output), result_table.parts, iter([True])
 
     def then_compacted(of: str) -> list[str]:
         found = parts(of)
@@ -94,5 +94,5 @@ def test_a_reader_that_is_overtaken_reads_again(monkeypatch: pytest.MonkeyPatch)
             compact(of)
         return found
 
-    monkeypatch.setattr(results, "parts", then_compacted)
+    monkeypatch.setattr(result_table, "parts", then_compacted)
     assert said(output) == before

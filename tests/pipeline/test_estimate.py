@@ -10,14 +10,14 @@ from PIL import Image
 
 from nst_kernel import KNOBS, StyleParams
 from nst_kernel.memory import macs_per_pixel
-from pipeline import cost, results
+from pipeline import cost, result_table
 from pipeline.cluster import CPU_BATCH_PIXELS, Actors, Resources
 from pipeline.encoder import load_encoder
 from pipeline.estimate import SHARED_SETTINGS, Rate, estimate, measure_rate, summarise
+from pipeline.flow import validate
 from pipeline.items import Failure, PlannedRow
 from pipeline.manifest import Row
-from pipeline.plan import plan
-from pipeline.run import validate
+from pipeline.planning import plan
 from tests.support import draw, encoder
 
 POOL = Actors(2, num_cpus=1, num_gpus=0, threads=1, memory=8e9)
@@ -113,7 +113,7 @@ def test_from_a_manifest_and_without_what_is_done(tmp_path: Path) -> None:
         {"id": planned.row.id, "fingerprint": planned.fingerprint, "status": "ok", "output": f"{planned.row.id}.png"}
         for planned in _sound_rows(str(manifest))
     ]
-    results.commit(str(output), [{**each, "finished_at": results.now()} for each in done])
+    result_table.commit(str(output), [{**each, "finished_at": result_table.now()} for each in done])
     assert found() == (0, 2, 1)
     assert found(overwrite=True) == (2, 0, 1)
 

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import itertools
+import os
 from collections.abc import Iterator, Sequence
 
 import pytest
@@ -10,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nst_kernel import StyleParams
-from pipeline import ledger, storage
+from pipeline import ledger, result_table, storage
 from pipeline.guard import survive
 from pipeline.items import Failure, PlannedRow
 from pipeline.ledger import Deaths, Ledger
 from pipeline.manifest import Row
-from pipeline.plan import fingerprint, inputs, plan
+from pipeline.planning import fingerprint, inputs, plan
 
 _numbers = itertools.count()
 
@@ -121,7 +122,7 @@ def test_an_attempt_says_who_when_and_what() -> None:
         (attempt,) = ledger.read_attempts(output)
     assert attempt.rows == (("r0", "mark0"), ("r1", "mark1"))
     assert (attempt.stage, attempt.run) == ("optimise", "tuesday")
-    assert "process" in attempt.host
+    assert (attempt.host, attempt.pid) == (result_table.host(), os.getpid())
     assert attempt.began_at.endswith("+00:00")
     storage.write_bytes(f"{output}/ledger/other.json", b"{}")
     assert ledger.read_attempts(output) == []

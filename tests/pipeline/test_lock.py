@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import results, storage
+from pipeline import result_table, storage
 from pipeline.lock import Locked, RunLock, lock_file
 
 
@@ -24,7 +24,7 @@ def output(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 def left_by(output: str, *, seconds_left: float, machine: str = "another", pid: int = 1) -> None:
-    ends = results.now() + timedelta(seconds=seconds_left)
+    ends = result_table.now() + timedelta(seconds=seconds_left)
     said = {"owner": "0123456789", "host": "far", "pid": pid, "machine": machine, "expires_at": ends.isoformat()}
     storage.write_bytes(lock_file(output), json.dumps(said).encode())
 

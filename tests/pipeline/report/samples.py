@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from nst_kernel import StyleParams
-from pipeline import results, storage
+from pipeline import result_table, storage
 from pipeline.compare import Change, Comparison
 from pipeline.report.scripts import payload
 from tests.support import draw
@@ -102,7 +102,7 @@ def make(folder: Path, *, good: int = 24, failed: int = 4, diverged: int = 1) ->
     if failed:
         rows[-1]["status"] = "quarantined"
     for start in range(0, len(rows), 1000):
-        results.commit(str(output), rows[start : start + 1000])
+        result_table.commit(str(output), rows[start : start + 1000])
     said = {"version": 1, "counts": {"ok": good, "failed": failed, "diverged": diverged}, "seconds": 290.0, "job": {}}
     storage.write_bytes(str(output / "run.json"), json.dumps(said).encode())
     return output

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Route, expect, sync_playwright
 
-from pipeline import redo, results, storage
+from pipeline import redo, result_table, storage
 from pipeline.report import write_report
 from tests.pipeline.report import samples
 
@@ -414,7 +414,7 @@ def test_ten_thousand_rows(visit: Visit, tmp_path: Path, capsys: pytest.CaptureF
         (samples.bad(output, k) for k in range(9500, 10000)),
     )
     while some := list(itertools.islice(rows, 2000)):
-        results.commit(str(output), some)
+        result_table.commit(str(output), some)
     began = time.monotonic()
     write_report(str(output))
     made = time.monotonic()

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from pipeline import redo, results, storage
+from pipeline import redo, result_table, storage
 from pipeline.report import write_report
 from pipeline.report.thumbs import LOST_CAUSE
 from tests.pipeline.report import samples
@@ -70,7 +70,7 @@ def test_whatever_the_page_needs_lies_beside_it(output: Path) -> None:
 
 def test_names_and_errors_stay_text(output: Path) -> None:
     hostile = [samples.bad(output, 90, id='"><img src=x onerror=alert(2)>', error_class="<b>", error="</td><script>")]
-    results.commit(str(output), hostile)
+    result_table.commit(str(output), hostile)
     page = write_report(str(output))
     found = read(page)
     assert {tag for tag, _ in found.tags}.isdisjoint({"b>", "img"})
@@ -81,7 +81,7 @@ def test_names_and_errors_stay_text(output: Path) -> None:
 
 def test_the_data_are_the_results(output: Path) -> None:
     page = write_report(str(output))
-    table = results.read_results(str(output)).to_pylist()
+    table = result_table.read_results(str(output)).to_pylist()
     index = samples.index(page)
     assert list(samples.column(page, "id")) == [row["id"] for row in table]
     assert [index["statuses"][code] for code in samples.column(page, "status")] == [row["status"] for row in table]
@@ -111,7 +111,7 @@ def test_rows_to_run_again_are_a_manifest(output: Path) -> None:
 
 def test_pictures_are_linked_by_short_ways_and_copied_small(output: Path) -> None:
     big = samples.picture(output / "images" / "made1.png", 5, 600, 900)
-    results.commit(str(output), [samples.ok(output, 1, width=900, height=600, finished_at=results.now())])
+    result_table.commit(str(output), [samples.ok(output, 1, width=900, height=600, finished_at=result_table.now())])
     page = write_report(str(output))
     assert set(samples.column(page, "href")) == {None, *(f"../images/made{k}.png" for k in range(4))}
     thumbs = {name for name in samples.column(page, "thumb") if name}
@@ -134,8 +134,8 @@ def test_a_second_report_makes_only_what_is_new(output: Path) -> None:
     assert {path: path.stat().st_mtime_ns for path in thumbs.iterdir()} == before
     assert old_data.isdisjoint(data.iterdir())
     assert len(list(data.iterdir())) == len(old_data)
-    now = results.now()
-    results.commit(str(output), [samples.ok(output, k, fingerprint="new", finished_at=now) for k in (4, 8)])
+    now = result_table.now()
+    result_table.commit(str(output), [samples.ok(output, k, fingerprint="new", finished_at=now) for k in (4, 8)])
     [changed] = set(samples.column(write_report(str(output)), "thumb")) - old_thumbs
     assert {path.stem for path in thumbs.iterdir()} - {path.stem for path in before} == {changed}
 
@@ -172,7 +172,7 @@ def test_a_lost_server_is_not_asked_for_ever(output: Path, monkeypatch: pytest.M
         raise storage.StorageError(f"cannot look at {uri}: no answer") from TimeoutError()
 
     rows = [samples.ok(output, k, id=f"r{k}", content=f"https://gone.example/{k}.jpg", style=None) for k in range(500)]
-    results.commit(str(output), rows)
+    result_table.commit(str(output), rows)
     monkeypatch.setattr(storage, "identity", lambda uri, real=storage.identity: (gone if "gone" in uri else real)(uri))
     page = write_report(str(output))
     assert LOST_CAUSE <= len(asked) < 500 / 10
@@ -211,8 +211,8 @@ def test_a_moved_run_still_has_its_pictures(output: Path, tmp_path: Path) -> Non
 
 def test_object_storage_holds_a_report_as_well(bucket: str, output: Path, tmp_path: Path) -> None:
     away = f"{bucket}/night"
-    rows = results.read_results(str(output)).to_pylist()
-    results.commit(away, [row | {"output": row["output"] and f"{away}/images/made0.png"} for row in rows])
+    rows = result_table.read_results(str(output)).to_pylist()
+    result_table.commit(away, [row | {"output": row["output"] and f"{away}/images/made0.png"} for row in rows])
     for k in range(4):
         storage.write_bytes(f"{away}/images/made{k}.png", (output / "images" / f"made{k}.png").read_bytes())
     assert write_report(away) == f"{away}/report/index.html"

@@ -14,7 +14,7 @@ from nst_kernel import StyleParams
 from pipeline import cost, storage
 from pipeline.items import Failure
 from pipeline.manifest import Row
-from pipeline.plan import ASSUMED_MEMORY, Limits, Plan, fingerprint, inputs, output_shapes, plan
+from pipeline.planning import ASSUMED_MEMORY, Limits, Plan, fingerprint, inputs, output_shapes, plan
 from tests.support import draw
 
 SHAPES = st.sampled_from([(64, 64), (48, 64), (3000, 2000)])
@@ -252,7 +252,7 @@ def test_shapes_come_from_headers(tmp_path: Path) -> None:
 
 def test_a_long_header_is_read_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Image.fromarray(draw(1, 300, 400)).save(tmp_path / "a.webp")
-    monkeypatch.setattr("pipeline.plan.HEADER_BYTES", 64)
+    monkeypatch.setattr("pipeline.headers.HEADER_BYTES", 64)
     asked = Row("x", str(tmp_path / "a.webp"), "/s.png", "x.png", StyleParams(size=200), "rows.csv", 1)
     assert output_shapes([asked]) == [(150, 200)]
 

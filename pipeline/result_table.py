@@ -18,11 +18,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline import storage
+from pipeline.ranges import RangedFile
 
 Status = Literal["ok", "failed", "diverged", "quarantined"]
 STATUSES: tuple[str, ...] = get_args(Status)
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 _DOCUMENTED: Sequence[tuple[str, pa.DataType, str]] = (
     ("id", pa.string(), "the row's own, or derived from its meaning"),
@@ -65,6 +66,11 @@ _DOCUMENTED: Sequence[tuple[str, pa.DataType, str]] = (
         "by stage; optimise is the row's share of its batch",
     ),
     ("idle_seconds", pa.float64(), "that the actor had nothing to do before the batch; the row's share"),
+    (
+        "retries",
+        pa.int32(),
+        "requests to storage that were repeated for it; those for its whole batch are told with the first row of that",
+    ),
     ("seed", pa.int64(), "of the white noise"),
     ("encoder", pa.string(), "name of the weights"),
     ("encoder_sha256", pa.string(), "of the weights' file"),
@@ -111,6 +117,12 @@ def now() -> datetime:
 def images_folder(output: str) -> str:
     """Where the pictures of a run are."""
     return storage.join(output, "images")
+
+
+def picture_of(output: str, row: Mapping[str, Any]) -> str:
+    """The URI of a row's picture where the output is now: it may have been copied since."""
+    name = row.get("output_name")
+    return storage.join(images_folder(output), name) if name else str(row["output"])
 
 
 def results_folder(output: str) -> str:
@@ -194,7 +206,7 @@ def read_part(part: str, columns: Sequence[str] = SCHEMA.names) -> pa.Table:
         StorageError: if it cannot be read; the message says what to do.
     """
     try:
-        table = pq.ParquetFile(io.BytesIO(storage.read_bytes(part))).read(columns=list(columns))
+        table = pq.ParquetFile(_opened(part, columns), pre_buffer=True).read(columns=list(columns))
     except (pa.ArrowException, OSError, ValueError) as error:
         if isinstance(error, storage.StorageError):
             raise
@@ -203,6 +215,17 @@ def read_part(part: str, columns: Sequence[str] = SCHEMA.names) -> pa.Table:
         if name not in table.column_names:
             table = table.append_column(SCHEMA.field(name), pa.nulls(len(table), SCHEMA.field(name).type))
     return table.select(list(columns)).cast(pa.schema([SCHEMA.field(name) for name in columns]))
+
+
+def _opened(part: str, columns: Sequence[str]) -> io.IOBase:
+    """A part to be read: nearly all of a full one are its curves, so that where they are not asked for, it is not read
+    whole."""
+    is_full = part.rpartition("/")[2].startswith(FULL)
+    return RangedFile(part) if is_full and "curve" not in columns else io.BytesIO(storage.read_bytes(part))
+
+
+FULL = "rows-"
+"""What the names of files begin with that have grown to their full size."""
 
 
 @dataclass(frozen=True)
@@ -227,8 +250,8 @@ def finished(output: str) -> Finished:
     table = read_results(output, columns=["id", "fingerprint", "status", "output"])
     done = table.filter(pc.is_in(table["status"], pa.array(["ok", "diverged"])))
     held = table.filter(pc.equal(table["status"], "quarantined"))
-    ids, pictures = done["id"].to_pylist(), done["output"].to_pylist()
-    names = [str(uri).removeprefix(images_folder(output) + "/") for uri in pictures]
+    ids, pictures, folder = done["id"].to_pylist(), done["output"].to_pylist(), images_folder(output) + "/"
+    names = [str(uri).removeprefix(folder) for uri in pictures]
     return Finished(
         dict(zip(ids, done["fingerprint"].to_pylist(), strict=True)),
         dict(zip(names, ids, strict=True)),

@@ -1,23 +1,21 @@
 """What will run: sizes and batches, decided from metadata alone, minus what is done already."""
 
+import functools
 import hashlib
 import itertools
 import json
 import math
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from nst_kernel import ALGORITHM_VERSION
-from nst_kernel.params import INITS
+from nst_kernel.params import INITS, StyleParams
 from nst_kernel.sizes import fit
-from pipeline import cost, images, ledger, storage
+from pipeline import collector, cost, headers, ledger, storage
 from pipeline.items import Batch, Failure, PlannedRow
-from pipeline.manifest import Row, derive_id
-
-HEADER_BYTES = 256 * 1024
-"""As much of a picture as is read for its size; the few whose header is longer are read whole."""
+from pipeline.manifest import Row
+from pipeline.meaning import derive_id
 
 ASSUMED_MEMORY = 6e9
 """Bytes that a batch stays within where the memory of an actor is not known."""
@@ -91,6 +89,7 @@ def fingerprint(row: Row, encoder_sha256: str, identities: Identities) -> str:
     return hashlib.sha256(json.dumps(meaning).encode()).hexdigest()[:16]
 
 
+@collector.paused()
 def plan(
     rows: Sequence[Row],
     *,
@@ -124,31 +123,42 @@ def plan(
     """
     limits = limits or Limits()
     identities = identify(list(dict.fromkeys(uri for row in rows for uri in inputs(row))))
-    asked = [(row, fingerprint(row, encoder_sha256, identities)) for row in rows]
-    held = {row.id for row, mark in asked if (quarantined or {}).get(row.id) == mark}
-    todo = sorted(
-        ((row, mark) for row, mark in asked if finished.get(row.id) != mark and row.id not in held),
-        key=lambda each: (each[0].style or "", each[0].content or "", each[0].id),
-    )
+    todo: list[tuple[Row, str]] = []
+    done = held = 0
+    for row in rows:
+        mark = fingerprint(row, encoder_sha256, identities)
+        if (quarantined or {}).get(row.id) == mark:
+            held += 1
+        elif finished.get(row.id) == mark:
+            done += 1
+        else:
+            todo.append((row, mark))
+    del identities  # of a million pictures they are 200 MB
+    todo.sort(key=lambda each: (each[0].style or "", each[0].content or "", each[0].id))
     shapes = (shape_of or output_shapes)([row for row, _ in todo])
     failed: list[PlannedRow] = []
     buckets: defaultdict[tuple[object, ...], list[PlannedRow]] = defaultdict(list)
+    too_large: dict[tuple[object, ...], Failure | None] = {}  # by what decides it, as rows are many and kinds few
     for (row, mark), shape in zip(todo, shapes, strict=True):
         died = (deaths or {}).get((row.id, mark), ledger.NONE)
-        outcome = shape if isinstance(shape, Failure) else _taken(row, owners or {}) or _too_large(row, shape, limits)
+        kind = (shape, *row.params.graph)
+        if kind not in too_large:
+            too_large[kind] = None if isinstance(shape, Failure) else _too_large(row.params, shape, limits)
+        outcome = shape if isinstance(shape, Failure) else _taken(row, owners or {}) or too_large[kind]
         if died.convict(max_attempts):
             outcome = ledger.quarantine(row.id, died)
         if isinstance(shape, Failure) or outcome:
             failed.append(PlannedRow(row, mark, None, outcome))
         else:
             suspect = row.id if died != ledger.NONE else None  # a bucket of its own, and so a batch
-            planned = PlannedRow(row, mark, shape, died_together=died.together)
-            buckets[(suspect, shape, *row.params.graph)].append(planned)
+            buckets[(suspect, *kind)].append(PlannedRow(row, mark, shape, died_together=died.together))
+    del todo, shapes
     work = sum(map(cost.work, buckets.values()))
-    batches = [batch for bucket in buckets.values() for batch in _cut(bucket, limits, work)]
-    batches.sort(key=lambda batch: -cost.work(batch.rows))  # stable: equal batches of a bucket stay by style
+    alike = [some for bucket in buckets.values() for some in _cut(bucket, limits, work)]
+    alike.sort(key=lambda some: -cost.work(some[0].rows))  # stable: equal batches of a bucket stay by style
+    batches = list(itertools.chain.from_iterable(alike))
     batches += [Batch(tuple(some)) for some in _evenly(failed, -(-len(failed) // FAILED_ROWS_TOGETHER))]
-    return Plan(tuple(batches), done=len(rows) - len(todo) - len(held), quarantined=len(held))
+    return Plan(tuple(batches), done=done, quarantined=held)
 
 
 def _taken(row: Row, owners: Mapping[str, str]) -> Failure | None:
@@ -159,9 +169,9 @@ def _taken(row: Row, owners: Mapping[str, str]) -> Failure | None:
     return Failure("OutputTaken", f"output {row.output} is the picture of row {owner}: give one of them another name")
 
 
-def _too_large(row: Row, shape: tuple[int, int], limits: Limits) -> Failure | None:
-    """Why a row cannot be optimised by any actor, not even alone and with activations computed twice, if so."""
-    needed = cost.memory(row.params, shape, precision=limits.precision, checkpoint=True)
+def _too_large(params: StyleParams, shape: tuple[int, int], limits: Limits) -> Failure | None:
+    """Why such a row cannot be optimised by any actor, not even alone and with activations computed twice, if so."""
+    needed = cost.memory(params, shape, precision=limits.precision, checkpoint=True)
     if not limits.memory or needed <= limits.memory:
         return None
     return Failure(
@@ -171,8 +181,11 @@ def _too_large(row: Row, shape: tuple[int, int], limits: Limits) -> Failure | No
     )
 
 
-def _cut(bucket: Sequence[PlannedRow], limits: Limits, work: float) -> list[Batch]:
-    """Batches of a bucket within the limits, none more than an actor's share of all the work but for whole rows."""
+def _cut(bucket: Sequence[PlannedRow], limits: Limits, work: float) -> list[list[Batch]]:
+    """Batches of a bucket within the limits, none more than an actor's share of all the work but for whole rows.
+
+    Neighbours of equal length together.
+    """
     params, shape = bucket[0].row.params, bucket[0].shape
     assert shape is not None
     needed = cost.memory(params, shape, precision=limits.precision)
@@ -182,7 +195,8 @@ def _cut(bucket: Sequence[PlannedRow], limits: Limits, work: float) -> list[Batc
     shares = math.ceil(limits.workers * cost.work(bucket) / work - 1e-9)
     parts = max(-(-len(bucket) // max(1, most)), min(shares, len(bucket)))
     checkpoint = limits.memory is not None and needed > limits.memory
-    return [Batch(tuple(rows), checkpoint) for rows in _evenly(bucket, parts)]
+    batches = (Batch(tuple(rows), checkpoint) for rows in _evenly(bucket, parts))
+    return [list(alike) for _, alike in itertools.groupby(batches, key=lambda batch: len(batch.rows))]
 
 
 def _evenly(rows: Sequence[PlannedRow], parts: int) -> list[Sequence[PlannedRow]]:
@@ -191,35 +205,30 @@ def _evenly(rows: Sequence[PlannedRow], parts: int) -> list[Sequence[PlannedRow]
     return [rows[start:end] for start, end in itertools.pairwise(ends)]
 
 
-def output_shapes(rows: Sequence[Row]) -> list[tuple[int, int] | Failure]:
-    """(height, width) of each row's output, from the header of the picture that decides it, or why there is none."""
-    deciding = [row.content or row.style or "" for row in rows]
-    distinct = sorted(set(deciding))
-    with ThreadPoolExecutor(16) as pool:
-        sizes = dict(zip(distinct, pool.map(_source_size, distinct), strict=True))
+def output_shapes(rows: Sequence[Row], *, probe: headers.Probe = headers.probe) -> list[tuple[int, int] | Failure]:
+    """(height, width) of each row's output, or why there is none.
 
-    def shape(row: Row, source: str) -> tuple[int, int] | Failure:
-        size = sizes[source]
+    It follows from the shape of the picture that decides it, which the manifest says, or else that picture's header.
+
+    Args:
+        rows: any.
+        probe: reads headers.
+    """
+    fitted = functools.lru_cache(65_536)(fit)  # equal shapes are one object
+    sizes = probe(sorted({_deciding(row) for row in rows if not row.content_shape}))
+
+    def shape(row: Row) -> tuple[int, int] | Failure:
+        size = row.content_shape or sizes[_deciding(row)]
         if isinstance(size, Failure):
             return size
         params = row.params
         # A texture takes its style's shape, and styles are not moved: they decide nobody else's batch.
         tolerance = params.aspect_tolerance if row.content else 0.0
-        return fit(size[0], size[1], size=params.size, upscale=params.upscale, aspect_tolerance=tolerance)
+        return fitted(size[0], size[1], size=params.size, upscale=params.upscale, aspect_tolerance=tolerance)
 
-    return [shape(row, source) for row, source in zip(rows, deciding, strict=True)]
+    return [shape(row) for row in rows]
 
 
-def _source_size(uri: str) -> tuple[int, int] | Failure:
-    """(height, width) of a picture, upright, from its header."""
-    try:
-        head = storage.read_bytes(uri, end=HEADER_BYTES)
-        try:
-            info = images.probe(head)
-        except images.ImageError:
-            if len(head) < HEADER_BYTES:
-                raise
-            info = images.probe(storage.read_bytes(uri))
-    except (storage.StorageError, images.ImageError) as error:
-        return Failure.of(error, "" if isinstance(error, storage.StorageError) else uri)
-    return info.height, info.width
+def _deciding(row: Row) -> str:
+    """The picture that a row's output has the shape of."""
+    return row.content or row.style or ""

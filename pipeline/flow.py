@@ -3,67 +3,44 @@
 import contextlib
 import dataclasses
 import pickle
-import time
-from collections import Counter
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-import ray.data
-from ray.data import ActorPoolStrategy
+from ray.data import TaskPoolStrategy
 
-from nst_kernel import LayerMissing
-from pipeline import draining, ledger, midway, results, storage, summary
-from pipeline.cluster import FETCH_CPUS, WRITE_CPUS, Actors, Resources, actors, connect
+from nst_kernel import LayerMissing, Weights
+from pipeline import draining, feed, ledger, midway, result_table, storage, summary, watchdog
+from pipeline.cluster import FETCH_CPUS, FETCHERS_PER_ACTOR, WRITE_CPUS, Actors, Resources, actors, connect
 from pipeline.compact import compact
 from pipeline.encoder import load_encoder
 from pipeline.fetch import fetch
 from pipeline.guard import guarded_fetch, guarded_optimise
+from pipeline.items import Fetched, Optimised
 from pipeline.ledger import Ledger
 from pipeline.limits import NO_LIMIT, FailureLimit, failures
 from pipeline.lock import Locked, RunLock
 from pipeline.manifest import Manifest, ManifestError, Row, RowProblem, read_manifest
-from pipeline.plan import Plan, plan
+from pipeline.metrics import RunMetrics, watched
+from pipeline.planning import Plan, plan
+from pipeline.progress import Progress as Progress
 from pipeline.stints import Interruptions, Stints
-from pipeline.write import Writer
+from pipeline.tables import Source, described
+from pipeline.write import Encoding, Writer
+
+Kernel = Callable[..., Callable[[Fetched], Optimised]]
+"""Made on an actor of `weights`, `threads` and `stints`; optimises one fetched batch after the other."""
 
 
-@dataclass
-class Progress:
-    """How far a run is.
+def style_actor(weights: str, **options: Any) -> Callable[[Fetched], Optimised]:
+    """The kernel that runs are for."""
+    from pipeline.actor import StyleActor  # torch comes along: only actors pay for it
 
-    Attributes:
-        total: rows that the plan has to compute.
-        done_before: rows that needed nothing.
-        quarantined_before: rows that are left alone, since they killed their processes in earlier runs.
-        counts: rows finished in this run, by status.
-        failures: of this run, id and error, the first hundred.
-        seconds: since the work began.
-    """
-
-    total: int
-    done_before: int
-    quarantined_before: int = 0
-    counts: Counter[str] = field(default_factory=Counter)
-    failures: list[tuple[str, str]] = field(default_factory=list)
-    began: float = field(default_factory=time.monotonic)
-    seconds: float = 0.0
-
-    @property
-    def finished(self) -> int:
-        """Rows that have an outcome."""
-        return sum(self.counts.values())
-
-    def add(self, row: Mapping[str, Any]) -> None:
-        """Count a row's outcome."""
-        self.counts[row["status"]] += 1
-        if row["status"] in ("failed", "quarantined") and len(self.failures) < 100:
-            self.failures.append((row["id"], row["error"]))
-        self.seconds = time.monotonic() - self.began
+    return StyleActor(weights, **options)
 
 
 def run(
-    manifest: str | Sequence[str],
+    manifest: Source,
     *,
     output: str,
     defaults: Mapping[str, object] | None = None,
@@ -71,23 +48,27 @@ def run(
     resources: Resources | None = None,
     overwrite: bool = False,
     max_attempts: int = ledger.MAX_ATTEMPTS,
+    stall_timeout: float = watchdog.STALL_TIMEOUT,
     max_failures: FailureLimit = NO_LIMIT,
     force: bool = False,
     on_progress: Callable[[Progress], None] | None = None,
+    kernel: Kernel = style_actor,
 ) -> Progress:
     """Compute every row of a manifest that is not in `output` yet.
 
     Args:
-        manifest: one file, several, or a folder, at any URI.
+        manifest: one file, several, or a folder, at any URI; or rows at hand.
         output: a folder at any URI; pictures go to `images/`, the table to `results/`.
         defaults: style parameters for rows that do not give them.
         weights: `embedded`, `imagenet`, or the URI of a file.
         resources: what the run may use.
         overwrite: compute rows again that are done.
         max_attempts: deaths of its process after which a row is quarantined.
+        stall_timeout: seconds without a sign of life after which a process at work is ended, which is such a death.
         max_failures: rows that may fail or be quarantined before the run stops.
         force: take the lock of the output even if another run holds it.
         on_progress: called when the plan is made and after every row.
+        kernel: what optimises, made anew on each actor.
 
     Raises:
         ManifestError: with every problem of the manifest; nothing was started.
@@ -104,11 +85,12 @@ def run(
         resources=resources or Resources(),
         overwrite=overwrite,
         max_attempts=max_attempts,
+        stall_timeout=stall_timeout,
         max_failures=max_failures,
         force=force,
-        source={"manifest": [manifest] if isinstance(manifest, str) else list(manifest), "defaults": defaults or {}},
+        source={"manifest": described(manifest), "defaults": defaults or {}},
     )
-    return run_rows(asked.rows, job, on_progress=on_progress)
+    return run_rows(asked.rows, job, on_progress=on_progress, kernel=kernel)
 
 
 @dataclass(frozen=True)
@@ -118,6 +100,7 @@ class Job:
     Attributes:
         source: where the rows come from, for the summary.
         release: whether quarantined rows are tried again, as if none of their processes had died.
+        encoding: how pictures are written; what is done already is not written again for it.
     """
 
     output: str
@@ -125,26 +108,34 @@ class Job:
     resources: Resources = field(default_factory=Resources)
     overwrite: bool = False
     max_attempts: int = ledger.MAX_ATTEMPTS
+    stall_timeout: float = watchdog.STALL_TIMEOUT
     max_failures: FailureLimit = NO_LIMIT
     force: bool = False
     source: Mapping[str, object] = field(default_factory=dict)
     release: bool = False
+    encoding: Encoding = field(default_factory=Encoding)
 
 
-def run_rows(rows: Sequence[Row], job: Job, *, on_progress: Callable[[Progress], None] | None = None) -> Progress:
+def run_rows(
+    rows: Iterable[Row],
+    job: Job,
+    *,
+    on_progress: Callable[[Progress], None] | None = None,
+    kernel: Kernel = style_actor,
+) -> Progress:
     """Compute rows, as `run`; it raises the same, but for a manifest's errors."""
-    started_at, output = results.now(), job.output
+    started_at, output = result_table.now(), job.output
     encoder = load_encoder(job.weights)
     with RunLock(output, force=job.force) as lock:
-        for folder in (results.images_folder(output), results.results_folder(output)):
+        for folder in (result_table.images_folder(output), result_table.results_folder(output)):
             storage.check_writable(folder)
         connect(job.resources.address)
-        pool = actors(job.resources.num_actors)
-        done, attempts = results.finished(output), ledger.take_stock(output)
+        pool = actors(job.resources)
+        done, attempts = result_table.finished(output), ledger.take_stock(output)
         if job.release:
             ledger.forget(attempts, set(done.quarantined.items()))
         work = plan(
-            rows,
+            rows if isinstance(rows, Sequence) else list(rows),
             encoder_sha256=encoder.sha256,
             finished={} if job.overwrite else done.fingerprints,
             owners=done.owners,
@@ -157,18 +148,20 @@ def run_rows(rows: Sequence[Row], job: Job, *, on_progress: Callable[[Progress],
         if on_progress:
             on_progress(progress)
         _stop_if_hopeless(work, progress, job.max_failures)
-        writer = Writer(output, encoder=encoder.name, encoder_sha256=encoder.sha256)
+        writer = Writer(output, encoder=encoder.name, encoder_sha256=encoder.sha256, encoding=job.encoding)
         pinned = f"{job.weights.partition('#')[0]}#sha256={encoder.sha256}"  # actors read the file themselves
-        notes = Ledger(output, run=lock.owner, max_attempts=job.max_attempts)
-        outcomes = flow(work, pinned, writer, pool, notes, interruptions=job.resources.interruptions)
+        notes = Ledger(output, lock.owner, job.max_attempts, job.stall_timeout)
+        outcomes = flow(work, pinned, writer, pool, notes, interruptions=job.resources.interruptions, kernel=kernel)
+        metrics = RunMetrics()
         try:
             for row in outcomes:
                 progress.add(row)
+                metrics.add(row)
                 if on_progress:
                     on_progress(progress)
                 lock.check()
                 _stop_if_failing(progress, job.max_failures)
-        except (KeyboardInterrupt, TooManyFailures):
+        except (KeyboardInterrupt, SystemExit, TooManyFailures):  # SystemExit: what Ray makes of SIGTERM
             outcomes.close()
             with contextlib.suppress(storage.StorageError):  # they stay suspect then, which costs time and no row
                 ledger.forgive(output, notes.run)
@@ -180,8 +173,10 @@ def run_rows(rows: Sequence[Row], job: Job, *, on_progress: Callable[[Progress],
             raise RunBroken(f"{progress.total - progress.finished:,} of {progress.total:,} rows came to no outcome")
         try:
             # Every planned row has its outcome in the results now, so that nothing is left to learn from its deaths.
-            settled = {*done.fingerprints.items(), *(row for batch in work.batches for row in ledger.asked(batch.rows))}
-            ledger.forget(ledger.read_attempts(output), settled)
+            left = ledger.read_attempts(output)
+            suspects = {row for attempt in left for row in attempt.rows}
+            settled = {row for batch in work.batches for row in ledger.asked(batch.rows) if row in suspects}
+            ledger.forget(left, settled | (suspects & done.fingerprints.items()))
             midway.sweep(output)
             compact(output)
             summary.write(
@@ -195,6 +190,7 @@ def run_rows(rows: Sequence[Row], job: Job, *, on_progress: Callable[[Progress],
                         "quarantined": work.quarantined,
                     },
                     progress.counts,
+                    retries=progress.retries,
                     encoder=encoder,
                     started_at=started_at,
                 ),
@@ -225,9 +221,7 @@ def _hopeless(failed: int, when: str, total: int, limit: FailureLimit, example: 
     )
 
 
-def validate(
-    manifest: str | Sequence[str], *, defaults: Mapping[str, object] | None = None, weights: str = "embedded"
-) -> Manifest:
+def validate(manifest: Source, *, defaults: Mapping[str, object] | None = None, weights: str = "embedded") -> Manifest:
     """Read a whole manifest and hold it against the encoder; nothing is started.
 
     Raises:
@@ -236,15 +230,24 @@ def validate(
     """
     encoder = load_encoder(weights)
     asked = read_manifest(manifest, encoder_sha256=encoder.sha256, defaults=defaults)
+    check_covered(asked.rows, encoder)
+    return asked
+
+
+def check_covered(rows: Iterable[Row], encoder: Weights) -> None:
+    """Hold rows against the encoder.
+
+    Raises:
+        ManifestError: with every row that asks for a layer that the encoder lacks.
+    """
     problems = []
-    for row in asked.rows:
+    for row in rows:
         try:
             encoder.check_covers(row.params.layers)
         except LayerMissing as error:
             problems.append(RowProblem(row.file, row.number, None, "", str(error)))
     if problems:
         raise ManifestError(problems)
-    return asked
 
 
 def flow(
@@ -255,33 +258,39 @@ def flow(
     notes: Ledger,
     *,
     interruptions: Interruptions | None = None,
+    kernel: Kernel = style_actor,
 ) -> Generator[Mapping[str, Any]]:
     """Compute the batches of a plan on Ray Data; what became of each row, once it is durable.
 
-    A dataset row is one batch, pickled; a block is one row, so that batches spread over the actors and finish one by
-    one. Ray Data schedules and applies back-pressure; what is true is what the writer has committed. Ray runs a block
-    again, without end, when its process died; the ledger sees to it that a row which kills it is tried only so often.
+    From fetching on a dataset row is one batch, pickled, and a block of its own, so that batches spread over the actors
+    and finish one by one. Ray Data schedules and applies back-pressure; what is true is what the writer has committed.
+    Ray runs a block again, without end, when its process died; the ledger sees to it that a row which kills it is tried
+    only so often.
     """
-    if not work.batches:
-        return
-    outcomes = (
-        ray.data.from_items(
-            [{"batch": pickle.dumps(batch)} for batch in work.batches], override_num_blocks=len(work.batches)
+    for number, leg in enumerate(feed.legs(work.batches, pool.count)):
+        outcomes = (
+            feed.dataset(leg)
+            .flat_map(
+                feed.opened(guarded_fetch(fetch, notes)),
+                compute=TaskPoolStrategy(size=FETCHERS_PER_ACTOR * pool.count),
+                num_cpus=FETCH_CPUS,
+            )
+            .map(
+                cast(Any, _Stylise),  # Ray Data's hint forgets that a class is welcome here
+                fn_constructor_args=(kernel, weights, pool.threads, notes, interruptions),
+                compute=pool.strategy(len(leg)),
+                num_cpus=pool.num_cpus,
+                num_gpus=pool.num_gpus,
+            )
+            .map(lambda row: {"rows": pickle.dumps(writer(pickle.loads(row["batch"])))}, num_cpus=WRITE_CPUS)
         )
-        .map(_stage(guarded_fetch(fetch, notes)), num_cpus=FETCH_CPUS)
-        .map(
-            cast(Any, _Stylise),  # Ray Data's hint forgets that a class is welcome here
-            fn_constructor_args=(weights, pool.threads, notes, interruptions),
-            compute=ActorPoolStrategy(size=min(pool.count, len(work.batches))),
-            num_cpus=pool.num_cpus,
-            num_gpus=pool.num_gpus,
-        )
-        .flat_map(lambda row: writer(pickle.loads(row["batch"])), num_cpus=WRITE_CPUS)
-    )
-    try:
-        yield from cast(Iterator[Mapping[str, Any]], outcomes.iter_rows())
-    except Exception as error:
-        raise RunBroken(_innermost(error)) from error
+        try:
+            if number:
+                compact(writer.output)  # whoever goes on after a crash has few files to read
+            for row in outcomes.iter_rows():
+                yield from pickle.loads(row["rows"])
+        except Exception as error:
+            raise RunBroken(_innermost(error)) from error
 
 
 class RunBroken(RuntimeError):
@@ -299,22 +308,17 @@ def _innermost(error: BaseException) -> str:
     return f"{type(error).__name__}: {' '.join(str(error).split())[:500]}"
 
 
-def _stage(function: Callable[[Any], object]) -> Callable[[dict[str, Any]], dict[str, Any]]:
-    """A function of batches as one of dataset rows."""
-    return lambda row: {"batch": pickle.dumps(function(pickle.loads(row["batch"])))}
-
-
 class _Stylise:
-    """StyleActor as a stage."""
+    """A kernel as a stage."""
 
-    def __init__(self, weights: str, threads: int | None, notes: Ledger, interruptions: Interruptions | None) -> None:
-        from pipeline.actor import StyleActor  # torch comes along: only actors pay for it
-
+    def __init__(
+        self, kernel: Kernel, weights: str, threads: int | None, notes: Ledger, interruptions: Interruptions | None
+    ) -> None:
         stints = Stints(interruptions, output=notes.output)
         if stints.preemption:
             draining.watch(stints.preemption.on_draining)
             stints.preemption.before_leaving = ledger.leave_in_order
-        self.stage = _stage(guarded_optimise(StyleActor(weights, threads=threads, stints=stints), notes))
+        self.optimise = guarded_optimise(watched(kernel(weights, threads=threads, stints=stints)), notes)
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-        return self.stage(row)
+        return {"batch": pickle.dumps(self.optimise(pickle.loads(row["batch"])))}

@@ -1,0 +1,199 @@
+"""`nst submit`, `status`, `logs`, `cancel`, `jobs`: jobs on a Ray cluster, through Ray's Jobs API."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from jobs.console import out
+
+if TYPE_CHECKING:
+    from jobs.clusters import Cluster, Submission
+
+Address = Annotated[
+    str | None,
+    typer.Option(
+        help="Of the cluster's dashboard, such as http://head:8265; else the job file's, RAY_API_SERVER_ADDRESS, "
+        "or this machine's."
+    ),
+]
+JobWord = Annotated[str, typer.Argument(metavar="JOB", help="The job file, its name, or the id of a submission.")]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line, for programs.")]
+
+STOPPED = 130
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands to `nst`."""
+    for command in (submit, status, logs, cancel):
+        app.command(rich_help_panel="On a cluster")(command)
+    app.command("jobs", rich_help_panel="On a cluster")(jobs_of_cluster)
+
+
+def submit(
+    file: Annotated[Path, typer.Argument(metavar="JOB.yaml", help="A job file; its `cluster` section says where.")],
+    address: Address = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Show its log until it is over.")] = False,
+) -> None:
+    """Run a job file on a Ray cluster. The same job again attaches to the one that runs, or goes on where it ended.
+
+    Exit code 0: it was taken, or with --follow every row is ok; else, with --follow, that of `nst run`.
+
+    Example: nst submit night.yaml --address http://head:8265 --follow
+    """
+    from jobs.clusters import Cluster
+    from jobs.submission import request
+
+    asked = request(file)
+    cluster = Cluster.at(address, of_job=asked.address)
+    submission, new = cluster.submit(asked)
+    if not new:
+        _say(f"{submission.id} is {submission.status} already: attached to it.")
+    elif submission.attempt > 1:
+        _say(f"{submission.id}: attempt {submission.attempt}; what is done stays done. Results: {submission.output}")
+    else:
+        _say(f"{submission.id}: submitted to {cluster.address}. Results: {submission.output}")
+    if follow:
+        _follow(cluster, submission)
+    else:
+        _say(f"How far it is: nst status {submission.name}; what it writes: nst logs; its end: nst cancel.")
+
+
+def status(
+    job: Annotated[
+        str | None,
+        typer.Argument(metavar="[JOB]", help="As for nst logs; by default what runs, or else what ran last."),
+    ] = None,
+    address: Address = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show how far jobs are: rows done, failed, rate, time left, as the pipeline itself says.
+
+    Example: nst status night
+    """
+    if job:
+        cluster, found = _find(job, address)
+        shown = [found]
+    else:
+        from jobs.clusters import Cluster
+
+        cluster = Cluster.at(address)
+        known = cluster.submissions()
+        shown = [submission for submission in known if not submission.over] or known[-1:]
+    if not shown and not as_json:
+        _say(f"No jobs at {cluster.address}: nst submit JOB.yaml starts one.")
+    for submission in shown:
+        _print(submission, as_json=as_json)
+
+
+def logs(
+    job: JobWord,
+    address: Address = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the job is over.")] = False,
+) -> None:
+    """Show what a job wrote.
+
+    Exit code with --follow: as `nst submit --follow`.
+
+    Example: nst logs night --follow
+    """
+    cluster, found = _find(job, address)
+    if follow:
+        _follow(cluster, found)
+    else:
+        typer.echo(cluster.logs(found.id), nl=False)
+
+
+def cancel(job: JobWord, address: Address = None) -> None:
+    """Stop a job in order: finished rows are kept, its output is free for the next run.
+
+    Example: nst cancel night
+    """
+    cluster, found = _find(job, address)
+    if found.over:
+        _say(f"{found.id} is {found.status} already.")
+    else:
+        _say(f"Stopping {found.id} …")
+        found = cluster.cancel(found.id)
+    _print(found)
+    if found.status == "STOPPED":
+        _say("Submitting it again goes on from there.")
+
+
+def jobs_of_cluster(address: Address = None, as_json: AsJson = False) -> None:
+    """List the jobs of a cluster, the last ones first.
+
+    Example: nst jobs --address http://head:8265
+    """
+    from rich.markup import escape
+    from rich.table import Column, Table
+
+    from jobs.clusters import Cluster
+    from jobs.standing import Standing
+
+    cluster = Cluster.at(address)
+    known = cluster.submissions()[::-1]
+    if as_json:
+        for submission in known:
+            _print(submission, as_json=True)
+        return
+    if not known:
+        _say(f"No jobs at {cluster.address}: nst submit JOB.yaml starts one.")
+        return
+    table = Table("job", "state", "began", Column("took", justify="right"), "rows", show_edge=False)
+    for submission in known:
+        standing = Standing.of(submission)
+        began = f"{submission.began_at:%Y-%m-%d %H:%M:%SZ}" if submission.began_at else ""
+        table.add_row(submission.id, submission.status, began, standing.took, escape(standing.words))
+    out.print(table)
+
+
+def _find(job: str, address: str | None) -> tuple[Cluster, Submission]:
+    """A job by its file, name or id, and its cluster."""
+    from jobs.clusters import Cluster
+    from jobs.jobfile import load
+
+    if not job.endswith((".yaml", ".yml")):
+        cluster = Cluster.at(address)
+        return cluster, cluster.find(job)
+    asked = load(Path(job))
+    cluster = Cluster.at(address, of_job=asked.cluster.address)
+    return cluster, cluster.find(asked.name)
+
+
+def _follow(cluster: Cluster, submission: Submission) -> None:
+    """Show the log to its end; the command ends with the exit code of the run."""
+    try:
+        submission = cluster.follow(submission.id, lambda lines: typer.echo(lines, nl=False))
+    except KeyboardInterrupt:
+        _say(f"\nThe job goes on. nst logs {submission.id} --follow is back at it, nst cancel {submission.id} ends it.")
+        raise typer.Exit(STOPPED) from None
+    _print(submission)
+    if submission.status == "STOPPED":
+        raise typer.Exit(STOPPED)
+    if submission.status == "FAILED":
+        raise typer.Exit(submission.exit_code or 1)
+
+
+def _print(submission: Submission, *, as_json: bool = False) -> None:
+    """A job and how far it is."""
+    from jobs.standing import Standing
+
+    standing = Standing.of(submission)
+    if as_json:
+        typer.echo(json.dumps(standing.to_json(), allow_nan=False))
+        return
+    began = f", began {submission.began_at:%Y-%m-%d %H:%M:%SZ}" if submission.began_at else ""
+    took = f", {standing.took}" if standing.took else ""
+    _say(f"{submission.id}: {submission.status}{began}{took}")
+    _say(f"  {standing.words}")
+    if why := standing.why:
+        _say(f"  {why}")
+    _say(f"  results: {submission.output}")
+
+
+def _say(line: str) -> None:
+    out.print(line, markup=False, highlight=False, soft_wrap=True)

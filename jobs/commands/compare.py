@@ -1,0 +1,188 @@
+"""`nst compare`: what got worse from one run to the next."""
+
+import dataclasses
+import json
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from jobs.console import err, out
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from pipeline.compare import Change, Comparison
+
+SOMETHING_WORSE = 1
+
+
+def compare(
+    before: Annotated[
+        str, typer.Argument(help="Output of the older run; or a grid's folder, for its latest run; or FOLDER@previous.")
+    ],
+    after: Annotated[str, typer.Argument(help="Output of the newer run; likewise.")],
+    loss: Annotated[str, typer.Option(metavar="P%", help="A final loss may rise by so much.")] = "5%",
+    time: Annotated[str, typer.Option(metavar="P%", help="The time of a row may rise by so much, and 1 s.")] = "50%",
+    ssim: Annotated[
+        float, typer.Option(min=-1, max=1, help="Likeness (SSIM) that the pictures must have; -1: any.")
+    ] = 0.8,
+    psnr: Annotated[float, typer.Option(min=0, help="Likeness (PSNR, dB) that they must have; 0: any.")] = 0.0,
+    limit: Annotated[int, typer.Option(min=0, help="Rows shown at most; 0: all.")] = 20,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of a table.")] = False,
+    report: Annotated[
+        str | None, typer.Option(metavar="FOLDER", help="Also write the newer run's report, with both side by side.")
+    ] = None,
+) -> None:
+    """Hold a run against an older one: losses, time and pictures of the rows that mean the same.
+
+    Rows meet by their pictures and by the parameters that vary within a run, so that a changed default joins them all
+    the same, and is said. Exit code 0: nothing got worse. 1: something did. 2: the input is wrong.
+
+    Example: nst compare nights/2026-01-01 nights/2026-01-02 --loss 2% --ssim 0.9
+
+    Example: nst compare grid@previous grid --report report
+    """
+    from pipeline.compare import Thresholds
+    from pipeline.compare import compare as compare_runs
+    from pipeline.located import run_of
+
+    thresholds = Thresholds(loss=share("--loss", loss), seconds=share("--time", time), ssim=ssim, psnr=psnr)
+    with err.status("Comparing …") as status:
+        found = compare_runs(
+            run_of(before),
+            run_of(after),
+            thresholds=thresholds,
+            on_progress=lambda done, total: status.update(f"Comparing … {done:,} of {total:,} rows"),
+        )
+    if as_json:
+        out.out(json.dumps(as_object(found), default=str, allow_nan=False), highlight=False)
+    else:
+        show(found, limit=limit)
+    if report:
+        from pipeline.report import write_report
+
+        page = write_report(found.after, to=report, comparison=found)
+        err.print(f"Report: {page}", markup=False, highlight=False, soft_wrap=True)
+    if found.worse:
+        raise typer.Exit(SOMETHING_WORSE)
+
+
+def share(option: str, text: str) -> float:
+    """0.05 of `5%`.
+
+    Raises:
+        ValueError: for anything else.
+    """
+    number, percent, rest = text.strip().partition("%")
+    try:
+        value = float(number)
+    except ValueError:
+        value = math.nan
+    if not percent or rest or not 0 <= value < math.inf:
+        raise ValueError(f"{option} {text}: expected a percentage, such as 5%")
+    return value / 100
+
+
+def show(found: "Comparison", *, limit: int) -> None:
+    """Print what changed, worst first, and a summary line."""
+    from rich.markup import escape
+
+    if found.settings:
+        out.print(_settings(found.settings))
+    worse = found.worse
+    shown = worse[:limit] if limit else worse
+    if shown:
+        out.print(_changes(shown))
+    if len(worse) > len(shown):
+        out.print(f"… and {len(worse) - len(shown):,} more: --limit 0 shows all, --json has everything")
+    for note, count in notes(found.changes):
+        out.print(f"{count:,} rows: {escape(note)}", highlight=False)
+    out.print(escape(summary(found)), style="bold red" if worse else "bold green", highlight=False)
+
+
+def summary(found: "Comparison") -> str:
+    """One line."""
+    equal = sum(change.psnr == math.inf for change in found.changes)
+    words = [f"{len(found.worse):,} of {len(found.changes):,} rows got worse" if found.worse else "Nothing got worse"]
+    words += [] if found.worse else [f"{len(found.changes):,} rows compared"]
+    words += [f"{equal:,} pictures are the same to the pixel"] if equal else []
+    words += [f"{len(found.only_before):,} rows only before"] if found.only_before else []
+    words += [f"{len(found.only_after):,} rows only after"] if found.only_after else []
+    return ", ".join(words) + "."
+
+
+def notes(changes: Sequence["Change"]) -> list[tuple[str, int]]:
+    """What else is said of rows, the most frequent first, ten at most."""
+    from collections import Counter
+
+    return Counter(note for change in changes for note in change.notes).most_common(10)
+
+
+def as_object(found: "Comparison") -> dict[str, Any]:
+    """A comparison in JSON's types. Equal pictures have no PSNR there: JSON has no infinity."""
+    said = dataclasses.asdict(found) | {
+        "summary": {
+            "rows": len(found.changes),
+            "worse": len(found.worse),
+            "equal_pictures": sum(change.psnr == math.inf for change in found.changes),
+        }
+    }
+    for change, plain in zip(found.changes, said["changes"], strict=True):
+        plain["same_picture"] = None if change.psnr is None else change.psnr == math.inf
+    cleaned = _finite(said)
+    assert isinstance(cleaned, dict)
+    return cleaned
+
+
+def _finite(value: object) -> object:
+    if isinstance(value, Mapping):
+        return {name: _finite(member) for name, member in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(member) for member in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _settings(settings: Mapping[str, tuple[Any, Any]]) -> "Table":
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table("setting", "before", "after", show_edge=False)
+    for name, values in settings.items():
+        table.add_row(escape(name), *(escape(_text(value)) for value in values))
+    return table
+
+
+def _changes(changes: Sequence["Change"]) -> "Table":
+    from rich.markup import escape
+    from rich.table import Column, Table
+
+    right = [Column(name, justify="right") for name in ("loss", "time", "SSIM", "PSNR")]
+    table = Table(Column("row", overflow="fold"), *right, Column("what got worse", overflow="fold"), show_edge=False)
+    for change in changes:
+        table.add_row(
+            escape(_row(change.key)),
+            _times(change.loss_ratio),
+            _times(change.seconds_ratio),
+            "" if change.ssim is None else f"{change.ssim:.3f}",
+            "" if change.psnr is None else f"{change.psnr:.1f}",
+            escape("\n".join(change.worse)),
+        )
+    return table
+
+
+def _row(key: Mapping[str, Any]) -> str:
+    pictures = " + ".join(str(key[name]).rpartition("/")[2] for name in ("content", "style") if key[name])
+    knobs = [f"{name}={_text(value)}" for name, value in key.items() if name not in ("content", "style")]
+    return " ".join([pictures, *knobs])
+
+
+def _times(ratio: float | None) -> str:
+    return "" if ratio is None else f"× {ratio:.3g}"
+
+
+def _text(value: object) -> str:
+    if value is None:
+        return "—"
+    return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

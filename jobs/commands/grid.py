@@ -1,0 +1,108 @@
+"""`nst grid`: parameter grids, night after night."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from jobs.commands import jobfiles
+from jobs.console import out
+from jobs.options import Force, NumActors
+
+if TYPE_CHECKING:
+    from jobs.jobfile import GridJob
+
+app = typer.Typer(no_args_is_help=True, help="Parameter grids: contents × styles × parameters.")
+
+_Job = Annotated[str, typer.Argument(help="A job file of kind grid.")]
+_Address = Annotated[str | None, typer.Option(help="Of a Ray cluster; by default one of its own, here.")]
+
+
+@app.command("plan")
+def plan(
+    job: _Job,
+    num_actors: NumActors = None,
+    address: _Address = None,
+    rate: Annotated[
+        float | None,
+        typer.Option(min=1, help="Multiply-adds per second of one actor; by default measured here in about a second."),
+    ] = None,
+    price: Annotated[float | None, typer.Option(min=0, help="Dollars for an hour of one actor's device.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of tables.")] = False,
+) -> None:
+    """Say how many rows a grid has, how long they take and what they cost. Starts nothing and writes nothing.
+
+    Example: nst grid plan grid.yaml --price 2.5
+    """
+    found = _grid(job, {"num_actors": num_actors})
+    if not as_json:
+        _describe(found)
+    jobfiles.plan(found, address=address, rate=rate, price=price, as_json=as_json)
+
+
+@app.command("run")
+def run(
+    ctx: typer.Context, job: _Job, num_actors: NumActors = None, address: _Address = None, force: Force = False
+) -> None:
+    """Compute a grid as a run of its own, below OUTPUT/runs/, or go on with the one that broke off.
+
+    Exit codes are those of `nst run`.
+
+    Example: nst grid run grid.yaml
+    """
+    found = _grid(job, {"num_actors": num_actors})
+    raise typer.Exit(jobfiles.run(found, address=address, force=force, debug=ctx.obj))
+
+
+@app.command("runs")
+def runs(output: Annotated[str, typer.Argument(help="The output of a grid's job file.")]) -> None:
+    """List the runs of a grid, the newest first.
+
+    Example: nst grid runs nights
+    """
+    from rich.markup import escape
+    from rich.table import Column, Table
+
+    from pipeline.sources import nights
+
+    latest = nights.latest(output)
+    table = Table("run", "job", Column("rows", justify="right"), "outcome", "began", "ended", "", show_edge=False)
+    for night in nights.nights(output):
+        counts = ", ".join(f"{count:,} {status}" for status, count in night.counts.items())
+        state = "being deleted" if night.leaving else counts if night.finished_at else "not complete"
+        ended = f"{night.finished_at:%Y-%m-%d %H:%M}" if night.finished_at else ""
+        mark = "latest" if nights.folder_of(output, night.id) == latest else ""
+        began = f"{night.began_at:%Y-%m-%d %H:%M}"
+        table.add_row(escape(night.id), escape(night.name), f"{night.rows:,}", state, began, ended, mark)
+    out.print(table)
+    out.print(f"{len(table.rows):,} runs", highlight=False)
+
+
+def _grid(path: str, options: dict[str, object]) -> GridJob:
+    from jobs.jobfile import GridJob, load
+
+    job = jobfiles.with_options(load(path), {name: value for name, value in options.items() if value is not None}, {})
+    if not isinstance(job, GridJob):
+        raise ValueError(f"{path}: kind = {job.kind!r}: expected kind: grid; `nst run` runs any kind")
+    return job
+
+
+def _describe(job: GridJob) -> None:
+    from jobs.execute import expansion_of
+
+    found = expansion_of(job)
+    words = [f"{found.combinations:,} combinations"]
+    words += [
+        f"{count:,} left out by {', '.join(f'{name}: {_words(value)}' for name, value in condition.items())}"
+        for condition, count in zip(job.exclude, found.excluded, strict=True)
+    ]
+    words += [f"{found.repeated:,} drawn twice"] if found.repeated else []
+    out.print(f"{'; '.join(words)}: {len(found.rows):,} rows", markup=False, highlight=False)
+
+
+def _words(value: object) -> str:
+    if isinstance(value, Mapping):
+        return " ".join(f"{end} {number}" for end, number in value.items())
+    return " or ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

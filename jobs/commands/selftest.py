@@ -1,0 +1,146 @@
+"""`nst selftest`: whether all is well here, and with `--chaos` whether anything is lost when things go wrong."""
+
+import contextlib
+import dataclasses
+import json
+import os
+import random
+import tempfile
+import uuid
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from jobs.console import err, out
+from jobs.options import Weights
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from jobs.chaos.stage import Outcome, Stage
+
+
+def selftest(
+    ctx: typer.Context,
+    chaos: Annotated[
+        bool, typer.Option("--chaos", help="Kill, refuse and spoil things; see whether a row is lost.")
+    ] = False,
+    output: Annotated[
+        str | None,
+        typer.Option("--output", "-o", help="Scratch folder that all machines reach, any URI; by default one here."),
+    ] = None,
+    address: Annotated[str | None, typer.Option(help="Of a Ray cluster; by default one of its own, here.")] = None,
+    weights: Weights = "embedded",
+    repeat: Annotated[int, typer.Option(min=1, help="With --chaos: times that each fault is played.")] = 1,
+    only: Annotated[
+        list[str] | None, typer.Option(help="With --chaos: only faults whose name has this in it; repeatable.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="With --chaos: of the moments at which faults strike.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="A JSON object for each check, or play, instead.")] = False,
+) -> None:
+    """See with a few small runs whether encoder, devices and storage work. Exit code 0 if they do, else 1.
+
+    With --chaos drivers, actors and rows die, storage fails and pictures are broken, and a table says how many rows
+    were lost, are in the results twice, or were computed again; of a cluster only the test's own processes are killed.
+    That takes some minutes.
+
+    Example: nst selftest --chaos --address auto --output s3://bucket/scratch
+    """
+    from jobs.display import native_stderr_hidden
+
+    if address not in (None, "local") and not output:
+        raise ValueError("--address: give --output too, a scratch folder that every machine of the cluster reaches")
+    with native_stderr_hidden(unless=ctx.obj), _scratch(output) as scratch:
+        if chaos:
+            well = _chaos(scratch, address, only or [""], repeat=repeat, seed=seed, as_json=as_json)
+        else:
+            well = _sanity(scratch, address, weights, as_json=as_json)
+        if not well:
+            err.print(f"Look at what is left: {scratch}", markup=False, highlight=False, soft_wrap=True)
+            raise typer.Exit(1)
+
+
+@contextlib.contextmanager
+def _scratch(output: str | None) -> Iterator[str]:
+    """An empty folder, which is deleted unless the test fails."""
+    from pipeline import storage
+
+    home = storage.join(storage.absolute(output or tempfile.mkdtemp()), f"nst-selftest-{uuid.uuid4().hex[:8]}")
+    yield home
+    for uri in storage.list_files(home):
+        storage.remove(uri)
+
+
+def _sanity(home: str, address: str | None, weights: str, *, as_json: bool) -> bool:
+    from jobs.sanity import findings
+
+    well = True
+    for finding in findings(home, address=address, weights=weights):
+        well &= finding.ok
+        if as_json:
+            print(json.dumps(dataclasses.asdict(finding)))
+            continue
+        verdict = "[green]ok[/green]" if finding.ok else "[bold red]not ok[/bold red]"
+        out.print(f"{finding.check:8} {verdict}: ", end="", highlight=False)
+        out.print(finding.found, markup=False, highlight=False, soft_wrap=True)
+    return well
+
+
+def _chaos(home: str, address: str | None, only: Sequence[str], *, repeat: int, seed: int, as_json: bool) -> bool:
+    from jobs.chaos.faults import FAULTS
+    from jobs.chaos.stage import Stage, connect
+
+    names = [name for name in FAULTS if any(part in name for part in only)]
+    if not names:
+        raise ValueError(f"--only {', '.join(only)}: expected a part of one of {', '.join(FAULTS)}")
+    stage = Stage(home, connect(address), random.Random(seed))
+    stage.furnish()
+    played: dict[str, list[Outcome]] = {}
+    for name in names:
+        for time in range(repeat):
+            if not as_json and out.is_terminal:
+                out.print(f"[dim]{name}, {time + 1} of {repeat} …[/dim]", highlight=False)
+            outcome = _play(name, stage)
+            played.setdefault(name, []).append(outcome)
+            if as_json:
+                print(json.dumps({"fault": name, "ok": outcome.ok, **dataclasses.asdict(outcome)}), flush=True)
+            elif not outcome.ok:
+                err.print("\n".join(f"{name}: {trouble}" for trouble in outcome.wrong), markup=False, highlight=False)
+    if not as_json:
+        out.print(_table(played))
+    return all(outcome.ok for outcomes in played.values() for outcome in outcomes)
+
+
+def _play(name: str, stage: "Stage") -> "Outcome":
+    """A fault, once; what breaks off is an outcome too."""
+    from jobs.chaos.faults import FAULTS
+    from jobs.chaos.stage import Outcome
+
+    try:
+        # Ray tells of each death on stdout.
+        with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere):
+            return FAULTS[name](stage)
+    except Exception as error:
+        return Outcome(rows=0, wrong=(f"broke off: {type(error).__name__}: {error}",))
+
+
+def _table(played: "dict[str, list[Outcome]]") -> "Table":
+    from rich.table import Table
+
+    table = Table(title_justify="left", show_edge=False)
+    table.add_column("fault")
+    for name in ("runs", "struck", "rows", "lost", "twice", "computed again", "in flight"):
+        table.add_column(name, justify="right")
+    table.add_column("verdict")
+    table.add_column("")
+    for name, outcomes in played.items():
+        sums = [
+            sum(getattr(outcome, figure) for outcome in outcomes)
+            for figure in ("strokes", "rows", "lost", "duplicated", "recomputed", "in_flight")
+        ]
+        well = all(outcome.ok for outcome in outcomes)
+        verdict = "[green]held[/green]" if well else "[bold red]broken[/bold red]"
+        table.add_row(name, str(len(outcomes)), *(f"{figure:,}" for figure in sums), verdict, outcomes[-1].note)
+    return table

@@ -1,0 +1,32 @@
+"""`nst weights`: files of VGG-19 weights."""
+
+from typing import Annotated
+
+import typer
+
+from jobs.console import out
+
+app = typer.Typer(no_args_is_help=True, help="Look at files of VGG-19 weights.")
+
+DIFFERS = 1
+
+
+@app.command("check")
+def check(file: Annotated[str, typer.Argument(help="Path or URI of a .pth or .safetensors file.")]) -> None:
+    """Tell whether a file holds torchvision's ImageNet weights, intact, by its hash and its activations; or our own.
+
+    Example: nst weights check vgg19-dcbb9e9d.pth
+    """
+    from jobs.display import print_checks
+    from nst_kernel import check_imagenet
+    from nst_kernel.weights import is_embedded
+    from pipeline import storage
+
+    data = storage.read_bytes(file)
+    if is_embedded(data):
+        out.print("This is the embedded encoder, intact: --weights embedded needs no file.", highlight=False)
+        return
+    checks = check_imagenet(data, name=file.rpartition("/")[2])
+    print_checks(out, checks)
+    if not all(check.ok for check in checks):
+        raise typer.Exit(DIFFERS)

@@ -1,0 +1,53 @@
+"""What a listing says of a file, without a request for the file itself."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A file of a listing.
+
+    Attributes:
+        uri: of the file.
+        size: bytes; None where the store does not say.
+        modified: time of the last change, UTC; None likewise.
+        identity: as `storage.identity` says it.
+    """
+
+    uri: str
+    size: int | None
+    modified: datetime | None
+    identity: str
+
+    @classmethod
+    def of(cls, uri: str, info: Mapping[str, Any]) -> "Entry":
+        """From what fsspec says of a file."""
+        return cls(uri, info.get("size"), _as_time(made(info)), identity_of(info))
+
+
+def identity_of(info: Mapping[str, Any]) -> str:
+    """The ETag that fsspec tells of a file, else its size and when it was made."""
+    tag = info.get("ETag") or info.get("etag")
+    # A listing may spell the time as a number where a look at the file gives a date.
+    return str(tag).strip('"') if tag else f"{info.get('size')}-{_as_time(made(info)) or made(info)}"
+
+
+def made(info: Mapping[str, Any]) -> Any:
+    """When a file was written last, as its store spells it."""
+    return info.get("mtime") or info.get("LastModified") or info.get("updated") or info.get("created") or ""
+
+
+def _as_time(value: object) -> datetime | None:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return datetime.fromtimestamp(value, UTC)
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value)
+        except ValueError:
+            return None
+    if isinstance(value, datetime):
+        return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
+    return None

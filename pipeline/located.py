@@ -1,0 +1,43 @@
+"""Which run somebody means who names a folder: the output of one, or the latest of a grid's."""
+
+from pipeline import result_table, storage
+from pipeline.sources.nights import folder_of, latest, nights
+from pipeline.storage import StorageError
+
+PREVIOUS = "@previous"
+"""Behind a grid's folder: the last complete run before the latest."""
+
+
+def run_of(uri: str) -> str:
+    """The output of a run.
+
+    Args:
+        uri: an output; or the folder of a grid, for its latest complete run; or such a folder with `@previous` behind
+            it, for the complete run before that.
+
+    Raises:
+        StorageError: if there is neither.
+        ValueError: for a first run, which has none before it, or a `latest.json` that somebody else has written.
+    """
+    folder = storage.absolute(uri.removesuffix(PREVIOUS))
+    if uri.endswith(PREVIOUS):
+        return _previous(folder)
+    return folder if result_table.parts(folder) else _latest(folder)
+
+
+def _latest(folder: str) -> str:
+    found = latest(folder)
+    if found is None:
+        expected = f"{result_table.results_folder(folder)}/*.parquet, or a grid's latest.json"
+        raise StorageError(f"no results in {folder}: expected {expected}")
+    return found
+
+
+def _previous(folder: str) -> str:
+    """Ids begin with the time of their run."""
+    last = _latest(folder)
+    complete = [folder_of(folder, night.id) for night in nights(folder) if night.is_complete]
+    before = [run for run in complete if run < last]
+    if not before:
+        raise ValueError(f"{folder}{PREVIOUS}: there is no complete run before {last}")
+    return max(before)

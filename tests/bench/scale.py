@@ -1,0 +1,106 @@
+"""`make bench-scale`: a million rows planned and resumed, what the pipeline costs beside the kernel, and how it scales.
+
+The kernel is a stub (`tests/bench/stub.py`) wherever rows are computed. Set-up is not timed.
+"""
+
+import argparse
+import json
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import ray
+from rich.console import Console
+
+from tests.bench import million, throughput
+from tests.bench.__main__ import RESULTS, cpu_name
+
+PARTS = ("million", "overhead", "rows", "scaling")
+
+
+def main() -> None:
+    """Measure, print, keep as JSON; parts that were not asked for stay as they were measured last."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--parts", default=",".join(PARTS), help="which of " + ", ".join(PARTS))
+    parser.add_argument("--million", type=int, default=1_000_000, help="rows of the manifest that is only planned")
+    parser.add_argument("--rows", type=int, default=100_000, help="rows that go the whole way, with a stub kernel")
+    parser.add_argument("--overhead-rows", type=int, default=1_000)
+    parser.add_argument("--waves", type=int, default=20, help="batches of a second for each actor")
+    options = parser.parse_args()
+    console = Console(highlight=False)
+    machine = f"{cpu_name()}, {len(os.sched_getaffinity(0))} cores, ray {ray.__version__}"
+    console.print(machine)
+    parts: dict[str, Callable[[Console, Path], Any]] = {
+        "million": lambda console, home: planned_and_resumed(console, home, options.million),
+        "overhead": lambda console, home: overhead(console, home, options.overhead_rows),
+        "rows": lambda console, home: long_run(console, home, options.rows),
+        "scaling": lambda console, home: scaling(console, home, options.waves),
+    }
+    RESULTS.mkdir(exist_ok=True)
+    file = RESULTS / "scale.json"
+    kept = json.loads(file.read_text("utf-8")) if file.exists() else {}
+    for part in options.parts.split(","):
+        with tempfile.TemporaryDirectory() as home:
+            kept[part] = {"machine": machine, "figures": parts[part](console, Path(home))}
+        file.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+    console.print(f"Kept in {os.path.relpath(file)}")
+
+
+def planned_and_resumed(console: Console, home: Path, rows: int) -> Any:
+    """A manifest with known headers, before anything is done and after all is."""
+    million.prepare(home, rows)
+    first = million.measured("plan", home)
+    console.print(
+        f"{rows:,} rows validated in {first['validate_seconds']:.1f} s and planned in {first['plan_seconds']:.1f} s: "
+        f"{first['batches']:,} batches, {first['peak_bytes'] / 1e9:.2f} GB at the peak (60 s, 2 GB)"
+    )
+    there = million.measured("finish", home)
+    again = million.measured("resume", home)
+    decided = again["finished_seconds"] + again["plan_seconds"]
+    console.print(
+        f"{again['done']:,} finished rows in {there['files']} files of {there['bytes'] / 1e9:.1f} GB: what is left, "
+        f"{again['to_do']} rows, is decided in {decided:.1f} s, {again['peak_bytes'] / 1e9:.2f} GB at the peak (30 s); "
+        f"validating the manifest takes {again['validate_seconds']:.1f} s more"
+    )
+    return {"plan": first, "results": there, "resume": again | {"decided_seconds": decided}}
+
+
+def overhead(console: Console, home: Path, rows: int) -> Any:
+    """Rows alone, as on CPUs, and in batches, as on GPUs."""
+    found = []
+    for together in (1, 16):
+        r = throughput.overhead(home / f"{together}", rows=rows, rows_per_batch=together)
+        split = ", ".join(f"{kind} {ms:.1f}" for kind, ms in r["ms_per_row"].items())
+        console.print(
+            f"a row's CPU beside the kernel, 256 px, {together} to a batch: {r['ms_per_row_in_all']:.1f} ms ({split}) "
+            "(20 ms)"
+        )
+        found.append(r)
+    return found
+
+
+def long_run(console: Console, home: Path, rows: int) -> Any:
+    """Memory while rows go by."""
+    r = throughput.long_run(home / "rows", rows=rows)
+    seen = ", ".join(
+        f"{percent} %: {at['own'] / 1e6:.0f} MB ({at['resident'] / 1e6:.0f} resident)"
+        for percent, at in r["driver_bytes_at_percent"].items()
+    )
+    console.print(
+        f"{rows:,} rows through a whole run, {r['rows_per_second']:.0f} rows/s; the driver's memory at {seen}"
+    )
+    return r
+
+
+def scaling(console: Console, home: Path, waves: int) -> Any:
+    """More actors."""
+    found = throughput.scaling(home / "rows", waves=waves)
+    for r in found:
+        console.print(f"{r['actors']} actors, a second for a batch: they work {r['efficiency']:.1%} of the time (95 %)")
+    return found
+
+
+if __name__ == "__main__":
+    main()

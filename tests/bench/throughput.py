@@ -1,0 +1,107 @@
+"""What everything around the kernel costs, how a driver's memory behaves, and how actors scale: with a stub kernel."""
+
+import csv
+import time
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pyarrow.compute as pc
+from PIL import Image
+
+from jobs.pictures import CONTENTS, STYLES, draw
+from pipeline.cluster import Actors, Resources, actors, connect
+from pipeline.encoder import load_encoder
+from pipeline.flow import flow, run
+from pipeline.ledger import Ledger
+from pipeline.manifest import Row, read_manifest
+from pipeline.planning import Limits, plan
+from pipeline.result_table import read_results
+from pipeline.write import Writer
+from tests.bench.processes import cpu_by_kind, family, memory
+from tests.bench.stub import StubKernel
+
+PHOTOS = 200
+
+
+def prepare(home: Path, rows: int, size: int) -> str:
+    """A manifest of drawn JPEG files, some hundred photographs and all styles, each row with its own seed; its path."""
+    home.mkdir()
+    for kind, names, count in (("photo", CONTENTS, PHOTOS), ("style", STYLES, len(STYLES))):
+        for number in range(min(rows, count)):
+            picture = draw(list(names)[number % len(names)], size, number)
+            Image.fromarray(picture).save(home / f"{kind}{number}.jpg", quality=90)
+    with (home / "rows.csv").open("w", newline="") as file:
+        lines = csv.writer(file)
+        lines.writerow(["content", "style", "seed"])
+        for number in range(rows):
+            lines.writerow([f"photo{number % PHOTOS}.jpg", f"style{number % len(STYLES)}.jpg", number])
+    return str(home / "rows.csv")
+
+
+def overhead(home: Path, *, rows: int, rows_per_batch: int, size: int = 256) -> dict[str, Any]:
+    """CPU seconds for each row from its batch's planning on, JPEG in and PNG out, once a quarter of them went by."""
+    asked = read_manifest(prepare(home, rows, size), encoder_sha256="stub", defaults={"size": size}).rows
+    pool = _pool(2)
+    outcomes = _outcomes(asked, home, pool, Limits(rows=rows_per_batch))
+    for _ in range(warm := rows // 4):
+        next(outcomes)
+    before = family()
+    counted = sum(1 for _ in outcomes)
+    spent = cpu_by_kind(before, family())
+    return {
+        "rows": counted,
+        "warm_up_rows": warm,
+        "rows_per_batch": rows_per_batch,
+        "ms_per_row": {kind: 1000 * seconds / counted for kind, seconds in spent.items()},
+        "ms_per_row_in_all": 1000 * sum(spent.values()) / counted,
+    }
+
+
+def long_run(home: Path, *, rows: int, size: int = 64) -> dict[str, Any]:
+    """Memory of the driver on the way through a whole run of many small rows, and how fast they go."""
+    manifest = prepare(home, rows, size)
+    marks = {max(1, rows * percent // 100): percent for percent in (10, 50, 100)}
+    seen: dict[int, dict[str, int]] = {}
+    began = 0.0
+
+    def look(progress: Any) -> None:
+        nonlocal began
+        began = began or (time.perf_counter() if progress.finished else 0.0)
+        if progress.finished in marks:
+            seen[marks[progress.finished]] = memory()
+
+    progress = run(manifest, output=str(home / "out"), defaults={"size": size}, on_progress=look, kernel=StubKernel)
+    spent = progress.seconds
+    assert progress.counts == {"ok": rows}
+    assert len(read_results(str(home / "out"), columns=["id"])) == rows
+    return {"rows": rows, "seconds": spent, "rows_per_second": rows / spent, "driver_bytes_at_percent": seen}
+
+
+def scaling(home: Path, *, counts: tuple[int, ...] = (1, 2, 4, 8), waves: int = 20, seconds: float = 1.0) -> Any:
+    """Share of its time, from its first batch to its last, that an actor works of which each batch takes a second."""
+    found = []
+    asked = read_manifest(prepare(home, waves * max(counts), 64), encoder_sha256="stub", defaults={"size": 64}).rows
+    for count in counts:
+        kernel, folder = partial(StubKernel, seconds=seconds), home / f"{count} actors"
+        batches = sum(1 for _ in _outcomes(asked[: waves * count], folder, _pool(count), Limits(rows=1), kernel=kernel))
+        table = read_results(str(folder / "out"), columns=["seconds", "idle_seconds"])
+        worked = pc.sum(pc.struct_field(table["seconds"], "optimise")).as_py()
+        waited = pc.sum(table["idle_seconds"]).as_py()
+        found.append({"actors": count, "batches": batches, "efficiency": worked / (worked + waited)})
+    return found
+
+
+def _pool(count: int) -> Actors:
+    connect("local")
+    return actors(Resources(count))
+
+
+def _outcomes(
+    rows: list[Row], home: Path, pool: Actors, limits: Limits, *, kernel: Any = StubKernel
+) -> Iterator[object]:
+    encoder = load_encoder("embedded")
+    work = plan(rows, encoder_sha256=encoder.sha256, finished={}, limits=limits)
+    writer = Writer(str(home / "out"), encoder=encoder.name, encoder_sha256=encoder.sha256)
+    return flow(work, "embedded", writer, pool, Ledger(str(home / "out"), run="bench"), kernel=kernel)

@@ -1,0 +1,38 @@
+"""A plan that takes several datasets: every row once, and few files of results whenever a dataset is through."""
+
+from collections import Counter
+
+import pytest
+
+from pipeline import compact, feed, flow, result_table
+from pipeline.cluster import Resources
+from tests.bench.stub import StubKernel
+from tests.e2e.conftest import QUICK, Studio, as_csv
+
+
+def test_legs_are_run_one_after_the_other(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feed, "LEG", 3)
+    monkeypatch.setattr(feed, "LEG_PER_ACTOR", 1)
+    monkeypatch.setattr(feed, "SHARDS", 2)
+    files: list[int] = []
+
+    def compacted(output: str) -> list[str]:
+        files.append(len(result_table.parts(output)))
+        return compact.compact(output)
+
+    monkeypatch.setattr(flow, "compact", compacted)
+    rows: list[dict[str, object]] = [
+        {"content": "photo.png", "style": "painting.png", "seed": seed, "width": 64, "height": 48} for seed in range(6)
+    ]
+    rows += [{"content": "photo.png", "style": "painting.png", "seed": 6, "width": 48, "height": 64}]
+    progress = flow.run(
+        studio.write("rows.csv", as_csv(rows)),
+        output=studio.output,
+        defaults=QUICK,
+        resources=Resources(num_actors=1, batch_size=1),
+        kernel=StubKernel,
+    )
+    assert progress.counts == {"ok": 6, "failed": 1}
+    assert Counter(row["status"] for row in studio.results().values()) == {"ok": 6, "failed": 1}
+    assert "width and height say 48 x 64" in next(text for _, text in progress.failures)
+    assert files == [2, 3, 4]  # of a leg's batches; from the second on with what the ones before it came to

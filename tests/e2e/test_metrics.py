@@ -1,0 +1,61 @@
+"""Metrics of real runs: they are what became of the rows, once each, though a batch is committed again."""
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline import flow as run_module
+from pipeline.items import Optimised
+from pipeline.metrics import RunMetrics
+from pipeline.write import Writer
+from tests.e2e.conftest import ROWS, Studio, as_csv
+from tests.pipeline.test_metrics import Recorded, record
+
+
+@pytest.fixture
+def recorded() -> Iterator[Recorded]:
+    with pytest.MonkeyPatch.context() as patch:
+        yield record(patch)
+
+
+def test_rows_are_counted_once_though_their_writer_dies_after_its_commit(
+    studio: Studio, recorded: Recorded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    died = studio.folder / "died"
+
+    class DyingWriter(Writer):  # local, so that it travels to workers by value
+        def __call__(self, optimised: Optimised) -> list[dict[str, Any]]:
+            rows = super().__call__(optimised)
+            if not died.exists():
+                died.touch()
+                os._exit(1)
+            return rows
+
+    seen: list[Mapping[str, Any]] = []
+    add = RunMetrics.add
+
+    def note(metrics: RunMetrics, row: Mapping[str, Any]) -> None:
+        seen.append(row)
+        add(metrics, row)
+
+    monkeypatch.setattr(run_module, "Writer", DyingWriter)
+    monkeypatch.setattr(RunMetrics, "add", note)
+    bad: dict[str, object] = {"id": "bad", "content": "gone.png", "style": "painting.png"}
+    progress = studio.run(studio.write("rows.csv", as_csv([*ROWS, bad])))
+    assert Path(died).exists()
+    assert dict(progress.counts) == {"ok": 3, "failed": 1}
+    assert sorted(row["id"] for row in seen) == ["bad", "one", "three", "two"]
+    assert sum(recorded["nst_rows_total", "ok"]) == 3
+    assert sum(recorded["nst_rows_total", "failed"]) == 1
+    assert sum(recorded["nst_batch_size", ""]) == 4
+    results = studio.results()
+    assert sorted(recorded["nst_loss", ""]) == pytest.approx(
+        sorted(results[name]["total_loss"] for name in ("one", "two", "three"))
+    )
+    for stage in ("fetch", "optimise", "write"):
+        assert sum(recorded["nst_seconds_total", stage]) == pytest.approx(
+            sum(row["seconds"][stage] for row in results.values()), rel=0.5
+        )

@@ -1,0 +1,30 @@
+"""The Python of the README, as it stands there."""
+
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from pipeline import images
+from tests.e2e.conftest import Studio
+from tests.support import REPOSITORY, draw
+
+
+def test_the_readmes_python_runs(finished: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One block after the other, in a folder with the files that they speak of."""
+    monkeypatch.chdir(tmp_path)
+    Image.fromarray(draw(1, 32, 48)).save("photo.jpg")
+    Image.fromarray(draw(2, 40, 40)).save("painting.jpg")
+    for output in ("out", "monday", "tuesday"):
+        shutil.copytree(finished.output, output)
+    blocks = re.findall(r"^```python\n(.*?)^```$", (REPOSITORY / "README.md").read_text("utf-8"), re.M | re.S)
+    assert len(blocks) >= 4
+    names: dict[str, Any] = {}
+    for block in blocks:
+        exec(compile(block, "README.md", "exec"), names)
+    assert images.decode(Path("out.png").read_bytes()).shape == (32, 48, 3)
+    assert images.decode(Path("strong.png").read_bytes()).shape == (32, 48, 3)
+    assert len(names["found"].filter("ok", content="photo.jpg")) == 2

@@ -1,0 +1,61 @@
+"""The fault table, many times over: each fault is played by the self-test that users run, on a cluster of its own."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support import REPOSITORY
+
+Outcomes = list[dict[str, Any]]
+
+TIMES = {
+    "driver killed at 10 %": 10,
+    "driver killed at 50 %": 10,
+    "driver killed at 90 %": 10,
+    "actors killed every few seconds": 10,
+    "actor told to go (SIGTERM) in each row": 4,  # three each
+    "poison: exit": 1,
+    "poison: segfault": 1,
+    "poison: hog": 1,
+    "poison: loop": 1,
+    "poison: stuck": 1,
+    "30 % of storage requests fail": 3,
+    "two runs on one output": 5,
+    "bad pictures": 1,
+}
+
+
+def played(fault: str, times: int, output: str, environment: Mapping[str, str] | None = None) -> Outcomes:
+    """What `nst selftest --chaos` says of each play of a fault, once they all held."""
+    words = ["selftest", "--chaos", "--json", "--only", fault, "--repeat", str(times), "--output", output]
+    return outcomes([sys.executable, "-m", "jobs.cli", *words], environment)
+
+
+def outcomes(command: list[str], environment: Mapping[str, str] | None = None) -> Outcomes:
+    """What a program of plays prints, once they all held."""
+    done = subprocess.run(
+        command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False, timeout=3600
+    )
+    assert done.stdout, done.stderr[-3000:]
+    found: Outcomes = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    assert [outcome for outcome in found if not outcome["ok"]] == []
+    assert done.returncode == 0, done.stderr[-3000:]
+    return found
+
+
+def test_a_row_that_ends_its_process_is_quarantined_alone(tmp_path: Path) -> None:
+    (outcome,) = played("poison: exit", 1, str(tmp_path))
+    assert outcome["strokes"] == 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", TIMES)
+def test_nothing_is_lost(fault: str, tmp_path: Path) -> None:
+    found = played(fault, TIMES[fault], str(tmp_path))
+    assert len(found) == TIMES[fault]
+    assert sum(outcome["strokes"] for outcome in found) >= (10 if "SIGTERM" in fault else TIMES[fault])

@@ -1,0 +1,190 @@
+"""Job files: what is wrong with one is said with its line and field; editors know what may stand there."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+from jsonschema import Draft202012Validator
+
+from jobs.commands.jobfiles import named, with_options
+from jobs.jobfile import ArchiveJob, GridJob, JobFileError, ManifestJob, job_of, load, schema
+from tests.support import REPOSITORY
+
+EXAMPLES = sorted((REPOSITORY / "jobs" / "examples").glob("*.yaml"))
+
+MANIFEST = "kind: manifest\nname: a\nmanifest: x.csv\noutput: out\n"
+ARCHIVE = "kind: archive\nname: a\nphotos: p\nstyles: s.jpg\noutput: o\n"
+GRID = "kind: grid\nname: g\ncontents: c.jpg\nstyles: s.jpg\noutput: o\n"
+
+BAD: list[tuple[str, str]] = [
+    ("", "line 1: None: expected fields such as kind"),
+    ("- a\n", "line 1: ['a']: expected fields such as kind"),
+    ("name: a\n", "line 1: kind: expected one of manifest, archive, grid"),
+    ("kind: manifst\n", "line 1: kind = 'manifst': expected a known name; did you mean manifest?"),
+    ("kind: [a]\n", "line 1: kind = \"['a']\": expected one of manifest, archive, grid"),
+    ("kind: manifest\n", "line 1: name: expected a value: this field is needed"),
+    ("kind: manifest\nname: [\n", "line 3: expected YAML: while parsing a flow node"),
+    ("a: 1\nb: 2\na: 3\n", "line 3: expected a once; it is given twice"),
+    (MANIFEST + "limits:\n  row_timeout: 3\n  row_timeout: 4\n", "line 7: expected limits.row_timeout once"),
+    ("a: \x01\n", "expected YAML: unacceptable character"),
+    (MANIFEST + "---\na: 1\n", "expected YAML: expected a single document"),
+    (MANIFEST + "outptu: b\n", "line 5: outptu: expected a known name; did you mean output?"),
+    (MANIFEST + "zzz: b\n", "line 5: zzz: expected one of name, output, defaults"),
+    (MANIFEST.replace("name: a", "name: a b"), "line 2: name = 'a b': expected text that fits"),
+    (MANIFEST.replace("x.csv", "3"), "line 3: manifest = 3: expected a list"),
+    (MANIFEST.replace("x.csv", "[]"), "line 3: manifest = []: expected"),
+    (MANIFEST.replace("x.csv", "[a.csv, 3]"), "line 3: manifest.1 = 3: expected a valid string"),
+    (MANIFEST + "defaults: {sise: 3}\n", "line 5: defaults.sise = 3: expected a known name; did you mean size?"),
+    (MANIFEST + "defaults:\n  size: 64\n  seed: -1\n", "line 7: defaults.seed = -1: expected a whole number from 0"),
+    (MANIFEST + "defaults:\n  alpha: x\n", "line 6: defaults.alpha = 'x': expected a finite number of at least 0"),
+    (MANIFEST + "defaults: [size]\n", "line 5: defaults = ['size']: expected names with values"),
+    (
+        MANIFEST + "resources:\n  num_actors: 0\n",
+        "line 6: resources.num_actors = 0: expected greater than or equal to 1",
+    ),
+    (
+        MANIFEST + "resources: {num_actor: 1}\n",
+        "line 5: resources.num_actor: expected a known name; did you mean num_a",
+    ),
+    (MANIFEST + "limits: {max_failures: some}\n", "limits.max_failures = 'some': expected a number of rows, such as"),
+    (MANIFEST + "cluster: {adress: x}\n", "line 5: cluster.adress: expected a known name; did you mean address?"),
+    (MANIFEST + "report: {hourly_price: -1}\n", "report.hourly_price = -1: expected greater than or equal to 0"),
+    (ARCHIVE + "choose: any\n", "line 6: choose = 'any': expected 'all', 'round-robin' or 'random'"),
+    (ARCHIVE + "after: 2024-13-01\n", "line 6: after = '2024-13-01': expected a valid datetime"),
+    (ARCHIVE + "quality: 101\n", "line 6: quality = 101: expected less than or equal to 100"),
+    (
+        ARCHIVE.replace("s.jpg", "[a/s.jpg, b/s.jpg]"),
+        "line 4: styles.1 = 'b/s.jpg': expected a name of its own: a/s.jpg",
+    ),
+    (ARCHIVE.replace("s.jpg", "{a/b: s.jpg}"), "line 4: styles.a/b = 'a/b': expected a name that a file may have"),
+    (GRID + "parameters:\n  size: [64, big]\n", "line 7: parameters.size.1 = 'big': expected a whole number from 16"),
+    (GRID + "parameters:\n  tv_weight: {linspce: [0, 1, 2]}\n", "line 7: parameters.tv_weight.linspce"),
+    (GRID + "parameters:\n  tv_weight: {uniform: [0, 1]}\n", "samples: expected count: how often tv_weight"),
+    (
+        GRID + "exclude:\n  - size: 64\n  - sise: 64\n",
+        "line 8: exclude.1.sise = 64: expected a known name; did you mean size",
+    ),
+    (GRID + "keep: {}\n", "line 6: keep = {}: expected runs: how many, or days: how long"),
+    (GRID + "keep: {nights: 3}\n", "line 6: keep.nights: expected one of runs, days"),
+    (GRID + "samples: {counts: 3}\n", "line 6: samples.counts: expected a known name; did you mean count?"),
+]
+
+
+@pytest.mark.parametrize(("text", "said"), BAD, ids=[said[:60] for _, said in BAD])
+def test_what_is_wrong_is_said(tmp_path: Path, text: str, said: str) -> None:
+    file = tmp_path / "job.yaml"
+    file.write_text(text)
+    with pytest.raises(JobFileError) as caught:
+        load(file)
+    assert any(str(problem).startswith(str(file)) and said in str(problem) for problem in caught.value.problems), str(
+        caught.value
+    )
+
+
+def test_everything_wrong_is_said_at_once(tmp_path: Path) -> None:
+    file = tmp_path / "job.yaml"
+    file.write_text(
+        MANIFEST + "defaults: {size: big, seed: -1}\nresources: {num_actors: 0}\nlimits: {max_failures: x}\n"
+    )
+    with pytest.raises(JobFileError) as caught:
+        load(file)
+    found = {(problem.line, problem.field) for problem in caught.value.problems}
+    assert found == {
+        (5, "defaults.size"),
+        (5, "defaults.seed"),
+        (6, "resources.num_actors"),
+        (7, "limits.max_failures"),
+    }
+
+
+def test_files_that_are_none() -> None:
+    with pytest.raises(JobFileError, match=r"gone\.yaml: expected a job file: .* it does not exist"):
+        load("gone.yaml")
+    with pytest.raises(JobFileError, match="expected UTF-8"):
+        load_bytes(b"\xff\xfe\xff")
+
+
+def load_bytes(data: bytes) -> None:
+    from pipeline import storage
+
+    storage.write_bytes("memory://jobs/job.yaml", data)
+    load("memory://jobs/job.yaml")
+
+
+def test_paths_start_at_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "jobs").mkdir()
+    file = tmp_path / "jobs" / "job.yaml"
+    file.write_text(
+        MANIFEST.replace("x.csv", "[x.csv, s3://b/y.csv]") + "weights: ../w.pth\ncluster: {working_dir: .}\n"
+    )
+    job = load("jobs/job.yaml")
+    assert isinstance(job, ManifestJob)
+    assert job.manifest == (f"{tmp_path}/jobs/x.csv", "s3://b/y.csv")
+    assert job.output == f"{tmp_path}/jobs/out"
+    assert job.weights == f"{tmp_path}/w.pth"
+    assert job.cluster.working_dir == f"{tmp_path}/jobs"
+    file.write_text(ARCHIVE.replace("photos: p", "photos: 'p/**/*.jpg'") + "defaults: {init: i/a.png}\n")
+    archive = load(file)
+    assert isinstance(archive, ArchiveJob)
+    assert archive.photos == f"{tmp_path}/jobs/p/**/*.jpg"
+    assert archive.styles == {"s": f"{tmp_path}/jobs/s.jpg"}
+    assert archive.defaults["init"] == f"{tmp_path}/jobs/i/a.png"
+    file.write_text(GRID + "parameters: {init: [noise, i.png]}\n")
+    grid = load(file)
+    assert isinstance(grid, GridJob)
+    assert grid.parameters["init"] == ["noise", f"{tmp_path}/jobs/i.png"]
+
+
+@pytest.mark.parametrize("file", EXAMPLES, ids=lambda file: str(file.stem))
+def test_examples_are_jobs_for_us_and_for_editors(file: Path) -> None:
+    job = load(file)
+    assert job.kind == file.stem
+    assert job_of(job.model_dump()) == job
+    Draft202012Validator.check_schema(schema())
+    Draft202012Validator(schema()).validate(yaml.safe_load(file.read_text()))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "kind: manifst\n",
+        MANIFEST + "outptu: b\n",
+        MANIFEST + "defaults: {sise: 3}\n",
+        MANIFEST + "defaults: {optimizer: sgd}\n",
+        MANIFEST + "resources: {num_actors: 0}\n",
+        ARCHIVE + "choose: any\n",
+        ARCHIVE + "quality: 101\n",
+        GRID + "parameters: {tv_weight: {linspace: [0, 1]}}\n",
+        GRID + "parameters: {pooling: [avg, mix]}\n",
+    ],
+)
+def test_editors_see_mistakes_too(text: str) -> None:
+    assert list(Draft202012Validator(schema()).iter_errors(yaml.safe_load(text)))
+
+
+def test_the_schema_describes_every_field() -> None:
+    described = json.loads(json.dumps(schema()))["$defs"]
+    for name in ("ManifestJob", "ArchiveJob", "GridJob"):
+        for field, said in described[name]["properties"].items():
+            assert field == "kind" or said.get("description"), (name, field)
+
+
+def test_options_outrank_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "job.yaml"
+    file.write_text(
+        MANIFEST + "defaults: {size: 64, seed: 3}\nresources: {num_actors: 2}\nlimits: {max_failures: 5%}\n"
+    )
+    job = with_options(load(file), {"output": "/else", "batch_size": 4, "row_timeout": 9.0}, {"size": "96"})
+    assert (job.output, job.defaults) == ("/else", {"size": "96", "seed": 3})
+    assert (job.resources.num_actors, job.resources.batch_size) == (2, 4)
+    assert (job.limits.row_timeout, job.limits.max_failures) == (9.0, "5%")
+    with pytest.raises(JobFileError, match=r"defaults\.size = 'big': expected a whole number"):
+        with_options(load(file), {}, {"size": "big"})
+
+
+def test_styles_of_a_command_line() -> None:
+    assert named(["a/s.jpg", "t.png"]) == ["a/s.jpg", "t.png"]
+    assert named(["night=a/s.jpg", "t.png"]) == {"night": "a/s.jpg", "t": "t.png"}
+    assert named(["s3://b/x?y=1.jpg"]) == ["s3://b/x?y=1.jpg"]
