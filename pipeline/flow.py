@@ -5,6 +5,7 @@ import dataclasses
 import pickle
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, cast
 
 from ray.data import TaskPoolStrategy
@@ -172,32 +173,40 @@ def run_rows(
         if progress.finished < progress.total:
             raise RunBroken(f"{progress.total - progress.finished:,} of {progress.total:,} rows came to no outcome")
         try:
-            # Every planned row has its outcome in the results now, so that nothing is left to learn from its deaths.
-            left = ledger.read_attempts(output)
-            suspects = {row for attempt in left for row in attempt.rows}
-            settled = {row for batch in work.batches for row in ledger.asked(batch.rows) if row in suspects}
-            ledger.forget(left, settled | (suspects & done.fingerprints.items()))
-            midway.sweep(output)
-            compact(output)
-            summary.write(
-                output,
-                summary.of(
-                    {**dataclasses.asdict(job), "max_failures": str(job.max_failures)},
-                    {
-                        "rows": work.rows,
-                        "batches": len(work.batches),
-                        "done": work.done,
-                        "quarantined": work.quarantined,
-                    },
-                    progress.counts,
-                    retries=progress.retries,
-                    encoder=encoder,
-                    started_at=started_at,
-                ),
-            )
+            _put_in_order(output, work, done)
+            summary.write(output, _summary_of(job, work, progress, encoder=encoder, started_at=started_at))
         except storage.StorageError as error:
             raise RunBroken(f"every row has its outcome, but the end could not be put in order: {error}") from error
         return progress
+
+
+def _put_in_order(output: str, work: Plan, done: result_table.Finished) -> None:
+    """Every planned row has its outcome in the results now, so that nothing is left to learn from its deaths."""
+    left = ledger.read_attempts(output)
+    suspects = {row for attempt in left for row in attempt.rows}
+    settled = {row for batch in work.batches for row in ledger.asked(batch.rows) if row in suspects}
+    ledger.forget(left, settled | (suspects & done.fingerprints.items()))
+    midway.sweep(output)
+    compact(output)
+
+
+def _summary_of(
+    job: Job, work: Plan, progress: Progress, *, encoder: Weights, started_at: datetime
+) -> Mapping[str, object]:
+    planned = {
+        "rows": work.rows,
+        "batches": len(work.batches),
+        "done": work.done,
+        "quarantined": work.quarantined,
+    }
+    return summary.of(
+        {**dataclasses.asdict(job), "max_failures": str(job.max_failures)},
+        planned,
+        progress.counts,
+        retries=progress.retries,
+        encoder=encoder,
+        started_at=started_at,
+    )
 
 
 def _stop_if_hopeless(work: Plan, progress: Progress, limit: FailureLimit) -> None:
