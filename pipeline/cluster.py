@@ -25,10 +25,6 @@ from pipeline.stints import Interruptions
 FETCH_CPUS, WRITE_CPUS = 0.2, 0.1
 ACTORS_CPU_SHARE = 0.5
 
-GROWING_CPU_SHARE = 0.65
-"""Of actors in a pool that grows. Ray Data lets it grow until it holds two thirds of all CPUs: half of them are shared
-out to its three stages, the rest goes to who asks first. So it has as many actors as there are CPUs, and no more."""
-
 FETCHERS_PER_ACTOR = 2
 """Tasks that read ahead. Beside an actor on one CPU they leave just as much as writing takes."""
 
@@ -187,7 +183,9 @@ class Actors:
         threads = max(1, min(cpus // here, int(min(node.cpus for node in able))))
         share = min(threads, cpus / here)
         memory = min(node.memory * min(1.0, share / node.cpus) for node in able)
-        cpu_share = (GROWING_CPU_SHARE if asked.grows else ACTORS_CPU_SHARE) * share
+        if asked.grows:
+            memory *= ACTORS_CPU_SHARE  # as a node may get as many actors as its CPUs have reservations for
+        cpu_share = ACTORS_CPU_SHARE * share
         return cls(count, cpu_share, num_gpus=0, threads=threads, memory=memory or None, least=least)
 
 

@@ -22,9 +22,9 @@ def test_legs_are_run_one_after_the_other(studio: Studio, monkeypatch: pytest.Mo
 
     monkeypatch.setattr(flow, "compact", compacted)
     rows: list[dict[str, object]] = [
-        {"content": "photo.png", "style": "painting.png", "seed": seed, "width": 64, "height": 48} for seed in range(6)
+        {"content": "photo.png", "style": "painting.png", "seed": seed, "width": 64, "height": 48} for seed in range(7)
     ]
-    rows += [{"content": "photo.png", "style": "painting.png", "seed": 6, "width": 48, "height": 64}]
+    rows[3] |= {"width": 48, "height": 64}
     progress = flow.run(
         studio.write("rows.csv", as_csv(rows)),
         output=studio.output,

@@ -123,8 +123,8 @@ def test_a_pool_that_grows_fits_the_nodes_that_there_are(
         assert all(pool.num_cpus + FETCH_CPUS + WRITE_CPUS <= node.cpus for node in with_gpu)
     else:
         assert all(pool.num_cpus + FETCH_CPUS + WRITE_CPUS <= node.cpus for node in nodes)
-        cpus = sum(node.cpus for node in nodes)
-        assert min(least + more, int(cpus)) <= cpus * (0.5 + 0.5 / 3) / pool.num_cpus < cpus + 1 + cpus % 1
+        assert pool.memory is not None
+        assert all(int(node.cpus / pool.num_cpus) * pool.memory <= node.memory * (1 + 1e-6) for node in nodes)
 
 
 def test_how_ray_data_keeps_a_pool() -> None:
