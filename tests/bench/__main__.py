@@ -91,7 +91,7 @@ def memory(console: Console) -> Any:
 
 def race(console: Console, weights: Any, device: torch.device) -> Any:
     """To the reference's loss."""
-    size = 512 if device.type == "cuda" else 128
+    size = 512 if device.type == "cuda" else 256
     found = races.to_loss(weights, device, pairs=3, size=size)
     title = f"{size} px: times faster at the loss of so many evaluations"
     table = Table("pair", "ours", *map(str, races.MARKS), title=title)
