@@ -4,12 +4,12 @@ import dataclasses
 import logging
 import time
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from nst_kernel.result import StylizeResult
-from pipeline import result_table, storage
+from pipeline import midway, result_table, storage
 from pipeline.items import Batch, Failure, Fetched, Optimised, Pictures, PlannedRow
-from pipeline.ledger import Deaths, Ledger, quarantine
+from pipeline.ledger import Deaths, Ledger, asked, quarantine
 
 Outcome = TypeVar("Outcome")
 
@@ -23,6 +23,7 @@ def survive(
     *,
     work: Callable[[Sequence[int]], Sequence[Outcome]],
     refuse: Callable[[int, Failure], Outcome],
+    resumable: Callable[[], bool] = lambda: False,
 ) -> list[Outcome]:
     """Work on rows such that a row that kills its process is known after some deaths, and the others get through.
 
@@ -35,15 +36,18 @@ def survive(
         rows: to work on.
         work: outcomes of the rows at these places, together.
         refuse: outcome of the row at this place if it is not worked on any more.
+        resumable: whether there is work on all rows together to go on from, which is worth a second death.
 
     Raises:
         StorageError: if the ledger cannot be used: that concerns every row.
     """
     died = ledger.open_attempts(stage, rows)
-    if len(rows) > 1 and not died:
+    if len(rows) > 1 and (not died or (len(died) == 1 and resumable())):
         with ledger.attempt(stage, rows):
-            return list(work(range(len(rows))))
-    outcomes: list[Outcome] = []
+            outcomes = list(work(range(len(rows))))
+        _remove(died)
+        return outcomes
+    outcomes = []
     refused = False
     for place, planned in enumerate(rows):
         alone = died if len(rows) == 1 else ledger.open_attempts(stage, [planned])
@@ -103,7 +107,9 @@ def guarded_optimise(optimise: Callable[[Fetched], Optimised], ledger: Ledger) -
             parts.append(optimise(dataclasses.replace(_part(fetched, [place]), pictures=(failure,))))  # passes through
             return failure
 
-        outcomes = survive(ledger, "optimise", fetched.batch.rows, work=work, refuse=refuse)
+        rows = fetched.batch.rows
+        state = midway.uri_of(ledger.output, asked(rows))
+        outcomes = survive(ledger, "optimise", rows, work=work, refuse=refuse, resumable=lambda: midway.is_there(state))
         first, *others = fetched.retries
         retries = (first + storage.repeated() - before, *others)
         return dataclasses.replace(
@@ -111,9 +117,49 @@ def guarded_optimise(optimise: Callable[[Fetched], Optimised], ledger: Ledger) -
             fetched=dataclasses.replace(fetched, pictures=(), retries=retries),
             outcomes=tuple(outcomes),
             seconds=sum(part.seconds for part in parts),
+            midway=tuple(dict.fromkeys([state, *(uri for part in parts for uri in part.midway)])),
         )
 
     return whole
+
+
+def guarded_write(
+    write: Callable[[Optimised], list[dict[str, Any]]], ledger: Ledger
+) -> Callable[[Optimised], list[dict[str, Any]]]:
+    """Encoding and writing that outlives pictures which kill an encoder, and storage at which a process stands still.
+
+    A row that is refused here is computed, but nobody will see it.
+    """
+
+    def whole(optimised: Optimised) -> list[dict[str, Any]]:
+        rows = optimised.fetched.batch.rows
+
+        def work(places: Sequence[int]) -> Sequence[dict[str, Any]]:
+            return write(_outcomes_of(optimised, places))
+
+        def refuse(place: int, failure: Failure) -> dict[str, Any]:
+            (told,) = write(dataclasses.replace(_outcomes_of(optimised, [place]), outcomes=(failure,)))
+            return told
+
+        return survive(ledger, "write", rows, work=work, refuse=refuse)
+
+    return whole
+
+
+def _outcomes_of(optimised: Optimised, places: Sequence[int]) -> Optimised:
+    """A part of a batch; times and states are of the whole, and go with its first row."""
+    fetched = _part(optimised.fetched, places)
+    if len(places) == len(optimised.outcomes):
+        return optimised
+    first, share = 0 in places, len(places) / len(optimised.outcomes)
+    return dataclasses.replace(
+        optimised,
+        fetched=dataclasses.replace(fetched, seconds=fetched.seconds * share),
+        outcomes=tuple(optimised.outcomes[place] for place in places),
+        seconds=optimised.seconds * share,
+        waited=optimised.waited * share,
+        midway=optimised.midway if first else (),
+    )
 
 
 def _part(fetched: Fetched, places: Sequence[int]) -> Fetched:
@@ -121,7 +167,7 @@ def _part(fetched: Fetched, places: Sequence[int]) -> Fetched:
     return dataclasses.replace(
         fetched,
         batch=dataclasses.replace(fetched.batch, rows=rows),
-        pictures=tuple(fetched.pictures[place] for place in places),
+        pictures=tuple(fetched.pictures[place] for place in places) if fetched.pictures else (),
         retries=tuple(fetched.retries[place] for place in places),
     )
 

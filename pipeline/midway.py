@@ -1,9 +1,11 @@
 """States of batches that were interrupted, in the output folder, for whoever takes the same batch up again."""
 
+import contextlib
 import hashlib
 import json
 import logging
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from pipeline import storage
@@ -40,6 +42,14 @@ def find(uri: str) -> "State | None":
         return None
 
 
+def is_there(uri: str) -> bool:
+    """Whether a state lies there, as far as storage says."""
+    try:
+        return bool(storage.identity(uri))
+    except storage.StorageError:
+        return False
+
+
 def keep(uri: str, state: "State") -> bool:
     """Write a state, whole or not at all. Work goes on without one if that fails."""
     try:
@@ -59,10 +69,12 @@ def drop(uris: Iterable[str]) -> None:
             log.warning("a state that is not needed stays: %s", error)
 
 
+OLD = timedelta(days=7)
+"""Age of a state that nobody has come back for. Younger ones may be another manifest's, or a slice's of an archive."""
+
+
 def sweep(output: str) -> None:
-    """Delete every state: after a run that has computed all its rows, nobody needs one."""
-    try:
-        left = storage.list_files(folder(output), suffix=".safetensors")
-    except storage.StorageError:
-        return  # there never was one
-    drop(left)
+    """Delete states that were left behind: those of finished batches are gone already."""
+    since = datetime.now(UTC) - OLD
+    with contextlib.suppress(storage.StorageError):  # there never was one
+        drop([entry.uri for entry in storage.walk(folder(output)) if entry.modified and entry.modified < since])

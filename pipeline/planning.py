@@ -78,15 +78,32 @@ def inputs(row: Row) -> list[str]:
 
 
 def fingerprint(row: Row, encoder_sha256: str, identities: Identities) -> str:
-    """Of what was asked: the row's meaning, its pictures as they are now, the version of the algorithm.
+    """Of what was asked: the row's meaning with the version of the algorithm, and its pictures as they are now.
 
-    Equal ones need no second run. A picture whose identity cannot be told, since it is missing or its store does not
-    say, counts as unknown: whether it can be read is found out by reading it.
+    Equal ones need no second run. The first half is of the meaning, the second of the pictures. One whose identity
+    cannot be told, since it is missing or its store does not say, counts as unknown: whether it can be read is found
+    out by reading it.
     """
     found = [identities[uri] for uri in inputs(row)]
     pictures = [UNKNOWN if isinstance(identity, storage.StorageError) else identity for identity in found]
-    meaning = [derive_id(row.content, row.style, row.params, encoder_sha256), row.output, ALGORITHM_VERSION, pictures]
-    return hashlib.sha256(json.dumps(meaning).encode()).hexdigest()[:16]
+    meaning = [derive_id(row.content, row.style, row.params, encoder_sha256), row.output, ALGORITHM_VERSION]
+    return _half(meaning) + _half(pictures)
+
+
+def _half(what: object) -> str:
+    return hashlib.sha256(json.dumps(what).encode()).hexdigest()[:8]
+
+
+def _is_done(row: Row, mark: str, before: str | None, identities: Identities) -> bool:
+    """Whether an earlier run's fingerprint of a row says that it need not be done.
+
+    Where pictures cannot be looked at, since they were taken away or their store is not to be had, a result that was
+    asked as it is asked now stays what it is: tried again, the row could only fail.
+    """
+    if before is None or before == mark:
+        return before == mark
+    hidden = any(isinstance(identities[uri], storage.StorageError) for uri in inputs(row))
+    return hidden and before[:8] == mark[:8]
 
 
 @collector.paused()
@@ -116,7 +133,8 @@ def plan(
         limits: what batches must stay within.
         owners: id by output name of pictures that are there; a row does not overwrite another id's picture.
         quarantined: fingerprint by id of what is not to be tried.
-        deaths: of rows whose processes died in earlier runs; each is a batch of its own now.
+        deaths: of rows whose processes died in earlier runs; each is a batch of its own now, unless all that died was
+            a run, once.
         max_attempts: deaths until a row is quarantined.
         shape_of: (height, width) of each row's output, or why there is none; by default from the pictures' headers.
         identify: what tells whether pictures changed, by default their stores.
@@ -129,7 +147,7 @@ def plan(
         mark = fingerprint(row, encoder_sha256, identities)
         if (quarantined or {}).get(row.id) == mark:
             held += 1
-        elif finished.get(row.id) == mark:
+        elif _is_done(row, mark, finished.get(row.id), identities):
             done += 1
         else:
             todo.append((row, mark))
@@ -150,7 +168,9 @@ def plan(
         if isinstance(shape, Failure) or outcome:
             failed.append(PlannedRow(row, mark, None, outcome))
         else:
-            suspect = row.id if died != ledger.NONE else None  # a bucket of its own, and so a batch
+            # A bucket of its own, and so a batch. A death with its whole run is the run's until it happens again:
+            # then the batch is the same, and goes on from where it was saved.
+            suspect = row.id if died.total > (died.unclear == 1) else None
             buckets[(suspect, *kind)].append(PlannedRow(row, mark, shape, died_together=died.together))
     del todo, shapes
     work = sum(map(cost.work, buckets.values()))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from nst_kernel.result import StylizeResult
-from pipeline import exif, images, midway, result_table, storage
+from pipeline import exif, images, midway, result_table, storage, watchdog
 from pipeline.items import Failure, Fetched, Optimised, PlannedRow
 
 FORMATS: dict[str, Literal["png", "jpeg", "webp"]] = {"png": "png", "jpg": "jpeg", "jpeg": "jpeg", "webp": "webp"}
@@ -64,6 +64,7 @@ class Writer:
         if isinstance(outcome, StylizeResult):
             try:
                 storage.write_bytes(uri, encode_result(planned, outcome, self.encoder_sha256, self.encoding))
+                watchdog.alive()
             except Exception as error:  # whatever keeps a picture from being written concerns its row alone
                 outcome = Failure.of(error)
         fetched, share = optimised.fetched, 1 / len(optimised.outcomes)

@@ -215,3 +215,64 @@ def test_deaths_count_across_runs_too(count: int, bad: frozenset[int], most: int
         runs += 1
         assert runs <= 2 * most + 2
     assert ended == {f"r{n}": "quarantined" if n in bad else "ok" for n in range(count)}
+
+
+@pytest.mark.parametrize(("states", "together"), [(True, [3]), (False, [1, 1, 1])])
+def test_a_batch_that_can_go_on_has_a_second_chance_together(states: bool, together: list[int]) -> None:
+    output, planned = new_output(), rows(3)
+    process = Process(Mortal(output), frozenset(["r1"]))
+    with contextlib.suppress(Died):
+        process.once(planned)
+    process.poison = frozenset()
+    worked: list[int] = []
+
+    def work(places: Sequence[int]) -> list[str]:
+        worked.append(len(places))
+        return ["ok"] * len(places)
+
+    said = survive(
+        process.notes, "optimise", planned, work=work, refuse=lambda _, why: why.status, resumable=lambda: states
+    )
+    assert (said, worked) == (["ok"] * 3, together)
+    assert ledger.read_attempts(output) == []
+
+
+@given(st.integers(2, 5), st.integers(0, 4))
+def test_poison_in_a_batch_that_can_go_on_is_found_too(count: int, bad: int) -> None:
+    planned, poison, deaths = rows(count), f"r{bad % count}", 0
+    notes = Mortal(new_output(), "run", 2)
+
+    def work(places: Sequence[int]) -> list[str]:
+        nonlocal deaths
+        if any(planned[place].row.id == poison for place in places):
+            deaths += 1
+            raise Died
+        return ["ok"] * len(places)
+
+    for _ in range(10):
+        with contextlib.suppress(Died):
+            said = survive(
+                notes, "optimise", planned, work=work, refuse=lambda _, why: why.status, resumable=lambda: True
+            )
+            break
+    assert said == ["quarantined" if row.row.id == poison else "ok" for row in planned]
+    assert deaths == 3  # twice together, once alone
+
+
+def test_a_first_death_with_the_whole_run_leaves_a_batch_together() -> None:
+    asked = [planned.row for planned in rows(4)]
+
+    def batches(deaths: Deaths) -> list[int]:
+        work = plan(
+            asked,
+            encoder_sha256="e",
+            finished={},
+            deaths={(asked[0].id, mark): deaths for mark in [fingerprint(asked[0], "e", dict.fromkeys(uris, "1"))]},
+            shape_of=lambda todo: [(64, 64) for _ in todo],
+            identify=lambda uris: dict.fromkeys(uris, "1"),
+        )
+        return sorted(len(batch.rows) for batch in work.batches)
+
+    uris = ["/s.png", *(f"/{n}.png" for n in range(4))]
+    assert batches(Deaths(unclear=1)) == [4]
+    assert batches(Deaths(unclear=2)) == batches(Deaths(together=1)) == batches(Deaths(alone=1)) == [1, 3]

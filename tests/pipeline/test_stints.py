@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,7 +19,8 @@ from pipeline import midway, storage
 from pipeline.actor import StyleActor
 from pipeline.fetch import fetch
 from pipeline.items import Batch, Failure
-from pipeline.stints import Interruptions, Stints
+from pipeline.resources import Interruptions
+from pipeline.stints import Stints
 from pipeline.write import Writer
 from tests.pipeline.test_actor import QUICK, batch_of, rows
 from tests.support import draw, random_weights
@@ -204,12 +206,15 @@ def test_a_state_that_cannot_be_saved_is_gone_without(home: Path, make: Make) ->
     assert optimised.midway == ()
 
 
-def test_a_sweep_leaves_no_state(home: Path, make: Make) -> None:
+def test_a_sweep_leaves_no_old_state(home: Path, make: Make) -> None:
     with pytest.raises(Killed):
         make(killed_at(20), save_every=6)(fetch(batch_of(rows(home, "a.png", params=LONG))))
     assert states(home)
     midway.sweep(str(home / "out"))
     midway.sweep(str(home / "nowhere"))
+    (state,) = states(home)  # somebody may come back for it
+    os.utime(state, times=(time.time() - 8 * 86400,) * 2)
+    midway.sweep(str(home / "out"))
     assert not states(home)
 
 
