@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 import uuid
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
@@ -55,8 +56,17 @@ class RunLock:
         lost: whether somebody else took it over meanwhile, by force or since this process had stood still.
     """
 
-    def __init__(self, output: str, *, force: bool = False, lease: float = LEASE_SECONDS) -> None:
+    def __init__(
+        self,
+        output: str,
+        *,
+        force: bool = False,
+        lease: float = LEASE_SECONDS,
+        on_loss: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`on_loss` is called from another thread when the lock turns out to be lost: what is at work must stop."""
         self.uri, self.output, self.force, self.lease = lock_file(output), output, force, lease
+        self._on_loss = on_loss
         self.owner = uuid.uuid4().hex
         self.lost = False
         self._began = result_table.now()
@@ -70,7 +80,8 @@ class RunLock:
             Locked: if another run has it; the message names its owner and when the lease ends.
             StorageError: if the lock cannot be read or written.
         """
-        if not storage.write_if(self.uri, self._said(), replaces=None):
+        # Looked at first, since there are stores that know no conditions and would let the second one write.
+        if self._holder() is not None or not storage.write_if(self.uri, self._said(), replaces=None):
             self._take_over()
         if (holder := self._holder()) and holder.get("owner") != self.owner:
             raise Locked(self._refusal(holder))
@@ -95,7 +106,12 @@ class RunLock:
             Locked: if another run has taken the lock over.
         """
         if self.lost:
-            raise Locked(f"another run has taken {self.uri} over, since this one had stood still or by --force")
+            raise Locked(self.loss)
+
+    @property
+    def loss(self) -> str:
+        """What happened if it is lost."""
+        return f"another run has taken {self.uri} over, since this one had stood still or by --force"
 
     def _take_over(self) -> None:
         """Replace a lock whose run is dead, or any by force; exactly that one, where the store can tell."""
@@ -156,15 +172,19 @@ class RunLock:
             try:
                 identity = storage.identity(self.uri)  # before it is read, so that nothing can come in between
                 if not self._is_ours():
-                    self.lost = True
+                    self._lose()
                     return
                 if storage.write_if(self.uri, self._said(), replaces=identity):
                     renewed = time.monotonic()
             except storage.StorageError as trouble:
                 if isinstance(trouble.__cause__, FileNotFoundError):
-                    self.lost = True
+                    self._lose()
                     return
                 log.warning("lock not renewed for %.0f s: %s", time.monotonic() - renewed, trouble)
+
+    def _lose(self) -> None:
+        self.lost = True
+        self._on_loss()
 
 
 def _named(holder: dict[str, Any]) -> str:

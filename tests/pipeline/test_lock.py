@@ -108,3 +108,21 @@ def test_a_lease_is_renewed_and_whoever_lost_it_knows_and_leaves_the_other_alone
                 first.check()
             first.__exit__(None, None, None)
             assert said()["owner"] == second.owner
+
+
+def test_a_store_without_conditions_lets_no_second_run_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def write_whatever_is_there(uri: str, data: bytes, *, replaces: str | None) -> bool:
+        storage.write_bytes(uri, data)
+        return True
+
+    monkeypatch.setattr(storage, "write_if", write_whatever_is_there)
+    with RunLock(str(tmp_path)) as first:
+        with pytest.raises(Locked):
+            RunLock(str(tmp_path)).__enter__()
+        assert json.loads(storage.read_bytes(first.uri))["owner"] == first.owner
+
+
+def test_whoever_waits_is_told_of_a_lost_lock(tmp_path: Path) -> None:
+    told = threading.Event()
+    with RunLock(str(tmp_path), lease=0.2, on_loss=told.set), RunLock(str(tmp_path), force=True):
+        assert told.wait(20)
