@@ -5,6 +5,7 @@ import dataclasses
 import gc
 import hashlib
 import logging
+import os
 import time
 from collections.abc import Callable, Sequence
 
@@ -87,7 +88,8 @@ class StyleActor:
             failure, short_of_memory = Failure.of(error, "optimising"), is_out_of_memory(error)
         # Outside of the handler, whose traceback would keep the failed attempt's tensors in memory.
         gc.collect()
-        torch.cuda.empty_cache()
+        if self.device.type == "cuda":
+            self._check_device()
         index, planned, _ = rows[0]
         if len(rows) > 1:
             log.warning("batch of %d from row %s is split: %s", len(rows), planned.row.id, failure.error)
@@ -99,6 +101,20 @@ class StyleActor:
             return self._optimise(rows, checkpoint=True)
         log.warning("row %s: %s", planned.row.id, failure.error)
         return {index: failure}
+
+    def _check_device(self) -> None:
+        """Give back what the libraries set aside; die if the device is of no use to this process any more.
+
+        After an illegal access or a hardware error all that follows fails too, whosever fault it is. A death is noted
+        in the ledger: Ray starts another actor, and the rows are tried one by one.
+        """
+        try:
+            torch.cuda.synchronize()
+            torch.cuda.empty_cache()
+        except Exception:
+            log.exception("the GPU is of no use to this process any more, which ends")
+            logging.shutdown()
+            os._exit(1)
 
     def _stints(self, rows: list[_Servable], *, checkpoint: bool) -> Sequence[StylizeResult | Failure]:
         pairs = [self._pair(planned, pictures) for _, planned, pictures in rows]

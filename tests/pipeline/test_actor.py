@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import logging
+import os
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +17,12 @@ from pipeline import actor as actor_module
 from pipeline import images, result_table
 from pipeline.actor import StyleActor, is_out_of_memory
 from pipeline.fetch import fetch
-from pipeline.items import Batch, Failure, Pictures, PlannedRow
+from pipeline.guard import guarded_write
+from pipeline.items import Batch, Failure, Optimised, Pictures, PlannedRow
 from pipeline.manifest import Row
 from pipeline.planning import plan
 from pipeline.write import Writer, format_of
+from tests.pipeline.test_ledger import Died, Mortal
 from tests.support import draw, random_weights
 
 QUICK = StyleParams(
@@ -39,7 +43,7 @@ def style_actor(monkeypatch: pytest.MonkeyPatch) -> StyleActor:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    for name, seed in (("a.png", 1), ("b.png", 2), ("s.png", 3)):
+    for name, seed in (("a.png", 1), ("b.png", 2), ("s.png", 3), ("c.png", 4)):
         Image.fromarray(draw(seed, 32, 32)).save(tmp_path / name)
     return tmp_path
 
@@ -218,3 +222,45 @@ def test_a_picture_that_cannot_be_written_fails_its_row(folder: Path, style_acto
 def test_a_format_that_there_is_not(name: str) -> None:
     with pytest.raises(ValueError, match=r"\.png"):
         format_of(name)
+
+
+def test_a_writer_that_dies_of_a_row_gets_the_others_through(folder: Path, style_actor: StyleActor) -> None:
+    optimised = style_actor(fetch(batch_of(rows(folder, "a.png", "b.png", "c.png"))))
+    output = str(folder / "out")
+    writer = Writer(output, encoder="random", encoder_sha256="e")
+    notes = Mortal(output)
+
+    def write(some: Optimised) -> list[dict[str, Any]]:
+        for planned, outcome in zip(some.fetched.batch.rows, some.outcomes, strict=True):
+            if str(planned.row.content).endswith("b.png") and not isinstance(outcome, Failure):
+                raise Died
+        return writer(some)
+
+    deaths = 0
+    while True:
+        try:
+            said = guarded_write(write, notes)(optimised)
+            break
+        except Died:
+            deaths += 1
+    assert deaths == 2
+    assert [row["status"] for row in said] == ["ok", "quarantined", "ok"]
+    stored = result_table.read_results(output).to_pylist()
+    assert sorted(row["status"] for row in stored) == ["ok", "ok", "quarantined"]
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_an_actor_whose_gpu_is_lost_ends(
+    style_actor: StyleActor, monkeypatch: pytest.MonkeyPatch, broken: bool
+) -> None:
+    def synchronize() -> None:
+        if broken:
+            raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+    ended: list[int] = []
+    monkeypatch.setattr(torch.cuda, "synchronize", synchronize)
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: None)
+    monkeypatch.setattr(os, "_exit", ended.append)
+    monkeypatch.setattr(logging, "shutdown", lambda: None)
+    style_actor._check_device()
+    assert ended == [1] * broken
