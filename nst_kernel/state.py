@@ -92,10 +92,15 @@ class State:
         return cls(request, tensors, notes)
 
 
-def digest(shape: tuple[int, int], params: Sequence[StyleParams], encoder_sha256: str, dtype: torch.dtype) -> str:
-    """Of everything but pictures that decides what a batch in the middle looks like."""
+def digest(
+    shape: tuple[int, int], params: Sequence[StyleParams], encoder_sha256: str, dtype: torch.dtype, precision: str
+) -> str:
+    """Of everything but pictures that decides what a batch in the middle looks like.
+
+    The precision is what `auto` came to: changes of gradient between two precisions would teach the optimiser noise.
+    """
     asked = [p.to_json() for p in params]
-    about = [LAYOUT, nst_kernel.ALGORITHM_VERSION, shape, asked, encoder_sha256, str(dtype)]
+    about = [LAYOUT, nst_kernel.ALGORITHM_VERSION, shape, asked, encoder_sha256, str(dtype), precision]
     return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
 
 

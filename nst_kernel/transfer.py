@@ -130,7 +130,8 @@ def stylize_batch(
         raise ValueError("pairs of one batch must agree in the shape of their output and in StyleParams.graph")
     schedule = params.schedule(max(shape))
     total = sum(iterations for _, iterations in schedule)
-    request = digest(shape, [pair.params for pair in pairs], encoder.sha256, encoder.mean.dtype)
+    precision = resolve_precision(params.precision, encoder.mean.device)
+    request = digest(shape, [pair.params for pair in pairs], encoder.sha256, encoder.mean.dtype, precision)
     tensors = _checked(resume, request)
     descents = [Descent(**part).to(encoder.mean.device) for part in listed("scale", tensors)]
     done = sum(iterations for _, iterations in schedule[: len(descents)])
@@ -142,7 +143,7 @@ def stylize_batch(
         objective = Objective(encoder, targets, [pair.params for pair in pairs], checkpoint=checkpoint)
         tick = (lambda k, done=done: progress(done + k, total) and done + k < total) if progress else None
         try:
-            with computing_in(resolve_precision(params.precision, x.device)):  # gradients too
+            with computing_in(precision):  # gradients too
                 descent = descend(objective, x, objective.params, iterations=iterations, tick=tick, resume=walk)
         except Stopped as stop:
             kept = numbered("scale", [descent.to_tensors() for descent in descents]) | named("walk", stop.tensors)
