@@ -210,7 +210,9 @@ def read_part(part: str, columns: Sequence[str] = SCHEMA.names) -> pa.Table:
     except (pa.ArrowException, OSError, ValueError) as error:
         if isinstance(error, storage.StorageError):
             raise
-        raise storage.StorageError(f"cannot read {part}: {error}. Delete it to have its rows done again.") from error
+        raise storage.StorageError(
+            f"cannot read {part}: {error}. Delete it, and an archive's index.parquet, to have its rows done again."
+        ) from error
     for name in columns:
         if name not in table.column_names:
             table = table.append_column(SCHEMA.field(name), pa.nulls(len(table), SCHEMA.field(name).type))
@@ -247,11 +249,15 @@ def finished(output: str) -> Finished:
     """What is done in an output; nothing where there are no results yet."""
     if not parts(output):
         return Finished({}, {})
-    table = read_results(output, columns=["id", "fingerprint", "status", "output"])
+    table = read_results(output, columns=["id", "fingerprint", "status", "output", "output_name"])
     done = table.filter(pc.is_in(table["status"], pa.array(["ok", "diverged"])))
     held = table.filter(pc.equal(table["status"], "quarantined"))
     ids, pictures, folder = done["id"].to_pylist(), done["output"].to_pylist(), images_folder(output) + "/"
-    names = [str(uri).removeprefix(folder) for uri in pictures]
+    # By its name, since an output may have been moved; rows of the first schema have none.
+    names = [
+        name or str(uri).removeprefix(folder)
+        for name, uri in zip(done["output_name"].to_pylist(), pictures, strict=True)
+    ]
     return Finished(
         dict(zip(ids, done["fingerprint"].to_pylist(), strict=True)),
         dict(zip(names, ids, strict=True)),

@@ -202,7 +202,8 @@ class LocalStore(AnyStore):
     def page(self, path: str, start: str | None) -> Page:
         """All of them, as paths. Their names alone are read: fsspec's find looks at each, and a file that is deleted
         meanwhile would hide its whole folder."""
-        found = [str(Path(folder, name)) for folder, _, names in os.walk(path, followlinks=True) for name in names]
+        walk = os.walk(path, onerror=_unless_gone, followlinks=True)
+        found = [str(Path(folder, name)) for folder, _, names in walk for name in names]
         if not found and not Path(path).exists():
             raise FileNotFoundError(path)
         return found, None
@@ -249,6 +250,12 @@ def compare_length(data: bytes, size: Any) -> None:
     """Raise unless the bytes are as many as the store says; a store that does not say is believed."""
     if isinstance(size, int) and len(data) != size:
         raise Damaged("truncated", f"{len(data)} of {size} bytes came through")
+
+
+def _unless_gone(error: OSError) -> None:
+    """A folder that cannot be listed is not an empty one; one that is deleted meanwhile is."""
+    if not isinstance(error, FileNotFoundError):
+        raise error
 
 
 def _looked_at(paths: Sequence[str]) -> Iterator[Entry]:
