@@ -118,10 +118,9 @@ def run(
     Example: nst run pairs.csv --output s3://bucket/night --set size=512 --set iterations=300
     """
     from jobs.launch import launch
-    from pipeline.cluster import Resources
     from pipeline.flow import run as run_pipeline
     from pipeline.limits import NO_LIMIT, FailureLimit
-    from pipeline.stints import Interruptions
+    from pipeline.resources import Interruptions, Resources
 
     given = parameters(defaults, settings)
     if job := jobfiles.job_from(ctx, manifest, given):
@@ -181,10 +180,10 @@ def retry(
     """
     from jobs.launch import launch
     from pipeline import storage, summary
-    from pipeline.cluster import Resources
     from pipeline.flow import Job
     from pipeline.limits import NO_LIMIT, FailureLimit
     from pipeline.redo import retry as retry_rows
+    from pipeline.resources import Resources
 
     statuses = [name for name, asked in (("failed", failed), ("quarantined", quarantined)) if asked]
     if not statuses:
@@ -263,9 +262,8 @@ def plan(
     Example: nst plan pairs.csv --set size=1024 --price 2.5
     """
     from jobs.display import print_estimate
-    from pipeline.cluster import Resources
     from pipeline.estimate import estimate
-    from pipeline.stints import Interruptions
+    from pipeline.resources import Interruptions, Resources
 
     bounds = Interruptions()
     resources = Resources(num_actors, batch_size, address, bounds, min_actors, max_actors, actors_per_gpu, device)

@@ -1,5 +1,7 @@
 """What a person sees on a terminal; plain lines where there is none."""
 
+from __future__ import annotations
+
 import contextlib
 import json
 import math
@@ -7,7 +9,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import pyarrow as pa
 from rich.console import Console
@@ -18,10 +20,12 @@ from rich.table import Column, Table
 from jobs.progress import LiveProgress as LiveProgress
 from jobs.progress import clock
 from nst_kernel import KNOBS, PRESETS, StyleParams
-from nst_kernel.weights import Check
-from pipeline.estimate import Bucket, Estimate, Rate
 from pipeline.progress import Progress as RunProgress
 from pipeline.result_table import images_folder, results_folder
+
+if TYPE_CHECKING:  # torch and Ray come along, for which a look at results need not wait
+    from nst_kernel.weights import Check
+    from pipeline.estimate import Bucket, Estimate, Rate
 
 
 @contextlib.contextmanager
@@ -162,7 +166,8 @@ def print_results(console: Console, table: pa.Table, *, as_json: bool = False) -
         for row in rows:
             console.out(json.dumps(_jsonable(row), default=str, allow_nan=False), highlight=False)
         return
-    shown = Table(*table.column_names, show_edge=False)
+    columns = (Column(name, no_wrap=name == "id", overflow="fold") for name in table.column_names)
+    shown = Table(*columns, show_edge=False)
     for row in rows:
         shown.add_row(*(escape(_cell(name, value)) for name, value in row.items()))
     console.print(shown)

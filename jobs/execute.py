@@ -3,15 +3,14 @@
 from collections.abc import Callable, Iterator
 
 from jobs.jobfile import ArchiveJob, GridJob, JobFile, ManifestJob
-from pipeline.cluster import Resources
 from pipeline.encoder import load_encoder
 from pipeline.estimate import Estimate, estimate, estimate_rows
 from pipeline.flow import Job, Progress, check_covered, run_rows, validate
 from pipeline.limits import NO_LIMIT, FailureLimit
 from pipeline.manifest import Manifest, Row
+from pipeline.resources import Resources
 from pipeline.sources import incremental, nights
 from pipeline.sources.grid import Expansion, expand
-from pipeline.stints import Interruptions
 from pipeline.write import Encoding
 
 
@@ -60,6 +59,7 @@ def _asked(job: JobFile, *, address: str | None, overwrite: bool, force: bool) -
         resources=_resources(job, address),
         overwrite=overwrite,
         max_attempts=job.limits.max_attempts,
+        stall_timeout=job.limits.stall_timeout,
         max_failures=FailureLimit.parse(str(limit)) if limit is not None else NO_LIMIT,
         force=force,
         source=job.model_dump(mode="json", exclude_defaults=True, exclude={"cluster"}),
@@ -68,8 +68,7 @@ def _asked(job: JobFile, *, address: str | None, overwrite: bool, force: bool) -
 
 
 def _resources(job: JobFile, address: str | None) -> Resources:
-    pool = job.resources
-    return Resources(pool.num_actors, pool.batch_size, address, Interruptions(job.limits.row_timeout))
+    return job.resources.resources(address, job.limits.row_timeout)
 
 
 def manifest_of(job: ManifestJob) -> Manifest:
@@ -124,7 +123,10 @@ def estimate_job(
 
 
 def results_of(job: JobFile) -> str:
-    """The output that has the results: of a grid, that of its newest run."""
-    if isinstance(job, GridJob) and (found := nights.nights(job.output)):
-        return nights.folder_of(job.output, found[0].id)
-    return job.output
+    """The output that has the results of the run that has just ended: of a grid, that of its last one."""
+    if not isinstance(job, GridJob):
+        return job.output
+    rows, sha = expansion_of(job).rows, load_encoder(job.weights).sha256
+    grid = nights.grid_of(rows, sha)
+    ours = [night for night in nights.nights(job.output) if night.grid == grid]
+    return nights.folder_of(job.output, ours[0].id) if ours else job.output

@@ -4,17 +4,28 @@ import contextlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, TypeAdapter, ValidationError, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    WithJsonSchema,
+    model_validator,
+)
 
 from jobs.yamlfile import YamlError, parse
 from pipeline import storage
 from pipeline.limits import EXPECTED, FailureLimit
+from pipeline.resources import Device, Interruptions, Resources
 from pipeline.sources.archive import ArchiveSpec
 from pipeline.sources.fields import Knobs, Location, Section, WeightsLocation, known, problems_of
 from pipeline.sources.grid import GridSpec, Keep
 from pipeline.tables import shown
+from pipeline.watchdog import STALL_TIMEOUT
 
 EXTENSIONS = (".yaml", ".yml")
 
@@ -23,7 +34,24 @@ class Pool(Section):
     """`resources`: what a run may use."""
 
     num_actors: int | None = Field(None, ge=1, description="Encoders at work; by default one per GPU, or per CPU.")
+    min_actors: int | None = Field(None, ge=1, description="Instead: a pool that grows with its work, from so many on.")
+    max_actors: int | None = Field(None, ge=1, description="Up to so many, on nodes that join later too.")
+    actors_per_gpu: int | None = Field(None, ge=1, description="Encoders that share a GPU; by default one.")
+    device: Device = Field("auto", description="What encoders compute on; auto: GPUs alone if there are any.")
     batch_size: int | None = Field(None, ge=1, description="Pairs optimised together, at most.")
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        self.resources()
+        return self
+
+    def resources(self, address: str | None = None, row_timeout: float | None = None) -> Resources:
+        """As the pipeline knows them.
+
+        Raises:
+            ValueError: for numbers of actors that contradict each other.
+        """
+        return Resources(**self.model_dump(), address=address, interruptions=Interruptions(row_timeout))
 
 
 def _failures(text: str | int) -> str:
@@ -39,6 +67,9 @@ class Bounds(Section):
 
     row_timeout: float | None = Field(None, ge=0, description="Seconds that a row may be optimised.")
     max_attempts: int = Field(2, ge=1, description="Deaths of its process after which a row is quarantined.")
+    stall_timeout: float = Field(
+        STALL_TIMEOUT, gt=0, description="Seconds without a sign of life after which a process at work is ended."
+    )
     max_failures: Annotated[
         str | int | None,
         AfterValidator(lambda text: None if text is None else _failures(text)),

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 from jobs.pictures import draw
 from pipeline import images, result_table, storage
-from pipeline.cluster import Resources, actors, connect
+from pipeline.cluster import actors, connect
 from pipeline.encoder import load_encoder
 from pipeline.flow import run
+from pipeline.resources import Resources
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ import math
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 import ray
 import torch
@@ -17,7 +17,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from nst_kernel.precision import resolve_precision
 from pipeline.planning import ROWS_AT_MOST, Limits
-from pipeline.stints import Interruptions
+from pipeline.resources import Resources
 
 # Shares of a CPU that the stages ask for. They are small so that reading ahead and committing never wait for a whole
 # CPU while actors compute: a finished batch is durable within seconds, and one CPU is enough for a whole cluster.
@@ -38,7 +38,6 @@ ROOM = 0.9
 RAYS_SHARE = 0.7
 """Of a machine's memory, that Ray gives to tasks and actors; the rest is its object store's."""
 
-Device = Literal["auto", "gpu", "cpu"]
 HEALTH_CHECKS = {
     "RAY_health_check_initial_delay_ms": "1000",
     "RAY_health_check_period_ms": "1000",
@@ -49,52 +48,6 @@ HEALTH_CHECKS = {
 after twenty, which a node that is merely busy should never be. They count where the head of a cluster starts."""
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Resources:
-    """What a run may use.
-
-    Attributes:
-        num_actors: encoders at work; None: one per GPU, or one per CPU where there is no GPU.
-        batch_size: pairs that an actor optimises together, at most; None: as the plan finds best.
-        address: of a Ray cluster; None: the one this process is connected to or was submitted to, else one of its own
-            on this machine.
-        interruptions: deadlines, and when work is saved midway.
-        min_actors: a pool that grows and shrinks with its work has at least so many; by default 1.
-        max_actors: and at most so many, on nodes that join later too; by default as many as there are devices now.
-        actors_per_gpu: that share one; None: 1, or as many as `num_actors` ask for.
-        device: what actors compute on. auto: GPUs alone where there are any, since a CPU actor would hold its batch
-            for a hundred times as long; CPU nodes then fetch, decode and write.
-
-    Raises:
-        ValueError: for numbers of actors that contradict each other.
-    """
-
-    num_actors: int | None = None
-    batch_size: int | None = None
-    address: str | None = None
-    interruptions: Interruptions = field(default_factory=Interruptions)
-    min_actors: int | None = None
-    max_actors: int | None = None
-    actors_per_gpu: int | None = None
-    device: Device = "auto"
-
-    def __post_init__(self) -> None:
-        for name in ("num_actors", "min_actors", "max_actors", "actors_per_gpu"):
-            if (value := getattr(self, name)) is not None and value < 1:
-                raise ValueError(f"{name} = {value}: expected at least 1")
-        if self.num_actors and self.grows:
-            raise ValueError("num_actors is a fixed number: expected it, or min_actors and max_actors")
-        if self.min_actors and self.max_actors and self.min_actors > self.max_actors:
-            raise ValueError(f"min_actors = {self.min_actors}: expected at most max_actors, {self.max_actors}")
-        if self.device not in get_args(Device):
-            raise ValueError(f"device = {self.device!r}: expected one of {', '.join(get_args(Device))}")
-
-    @property
-    def grows(self) -> bool:
-        """Whether the number of actors follows the work."""
-        return bool(self.min_actors or self.max_actors)
 
 
 @dataclass(frozen=True)

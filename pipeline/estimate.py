@@ -15,12 +15,13 @@ import torch
 
 from nst_kernel import StyleParams, Vgg19, stylize
 from pipeline import cost, html, result_table, storage
-from pipeline.cluster import Actors, Resources, actors_of
+from pipeline.cluster import Actors, actors_of
 from pipeline.encoder import load_encoder
 from pipeline.flow import validate
 from pipeline.items import Batch, Failure
 from pipeline.manifest import Row
 from pipeline.planning import Plan, plan
+from pipeline.resources import Resources
 from pipeline.tables import Source
 
 SHARED_SETTINGS = (

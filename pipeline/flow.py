@@ -1,8 +1,10 @@
 """The whole flow, top to bottom: manifest, plan, fetch, optimise, write, results."""
 
+import _thread
 import contextlib
 import dataclasses
 import pickle
+import threading
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -12,11 +14,11 @@ from ray.data import TaskPoolStrategy
 
 from nst_kernel import LayerMissing, Weights
 from pipeline import draining, feed, ledger, midway, result_table, storage, summary, watchdog
-from pipeline.cluster import FETCH_CPUS, FETCHERS_PER_ACTOR, WRITE_CPUS, Actors, Resources, actors, connect
+from pipeline.cluster import FETCH_CPUS, FETCHERS_PER_ACTOR, WRITE_CPUS, Actors, actors, connect
 from pipeline.compact import compact
 from pipeline.encoder import load_encoder
 from pipeline.fetch import fetch
-from pipeline.guard import guarded_fetch, guarded_optimise
+from pipeline.guard import guarded_fetch, guarded_optimise, guarded_write
 from pipeline.items import Fetched, Optimised
 from pipeline.ledger import Ledger
 from pipeline.limits import NO_LIMIT, FailureLimit, failures
@@ -25,7 +27,8 @@ from pipeline.manifest import Manifest, ManifestError, Row, RowProblem, read_man
 from pipeline.metrics import RunMetrics, watched
 from pipeline.planning import Plan, plan
 from pipeline.progress import Progress as Progress
-from pipeline.stints import Interruptions, Stints
+from pipeline.resources import Interruptions, Resources
+from pipeline.stints import Stints
 from pipeline.tables import Source, described
 from pipeline.write import Encoding, Writer
 
@@ -127,7 +130,9 @@ def run_rows(
     """Compute rows, as `run`; it raises the same, but for a manifest's errors."""
     started_at, output = result_table.now(), job.output
     encoder = load_encoder(job.weights)
-    with RunLock(output, force=job.force) as lock:
+    # A row may take an hour: whoever waits for one is woken when the lock is lost.
+    here = threading.current_thread() is threading.main_thread()
+    with RunLock(output, force=job.force, on_loss=_thread.interrupt_main if here else lambda: None) as lock:
         for folder in (result_table.images_folder(output), result_table.results_folder(output)):
             storage.check_writable(folder)
         connect(job.resources.address)
@@ -164,6 +169,8 @@ def run_rows(
                 _stop_if_failing(progress, job.max_failures)
         except (KeyboardInterrupt, SystemExit, TooManyFailures):  # SystemExit: what Ray makes of SIGTERM
             outcomes.close()
+            if lock.lost:
+                raise RunBroken(lock.loss) from None
             with contextlib.suppress(storage.StorageError):  # they stay suspect then, which costs time and no row
                 ledger.forgive(output, notes.run)
             raise
@@ -276,6 +283,7 @@ def flow(
     Ray runs a block again, without end, when its process died; the ledger sees to it that a row which kills it is tried
     only so often.
     """
+    write = guarded_write(writer, notes)
     for number, leg in enumerate(feed.legs(work.batches, pool.count)):
         outcomes = (
             feed.dataset(leg)
@@ -291,7 +299,7 @@ def flow(
                 num_cpus=pool.num_cpus,
                 num_gpus=pool.num_gpus,
             )
-            .map(lambda row: {"rows": pickle.dumps(writer(pickle.loads(row["batch"])))}, num_cpus=WRITE_CPUS)
+            .map(lambda row: {"rows": pickle.dumps(write(pickle.loads(row["batch"])))}, num_cpus=WRITE_CPUS)
         )
         try:
             if number:

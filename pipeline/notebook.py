@@ -18,9 +18,9 @@ from pipeline.limits import NO_LIMIT, FailureLimit
 from pipeline.tables import Records, Source
 
 if TYPE_CHECKING:
-    from pipeline.cluster import Resources
     from pipeline.estimate import Estimate
     from pipeline.flow import Progress
+    from pipeline.resources import Device, Resources
 
 JOB_FILES = (".yaml", ".yml")
 
@@ -80,10 +80,15 @@ def run(
     defaults: Mapping[str, object] | None = None,
     weights: str | None = None,
     num_actors: int | None = None,
+    min_actors: int | None = None,
+    max_actors: int | None = None,
+    actors_per_gpu: int | None = None,
+    device: "Device | None" = None,
     batch_size: int | None = None,
     address: str | None = None,
     row_timeout: float | None = None,
     max_attempts: int | None = None,
+    stall_timeout: float | None = None,
     max_failures: str | None = None,
     overwrite: bool = False,
     force: bool = False,
@@ -104,6 +109,7 @@ def run(
     """
     from pipeline.flow import run as run_pipeline
     from pipeline.ledger import MAX_ATTEMPTS
+    from pipeline.watchdog import STALL_TIMEOUT
 
     source, job = _source(asked)
     output = output or (job.output if job else None)
@@ -113,6 +119,17 @@ def run(
     limits = job.limits if job else None
     limit = max_failures or (limits.max_failures if limits else None)
     timeout = row_timeout if row_timeout is not None else (limits.row_timeout if limits else None)
+    resources = _resources(
+        job,
+        address,
+        timeout,
+        num_actors=num_actors,
+        min_actors=min_actors,
+        max_actors=max_actors,
+        actors_per_gpu=actors_per_gpu,
+        device=device,
+        batch_size=batch_size,
+    )
     with _Bar(output) as bar:
 
         def report(progress: "Progress") -> None:
@@ -125,9 +142,10 @@ def run(
             output=output,
             defaults=_defaults(job, defaults),
             weights=weights or (job.weights if job else "embedded"),
-            resources=_resources(job, num_actors, batch_size, address, timeout),
+            resources=resources,
             overwrite=overwrite,
             max_attempts=max_attempts or (limits.max_attempts if limits else MAX_ATTEMPTS),
+            stall_timeout=stall_timeout or (limits.stall_timeout if limits else STALL_TIMEOUT),
             max_failures=FailureLimit.parse(limit) if limit else NO_LIMIT,
             force=force,
             on_progress=report,
@@ -142,6 +160,10 @@ def plan(
     defaults: Mapping[str, object] | None = None,
     weights: str | None = None,
     num_actors: int | None = None,
+    min_actors: int | None = None,
+    max_actors: int | None = None,
+    actors_per_gpu: int | None = None,
+    device: "Device | None" = None,
     batch_size: int | None = None,
     address: str | None = None,
     overwrite: bool = False,
@@ -165,7 +187,17 @@ def plan(
         output=output or (job.output if job else None),
         defaults=_defaults(job, defaults),
         weights=weights or (job.weights if job else "embedded"),
-        resources=_resources(job, num_actors, batch_size, address, None),
+        resources=_resources(
+            job,
+            address,
+            None,
+            num_actors=num_actors,
+            min_actors=min_actors,
+            max_actors=max_actors,
+            actors_per_gpu=actors_per_gpu,
+            device=device,
+            batch_size=batch_size,
+        ),
         rate=rate,
         overwrite=overwrite,
     )
@@ -215,19 +247,11 @@ def _defaults(job: Job | None, given: Mapping[str, object] | None) -> dict[str, 
     return {**(job.defaults if job else {}), **(given or {})}
 
 
-def _resources(
-    job: Job | None, num_actors: int | None, batch_size: int | None, address: str | None, row_timeout: float | None
-) -> "Resources":
-    from pipeline.cluster import Resources
-    from pipeline.stints import Interruptions
+def _resources(job: Job | None, address: str | None, row_timeout: float | None, **given: Any) -> "Resources":
+    from pipeline.resources import Interruptions, Resources, outranked
 
-    pool = job.resources if job else None
-    return Resources(
-        num_actors or (pool.num_actors if pool else None),
-        batch_size or (pool.batch_size if pool else None),
-        address,
-        Interruptions(row_timeout),
-    )
+    said = job.resources.model_dump() if job else {}
+    return Resources(**outranked(said, given), address=address, interruptions=Interruptions(row_timeout))
 
 
 class _Bar:

@@ -1,7 +1,6 @@
 """A batch optimised in one or more stints: up to its deadline, saved now and then, and left off when told to."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from time import monotonic
 from typing import Literal
 
@@ -12,6 +11,7 @@ from pipeline import midway, watchdog
 from pipeline.items import Failure, PlannedRow
 from pipeline.ledger import asked
 from pipeline.preemption import Preemption
+from pipeline.resources import Interruptions
 
 SAVING_SHARE = 0.05
 """Of the time of a batch, that saving its state may take at most, whatever `save_every` says."""
@@ -19,28 +19,6 @@ SAVING_SHARE = 0.05
 Why = Literal["overdue", "preempted", "save"]
 Transfer = Callable[[Progress, State | None], list[StylizeResult]]
 """Optimises a batch from a state, or from its start, under the eyes of a watch."""
-
-
-@dataclass(frozen=True)
-class Interruptions:
-    """When an actor leaves off in the middle of a batch.
-
-    Attributes:
-        row_timeout: seconds that a row may be optimised; None: as long as it takes. Rows of a batch share a device, so
-            together they have the sum of theirs. What was spent before an interruption counts.
-        worth_saving: seconds of work from which on an actor that gets SIGTERM saves it before it goes.
-        save_every: seconds of work after which it is saved anyway, since not every death is announced.
-    """
-
-    row_timeout: float | None = None
-    worth_saving: float = 10.0
-    save_every: float = 60.0
-
-    def __post_init__(self) -> None:
-        for name in ("row_timeout", "worth_saving", "save_every"):
-            value = getattr(self, name)
-            if value is not None and not value >= 0:
-                raise ValueError(f"{name} = {value}: expected seconds, 0 or more")
 
 
 class Stints:

@@ -10,6 +10,7 @@ import os
 import random
 import re
 import signal
+import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -35,10 +36,23 @@ def _loop() -> None:
         pass
 
 
+HOGGED, MOUTHFUL = 12 << 30, 64 << 20
+"""Bytes that a memory hog takes at most, and at a time: slowly enough that Ray's memory monitor keeps up."""
+
+
+def _hog() -> None:
+    held = []
+    for _ in range(HOGGED // MOUTHFUL):
+        held.append(bytearray(b"x") * MOUTHFUL)  # written to, or it would not be taken
+        time.sleep(0.05)
+    raise MemoryError(f"{HOGGED} bytes were taken and nobody minded")
+
+
 DEATHS: dict[str, Callable[[], object]] = {
     "exit": lambda: os._exit(1),
     "segfault": lambda: ctypes.string_at(0),
-    "hog": lambda: os.kill(os.getpid(), signal.SIGKILL),  # as the kernel does when memory is short
+    "kill": lambda: os.kill(os.getpid(), signal.SIGKILL),  # as the kernel does when memory is short
+    "hog": _hog,
     "loop": _loop,
     "stuck": lambda: re.match("(a|a)*b", "a" * 99),  # for ages, and no other thread of Python gets a turn
 }

@@ -15,10 +15,9 @@ import numpy as np
 from jobs.chaos import hooks
 from jobs.pictures import draw
 from pipeline import images, ledger, result_table, storage, summary
-from pipeline.cluster import Resources
 from pipeline.cluster import connect as connect_pipeline
 from pipeline.flow import Progress, run
-from pipeline.stints import Interruptions
+from pipeline.resources import Interruptions, Resources
 
 SIZE = 64
 PICTURES = ("lake", "town", "night", "mosaic")

@@ -6,15 +6,20 @@ import typer
 
 from jobs.commands import jobfiles
 from jobs.options import (
+    ActorsPerGpu,
     BatchSize,
     Defaults,
+    Device,
     Force,
+    MaxActors,
     MaxAttempts,
     MaxFailures,
+    MinActors,
     NumActors,
     Overwrite,
     RowTimeout,
     Settings,
+    StallTimeout,
     Weights,
 )
 
@@ -60,11 +65,16 @@ def archive(
     settings: Settings = [],
     weights: Weights = "embedded",
     num_actors: NumActors = None,
+    min_actors: MinActors = None,
+    max_actors: MaxActors = None,
+    actors_per_gpu: ActorsPerGpu = None,
+    device: Device = "auto",
     batch_size: BatchSize = None,
     address: Annotated[str | None, typer.Option(help="Of a Ray cluster; by default one of its own, here.")] = None,
     overwrite: Overwrite = False,
     row_timeout: RowTimeout = None,
     max_attempts: MaxAttempts = 2,
+    stall_timeout: StallTimeout = 600,
     max_failures: MaxFailures = None,
     force: Force = False,
     dry_run: Annotated[bool, typer.Option("--plan", help="Show what it would do and cost, and start nothing.")] = False,
@@ -106,8 +116,20 @@ def archive(
             "style_folders": style_folders,
             "defaults": parameters(defaults, settings),
             "weights": weights,
-            "resources": {"num_actors": num_actors, "batch_size": batch_size},
-            "limits": {"row_timeout": row_timeout, "max_attempts": max_attempts, "max_failures": max_failures},
+            "resources": {
+                "num_actors": num_actors,
+                "min_actors": min_actors,
+                "max_actors": max_actors,
+                "actors_per_gpu": actors_per_gpu,
+                "device": device,
+                "batch_size": batch_size,
+            },
+            "limits": {
+                "row_timeout": row_timeout,
+                "max_attempts": max_attempts,
+                "stall_timeout": stall_timeout,
+                "max_failures": max_failures,
+            },
         }
     )
     if dry_run:

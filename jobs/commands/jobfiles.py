@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 SOME_ROWS_FAILED = 1
 
 SECTIONS: Mapping[str, tuple[str, ...]] = {
-    "resources": ("num_actors", "batch_size"),
-    "limits": ("row_timeout", "max_attempts", "max_failures"),
+    "resources": ("num_actors", "min_actors", "max_actors", "actors_per_gpu", "device", "batch_size"),
+    "limits": ("row_timeout", "max_attempts", "stall_timeout", "max_failures"),
 }
 """Options by the section of a job file that has them too."""
 
@@ -57,12 +57,13 @@ def with_options(job: JobFile, options: Mapping[str, Any], parameters: Mapping[s
         JobFileError: with every option that cannot be used.
     """
     from jobs.jobfile import job_of
+    from pipeline.resources import outranked
 
     fields = job.model_dump()
     fields["defaults"] = {**job.defaults, **parameters}
     fields |= {name: options[name] for name in ("output", "weights") if name in options}
     for section, names in SECTIONS.items():
-        fields[section] |= {name: options[name] for name in names if name in options}
+        fields[section] = outranked(fields[section], {name: options[name] for name in names if name in options})
     return job_of(fields)
 
 
@@ -119,20 +120,25 @@ def plan(
     raise typer.Exit(SOME_ROWS_FAILED if found.failures else 0)
 
 
-def named(pictures: Iterable[str]) -> list[str] | dict[str, str]:
-    """Pictures as a command line has them, `NAME=FILE` or `FILE`, as a job file has them."""
+def named(pictures: Sequence[str]) -> list[str] | dict[str, str]:
+    """Pictures as a command line has them, `NAME=FILE` or `FILE`, as a job file has them.
+
+    Raises:
+        ValueError: if two have one name.
+    """
     from pipeline.sources.fields import is_file_name
     from pipeline.sources.globs import stem
 
     pairs = [picture.partition("=") for picture in pictures]
     if not any(equals and is_file_name(name) for name, equals, _ in pairs):
         return list(pictures)
-    return {
-        name if equals and is_file_name(name) else stem(name + equals + uri): uri
-        if is_file_name(name) and equals
-        else name
-        for name, equals, uri in pairs
-    }
+    found: dict[str, str] = {}
+    for picture, (name, equals, uri) in zip(pictures, pairs, strict=True):
+        called, where = (name, uri) if equals and is_file_name(name) else (stem(picture), picture)
+        if called in found:
+            raise ValueError(f"{picture}: expected a name of its own, {found[called]} is {called!r} too: NAME=FILE")
+        found[called] = where
+    return found
 
 
 def schema(

@@ -7,8 +7,8 @@ import pyarrow.compute as pc
 from PIL import Image
 
 from jobs.pictures import CONTENTS, STYLES, draw
-from pipeline.cluster import Resources
 from pipeline.flow import run
+from pipeline.resources import Resources
 from pipeline.result_table import read_results
 
 

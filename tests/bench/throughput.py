@@ -11,12 +11,13 @@ import pyarrow.compute as pc
 from PIL import Image
 
 from jobs.pictures import CONTENTS, STYLES, draw
-from pipeline.cluster import Actors, Resources, actors, connect
+from pipeline.cluster import Actors, actors, connect
 from pipeline.encoder import load_encoder
 from pipeline.flow import flow, run
 from pipeline.ledger import Ledger
 from pipeline.manifest import Row, read_manifest
 from pipeline.planning import Limits, plan
+from pipeline.resources import Resources
 from pipeline.result_table import read_results
 from pipeline.write import Writer
 from tests.bench.processes import cpu_by_kind, family, memory

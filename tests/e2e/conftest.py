@@ -9,9 +9,9 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
-from pipeline.cluster import Resources
 from pipeline.flow import run
 from pipeline.progress import Progress
+from pipeline.resources import Resources
 from pipeline.result_table import read_results
 from tests.support import draw
 

@@ -20,9 +20,9 @@ from PIL import Image
 from ray.cluster_utils import Cluster
 
 from pipeline import feed
-from pipeline.cluster import Resources
 from pipeline.flow import run
 from pipeline.items import Fetched, Optimised
+from pipeline.resources import Resources
 from pipeline.result_table import read_results
 from tests.bench.stub import StubKernel
 from tests.support import draw

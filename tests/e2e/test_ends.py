@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from pipeline import ledger, result_table, storage, summary
-from pipeline.cluster import Resources
 from pipeline.flow import Job, TooManyFailures
 from pipeline.limits import FailureLimit
 from pipeline.lock import Locked, RunLock, lock_file
 from pipeline.redo import retry
+from pipeline.resources import Resources
 from tests.e2e.conftest import ROWS, Studio, as_csv, as_jsonl
 
 

@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from pipeline import compact, feed, flow, result_table
-from pipeline.cluster import Resources
+from pipeline.resources import Resources
 from tests.bench.stub import StubKernel
 from tests.e2e.conftest import QUICK, Studio, as_csv
 

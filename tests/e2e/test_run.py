@@ -11,9 +11,9 @@ import pytest
 from PIL import Image
 
 from pipeline import images, result_table, storage
-from pipeline.cluster import Resources
 from pipeline.flow import run
 from pipeline.manifest import ManifestError
+from pipeline.resources import Resources
 from tests.e2e.conftest import QUICK, ROWS, Studio, as_csv, as_jsonl
 from tests.pipeline.bad_pictures import BAD_PICTURES
 from tests.support import SHARED

@@ -15,10 +15,9 @@ import ray
 from ray.cluster_utils import Cluster
 
 from pipeline import midway
-from pipeline.cluster import Resources
 from pipeline.flow import run
+from pipeline.resources import Interruptions, Resources
 from pipeline.result_table import read_results
-from pipeline.stints import Interruptions
 from tests.faults.processes import actors_at_work
 from tests.faults.test_preemption import LONG
 

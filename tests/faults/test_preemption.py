@@ -15,10 +15,9 @@ import pytest
 from PIL import Image
 
 from pipeline import midway
-from pipeline.cluster import Resources
 from pipeline.flow import run
+from pipeline.resources import Interruptions, Resources
 from pipeline.result_table import read_results
-from pipeline.stints import Interruptions
 from tests.faults.processes import actors, actors_at_work
 from tests.support import REPOSITORY, draw
 

@@ -21,7 +21,7 @@ TIMES = {
     "actor told to go (SIGTERM) in each row": 4,  # three each
     "poison: exit": 1,
     "poison: segfault": 1,
-    "poison: hog": 1,
+    "poison: kill": 1,
     "poison: loop": 1,
     "poison: stuck": 1,
     "30 % of storage requests fail": 3,
@@ -59,3 +59,10 @@ def test_nothing_is_lost(fault: str, tmp_path: Path) -> None:
     found = played(fault, TIMES[fault], str(tmp_path))
     assert len(found) == TIMES[fault]
     assert sum(outcome["strokes"] for outcome in found) >= (10 if "SIGTERM" in fault else TIMES[fault])
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/meminfo").exists(), reason="asks Linux how much memory there is")
+def test_a_row_that_takes_all_memory_is_quarantined_alone(tmp_path: Path) -> None:
+    (outcome,) = outcomes([sys.executable, "-m", "tests.faults.memory_hog", str(tmp_path)])
+    assert outcome["strokes"] == 2

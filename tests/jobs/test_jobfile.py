@@ -9,6 +9,7 @@ from jsonschema import Draft202012Validator
 
 from jobs.commands.jobfiles import named, with_options
 from jobs.jobfile import ArchiveJob, GridJob, JobFileError, ManifestJob, job_of, load, schema
+from pipeline.resources import Interruptions, Resources
 from tests.support import REPOSITORY
 
 EXAMPLES = sorted((REPOSITORY / "jobs" / "examples").glob("*.yaml"))
@@ -47,6 +48,12 @@ BAD: list[tuple[str, str]] = [
         MANIFEST + "resources: {num_actor: 1}\n",
         "line 5: resources.num_actor: expected a known name; did you mean num_a",
     ),
+    (
+        MANIFEST + "resources: {num_actors: 1, max_actors: 2}\n",
+        "line 5: resources = {'max_actors': 2, 'num_actors': 1}: expected num_actors, a fixed number, or min_actors",
+    ),
+    (MANIFEST + "resources: {device: tpu}\n", "line 5: resources.device = 'tpu': expected 'auto', 'gpu' or 'cpu'"),
+    (MANIFEST + "limits: {stall_timeout: 0}\n", "line 5: limits.stall_timeout = 0: expected greater than 0"),
     (MANIFEST + "limits: {max_failures: some}\n", "limits.max_failures = 'some': expected a number of rows, such as"),
     (MANIFEST + "cluster: {adress: x}\n", "line 5: cluster.adress: expected a known name; did you mean address?"),
     (MANIFEST + "report: {hourly_price: -1}\n", "report.hourly_price = -1: expected greater than or equal to 0"),
@@ -184,7 +191,28 @@ def test_options_outrank_the_file(tmp_path: Path) -> None:
         with_options(load(file), {}, {"size": "big"})
 
 
+def test_what_a_run_may_use(tmp_path: Path) -> None:
+    file = tmp_path / "job.yaml"
+    file.write_text(MANIFEST + "resources: {min_actors: 2, max_actors: 8, device: gpu}\nlimits: {row_timeout: 9}\n")
+    pool = load(file).resources.resources("auto", load(file).limits.row_timeout)
+    assert pool == Resources(
+        min_actors=2, max_actors=8, device="gpu", address="auto", interruptions=Interruptions(row_timeout=9)
+    )
+
+
 def test_styles_of_a_command_line() -> None:
     assert named(["a/s.jpg", "t.png"]) == ["a/s.jpg", "t.png"]
     assert named(["night=a/s.jpg", "t.png"]) == {"night": "a/s.jpg", "t": "t.png"}
     assert named(["s3://b/x?y=1.jpg"]) == ["s3://b/x?y=1.jpg"]
+    for twice in (["night=a.png", "b/night.png"], ["night=a.png", "night=b.png"]):
+        with pytest.raises(ValueError, match=r"a name of its own, a\.png is 'night' too"):
+            named(twice)
+
+
+def test_a_pool_takes_the_place_of_a_number_of_actors(tmp_path: Path) -> None:
+    file = tmp_path / "job.yaml"
+    file.write_text(MANIFEST + "resources: {num_actors: 4, batch_size: 2}\n")
+    job = with_options(load(file), {"max_actors": 8}, {})
+    assert (job.resources.num_actors, job.resources.max_actors, job.resources.batch_size) == (None, 8, 2)
+    job = with_options(job, {"num_actors": 3}, {})
+    assert (job.resources.num_actors, job.resources.max_actors) == (3, None)

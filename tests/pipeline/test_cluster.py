@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from ray.data import DataContext
 
 from pipeline import cluster
-from pipeline.cluster import CPU_BATCH_PIXELS, FETCH_CPUS, WRITE_CPUS, Actors, Node, Resources
+from pipeline.cluster import CPU_BATCH_PIXELS, FETCH_CPUS, WRITE_CPUS, Actors, Node
 from pipeline.planning import ROWS_AT_MOST, Limits
+from pipeline.resources import Resources
 from tests.support import REPOSITORY
 
 GB = 1e9
@@ -150,8 +151,8 @@ def test_a_device_is_chosen_or_told() -> None:
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
-        ({"num_actors": 2, "max_actors": 3}, "num_actors is a fixed number"),
-        ({"min_actors": 4, "max_actors": 3}, "min_actors = 4: expected at most max_actors, 3"),
+        ({"num_actors": 2, "max_actors": 3}, "expected num_actors, a fixed number"),
+        ({"min_actors": 4, "max_actors": 3}, "expected min_actors, 4, to be at most max_actors, 3"),
         ({"actors_per_gpu": 0}, "actors_per_gpu = 0: expected at least 1"),
         ({"device": "tpu"}, "device = 'tpu': expected one of auto, gpu, cpu"),
     ],

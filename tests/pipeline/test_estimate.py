@@ -11,13 +11,14 @@ from PIL import Image
 from nst_kernel import KNOBS, StyleParams
 from nst_kernel.memory import macs_per_pixel
 from pipeline import cost, result_table
-from pipeline.cluster import CPU_BATCH_PIXELS, Actors, Resources
+from pipeline.cluster import CPU_BATCH_PIXELS, Actors
 from pipeline.encoder import load_encoder
 from pipeline.estimate import SHARED_SETTINGS, Rate, estimate, measure_rate, summarise
 from pipeline.flow import validate
 from pipeline.items import Failure, PlannedRow
 from pipeline.manifest import Row
 from pipeline.planning import plan
+from pipeline.resources import Resources
 from tests.support import draw, encoder
 
 POOL = Actors(2, num_cpus=1, num_gpus=0, threads=1, memory=8e9)
