@@ -41,6 +41,10 @@ class FailureLimit:
         """Whether so many of so many are too many."""
         return (self.rows is not None and failures > self.rows) or failures > self.share * total
 
+    def after(self, failures: int) -> "FailureLimit":
+        """What is left of a number once so many rows have failed; a share is of each part that is run by itself."""
+        return self if self.rows is None else FailureLimit(max(0, self.rows - failures))
+
     def __str__(self) -> str:
         return f"{100 * self.share:g}%" if self.rows is None else f"{self.rows:,}"
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 from nst_kernel import Weights
 from pipeline import result_table, storage
@@ -59,6 +60,24 @@ def write(output: str, said: Mapping[str, object]) -> None:
         StorageError: if it cannot be written.
     """
     storage.write_bytes(summary_file(output), json.dumps(said, indent=2, default=str).encode() + b"\n")
+
+
+def joined(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
+    """The summary of a run that was computed in parts, of those of all parts before, and of the one that followed."""
+    if not before or not after:
+        return dict(after or before)
+    sums = {
+        part: {name: count + before[part].get(name, 0) for name, count in after[part].items()}
+        for part in ("plan", "counts")
+    }
+    began, ended = (datetime.fromisoformat(str(moment)) for moment in (before["started_at"], after["finished_at"]))
+    return {
+        **after,
+        **sums,
+        "retries": before["retries"] + after["retries"],
+        "started_at": before["started_at"],
+        "seconds": (ended - began).total_seconds(),
+    }
 
 
 def read(output: str) -> dict[str, object]:

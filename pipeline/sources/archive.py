@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
-from pydantic import AfterValidator, Field, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from nst_kernel import StyleParams
 from pipeline import result_table, storage
@@ -19,12 +19,21 @@ from pipeline.manifest import Row
 from pipeline.meaning import MAX_NAME
 from pipeline.raw_row import IMAGE_EXTENSIONS
 from pipeline.sources import globs
-from pipeline.sources.fields import Location, Named, Section, Text
+from pipeline.sources.fields import Named, Pattern, Section, Text
 
 T = TypeVar("T")
 
+
+def _with_a_month(value: object) -> object:
+    """A bare number is no year to pydantic, but seconds since 1970."""
+    if isinstance(value, int | float) or (isinstance(value, str) and "-" not in value):
+        raise ValueError("a date such as 2026-01-31")
+    return value
+
+
 Moment = Annotated[
     datetime,
+    BeforeValidator(_with_a_month),
     AfterValidator(lambda moment: moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)),
     WithJsonSchema({"type": "string", "examples": ["2026-01-31", "2026-01-31T12:00:00Z"]}),
 ]
@@ -34,7 +43,7 @@ Moment = Annotated[
 class ArchiveSpec(Section):
     """Which photos of an archive get which styles, and how results are called and encoded."""
 
-    photos: Location = Field(description="A folder, whose pictures are taken, or a pattern such as photos/**/*.jpg.")
+    photos: Pattern = Field(description="A folder, whose pictures are taken, or a pattern such as photos/**/*.jpg.")
     styles: Named = Field(description="Style pictures: a path, a list of them, or names with paths.")
     choose: Literal["all", "round-robin", "random"] = Field(
         "all", description="Of several styles, each photo gets all, the next in turn, or one by chance."
@@ -52,7 +61,7 @@ class ArchiveSpec(Section):
     quality: int = Field(95, ge=1, le=100, description="Of JPEG and WebP results.")
     strip: bool = Field(False, description="Leave out the photo's date, camera and place.")
     style_folders: bool | None = Field(
-        None, description="Whether results are below a folder for each style; by default if each photo gets several."
+        None, description="Whether results are below a folder for each style; by default if photos may get several."
     )
 
     @property
@@ -70,7 +79,8 @@ class ArchiveSpec(Section):
     @property
     def by_style(self) -> bool:
         """Whether the style's name is the first folder of a result's name."""
-        return self.choose == "all" and len(self.styles) > 1 if self.style_folders is None else self.style_folders
+        several = len(self.styles) > 1 or any(map(globs.is_glob, self.styles.values()))
+        return self.choose == "all" and several if self.style_folders is None else self.style_folders
 
 
 @dataclass
@@ -208,13 +218,14 @@ class Asked:
 def asked(spec: ArchiveSpec, photo: Photo, style: str, uri: str, params: StyleParams) -> Asked:
     """The row of a photo and a style.
 
-    Its id stands for the place that the result takes: photo and style, or the photo alone where it gets one style of
-    several. So parameters that change make the same row again, and its picture takes the old one's place.
+    Its id stands for the place that the result takes: photo and style, or the photo alone where results are not in a
+    folder for each style. So parameters or a style that change make the same row again, and its picture takes the old
+    one's place.
     """
     path = output_name(photo.path, spec.format)
     if spec.by_style:
         path = f"{_safe(style)}/{path}"
-    place = [photo.path, style] if spec.choose == "all" else [photo.path]
+    place = [photo.path, style] if spec.by_style else [photo.path]
     return Asked(photo, style, Row(digest(*place), photo.entry.uri, uri, path, params, spec.photos, 0))
 
 

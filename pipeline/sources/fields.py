@@ -50,14 +50,25 @@ def known(name: str, names: Collection[str]) -> str:
 
 
 def _located(uri: str, info: ValidationInfo) -> str:
-    base = str((info.context or {}).get("base") or storage.absolute("."))
-    return storage.absolute(storage.resolve(uri, base))
+    return storage.absolute(storage.resolve(uri, _base(info)))
+
+
+def _base(info: ValidationInfo) -> str:
+    return str((info.context or {}).get("base") or storage.absolute("."))
+
+
+def _pattern_located(uri: str, info: ValidationInfo) -> str:
+    return storage.absolute(storage.resolve(uri, globs.escaped(_base(info))))
 
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=4096, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")]
 
 Location = Annotated[Text, AfterValidator(_located)]
 """A path or URI; relative ones start at the job file's folder (context `base`), or where the process is."""
+
+
+Pattern = Annotated[Text, AfterValidator(_pattern_located)]
+"""A location, or a pattern of several. What is a wildcard in it is none in the names of the folders above it."""
 
 
 def _weights(text: str, info: ValidationInfo) -> str:
@@ -106,7 +117,7 @@ def is_file_name(name: str) -> bool:
 
 _STRING = {"type": "string"}
 Named = Annotated[
-    Mapping[str, Location],
+    Mapping[str, Pattern],
     BeforeValidator(_by_name),
     AfterValidator(_fit_for_files),
     WithJsonSchema(
@@ -127,7 +138,7 @@ def gather(named: Mapping[str, str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for name, uri in named.items():
         pattern = globs.is_glob(uri)
-        for picture in globs.found(uri) if pattern else [uri]:
+        for picture in globs.found(uri) if pattern else [globs.literal(uri)]:
             called = globs.stem(picture) if pattern else name
             if called in found:
                 raise ValueError(f"{picture}: expected a name of its own, {found[called]} is {called!r} too")
@@ -217,7 +228,7 @@ def problems_of(error: ValidationError) -> Iterator[Complaint]:
             case "extra_forbidden":
                 expected = "a known name"
             case "value_error":
-                expected = str(context.get("error", detail["msg"]))
+                expected = str(context.get("error", detail["msg"])).removeprefix("expected ")
             case "string_pattern_mismatch":
                 expected = f"text that fits {context['pattern']}"
             case _:

@@ -8,12 +8,22 @@ from pipeline import storage
 PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".gif", ".bmp", ".avif", ".jp2", ".ppm", ".qoi")
 """Names of pictures end so, in any case."""
 
-_WILD = re.compile(r"[*?[]")
+_WILD, _ESCAPED = re.compile(r"[*?[]"), re.compile(r"\[([*?[])\]")
 
 
 def is_glob(text: str) -> bool:
-    """Whether a path or URI is a pattern."""
-    return bool(_WILD.search(text))
+    """Whether a path or URI is a pattern: has wildcards that are not `escaped`."""
+    return bool(_WILD.search(_ESCAPED.sub("", text)))
+
+
+def escaped(text: str) -> str:
+    """A pattern that fits nothing but this text."""
+    return _WILD.sub(r"[\g<0>]", text)
+
+
+def literal(text: str) -> str:
+    """What `escaped` made a pattern of."""
+    return _ESCAPED.sub(r"\1", text)
 
 
 def split(uri: str) -> tuple[str, str | None]:
@@ -21,9 +31,9 @@ def split(uri: str) -> tuple[str, str | None]:
     names = uri.split("/")
     for place, name in enumerate(names):
         if is_glob(name):
-            root = "/".join(names[:place])
+            root = literal("/".join(names[:place]))
             return root or ("/" if place else "."), "/".join(names[place:])
-    return uri, None
+    return literal(uri), None
 
 
 def matches(pattern: str, path: str) -> bool:

@@ -3,11 +3,14 @@
 import dataclasses
 import itertools
 from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 from nst_kernel import StyleParams
-from pipeline import ledger, storage
+from nst_kernel.params import INITS
+from pipeline import ledger, storage, summary
 from pipeline.encoder import load_encoder
-from pipeline.flow import Job, Progress, run_rows
+from pipeline.flow import Job, Progress, RunBroken, run_rows
+from pipeline.limits import failures
 from pipeline.lock import RunLock
 from pipeline.planning import fingerprint
 from pipeline.sources import index
@@ -38,7 +41,13 @@ def rows_to_do(
     params, encoder = StyleParams.of({}, defaults=defaults), load_encoder(weights)
     encoder.check_covers(params.layers)
     styles = gather(spec.styles)
-    identities = {uri: storage.identity(uri) for uri in styles.values()}
+    if spec.choose == "all" and len(styles) > 1 and not spec.by_style:
+        raise ValueError(
+            f"{len(styles):,} styles for each photo, which would take each other's place: expected style_folders, or "
+            "choose: round-robin or random"
+        )
+    init = [] if params.init in INITS else [params.init]
+    identities = {uri: storage.identity(uri) for uri in [*styles.values(), *init]}
     known = index.Known(output, styles=spec.choose == "round-robin")
     choose = Chooser(spec, styles, before=known.style_of, given=known.given)
     counted = selection if selection is not None else Selection()
@@ -51,6 +60,7 @@ def rows_to_do(
                 if known.is_done(mark) and not overwrite:
                     counted.done += 1
                 else:
+                    known.check_own(one)
                     yield one, mark
 
     return listed()
@@ -75,7 +85,7 @@ def run_archive(
         RunBroken: as `run`, and whatever else it raises.
     """
     check_originals_are_safe(spec, job.output)
-    selection, whole = Selection(), Progress(total=0, done_before=0)
+    selection, whole, said = Selection(), Progress(total=0, done_before=0), dict[str, Any]()
     with RunLock(ledger.ledger_folder(job.output), force=job.force) as lock:
         todo = rows_to_do(
             spec, job.output, defaults=defaults, weights=job.weights, overwrite=job.overwrite, selection=selection
@@ -85,16 +95,31 @@ def run_archive(
             index.update(job.output, some, outcomes={})
             before = dataclasses.replace(whole, done_before=whole.done_before + selection.done)
             selection.done = 0
-            part = run_rows([one.row for one, _ in some], job, on_progress=_telling(before, on_progress))
+            own = dataclasses.replace(job, max_failures=job.max_failures.after(failures(before.counts)))
+            part = run_rows([one.row for one, _ in some], own, on_progress=_telling(before, on_progress))
             whole = _together(before, part)
+            said = summary.joined(said, summary.read(job.output))
             index.update(job.output, some, outcomes=index.outcomes_of(job.output, some))
-    whole.done_before += selection.done
+        whole.done_before += selection.done
+        if said:
+            lock.check()
+            _speak_of_all(said, job, whole)
     if not selection.taken:
         reasons = ", ".join(f"{count:,} files: {why}" for why, count in selection.passed_over.items())
         raise ValueError(f"{spec.photos}: expected at least one photo ({reasons or 'there is no file'})")
     if not whole.total and on_progress:
         on_progress(whole)
     return whole
+
+
+def _speak_of_all(said: dict[str, Any], job: Job, whole: Progress) -> None:
+    """Put the summary of the whole in the place of the last slice's own."""
+    said["plan"]["done"] = whole.done_before
+    said["job"]["max_failures"] = str(job.max_failures)
+    try:
+        summary.write(job.output, said)
+    except storage.StorageError as error:
+        raise RunBroken(f"every row has its outcome, but the end could not be put in order: {error}") from error
 
 
 def _telling(before: Progress, on_progress: Callable[[Progress], None] | None) -> Callable[[Progress], None] | None:
@@ -110,6 +135,7 @@ def _together(before: Progress, part: Progress) -> Progress:
         quarantined_before=before.quarantined_before + part.quarantined_before,
         counts=before.counts + part.counts,
         failures=[*before.failures, *part.failures][:100],
+        retries=before.retries + part.retries,
         began=before.began,
         seconds=before.seconds + part.seconds,
     )

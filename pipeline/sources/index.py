@@ -54,7 +54,7 @@ def read_index(output: str) -> pa.Table:
 
 
 class Known:
-    """What an index tells the next run, in 16 bytes for each row.
+    """What an index tells the next run, in 32 bytes for each row.
 
     Attributes:
         given: how many photos have each style.
@@ -66,16 +66,23 @@ class Known:
         Raises:
             StorageError: if it cannot be read.
         """
+        self.output = output
         done: list[_Hashes] = []
+        ids: list[_Hashes] = []
+        originals: list[_Hashes] = []
         paths: list[_Hashes] = []
         names: list[str] = []
         self.given: Counter[str] = Counter()
-        for batch in _batches(output, ["path", "style", "fingerprint", "status"]):
+        for batch in _batches(output, ["id", "original", "path", "style", "fingerprint", "status"]):
+            ids.append(_hashes(batch["id"].to_pylist()))
+            originals.append(_hashes([digest(uri) for uri in batch["original"].to_pylist()]))
             kept = batch.filter(pc.is_in(batch["status"], pa.array(["ok", "diverged"])))
             done.append(_hashes(kept["fingerprint"].to_pylist()))
             if styles:
                 paths.append(_hashes([digest(path) for path in batch["path"].to_pylist()]))
                 names += batch["style"].to_pylist()
+        order = np.argsort(known := np.concatenate([*ids, _hashes([])]), kind="stable")
+        self._ids, self._originals = known[order], np.concatenate([*originals, _hashes([])])[order]
         self._done = np.sort(np.concatenate([*done, _hashes([])]))
         every = np.concatenate([*paths, _hashes([])])
         order = np.argsort(every, kind="stable")
@@ -89,10 +96,36 @@ class Known:
         """Whether this came to a picture, and nothing that decides it has changed."""
         return _find(self._done, int(fingerprint, 16)) is not None
 
+    def check_own(self, one: Asked) -> None:
+        """Find out whether the place of a row's result is that of another photo, of another archive, that still exists.
+
+        Raises:
+            ValueError: if so.
+        """
+        place = _find(self._ids, int(one.row.id, 16))
+        if place is None or int(self._originals[place]) == int(digest(one.photo.entry.uri), 16):
+            return
+        for batch in _batches(self.output, ["id", "original"]):
+            for other in batch.filter(pc.equal(batch["id"], one.row.id))["original"].to_pylist():
+                if _exists(other):
+                    raise ValueError(
+                        f"output {self.output} has the result of {other} in the place of {one.photo.entry.uri}'s: "
+                        "expected another output for another archive, or the folder above both as one archive"
+                    )
+
     def style_of(self, path: str) -> str | None:
         """The style that the photo at this path has."""
         place = _find(self._paths, int(digest(path), 16))
         return None if place is None else self._names[self._styles[place]]
+
+
+def _exists(uri: str) -> bool:
+    try:
+        return bool(storage.identity(uri))
+    except storage.StorageError as error:
+        if isinstance(error.__cause__, FileNotFoundError | NotADirectoryError):
+            return False
+        raise
 
 
 def _hashes(digests: Sequence[str]) -> _Hashes:

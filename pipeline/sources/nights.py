@@ -24,9 +24,9 @@ from pipeline.lock import Locked, RunLock
 from pipeline.manifest import Row, derive_id
 from pipeline.sources.grid import Keep
 
-CONTINUED_WITHIN = timedelta(hours=24)
+CONTINUED_WITHIN = timedelta(hours=20)
 """A run that broke off is continued by the next one of the same grid, unless it began longer ago: then the next one
-is another night's."""
+is another night's. Clearly less than a day, as nights never begin at the same second."""
 
 log = logging.getLogger(__name__)
 

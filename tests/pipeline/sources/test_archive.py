@@ -273,3 +273,15 @@ def test_an_archive_on_an_object_store(bucket: str) -> None:
     assert set(found) == {"a.jpg", "/a.jpg", "b/c.jpg", "b//e.jpg"}
     assert [output_name(path, "keep") for path in sorted(found)] == ["%/a.jpg", "a.jpg", "b/%/e.jpg", "b/c.jpg"]
     assert {entry.identity for entry in found.values()} == {storage.identity(entry.uri) for entry in found.values()}
+
+
+@pytest.mark.parametrize("date", ["2026", "20260131", 2026, "1767225600"])
+def test_a_bare_number_is_no_date(date: object) -> None:
+    with pytest.raises(ValidationError, match="a date such as 2026-01-31"):
+        spec(after=date)
+
+
+def test_results_of_a_pattern_of_styles_have_a_folder_each() -> None:
+    assert spec(styles=["s/*.jpg"]).by_style
+    assert not spec(styles=["s/*.jpg"], choose="random").by_style
+    assert not spec().by_style

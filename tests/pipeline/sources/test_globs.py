@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 
 from pipeline import storage
 from pipeline.sources import globs
+from pipeline.sources.archive import ArchiveSpec, photos
+from pipeline.sources.fields import gather
 
 NAME = st.sampled_from(["a", "b", "ab", "a.jpg", "b.jpg", "c.png", "a[1].jpg", "ü.jpg", "a b.JPG", "^x.jpg"])
 PATHS = st.lists(st.lists(NAME, min_size=1, max_size=4).map("/".join), max_size=12)
@@ -148,3 +150,22 @@ def test_only_whole_folders_are_covered(pattern: str, folder: str, covered: bool
     assert globs.covers(pattern, folder) is covered
     if covered:
         assert globs.matches(pattern, f"{folder}/any/file.x")
+
+
+@given(st.lists(st.sampled_from([*"ab/*?[]!", "[[]"]), max_size=12).map("".join))
+def test_what_is_escaped_is_no_pattern_and_fits_itself(text: str) -> None:
+    assert not globs.is_glob(globs.escaped(text))
+    assert globs.literal(globs.escaped(text)) == text
+    if text and "**" not in text.split("/"):
+        assert globs.matches(globs.escaped(text), text)
+
+
+def test_wildcards_in_the_names_of_folders_above_are_none(tmp_path: Path) -> None:
+    home = tmp_path / "studio [v2]?"
+    planted(home, ["photos/a.jpg", "s.jpg"])
+    (tmp_path / "studio v?").mkdir()
+    fields = {"photos": "photos", "styles": ["s.jpg"]}
+    for said in (fields, {**fields, "photos": "photos/*.jpg", "styles": ["s*.jpg"]}):
+        spec = ArchiveSpec.model_validate(said, context={"base": str(home)})
+        assert [photo.path for photo in photos(spec)] == ["a.jpg"]
+        assert list(gather(spec.styles).values()) == [str(home / "s.jpg")]

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from pipeline import ledger, result_table, storage
+from pipeline import ledger, result_table, storage, summary
 from pipeline.encoder import load_encoder
 from pipeline.flow import Job, Progress, RunBroken
+from pipeline.limits import FailureLimit
 from pipeline.lock import Locked, RunLock
 from pipeline.manifest import Row
 from pipeline.planning import plan
@@ -26,6 +27,7 @@ class Studio:
     def __init__(self, folder: Path) -> None:
         self.folder, self.output = folder / "photos", str(folder / "out")
         self.computed: list[list[str]] = []
+        self.limits: list[FailureLimit] = []
         self.broken: set[str] = set()
         self.dies_at: str | None = None
         for style in "st":
@@ -40,7 +42,8 @@ class Studio:
         self, rows: Sequence[Row], job: Job, *, on_progress: Callable[[Progress], None] | None = None
     ) -> Progress:
         """As the real one, but for Ray and the pictures."""
-        sha = load_encoder(job.weights).sha256
+        encoder, started_at = load_encoder(job.weights), result_table.now()
+        sha = encoder.sha256
         done = result_table.finished(job.output)
         work = plan(
             rows,
@@ -72,6 +75,11 @@ class Studio:
             progress.add({**row, "error": "no picture", "retries": 0})
             if on_progress:
                 on_progress(progress)
+        planned_counts = {"rows": work.rows, "batches": len(work.batches), "done": work.done, "quarantined": 0}
+        asked = {"max_failures": str(job.max_failures)}
+        said = summary.of(asked, planned_counts, progress.counts, retries=1, encoder=encoder, started_at=started_at)
+        summary.write(job.output, said)
+        self.limits.append(job.max_failures)
         return progress
 
     def run(self, slice_rows: int = 1000, overwrite: bool = False, defaults: Any = None, **fields: Any) -> Progress:
@@ -173,6 +181,25 @@ def test_progress_is_of_the_whole(studio: Studio) -> None:
     assert told == [(1, 2), (2, 2), (3, 4), (4, 4), (5, 5)]
 
 
+def test_the_summary_and_the_limit_are_of_the_whole(studio: Studio) -> None:
+    for n in range(5):
+        studio.plant(f"{n}.jpg")
+    studio.run()
+    for n in range(5, 9):
+        studio.plant(f"{n}.jpg")
+    studio.broken = {"5.jpg", "8.jpg"}
+    studio.limits = []
+    spec = ArchiveSpec.model_validate({"photos": str(studio.folder), "styles": [f"{studio.folder}/../s.jpg"]})
+    run_archive(spec, Job(studio.output, max_failures=FailureLimit(3)), defaults={}, slice_rows=1)
+    assert studio.limits == [FailureLimit(3), FailureLimit(2), FailureLimit(2), FailureLimit(2)]
+    said: dict[str, Any] = summary.read(studio.output)
+    assert said["plan"] == {"rows": 4, "batches": 4, "done": 5, "quarantined": 0}
+    assert said["counts"] == {"ok": 2, "failed": 2, "diverged": 0, "quarantined": 0}
+    assert said["retries"] == 4
+    assert said["job"]["max_failures"] == "3"
+    assert said["started_at"] <= said["finished_at"]
+
+
 def test_a_run_that_breaks_off_loses_nothing(studio: Studio) -> None:
     for n in range(6):
         studio.plant(f"{n}.jpg")
@@ -266,3 +293,40 @@ def test_an_index_knows_what_is_done(studio: Studio) -> None:
     assert not known.is_done("0" * 16)
     assert known.style_of("nowhere.jpg") is None
     assert known.given == Counter(row["style"] for row in studio.index().values())
+
+
+def test_another_style_takes_the_place_of_the_one_before(studio: Studio) -> None:
+    studio.plant("a.jpg")
+    studio.run()
+    progress = studio.run(styles=[f"{studio.folder}/../t.jpg"])
+    assert (progress.counts, studio.names) == ({"ok": 1}, ["a.jpg"])
+    (row,) = studio.index().values()
+    assert row["style"] == "t"
+
+
+def test_all_styles_of_a_pattern_have_results(studio: Studio) -> None:
+    studio.plant("a.jpg")
+    studio.run(styles=[f"{studio.folder}/../[st].jpg"])
+    assert studio.names == ["s/a.jpg", "t/a.jpg"]
+    with pytest.raises(ValueError, match="2 styles for each photo, which would take each other's place"):
+        studio.run(styles=[f"{studio.folder}/../[st].jpg"], style_folders=False)
+
+
+def test_another_archive_needs_another_output(studio: Studio) -> None:
+    studio.plant("a.jpg")
+    studio.plant("../b/a.jpg", "another photo")
+    studio.run()
+    with pytest.raises(ValueError, match=r"in the place of .*/b/a\.jpg's: expected another output"):
+        studio.run(photos=f"{studio.folder}/../b")
+    (studio.folder / "a.jpg").unlink()  # an archive that has moved goes on
+    assert studio.run(photos=f"{studio.folder}/../b").counts == {"ok": 1}
+
+
+def test_pixels_to_start_from_are_part_of_what_is_asked(studio: Studio) -> None:
+    studio.plant("a.jpg")
+    studio.plant("../start.png")
+    defaults = {"init": f"{studio.folder}/../start.png"}
+    assert studio.run(defaults=defaults).total == 1
+    assert studio.run(defaults=defaults).total == 0
+    studio.plant("../start.png", "another")
+    assert studio.run(defaults=defaults).total == 1
