@@ -3,6 +3,7 @@
 import os
 import sys
 import tempfile
+import traceback
 from pathlib import Path
 
 from jobs.commands import jobfiles
@@ -30,6 +31,10 @@ def main() -> None:
             code = jobfiles.run(load(file))
         except (ValueError, StorageError) as error:
             complain(err, str(error))
+            code = NOTHING_STARTED
+        except Exception as error:  # exit code 1 would say that rows have failed
+            traceback.print_exc()
+            complain(err, f"{type(error).__name__}: {' '.join(str(error).split())[:500]}")
             code = NOTHING_STARTED
     sys.exit(code)
 

@@ -53,7 +53,7 @@ def launch(
     """
     from jobs.display import LiveProgress, native_stderr_hidden, print_summary  # Ray comes along
     from pipeline import storage
-    from pipeline.flow import RunBroken
+    from pipeline.flow import RunBroken, TooManyFailures
     from pipeline.progress import ProgressFile, progress_file
 
     if threading.current_thread() is threading.main_thread():  # Ray sets one that does the same, once it is there
@@ -83,6 +83,8 @@ def launch(
             "Finished rows are kept; the same command goes on from there. `nst --debug run …` says more.",
             soft_wrap=True,
         )
+        if report and isinstance(error, TooManyFailures):  # storage and cluster are well, and the page says why
+            report_at_end(results() if results else output, hourly_price=hourly_price, out=out, err=err)
         return BROKEN_OFF
     results_at = results() if results else output
     print_summary(out, progress, results_at)

@@ -15,6 +15,7 @@ import yaml
 from jobs.entry import JOB_VARIABLE
 from jobs.jobfile import ClusterSection, load
 from jobs.launch import PROGRESS_VARIABLE, SUBMISSION_VARIABLE
+from nst_kernel.params import INITS
 from pipeline import storage
 from pipeline.progress import progress_file
 
@@ -176,6 +177,13 @@ def _inputs(said: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         found = said.get(name) or []
         found = [found] if isinstance(found, str) else found
         yield from ((name, str(path)) for path in (found.values() if isinstance(found, Mapping) else found))
+    if (weights := str(said.get("weights") or "embedded")) not in ("embedded", "imagenet"):
+        yield "weights", weights
+    for section in ("defaults", "parameters"):
+        init = (said.get(section) or {}).get("init")
+        for path in init if isinstance(init, list) else [init]:
+            if isinstance(path, str) and path not in INITS:
+                yield f"{section}.init", path
 
 
 def _is_relative(path: str) -> bool:

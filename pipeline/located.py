@@ -34,10 +34,11 @@ def _latest(folder: str) -> str:
 
 
 def _previous(folder: str) -> str:
-    """Ids begin with the time of their run."""
+    """By when they ended, as a run that broke off may have been continued after another one."""
     last = _latest(folder)
-    complete = [folder_of(folder, night.id) for night in nights(folder) if night.is_complete]
-    before = [run for run in complete if run < last]
+    ended = {folder_of(folder, night.id): night.finished_at for night in nights(folder) if night.is_complete}
+    in_order = sorted((moment, run) for run, moment in ended.items() if moment)
+    before = [run for _, run in in_order[: next((n for n, (_, run) in enumerate(in_order) if run == last), 0)]]
     if not before:
         raise ValueError(f"{folder}{PREVIOUS}: there is no complete run before {last}")
-    return max(before)
+    return before[-1]

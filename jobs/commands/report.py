@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import webbrowser
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -35,7 +36,7 @@ def report(
     page = write_report(run_of(output), to=to, hourly_price=price)
     out.print(f"Report:   {escape(page)}", highlight=False, soft_wrap=True)
     if open_it:
-        webbrowser.open(page if "://" in page else f"file://{page}")
+        webbrowser.open(page if "://" in page else Path(page).as_uri())
 
 
 def report_at_end(output: str, *, hourly_price: float | None, out: Console, err: Console) -> None:

@@ -4,7 +4,7 @@ import itertools
 import re
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from importlib import resources
 
 from pipeline import storage
@@ -30,6 +30,7 @@ CODE = (
 STYLES = ("page", "gallery")
 
 _AT_ONCE = 8
+_BEING_MADE = timedelta(hours=1)
 _STAMPED = re.compile(r"\.\d{8}T\d{12}Z\.(js|css)$")
 
 
@@ -72,14 +73,21 @@ class Files:
         return name
 
     def tidy(self) -> None:
-        """Delete the data and code of other reports in this place.
+        """Delete the data and code of older reports in this place; a page that is being made beside this one has its.
 
         Raises:
             StorageError: if they cannot be.
         """
-        old = [uri for folder in ("data", "code") for uri in storage.list_files(storage.join(self.page, folder))]
+        since = datetime.now(UTC) - _BEING_MADE
+        files = [entry for folder in ("data", "code") for entry in storage.walk(storage.join(self.page, folder))]
+        old = [
+            entry.uri
+            for entry in files
+            if _STAMPED.search(entry.uri) and f".{self.stamp}." not in entry.uri
+            if not entry.modified or entry.modified < since
+        ]
         with ThreadPoolExecutor(_AT_ONCE) as pool:
-            list(pool.map(storage.remove, [u for u in old if _STAMPED.search(u) and f".{self.stamp}." not in u]))
+            list(pool.map(storage.remove, old))
 
     def _write_static(self, name: str, extension: str) -> str:
         source = resources.files("pipeline.report") / "static" / f"{name}.{extension}"

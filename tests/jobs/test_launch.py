@@ -13,7 +13,7 @@ from rich.console import Console
 from jobs import launch as launching
 from jobs.launch import launch
 from pipeline import progress
-from pipeline.flow import RunBroken
+from pipeline.flow import RunBroken, TooManyFailures
 from pipeline.progress import Progress
 
 
@@ -84,3 +84,19 @@ def test_how_a_run_ends(
     assert (report.state, report.progress.counts) == (state, {"ok": 2, "failed": 1})
     assert report.submission == ("night-1" if submitted else "")
     assert report.error == ("the cluster is gone" if state == "broken off" else "")
+
+
+@pytest.mark.parametrize(("error", "reported"), [(TooManyFailures("hopeless"), True), (RunBroken("lost"), False)])
+def test_a_run_that_stops_by_itself_has_its_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: RunBroken, reported: bool
+) -> None:
+    made: list[str] = []
+    monkeypatch.setattr(launching, "report_at_end", lambda output, **_: made.append(output))
+
+    def work(_: Callable[[Progress], None]) -> Progress:
+        raise error
+
+    nowhere = Console(file=io.StringIO())
+    output = str(tmp_path)
+    assert launch(work, output, out=nowhere, err=nowhere, debug=False) == launching.BROKEN_OFF
+    assert made == [output] * reported

@@ -93,6 +93,11 @@ def test_what_cannot_run_there_is_refused_here(tmp_path: Path, changes: dict[str
         ({"kind": "archive", "photos": "photos/**", "styles": ["s3://b/night.png"]}, "photos: 'photos/.*' would not"),
         ({"kind": "archive", "photos": "s3://b/**", "styles": {"night": "night.png"}}, "styles: 'night.png' would"),
         ({"kind": "grid", "contents": ["cat.jpg"], "styles": ["s3://b/night.png"]}, "contents: 'cat.jpg' would not"),
+        ({"kind": "manifest", "manifest": "s3://b/rows.csv", "weights": "vgg.pth"}, "weights: 'vgg.pth' would not"),
+        (
+            {"kind": "manifest", "manifest": "s3://b/rows.csv", "defaults": {"init": "start.png"}},
+            "defaults.init: 'start.png' would not",
+        ),
     ],
 )
 def test_every_kind_names_what_all_machines_find(tmp_path: Path, fields: dict[str, object], said: str) -> None:

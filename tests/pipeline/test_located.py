@@ -33,6 +33,13 @@ def test_a_grid_stands_for_its_latest_complete_run(grid: Path) -> None:
     assert run_of(str(grid / "runs" / NIGHTS[1])) == str(grid / "runs" / NIGHTS[1])
 
 
+def test_a_night_that_was_continued_later_is_the_later_one(grid: Path) -> None:
+    continued = grid / "history" / f"{NIGHTS[0]}.json"
+    continued.write_text(continued.read_text().replace("2026-01-03T02", "2026-01-04T02"))
+    (grid / "latest.json").write_text(json.dumps({"run": NIGHTS[0]}))
+    assert run_of(f"{grid}@previous") == str(grid / "runs" / NIGHTS[2])
+
+
 def test_a_first_night_has_none_before_it(grid: Path) -> None:
     (grid / "latest.json").write_text(json.dumps({"run": NIGHTS[0]}))
     with pytest.raises(ValueError, match="no complete run before"):

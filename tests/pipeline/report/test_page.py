@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from datetime import timedelta
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 from PIL import Image
 
 from pipeline import redo, result_table, storage
-from pipeline.report import write_report
+from pipeline.report import files, write_report
 from pipeline.report.thumbs import LOST_CAUSE
 from tests.pipeline.report import samples
 
@@ -39,8 +40,18 @@ def read(page: str) -> Page:
 
 
 @pytest.fixture
-def output(tmp_path: Path) -> Path:
+def output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(files, "_BEING_MADE", timedelta(0))
     return samples.make(tmp_path)
+
+
+def test_a_report_leaves_one_that_is_being_made_alone(tmp_path: Path) -> None:
+    output = samples.make(tmp_path)
+    first = read(write_report(str(output)))
+    assert write_report(str(output))  # as if it had been the faster one
+    scripts = [str(script["src"]) for script in first.all("script") if script.get("src")]
+    assert scripts
+    assert [name for name in scripts if not (output / "report" / name).exists()] == []
 
 
 def test_the_page_says_what_the_run_came_to(output: Path) -> None:
