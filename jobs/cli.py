@@ -171,6 +171,7 @@ def retry(
     stall_timeout: StallTimeout = 600,
     max_failures: MaxFailures = None,
     force: Force = False,
+    with_report: WithReport = True,
 ) -> None:
     """Compute failed or quarantined rows again, as they were asked, without their manifest.
 
@@ -198,7 +199,12 @@ def retry(
         force=force,
     )
     code = launch(
-        lambda on_progress: retry_rows(job, statuses, on_progress=on_progress), output, out=out, err=err, debug=ctx.obj
+        lambda on_progress: retry_rows(job, statuses, on_progress=on_progress),
+        output,
+        out=out,
+        err=err,
+        debug=ctx.obj,
+        report=with_report,
     )
     if code:
         raise typer.Exit(code)
@@ -293,7 +299,9 @@ def results(
     ] = [],
     sort: Annotated[str, typer.Option(help="Order by this column; a leading - reverses.")] = "id",
     columns: Annotated[str | None, typer.Option(help="Comma-separated; the README lists them.")] = None,
-    limit: Annotated[int, typer.Option(min=0, help="Rows at most; 0: all.")] = 50,
+    limit: Annotated[
+        int | None, typer.Option(min=0, help="Rows at most; 0: all. By default 50, and all into a manifest.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="JSON Lines instead of a table.")] = False,
     as_manifest: Annotated[
         str | None, typer.Option(metavar="FILE", help="Write these rows as a manifest, JSON Lines, instead.")
@@ -310,12 +318,13 @@ def results(
         from pipeline import redo, storage
 
         asked = ",".join(redo.COLUMNS)
-        table = select(output, status=status, where=where, sort=sort, columns=asked)
+        table = select(output, status=status, where=where, sort=sort, columns=asked, limit=limit or 0)
         storage.write_bytes(storage.absolute(as_manifest), redo.as_manifest(table).encode())
         out.print(f"{len(table):,} rows: {as_manifest}", markup=False, highlight=False, soft_wrap=True)
         return
+    shown = 50 if limit is None else limit
     print_results(
-        out, select(output, status=status, where=where, sort=sort, columns=columns, limit=limit), as_json=as_json
+        out, select(output, status=status, where=where, sort=sort, columns=columns, limit=shown), as_json=as_json
     )
 
 

@@ -21,6 +21,7 @@ from jobs.options import (
     Settings,
     StallTimeout,
     Weights,
+    WithReport,
 )
 
 
@@ -77,6 +78,7 @@ def archive(
     stall_timeout: StallTimeout = 600,
     max_failures: MaxFailures = None,
     force: Force = False,
+    with_report: WithReport = True,
     dry_run: Annotated[bool, typer.Option("--plan", help="Show what it would do and cost, and start nothing.")] = False,
     rate: Annotated[
         float | None, typer.Option(min=1, help="For --plan: multiply-adds per second of one actor; else measured here.")
@@ -134,4 +136,6 @@ def archive(
     )
     if dry_run:
         jobfiles.plan(job, address=address, rate=rate, price=price, overwrite=overwrite)
-    raise typer.Exit(jobfiles.run(job, address=address, overwrite=overwrite, force=force, debug=ctx.obj))
+    raise typer.Exit(
+        jobfiles.run(job, address=address, overwrite=overwrite, force=force, report=with_report, debug=ctx.obj)
+    )

@@ -9,7 +9,7 @@ import typer
 
 from jobs.commands import jobfiles
 from jobs.console import out
-from jobs.options import Force, NumActors
+from jobs.options import Force, NumActors, WithReport
 
 if TYPE_CHECKING:
     from jobs.jobfile import GridJob
@@ -44,7 +44,12 @@ def plan(
 
 @app.command("run")
 def run(
-    ctx: typer.Context, job: _Job, num_actors: NumActors = None, address: _Address = None, force: Force = False
+    ctx: typer.Context,
+    job: _Job,
+    num_actors: NumActors = None,
+    address: _Address = None,
+    force: Force = False,
+    with_report: WithReport = True,
 ) -> None:
     """Compute a grid as a run of its own, below OUTPUT/runs/, or go on with the one that broke off.
 
@@ -53,7 +58,7 @@ def run(
     Example: nst grid run grid.yaml
     """
     found = _grid(job, {"num_actors": num_actors})
-    raise typer.Exit(jobfiles.run(found, address=address, force=force, debug=ctx.obj))
+    raise typer.Exit(jobfiles.run(found, address=address, force=force, report=with_report, debug=ctx.obj))
 
 
 @app.command("runs")

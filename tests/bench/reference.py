@@ -17,6 +17,9 @@ from nst_kernel.vgg import IMAGENET_DEVIATION, IMAGENET_MEAN, Weights
 class PlainVgg(nn.Module):
     """VGG-19's convolutions, ReLUs and average poolings up to the deepest layer asked for."""
 
+    mean: Tensor
+    deviation: Tensor
+
     def __init__(self, weights: Weights, wanted: Sequence[str]) -> None:
         super().__init__()
         self.wanted = wanted
@@ -30,14 +33,13 @@ class PlainVgg(nn.Module):
             )
             convolution.load_state_dict({"weight": weight, "bias": bias})
             self.convolutions[layer] = convolution
+        for name, values in (("mean", IMAGENET_MEAN), ("deviation", IMAGENET_DEVIATION)):
+            self.register_buffer(name, torch.tensor(values).view(1, 3, 1, 1))
         self.requires_grad_(False)
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
         """Activations by layer of normalised pictures (1, 3, H, W)."""
-        mean, deviation = (
-            torch.tensor(v, device=x.device).view(1, 3, 1, 1) for v in (IMAGENET_MEAN, IMAGENET_DEVIATION)
-        )
-        x = (x - mean) / deviation
+        x = (x - self.mean) / self.deviation
         features = {}
         for layer, convolution in self.convolutions.items():
             if layer.endswith("_1") and layer != "conv1_1":
@@ -79,8 +81,8 @@ class Transfer:
             style_loss = style_loss + share / len(self.grams)
         return params.content_weight * content_loss + params.style_weight * style_loss
 
-    def optimise(self, evaluations: int) -> list[float]:
-        """So many more evaluations; the loss of each."""
+    def optimise(self, evaluations: int, tick: Callable[[], object] = lambda: None) -> list[float]:
+        """So many more evaluations; the loss of each. `tick` is called after each."""
         optimizer = torch.optim.LBFGS(
             [self.x], max_iter=evaluations, max_eval=evaluations, tolerance_grad=0, tolerance_change=0, history_size=100
         )
@@ -91,6 +93,7 @@ class Transfer:
             loss = self.loss()
             torch.autograd.backward(loss)
             curve.append(loss.item())
+            tick()
             return curve[-1]
 
         step: Callable[[Callable[[], float]], object] = optimizer.step
@@ -99,9 +102,15 @@ class Transfer:
 
 
 def optimise(
-    content: Tensor, style: Tensor, weights: Weights, params: StyleParams, *, evaluations: int
+    content: Tensor,
+    style: Tensor,
+    weights: Weights,
+    params: StyleParams,
+    *,
+    evaluations: int,
+    tick: Callable[[], object] = lambda: None,
 ) -> tuple[Tensor, list[float]]:
     """The picture (1, 3, H, W) and the loss of every evaluation, starting from the content (1, 3, H, W)."""
     transfer = Transfer(content, style, weights, params)
-    curve = transfer.optimise(evaluations)
+    curve = transfer.optimise(evaluations, tick)
     return transfer.x.detach(), curve

@@ -26,7 +26,7 @@ def main() -> None:
     parser.add_argument("--parts", default=",".join(PARTS), help="which of " + ", ".join(PARTS))
     parser.add_argument("--million", type=int, default=1_000_000, help="rows of the manifest that is only planned")
     parser.add_argument("--rows", type=int, default=100_000, help="rows that go the whole way, with a stub kernel")
-    parser.add_argument("--overhead-rows", type=int, default=1_000)
+    parser.add_argument("--overhead-batches", type=int, default=800)
     parser.add_argument("--waves", type=int, default=20, help="batches of a second for each actor")
     options = parser.parse_args()
     console = Console(highlight=False)
@@ -34,7 +34,7 @@ def main() -> None:
     console.print(machine)
     parts: dict[str, Callable[[Console, Path], Any]] = {
         "million": lambda console, home: planned_and_resumed(console, home, options.million),
-        "overhead": lambda console, home: overhead(console, home, options.overhead_rows),
+        "overhead": lambda console, home: overhead(console, home, options.overhead_batches),
         "rows": lambda console, home: long_run(console, home, options.rows),
         "scaling": lambda console, home: scaling(console, home, options.waves),
     }
@@ -67,11 +67,12 @@ def planned_and_resumed(console: Console, home: Path, rows: int) -> Any:
     return {"plan": first, "results": there, "resume": again | {"decided_seconds": decided}}
 
 
-def overhead(console: Console, home: Path, rows: int) -> Any:
+def overhead(console: Console, home: Path, batches: int) -> Any:
     """Rows alone, as on CPUs, and in batches, as on GPUs."""
     found = []
     for together in (1, 16):
-        r = throughput.overhead(home / f"{together}", rows=rows, rows_per_batch=together)
+        # As many batches for both: Ray starts processes for a while, which long runs pay for once.
+        r = throughput.overhead(home / f"{together}", rows=together * batches, rows_per_batch=together)
         split = ", ".join(f"{kind} {ms:.1f}" for kind, ms in r["ms_per_row"].items())
         console.print(
             f"a row's CPU beside the kernel, 256 px, {together} to a batch: {r['ms_per_row_in_all']:.1f} ms ({split}) "

@@ -16,7 +16,7 @@ from nst_kernel.graphs import Repeated
 from nst_kernel.lbfgs import LBFGS
 from nst_kernel.memory import macs_per_pixel
 from nst_kernel.objective import Objective, Targets, content_features, style_grams
-from nst_kernel.precision import computing_in, resolve_precision
+from nst_kernel.precision import Precision, computing_in, resolve_precision
 from nst_kernel.transfer import to_tensor
 from tests.bench.reference import Transfer
 
@@ -79,13 +79,14 @@ def per_evaluation(
         return count * evaluations, run
 
     candidates: dict[str, tuple[int, Callable[[], object]]] = {
-        "reference": (evaluations, lambda: reference.optimise(evaluations)),
+        "reference": (evaluations, under("fp32", lambda: reference.optimise(evaluations))),
         "ours, 1 pair, fp32": ours(1, precision="fp32"),
         **{f"ours, {n} pair{'s' * (n > 1)}, bf16": ours(n, precision="bf16") for n in counts},
         "ours, 1 pair, bf16, Adam": ours(1, precision="bf16", optimizer="adam"),
     }
     for name, dtype in TYPES.items():
-        candidates[f"convolutions alone, {name}"] = convolutions(weights, content, plain, dtype, repeats=evaluations)
+        together = torch.cat([c.unsqueeze(0) for c, _ in pairs]) if cuda else content  # as is fastest there
+        candidates[f"convolutions alone, {name}"] = convolutions(weights, together, plain, dtype, repeats=evaluations)
     candidates["reference's convolutions and Gram products"] = convolutions(
         weights, content, plain, torch.float32, repeats=evaluations, as_reference=True
     )
@@ -123,7 +124,8 @@ def convolutions(
 ) -> tuple[int, Callable[[], None]]:
     """The floor: forward and backward-data of the convolutions that `params` needs, and the poolings between.
 
-    With `as_reference` in contiguous tensors, and with the three matrix products that autograd makes of each Gram.
+    Of all pictures of `content` (B, 3, H, W) together; for each of them one counts. With `as_reference` in contiguous
+    tensors, and with the three matrix products that autograd makes of each Gram.
     """
     depth = 1 + max(LAYERS.index(layer) for layer in params.layers)
     layout = torch.contiguous_format if as_reference else torch.channels_last
@@ -147,7 +149,17 @@ def convolutions(
                     flat.T @ G
             torch.autograd.grad(h, x, h.detach())
 
-    return repeats, run
+    return len(content) * repeats, under("fp32" if dtype is torch.float32 else "bf16", run)
+
+
+def under(precision: Precision, run: Callable[[], object]) -> Callable[[], None]:
+    """The same with cuDNN set as it is for ours: without TF32, and with a trial of its algorithms."""
+
+    def whole() -> None:
+        with computing_in(precision):
+            run()
+
+    return whole
 
 
 def optimiser_share(size: int, count: int, per_pair_ms: float, device: torch.device) -> dict[str, float]:
