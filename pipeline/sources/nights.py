@@ -134,11 +134,12 @@ def run_night(
     encoder = load_encoder(job.weights)
     check_covered(rows, encoder)
     now = now or result_table.now()
-    with RunLock(job.output, force=job.force):
+    with RunLock(job.output, force=job.force) as lock:
         night = _tonight(job.output, grid_of(rows, encoder.sha256), name, len(rows), now)
         _write(job.output, night)
         own = dataclasses.replace(job, output=folder_of(job.output, night.id))
         progress = compute(rows, own, on_progress=on_progress)
+        lock.check()
         ended = max(result_table.now(), now)
         night = dataclasses.replace(night, finished_at=ended, counts=_counted(own.output))
         _write(job.output, night)

@@ -1,17 +1,20 @@
 """How runs end: refused, hopeless, finished with a summary and few files."""
 
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from pipeline import ledger, result_table, storage, summary
-from pipeline.flow import Job, TooManyFailures
+from pipeline import flow, ledger, result_table, storage, summary
+from pipeline.flow import Job, RunBroken, TooManyFailures
 from pipeline.limits import FailureLimit
 from pipeline.lock import Locked, RunLock, lock_file
 from pipeline.redo import retry
 from pipeline.resources import Resources
-from tests.e2e.conftest import ROWS, Studio, as_csv, as_jsonl
+from tests.e2e.conftest import QUICK, ROWS, Studio, as_csv, as_jsonl
 
 
 def test_a_finished_run_leaves_one_file_of_results_and_a_summary(finished: Studio) -> None:
@@ -83,3 +86,27 @@ def test_a_hopeless_run_stops_early_and_goes_on_when_it_is_mended(studio: Studio
     assert progress.counts["ok"] == progress.total
     assert {row["status"] for row in studio.results().values()} == {"ok"}
     assert len(studio.results()) == 12
+
+
+def test_a_run_that_loses_its_lock_stops_in_the_middle_of_a_row(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(flow, "RunLock", partial(RunLock, lease=1.0))
+    manifest = studio.write("rows.csv", as_csv(ROWS[:1]))
+    over = threading.Event()
+
+    def rob() -> None:
+        while not any(attempt.stage == "optimise" for attempt in ledger.read_attempts(studio.output)):
+            if over.wait(0.05):
+                return
+        with RunLock(studio.output, force=True):
+            over.wait(60)
+
+    with ThreadPoolExecutor(1) as pool:
+        robbery = pool.submit(rob)
+        try:
+            with pytest.raises(RunBroken, match="another run has taken"):
+                studio.run(manifest, defaults={**QUICK, "iterations": 100_000})
+        finally:
+            over.set()
+        robbery.result()
