@@ -120,7 +120,7 @@ def standing_still(gateway: rgw.Gateway) -> None:
         time.sleep(30)
 
 
-@pytest.mark.parametrize("trouble", [down_for_a_minute, killed_for_some_seconds, standing_still])
+@pytest.mark.parametrize("trouble", [*[down_for_a_minute] * 3, killed_for_some_seconds, standing_still])
 def test_a_run_waits_while_its_store_is_down(
     trouble: Callable[[rgw.Gateway], None], home: str, gateway: rgw.Gateway
 ) -> None:
