@@ -194,6 +194,7 @@ def _put_in_order(output: str, work: Plan, done: result_table.Finished) -> None:
     settled = {row for batch in work.batches for row in ledger.asked(batch.rows) if row in suspects}
     ledger.forget(left, settled | (suspects & done.fingerprints.items()))
     midway.sweep(output)
+    storage.sweep(output)
     compact(output)
 
 

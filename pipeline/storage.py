@@ -46,6 +46,7 @@ __all__ = [
     "retries",
     "side_by_side",
     "size",
+    "sweep",
     "walk",
     "write_bytes",
     "write_if",
@@ -177,6 +178,15 @@ def remove_folder(uri: str) -> None:
             store.remove_folder(path)
 
     _do("delete", uri, gone)
+
+
+def sweep(uri: str) -> None:
+    """Delete what is left below a folder of writes in whose middle a process died: no file, but room on a disk.
+
+    Raises:
+        StorageError: if it cannot be deleted.
+    """
+    _do("sweep", uri, lambda store, path: store.sweep(path))
 
 
 def list_files(uri: str, *, suffix: str = "") -> list[str]:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import stat
+import time
 import uuid
 from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -14,6 +15,12 @@ from pipeline.entries import Entry, identity_of
 from pipeline.faults import Damaged
 
 T = TypeVar("T")
+
+_BESIDE = ".part"
+"""What names end in that files have until they are whole."""
+
+_BEING_WRITTEN = 10.0
+"""Seconds since the last byte, after which nobody is writing a file any more."""
 
 Page = tuple[Sequence[str], str | None]
 """URIs of files below a folder, and where the next page starts; None after the last."""
@@ -56,6 +63,9 @@ class Store(Protocol):
 
     def remove_folder(self, path: str) -> None:
         """Delete a folder with all that is below it."""
+
+    def sweep(self, path: str) -> None:
+        """Delete what is left below a folder of writes in whose middle a process died."""
 
     def identity(self, path: str) -> str:
         """What changes whenever a file does."""
@@ -137,6 +147,9 @@ class AnyStore:
         """As fsspec does it."""
         self._ask("rm", path, recursive=True)
 
+    def sweep(self, path: str) -> None:
+        """Nothing is: it is the store itself that writes."""
+
     def identity(self, path: str) -> str:
         """Its ETag, else its size and when it was made."""
         info: Mapping[str, Any] = self._ask("info", path)
@@ -170,7 +183,7 @@ class LocalStore(AnyStore):
         """Beside its place first, then renamed; what fails leaves the old file and nothing else."""
         target = Path(path)
         target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = target.with_name(f".{uuid.uuid4().hex}.part")
+        temporary = target.with_name(f".{uuid.uuid4().hex}{_BESIDE}")
         try:
             with temporary.open("xb") as file:
                 file.write(data)
@@ -183,11 +196,20 @@ class LocalStore(AnyStore):
                 temporary.unlink(missing_ok=True)
             raise
 
+    def sweep(self, path: str) -> None:
+        """What was written beside its place and never renamed, unless a living process may still be at it."""
+        since = time.time() - _BEING_WRITTEN
+        for folder, _, names in os.walk(path):
+            for left in (Path(folder, name) for name in names if name.startswith(".") and name.endswith(_BESIDE)):
+                with contextlib.suppress(FileNotFoundError):
+                    if left.stat().st_mtime < since:
+                        left.unlink()
+
     def write_if(self, path: str, data: bytes, replaces: str | None) -> bool:
         """A new file is a link to one written beside it: only one of many can make it. Replacing looks first."""
         if replaces is not None:
             return super().write_if(path, data, replaces)
-        beside = str(Path(path).with_name(f".{uuid.uuid4().hex}.part"))
+        beside = str(Path(path).with_name(f".{uuid.uuid4().hex}{_BESIDE}"))
         self.write(beside, data)
         try:
             os.link(beside, path)

@@ -1,6 +1,7 @@
 """Reading and writing through one door: files of this machine, memory, and S3 as moto serves it."""
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -203,3 +204,16 @@ def test_a_folder_in_the_place_of_a_file_is_found_out_before(tmp_path: Path) -> 
     with pytest.raises(StorageError, match="is a folder"):
         storage.check_no_folder(str(tmp_path))
     storage.check_no_folder(str(tmp_path / "new.png"))
+
+
+def test_what_a_death_in_the_middle_of_a_write_left_is_swept_away(tmp_path: Path, bucket: str) -> None:
+    (tmp_path / "a").mkdir()
+    left, fresh, other = tmp_path / "a" / ".0f.part", tmp_path / ".1f.part", tmp_path / "a" / "photo.part"
+    for file in (left, fresh, other):
+        file.write_bytes(b"half")
+    for file in (left, other):
+        os.utime(file, times=(time.time() - 60,) * 2)
+    storage.sweep(str(tmp_path))
+    assert sorted(path for path in tmp_path.rglob("*") if path.is_file()) == [fresh, other]
+    for uri in (f"{bucket}/nothing", str(tmp_path / "nowhere")):
+        storage.sweep(uri)
