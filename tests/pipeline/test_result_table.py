@@ -85,3 +85,15 @@ def test_a_broken_part_is_named(tmp_path: Path) -> None:
         Path(part).write_bytes(damaged)
         with pytest.raises(StorageError, match=f"{Path(part).name}.*Delete it"):
             result_table.read_results(str(tmp_path))
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_an_output_that_was_moved_knows_whose_its_pictures_are(tmp_path: Path, named: bool) -> None:
+    before, after = tmp_path / "before", tmp_path / "after"
+    row = {"id": "a", "fingerprint": "f", "status": "ok", "finished_at": result_table.now()}
+    row |= {"output": str(before / "images" / "cat.png"), "output_name": "cat.png" if named else None}
+    result_table.commit(str(before), [row])
+    assert result_table.finished(str(before)).owners == {"cat.png": "a"}
+    before.rename(after)
+    if named:
+        assert result_table.finished(str(after)).owners == {"cat.png": "a"}
