@@ -1,10 +1,8 @@
 """The whole flow, top to bottom: manifest, plan, fetch, optimise, write, results."""
 
-import _thread
 import contextlib
 import dataclasses
 import pickle
-import threading
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -30,6 +28,7 @@ from pipeline.progress import Progress as Progress
 from pipeline.resources import Interruptions, Resources
 from pipeline.stints import Stints
 from pipeline.tables import Source, described
+from pipeline.wake import wakeable
 from pipeline.write import Encoding, Writer
 
 Kernel = Callable[..., Callable[[Fetched], Optimised]]
@@ -131,8 +130,7 @@ def run_rows(
     started_at, output = result_table.now(), job.output
     encoder = load_encoder(job.weights)
     # A row may take an hour: whoever waits for one is woken when the lock is lost.
-    here = threading.current_thread() is threading.main_thread()
-    with RunLock(output, force=job.force, on_loss=_thread.interrupt_main if here else lambda: None) as lock:
+    with wakeable() as wake, RunLock(output, force=job.force, on_loss=wake) as lock:
         for folder in (result_table.images_folder(output), result_table.results_folder(output)):
             storage.check_writable(folder)
         connect(job.resources.address)
