@@ -28,6 +28,9 @@ ACTORS_CPU_SHARE = 0.5
 FETCHERS_PER_ACTOR = 2
 """Tasks that read ahead. Beside an actor on one CPU they leave just as much as writing takes."""
 
+WRITERS_PER_ACTOR = 2
+"""Tasks that write. Without a limit, Ray Data starts a process for each of as many as there are shares for."""
+
 CPU_BATCH_PIXELS = 65_536
 """Pixels of a batch on a CPU: with more, a pair takes longer, not less (four of 256 px 140 ms for each evaluation,
 one 124; four of 128 px 31 ms, one 43), since activations leave the caches."""
@@ -46,6 +49,11 @@ HEALTH_CHECKS = {
 }
 """How soon Ray notices that a node is gone: one that refuses connections after about four seconds, one that is silent
 after twenty, which a node that is merely busy should never be. They count where the head of a cluster starts."""
+
+KEPT_WORKERS = {"RAY_idle_worker_killing_time_threshold_ms": "600000"}
+"""How long Ray keeps a process that has nothing to do: by default a second, if a machine has more of them than CPUs.
+Ours it has, as their shares are small, and starting one anew for the next batch costs 3 to 6 s of CPU. It counts where
+a machine joins a cluster."""
 
 log = logging.getLogger(__name__)
 
@@ -146,7 +154,7 @@ def connect(address: str | None = None, *, runtime_env: Mapping[str, object] | N
     """Connect to a Ray cluster, or start one on this machine that no other process attaches to."""
     if not ray.is_initialized():
         address = address or os.environ.get("RAY_ADDRESS") or "local"
-        for name, value in HEALTH_CHECKS.items():
+        for name, value in (HEALTH_CHECKS | KEPT_WORKERS).items():
             os.environ.setdefault(name, value)
         ray.init(
             address,
@@ -162,6 +170,7 @@ def connect(address: str | None = None, *, runtime_env: Mapping[str, object] | N
     context.execution_no_progress_timeout_s = -1
     context.print_on_execution_start = False
     context.target_max_block_size = 1  # each row is a block: a batch flows on by itself
+    context.memory_usage_poll_interval_s = None  # a thread for each task, for a figure that nobody looks at
     logging.getLogger("ray.data").setLevel(logging.ERROR)
 
 

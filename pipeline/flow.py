@@ -12,7 +12,7 @@ from ray.data import TaskPoolStrategy
 
 from nst_kernel import LayerMissing, Weights
 from pipeline import draining, feed, ledger, midway, result_table, storage, summary, watchdog
-from pipeline.cluster import FETCH_CPUS, FETCHERS_PER_ACTOR, WRITE_CPUS, Actors, actors, connect
+from pipeline.cluster import FETCH_CPUS, FETCHERS_PER_ACTOR, WRITE_CPUS, WRITERS_PER_ACTOR, Actors, actors, connect
 from pipeline.compact import compact
 from pipeline.encoder import load_encoder
 from pipeline.fetch import fetch
@@ -298,7 +298,11 @@ def flow(
                 num_cpus=pool.num_cpus,
                 num_gpus=pool.num_gpus,
             )
-            .map(lambda row: {"rows": pickle.dumps(write(pickle.loads(row["batch"])))}, num_cpus=WRITE_CPUS)
+            .map(
+                lambda row: {"rows": pickle.dumps(write(pickle.loads(row["batch"])))},
+                compute=TaskPoolStrategy(size=WRITERS_PER_ACTOR * pool.count),
+                num_cpus=WRITE_CPUS,
+            )
         )
         try:
             if number:

@@ -18,14 +18,14 @@ from ray.cluster_utils import Cluster
 
 from jobs.chaos.faults import numbered, running
 from jobs.chaos.stage import Outcome, Stage, connect, judge
-from pipeline.cluster import HEALTH_CHECKS
+from pipeline.cluster import HEALTH_CHECKS, KEPT_WORKERS
 
 WORKER = {"num_cpus": 1, "num_gpus": 1}
 
 
 def main(home: str, times: str, then: str) -> None:
     """Play several times on one cluster."""
-    os.environ.update(HEALTH_CHECKS)
+    os.environ.update(HEALTH_CHECKS | KEPT_WORKERS)
     cluster: Any = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
     for _ in range(2):
         cluster.add_node(**WORKER)
