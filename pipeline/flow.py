@@ -255,10 +255,13 @@ def check_covered(rows: Iterable[Row], encoder: Weights) -> None:
     Raises:
         ManifestError: with every row that asks for a layer that the encoder lacks.
     """
-    problems = []
+    problems, covered = [], set[tuple[str, ...]]()
     for row in rows:
+        if (layers := row.params.layers) in covered:
+            continue
         try:
-            encoder.check_covers(row.params.layers)
+            encoder.check_covers(layers)
+            covered.add(layers)
         except LayerMissing as error:
             problems.append(RowProblem(row.file, row.number, None, "", str(error)))
     if problems:

@@ -3,9 +3,10 @@
 import functools
 import hashlib
 import json
+import operator
 import urllib.parse
 
-from nst_kernel.params import StyleParams
+from nst_kernel.params import KNOBS, StyleParams
 
 MAX_NAME = 255
 """Bytes of a file's or folder's name: what every file system takes."""
@@ -25,21 +26,26 @@ def derive_id(content: str | None, style: str | None, params: StyleParams, encod
 _json = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 
 
-@functools.lru_cache(maxsize=4096)
+_REST = tuple(name for name in KNOBS if name not in ("preset", "seed"))
+_rest = operator.attrgetter(*_REST)
+
+
 def _canonical(params: StyleParams) -> str:
     """Rows that differ in nothing but their seeds share the rest of the text."""
-    return _canonical_unseeded(params.reseeded(0)).replace('"seed":0,', f'"seed":{params.seed},')
+    before, after = _around_seed(_rest(params))
+    return f"{before}{params.seed}{after}"
 
 
 @functools.lru_cache(maxsize=4096)
-def _canonical_unseeded(params: StyleParams) -> str:
-    knobs = {name: _no_minus_zero(value) for name, value in params.to_json().items() if name != "preset"}
-    return f'"params":{_json(knobs)}'
+def _around_seed(rest: tuple[object, ...]) -> tuple[str, str]:
+    knobs = {name: _no_minus_zero(value) for name, value in zip(_REST, rest, strict=True)}
+    before, mark, after = _json(knobs | {"seed": 0}).partition('"seed":0')
+    return f'"params":{before}{mark[:-1]}', after
 
 
 def _no_minus_zero(value: object) -> object:
     """0.0 for -0.0: they are equal parameters, so they must be equal text."""
-    if isinstance(value, list):
+    if isinstance(value, tuple):
         return [_no_minus_zero(member) for member in value]
     return value + 0.0 if isinstance(value, float) else value
 

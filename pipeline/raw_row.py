@@ -23,11 +23,14 @@ def _nested(value: object) -> object:
     return parse_json(value) if isinstance(value, str) else value
 
 
+_WHOLE = re.compile("[0-9]{1,9}")
+
+
 def _pixels(value: object) -> object:
     """CSV knows no numbers, and tables make 400.0 of 400 where others of its column are missing."""
     if isinstance(value, str):
         whole, _, rest = value.partition(".")
-        return int(whole) if re.fullmatch("[0-9]{1,9}", whole) and not rest.strip("0") else value
+        return int(whole) if _WHOLE.fullmatch(whole) and not rest.strip("0") else value
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 

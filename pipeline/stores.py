@@ -250,11 +250,11 @@ class LocalStore(AnyStore):
         return _identity(Path(path).stat())
 
     def listing(self, path: str, names: Sequence[str], start: str | None) -> Listing:
-        """Just these, without those that cannot be looked at."""
+        """Just these, without those that cannot be looked at. They may be a million: no `Path` is made of each."""
         found = []
         for name in names:
             with contextlib.suppress(OSError):
-                seen = Path(path, name).stat()
+                seen = os.stat(f"{path}/{name}")  # noqa: PTH116
                 if not stat.S_ISDIR(seen.st_mode):
                     found.append((name, _identity(seen)))
         return found, None
