@@ -29,7 +29,8 @@ FETCHERS_PER_ACTOR = 2
 """Tasks that read ahead. Beside an actor on one CPU they leave just as much as writing takes."""
 
 WRITERS_PER_ACTOR = 2
-"""Tasks that write. Without a limit, Ray Data starts a process for each of as many as there are shares for."""
+"""Tasks that write: enough unless a store takes longer for two batches than an actor does. Without a limit, Ray Data
+starts a process for each of as many as there are shares for."""
 
 CPU_BATCH_PIXELS = 65_536
 """Pixels of a batch on a CPU: with more, a pair takes longer, not less (four of 256 px 140 ms for each evaluation,
@@ -50,10 +51,21 @@ HEALTH_CHECKS = {
 """How soon Ray notices that a node is gone: one that refuses connections after about four seconds, one that is silent
 after twenty, which a node that is merely busy should never be. They count where the head of a cluster starts."""
 
-KEPT_WORKERS = {"RAY_idle_worker_killing_time_threshold_ms": "600000"}
-"""How long Ray keeps a process that has nothing to do: by default a second, if a machine has more of them than CPUs.
-Ours it has, as their shares are small, and starting one anew for the next batch costs 3 to 6 s of CPU. It counts where
-a machine joins a cluster."""
+KEPT_WORKERS = {"RAY_idle_worker_killing_time_threshold_ms": "120000"}
+"""How long Ray keeps a process that has nothing to do: by default a second, where there are more of them than free
+CPUs. Ours are, as their shares are small, and starting one anew for the next batch costs 3 to 6 s of CPU; to keep it
+takes about 120 MB. It counts where a machine joins a cluster."""
+
+DATA_SETTINGS: Mapping[str, object] = {
+    "enable_progress_bars": False,
+    "print_on_execution_start": False,
+    # A batch may rightly take hours on a CPU; Ray Data would call half an hour without a block a hang, and end the job
+    # for one slow row. Deadlines are ours, in the loop of iterations: they fail the row that is over its own.
+    "execution_no_progress_timeout_s": -1,
+    "target_max_block_size": 1,  # each row is a block: a batch flows on by itself
+    "memory_usage_poll_interval_s": None,  # else each task has a thread for it, and the advice is silenced below
+}
+"""What Ray Data does otherwise here than by default."""
 
 log = logging.getLogger(__name__)
 
@@ -164,13 +176,8 @@ def connect(address: str | None = None, *, runtime_env: Mapping[str, object] | N
             runtime_env=dict(runtime_env or {}),
         )
     context = DataContext.get_current()
-    context.enable_progress_bars = False
-    # A batch may rightly take hours on a CPU; Ray Data would call half an hour without a block a hang, and end the job
-    # for one slow row. Deadlines are ours, in the loop of iterations: they fail the row that is over its own.
-    context.execution_no_progress_timeout_s = -1
-    context.print_on_execution_start = False
-    context.target_max_block_size = 1  # each row is a block: a batch flows on by itself
-    context.memory_usage_poll_interval_s = None  # a thread for each task, for a figure that nobody looks at
+    for name, setting in DATA_SETTINGS.items():
+        setattr(context, name, setting)
     logging.getLogger("ray.data").setLevel(logging.ERROR)
 
 

@@ -17,7 +17,7 @@ from pipeline.compact import compact
 from pipeline.encoder import load_encoder
 from pipeline.fetch import fetch
 from pipeline.guard import guarded_fetch, guarded_optimise, guarded_write
-from pipeline.items import Fetched, Optimised
+from pipeline.items import Batch, Fetched, Optimised
 from pipeline.ledger import Ledger
 from pipeline.limits import NO_LIMIT, FailureLimit, failures
 from pipeline.lock import Locked, RunLock
@@ -291,7 +291,7 @@ def flow(
             feed.dataset(leg)
             .flat_map(
                 feed.opened(guarded_fetch(fetch, notes)),
-                compute=TaskPoolStrategy(size=FETCHERS_PER_ACTOR * pool.count),
+                compute=_tasks(FETCHERS_PER_ACTOR * pool.count, leg),
                 num_cpus=FETCH_CPUS,
             )
             .map(
@@ -303,7 +303,7 @@ def flow(
             )
             .map(
                 lambda row: {"rows": pickle.dumps(write(pickle.loads(row["batch"])))},
-                compute=TaskPoolStrategy(size=WRITERS_PER_ACTOR * pool.count),
+                compute=_tasks(WRITERS_PER_ACTOR * pool.count, leg),
                 num_cpus=WRITE_CPUS,
             )
         )
@@ -314,6 +314,11 @@ def flow(
                 yield from pickle.loads(row["rows"])
         except Exception as error:
             raise RunBroken(_innermost(error)) from error
+
+
+def _tasks(most: int, leg: Sequence[Batch]) -> TaskPoolStrategy:
+    """Not more than there is work for, which Ray Data would warn of."""
+    return TaskPoolStrategy(size=min(most, len(leg)))
 
 
 class RunBroken(RuntimeError):

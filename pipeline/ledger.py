@@ -14,6 +14,7 @@ import hashlib
 import json
 import logging
 import os
+import time
 import uuid
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -258,10 +259,11 @@ def forget(attempts: Iterable[Attempt], rows: Collection[Asked]) -> None:
         list(pool.map(storage.remove, settled))
 
 
-def forgive(output: str, run: str) -> None:
+def forgive(output: str, run: str, *, seconds: float = 0.5) -> None:
     """Delete what this run was about when it was stopped from outside: nobody died then.
 
-    Of several attempts at the same rows only the newest was still at work; the older ones had died.
+    Of several attempts at the same rows only the newest was still at work; the older ones had died. Workers hear of the
+    end a moment after their driver, so that they may note something meanwhile: after some seconds that is deleted too.
 
     Raises:
         StorageError: if the ledger cannot be read or written.
@@ -270,8 +272,15 @@ def forgive(output: str, run: str) -> None:
     for attempt in read_attempts(output):
         if attempt.run == run:
             by_key[_key_of(attempt.uri)].append(attempt)
+    died = set[str]()
     for attempts in by_key.values():
-        storage.remove(max(attempts, key=lambda attempt: attempt.began_at).uri)
+        *older, newest = sorted(attempts, key=lambda attempt: attempt.began_at)
+        died.update(attempt.uri for attempt in older)
+        storage.remove(newest.uri)
+    time.sleep(seconds)
+    for attempt in read_attempts(output):
+        if attempt.run == run and attempt.uri not in died:
+            storage.remove(attempt.uri)
 
 
 def _key_of(uri: str) -> str:

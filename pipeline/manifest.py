@@ -6,6 +6,7 @@ import difflib
 import functools
 import posixpath
 import re
+import sys
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -64,7 +65,6 @@ class Row:
         file: manifest that asked for it.
         number: line there (CSV, JSON Lines; a CSV header is line 1), or row (Parquet); from 1.
         content_shape: (height, width) of the content picture as it is shown, pixels, where the manifest says it.
-        meaning: `derive_id` of the row, where it is known already: often the very `id`.
     """
 
     id: str
@@ -75,7 +75,6 @@ class Row:
     file: str
     number: int
     content_shape: tuple[int, int] | None = None
-    meaning: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +199,6 @@ _WANTED = dict.fromkeys([*EXPECTED, *_PARAMETERS]).keys()
 _RULES: Mapping[str, Callable[[str, object], object]] = {
     field.name: field.metadata["rule"] for field in dataclasses.fields(StyleParams)
 }
-_one_of_few = functools.lru_cache(4096)(storage.resolve)  # equal styles are one text
 _UNUSABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
@@ -275,13 +273,13 @@ class _Reader:
             yield from (RowProblem(file, number, *complaint) for complaint in complaints)
             return
         content = storage.resolve(raw.content, self._base) if raw.content else None
-        style = _one_of_few(raw.style, self._base) if raw.style else None
+        style = _resolved_style(raw.style, self._base) if raw.style else None
         meaning = derive_id(content, style, params, self._encoder)
         id = raw.id or meaning
         output = raw.output or default_output(id)
         shape = (raw.height, raw.width) if raw.height and raw.width else None
         shape = self._shapes.setdefault(shape, shape) if shape else None
-        yield self._distinct(Row(id, content, style, output, params, file, number, shape, meaning))
+        yield self._distinct(Row(id, content, style, output, params, file, number, shape), meaning)
 
     def _params(self, columns: Mapping[str, object], nested: Mapping[str, object]) -> StyleParams | list[Complaint]:
         """Of the same text, the same parameters: rows share them, so each set is resolved once, but for its seed."""
@@ -335,12 +333,12 @@ class _Reader:
             params = dataclasses.replace(params, init=storage.resolve(params.init, self._base))
         return complaints or params
 
-    def _distinct(self, row: Row) -> Row | Duplicate | RowProblem:
+    def _distinct(self, row: Row, meaning: str) -> Row | Duplicate | RowProblem:
         """The row, unless another one has its id or its output."""
         first = self._rows.setdefault(row.id, row)
         if first is not row:
             other = place(first.file, first.number)
-            if first.meaning != row.meaning:
+            if derive_id(first.content, first.style, first.params, self._encoder) != meaning:
                 expected = f"an id of its own: {other} has this one and asks for something else"
                 return RowProblem(row.file, row.number, "id", shown(row.id), expected)
             if first.output != row.output:
@@ -361,6 +359,12 @@ class _Reader:
         if after_id and after_id.output == row.output:
             return after_id
         return self._rows[self._named.setdefault(row.output, row.id)]
+
+
+@functools.lru_cache(4096)
+def _resolved_style(uri: str, base: str) -> str:
+    """Equal styles are one text, as rows are many and styles few."""
+    return sys.intern(storage.resolve(uri, base))
 
 
 def _blank(value: object) -> bool:

@@ -5,6 +5,7 @@ import hashlib
 import json
 import operator
 import urllib.parse
+from json.encoder import encode_basestring_ascii
 
 from nst_kernel.params import KNOBS, StyleParams
 
@@ -18,28 +19,31 @@ def derive_id(content: str | None, style: str | None, params: StyleParams, encod
     That is `{content, encoder_sha256, params, style}` with sorted keys, no spaces and ASCII escapes. `preset` is
     left out of the parameters: it names where values came from, and they are all there.
     """
-    first, last = _json(content), _json(style)
-    meaning = f'{{"content":{first},"encoder_sha256":{_json(encoder_sha256)},{_canonical(params)},"style":{last}}}'
+    first, last = _text(content), _text(style)
+    meaning = f'{{"content":{first},"encoder_sha256":{_text(encoder_sha256)},{_canonical(params)},"style":{last}}}'
     return hashlib.sha256(meaning.encode()).hexdigest()[:16]
 
 
-_json = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
+_DECISIVE = tuple(name for name in KNOBS if name not in ("preset", "seed"))
+_decisive_values = operator.attrgetter(*_DECISIVE)
 
 
-_REST = tuple(name for name in KNOBS if name not in ("preset", "seed"))
-_rest = operator.attrgetter(*_REST)
+def _text(text: str | None) -> str:
+    return "null" if text is None else encode_basestring_ascii(text)
 
 
 def _canonical(params: StyleParams) -> str:
     """Rows that differ in nothing but their seeds share the rest of the text."""
-    before, after = _around_seed(_rest(params))
+    before, after = _around_seed(_decisive_values(params))
     return f"{before}{params.seed}{after}"
 
 
 @functools.lru_cache(maxsize=4096)
-def _around_seed(rest: tuple[object, ...]) -> tuple[str, str]:
-    knobs = {name: _no_minus_zero(value) for name, value in zip(_REST, rest, strict=True)}
-    before, mark, after = _json(knobs | {"seed": 0}).partition('"seed":0')
+def _around_seed(values: tuple[object, ...]) -> tuple[str, str]:
+    """What stands before and after the seed. No other value looks like one: within JSON's texts quotes are escaped."""
+    knobs = {name: _no_minus_zero(value) for name, value in zip(_DECISIVE, values, strict=True)}
+    text = json.dumps(knobs | {"seed": 0}, sort_keys=True, separators=(",", ":"))
+    before, mark, after = text.partition('"seed":0')
     return f'"params":{before}{mark[:-1]}', after
 
 

@@ -86,8 +86,8 @@ def fingerprint(row: Row, encoder_sha256: str, identities: Identities) -> str:
     """
     found = [identities[uri] for uri in inputs(row)]
     pictures = [UNKNOWN if isinstance(identity, storage.StorageError) else identity for identity in found]
-    meaning = row.meaning or derive_id(row.content, row.style, row.params, encoder_sha256)
-    return _half([meaning, row.output, ALGORITHM_VERSION]) + _half(pictures)
+    meaning = [derive_id(row.content, row.style, row.params, encoder_sha256), row.output, ALGORITHM_VERSION]
+    return _half(meaning) + _half(pictures)
 
 
 def _half(what: object) -> str:

@@ -6,6 +6,7 @@
 
 import dataclasses
 import json
+import os
 import sys
 import threading
 import time
@@ -20,6 +21,7 @@ from PIL import Image
 from ray.cluster_utils import Cluster
 
 from pipeline import feed
+from pipeline.cluster import HEALTH_CHECKS, KEPT_WORKERS
 from pipeline.flow import run
 from pipeline.items import Fetched, Optimised
 from pipeline.resources import Resources
@@ -68,6 +70,7 @@ def main(case: str, home: Path, rows: int, seconds: float, options: dict[str, An
     feed.SHARDS = max(1, rows // 6)  # several batches in each, as in a long run
     output = home / "out"
     after: Any = None
+    os.environ.update(HEALTH_CHECKS | KEPT_WORKERS)
     if case.isdigit():
         ray.init("local", num_cpus=int(case), include_dashboard=False, log_to_driver=False)
     else:

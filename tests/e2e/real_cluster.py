@@ -48,7 +48,7 @@ class RealCluster:
 
 @contextlib.contextmanager
 def real_cluster(*, workers: int = 1, cpus: int = 1) -> Iterator[RealCluster]:
-    """A head and so many workers, each a `ray start --block` with CPUs of its own."""
+    """A head and so many workers, each a `ray start --block` with CPUs of its own and none of our settings."""
     home = Path(tempfile.mkdtemp(prefix="nst-ray-", dir="/tmp"))  # short: sockets' paths are limited
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith(("RAY_", "NST_"))},

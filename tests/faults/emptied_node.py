@@ -5,6 +5,7 @@ Prints, as JSON, how far the state was that the row went on from, and what becam
 
 import importlib
 import json
+import os
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +16,7 @@ import ray
 from ray.cluster_utils import Cluster
 
 from pipeline import midway
+from pipeline.cluster import HEALTH_CHECKS, KEPT_WORKERS
 from pipeline.flow import run
 from pipeline.resources import Interruptions, Resources
 from pipeline.result_table import read_results
@@ -29,6 +31,7 @@ generated: Any = importlib.import_module("ray.core.generated.autoscaler_pb2")
 def main(home: Path) -> None:
     """Run `rows.csv` of a folder into `emptied`."""
     output = home / "emptied"
+    os.environ.update(HEALTH_CHECKS | KEPT_WORKERS)
     cluster: Any = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
     first = cluster.add_node(num_cpus=2)
     cluster.wait_for_nodes()

@@ -1,5 +1,6 @@
 """How devices are shared out among actors: by arithmetic, for clusters that no test machine has."""
 
+import dataclasses
 import os
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from ray.data import DataContext
 
 from pipeline import cluster
-from pipeline.cluster import CPU_BATCH_PIXELS, FETCH_CPUS, WRITE_CPUS, Actors, Node
+from pipeline.cluster import CPU_BATCH_PIXELS, DATA_SETTINGS, FETCH_CPUS, WRITE_CPUS, Actors, Node
 from pipeline.planning import ROWS_AT_MOST, Limits
 from pipeline.resources import Resources
 from tests.support import REPOSITORY
@@ -173,3 +174,8 @@ def test_the_share_of_a_killed_run_is_soon_given_to_the_next() -> None:
         [sys.executable, "-c", script], cwd=REPOSITORY, env=environment, check=False, capture_output=True, text=True
     )
     assert done.stdout == "20\n", done.stderr
+
+
+def test_ray_data_knows_what_is_set_of_it() -> None:
+    """It takes any name: one that a version drops would do nothing, and nobody would notice."""
+    assert DATA_SETTINGS.keys() <= {field.name for field in dataclasses.fields(DataContext)}

@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import itertools
 import os
+import threading
 from collections.abc import Iterator, Sequence
 
 import pytest
@@ -151,6 +152,17 @@ def test_who_was_stopped_from_outside_is_forgiven_the_last_attempt_only() -> Non
     ledger.forgive(output, "new")
     assert [attempt.run for attempt in ledger.read_attempts(output)].count("new") == 1
     assert len(ledger.read_attempts(output)) == 2
+
+
+def test_what_a_worker_notes_after_its_driver_was_stopped_is_forgiven_too() -> None:
+    output = new_output()
+    dead, late = rows(2)
+    for _ in range(2):
+        Ledger(output, "run").note("write", [dead])
+    worker = threading.Timer(0.1, lambda: Ledger(output, "run").note("write", [late]))
+    worker.start()
+    ledger.forgive(output, "run", seconds=1)
+    assert [attempt.rows for attempt in ledger.read_attempts(output)] == [ledger.asked([dead])]
 
 
 def test_a_run_plans_suspects_alone_and_leaves_convicts_out() -> None:
