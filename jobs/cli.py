@@ -159,7 +159,9 @@ def run(
 @app.command()
 def retry(
     ctx: typer.Context,
-    output: Annotated[str, typer.Argument(help="The folder given to `nst run`.")],
+    output: Annotated[
+        str, typer.Argument(help="Output of a run; or a grid's, for its latest run; or that with @previous behind it.")
+    ],
     failed: Annotated[bool, typer.Option("--failed", help="Rows that failed.")] = False,
     quarantined: Annotated[bool, typer.Option("--quarantined", help="Rows that killed their processes.")] = False,
     weights: Annotated[str | None, typer.Option(help="As for `nst run`; by default those of the last run.")] = None,
@@ -183,12 +185,14 @@ def retry(
     from pipeline import storage, summary
     from pipeline.flow import Job
     from pipeline.limits import NO_LIMIT, FailureLimit
+    from pipeline.located import run_of
     from pipeline.redo import retry as retry_rows
     from pipeline.resources import Resources
 
     statuses = [name for name, asked in (("failed", failed), ("quarantined", quarantined)) if asked]
     if not statuses:
         raise ValueError("nothing to retry: give --failed, --quarantined or both")
+    output = run_of(output)
     job = Job(
         output=storage.absolute(output),
         weights=weights or summary.weights_of(output) or "embedded",
@@ -292,7 +296,9 @@ def plan(
 
 @app.command()
 def results(
-    output: Annotated[str, typer.Argument(help="The folder given to `nst run`.")],
+    output: Annotated[
+        str, typer.Argument(help="Output of a run; or a grid's, for its latest run; or that with @previous behind it.")
+    ],
     status: Annotated[str | None, typer.Option(help="Only ok, failed, diverged or quarantined rows.")] = None,
     where: Annotated[
         list[str], typer.Option(metavar="COLUMN=TEXT", help="Only rows whose column contains the text; repeatable.")

@@ -302,4 +302,5 @@ def _explained(address: str, doing: str) -> Any:
 def _short(error: BaseException) -> str:
     """One line of an error, which may bring a server's traceback along: its last line says what it was."""
     lines = [line.strip() for line in str(error).strip().splitlines() if line.strip()] or [type(error).__name__]
-    return lines[0][:300] if len(lines) == 1 or "Traceback" not in str(error) else lines[-1][:300]
+    line = lines[0] if len(lines) == 1 or "Traceback" not in str(error) else lines[-1]
+    return line[:300].rstrip(".")

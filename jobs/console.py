@@ -14,4 +14,9 @@ def console(*, stderr: bool = False) -> Console:
     return found if found.is_terminal or "COLUMNS" in os.environ else Console(stderr=stderr, width=WIDE)
 
 
+def counted(count: int, word: str) -> str:
+    """So many of something: 1 row, 2 rows, 1,000 batches."""
+    return f"{count:,} {word}" + ("" if count == 1 else "es" if word.endswith("ch") else "s")
+
+
 out, err = console(), console(stderr=True)

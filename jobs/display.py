@@ -17,6 +17,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Column, Table
 
+from jobs.console import counted
 from jobs.progress import LiveProgress as LiveProgress
 from jobs.progress import clock
 from nst_kernel import KNOBS, PRESETS, StyleParams
@@ -89,7 +90,8 @@ def print_estimate(console: Console, estimate: Estimate, *, price: float | None 
         console.print(table)
         if (more := len(estimate.failures) - FAILURES_SHOWN) > 0:
             console.print(f"… and {more:,} more: --json has them all")
-    words = [f"{estimate.rows:,} rows to do in {estimate.batches:,} batches of {len(estimate.buckets):,} buckets"]
+    batches, buckets = counted(estimate.batches, "batch"), counted(len(estimate.buckets), "bucket")
+    words = [f"{counted(estimate.rows, 'row')} to do in {batches} of {buckets}"]
     words += [f"{estimate.done:,} done before"] if estimate.done else []
     words += [f"{estimate.duplicates:,} repeat others"] if estimate.duplicates else []
     words += [f"{len(estimate.failures):,} fail at planning"] if estimate.failures else []

@@ -22,7 +22,7 @@ from pipeline import storage
 from pipeline.limits import EXPECTED, FailureLimit
 from pipeline.resources import Device, Interruptions, Resources
 from pipeline.sources.archive import ArchiveSpec
-from pipeline.sources.fields import Knobs, Location, Section, WeightsLocation, known, problems_of
+from pipeline.sources.fields import JOB_NAME, Knobs, Location, Section, WeightsLocation, known, problems_of
 from pipeline.sources.grid import GridSpec, Keep
 from pipeline.tables import shown
 from pipeline.watchdog import STALL_TIMEOUT
@@ -101,9 +101,7 @@ class ClusterSection(Section):
 class Common(Section):
     """What every job has."""
 
-    name: str = Field(
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$", description="Of the job: letters, digits, and _ . - between."
-    )
+    name: str = Field(pattern=JOB_NAME, description="Of the job: letters, digits, and _ . - between.")
     output: Location = Field(description="Folder for what the job makes, any URI.")
     defaults: Knobs = Field(default_factory=dict, description="Style parameters that nothing else decides.")
     weights: WeightsLocation = Field("embedded", description="embedded, imagenet, or the path or URI of a file.")
@@ -236,7 +234,7 @@ def job_of(
                 value = None
             written = "" if value is None or value == "" or value == fields else shown(value)
             problems.append(JobProblem(file, line_of(tuple(place)), ".".join(map(str, place)), written, expected))
-        raise JobFileError(problems) from None
+        raise JobFileError(sorted(problems, key=lambda problem: problem.line or 0)) from None
 
 
 def _names_at(model: type[BaseModel], place: Iterable[str | int]) -> list[str]:

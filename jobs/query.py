@@ -1,11 +1,13 @@
 """Rows of a results table, as a person asks for them."""
 
+import difflib
 from collections.abc import Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline import result_table
+from pipeline.located import run_of
 
 SHOWN = ("id", "status", "content", "style", "output", "total_loss", "error")
 
@@ -22,7 +24,7 @@ def select(
     """Results of a run, filtered and sorted.
 
     Args:
-        output: the folder given to the run.
+        output: of a run, or a grid's folder, as `run_of` takes it.
         status: only rows of this status.
         where: `COLUMN=TEXT`: only rows whose column, as text, contains the text (in any case).
         sort: a column; a leading `-` reverses.
@@ -35,7 +37,7 @@ def select(
     """
     wanted = [_known(name.strip()) for name in columns.split(",")] if columns else list(SHOWN)
     descending, key = sort.startswith("-"), _known(sort.removeprefix("-"))
-    table = result_table.read_results(output)
+    table = result_table.read_results(run_of(output))
     if status:
         if status not in result_table.STATUSES:
             raise ValueError(f"--status {status}: expected one of {', '.join(result_table.STATUSES)}")
@@ -51,6 +53,9 @@ def select(
 
 
 def _known(name: str) -> str:
-    if name not in result_table.SCHEMA.names:
-        raise ValueError(f"column {name!r}: expected one of {', '.join(result_table.SCHEMA.names)}")
+    names = result_table.SCHEMA.names
+    if name not in names:
+        close = difflib.get_close_matches(name, names, n=1)
+        hint = f"a known one; did you mean {close[0]}?" if close else f"one of {', '.join(names)}"
+        raise ValueError(f"column {name!r}: expected {hint}")
     return name

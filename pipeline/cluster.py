@@ -4,6 +4,7 @@ import contextlib
 import logging
 import math
 import os
+import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -168,6 +169,7 @@ def connect(address: str | None = None, *, runtime_env: Mapping[str, object] | N
         address = address or os.environ.get("RAY_ADDRESS") or "local"
         for name, value in (HEALTH_CHECKS | KEPT_WORKERS).items():
             os.environ.setdefault(name, value)
+        _check_answers(address)
         ray.init(
             address,
             include_dashboard=False if address == "local" else None,
@@ -179,6 +181,18 @@ def connect(address: str | None = None, *, runtime_env: Mapping[str, object] | N
     for name, setting in DATA_SETTINGS.items():
         setattr(context, name, setting)
     logging.getLogger("ray.data").setLevel(logging.ERROR)
+
+
+def _check_answers(address: str, seconds: float = 10) -> None:
+    """Raise ValueError where nobody is at an address: Ray would wait for minutes."""
+    host, _, port = address.rpartition(":")
+    if "://" in address or not host or not port.isdecimal():
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), seconds).close()
+    except (OSError, OverflowError) as error:
+        expected = "expected HOST:PORT of a cluster's head, such as head:6379, or auto"
+        raise ValueError(f"address {address}: no Ray cluster answers there ({error}); {expected}") from None
 
 
 def actors(asked: Resources | None = None) -> Actors:

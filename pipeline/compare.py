@@ -8,8 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline import result_table, storage
+from pipeline import result_table
 from pipeline.likeness import Likeness, likeness_of
+from pipeline.located import run_of
 from pipeline.pairing import Meaning, paired
 
 PICTURES_AT_ONCE = min(8, os.cpu_count() or 1)
@@ -116,7 +117,7 @@ def compare(
     """Hold the results of a run against those of an older one. `pipeline.pairing` says which rows are the same.
 
     Args:
-        before: output of the older run, a URI.
+        before: output of the older run, a URI; or a grid's, as `run_of` takes it.
         after: output of the newer one.
         thresholds: from where on a change is for the worse.
         on_progress: called with (rows compared, rows in common).
@@ -125,7 +126,7 @@ def compare(
         StorageError: if either has no results, or they cannot be read.
         ValueError: if they have no row in common.
     """
-    outputs = before, after = storage.absolute(before), storage.absolute(after)
+    outputs = before, after = run_of(before), run_of(after)
     olds, news = (_rows(output) for output in outputs)
     pairing = paired(olds, news)
     if not pairing.pairs:

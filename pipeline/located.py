@@ -1,7 +1,6 @@
 """Which run somebody means who names a folder: the output of one, or the latest of a grid's."""
 
 from pipeline import result_table, storage
-from pipeline.sources.nights import folder_of, latest, nights
 from pipeline.storage import StorageError
 
 PREVIOUS = "@previous"
@@ -26,6 +25,8 @@ def run_of(uri: str) -> str:
 
 
 def _latest(folder: str) -> str:
+    from pipeline.sources.nights import latest  # Ray comes along, which takes seconds that a plain run need not wait
+
     found = latest(folder)
     if found is None:
         expected = f"{result_table.results_folder(folder)}/*.parquet, or a grid's latest.json"
@@ -35,6 +36,8 @@ def _latest(folder: str) -> str:
 
 def _previous(folder: str) -> str:
     """By when they ended, as a run that broke off may have been continued after another one."""
+    from pipeline.sources.nights import folder_of, nights
+
     last = _latest(folder)
     ended = {folder_of(folder, night.id): night.finished_at for night in nights(folder) if night.is_complete}
     in_order = sorted((moment, run) for run, moment in ended.items() if moment)

@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from pipeline import html, result_table, storage, view
 from pipeline.limits import NO_LIMIT, FailureLimit
+from pipeline.located import run_of
 from pipeline.tables import Records, Source
 
 if TYPE_CHECKING:
@@ -207,13 +208,13 @@ def results(output: str, *, curves: bool = True) -> view.Results:
     """What became of each row of a run.
 
     Args:
-        output: its folder, a URI.
+        output: its folder, a URI; or a grid's, for its latest run; or that with `@previous` behind it.
         curves: read the loss curves too, which are most of the bytes of a large run.
 
     Raises:
         StorageError: if there are none, or they cannot be read.
     """
-    output = storage.absolute(output)
+    output = storage.absolute(run_of(output))
     columns = [name for name in result_table.SCHEMA.names if curves or name != "curve"]
     return view.Results(result_table.read_results(output, columns=columns), output)
 

@@ -59,9 +59,9 @@ class Resources:
     device: Device = "auto"
 
     def __post_init__(self) -> None:
-        for name in ("num_actors", "min_actors", "max_actors", "actors_per_gpu"):
-            if (value := getattr(self, name)) is not None and value < 1:
-                raise ValueError(f"{name} = {value}: expected at least 1")
+        for name in ("num_actors", "min_actors", "max_actors", "actors_per_gpu", "batch_size"):
+            if (value := getattr(self, name)) is not None and not (isinstance(value, int) and value >= 1):
+                raise ValueError(f"{name} = {value!r}: expected a whole number of at least 1")
         if self.num_actors and self.grows:
             raise ValueError("expected num_actors, a fixed number, or min_actors and max_actors, not both")
         if self.min_actors and self.max_actors and self.min_actors > self.max_actors:

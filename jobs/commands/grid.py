@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from jobs.commands import jobfiles
-from jobs.console import out
+from jobs.console import counted, out
 from jobs.options import Force, NumActors, WithReport
 
 if TYPE_CHECKING:
@@ -62,19 +62,24 @@ def run(
 
 
 @app.command("runs")
-def runs(output: Annotated[str, typer.Argument(help="The output of a grid's job file.")]) -> None:
+def runs(output: Annotated[str, typer.Argument(help="A job file of kind grid, or its output.")]) -> None:
     """List the runs of a grid, the newest first.
 
-    Example: nst grid runs nights
+    Example: nst grid runs grid.yaml
     """
     from rich.markup import escape
     from rich.table import Column, Table
 
+    from jobs.jobfile import is_job_file
     from pipeline.sources import nights
 
-    latest = nights.latest(output)
+    if is_job_file(output):
+        output = _grid(output, {}).output
+    latest, found = nights.latest(output), nights.nights(output)
+    if not found:
+        raise ValueError(f"{output}: expected the output of a grid, with a run below runs/, or its job file")
     table = Table("run", "job", Column("rows", justify="right"), "outcome", "began", "ended", "", show_edge=False)
-    for night in nights.nights(output):
+    for night in found:
         counts = ", ".join(f"{count:,} {status}" for status, count in night.counts.items())
         state = "being deleted" if night.leaving else counts if night.finished_at else "not complete"
         ended = f"{night.finished_at:%Y-%m-%d %H:%M}" if night.finished_at else ""
@@ -82,7 +87,7 @@ def runs(output: Annotated[str, typer.Argument(help="The output of a grid's job 
         began = f"{night.began_at:%Y-%m-%d %H:%M}"
         table.add_row(escape(night.id), escape(night.name), f"{night.rows:,}", state, began, ended, mark)
     out.print(table)
-    out.print(f"{len(table.rows):,} runs", highlight=False)
+    out.print(counted(len(found), "run"), highlight=False)
 
 
 def _grid(path: str, options: dict[str, object]) -> GridJob:
@@ -98,13 +103,13 @@ def _describe(job: GridJob) -> None:
     from jobs.execute import expansion_of
 
     found = expansion_of(job)
-    words = [f"{found.combinations:,} combinations"]
+    words = [counted(found.combinations, "combination")]
     words += [
         f"{count:,} left out by {', '.join(f'{name}: {_words(value)}' for name, value in condition.items())}"
         for condition, count in zip(job.exclude, found.excluded, strict=True)
     ]
     words += [f"{found.repeated:,} drawn twice"] if found.repeated else []
-    out.print(f"{'; '.join(words)}: {len(found.rows):,} rows", markup=False, highlight=False)
+    out.print(f"{'; '.join(words)}: {counted(len(found.rows), 'row')}", markup=False, highlight=False)
 
 
 def _words(value: object) -> str:

@@ -275,7 +275,7 @@ def check_originals_are_safe(spec: ArchiveSpec, output: str) -> None:
     path = globs.relative(place, root)
     if path and any(globs.covers(pattern, path) for pattern in spec.exclude):
         return
-    hint = f"; or leave it out of the archive: exclude: ['{path}/**']" if path else ""
+    hint = f"; or leave it out: --exclude '{path}/**', in a job file exclude: ['{path}/**']" if path else ""
     raise ValueError(f"output {output} is inside the archive {spec.root}: choose a place outside{hint}")
 
 

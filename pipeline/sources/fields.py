@@ -61,6 +61,8 @@ def _pattern_located(uri: str, info: ValidationInfo) -> str:
     return storage.absolute(storage.resolve(uri, globs.escaped(_base(info))))
 
 
+JOB_NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$"
+
 Text = Annotated[str, StringConstraints(min_length=1, max_length=4096, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")]
 
 Location = Annotated[Text, AfterValidator(_located)]
@@ -93,7 +95,8 @@ def _by_name(value: object) -> object:
             continue
         name = uri if globs.is_glob(uri) else globs.stem(uri)
         if name in named:
-            complaints.append(((place,), uri, f"a name of its own: {named[name]} is {name!r} too; write `name: {uri}`"))
+            advice = f"NAME={uri} as an option, NAME: {uri} in a job file"
+            complaints.append(((place,), uri, f"a name of its own, as {named[name]} is {name!r} too: {advice}"))
         named[name] = uri
     if complaints:
         raise unusable(complaints)
@@ -229,6 +232,16 @@ def problems_of(error: ValidationError) -> Iterator[Complaint]:
                 expected = "a known name"
             case "value_error":
                 expected = str(context.get("error", detail["msg"])).removeprefix("expected ")
+            case "int_type" | "int_parsing" | "int_from_float":
+                expected = "a whole number"
+            case "float_type" | "float_parsing":
+                expected = "a number"
+            case "bool_type" | "bool_parsing":
+                expected = "true or false"
+            case "string_type":
+                expected = "text"
+            case "string_pattern_mismatch" if context["pattern"] == JOB_NAME:
+                expected = "at most 63 letters, digits, and _ . - between them"
             case "string_pattern_mismatch":
                 expected = f"text that fits {context['pattern']}"
             case _:

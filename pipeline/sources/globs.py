@@ -1,4 +1,7 @@
-"""Patterns of files: `*`, `?` and `[…]` within a name, `**` for any folders, as in shells and pathlib."""
+"""Patterns of files: `*`, `?` and `[…]` within a name, `**` for any folders, as in shells and pathlib.
+
+Unlike there, case does not count: `*.jpg` fits IMG_1.JPG too, as cameras call their files.
+"""
 
 import functools
 import re
@@ -95,7 +98,7 @@ def _compiled(pattern: str) -> re.Pattern[str]:
     names = pattern.split("/")
     parts = ["(?:[^/]*/)*" if name == "**" else _name(name) + "/" for name in names[:-1]]
     parts.append("(?:[^/]*/)*[^/]+" if names[-1] == "**" else _name(names[-1]))
-    return re.compile("".join(parts) + r"\Z", re.DOTALL)
+    return re.compile("".join(parts) + r"\Z", re.DOTALL | re.IGNORECASE)
 
 
 def _name(pattern: str) -> str:

@@ -62,6 +62,9 @@ def rows_to_do(
                 else:
                     known.check_own(one)
                     yield one, mark
+        if not counted.taken:
+            reasons = ", ".join(f"{count:,} files: {why}" for why, count in counted.passed_over.items())
+            raise ValueError(f"{spec.photos}: expected at least one photo ({reasons or 'there is no file'})")
 
     return listed()
 
@@ -104,9 +107,6 @@ def run_archive(
         if said:
             lock.check()
             _speak_of_all(said, job, whole)
-    if not selection.taken:
-        reasons = ", ".join(f"{count:,} files: {why}" for why, count in selection.passed_over.items())
-        raise ValueError(f"{spec.photos}: expected at least one photo ({reasons or 'there is no file'})")
     if not whole.total and on_progress:
         on_progress(whole)
     return whole

@@ -65,10 +65,14 @@ def test_the_examples_run(studio: Path, local_ray: None, capsys: pytest.CaptureF
     table = result_table.read_results(run)
     assert set(table["status"].to_pylist()) == {"ok"}
     assert len(table) == 16
-    assert nst("grid", "runs", "output/weights") == 0
-    shown = capsys.readouterr().out
-    assert "16 ok" in shown
-    assert "latest" in shown
+    for grid in ("output/weights", "grid.yaml"):
+        assert nst("grid", "runs", grid) == 0
+        shown = capsys.readouterr().out
+        assert "16 ok" in shown
+        assert "latest" in shown
+        assert "1 run\n" in shown
+    assert nst("results", "output/weights", "--json") == 0  # of a grid: its latest run
+    assert len(capsys.readouterr().out.splitlines()) == 16
 
 
 def test_examples_are_validated_and_planned_without_starting(studio: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -102,6 +106,10 @@ def test_examples_are_validated_and_planned_without_starting(studio: Path, capsy
         (["archive", "photos", "--style", "styles/night.png", "-o", "photos/out"], "is inside the archive"),
         (["archive", "photos", "--style", "gone.png", "-o", "out"], "gone.png: it does not exist"),
         (["archive", "styles/*.jpg", "--style", "styles/*", "-o", "out"], "expected at least one photo"),
+        (["archive", "photos/*.jpgg", "--style", "styles/*", "-o", "out", "--plan"], "expected at least one photo"),
+        (["grid", "runs", "photos"], "photos: expected the output of a grid"),
+        (["results", "photos", "--columns", "totalloss"], "expected a known one; did you mean total_loss?"),
+        (["results", "photos"], "no results in"),
         (["archive", "photos", "--style", "s.png", "-o", "out", "--choose", "one"], "choose = 'one': expected 'all'"),
     ],
 )

@@ -54,7 +54,7 @@ def test_stylize_writes_a_picture(pair: Path, capsys: pytest.CaptureFixture[str]
         (["stylize", "photo.png", "painting.png", "-o", "o.png", "--set", "size"], "expected KEY=VALUE"),
         (["stylize", "photo.png", "painting.png", "-o", "o.png", "--defaults", "gone.json"], "gone.json"),
         (["stylize", "photo.png", "painting.png", "-o", "o.png", "--weights", "gone.pth"], "gone.pth"),
-        (["results", "nowhere"], "no results in nowhere"),
+        (["results", "nowhere"], "nowhere: expected"),
         (["results", "out", "--where", "colour=red"], "column 'colour': expected one of id,"),
         (["weights", "check", "photo.png"], "no readable .pth or safetensors file"),
     ],

@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import socket
 import subprocess
 import sys
 from typing import Any
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from ray.data import DataContext
 
 from pipeline import cluster
-from pipeline.cluster import CPU_BATCH_PIXELS, DATA_SETTINGS, FETCH_CPUS, WRITE_CPUS, Actors, Node
+from pipeline.cluster import CPU_BATCH_PIXELS, DATA_SETTINGS, FETCH_CPUS, WRITE_CPUS, Actors, Node, connect
 from pipeline.planning import ROWS_AT_MOST, Limits
 from pipeline.resources import Resources
 from tests.support import REPOSITORY
@@ -105,7 +106,7 @@ def test_actors_share_what_there_is() -> None:
 
 
 def test_a_pool_of_none_is_refused() -> None:
-    with pytest.raises(ValueError, match="num_actors = 0: expected at least 1"):
+    with pytest.raises(ValueError, match="num_actors = 0: expected a whole number of at least 1"):
         Resources(0)
 
 
@@ -154,7 +155,8 @@ def test_a_device_is_chosen_or_told() -> None:
     [
         ({"num_actors": 2, "max_actors": 3}, "expected num_actors, a fixed number"),
         ({"min_actors": 4, "max_actors": 3}, "expected min_actors, 4, to be at most max_actors, 3"),
-        ({"actors_per_gpu": 0}, "actors_per_gpu = 0: expected at least 1"),
+        ({"num_actors": "two"}, "num_actors = 'two': expected a whole number"),
+        ({"actors_per_gpu": 0}, "actors_per_gpu = 0: expected a whole number of at least 1"),
         ({"device": "tpu"}, "device = 'tpu': expected one of auto, gpu, cpu"),
     ],
 )
@@ -179,3 +181,12 @@ def test_the_share_of_a_killed_run_is_soon_given_to_the_next() -> None:
 def test_ray_data_knows_what_is_set_of_it() -> None:
     """It takes any name: one that a version drops would do nothing, and nobody would notice."""
     assert DATA_SETTINGS.keys() <= {field.name for field in dataclasses.fields(DataContext)}
+
+
+def test_an_address_at_which_nobody_answers_is_said_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ray.is_initialized", lambda: False)
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{nobody.getsockname()[1]}"
+        with pytest.raises(ValueError, match=f"address {address}: no Ray cluster answers there .* expected HOST:PORT"):
+            connect(address)

@@ -54,7 +54,8 @@ def test_a_folder_stands_for_its_pictures(folder: Path) -> None:
 
 
 def test_patterns_take_and_leave_out(folder: Path) -> None:
-    assert {p.path for p in photos(spec(photos=f"{folder}/**/*.jpg"))} == {"a.jpg", "drafts/f.jpg", "b/h_thumb.jpg"}
+    everywhere = {photo.path for photo in photos(spec(photos=f"{folder}/**/*.jpg"))}
+    assert everywhere == {"a.jpg", "b/c.JPG", "drafts/f.jpg", "b/h_thumb.jpg"}
     assert taken(folder, exclude=["drafts/**", "*_thumb.*"]) == {"a.jpg", "b/c.JPG", "b/d.png"}
     assert taken(folder, include=["b/*", "a.*"], exclude=["*.png"]) == {"a.jpg", "b/c.JPG", "b/h_thumb.jpg"}
     assert {p.path for p in photos(spec(photos=f"{folder}/a.jpg"))} == {"a.jpg"}

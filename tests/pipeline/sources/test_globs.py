@@ -30,14 +30,15 @@ def planted(folder: Path, paths: list[str]) -> None:
 
 
 @given(PATHS, PATTERN)
-def test_a_pattern_fits_what_pathlib_finds(paths: list[str], pattern: str) -> None:
+def test_a_pattern_fits_what_pathlib_finds_in_any_case(paths: list[str], pattern: str) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name).resolve()
-        planted(folder, paths)
+        planted(folder, [path.lower() for path in paths])
         search = folder.glob if "/" in pattern else folder.rglob  # a bare name may be in whatever folder
-        expected = {str(path) for path in search(pattern) if path.is_file()}
+        expected = {str(path) for path in search(pattern.lower()) if path.is_file()}
         below = [(entry.uri, globs.relative(entry.uri, str(folder))) for entry in storage.walk(str(folder))]
         assert {uri for uri, path in below if globs.matches(pattern, path)} == expected
+        assert {uri for uri, path in below if globs.matches(pattern.swapcase(), path.swapcase())} == expected
 
 
 @given(PATHS)
