@@ -6,32 +6,36 @@ import math
 import os
 import socket
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import ray
 import torch
-from ray.data import ActorPoolStrategy, DataContext
+from ray.data import ActorPoolStrategy, DataContext, ExecutionResources
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from nst_kernel.precision import resolve_precision
 from pipeline.planning import ROWS_AT_MOST, Limits
 from pipeline.resources import Resources
 
-# Shares of a CPU that the stages ask for. They are small so that reading ahead and committing never wait for a whole
-# CPU while actors compute: a finished batch is durable within seconds, and one CPU is enough for a whole cluster.
-# They differ so that Ray Data keeps the stages apart instead of fusing reading into the actor.
-FETCH_CPUS, WRITE_CPUS = 0.2, 0.1
+# Shares of a CPU that the stages ask for. They are tiny so that reading ahead and committing never wait for a CPU while
+# actors compute: a finished batch is durable within seconds, one CPU is enough for a whole cluster, and what Ray Data
+# sets aside for the tasks of a large pool keeps no actor out. They differ so that Ray Data keeps the stages apart
+# instead of fusing reading into the actor.
+FETCH_CPUS, WRITE_CPUS = 0.002, 0.001
+
 ACTORS_CPU_SHARE = 0.5
+"""Of the CPUs that an actor computes on, or that its GPU's node has for it, the part that it reserves."""
 
-FETCHERS_PER_ACTOR = 2
-"""Tasks that read ahead. Beside an actor on one CPU they leave just as much as writing takes."""
+GROWING_CPU_SHARE = 0.9
+"""The same for a pool on CPUs that grows: where a CPU had room for two, Ray would put an actor beside another one while
+the node that has just joined stays idle."""
 
-WRITERS_PER_ACTOR = 2
-"""Tasks that write: enough unless a store takes longer for two batches than an actor does. Without a limit, Ray Data
-starts a process for each of as many as there are shares for."""
+TASKS_PER_GPU_ACTOR, TASKS_PER_CPU_ACTOR = 2, 1
+"""Tasks that read ahead, and tasks that write: enough unless a store takes longer for so many batches than an actor for
+one. Without a limit, Ray Data starts a process for each of as many as there are shares for."""
 
 CPU_BATCH_PIXELS = 65_536
 """Pixels of a batch on a CPU: with more, a pair takes longer, not less (four of 256 px 140 ms for each evaluation,
@@ -120,6 +124,12 @@ class Actors:
         least = min(self.least, most)
         return ActorPoolStrategy(min_size=least, max_size=most, initial_size=least)
 
+    @property
+    def tasks(self) -> int:
+        """Tasks that read, and tasks that write, at a time, at most; actors that share a CPU share these too."""
+        each = TASKS_PER_GPU_ACTOR if self.num_gpus else TASKS_PER_CPU_ACTOR
+        return math.ceil(each * self.count * min(1.0, self.num_cpus / ACTORS_CPU_SHARE))
+
     def limits(self, batch_size: int | None = None) -> Limits:
         """What batches for these actors must stay within."""
         pixels = None if self.num_gpus else CPU_BATCH_PIXELS
@@ -153,14 +163,43 @@ class Actors:
         able = [node for node in nodes if node.cpus >= 1] or [Node(1, 0, 0)]
         cpus = sum(int(node.cpus) for node in able)
         count = max(count or cpus, least or 1)
-        here = min(count, cpus) if asked.grows else count  # the others are for nodes that join
-        threads = max(1, min(cpus // here, int(min(node.cpus for node in able))))
-        share = min(threads, cpus / here)
+        if asked.grows:
+            here = min(count, cpus)  # the others are for nodes that join
+            widths = range(1, int(min(node.cpus for node in able)) + 1)
+            threads = max(width for width in widths if sum(int(node.cpus) // width for node in able) >= here)
+            share, reserved = float(threads), GROWING_CPU_SHARE
+        else:
+            threads = max(1, min(cpus // count, int(min(node.cpus for node in able))))
+            share, reserved = min(threads, cpus / count), ACTORS_CPU_SHARE
         memory = min(node.memory * min(1.0, share / node.cpus) for node in able)
         if asked.grows:
-            memory *= ACTORS_CPU_SHARE  # as a node may get as many actors as its CPUs have reservations for
-        cpu_share = ACTORS_CPU_SHARE * share
-        return cls(count, cpu_share, num_gpus=0, threads=threads, memory=memory or None, least=least)
+            memory *= reserved  # as a node may get as many actors as its CPUs have reservations for
+        return cls(count, reserved * share, num_gpus=0, threads=threads, memory=memory or None, least=least)
+
+
+@contextlib.contextmanager
+def growing(pool: Actors) -> Iterator[None]:
+    """Datasets that are made and computed in here can grow such a pool, and a cluster that grows with demand.
+
+    Ray Data counts on what it asks for by name and, of what is left, on the whole CPUs of each node. Our stages ask for
+    parts of CPUs, so that a pool on small nodes would never see room for another actor. Its older way, V2, asks for
+    whole nodes; of any kind and without an end, hence the limits. Pools on GPUs, which are whole, do not need it.
+    """
+    if pool.least is None or pool.num_gpus:
+        yield
+        return
+    options = DataContext.get_current().execution_options
+    limits, name = options.resource_limits, "RAY_DATA_CLUSTER_AUTOSCALER"
+    told = os.environ.get(name)
+    cpus = pool.count * pool.num_cpus / GROWING_CPU_SHARE
+    options.resource_limits = ExecutionResources.for_limits(cpu=cpus, gpu=0)
+    os.environ[name] = told or "V2"
+    try:
+        yield
+    finally:
+        options.resource_limits = limits
+        if told is None:
+            del os.environ[name]
 
 
 def connect(address: str | None = None, *, runtime_env: Mapping[str, object] | None = None) -> None:
