@@ -1,41 +1,36 @@
 """The Ray cluster that a run works on, and how its devices are shared out."""
 
 import contextlib
+import dataclasses
 import logging
 import math
 import os
 import socket
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import ray
 import torch
-from ray.data import ActorPoolStrategy, DataContext, ExecutionResources
+from ray.data import ActorPoolStrategy, DataContext
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from nst_kernel.precision import resolve_precision
 from pipeline.planning import ROWS_AT_MOST, Limits
 from pipeline.resources import Resources
 
-# Shares of a CPU that the stages ask for. They are tiny so that reading ahead and committing never wait for a CPU while
-# actors compute: a finished batch is durable within seconds, one CPU is enough for a whole cluster, and what Ray Data
-# sets aside for the tasks of a large pool keeps no actor out. They differ so that Ray Data keeps the stages apart
-# instead of fusing reading into the actor.
-FETCH_CPUS, WRITE_CPUS = 0.002, 0.001
-
+# Shares of a CPU that the stages ask for. They are small so that reading ahead and committing never wait for a whole
+# CPU while actors compute: a finished batch is durable within seconds, and one CPU is enough for a whole cluster.
+# They differ so that Ray Data keeps the stages apart instead of fusing reading into the actor.
+FETCH_CPUS, WRITE_CPUS = 0.2, 0.1
 ACTORS_CPU_SHARE = 0.5
-"""Of the CPUs that an actor computes on, or that its GPU's node has for it, the part that it reserves."""
 
-GROWING_CPU_SHARE = 0.9
-"""The same for a pool on CPUs that grows: where a CPU had room for two, Ray would put an actor beside another one while
-the node that has just joined stays idle."""
-
-TASKS_PER_GPU_ACTOR, TASKS_PER_CPU_ACTOR = 2, 1
-"""Tasks that read ahead, and tasks that write: enough unless a store takes longer for so many batches than an actor for
-one. Without a limit, Ray Data starts a process for each of as many as there are shares for."""
+TASKS_PER_ACTOR = 2
+"""Tasks that read ahead, and tasks that write: enough unless a store takes longer for two batches than an actor does.
+Beside an actor on one CPU those that read leave just as much as writing takes. Without a limit, Ray Data starts a
+process for each of as many as there are shares for."""
 
 CPU_BATCH_PIXELS = 65_536
 """Pixels of a batch on a CPU: with more, a pair takes longer, not less (four of 256 px 140 ms for each evaluation,
@@ -100,12 +95,17 @@ class Actors:
 
     Attributes:
         count: actors, at most.
-        num_cpus: reserved by each, which is less than it uses: the stages around it must be scheduled too.
+        num_cpus: reserved by each, which is less than it uses where the stages around it reserve something too.
         num_gpus: reserved by each.
         threads: of torch in each; None on a GPU.
         memory: bytes for each, of the GPU's memory or else the machine's; None where it is not known.
         precision: what `auto` means to them; fp32, which needs most memory, where it is not known.
         least: actors that a pool which grows and shrinks has at any time; None: `count`, it is fixed.
+        room: actors that there are CPUs for now, in a pool that grows on CPUs; else None. Such a pool reserves all that
+            it uses, and the stages around it nothing. Of what a run did not ask for by name Ray Data counts whole CPUs
+            of each node alone: with parts of CPUs around, it would never see room for one more actor on a small node.
+            And where a CPU had room for two, Ray would put them there while the node that has just joined stays idle.
+        bare: ids of nodes without CPUs, often a cluster's head: stages that reserve nothing leave them alone.
     """
 
     count: int
@@ -115,6 +115,20 @@ class Actors:
     memory: float | None = None
     precision: str = "fp32"
     least: int | None = None
+    room: int | None = None
+    bare: tuple[str, ...] = ()
+
+    @property
+    def tasks(self) -> int:
+        """Tasks that read, and tasks that write, at a time, at most."""
+        return TASKS_PER_ACTOR * (self.room or self.count)
+
+    def beside(self, share: float) -> dict[str, Any]:
+        """What Ray shall know of a stage that takes such a share of a CPU."""
+        if self.room is None:
+            return {"num_cpus": share}
+        away = {"label_selector": {"ray.io/node-id": f"!in({','.join(self.bare)})"}} if self.bare else {}
+        return {"num_cpus": 0, **away}
 
     def strategy(self, batches: int) -> ActorPoolStrategy:
         """How Ray Data keeps this pool for so many batches. Actors that no node has room for wait until one has."""
@@ -123,12 +137,6 @@ class Actors:
             return ActorPoolStrategy(size=most)
         least = min(self.least, most)
         return ActorPoolStrategy(min_size=least, max_size=most, initial_size=least)
-
-    @property
-    def tasks(self) -> int:
-        """Tasks that read, and tasks that write, at a time, at most; actors that share a CPU share these too."""
-        each = TASKS_PER_GPU_ACTOR if self.num_gpus else TASKS_PER_CPU_ACTOR
-        return math.ceil(each * self.count * min(1.0, self.num_cpus / ACTORS_CPU_SHARE))
 
     def limits(self, batch_size: int | None = None) -> Limits:
         """What batches for these actors must stay within."""
@@ -164,42 +172,15 @@ class Actors:
         cpus = sum(int(node.cpus) for node in able)
         count = max(count or cpus, least or 1)
         if asked.grows:
-            here = min(count, cpus)  # the others are for nodes that join
+            room = min(count, cpus)  # the others are for nodes that join
             widths = range(1, int(min(node.cpus for node in able)) + 1)
-            threads = max(width for width in widths if sum(int(node.cpus) // width for node in able) >= here)
-            share, reserved = float(threads), GROWING_CPU_SHARE
-        else:
-            threads = max(1, min(cpus // count, int(min(node.cpus for node in able))))
-            share, reserved = min(threads, cpus / count), ACTORS_CPU_SHARE
+            threads = max(width for width in widths if sum(int(node.cpus) // width for node in able) >= room)
+            memory = min(node.memory * threads / node.cpus for node in able)
+            return cls(count, threads, 0, threads, memory or None, least=least, room=room)
+        threads = max(1, min(cpus // count, int(min(node.cpus for node in able))))
+        share = min(threads, cpus / count)
         memory = min(node.memory * min(1.0, share / node.cpus) for node in able)
-        if asked.grows:
-            memory *= reserved  # as a node may get as many actors as its CPUs have reservations for
-        return cls(count, reserved * share, num_gpus=0, threads=threads, memory=memory or None, least=least)
-
-
-@contextlib.contextmanager
-def growing(pool: Actors) -> Iterator[None]:
-    """Datasets that are made and computed in here can grow such a pool, and a cluster that grows with demand.
-
-    Ray Data counts on what it asks for by name and, of what is left, on the whole CPUs of each node. Our stages ask for
-    parts of CPUs, so that a pool on small nodes would never see room for another actor. Its older way, V2, asks for
-    whole nodes; of any kind and without an end, hence the limits. Pools on GPUs, which are whole, do not need it.
-    """
-    if pool.least is None or pool.num_gpus:
-        yield
-        return
-    options = DataContext.get_current().execution_options
-    limits, name = options.resource_limits, "RAY_DATA_CLUSTER_AUTOSCALER"
-    told = os.environ.get(name)
-    cpus = pool.count * pool.num_cpus / GROWING_CPU_SHARE
-    options.resource_limits = ExecutionResources.for_limits(cpu=cpus, gpu=0)
-    os.environ[name] = told or "V2"
-    try:
-        yield
-    finally:
-        options.resource_limits = limits
-        if told is None:
-            del os.environ[name]
+        return cls(count, ACTORS_CPU_SHARE * share, num_gpus=0, threads=threads, memory=memory or None)
 
 
 def connect(address: str | None = None, *, runtime_env: Mapping[str, object] | None = None) -> None:
@@ -245,7 +226,7 @@ def actors(asked: Resources | None = None) -> Actors:
     alive = [node for node in list_nodes() if node["Alive"]]
     with_gpu = [node["NodeID"] for node in alive if node["Resources"].get("GPU", 0) >= 1 and asked.device != "cpu"]
     told = look_at_gpus(with_gpu)
-    return Actors.on(
+    pool = Actors.on(
         [
             Node(has.get("CPU", 0), has.get("GPU", 0), has.get("memory", 0), *told.get(node["NodeID"], ()))
             for node in alive
@@ -253,6 +234,7 @@ def actors(asked: Resources | None = None) -> Actors:
         ],
         asked,
     )
+    return dataclasses.replace(pool, bare=tuple(n["NodeID"] for n in alive if not n["Resources"].get("CPU")))
 
 
 def actors_of(resources: Resources) -> Actors:
@@ -302,5 +284,6 @@ def look_at_gpus(nodes: Sequence[str], *, gpus_each: float = 0.01, seconds: floa
             told[node] = ray.get(question, timeout=max(0.0, until - time.monotonic()))
         except ray.exceptions.RayError as error:  # a timeout is one
             log.warning("the memory of node %s's GPUs is not known: %s", node, error)
-            ray.cancel(question)
+            if isinstance(error, ray.exceptions.GetTimeoutError):
+                ray.cancel(question)
     return told

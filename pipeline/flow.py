@@ -12,7 +12,7 @@ from ray.data import TaskPoolStrategy
 
 from nst_kernel import LayerMissing, Weights
 from pipeline import draining, feed, ledger, midway, result_table, storage, summary, watchdog
-from pipeline.cluster import FETCH_CPUS, WRITE_CPUS, Actors, actors, connect, growing
+from pipeline.cluster import FETCH_CPUS, WRITE_CPUS, Actors, actors, connect
 from pipeline.compact import compact
 from pipeline.encoder import load_encoder
 from pipeline.fetch import fetch
@@ -286,35 +286,34 @@ def flow(
     only so often.
     """
     write = guarded_write(writer, notes)
-    with growing(pool):
-        for number, leg in enumerate(feed.legs(work.batches, pool.count)):
-            outcomes = (
-                feed.dataset(leg)
-                .flat_map(
-                    feed.opened(guarded_fetch(fetch, notes)),
-                    compute=_tasks(pool.tasks, leg),
-                    num_cpus=FETCH_CPUS,
-                )
-                .map(
-                    cast(Any, _Stylise),  # Ray Data's hint forgets that a class is welcome here
-                    fn_constructor_args=(kernel, weights, pool.threads, notes, interruptions),
-                    compute=pool.strategy(len(leg)),
-                    num_cpus=pool.num_cpus,
-                    num_gpus=pool.num_gpus,
-                )
-                .map(
-                    lambda row: {"rows": pickle.dumps(write(pickle.loads(row["batch"])))},
-                    compute=_tasks(pool.tasks, leg),
-                    num_cpus=WRITE_CPUS,
-                )
+    for number, leg in enumerate(feed.legs(work.batches, pool.count)):
+        outcomes = (
+            feed.dataset(leg)
+            .flat_map(
+                feed.opened(guarded_fetch(fetch, notes)),
+                compute=_tasks(pool.tasks, leg),
+                **pool.beside(FETCH_CPUS),
             )
-            try:
-                if number:
-                    compact(writer.output)  # whoever goes on after a crash has few files to read
-                for row in outcomes.iter_rows():
-                    yield from pickle.loads(row["rows"])
-            except Exception as error:
-                raise RunBroken(_innermost(error)) from error
+            .map(
+                cast(Any, _Stylise),  # Ray Data's hint forgets that a class is welcome here
+                fn_constructor_args=(kernel, weights, pool.threads, notes, interruptions),
+                compute=pool.strategy(len(leg)),
+                num_cpus=pool.num_cpus,
+                num_gpus=pool.num_gpus,
+            )
+            .map(
+                lambda row: {"rows": pickle.dumps(write(pickle.loads(row["batch"])))},
+                compute=_tasks(pool.tasks, leg),
+                **pool.beside(WRITE_CPUS),
+            )
+        )
+        try:
+            if number:
+                compact(writer.output)  # whoever goes on after a crash has few files to read
+            for row in outcomes.iter_rows():
+                yield from pickle.loads(row["rows"])
+        except Exception as error:
+            raise RunBroken(_innermost(error)) from error
 
 
 def _tasks(most: int, leg: Sequence[Batch]) -> TaskPoolStrategy:

@@ -1,6 +1,5 @@
 """How devices are shared out among actors: by arithmetic, for clusters that no test machine has."""
 
-import contextlib
 import dataclasses
 import os
 import socket
@@ -12,10 +11,10 @@ import pytest
 import ray
 from hypothesis import given
 from hypothesis import strategies as st
-from ray.data import DataContext, ExecutionResources
+from ray.data import DataContext
 
 from pipeline import cluster
-from pipeline.cluster import CPU_BATCH_PIXELS, DATA_SETTINGS, FETCH_CPUS, WRITE_CPUS, Actors, Node, connect, growing
+from pipeline.cluster import CPU_BATCH_PIXELS, DATA_SETTINGS, FETCH_CPUS, WRITE_CPUS, Actors, Node, connect
 from pipeline.planning import ROWS_AT_MOST, Limits
 from pipeline.resources import Resources
 from tests.support import REPOSITORY
@@ -126,62 +125,34 @@ def test_a_pool_that_grows_fits_the_nodes_that_there_are(
         assert pool.num_gpus == 1 / per_gpu
         assert all(pool.num_cpus + FETCH_CPUS + WRITE_CPUS <= node.cpus for node in with_gpu)
     else:
-        assert all(pool.num_cpus + FETCH_CPUS + WRITE_CPUS <= node.cpus for node in nodes)
+        assert all(pool.num_cpus <= node.cpus for node in nodes)
         assert pool.memory is not None
         assert all(int(node.cpus / pool.num_cpus) * pool.memory <= node.memory * (1 + 1e-6) for node in nodes)
 
 
-@given(st.lists(CPU_NODES, min_size=1, max_size=9), st.integers(1, 200))
-def test_a_growing_pool_has_a_cpu_for_each_actor_and_uses_those_there_are(nodes: list[Node], most: int) -> None:
+@given(st.lists(CPU_NODES, min_size=1, max_size=9), st.integers(1, 2000))
+def test_a_growing_pool_reserves_whole_cpus_and_uses_those_there_are(nodes: list[Node], most: int) -> None:
     pool = Actors.on(nodes, Resources(max_actors=most))
-    assert pool.threads is not None
+    assert pool.num_cpus == pool.threads
 
     def fit(threads: int) -> int:
         return sum(int(node.cpus) // threads for node in nodes)
 
-    here = min(most, sum(int(node.cpus) for node in nodes))
-    assert fit(pool.threads) >= here
+    assert pool.threads is not None
+    assert pool.room == min(most, fit(1))
+    assert fit(pool.threads) >= pool.room
     wider = pool.threads + 1
-    assert wider > min(node.cpus for node in nodes) or fit(wider) < here
-    assert int(8 * pool.threads / pool.num_cpus) == 8  # no room for a ninth that would share their CPUs
+    assert wider > min(node.cpus for node in nodes) or fit(wider) < pool.room
 
 
-def test_tasks_beside_actors_are_as_many_as_actors_have_cpus() -> None:
-    def tasks(node: Node, **asked: Any) -> int:
-        return Actors.on([node], Resources(**asked)).tasks
-
-    assert tasks(Node(2, 0, GB)) == 2
-    assert tasks(Node(1, 0, GB), num_actors=3) == 1
-    assert tasks(Node(8, 0, GB), max_actors=20) == 20
-    assert tasks(Node(8, 2, GB)) == 4
-    assert tasks(Node(1, 1, GB), actors_per_gpu=4) == 2
-
-
-@given(CPU_NODES, st.integers(2, 200))
-def test_what_is_set_aside_for_tasks_keeps_no_actor_of_a_growing_pool_out(node: Node, most: int) -> None:
-    pool = Actors.on([node], Resources(max_actors=most))
-    here = min(most, int(node.cpus))
-    left = node.cpus - pool.tasks * (FETCH_CPUS + WRITE_CPUS)
-    assert left >= here * pool.num_cpus or pool.tasks > 10 * node.cpus
-
-
-def _ray_data_is_told() -> tuple[str | None, object]:
-    return os.environ.get("RAY_DATA_CLUSTER_AUTOSCALER"), DataContext.get_current().execution_options.resource_limits
-
-
-def test_ray_data_counts_whole_nodes_while_a_pool_of_cpus_grows(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It knows the way by this name, which a version may change: it would raise then."""
-    from ray.data._internal.cluster_autoscaler import ClusterAutoscalerVersion
-
-    monkeypatch.delenv("RAY_DATA_CLUSTER_AUTOSCALER", raising=False)
-    before = _ray_data_is_told()
-    with contextlib.suppress(KeyboardInterrupt), growing(Actors.on([Node(4, 0, GB)], Resources(max_actors=20))):
-        assert _ray_data_is_told() == (ClusterAutoscalerVersion("V2").value, ExecutionResources.for_limits(20, 0))
-        raise KeyboardInterrupt
-    assert _ray_data_is_told() == before
-    for pool in (Actors.on([Node(4, 0, GB)]), Actors.on([Node(4, 2, GB)], Resources(max_actors=4))):
-        with growing(pool):
-            assert _ray_data_is_told() == before
+def test_stages_around_actors_that_reserve_whole_cpus_reserve_nothing() -> None:
+    growing = dataclasses.replace(Actors.on([Node(8, 0, GB)], Resources(max_actors=20)), bare=("head", "other"))
+    assert growing.beside(0.2) == {"num_cpus": 0, "label_selector": {"ray.io/node-id": "!in(head,other)"}}
+    assert dataclasses.replace(growing, bare=()).beside(0.2) == {"num_cpus": 0}
+    assert growing.tasks == 16
+    for pool in (Actors.on([Node(8, 0, GB)]), Actors.on([Node(8, 2, GB)], Resources(max_actors=8))):
+        assert dataclasses.replace(pool, bare=("head",)).beside(0.2) == {"num_cpus": 0.2}
+        assert pool.tasks == 2 * pool.count
 
 
 def test_how_ray_data_keeps_a_pool() -> None:
