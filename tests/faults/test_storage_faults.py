@@ -46,7 +46,8 @@ def test_with_a_third_of_requests_failing_nothing_is_lost(folder: str, proxy: Fa
 def test_each_fault_is_survived_and_counted(
     kind: Fault, folder: str, proxy: FaultyProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("NST_STORAGE_TIMEOUT", "0.5")
+    if kind == "stalled":  # for others a busy machine may take as long
+        monkeypatch.setenv("NST_STORAGE_TIMEOUT", "0.5")
     proxy.share, proxy.kinds, proxy.stall, before = 0.5, (kind,), 1.5, storage.retries()
     files = {storage.join(folder, str(n)): bytes([n]) * 5000 for n in range(6)}
     with ThreadPoolExecutor(6) as pool:
