@@ -28,9 +28,13 @@ def node_is_draining() -> bool:
 
 
 def watch(
-    told: Callable[[], None], *, look: Callable[[], bool] = node_is_draining, seconds: float = SECONDS
+    told: Callable[[], None],
+    *,
+    look: Callable[[], bool] = node_is_draining,
+    seconds: float = SECONDS,
+    name: str = "draining",
 ) -> threading.Event:
-    """Call `told` once when the node begins to drain, from a thread of its own; the event ends that thread."""
+    """Call `told` once when a look says so, from a thread of that name; the event ends it."""
     over = threading.Event()
 
     def looking() -> None:
@@ -39,5 +43,5 @@ def watch(
                 told()
                 return
 
-    threading.Thread(target=looking, name="draining", daemon=True).start()
+    threading.Thread(target=looking, name=name, daemon=True).start()
     return over

@@ -11,7 +11,7 @@ from typing import Any, cast
 from ray.data import TaskPoolStrategy
 
 from nst_kernel import LayerMissing, Weights
-from pipeline import draining, feed, ledger, midway, result_table, storage, summary, watchdog
+from pipeline import draining, feed, ledger, midway, outlived, result_table, storage, summary, watchdog
 from pipeline.cluster import FETCH_CPUS, WRITE_CPUS, Actors, actors, connect
 from pipeline.compact import compact
 from pipeline.encoder import load_encoder
@@ -346,6 +346,7 @@ class _Stylise:
         if stints.preemption:
             draining.watch(stints.preemption.on_draining)
             stints.preemption.before_leaving = ledger.leave_in_order
+        outlived.leave_after(notes)
         self.optimise = guarded_optimise(watched(kernel(weights, threads=threads, stints=stints)), notes)
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:

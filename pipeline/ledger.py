@@ -110,7 +110,7 @@ class Ledger:
 
     Attributes:
         output: folder of the run.
-        run: whose attempts these are.
+        run: whose attempts these are: the owner of the lock of `output`.
         max_attempts: deaths of a row until it is quarantined.
         stall_timeout: seconds without a sign of life after which a process at work is ended.
     """

@@ -49,6 +49,15 @@ def _machine() -> str:
     return " ".join(said)
 
 
+def is_held_by(owner: str, output: str) -> bool:
+    """Whether the lock of an output is this run's.
+
+    Raises:
+        StorageError: if that cannot be read.
+    """
+    return (_holder(lock_file(output)) or {}).get("owner") == owner
+
+
 class RunLock:
     """Holds the lock of an output from `with` to the end of it.
 
@@ -81,9 +90,9 @@ class RunLock:
             StorageError: if the lock cannot be read or written.
         """
         # Looked at first, since there are stores that know no conditions and would let the second one write.
-        if self._holder() is not None or not storage.write_if(self.uri, self._said(), replaces=None):
+        if _holder(self.uri) is not None or not storage.write_if(self.uri, self._said(), replaces=None):
             self._take_over()
-        if (holder := self._holder()) and holder.get("owner") != self.owner:
+        if (holder := _holder(self.uri)) and holder.get("owner") != self.owner:
             raise Locked(self._refusal(holder))
         self._renewer.start()
         return self
@@ -121,7 +130,7 @@ class RunLock:
             if not isinstance(error.__cause__, FileNotFoundError):
                 raise
             identity = None  # given back a moment ago
-        holder = self._holder()
+        holder = _holder(self.uri)
         if holder and holder.get("owner") == self.owner:
             return  # our first request had come through after all, and was repeated
         if holder and not self.force and not _is_dead(holder):
@@ -129,7 +138,7 @@ class RunLock:
         if holder:
             log.warning("the lock of %s is taken over: %s", self.output, _named(holder))
         if not storage.write_if(self.uri, self._said(), replaces=identity):
-            raise Locked(self._refusal(self._holder() or {}))
+            raise Locked(self._refusal(_holder(self.uri) or {}))
 
     def _refusal(self, holder: dict[str, Any]) -> str:
         until = holder.get("expires_at", "soon")
@@ -151,20 +160,8 @@ class RunLock:
             }
         ).encode()
 
-    def _holder(self) -> dict[str, Any] | None:
-        """What the lock says; None where there is none, nothing where it is no lock of ours."""
-        try:
-            said = json.loads(storage.read_bytes(self.uri))
-        except storage.StorageError as error:
-            if isinstance(error.__cause__, FileNotFoundError):
-                return None
-            raise
-        except ValueError:
-            return {}
-        return said if isinstance(said, dict) else {}
-
     def _is_ours(self) -> bool:
-        return (self._holder() or {}).get("owner") == self.owner
+        return is_held_by(self.owner, self.output)
 
     def _keep(self) -> None:
         renewed = time.monotonic()
@@ -185,6 +182,19 @@ class RunLock:
     def _lose(self) -> None:
         self.lost = True
         self._on_loss()
+
+
+def _holder(uri: str) -> dict[str, Any] | None:
+    """What a lock says; None where there is none, nothing where it is no lock of ours."""
+    try:
+        said = json.loads(storage.read_bytes(uri))
+    except storage.StorageError as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            return None
+        raise
+    except ValueError:
+        return {}
+    return said if isinstance(said, dict) else {}
 
 
 def _named(holder: dict[str, Any]) -> str:

@@ -15,6 +15,7 @@ from pipeline.cluster import Actors, actors, connect
 from pipeline.encoder import load_encoder
 from pipeline.flow import flow, run
 from pipeline.ledger import Ledger
+from pipeline.lock import RunLock
 from pipeline.manifest import Row, read_manifest
 from pipeline.planning import Limits, plan
 from pipeline.resources import Resources
@@ -105,4 +106,5 @@ def _outcomes(
     encoder = load_encoder("embedded")
     work = plan(rows, encoder_sha256=encoder.sha256, finished={}, limits=limits)
     writer = Writer(str(home / "out"), encoder=encoder.name, encoder_sha256=encoder.sha256)
-    return flow(work, "embedded", writer, pool, Ledger(str(home / "out"), run="bench"), kernel=kernel)
+    with RunLock(str(home / "out")) as lock:
+        yield from flow(work, "embedded", writer, pool, Ledger(str(home / "out"), lock.owner), kernel=kernel)

@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -93,10 +94,11 @@ def test_a_run_that_loses_its_lock_stops_in_the_middle_of_a_row(
 ) -> None:
     monkeypatch.setattr(flow, "RunLock", partial(RunLock, lease=1.0))
     manifest = studio.write("rows.csv", as_csv(ROWS[:1]))
-    over = threading.Event()
+    over, at_work = threading.Event(), set[int]()
 
     def rob() -> None:
-        while not any(attempt.stage == "optimise" for attempt in ledger.read_attempts(studio.output)):
+        while not at_work:
+            at_work.update(a.pid for a in ledger.read_attempts(studio.output) if a.stage == "optimise")
             if over.wait(0.05):
                 return
         with RunLock(studio.output, force=True):
@@ -106,7 +108,12 @@ def test_a_run_that_loses_its_lock_stops_in_the_middle_of_a_row(
         robbery = pool.submit(rob)
         try:
             with pytest.raises(RunBroken, match="another run has taken"):
-                studio.run(manifest, defaults={**QUICK, "iterations": 4_000})
+                studio.run(manifest, defaults={**QUICK, "iterations": 20_000})
         finally:
             over.set()
         robbery.result()
+    until = time.monotonic() + 90  # its actor looks every 15 s, and would be at that row for longer than this
+    while any(Path(f"/proc/{pid}").exists() for pid in at_work) and time.monotonic() < until:
+        time.sleep(0.2)
+    assert at_work
+    assert not any(Path(f"/proc/{pid}").exists() for pid in at_work)

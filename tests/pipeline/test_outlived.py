@@ -1,0 +1,57 @@
+"""Processes whose run is over."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipeline import ledger, outlived, storage
+from pipeline.ledger import Ledger
+from pipeline.lock import RunLock
+from tests.support import REPOSITORY
+
+WORKER = """
+import sys, time
+from pipeline import ledger, outlived
+notes = ledger.Ledger(*sys.argv[1:])
+with notes.attempt("optimise", []):
+    outlived.leave_after(notes, seconds=0.05)
+    print("at work", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_run_is_over_when_its_lock_is_given_back_or_taken(tmp_path: Path) -> None:
+    output = str(tmp_path)
+    with RunLock(output) as lock:
+        notes = Ledger(output, lock.owner)
+        assert not outlived.is_over(notes)
+    assert outlived.is_over(notes)
+    with RunLock(output) as lock, RunLock(output, force=True):
+        assert outlived.is_over(Ledger(output, lock.owner))
+
+
+def test_a_store_that_does_not_answer_ends_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def down(*_: object, **__: object) -> bytes:
+        raise storage.StorageError("connection refused")
+
+    monkeypatch.setattr(storage, "read_bytes", down)
+    assert not outlived.is_over(Ledger(str(tmp_path), "run"))
+
+
+def test_a_process_leaves_with_its_run_and_its_rows_are_not_suspect(tmp_path: Path) -> None:
+    output = str(tmp_path)
+    with RunLock(output) as lock:
+        words = [sys.executable, "-c", WORKER, output, lock.owner]
+        environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+        worker = subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, text=True)
+        assert worker.stdout
+        assert worker.stdout.readline() == "at work\n"
+        assert len(ledger.read_attempts(output)) == 1
+        with pytest.raises(subprocess.TimeoutExpired):
+            worker.wait(0.5)
+    assert worker.wait(30) == 1
+    worker.stdout.close()
+    assert ledger.read_attempts(output) == []
