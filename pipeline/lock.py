@@ -49,13 +49,14 @@ def _machine() -> str:
     return " ".join(said)
 
 
-def is_held_by(owner: str, output: str) -> bool:
-    """Whether the lock of an output is this run's.
+def owner_of(output: str) -> str | None:
+    """The run that holds the lock of an output; None if none does.
 
     Raises:
         StorageError: if that cannot be read.
     """
-    return (_holder(lock_file(output)) or {}).get("owner") == owner
+    holder = _holder(lock_file(output))
+    return None if holder is None else str(holder.get("owner", ""))
 
 
 class RunLock:
@@ -161,7 +162,7 @@ class RunLock:
         ).encode()
 
     def _is_ours(self) -> bool:
-        return is_held_by(self.owner, self.output)
+        return owner_of(self.output) == self.owner
 
     def _keep(self) -> None:
         renewed = time.monotonic()

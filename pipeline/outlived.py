@@ -4,6 +4,7 @@ import contextlib
 import logging
 import os
 import threading
+from collections.abc import Callable
 
 from pipeline import draining, ledger, lock, storage
 
@@ -18,16 +19,27 @@ def leave_after(run: ledger.Ledger, *, seconds: float = SECONDS) -> threading.Ev
 
     The run was stopped, or another one took its place: nobody waits for what is at work here.
     """
-    return draining.watch(_leave, look=lambda: is_over(run), seconds=seconds, name="outlived")
+    return draining.watch(_leave, look=look_for_end(run), seconds=seconds, name="outlived")
 
 
-def is_over(run: ledger.Ledger) -> bool:
-    """Whether a run has ended, for all that is known."""
-    try:
-        return not lock.is_held_by(run.run, run.output)
-    except storage.StorageError as error:
-        log.warning("whether the run is still there is not known: %s", error)
-        return False
+def look_for_end(run: ledger.Ledger) -> Callable[[], bool]:
+    """What says whether a run is over, for all that is known; to be asked time and again.
+
+    A lock that was never seen from here says nothing: the output may be a folder that this machine does not share.
+    """
+    seen = False
+
+    def over() -> bool:
+        nonlocal seen
+        try:
+            owner = lock.owner_of(run.output)
+        except storage.StorageError as error:
+            log.warning("whether the run is still there is not known: %s", error)
+            return False
+        seen = seen or owner == run.run
+        return owner != run.run and (seen or owner is not None)
+
+    return over
 
 
 def _leave() -> None:

@@ -26,19 +26,30 @@ with notes.attempt("optimise", []):
 def test_a_run_is_over_when_its_lock_is_given_back_or_taken(tmp_path: Path) -> None:
     output = str(tmp_path)
     with RunLock(output) as lock:
-        notes = Ledger(output, lock.owner)
-        assert not outlived.is_over(notes)
-    assert outlived.is_over(notes)
+        over = outlived.look_for_end(Ledger(output, lock.owner))
+        assert not over()
+    assert over()
     with RunLock(output) as lock, RunLock(output, force=True):
-        assert outlived.is_over(Ledger(output, lock.owner))
+        assert outlived.look_for_end(Ledger(output, lock.owner))()
+
+
+def test_who_never_sees_the_lock_ends_nothing(tmp_path: Path) -> None:
+    over = outlived.look_for_end(Ledger(str(tmp_path), "run"))
+    assert not over()
+    assert not over()
 
 
 def test_a_store_that_does_not_answer_ends_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def down(*_: object, **__: object) -> bytes:
         raise storage.StorageError("connection refused")
 
-    monkeypatch.setattr(storage, "read_bytes", down)
-    assert not outlived.is_over(Ledger(str(tmp_path), "run"))
+    with RunLock(str(tmp_path)) as lock:
+        over = outlived.look_for_end(Ledger(str(tmp_path), lock.owner))
+        assert not over()
+        with monkeypatch.context() as patched:
+            patched.setattr(storage, "read_bytes", down)
+            assert not over()
+    assert over()
 
 
 def test_a_process_leaves_with_its_run_and_its_rows_are_not_suspect(tmp_path: Path) -> None:
