@@ -1,7 +1,6 @@
 """The faults of a self-test, each played once: something is killed, refused or spoilt, and every row must come out."""
 
 import contextlib
-import json
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -18,7 +17,7 @@ from jobs.chaos.stage import Outcome, Play, Stage, judge, pixels
 from pipeline import midway, storage, summary
 from pipeline.flow import Progress
 from pipeline.ledger import Attempt
-from pipeline.lock import Locked, lock_file
+from pipeline.lock import Locked, lock_file, owner_of
 
 GOOD = ("good-0", "good-1", "good-2", "good-3")
 
@@ -29,14 +28,15 @@ LONG = 200
 def driver_killed(stage: Stage, *, share: float) -> Outcome:
     """The driver is killed when about this share of its rows are done; the same again finishes, a third has no work."""
     play = stage.play(f"driver-{100 * share:.0f}", numbered(20))
-    driver = play.driver(stage.address)
+    driver, owner = play.driver(stage.address), None
     while driver.poll() is None and len(play.committed()) < share * len(play.ids):
+        owner = owner_of(play.output) or owner
         time.sleep(0.05)
     time.sleep(stage.random.uniform(0, 0.3))
     driver.kill()
-    driver.wait()
+    if driver.wait() == 0:  # it was through before the stroke came
+        return driver_killed(stage, share=share)
     done = play.committed()
-    owner = json.loads(storage.read_bytes(lock_file(play.output)))["owner"]
     time.sleep(stage.random.choice([0, 0, 3]))  # workers outlive their driver for a moment, and may get in the way
     second, third = play.run(), play.run()
     wrong = [f"a third run had {third.total} rows to do"] if third.total else []
