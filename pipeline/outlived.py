@@ -19,7 +19,9 @@ def leave_after(run: ledger.Ledger, *, seconds: float = SECONDS) -> threading.Ev
 
     The run was stopped, or another one took its place: nobody waits for what is at work here.
     """
-    return draining.watch(_leave, look=look_for_end(run), seconds=seconds, name="outlived")
+    over = look_for_end(run)
+    over()  # as it is there now, if it can be seen from here at all
+    return draining.watch(_leave, look=over, seconds=seconds, name="outlived")
 
 
 def look_for_end(run: ledger.Ledger) -> Callable[[], bool]:

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,16 @@ def test_a_store_that_does_not_answer_ends_nothing(tmp_path: Path, monkeypatch: 
             patched.setattr(storage, "read_bytes", down)
             assert not over()
     assert over()
+
+
+def test_a_lock_that_is_given_back_before_the_first_look_of_the_watch_was_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = threading.Event()
+    monkeypatch.setattr(outlived, "_leave", left.set)
+    with RunLock(str(tmp_path)) as lock:
+        outlived.leave_after(Ledger(str(tmp_path), lock.owner), seconds=1.0)
+    assert left.wait(30)
 
 
 def test_a_process_leaves_with_its_run_and_its_rows_are_not_suspect(tmp_path: Path) -> None:
