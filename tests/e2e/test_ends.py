@@ -108,12 +108,12 @@ def test_a_run_that_loses_its_lock_stops_in_the_middle_of_a_row(
         robbery = pool.submit(rob)
         try:
             with pytest.raises(RunBroken, match="another run has taken"):
-                studio.run(manifest, defaults={**QUICK, "iterations": 20_000})
+                studio.run(manifest, defaults={**QUICK, "iterations": 60_000})
         finally:
             over.set()
         robbery.result()
     assert at_work
-    until = time.monotonic() + 90  # its actor looks every 15 s, and would be at that row for longer than this
+    until = time.monotonic() + 200  # its actor looks every 15 s, and would be at that row for longer
     while any(map(_runs, at_work)) and time.monotonic() < until:
         time.sleep(0.2)
     assert not any(map(_runs, at_work))
