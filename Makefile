@@ -39,7 +39,7 @@ bench-scale: .venv/installed ## a million rows, the pipeline's own costs, scalin
 	$(BIN)/python -m tests.bench.scale
 
 encoder: .venv/installed ## learn the embedded encoder again
-	$(BIN)/python -m jobs.train_encoder nst_kernel/embedded/vgg19_kmeans.safetensors
+	$(BIN)/python -m jobs.training.train_encoder nst_kernel/encoder/embedded/vgg19_kmeans.safetensors
 
 lock: .venv/installed
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --all-extras \

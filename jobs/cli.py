@@ -8,12 +8,13 @@ from typing import Annotated, Any
 
 import typer
 
-from jobs.commands import archive, cluster, grid, jobfiles, weights
+from jobs.commands import _job as jobfiles
+from jobs.commands import archive, cluster, grid, weights
 from jobs.commands.compare import compare
 from jobs.commands.report import report
 from jobs.commands.selftest import selftest
 from jobs.commands.stylize import stylize
-from jobs.console import err, out
+from jobs.console.output import err, out
 from jobs.options import (
     ActorsPerGpu,
     BatchSize,
@@ -117,10 +118,10 @@ def run(
 
     Example: nst run pairs.csv --output s3://bucket/night --set size=512 --set iterations=300
     """
-    from jobs.launch import launch
-    from pipeline.flow import run as run_pipeline
-    from pipeline.limits import NO_LIMIT, FailureLimit
-    from pipeline.resources import Interruptions, Resources
+    from jobs.runner import launch
+    from pipeline.flow.run import run as run_pipeline
+    from pipeline.options.failure_limit import NO_LIMIT, FailureLimit
+    from pipeline.options.resources import Interruptions, Resources
 
     given = parameters(defaults, settings)
     if job := jobfiles.job_from(ctx, manifest, given):
@@ -181,13 +182,14 @@ def retry(
 
     Example: nst retry out --quarantined --num-actors 1
     """
-    from jobs.launch import launch
-    from pipeline import storage, summary
-    from pipeline.flow import Job
-    from pipeline.limits import NO_LIMIT, FailureLimit
-    from pipeline.located import run_of
-    from pipeline.redo import retry as retry_rows
-    from pipeline.resources import Resources
+    from jobs.runner import launch
+    from pipeline.flow.retry import retry as retry_rows
+    from pipeline.flow.run import Job
+    from pipeline.grids.locate import run_of
+    from pipeline.options.failure_limit import NO_LIMIT, FailureLimit
+    from pipeline.options.resources import Resources
+    from pipeline.outputs import summary
+    from pipeline.storage import operations as storage
 
     statuses = [name for name, asked in (("failed", failed), ("quarantined", quarantined)) if asked]
     if not statuses:
@@ -226,7 +228,7 @@ def validate(
 
     Example: nst validate pairs.csv --set preset=gatys2015
     """
-    from pipeline.flow import validate as validate_manifest
+    from pipeline.flow.run import validate as validate_manifest
 
     with _every_problem_listed():
         if job := jobfiles.job_from(ctx, manifest, parameters(defaults, settings)):
@@ -271,9 +273,9 @@ def plan(
 
     Example: nst plan pairs.csv --set size=1024 --price 2.5
     """
-    from jobs.display import print_estimate
-    from pipeline.estimate import estimate
-    from pipeline.resources import Interruptions, Resources
+    from jobs.console.tables import print_estimate
+    from pipeline.flow.estimate import estimate
+    from pipeline.options.resources import Interruptions, Resources
 
     bounds = Interruptions()
     resources = Resources(num_actors, batch_size, address, bounds, min_actors, max_actors, actors_per_gpu, device)
@@ -317,11 +319,12 @@ def results(
 
     Example: nst results out --where style=starry --sort -total_loss --columns id,total_loss,output
     """
-    from jobs.display import print_results
+    from jobs.console.tables import print_results
     from jobs.query import select
 
     if as_manifest:
-        from pipeline import redo, storage
+        from pipeline.flow import retry as redo
+        from pipeline.storage import operations as storage
 
         asked = ",".join(redo.COLUMNS)
         table = select(output, status=status, where=where, sort=sort, columns=asked, limit=limit or 0)
@@ -340,7 +343,7 @@ def params() -> None:
 
     Example: nst params
     """
-    from jobs.display import print_params
+    from jobs.console.tables import print_params
 
     print_params(out)
 
@@ -351,7 +354,7 @@ app.command()(selftest)
 
 def main() -> None:
     """Run the command line: an error is one clear line, with `--debug` a traceback."""
-    from pipeline.storage import StorageError
+    from pipeline.storage.operations import StorageError
 
     debug = "--debug" in sys.argv
     act: Callable[[], Any] = app
@@ -372,7 +375,7 @@ def main() -> None:
 @contextlib.contextmanager
 def _every_problem_listed() -> Iterator[None]:
     """A bad manifest ends the command with all its problems, one a line."""
-    from pipeline.manifest import ManifestError
+    from pipeline.manifest.reader import ManifestError
 
     try:
         yield
@@ -384,7 +387,7 @@ def _every_problem_listed() -> Iterator[None]:
 
 
 def _complain(message: str) -> None:
-    from jobs.launch import complain
+    from jobs.runner import complain
 
     complain(err, message)
 

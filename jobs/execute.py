@@ -3,15 +3,16 @@
 from collections.abc import Callable, Iterator
 
 from jobs.jobfile import ArchiveJob, GridJob, JobFile, ManifestJob
+from pipeline.archives import run as incremental
 from pipeline.encoder import load_encoder
-from pipeline.estimate import Estimate, estimate, estimate_rows
-from pipeline.flow import Job, Progress, check_covered, run_rows, validate
-from pipeline.limits import NO_LIMIT, FailureLimit
-from pipeline.manifest import Manifest, Row
-from pipeline.resources import Resources
-from pipeline.sources import incremental, nights
-from pipeline.sources.grid import Expansion, expand
-from pipeline.write import Encoding
+from pipeline.flow.estimate import Estimate, estimate, estimate_rows
+from pipeline.flow.run import Job, Progress, check_covered, run_rows, validate
+from pipeline.grids import history as nights
+from pipeline.grids.expand import Expansion, expand
+from pipeline.manifest.reader import Manifest, Row
+from pipeline.options.failure_limit import NO_LIMIT, FailureLimit
+from pipeline.options.resources import Resources
+from pipeline.stages.write import Encoding
 
 
 def execute(
@@ -102,7 +103,7 @@ def rows_of(job: JobFile, *, overwrite: bool = False) -> Iterator[Row]:
 def estimate_job(
     job: JobFile, *, address: str | None = None, rate: float | None = None, overwrite: bool = False
 ) -> Estimate:
-    """What running the job would come to; nothing is started. The arguments are those of `pipeline.estimate`.
+    """What running the job would come to; nothing is started. The arguments are those of `pipeline.flow.run.estimate`.
 
     A grid is computed as a whole each time, so nothing of it is done before.
     """

@@ -17,15 +17,15 @@ from pydantic import (
     model_validator,
 )
 
-from jobs.yamlfile import YamlError, parse
-from pipeline import storage
-from pipeline.limits import EXPECTED, FailureLimit
-from pipeline.resources import Device, Interruptions, Resources
-from pipeline.sources.archive import ArchiveSpec
-from pipeline.sources.fields import JOB_NAME, Knobs, Location, Section, WeightsLocation, known, problems_of
-from pipeline.sources.grid import GridSpec, Keep
-from pipeline.tables import shown
-from pipeline.watchdog import STALL_TIMEOUT
+from jobs.yaml_lines import YamlError, parse
+from pipeline.archives.photos import ArchiveSpec
+from pipeline.grids.expand import GridSpec, Keep
+from pipeline.manifest.formats import shown
+from pipeline.options.failure_limit import EXPECTED, FailureLimit
+from pipeline.options.resources import Device, Interruptions, Resources
+from pipeline.process.watchdog import STALL_TIMEOUT
+from pipeline.specs.fields import JOB_NAME, Knobs, Location, Section, WeightsLocation, known, problems_of
+from pipeline.storage import operations as storage
 
 EXTENSIONS = (".yaml", ".yml")
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline import result_table
-from pipeline.located import run_of
+from pipeline.grids.locate import run_of
+from pipeline.outputs import table as result_table
 
 SHOWN = ("id", "status", "content", "style", "output", "total_loss", "error")
 

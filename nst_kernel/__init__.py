@@ -4,12 +4,12 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from nst_kernel.params import KNOBS, LAYERS, PRESETS, ParamError, StyleParams
+    from nst_kernel.encoder.load import WeightsError, check_imagenet, load_weights
+    from nst_kernel.encoder.vgg import LayerMissing, Vgg19, Weights
+    from nst_kernel.params.style_params import KNOBS, LAYERS, PRESETS, ParamError, StyleParams
     from nst_kernel.result import StylizeResult
-    from nst_kernel.state import Interrupted, State, StateError
-    from nst_kernel.transfer import Pair, stylize, stylize_batch
-    from nst_kernel.vgg import LayerMissing, Vgg19, Weights
-    from nst_kernel.weights import WeightsError, check_imagenet, load_weights
+    from nst_kernel.transfer.state import Interrupted, State, StateError
+    from nst_kernel.transfer.stylize import Pair, stylize, stylize_batch
 
 ALGORITHM_VERSION = 3
 """Raised whenever the same request would give another picture: it is part of what makes a result current."""
@@ -37,12 +37,12 @@ __all__ = [
 ]
 
 _HOMES = {
-    "nst_kernel.params": ("KNOBS", "LAYERS", "PRESETS", "ParamError", "StyleParams"),
-    "nst_kernel.vgg": ("LayerMissing", "Vgg19", "Weights"),
-    "nst_kernel.weights": ("WeightsError", "check_imagenet", "load_weights"),
+    "nst_kernel.params.style_params": ("KNOBS", "LAYERS", "PRESETS", "ParamError", "StyleParams"),
+    "nst_kernel.encoder.vgg": ("LayerMissing", "Vgg19", "Weights"),
+    "nst_kernel.encoder.load": ("WeightsError", "check_imagenet", "load_weights"),
     "nst_kernel.result": ("StylizeResult",),
-    "nst_kernel.state": ("Interrupted", "State", "StateError"),
-    "nst_kernel.transfer": ("Pair", "stylize", "stylize_batch"),
+    "nst_kernel.transfer.state": ("Interrupted", "State", "StateError"),
+    "nst_kernel.transfer.stylize": ("Pair", "stylize", "stylize_batch"),
 }
 
 

@@ -42,7 +42,7 @@ def local_ray(bucket: str) -> Iterator[None]:
     """A cluster of this machine's own, whose processes know the bucket."""
     import ray
 
-    from pipeline import cluster
+    from pipeline.cluster import actor_pool as cluster
 
     cluster.connect("local")
     yield

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from ray.util.metrics import Histogram
 
-from pipeline.metrics import RunMetrics
+from pipeline.flow.metrics import RunMetrics
 from tests.support import REPOSITORY
 
 INFRA = REPOSITORY / "infra"

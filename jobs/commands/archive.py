@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from jobs.commands import jobfiles
+from jobs.commands import _job as jobfiles
 from jobs.options import (
     ActorsPerGpu,
     BatchSize,

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from jobs.commands import jobfiles
-from jobs.console import counted, out
+from jobs.commands import _job as jobfiles
+from jobs.console.output import counted, out
 from jobs.options import Force, NumActors, WithReport
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def runs(output: Annotated[str, typer.Argument(help="A job file of kind grid, or
     from rich.table import Column, Table
 
     from jobs.jobfile import is_job_file
-    from pipeline.sources import nights
+    from pipeline.grids import history as nights
 
     if is_job_file(output):
         output = _grid(output, {}).output

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from jobs.console import out
+from jobs.console.output import out
 
 PATIENCE = 60.0
 """Seconds after which the end of a run begins no more thumbnails: nobody waits longer for a page than for a coffee."""
@@ -30,7 +30,7 @@ def report(
 
     Example: nst report s3://bucket/night --to night-report --price 2.5 --open
     """
-    from pipeline.located import run_of
+    from pipeline.grids.locate import run_of
     from pipeline.report import write_report
 
     page = write_report(run_of(output), to=to, hourly_price=price)

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from jobs.console import err, out
+from jobs.console.output import err, out
 from jobs.options import Weights
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from jobs.chaos.stage import Outcome, Stage
+    from jobs.selftest.chaos.stage import Outcome, Stage
 
 
 def selftest(
@@ -48,7 +48,7 @@ def selftest(
 
     Example: nst selftest --chaos --address auto --output s3://bucket/scratch
     """
-    from jobs.display import native_stderr_hidden
+    from jobs.console.tables import native_stderr_hidden
 
     if address not in (None, "local") and not output:
         raise ValueError("--address: give --output too, a scratch folder that every machine of the cluster reaches")
@@ -65,7 +65,7 @@ def selftest(
 @contextlib.contextmanager
 def _scratch(output: str | None) -> Iterator[str]:
     """An empty folder, which is deleted unless the test fails."""
-    from pipeline import storage
+    from pipeline.storage import operations as storage
 
     home = storage.join(storage.absolute(output or tempfile.mkdtemp()), f"nst-selftest-{uuid.uuid4().hex[:8]}")
     yield home
@@ -74,7 +74,7 @@ def _scratch(output: str | None) -> Iterator[str]:
 
 
 def _sanity(home: str, address: str | None, weights: str, *, as_json: bool) -> bool:
-    from jobs.sanity import findings
+    from jobs.selftest.checks import findings
 
     well = True
     for finding in findings(home, address=address, weights=weights):
@@ -89,8 +89,8 @@ def _sanity(home: str, address: str | None, weights: str, *, as_json: bool) -> b
 
 
 def _chaos(home: str, address: str | None, only: Sequence[str], *, repeat: int, seed: int, as_json: bool) -> bool:
-    from jobs.chaos.faults import FAULTS
-    from jobs.chaos.stage import Stage, connect
+    from jobs.selftest.chaos.faults import FAULTS
+    from jobs.selftest.chaos.stage import Stage, connect
 
     names = [name for name in FAULTS if any(part in name for part in only)]
     if not names:
@@ -115,8 +115,8 @@ def _chaos(home: str, address: str | None, only: Sequence[str], *, repeat: int, 
 
 def _play(name: str, stage: "Stage") -> "Outcome":
     """A fault, once; what breaks off is an outcome too."""
-    from jobs.chaos.faults import FAULTS
-    from jobs.chaos.stage import Outcome
+    from jobs.selftest.chaos.faults import FAULTS
+    from jobs.selftest.chaos.stage import Outcome
 
     try:
         # Ray tells of each death on stdout.

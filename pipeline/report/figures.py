@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline import result_table
+from pipeline.outputs import table as result_table
 
 EXAMPLE = 300
 """Characters of an error that the summary shows."""
@@ -112,7 +112,7 @@ def figures(table: pa.Table, summary: Mapping[str, Any]) -> Figures:
 
     Args:
         table: with `COLUMNS`.
-        summary: of the last run (`pipeline.summary`); may be empty.
+        summary: of the last run (`pipeline.outputs.summary`); may be empty.
     """
     counts = Counter(table["status"].to_pylist())
     optimised = pc.struct_field(table["seconds"], "optimise")

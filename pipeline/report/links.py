@@ -4,7 +4,7 @@ import posixpath
 from collections.abc import Sequence
 from urllib.parse import quote
 
-from pipeline import storage
+from pipeline.storage import operations as storage
 
 _WEB = ("https://", "http://")
 _DISK = "file://"

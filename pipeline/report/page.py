@@ -7,13 +7,15 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from pipeline import result_table, storage
-from pipeline.compare import Comparison
-from pipeline.report import curves, night, rows
+from pipeline.comparison.compare import Comparison
+from pipeline.outputs import table as result_table
+from pipeline.report import comparison as night
+from pipeline.report import curves, rows
+from pipeline.report.bundle import Files
+from pipeline.report.data import Gathered, gather
 from pipeline.report.dimensions import told
-from pipeline.report.files import Files
-from pipeline.report.gather import Gathered, gather
 from pipeline.report.thumbs import Shelf
+from pipeline.storage import operations as storage
 
 log = logging.getLogger(__name__)
 

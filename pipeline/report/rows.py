@@ -5,13 +5,14 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipeline import redo, result_table
+from pipeline.flow import retry as redo
+from pipeline.manifest.formats import place
+from pipeline.outputs import table as result_table
 from pipeline.report.curves import number
 from pipeline.report.dimensions import Dimension
 from pipeline.report.figures import Reason, reason
+from pipeline.report.pictures import Pictures
 from pipeline.report.scripts import chunks
-from pipeline.report.sources import Pictures
-from pipeline.tables import place
 
 ROWS_PER_FILE, ERRORS_PER_FILE, LINES_PER_FILE = 2000, 200, 500
 

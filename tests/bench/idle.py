@@ -7,9 +7,9 @@ import pyarrow.compute as pc
 from PIL import Image
 
 from jobs.pictures import CONTENTS, STYLES, draw
-from pipeline.flow import run
-from pipeline.resources import Resources
-from pipeline.result_table import read_results
+from pipeline.flow.run import run
+from pipeline.options.resources import Resources
+from pipeline.outputs.table import read_results
 
 
 def idle_share(*, rows: int = 16, size: int = 256, iterations: int = 20) -> dict[str, float]:

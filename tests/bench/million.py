@@ -16,13 +16,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline import ledger, result_table, storage
-from pipeline.cluster import Actors, this_machine
-from pipeline.compact import FILE_BYTES
+from pipeline.cluster.actor_pool import Actors, this_machine
 from pipeline.encoder import load_encoder
-from pipeline.flow import validate
-from pipeline.items import PlannedRow
-from pipeline.planning import Plan, plan
+from pipeline.flow.run import validate
+from pipeline.outputs import table as result_table
+from pipeline.outputs.compact import FILE_BYTES
+from pipeline.planning.batch import PlannedRow
+from pipeline.planning.plan import Plan, plan
+from pipeline.recovery import ledger
+from pipeline.storage import operations as storage
 from tests.bench.processes import memory
 
 PER_FOLDER, STYLES, EVALUATIONS = 10_000, 40, 150

@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as nnf
 from torch import Tensor, nn
 
-from nst_kernel.params import LAYERS, StyleParams
-from nst_kernel.vgg import IMAGENET_DEVIATION, IMAGENET_MEAN, Weights
+from nst_kernel.encoder.vgg import IMAGENET_DEVIATION, IMAGENET_MEAN, Weights
+from nst_kernel.params.style_params import LAYERS, StyleParams
 
 
 class PlainVgg(nn.Module):

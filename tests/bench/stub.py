@@ -5,7 +5,7 @@ import time
 import numpy as np
 
 from nst_kernel.result import StylizeResult
-from pipeline.items import Failure, Fetched, Optimised, Pictures
+from pipeline.planning.batch import Failure, Fetched, Optimised, Pictures
 
 LAYERS = ("conv1_1", "conv2_1", "conv3_1", "conv4_1")
 

@@ -11,16 +11,16 @@ import pyarrow.compute as pc
 from PIL import Image
 
 from jobs.pictures import CONTENTS, STYLES, draw
-from pipeline.cluster import Actors, actors, connect
+from pipeline.cluster.actor_pool import Actors, actors, connect
 from pipeline.encoder import load_encoder
-from pipeline.flow import flow, run
-from pipeline.ledger import Ledger
-from pipeline.lock import RunLock
-from pipeline.manifest import Row, read_manifest
-from pipeline.planning import Limits, plan
-from pipeline.resources import Resources
-from pipeline.result_table import read_results
-from pipeline.write import Writer
+from pipeline.flow.run import flow, run
+from pipeline.manifest.reader import Row, read_manifest
+from pipeline.options.resources import Resources
+from pipeline.outputs.table import read_results
+from pipeline.planning.plan import Limits, plan
+from pipeline.recovery.ledger import Ledger
+from pipeline.recovery.run_lock import RunLock
+from pipeline.stages.write import Writer
 from tests.bench.processes import cpu_by_kind, family, memory
 from tests.bench.stub import StubKernel
 

@@ -9,10 +9,10 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
-from pipeline.flow import run
-from pipeline.progress import Progress
-from pipeline.resources import Resources
-from pipeline.result_table import read_results
+from pipeline.flow.run import run
+from pipeline.options.resources import Resources
+from pipeline.outputs.progress import Progress
+from pipeline.outputs.table import read_results
 from tests.support import draw
 
 ROWS: list[dict[str, object]] = [

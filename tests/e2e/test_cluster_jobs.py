@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pipeline import progress, result_table
-from pipeline.lock import lock_file
+from pipeline.outputs import progress
+from pipeline.outputs import table as result_table
+from pipeline.recovery.run_lock import lock_file
 from tests.e2e.conftest import Studio, as_csv, furnish
-from tests.e2e.real_cluster import RealCluster, real_cluster
+from tests.e2e.support.real_cluster import RealCluster, real_cluster
 
 pytestmark = pytest.mark.slow
 

@@ -9,12 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import flow, ledger, result_table, storage, summary
-from pipeline.flow import Job, RunBroken, TooManyFailures
-from pipeline.limits import FailureLimit
-from pipeline.lock import Locked, RunLock, lock_file
-from pipeline.redo import retry
-from pipeline.resources import Resources
+from pipeline.flow import run as flow
+from pipeline.flow.retry import retry
+from pipeline.flow.run import Job, RunBroken, TooManyFailures
+from pipeline.options.failure_limit import FailureLimit
+from pipeline.options.resources import Resources
+from pipeline.outputs import summary
+from pipeline.outputs import table as result_table
+from pipeline.recovery import ledger
+from pipeline.recovery.run_lock import Locked, RunLock, lock_file
+from pipeline.storage import operations as storage
 from tests.e2e.conftest import QUICK, ROWS, Studio, as_csv, as_jsonl
 
 

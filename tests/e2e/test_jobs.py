@@ -8,9 +8,11 @@ import pytest
 from PIL import Image
 
 from jobs.pictures import draw
-from pipeline import images, result_table, storage
-from pipeline.sources import nights
-from pipeline.sources.index import read_index
+from pipeline.archives.index import read_index
+from pipeline.grids import history as nights
+from pipeline.images import decode as images
+from pipeline.outputs import table as result_table
+from pipeline.storage import operations as storage
 from tests.jobs.test_cli import nst
 from tests.support import REPOSITORY
 

@@ -4,8 +4,11 @@ from collections import Counter
 
 import pytest
 
-from pipeline import compact, feed, flow, result_table
-from pipeline.resources import Resources
+from pipeline.flow import legs as feed
+from pipeline.flow import run as flow
+from pipeline.options.resources import Resources
+from pipeline.outputs import compact
+from pipeline.outputs import table as result_table
 from tests.bench.stub import StubKernel
 from tests.e2e.conftest import QUICK, Studio, as_csv
 

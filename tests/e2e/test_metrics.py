@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from pipeline import flow as run_module
-from pipeline.items import Optimised
-from pipeline.metrics import RunMetrics
-from pipeline.write import Writer
+from pipeline.flow import run as run_module
+from pipeline.flow.metrics import RunMetrics
+from pipeline.planning.batch import Optimised
+from pipeline.stages.write import Writer
 from tests.e2e.conftest import ROWS, Studio, as_csv
-from tests.pipeline.test_metrics import Recorded, record
+from tests.pipeline.flow.test_metrics import Recorded, record
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ from importlib import import_module
 import pytest
 from PIL import Image
 
-from pipeline.compare import compare
-from pipeline.notebook import results, run
+from pipeline.comparison.compare import compare
+from pipeline.notebook.api import results, run
 from tests.e2e.conftest import QUICK, Studio
 
 pd = import_module("pandas")  # it brings no types

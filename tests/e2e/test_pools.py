@@ -14,7 +14,7 @@ from tests.support import REPOSITORY
 def ended(home: Path, case: str, *, rows: int, seconds: float, **options: object) -> dict[str, Any]:
     """What `pool_run` says at its end. A deadlock is an error: it has five minutes."""
     words = [case, str(home), str(rows), str(seconds), json.dumps({"batch_size": 1, **options})]
-    run = [sys.executable, "-m", "tests.e2e.pool_run", *words]
+    run = [sys.executable, "-m", "tests.e2e.support.pool_run", *words]
     done = subprocess.run(run, cwd=REPOSITORY, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-3000:]
     said: dict[str, Any] = json.loads([line for line in done.stdout.splitlines() if line.startswith("{")][-1])

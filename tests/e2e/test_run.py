@@ -10,12 +10,14 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from pipeline import images, result_table, storage
-from pipeline.flow import run
-from pipeline.manifest import ManifestError
-from pipeline.resources import Resources
+from pipeline.flow.run import run
+from pipeline.images import decode as images
+from pipeline.manifest.reader import ManifestError
+from pipeline.options.resources import Resources
+from pipeline.outputs import table as result_table
+from pipeline.storage import operations as storage
 from tests.e2e.conftest import QUICK, ROWS, Studio, as_csv, as_jsonl
-from tests.pipeline.bad_pictures import BAD_PICTURES
+from tests.pipeline.support.bad_pictures import BAD_PICTURES
 from tests.support import SHARED
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import s3fs
 
-from tests.faults.proxy import FaultyProxy
+from tests.faults.support.proxy import FaultyProxy
 
 PATIENCE = {"ATTEMPTS": "12", "FIRST_DELAY": "0.001", "LONGEST_DELAY": "0.01", "TIMEOUT": "2"}
 

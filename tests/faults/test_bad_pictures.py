@@ -5,8 +5,8 @@ from pathlib import Path
 from PIL import Image
 
 from tests.e2e.conftest import as_jsonl, furnish
-from tests.faults.processes import peak_memory, workers
-from tests.pipeline.bad_pictures import BAD_PICTURES, good
+from tests.faults.support.processes import peak_memory, workers
+from tests.pipeline.support.bad_pictures import BAD_PICTURES, good
 from tests.support import draw
 
 CUT = {f"{kind}_{n}_tenths": good(kind)[: len(good(kind)) * n // 10] for kind in ("PNG", "JPEG") for n in range(10)}

@@ -13,9 +13,9 @@ from fsspec.asyn import get_loop
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
-from pipeline.faults import expired, transient
-from pipeline.retry import one_of_few
-from pipeline.s3 import S3Store
+from pipeline.storage._retry import one_of_few
+from pipeline.storage._s3 import S3Store
+from pipeline.storage.errors import expired, transient
 
 
 def answer(code: str, status: int) -> boto.ClientError:

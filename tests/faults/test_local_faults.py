@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from pipeline import storage
-from pipeline.storage import StorageError
+from pipeline.storage import operations as storage
+from pipeline.storage.operations import StorageError
 
 REFUSALS = [
     (errno.ENOSPC, "no space is left there: free some, or choose another place"),

@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline import midway
-from pipeline.flow import run
-from pipeline.resources import Interruptions, Resources
-from pipeline.result_table import read_results
-from tests.faults.processes import actors, actors_at_work
+from pipeline.flow.run import run
+from pipeline.options.resources import Interruptions, Resources
+from pipeline.outputs.table import read_results
+from pipeline.recovery import saved_states as midway
+from tests.faults.support.processes import actors, actors_at_work
 from tests.support import REPOSITORY, draw
 
 ITERATIONS = 200
@@ -126,7 +126,7 @@ def test_a_row_over_its_deadline_fails_and_the_next_run_tries_it_again(runs: Run
 
 @pytest.mark.slow
 def test_a_row_on_a_node_that_is_emptied_goes_on_elsewhere(runs: Runs) -> None:
-    command = [sys.executable, "-m", "tests.faults.emptied_node", str(runs.home)]
+    command = [sys.executable, "-m", "tests.faults.support.emptied_node", str(runs.home)]
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     told = json.loads(done.stdout.splitlines()[-1])

@@ -9,11 +9,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from pipeline import result_table, retry, storage
-from pipeline.retry import Policy
-from pipeline.storage import StorageError
+from pipeline.outputs import table as result_table
+from pipeline.storage import _retry as retry
+from pipeline.storage import operations as storage
+from pipeline.storage._retry import Policy
+from pipeline.storage.operations import StorageError
 from tests.faults.conftest import PATIENCE
-from tests.faults.proxy import FAULTS, Fault, FaultyProxy
+from tests.faults.support.proxy import FAULTS, Fault, FaultyProxy
 
 MOST = Policy().attempts
 
@@ -127,10 +129,10 @@ def test_a_store_that_is_down_for_a_moment_is_survived(
 ) -> None:
     uri = storage.join(folder, "a")
     proxy.down = MOST - 1
-    with caplog.at_level(logging.WARNING, logger="pipeline.retry"):
+    with caplog.at_level(logging.WARNING, logger="pipeline.storage._retry"):
         storage.write_bytes(uri, b"here")
     assert storage.read_bytes(uri) == b"here"
-    said = [record.getMessage() for record in caplog.records if record.name == "pipeline.retry"]
+    said = [record.getMessage() for record in caplog.records if record.name == "pipeline.storage._retry"]
     assert (MOST - 1) // 2 <= len(said) < MOST
     assert f"cannot write {uri}: connection (attempt 1 of {MOST}" in said[0]
 

@@ -64,5 +64,5 @@ def test_nothing_is_lost(fault: str, tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/meminfo").exists(), reason="asks Linux how much memory there is")
 def test_a_row_that_takes_all_memory_is_quarantined_alone(tmp_path: Path) -> None:
-    (outcome,) = outcomes([sys.executable, "-m", "tests.faults.memory_hog", str(tmp_path)])
+    (outcome,) = outcomes([sys.executable, "-m", "tests.faults.support.memory_hog", str(tmp_path)])
     assert outcome["strokes"] == 2

@@ -12,7 +12,8 @@ import typer
 from PIL import Image
 
 from jobs import cli
-from pipeline import images, result_table
+from pipeline.images import decode as images
+from pipeline.outputs import table as result_table
 from tests.support import REPOSITORY, SHARED, draw
 
 QUICK = ["--set", "size=32", "--set", "iterations=3", "--set", "scales="]
@@ -147,7 +148,7 @@ def test_a_bad_manifest_is_not_planned(pair: Path, capsys: pytest.CaptureFixture
 
 def test_failed_rows_as_a_manifest(pair: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from nst_kernel import StyleParams
-    from pipeline.manifest import read_manifest
+    from pipeline.manifest.reader import read_manifest
 
     params = StyleParams.of({"preset": "texture", "size": 64})
     asked = {"style": "s3://b/s.png", "params": json.dumps(params.to_json())}
@@ -269,7 +270,7 @@ def test_a_bad_parameter_is_named_by_the_option_that_gave_it(
 
 
 def test_the_embedded_encoder_is_known(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    file = REPOSITORY / "nst_kernel" / "embedded" / "vgg19_kmeans.safetensors"
+    file = REPOSITORY / "nst_kernel" / "encoder" / "embedded" / "vgg19_kmeans.safetensors"
     assert nst("weights", "check", str(file)) == 0
     assert "This is the embedded encoder, intact" in capsys.readouterr().out
     data = bytearray(file.read_bytes())

@@ -7,9 +7,9 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from jobs.commands.jobfiles import named, with_options
+from jobs.commands._job import named, with_options
 from jobs.jobfile import ArchiveJob, GridJob, JobFileError, ManifestJob, job_of, load, schema
-from pipeline.resources import Interruptions, Resources
+from pipeline.options.resources import Interruptions, Resources
 from tests.support import REPOSITORY
 
 EXAMPLES = sorted((REPOSITORY / "jobs" / "examples").glob("*.yaml"))
@@ -114,7 +114,7 @@ def test_files_that_are_none() -> None:
 
 
 def load_bytes(data: bytes) -> None:
-    from pipeline import storage
+    from pipeline.storage import operations as storage
 
     storage.write_bytes("memory://jobs/job.yaml", data)
     load("memory://jobs/job.yaml")

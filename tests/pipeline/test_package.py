@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import pipeline
-from pipeline import notebook
+from pipeline.notebook import api as notebook
 
 
 def test_the_package_exports_the_notebooks_functions() -> None:
@@ -25,5 +25,5 @@ def test_no_module_takes_the_place_of_a_function() -> None:
 
 
 def test_importing_the_package_loads_nothing() -> None:
-    code = "import sys, pipeline; assert not {'ray', 'torch', 'pyarrow', 'pipeline.notebook'} & set(sys.modules)"
+    code = "import sys, pipeline; assert not {'ray', 'torch', 'pyarrow', 'pipeline.notebook.api'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Route, expect, sync_playwright
 
-from pipeline import redo, result_table, storage
+from pipeline.flow import retry as redo
+from pipeline.outputs import table as result_table
 from pipeline.report import write_report
-from tests.pipeline.report import samples
+from pipeline.storage import operations as storage
+from tests.pipeline.report.support import samples
 
 pytestmark = pytest.mark.slow
 

@@ -10,10 +10,13 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from pipeline import redo, result_table, storage
-from pipeline.report import files, write_report
+from pipeline.flow import retry as redo
+from pipeline.outputs import table as result_table
+from pipeline.report import bundle as files
+from pipeline.report import write_report
 from pipeline.report.thumbs import LOST_CAUSE
-from tests.pipeline.report import samples
+from pipeline.storage import operations as storage
+from tests.pipeline.report.support import samples
 
 
 class Page(HTMLParser):

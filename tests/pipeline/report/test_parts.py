@@ -14,16 +14,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import ExifTags, Image
 
-from pipeline import images, result_table
+from pipeline.images import decode as images
+from pipeline.outputs import table as result_table
 from pipeline.report import links
+from pipeline.report.comparison import label
 from pipeline.report.curves import POINTS, curve_files, short, sketch_files, telling
 from pipeline.report.dimensions import dimension, split
 from pipeline.report.figures import figures
-from pipeline.report.night import label
 from pipeline.report.rows import MAX_ERROR, bounded
 from pipeline.report.scripts import payload, script
 from pipeline.report.thumbs import shrink
-from tests.pipeline.report import samples
+from tests.pipeline.report.support import samples
 from tests.support import draw
 
 values = st.recursive(

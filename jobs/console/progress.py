@@ -1,0 +1,106 @@
+"""How far a run is, in words: a bar on a terminal, lines in a log."""
+
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console, RenderableType
+from rich.live import Live
+from rich.progress import BarColumn
+from rich.progress import Progress as Bar
+from rich.table import Table
+
+from pipeline.outputs import table as result_table
+from pipeline.outputs.progress import Progress
+
+LINE_EVERY = 30.0
+"""Seconds after which a log has another line, if a row finished meanwhile."""
+
+LINE_SHARE = 0.05
+"""Of the rows, after which it has another line in any case."""
+
+
+class LiveProgress:
+    """Rows done, failed and in all, their rate and the time left.
+
+    On a terminal that is a bar. Else it is whole lines with the time in front, for log files: the first, one for each
+    twentieth of the rows, one when the last is half a minute old, and always the last.
+    """
+
+    def __init__(self, console: Console, *, clock: Callable[[], float] = time.monotonic) -> None:
+        """`clock` gives seconds."""
+        self.console, self.clock = console, clock
+        self.live = Live(console=console, refresh_per_second=4, transient=True) if console.is_terminal else None
+        self._unsaid: str | None = None
+        self._share, self._said_at = -1.0, clock()
+
+    def __enter__(self) -> Self:
+        starting = "Reading what is asked and starting Ray …"
+        if self.live:
+            self.live.start()
+            self.live.update(starting)
+        else:
+            self._say(starting)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        if self.live:
+            self.live.stop()
+        elif self._unsaid:
+            self._say(self._unsaid)
+
+    def update(self, progress: Progress) -> None:
+        """Show how far a run is."""
+        share = progress.finished / progress.total if progress.total else 1.0
+        line = describe(progress)
+        if self.live:
+            self.live.update(_bar(share, line))
+        elif share - self._share >= LINE_SHARE or share == 1.0 or self.clock() - self._said_at >= LINE_EVERY:
+            self._share = share
+            self._say(line)
+        else:
+            self._unsaid = line
+
+    def _say(self, line: str) -> None:
+        self._unsaid, self._said_at = None, self.clock()
+        self.console.print(
+            f"{result_table.now():%Y-%m-%dT%H:%M:%SZ} {line}", markup=False, highlight=False, soft_wrap=True
+        )
+
+
+def _bar(share: float, line: str) -> RenderableType:
+    grid = Table.grid(padding=(0, 1))
+    bar = Bar(BarColumn(bar_width=30), auto_refresh=False)
+    bar.add_task("", total=1000, completed=round(1000 * share))
+    grid.add_row(bar, line)
+    return grid
+
+
+def describe(progress: Progress) -> str:
+    """One line: `12 of 40 rows, 1 failed, 0.52 rows/s, 0:54 left`."""
+    words = [f"{progress.finished:,} of {progress.total:,} rows" if progress.total else "nothing left to do"]
+    words += [
+        f"{progress.counts[status]:,} {status}"
+        for status in ("failed", "diverged", "quarantined")
+        if progress.counts[status]
+    ]
+    if progress.done_before:
+        words.append(f"{progress.done_before:,} done before")
+    if progress.quarantined_before:
+        words.append(f"{progress.quarantined_before:,} quarantined before")
+    if progress.finished and progress.seconds:
+        rate = progress.finished / progress.seconds
+        words.append(f"{rate:.2f} rows/s")
+        if left := progress.total - progress.finished:
+            words.append(f"{clock(left / rate)} left")
+    return ", ".join(words)
+
+
+def clock(seconds: float) -> str:
+    """`0:54`, `12:03` or `3:04:05`."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -1,0 +1,1 @@
+"""The demo: six pairs through the whole pipeline, and a sheet that shows them."""

@@ -1,0 +1,102 @@
+"""One picture to look at a run: content, style, result and loss curve of each row."""
+
+import io
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from pipeline.images import decode as images
+from pipeline.outputs import table as result_table
+from pipeline.storage import operations as storage
+
+CELL, GAP, CAPTION = 256, 12, 22
+INK, PAPER, GRID, LINE = (34, 34, 34), (250, 249, 246), (222, 220, 214), (186, 73, 42)
+
+
+def contact_sheet(output: str, *, limit: int = 12) -> bytes:
+    """A PNG with a line for each of the first rows of a run that have a picture.
+
+    Args:
+        output: the folder given to the run.
+        limit: rows at most.
+
+    Raises:
+        StorageError: if there are no results, or a picture of theirs is gone.
+        ValueError: if no row has a picture.
+    """
+    table = result_table.read_results(output, columns=["id", "content", "style", "output", "total_loss", "curve"])
+    rows = [row for row in table.to_pylist() if row["output"]][:limit]
+    if not rows:
+        raise ValueError(f"no row of {output} has a picture")
+    lines = [[*(_thumbnail(row[name]) for name in ("content", "style", "output")), _curve(row)] for row in rows]
+    width = 4 * CELL + 5 * GAP
+    sheet = Image.new("RGB", (width, CAPTION + GAP + len(lines) * (CELL + GAP)), PAPER)
+    draw = ImageDraw.Draw(sheet)
+    for column, caption in enumerate(("content", "style", "result", "total loss by iteration")):
+        draw.text((GAP + column * (CELL + GAP), GAP), caption, INK, ImageFont.load_default(14))
+    for number, line in enumerate(lines):
+        for column, cell in enumerate(line):
+            corner = GAP + column * (CELL + GAP), CAPTION + GAP + number * (CELL + GAP)
+            sheet.paste(cell, (corner[0] + (CELL - cell.width) // 2, corner[1] + (CELL - cell.height) // 2))
+    buffer = io.BytesIO()
+    sheet.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def _thumbnail(uri: str | None) -> Image.Image:
+    if uri is None:
+        return Image.new("RGB", (CELL, CELL), PAPER)
+    picture = Image.fromarray(images.decode(storage.read_bytes(uri)))
+    picture.thumbnail((CELL, CELL), Image.Resampling.LANCZOS)
+    return picture
+
+
+def _curve(row: dict[str, object]) -> Image.Image:
+    """The total loss over the iterations on a logarithmic scale, drawn large and made small, for smooth lines."""
+    curve = row["curve"]
+    assert isinstance(curve, dict)
+    values = np.asarray(curve["total"], dtype=np.float64)
+    cell = Image.new("RGB", (2 * CELL, 2 * CELL), "white")
+    draw = ImageDraw.Draw(cell)
+    left, top, right, bottom = 84, 20, 2 * CELL - 20, 2 * CELL - 50
+    low, high = _decades(values)
+    font = ImageFont.load_default(22)
+    for power in range(low, high + 1):
+        y = _between(bottom, top, (power - low) / (high - low))
+        draw.line([(left, y), (right, y)], GRID, 2)
+        draw.text((left - 10, y), f"1e{power}", INK, font, anchor="rm")
+    for share in (0.0, 0.5, 1.0):
+        x = _between(left, right, share)
+        draw.text((x, bottom + 12), str(round(share * len(values))), INK, font, anchor="mt")
+    draw.line(_points(values, low, high, (left, top, right, bottom)), LINE, 5, joint="curve")
+    return cell.resize((CELL, CELL), Image.Resampling.LANCZOS)
+
+
+def _decades(values: NDArray[np.float64]) -> tuple[int, int]:
+    """Powers of ten that hold every finite, positive value; at least one decade."""
+    usable = values[np.isfinite(values) & (values > 0)]
+    if not usable.size:
+        return -1, 0
+    low, high = math.floor(math.log10(usable.min())), math.ceil(math.log10(usable.max()))
+    return low, max(high, low + 1)
+
+
+def _points(
+    values: NDArray[np.float64], low: int, high: int, box: tuple[int, int, int, int]
+) -> Sequence[tuple[float, float]]:
+    left, top, right, bottom = box
+    return [
+        (
+            _between(left, right, k / max(1, len(values) - 1)),
+            _between(bottom, top, (math.log10(value) - low) / (high - low)),
+        )
+        for k, value in enumerate(values)
+        if math.isfinite(value) and value > 0
+    ]
+
+
+def _between(start: float, end: float, share: float) -> float:
+    return start + (end - start) * share

@@ -1,0 +1,43 @@
+"""What runs on a cluster: the job of a file in the working directory, or of the environment where no folder travels."""
+
+import os
+import sys
+import tempfile
+import traceback
+from pathlib import Path
+
+from jobs.commands import _job as jobfiles
+from jobs.console.output import err
+from jobs.jobfile import load
+from jobs.runner import complain
+
+JOB_VARIABLE = "NST_JOB"
+"""Environment variable with the text of a job file."""
+
+NOTHING_STARTED = 2
+
+
+def main() -> None:
+    """Run the job of the file that is named, or else of the environment; errors are one clear line."""
+    from pipeline.storage.operations import StorageError
+
+    with tempfile.TemporaryDirectory() as folder:
+        if len(sys.argv) > 1:
+            file = Path(sys.argv[1])
+        else:
+            file = Path(folder) / "job.yaml"
+            file.write_text(os.environ[JOB_VARIABLE], "utf-8")
+        try:
+            code = jobfiles.run(load(file))
+        except (ValueError, StorageError) as error:
+            complain(err, str(error))
+            code = NOTHING_STARTED
+        except Exception as error:  # exit code 1 would say that rows have failed
+            traceback.print_exc()
+            complain(err, f"{type(error).__name__}: {' '.join(str(error).split())[:500]}")
+            code = NOTHING_STARTED
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,191 @@
+"""What `nst submit` sends to a cluster: a job file as an entry point, an environment and a name."""
+
+import hashlib
+import importlib.util
+import json
+import shlex
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from jobs.jobfile import ClusterSection, load
+from jobs.runner import PROGRESS_VARIABLE, SUBMISSION_VARIABLE
+from jobs.submit.entrypoint import JOB_VARIABLE
+from nst_kernel.params.style_params import INITS
+from pipeline.outputs.progress import progress_file
+from pipeline.storage import operations as storage
+
+STOP_SECONDS = 60
+"""That a job which is cancelled may take to end in order, before Ray kills it; Ray's own patience is 3 s."""
+
+PACKAGES = ("nst_kernel", "pipeline", "jobs")
+
+
+@dataclass(frozen=True)
+class Request:
+    """A job, ready to be submitted.
+
+    Attributes:
+        name: that its file gives it.
+        digest: of what it computes: the file without its `cluster` section. The same job has the same one.
+        entrypoint: shell command.
+        runtime_env: as Ray understands it.
+        resources: by name, that are set aside for the driver.
+        metadata: what the cluster keeps with the job, from which `nst status` finds its progress.
+        address: of the cluster, if the file names one.
+    """
+
+    name: str
+    digest: str
+    entrypoint: str
+    runtime_env: Mapping[str, Any]
+    metadata: Mapping[str, str]
+    resources: Mapping[str, float] = field(default_factory=dict)
+    address: str | None = None
+
+    def id(self, attempt: int) -> str:
+        """Of a submission: the first has the name and what it computes in it, later ones count on."""
+        return f"{self.name}-{self.digest}" + (f".{attempt}" if attempt > 1 else "")
+
+    def environment(self, attempt: int) -> dict[str, Any]:
+        """`runtime_env` of a submission, which is told its own name."""
+        variables = {**self.runtime_env["env_vars"], SUBMISSION_VARIABLE: self.id(attempt)}
+        return {**self.runtime_env, "env_vars": variables}
+
+
+def request(file: Path) -> Request:
+    """A job file as a request.
+
+    Raises:
+        ValueError: for a file that is no job, or that cannot run anywhere but here; the message names the field.
+    """
+    job, text = load(file), file.read_text("utf-8")
+    said: dict[str, Any] = yaml.safe_load(text)
+    asked = {name: value for name, value in said.items() if name != "cluster"}
+    digest = hashlib.sha256(json.dumps(asked, sort_keys=True, default=str).encode()).hexdigest()[:8]
+    cluster = job.cluster
+    _check(file, said, cluster)
+    travels = _place_in_working_dir(file, cluster)
+    variables = {
+        **cluster.env,
+        "RAY_JOB_STOP_WAIT_TIME_S": str(STOP_SECONDS),
+        PROGRESS_VARIABLE: progress_file(said["output"]),
+    }
+    if travels is None:
+        if relative := [(name, path) for name, path in _inputs(said) if _is_relative(path)]:
+            name, path = relative[0]
+            raise ValueError(
+                f"{file}: {name}: {path!r} would not be found on the cluster; expected a URI, or a "
+                "cluster.working_dir that holds this file and what it names"
+            )
+        variables[JOB_VARIABLE] = text
+    return Request(
+        name=job.name,
+        digest=digest,
+        entrypoint=entrypoint(cluster, travels),
+        runtime_env=_runtime_env(file, cluster, variables),
+        metadata={"nst_name": job.name, "nst_digest": digest, "nst_kind": job.kind, "nst_output": said["output"]},
+        resources=cluster.entrypoint_resources,
+        address=cluster.address,
+    )
+
+
+def entrypoint(cluster: ClusterSection, job_file: str | None) -> str:
+    """The shell command of a job: the first interpreter that has Ray and this project, become the driver.
+
+    `python` alone is often another one than Ray's, and SIGTERM must reach the driver, not a shell around it.
+    """
+    if cluster.python:
+        interpreters = [cluster.python]
+    elif cluster.pip:  # packages are installed into an environment whose `python` comes first in PATH
+        interpreters = ["python", sys.executable]
+    else:
+        interpreters = [sys.executable, "python", "python3"]
+    names = " ".join(map(shlex.quote, interpreters))
+    found = 'f("ray") and f("jobs.submit.entrypoint")'
+    has_all = f"import sys; from importlib.util import find_spec as f; sys.exit(not ({found}))"
+    words = " ".join(["jobs.submit.entrypoint", *([shlex.quote(job_file)] if job_file else [])])
+    missing = f"none of {names} has ray and nst-pipeline: set cluster.python, cluster.upload or cluster.pip"
+    return (
+        f'for p in {names}; do "$p" -c \'{has_all}\' 2>/dev/null && exec "$p" -m {words}; done; '
+        f"echo {shlex.quote(missing)}; exit 127"
+    )
+
+
+def _check(file: Path, said: Mapping[str, Any], cluster: ClusterSection) -> None:
+    if _is_relative(str(said["output"])):
+        raise ValueError(
+            f"{file}: output: {said['output']!r} would be a folder of one machine that goes with the job; expected a "
+            "URI such as s3://bucket/night, or an absolute path that all machines of the cluster share"
+        )
+    beside = [name for name in ("working_dir", "pip", "upload") if getattr(cluster, name)]
+    if cluster.image and beside:
+        raise ValueError(
+            f"{file}: cluster.{beside[0]}: cannot be had beside cluster.image, which brings its own; expected one"
+        )
+
+
+def _runtime_env(file: Path, cluster: ClusterSection, variables: Mapping[str, str]) -> dict[str, Any]:
+    env: dict[str, Any] = {"env_vars": dict(variables)}
+    if cluster.image:
+        env["image_uri"] = cluster.image
+    if cluster.working_dir:
+        env["working_dir"] = _working_dir(file, cluster.working_dir)
+    if cluster.pip:
+        env["pip"] = list(cluster.pip)
+    if cluster.upload:
+        env["py_modules"] = [_folder_of(package) for package in PACKAGES]
+        env["excludes"] = ["**/__pycache__"]
+    return env
+
+
+def _folder_of(package: str) -> str:
+    spec = importlib.util.find_spec(package)
+    assert spec is not None
+    assert spec.submodule_search_locations
+    return spec.submodule_search_locations[0]
+
+
+def _working_dir(file: Path, working_dir: str) -> str:
+    """Absolute, or the URI that it is.
+
+    Raises:
+        ValueError: if there is no such folder.
+    """
+    if storage.is_uri(working_dir):
+        return working_dir
+    folder = (file.parent / working_dir).resolve()
+    if not folder.is_dir():
+        raise ValueError(f"{file}: cluster.working_dir: {str(folder)!r} is no folder; it is taken relative to the file")
+    return str(folder)
+
+
+def _place_in_working_dir(file: Path, cluster: ClusterSection) -> str | None:
+    """Where the job file is in the folder that travels; None if it is not in it."""
+    if not cluster.working_dir or storage.is_uri(cluster.working_dir):
+        return None
+    folder, whole = Path(_working_dir(file, cluster.working_dir)), file.resolve()
+    return whole.relative_to(folder).as_posix() if whole.is_relative_to(folder) else None
+
+
+def _inputs(said: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """What a job reads, with the field that names it."""
+    for name in ("manifest", "photos", "contents", "styles"):
+        found = said.get(name) or []
+        found = [found] if isinstance(found, str) else found
+        yield from ((name, str(path)) for path in (found.values() if isinstance(found, Mapping) else found))
+    if (weights := str(said.get("weights") or "embedded")) not in ("embedded", "imagenet"):
+        yield "weights", weights
+    for section in ("defaults", "parameters"):
+        init = (said.get(section) or {}).get("init")
+        for path in init if isinstance(init, list) else [init]:
+            if isinstance(path, str) and path not in INITS:
+                yield f"{section}.init", path
+
+
+def _is_relative(path: str) -> bool:
+    return not storage.is_uri(path) and not path.startswith("/")

@@ -1,0 +1,48 @@
+"""What a transfer costs, before it is made: bytes of memory and multiply-adds."""
+
+from nst_kernel.params.style_params import LAYERS, StyleParams
+
+WIDTHS = (64, 128, 256, 512, 512)
+"""Filters of a convolution, by block."""
+
+# Pictures, targets, the optimiser's vectors and what a convolution works in at full resolution, with values of e bytes:
+# (constant, per byte), fitted to measured peaks (`tests/bench/memory.py`), which it exceeds by 1 to 10 %.
+WORKING, WORKING_IN_STRIPS = (200, 68), (380, 100)
+CONTENT_VALUES = 5
+
+
+def bytes_per_pixel(params: StyleParams, precision: str, *, checkpoint: bool = False) -> float:
+    """Peak bytes per pixel of the output and sample, with convolutions in `precision` (`fp32`, `tf32` or `bf16`)."""
+    size = 2 if precision == "bf16" else 4
+    history: float = 24 * params.history if params.optimizer == "lbfgs" else 24
+    content = params.content_layers if params.content_weight > 0 else ()
+    # The target, the feature and its gradient, and what becomes of them, in fp32; conv4_2's are in the constants.
+    contents = sum(CONTENT_VALUES * 4 * _width(layer) * _share(layer) for layer in content) - CONTENT_VALUES * 32
+    history += max(0.0, contents)
+    if checkpoint and not any(layer.startswith("conv1") for layer in content):
+        return history + WORKING_IN_STRIPS[0] + WORKING_IN_STRIPS[1] * size
+    activations = sum(_width(layer) * _share(layer) for layer in _through(params) if layer != "conv1_1")
+    return activations * size + history + WORKING[0] + WORKING[1] * size
+
+
+def macs_per_pixel(params: StyleParams) -> float:
+    """Multiply-adds of the convolutions, forward, per pixel of one evaluation; the way back takes as many."""
+    total, before = 0.0, 3
+    for layer in _through(params):
+        total += 9 * before * _width(layer) * _share(layer)
+        before = _width(layer)
+    return total
+
+
+def _through(params: StyleParams) -> tuple[str, ...]:
+    """Layers down to the deepest that takes part."""
+    return LAYERS[: 1 + max(LAYERS.index(layer) for layer in params.layers)]
+
+
+def _width(layer: str) -> int:
+    return WIDTHS[int(layer[4]) - 1]
+
+
+def _share(layer: str) -> float:
+    """Positions of a layer per pixel."""
+    return 0.25 ** (int(layer[4]) - 1)

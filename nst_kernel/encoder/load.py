@@ -1,0 +1,221 @@
+"""Where weights come from: `imagenet`, `embedded` or a file; layouts, hashes, and errors that name the remedy."""
+
+import hashlib
+import importlib.resources
+import io
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, cast
+from urllib.error import URLError
+
+import torch
+from safetensors.torch import load as load_safetensors
+from torch import Tensor
+
+from nst_kernel.encoder.vgg import IMAGENET_DEVIATION, IMAGENET_MEAN, Vgg19, Weights, shape_of
+from nst_kernel.params.style_params import LAYERS
+
+EMBEDDED = "vgg19_kmeans.safetensors"
+IMAGENET_HASH = "dcbb9e9d"
+"""First hexadecimal digits of the SHA-256 of torchvision's file, as its name carries them."""
+
+_TORCHVISION = dict(zip(LAYERS, (0, 2, 5, 7, 10, 12, 14, 16, 19, 21, 23, 25, 28, 30, 32, 34), strict=True))
+"""N of `features.N` in torchvision's VGG-19, by layer name."""
+
+
+class WeightsError(ValueError):
+    """Weights that are not to be had or not to be used; the message says why and what to do."""
+
+
+def load_weights(source: str | Path = "embedded", *, sha256: str | None = None) -> Weights:
+    """Weights by name or from a file.
+
+    Args:
+        source: `embedded` (shipped with the package), `imagenet` (torchvision's, from its cache or its server), or
+            the path of a `.pth` or `.safetensors` file in torchvision's layout (`features.0.weight` or `0.weight`,
+            RGB normalised) or Gatys' (`conv1_1.weight`, BGR 0-255 minus the mean).
+        sha256: the digest that the file must have, hexadecimal.
+
+    Raises:
+        WeightsError: if they are missing, damaged, of another shape, or have another digest.
+    """
+    if source == "embedded":
+        return parse_weights(_embedded_file(), name="embedded", sha256=sha256)
+    if source == "imagenet":
+        return parse_weights(_imagenet_file().read_bytes(), name="imagenet", sha256=sha256 or IMAGENET_HASH)
+    path = Path(source)
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise WeightsError(
+            f"cannot read weights from {str(path)!r} ({error.strerror}): give the path of a .pth or .safetensors file, "
+            "or one of the names embedded and imagenet"
+        ) from None
+    return parse_weights(data, name=path.name, sha256=sha256)
+
+
+def parse_weights(data: bytes, *, name: str, sha256: str | None = None) -> Weights:
+    """Weights from the bytes of a `.pth` or safetensors file, whichever layout it has.
+
+    Args:
+        data: the file.
+        name: what to call it in results and errors.
+        sha256: the digest that it must have, or the first digits of it.
+
+    Raises:
+        WeightsError: as `load_weights`.
+    """
+    digest = hashlib.sha256(data).hexdigest()
+    if sha256 and not digest.startswith(sha256.lower()):
+        raise WeightsError(
+            f"weights {name!r} have SHA-256 {digest}, expected {sha256}: the file is damaged or another one"
+        )
+    state, about = _read(data, name)
+    layout: Literal["rgb", "bgr255"]
+    if any(re.fullmatch(r"(features\.)?\d+\.(weight|bias)", key) for key in state):
+        layout = "rgb"
+        prefix = "features." if any(key.startswith("features.") for key in state) else ""
+        keys = {layer: f"{prefix}{_TORCHVISION[layer]}" for layer in LAYERS}
+    else:
+        layout = "rgb" if about.get("input") == "rgb" else "bgr255"
+        keys = {layer: layer for layer in LAYERS}
+    convolutions: dict[str, tuple[Tensor, Tensor]] = {}
+    for layer, key in keys.items():
+        if f"{key}.weight" not in state:
+            break
+        convolutions[layer] = _convolution(state, key, layer, name)
+    if beyond := [layer for layer, key in keys.items() if f"{key}.weight" in state and layer not in convolutions]:
+        missing = LAYERS[len(convolutions)]
+        raise WeightsError(f"weights {name!r} lack layer {missing} ({keys[missing]}.weight) but have {beyond[0]}")
+    if not convolutions:
+        found = ", ".join(sorted(state)[:4]) or "nothing"
+        raise WeightsError(
+            f"weights {name!r} have no VGG-19 layer: expected features.0.weight (torchvision) or conv1_1.weight "
+            f"(Gatys), found {found}"
+        )
+    border: Literal["zero", "replicate"] = "replicate" if about.get("border") == "replicate" else "zero"
+    return Weights(name, digest, convolutions, layout, border)
+
+
+def _read(data: bytes, name: str) -> tuple[Mapping[str, Any], Mapping[str, str]]:
+    """The tensors of a file and what its header says of them."""
+    try:
+        if data[:2] == b"PK" or data[:1] == b"\x80":
+            state = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+            if not isinstance(state, Mapping):
+                raise WeightsError(f"weights {name!r} hold a {type(state).__name__}, expected a state dict")
+            return {str(key): value for key, value in state.items()}, {}
+        return load_safetensors(data), _json_header(data)
+    except WeightsError:
+        raise
+    except Exception as error:  # torch's unpickler lets IndexError, KeyError, struct.error … of damaged files through
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise WeightsError(f"weights {name!r} are no readable .pth or safetensors file: {reason}") from None
+
+
+def _json_header(data: bytes) -> Mapping[str, str]:
+    length = int.from_bytes(data[:8], "little")
+    return cast(Mapping[str, str], json.loads(data[8 : 8 + length]).get("__metadata__") or {})
+
+
+def _convolution(state: Mapping[str, Any], key: str, layer: str, name: str) -> tuple[Tensor, Tensor]:
+    """Weight and bias of a layer as float32, from 8 bits with a scale per filter where the file has that."""
+    shape = shape_of(layer)
+    weight, bias, scale = (state.get(f"{key}.{part}") for part in ("weight", "bias", "scale"))
+    if bias is None:
+        raise WeightsError(f"weights {name!r} lack the bias of layer {layer} ({key}.bias)")
+    parts = [("weight", weight, shape), ("bias", bias, shape[:1])]
+    if scale is not None:
+        parts.append(("scale", scale, shape[:1]))
+    for part, tensor, expected in parts:
+        if not isinstance(tensor, Tensor) or tuple(tensor.shape) != expected:
+            found = tuple(tensor.shape) if isinstance(tensor, Tensor) else type(tensor).__name__
+            raise WeightsError(f"weights {name!r}, layer {layer}: {key}.{part} is {found}, expected {expected}")
+    assert isinstance(weight, Tensor)
+    weight = weight.float() if scale is None else weight.float() * scale.float().view(-1, 1, 1, 1)
+    if not (weight.isfinite().all() and bias.isfinite().all()):
+        raise WeightsError(f"weights {name!r}, layer {layer}: values that are not finite")
+    return weight, bias.float()
+
+
+def _embedded_file() -> bytes:
+    return (importlib.resources.files("nst_kernel") / "encoder" / "embedded" / EMBEDDED).read_bytes()
+
+
+def is_embedded(data: bytes) -> bool:
+    """Whether these are the bytes of the embedded encoder's file."""
+    return data == _embedded_file()
+
+
+def _imagenet_file() -> Path:
+    """torchvision's file in torch's cache, fetched if it is not there."""
+    from torchvision.models import VGG19_Weights  # 170 MB of memory come along, for one address
+
+    url = VGG19_Weights.IMAGENET1K_V1.url
+    path = Path(str(torch.hub.get_dir())) / "checkpoints" / str(url).rsplit("/", 1)[1]
+    if not path.exists():
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            torch.hub.download_url_to_file(url, str(path), hash_prefix=IMAGENET_HASH, progress=False)
+        except (URLError, OSError, RuntimeError) as error:
+            raise WeightsError(
+                f"ImageNet weights are not in the cache ({path.name}) and cannot be fetched ({error}). Put that file "
+                "into torch's cache, give its path or URI as --weights, or ask for --weights embedded, which needs no "
+                "download."
+            ) from None
+    return path
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing looked at in a weights file: what was expected and what was found."""
+
+    what: str
+    expected: str
+    found: str
+    ok: bool
+
+
+# torchvision's VGG-19 on torch.manual_seed(0); torch.rand(1, 3, 256, 256), not normalised: (max, L2 norm), as
+# published with pystiche's tests.
+ACTIVATIONS = {
+    "conv1_1": (3.71, 896),
+    "conv2_1": (13.8, 2110),
+    "conv3_1": (39.3, 2450),
+    "conv4_1": (40.5, 865),
+    "conv4_2": (30.6, 792),
+    "conv5_1": (11.0, 167),
+}
+
+
+def check_imagenet(data: bytes, *, name: str) -> list[Check]:
+    """Whether a file holds torchvision's ImageNet weights, by its digest and by published activation statistics.
+
+    A file of the first layers only, or in another container, has another digest; its layers are still checked.
+
+    Raises:
+        WeightsError: if it is no file of VGG-19 weights at all.
+    """
+    weights = parse_weights(data, name=name)
+    checks = [
+        Check("SHA-256", f"{IMAGENET_HASH}…", weights.sha256, weights.sha256.startswith(IMAGENET_HASH)),
+    ]
+    encoder = Vgg19(weights)
+    picture = torch.rand(1, 3, 256, 256, generator=torch.Generator().manual_seed(0))
+    # The statistics were taken of the picture as torchvision's input, without normalisation: the picture that
+    # normalises to it.
+    mean, deviation = (torch.tensor(values).view(1, 3, 1, 1) for values in (IMAGENET_MEAN, IMAGENET_DEVIATION))
+    plain = picture * deviation + mean
+    known = [layer for layer in ACTIVATIONS if layer in encoder.layers]
+    with torch.no_grad():
+        features = encoder(plain, known, pooling="max")
+    for layer in known:
+        found = features[layer].max().item(), features[layer].norm().item()
+        expected = ACTIVATIONS[layer]
+        close = all(abs(f - e) <= 0.005 * e for f, e in zip(found, expected, strict=True))
+        shown = f"max {found[0]:.3g}, norm {found[1]:.3g}"
+        checks.append(Check(f"{layer} activations", f"max {expected[0]:.3g}, norm {expected[1]:.3g}", shown, close))
+    return checks

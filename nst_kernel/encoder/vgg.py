@@ -1,0 +1,177 @@
+"""VGG-19's features by layer name, cut at the deepest layer asked for; the input convention stays inside."""
+
+import itertools
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import torch
+import torch.nn.functional as nnf
+from torch import Tensor, nn
+from torch.nn.grad import conv2d_input
+
+from nst_kernel.cost import WIDTHS
+from nst_kernel.encoder.passes import Pass
+from nst_kernel.encoder.precision import TYPES, Precision
+from nst_kernel.encoder.request import Request
+from nst_kernel.params.style_params import LAYERS
+from nst_kernel.pictures.sizes import MIN_SIDE
+
+IMAGENET_MEAN, IMAGENET_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+BGR255_MEAN = (103.939, 116.779, 123.680)
+
+
+def shape_of(layer: str) -> tuple[int, int, int, int]:
+    """(out, in, 3, 3): the shape of a convolution's filters, by its name."""
+    index = LAYERS.index(layer)
+    before = 3 if index == 0 else WIDTHS[int(LAYERS[index - 1][4]) - 1]
+    return WIDTHS[int(layer[4]) - 1], before, 3, 3
+
+
+class LayerMissing(ValueError):
+    """A layer was asked for that the encoder's weights do not cover."""
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Filters of the first convolutions of a VGG-19, and how they want their input.
+
+    Attributes:
+        name: `imagenet`, `embedded`, or the file's name.
+        sha256: digest of the file they came from, hexadecimal.
+        convolutions: by layer name, weight (out, in, 3, 3) and bias (out,); consecutive from `conv1_1` on.
+        input: `rgb`: RGB in [0, 1] normalised by ImageNet's mean and deviation, torchvision's convention;
+            `bgr255`: BGR in [0, 255] minus the mean, Gatys' convention.
+        border: padding of each convolution: `zero` as VGG was trained, `replicate` where the filters ask for it.
+    """
+
+    name: str
+    sha256: str
+    convolutions: dict[str, tuple[Tensor, Tensor]] = field(repr=False)
+    input: Literal["rgb", "bgr255"] = "rgb"
+    border: Literal["zero", "replicate"] = "zero"
+
+    def check_covers(self, layers: Iterable[str]) -> None:
+        """Raise `LayerMissing`, with its name, for a layer that these weights do not reach."""
+        _check_covers(self.name, tuple(self.convolutions), layers)
+
+
+def _check_covers(name: str, covered: Sequence[str], layers: Iterable[str]) -> None:
+    for layer in sorted(layers):
+        if layer not in covered:
+            raise LayerMissing(
+                f"the weights {name!r} have no layer {layer}: they cover {covered[0]} to {covered[-1]}. "
+                f"Ask for layers within them, or give weights that reach {layer}."
+            )
+
+
+class Vgg19(nn.Module):
+    """The encoder: pictures (B, 3, H, W), RGB in [0, 1], to activations by layer name. Nothing in it is trained.
+
+    One encoder serves every request within its layers; pooling is chosen by request, since it has no weights.
+    """
+
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, weights: Weights) -> None:
+        super().__init__()
+        self.name, self.sha256 = weights.name, weights.sha256
+        self.input, self.border = weights.input, weights.border
+        self.layers = tuple(name for name in LAYERS if name in weights.convolutions)
+        for layer, (weight, bias) in weights.convolutions.items():
+            self.register_buffer(f"{layer}_weight", weight.detach().clone())
+            self.register_buffer(f"{layer}_bias", bias.detach().clone())
+        # The input convention as one affine map, (x - mean) * scale, after the order of channels.
+        rgb = weights.input == "rgb"
+        mean = torch.tensor(IMAGENET_MEAN if rgb else BGR255_MEAN).view(1, 3, 1, 1)
+        deviation = torch.tensor(IMAGENET_DEVIATION if rgb else (1.0, 1.0, 1.0)).view(1, 3, 1, 1)
+        self.register_buffer("mean", mean if rgb else mean / 255)
+        self.register_buffer("scale", 1 / deviation if rgb else deviation * 255)
+        self._filters: dict[tuple[str, torch.dtype, torch.device], tuple[Tensor, Tensor]] = {}
+
+    def forward(
+        self,
+        x: Tensor,
+        layers: Iterable[str],
+        *,
+        pooling: Literal["avg", "max"] = "avg",
+        precision: Precision = "fp32",
+    ) -> dict[str, Tensor]:
+        """Activations after the ReLU, by layer name, of pictures (B, 3, H, W) in [0, 1]; see `observe`."""
+        return self.observe(x, layers, pooling=pooling, precision=precision)[0]
+
+    def observe(
+        self,
+        x: Tensor,
+        layers: Iterable[str] = (),
+        *,
+        grams: Iterable[str] = (),
+        pooling: Literal["avg", "max"] = "avg",
+        precision: Precision = "fp32",
+        checkpoint: bool = False,
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Activations after the ReLU (B, N, H', W') and Gram matrices per position (B, N, N), by layer name.
+
+        Both in the type of the pictures x (B, 3, H, W) in [0, 1]. `precision` is that of the convolutions from
+        `conv1_2` on; float64 pictures are served in float64. `checkpoint` saves memory, see `Request`.
+
+        Raises:
+            LayerMissing: if the weights do not reach a layer.
+            ValueError: if a side has fewer than 16 pixels.
+        """
+        features, matrices = tuple(dict.fromkeys(layers)), tuple(dict.fromkeys(grams))
+        wanted = {*features, *matrices}
+        _check_covers(self.name, self.layers, wanted)
+        if min(x.shape[-2:]) < MIN_SIDE:
+            raise ValueError(f"a picture of {x.shape[-1]}x{x.shape[-2]} px: VGG-19 needs {MIN_SIDE} on each side")
+        depth = 1 + max((LAYERS.index(layer) for layer in wanted), default=-1)
+        blocks = tuple(tuple(block) for _, block in itertools.groupby(LAYERS[:depth], key=lambda layer: layer[4]))
+        dtype = x.dtype if x.dtype == torch.float64 else TYPES[precision]
+        request = Request(features, matrices, blocks, pooling, dtype, checkpoint)
+        apply: Callable[..., tuple[Tensor, ...]] = Pass.apply
+        found = apply(x, self, request, torch.is_grad_enabled() and x.requires_grad)
+        return dict(zip(features, found, strict=False)), dict(zip(matrices, found[len(features) :], strict=True))
+
+    def normalise(self, x: Tensor) -> Tensor:
+        """Pixels as the first convolution wants them, channels last."""
+        x = x.flip(1) if self.input == "bgr255" else x
+        return ((x - self.mean) * self.scale).contiguous(memory_format=torch.channels_last)
+
+    def normalise_back(self, g: Tensor) -> Tensor:
+        """The gradient of pixels, from that of their normalised values."""
+        g = (g * self.scale).contiguous()
+        return g.flip(1) if self.input == "bgr255" else g
+
+    def convolve(self, x: Tensor, layer: str, dtype: torch.dtype) -> Tensor:
+        """A layer's activation before the ReLU, in `dtype`."""
+        # Pixels meet their first filters unrounded: that layer is half a percent of the work.
+        weight, bias = self._filters_of(layer, x.dtype if layer == "conv1_1" else dtype)
+        x = x.to(weight.dtype)
+        if self.border == "replicate":
+            return nnf.conv2d(nnf.pad(x, (1, 1, 1, 1), mode="replicate"), weight, bias).to(dtype)
+        return nnf.conv2d(x, weight, bias, padding=1).to(dtype)
+
+    def convolve_back(self, g: Tensor, layer: str, dtype: torch.dtype) -> Tensor:
+        """The gradient of a layer's input, from that of its activation before the ReLU."""
+        weight, _ = self._filters_of(layer, self.mean.dtype if layer == "conv1_1" else dtype)
+        g = g.to(weight.dtype)
+        height, width = g.shape[-2:]
+        back: Callable[..., Tensor] = conv2d_input
+        if self.border == "zero":
+            return back((len(g), weight.shape[1], height, width), weight, g, padding=1)
+        padded = back((len(g), weight.shape[1], height + 2, width + 2), weight, g)
+        # What a border pixel was repeated to belongs to it.
+        for edge, inside in ((0, 1), (-1, -2)):
+            padded[:, :, inside] += padded[:, :, edge]
+        for edge, inside in ((0, 1), (-1, -2)):
+            padded[..., inside] += padded[..., edge]
+        return padded[:, :, 1:-1, 1:-1].contiguous(memory_format=torch.channels_last)
+
+    def _filters_of(self, layer: str, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """A layer's filters and biases in `dtype`, converted and laid out once."""
+        weight, bias = self.get_buffer(f"{layer}_weight"), self.get_buffer(f"{layer}_bias")
+        key = layer, dtype, weight.device
+        if key not in self._filters:
+            self._filters[key] = weight.to(dtype).contiguous(memory_format=torch.channels_last), bias.to(dtype)
+        return self._filters[key]

@@ -1,0 +1,1 @@
+"""The losses of the paper, their targets, and the callable from pixels to losses."""

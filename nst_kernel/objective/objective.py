@@ -1,0 +1,130 @@
+"""From the targets of a batch of pairs to a callable: pixels -> losses, one row per sample."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nst_kernel.encoder.precision import computing_in, resolve_precision
+from nst_kernel.encoder.vgg import Vgg19
+from nst_kernel.objective import losses
+from nst_kernel.params.style_params import StyleParams
+
+
+@dataclass(frozen=True)
+class Targets:
+    """What the output's features are compared with.
+
+    Attributes:
+        content: by layer, activations P of the content pictures (B, N, H, W).
+        style: by layer, Gram matrices A of the style pictures per position, A/M (B, N, N).
+    """
+
+    content: Mapping[str, Tensor]
+    style: Mapping[str, Tensor]
+
+
+@torch.no_grad()
+def style_grams(encoder: Vgg19, style: Tensor, params: StyleParams) -> dict[str, Tensor]:
+    """A/M by style layer, each (1, N, N), of one style picture (1, 3, h, w) in [0, 1]."""
+    return _observe(encoder, style, params, grams=params.style_layers)[1]
+
+
+@torch.no_grad()
+def content_features(encoder: Vgg19, content: Tensor, params: StyleParams) -> dict[str, Tensor]:
+    """P by content layer (B, N, H', W') of content pictures (B, 3, H, W) in [0, 1]."""
+    return _observe(encoder, content, params, params.content_layers)[0]
+
+
+class Objective:
+    """L_total = α·L_content + β·L_style (eq. 7) + tv + range terms, for samples that share a graph.
+
+    Weights are per sample; layers, pooling and the form of the terms are those of the first sample, and
+    `StyleParams.graph` says when two samples agree on them.
+
+    Attributes:
+        names: what the columns of a result are: `total`, `content`, `style`, `tv`, `range`, then `style/<layer>`.
+    """
+
+    def __init__(
+        self, encoder: Vgg19, targets: Targets, params: Sequence[StyleParams], *, checkpoint: bool = False
+    ) -> None:
+        self.encoder, self.targets, self.params, self.checkpoint = encoder, targets, params, checkpoint
+        self.shared = shared = params[0]
+        if shared.objective == "paper":
+            self.content_term, self.style_term = losses.content_loss, losses.style_layer_loss
+        else:
+            self.content_term, self.style_term = losses.relative_content_loss, losses.relative_style_loss
+        self.names = (
+            "total",
+            "content",
+            "style",
+            "tv",
+            "range",
+            *(f"style/{layer}" for layer in targets.style),
+        )
+        like = encoder.mean
+
+        def column(values: Sequence[Sequence[float]]) -> Tensor:
+            return torch.tensor(values, dtype=like.dtype, device=like.device)
+
+        terms = [(p.content_weight, p.style_weight, p.tv_weight, p.range_weight) for p in params]
+        self.weights = column(terms)
+        self.smooth = any(p.tv_weight > 0 for p in params)
+        self.bounded = any(p.range_weight > 0 for p in params)
+        self.content_weights = column([_each(targets.content, p.content_layer_weights) for p in params])
+        self.style_weights = column([_each(targets.style, p.layer_weights) for p in params])
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Losses (B, len(names)) of pictures x (B, 3, H, W); column 0, the total, is what is minimised."""
+        features, grams = _observe(
+            self.encoder,
+            x,
+            self.shared,
+            tuple(self.targets.content),
+            grams=tuple(self.targets.style),
+            checkpoint=self.checkpoint,
+        )
+        none = x.new_zeros(len(x))
+        content = _weighted(
+            [self.content_term(features[layer], P) for layer, P in self.targets.content.items()],
+            self.content_weights,
+            none,
+        )
+        per_layer = [self.style_term(grams[layer], A) for layer, A in self.targets.style.items()]
+        style = _weighted(per_layer, self.style_weights, none)
+        # Zero for a sample without the term, whether or not a batch-mate has it.
+        tv = torch.where(self.weights[:, 2] > 0, losses.total_variation(x), none) if self.smooth else none
+        outside = torch.where(self.weights[:, 3] > 0, losses.out_of_range(x), none) if self.bounded else none
+        terms = torch.stack([content, style, tv, outside], dim=1)
+        total = (self.weights * terms).sum(1, keepdim=True)
+        return torch.cat([total, terms, *(loss.unsqueeze(1) for loss in per_layer)], dim=1)
+
+    def select(self, samples: Tensor) -> "Objective":
+        """The same for some of the samples, by index (n,)."""
+        targets = Targets(
+            {layer: P[samples] for layer, P in self.targets.content.items()},
+            {layer: A[samples] for layer, A in self.targets.style.items()},
+        )
+        params = [self.params[b] for b in samples.tolist()]
+        return Objective(self.encoder, targets, params, checkpoint=self.checkpoint)
+
+
+def _observe(
+    encoder: Vgg19, x: Tensor, params: StyleParams, layers: Sequence[str] = (), **asked: Any
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    precision = resolve_precision(params.precision, x.device)
+    with computing_in(precision, often=torch.is_grad_enabled()):
+        return encoder.observe(x, layers, pooling=params.pooling, precision=precision, **asked)
+
+
+def _each(layers: Mapping[str, Tensor], given: tuple[float, ...]) -> tuple[float, ...]:
+    """w_l of the layers that take part: as given, or equal with sum 1."""
+    return (given or (1 / len(layers),) * len(layers)) if layers else ()
+
+
+def _weighted(terms: list[Tensor], weights: Tensor, none: Tensor) -> Tensor:
+    """Σ_l w_l·E_l (eq. 5) per sample: terms each (B,), weights (B, len(terms))."""
+    return (torch.stack(terms, dim=1) * weights).sum(1) if terms else none

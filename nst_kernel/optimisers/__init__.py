@@ -1,0 +1,1 @@
+"""Optimisers of the pixels: L-BFGS with a learned curvature, and Adam."""

@@ -1,0 +1,1 @@
+"""Every parameter of a style transfer, declared once, and the presets."""

@@ -1,0 +1,1 @@
+"""Pictures as tensors: their sizes, how they are resized, their colours."""

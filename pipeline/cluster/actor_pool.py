@@ -1,0 +1,289 @@
+"""The Ray cluster that a run works on, and how its devices are shared out."""
+
+import contextlib
+import dataclasses
+import logging
+import math
+import os
+import socket
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ray
+import torch
+from ray.data import ActorPoolStrategy, DataContext
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from nst_kernel.encoder.precision import resolve_precision
+from pipeline.options.resources import Resources
+from pipeline.planning.plan import ROWS_AT_MOST, Limits
+
+# Shares of a CPU that the stages ask for. They are small so that reading ahead and committing never wait for a whole
+# CPU while actors compute: a finished batch is durable within seconds, and one CPU is enough for a whole cluster.
+# They differ so that Ray Data keeps the stages apart instead of fusing reading into the actor.
+FETCH_CPUS, WRITE_CPUS = 0.2, 0.1
+ACTORS_CPU_SHARE = 0.5
+
+TASKS_PER_ACTOR = 2
+"""Tasks that read ahead, and tasks that write: enough unless a store takes longer for two batches than an actor does.
+Beside an actor on one CPU those that read leave just as much as writing takes. Without a limit, Ray Data starts a
+process for each of as many as there are shares for."""
+
+CPU_BATCH_PIXELS = 65_536
+"""Pixels of a batch on a CPU: with more, a pair takes longer, not less (four of 256 px 140 ms for each evaluation,
+one 124; four of 128 px 31 ms, one 43), since activations leave the caches."""
+
+ROOM = 0.9
+"""Share of a GPU's free memory that batches may take; the rest is for what the libraries set aside."""
+
+RAYS_SHARE = 0.7
+"""Of a machine's memory, that Ray gives to tasks and actors; the rest is its object store's."""
+
+HEALTH_CHECKS = {
+    "RAY_health_check_initial_delay_ms": "1000",
+    "RAY_health_check_period_ms": "1000",
+    "RAY_health_check_timeout_ms": "5000",
+    "RAY_health_check_failure_threshold": "4",
+}
+"""How soon Ray notices that a node is gone: one that refuses connections after about four seconds, one that is silent
+after twenty, which a node that is merely busy should never be. They count where the head of a cluster starts."""
+
+KEPT_WORKERS = {"RAY_idle_worker_killing_time_threshold_ms": "120000"}
+"""How long Ray keeps a process that has nothing to do: by default a second, where there are more of them than free
+CPUs. Ours are, as their shares are small, and starting one anew for the next batch costs 3 to 6 s of CPU; to keep it
+takes about 120 MB. It counts where a machine joins a cluster."""
+
+DATA_SETTINGS: Mapping[str, object] = {
+    "enable_progress_bars": False,
+    "print_on_execution_start": False,
+    # A batch may rightly take hours on a CPU; Ray Data would call half an hour without a block a hang, and end the job
+    # for one slow row. Deadlines are ours, in the loop of iterations: they fail the row that is over its own.
+    "execution_no_progress_timeout_s": -1,
+    "target_max_block_size": 1,  # each row is a block: a batch flows on by itself
+    "memory_usage_poll_interval_s": None,  # else each task has a thread for it, and the advice is silenced below
+}
+"""What Ray Data does otherwise here than by default."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Node:
+    """What one machine of a cluster has.
+
+    Attributes:
+        cpus: as Ray counts them.
+        gpus: likewise.
+        memory: bytes of main memory that Ray may give away.
+        gpu_memory: bytes free on one of its GPUs; None if it has none or does not tell.
+        gpu_precision: what `auto` means there; fp32 where it is not known.
+    """
+
+    cpus: float
+    gpus: float
+    memory: float
+    gpu_memory: float | None = None
+    gpu_precision: str = "fp32"
+
+
+@dataclass(frozen=True)
+class Actors:
+    """A pool of style actors: how many, and what each takes.
+
+    Attributes:
+        count: actors, at most.
+        num_cpus: reserved by each, which is less than it uses where the stages around it reserve something too.
+        num_gpus: reserved by each.
+        threads: of torch in each; None on a GPU.
+        memory: bytes for each, of the GPU's memory or else the machine's; None where it is not known.
+        precision: what `auto` means to them; fp32, which needs most memory, where it is not known.
+        least: actors that a pool which grows and shrinks has at any time; None: `count`, it is fixed.
+        room: actors that there are CPUs for now, in a pool that grows on CPUs; else None. Such a pool reserves all that
+            it uses, and the stages around it nothing. Of what a run did not ask for by name Ray Data counts whole CPUs
+            of each node alone: with parts of CPUs around, it would never see room for one more actor on a small node.
+            And where a CPU had room for two, Ray would put them there while the node that has just joined stays idle.
+        bare: ids of nodes without CPUs, often a cluster's head: stages that reserve nothing leave them alone.
+    """
+
+    count: int
+    num_cpus: float
+    num_gpus: float
+    threads: int | None
+    memory: float | None = None
+    precision: str = "fp32"
+    least: int | None = None
+    room: int | None = None
+    bare: tuple[str, ...] = ()
+
+    @property
+    def tasks(self) -> int:
+        """Tasks that read, and tasks that write, at a time, at most."""
+        return TASKS_PER_ACTOR * (self.room or self.count)
+
+    def beside(self, share: float) -> dict[str, Any]:
+        """What Ray shall know of a stage that takes such a share of a CPU."""
+        if self.room is None:
+            return {"num_cpus": share}
+        away = {"label_selector": {"ray.io/node-id": f"!in({','.join(self.bare)})"}} if self.bare else {}
+        return {"num_cpus": 0, **away}
+
+    def strategy(self, batches: int) -> ActorPoolStrategy:
+        """How Ray Data keeps this pool for so many batches. Actors that no node has room for wait until one has."""
+        most = min(self.count, batches)
+        if self.least is None:
+            return ActorPoolStrategy(size=most)
+        least = min(self.least, most)
+        return ActorPoolStrategy(min_size=least, max_size=most, initial_size=least)
+
+    def limits(self, batch_size: int | None = None) -> Limits:
+        """What batches for these actors must stay within."""
+        pixels = None if self.num_gpus else CPU_BATCH_PIXELS
+        return Limits(batch_size or ROWS_AT_MOST, pixels, self.memory, self.precision, self.count)
+
+    @classmethod
+    def on(cls, nodes: Sequence[Node], asked: Resources | None = None) -> "Actors":
+        """A pool for a cluster, such that every actor fits a node, with room for the stages around it.
+
+        Raises:
+            ValueError: if GPUs are asked for, there are none, and it is not said how many actors shall wait for them.
+        """
+        asked = asked or Resources()
+        least = (asked.min_actors or 1) if asked.grows else None
+        count = asked.num_actors or asked.max_actors
+        with_gpu = [node for node in nodes if node.gpus >= 1 and asked.device != "cpu"]
+        if asked.device == "gpu" and not with_gpu:
+            if not count:
+                raise ValueError("device = gpu: expected a GPU, or num_actors or max_actors to wait for nodes with one")
+            return cls(count, ACTORS_CPU_SHARE, 1 / (asked.actors_per_gpu or 1), None, least=least)
+        if with_gpu:
+            gpus = sum(int(node.gpus) for node in with_gpu)
+            per_gpu = asked.actors_per_gpu or (1 if asked.grows else math.ceil((count or gpus) / gpus))
+            count = max(count or gpus * per_gpu, least or 1)
+            share = min(node.cpus / (int(node.gpus) * per_gpu) for node in with_gpu)
+            free = [node.gpu_memory for node in with_gpu if node.gpu_memory]
+            memory = ROOM * min(free) / per_gpu if len(free) == len(with_gpu) else None
+            precisions = {node.gpu_precision for node in with_gpu}
+            precision = precisions.pop() if len(precisions) == 1 else "fp32"
+            return cls(count, ACTORS_CPU_SHARE * share, 1 / per_gpu, None, memory, precision, least)
+        able = [node for node in nodes if node.cpus >= 1] or [Node(1, 0, 0)]
+        cpus = sum(int(node.cpus) for node in able)
+        count = max(count or cpus, least or 1)
+        if asked.grows:
+            room = min(count, cpus)  # the others are for nodes that join
+            widths = range(1, int(min(node.cpus for node in able)) + 1)
+            threads = max(width for width in widths if sum(int(node.cpus) // width for node in able) >= room)
+            memory = min(node.memory * threads / node.cpus for node in able)
+            return cls(count, threads, 0, threads, memory or None, least=least, room=room)
+        threads = max(1, min(cpus // count, int(min(node.cpus for node in able))))
+        share = min(threads, cpus / count)
+        memory = min(node.memory * min(1.0, share / node.cpus) for node in able)
+        return cls(count, ACTORS_CPU_SHARE * share, num_gpus=0, threads=threads, memory=memory or None)
+
+
+def connect(address: str | None = None, *, runtime_env: Mapping[str, object] | None = None) -> None:
+    """Connect to a Ray cluster, or start one on this machine that no other process attaches to."""
+    if not ray.is_initialized():
+        address = address or os.environ.get("RAY_ADDRESS") or "local"
+        for name, value in (HEALTH_CHECKS | KEPT_WORKERS).items():
+            os.environ.setdefault(name, value)
+        _check_answers(address)
+        ray.init(
+            address,
+            include_dashboard=False if address == "local" else None,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            runtime_env=dict(runtime_env or {}),
+        )
+    context = DataContext.get_current()
+    for name, setting in DATA_SETTINGS.items():
+        setattr(context, name, setting)
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
+
+
+def _check_answers(address: str, seconds: float = 10) -> None:
+    """Raise ValueError where nobody is at an address: Ray would wait for minutes."""
+    host, _, port = address.rpartition(":")
+    if "://" in address or not host or not port.isdecimal():
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), seconds).close()
+    except (OSError, OverflowError) as error:
+        expected = "expected HOST:PORT of a cluster's head, such as head:6379, or auto"
+        raise ValueError(f"address {address}: no Ray cluster answers there ({error}); {expected}") from None
+
+
+def actors(asked: Resources | None = None) -> Actors:
+    """A pool for the cluster that this process is connected to.
+
+    Raises:
+        ValueError: as `Actors.on`.
+    """
+    asked = asked or Resources()
+    list_nodes: Callable[[], list[dict[str, Any]]] = ray.nodes
+    alive = [node for node in list_nodes() if node["Alive"]]
+    with_gpu = [node["NodeID"] for node in alive if node["Resources"].get("GPU", 0) >= 1 and asked.device != "cpu"]
+    told = look_at_gpus(with_gpu)
+    pool = Actors.on(
+        [
+            Node(has.get("CPU", 0), has.get("GPU", 0), has.get("memory", 0), *told.get(node["NodeID"], ()))
+            for node in alive
+            for has in [node["Resources"]]
+        ],
+        asked,
+    )
+    return dataclasses.replace(pool, bare=tuple(n["NodeID"] for n in alive if not n["Resources"].get("CPU")))
+
+
+def actors_of(resources: Resources) -> Actors:
+    """The pool that a run would have, without starting anything: of its cluster if there is one, else of this machine.
+
+    Raises:
+        ValueError: as `Actors.on`.
+    """
+    address = resources.address or os.environ.get("RAY_ADDRESS", "local")
+    if address != "local" or ray.is_initialized():
+        connect(resources.address)
+        return actors(resources)
+    return Actors.on([this_machine()], resources)
+
+
+def this_machine() -> Node:
+    """What this machine has, about as Ray would count it."""
+    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    memory = RAYS_SHARE * os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    with contextlib.suppress(OSError, ValueError):  # a container may have less than its machine
+        memory = min(memory, RAYS_SHARE * int(Path("/sys/fs/cgroup/memory.max").read_text("ascii")))
+    gpus = torch.cuda.device_count()
+    return Node(cpus, gpus, memory, *(_look_at_gpu() if gpus else ()))
+
+
+def _look_at_gpu() -> tuple[float, str]:
+    """Bytes free on this process' GPU, and what precision `auto` means there."""
+    return torch.cuda.mem_get_info()[0], resolve_precision("auto", torch.device("cuda"))
+
+
+def look_at_gpus(nodes: Sequence[str], *, gpus_each: float = 0.01, seconds: float = 60) -> dict[str, tuple[float, str]]:
+    """By node, the bytes free on a GPU there and what `auto` means to it; one that does not tell in time is left out.
+
+    A sliver of a GPU does for asking, so that the question need not wait for others' work.
+    """
+    look = ray.remote(max_calls=1)(_look_at_gpu)  # its process ends, and gives back what CUDA took
+    asked = {
+        node: look.options(
+            num_cpus=0, num_gpus=gpus_each, scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False)
+        ).remote()
+        for node in nodes
+    }
+    until = time.monotonic() + seconds
+    told = {}
+    for node, question in asked.items():
+        try:
+            told[node] = ray.get(question, timeout=max(0.0, until - time.monotonic()))
+        except ray.exceptions.RayError as error:  # a timeout is one
+            log.warning("the memory of node %s's GPUs is not known: %s", node, error)
+            if isinstance(error, ray.exceptions.GetTimeoutError):
+                ray.cancel(question)
+    return told

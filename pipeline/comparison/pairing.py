@@ -1,0 +1,155 @@
+"""Which rows of two runs mean the same, although every id may differ."""
+
+import json
+from collections import defaultdict, deque
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from nst_kernel.params.style_params import INITS
+from pipeline.storage import operations as storage
+
+UNNAMED = ("preset",)
+"""Parameters without a meaning of their own: a preset names where values came from, and they are all there."""
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """A row of results, and what it means in both runs.
+
+    Attributes:
+        row: by column.
+        content: name of its content picture; None where it has none.
+        style: likewise.
+        params: every parameter by name, with `init` as such a name too.
+    """
+
+    row: Mapping[str, Any]
+    content: str | None
+    style: str | None
+    params: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Pairing:
+    """Rows of two runs.
+
+    Attributes:
+        varying: parameters that are not the same in all rows of a run, of either.
+        pairs: (before, after) of what both have.
+        only_before: rows that the newer run lacks.
+        only_after: rows that the older one lacks.
+    """
+
+    varying: tuple[str, ...]
+    pairs: Sequence[tuple[Meaning, Meaning]]
+    only_before: Sequence[Meaning]
+    only_after: Sequence[Meaning]
+
+
+def paired(before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any]]) -> Pairing:
+    """Join two tables of results.
+
+    Ids contain the parameters, so that one changed default changes them all. Rows are the same if they have the same
+    pictures and, in this order,
+
+    1. the same values of the parameters that vary within a run, and the same id;
+    2. the same values, whatever their ids: several of one key meet in the order of seed and id;
+    3. the same id: somebody gave it;
+    4. the same row of a manifest of the same name: one that leaves to a changed default what others say.
+
+    A picture is the same if its URI is; where a URI is in one run only, if it lies in the same place below the folder
+    of its run's manifest. So two copies of a project compare, and two projects on one archive.
+    """
+    shared = _pictures(before) & _pictures(after)
+    olds, news = ([_meaning(row, shared) for row in rows] for rows in (before, after))
+    varying = tuple(sorted(_varying(olds) | _varying(news)))
+
+    def values(row: Meaning) -> tuple[Hashable, ...]:
+        return tuple(_hashable(row.params.get(name)) for name in varying)
+
+    keys: Sequence[Callable[[Meaning], Hashable]] = (
+        lambda row: (values(row), row.row["id"]),
+        values,
+        lambda row: row.row["id"],
+        _manifest_row,
+    )
+    pairs: list[tuple[Meaning, Meaning]] = []
+    for key in keys:
+        found, olds, news = _join(olds, news, key)
+        pairs += found
+    return Pairing(varying, pairs, olds, news)
+
+
+def _join(
+    olds: Iterable[Meaning], news: Iterable[Meaning], key: Callable[[Meaning], Hashable]
+) -> tuple[list[tuple[Meaning, Meaning]], list[Meaning], list[Meaning]]:
+    """Pairs of equal pictures and key, and what is left on both sides. A row without key (None) is left."""
+    waiting: defaultdict[Hashable, deque[Meaning]] = defaultdict(deque)
+    left_over: list[Meaning] = []
+    for new in sorted(news, key=_order):
+        if (of := key(new)) is None:
+            left_over.append(new)
+        else:
+            waiting[new.content, new.style, of].append(new)
+    pairs, alone = [], []
+    for old in sorted(olds, key=_order):
+        candidates = waiting.get((old.content, old.style, key(old)))
+        if candidates:
+            pairs.append((old, candidates.popleft()))
+        else:
+            alone.append(old)
+    return pairs, alone, left_over + [new for rest in waiting.values() for new in rest]
+
+
+def _order(row: Meaning) -> tuple[int, str]:
+    return row.params.get("seed") or 0, row.row["id"]
+
+
+def _manifest_row(row: Meaning) -> Hashable:
+    file, number = row.row.get("manifest"), row.row.get("manifest_row")
+    return (file.rpartition("/")[2], number) if file and number is not None else None
+
+
+def _meaning(row: Mapping[str, Any], shared: set[str]) -> Meaning:
+    base = f"{storage.parent(row.get('manifest') or '').rstrip('/')}/"
+
+    def name(uri: str | None) -> str | None:
+        return uri if uri is None or uri in shared else uri.removeprefix(base) or uri
+
+    params = _params(row.get("params") or "{}")
+    start = params.get("init")
+    if start is not None and start not in INITS:
+        params = {**params, "init": name(start)}
+    return Meaning(row, name(row.get("content")), name(row.get("style")), params)
+
+
+@lru_cache(maxsize=65536)
+def _params(text: str) -> Mapping[str, Any]:
+    return {name: value for name, value in json.loads(text).items() if name not in UNNAMED}
+
+
+def _pictures(rows: Iterable[Mapping[str, Any]]) -> set[str]:
+    named = {uri for row in rows for uri in (row.get("content"), row.get("style")) if uri}
+    return named | {start for row in rows if (start := _params(row.get("params") or "{}").get("init"))}
+
+
+def _varying(rows: Iterable[Meaning]) -> set[str]:
+    """Parameters that have several values in a run."""
+    met: dict[str, Hashable] = {}
+    found: set[str] = set()
+    names: set[str] = set()
+    rows = list(rows)
+    for row in rows:
+        names.update(row.params)
+    for row in rows:
+        for name in names - found:
+            value = _hashable(row.params.get(name))
+            if met.setdefault(name, value) != value:
+                found.add(name)
+    return found
+
+
+def _hashable(value: Any) -> Hashable:
+    return tuple(value) if isinstance(value, list) else value

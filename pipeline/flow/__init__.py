@@ -1,0 +1,1 @@
+"""A whole run from manifest to results, and what it would cost."""

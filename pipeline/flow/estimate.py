@@ -1,0 +1,296 @@
+"""What a run would come to: buckets, batches, memory, work, time and cost, before anything runs."""
+
+import dataclasses
+import heapq
+import itertools
+import statistics
+import time
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from nst_kernel import StyleParams, Vgg19, stylize
+from pipeline.cluster.actor_pool import Actors, actors_of
+from pipeline.encoder import load_encoder
+from pipeline.flow.run import validate
+from pipeline.manifest.formats import Source
+from pipeline.manifest.reader import Row
+from pipeline.notebook import html
+from pipeline.options.resources import Resources
+from pipeline.outputs import table as result_table
+from pipeline.planning import cost
+from pipeline.planning.batch import Batch, Failure
+from pipeline.planning.plan import Plan, plan
+from pipeline.storage import operations as storage
+
+SHARED_SETTINGS = (
+    "content_layers",
+    "style_layers",
+    "objective",
+    "pooling",
+    "precision",
+    "optimizer",
+    "history",
+    "learn_curvature",
+    "iterations",
+    "scales",
+    "window",
+)
+"""Names of what `StyleParams.graph` holds, in its order."""
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """Rows of one shape and settings.
+
+    Attributes:
+        shape: (height, width) of the outputs.
+        settings: shared by its rows, of those that differ between buckets.
+        rows: in all.
+        styles: distinct style pictures.
+        batches: in all.
+        rows_per_batch: of the largest.
+        memory: bytes that the largest batch takes at its peak.
+        checkpoint: whether a row fits only with its activations computed twice.
+        evaluations: losses of single rows, at most.
+        multiply_adds: of all rows, in convolutions.
+    """
+
+    shape: tuple[int, int]
+    settings: Mapping[str, object]
+    rows: int
+    styles: int
+    batches: int
+    rows_per_batch: int
+    memory: float
+    checkpoint: bool
+    evaluations: int
+    multiply_adds: float
+
+
+@dataclass(frozen=True)
+class Rate:
+    """Multiply-adds per second of one actor, and how that is known."""
+
+    multiply_adds: float
+    source: str
+
+    def seconds(self, multiply_adds: float) -> float:
+        """That one actor takes for so many; 0 where the rate is not known."""
+        return multiply_adds / self.multiply_adds if self.multiply_adds else 0.0
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a plan comes to.
+
+    Attributes:
+        buckets: those with most work first.
+        failures: rows that fail at planning, id and why.
+        done: rows that need nothing.
+        duplicates: rows of the manifest that repeat others.
+        actors: that share the work.
+        device: what an actor computes on, cpu or gpu.
+        memory: bytes that an actor has; None if it is not known.
+        rate: of one actor.
+        device_seconds: of optimising, over all actors.
+        seconds: until the last actor is done, if the others' work is as even as planned.
+    """
+
+    buckets: tuple[Bucket, ...]
+    failures: tuple[tuple[str, Failure], ...]
+    done: int
+    duplicates: int
+    actors: int
+    device: str
+    memory: float | None
+    rate: Rate
+    device_seconds: float
+    seconds: float
+
+    @property
+    def rows(self) -> int:
+        """To be optimised."""
+        return sum(bucket.rows for bucket in self.buckets)
+
+    @property
+    def batches(self) -> int:
+        """Of rows to be optimised."""
+        return sum(bucket.batches for bucket in self.buckets)
+
+    @property
+    def evaluations(self) -> int:
+        """Losses of single rows, at most."""
+        return sum(bucket.evaluations for bucket in self.buckets)
+
+    @property
+    def multiply_adds(self) -> float:
+        """Of convolutions, forward and back."""
+        return sum(bucket.multiply_adds for bucket in self.buckets)
+
+    def dollars(self, price: float) -> float:
+        """At so many dollars for each device hour."""
+        return self.device_seconds / 3600 * price
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything, as JSON types."""
+        totals = {name: getattr(self, name) for name in ("rows", "batches", "evaluations", "multiply_adds")}
+        return totals | dataclasses.asdict(self)
+
+    def _repr_html_(self) -> str:
+        return html.of_estimate(self)
+
+
+def estimate(
+    manifest: Source,
+    *,
+    output: str | None = None,
+    defaults: Mapping[str, object] | None = None,
+    weights: str = "embedded",
+    resources: Resources | None = None,
+    rate: float | None = None,
+    overwrite: bool = False,
+) -> Estimate:
+    """Plan a run and say what it would come to. Nothing is started and nothing written.
+
+    Args:
+        manifest: as for `run`.
+        output: as for `run`; what is done there is left out. None: nothing is done yet.
+        defaults: as for `run`.
+        weights: as for `run`.
+        resources: as for `run`; without a cluster's address, actors are those of this machine.
+        rate: multiply-adds per second of one actor; None: this machine's, from a second's work.
+        overwrite: as for `run`.
+
+    Raises:
+        ManifestError: with every problem of the manifest.
+        WeightsError: if the encoder is not to be had.
+        StorageError: if the results in `output` cannot be read.
+    """
+    asked = validate(manifest, defaults=defaults, weights=weights)
+    found = estimate_rows(
+        asked.rows, output=output, weights=weights, resources=resources, rate=rate, overwrite=overwrite
+    )
+    return dataclasses.replace(found, duplicates=len(asked.duplicates))
+
+
+def estimate_rows(
+    rows: Sequence[Row],
+    *,
+    output: str | None = None,
+    weights: str = "embedded",
+    resources: Resources | None = None,
+    rate: float | None = None,
+    overwrite: bool = False,
+) -> Estimate:
+    """What computing rows would come to, as `estimate`; it raises the same, but for a manifest's errors."""
+    resources = resources or Resources()
+    encoder = load_encoder(weights)
+    pool = actors_of(resources)
+    done = result_table.finished(storage.absolute(output)) if output else result_table.Finished({}, {})
+    work = plan(
+        rows,
+        encoder_sha256=encoder.sha256,
+        finished={} if overwrite else done.fingerprints,
+        owners=done.owners,
+        quarantined=done.quarantined,
+        limits=pool.limits(resources.batch_size),
+    )
+    if rate:
+        known = Rate(rate, "as given")
+    elif work.batches and not work.batches[0].rows[0].failure:
+        params = work.batches[0].rows[0].row.params
+        known = Rate(measure_rate(Vgg19(encoder), params, threads=pool.threads), "one short evaluation on this machine")
+    else:
+        known = Rate(0.0, "not measured: nothing to do")
+    return summarise(work, pool, known)
+
+
+def summarise(work: Plan, pool: Actors, rate: Rate, *, duplicates: int = 0) -> Estimate:
+    """What a plan comes to on a pool whose actors have this rate."""
+    groups: defaultdict[tuple[tuple[int, int], tuple[object, ...]], list[Batch]] = defaultdict(list)
+    failures: list[tuple[str, Failure]] = []
+    for batch in work.batches:
+        failures += [(planned.row.id, planned.failure) for planned in batch.rows if planned.failure]
+        first = batch.rows[0]
+        if first.shape is not None:
+            groups[(first.shape, first.row.params.graph)].append(batch)
+    settings = [dict(zip(SHARED_SETTINGS, graph, strict=True)) for _, graph in groups]
+    differ = {name for name in SHARED_SETTINGS if len({each[name] for each in settings}) > 1}
+    buckets = [
+        _bucket(shape, {name: value for name, value in shared.items() if name in differ}, batches, pool.precision)
+        for ((shape, _), batches), shared in zip(groups.items(), settings, strict=True)
+    ]
+    lengths = [rate.seconds(cost.work(batch.rows)) for batches in groups.values() for batch in batches]
+    return Estimate(
+        buckets=tuple(sorted(buckets, key=lambda bucket: -bucket.multiply_adds)),
+        failures=tuple(failures),
+        done=work.done,
+        duplicates=duplicates,
+        actors=pool.count,
+        device="gpu" if pool.num_gpus else "cpu",
+        memory=pool.memory,
+        rate=rate,
+        device_seconds=sum(lengths),
+        seconds=_until_all_are_done(sorted(lengths, reverse=True), pool.count),
+    )
+
+
+def _bucket(shape: tuple[int, int], settings: Mapping[str, object], batches: Sequence[Batch], precision: str) -> Bucket:
+    rows = [planned for batch in batches for planned in batch.rows]
+    params, checkpoint = rows[0].row.params, batches[0].checkpoint
+    most = max(len(batch.rows) for batch in batches)
+    return Bucket(
+        shape=shape,
+        settings=settings,
+        rows=len(rows),
+        styles=len({planned.row.style for planned in rows if planned.row.style}),
+        batches=len(batches),
+        rows_per_batch=most,
+        memory=most * cost.memory(params, shape, precision=precision, checkpoint=checkpoint),
+        checkpoint=checkpoint,
+        evaluations=len(rows) * cost.evaluations(params, shape),
+        multiply_adds=cost.work(rows),
+    )
+
+
+def _until_all_are_done(lengths: Sequence[float], workers: int) -> float:
+    """When the last of some workers is free, if each takes the next piece of work as soon as it can."""
+    free = [0.0] * workers
+    for length in lengths:
+        heapq.heapreplace(free, free[0] + length)
+    return max(free)
+
+
+def measure_rate(encoder: Vgg19, params: StyleParams, *, threads: int | None = None) -> float:
+    """Multiply-adds per second of one actor on this machine, from a few evaluations of a small pair; about a second.
+
+    Args:
+        encoder: moved to the GPU if there is one.
+        params: whose layers, precision and optimiser are used.
+        threads: of torch on a CPU; None: as many as torch takes.
+    """
+    cuda = torch.cuda.is_available()
+    side, count = (512, 16) if cuda else (128, 6)
+    tried = dataclasses.replace(params, size=side, upscale=True, scales=(), iterations=(count,), init="noise")
+    ticks: list[float] = []
+
+    def tick(_done: int, _total: int) -> None:
+        if cuda:
+            torch.cuda.synchronize()
+        ticks.append(time.perf_counter())
+
+    picture = np.random.default_rng(0).integers(0, 256, (side, side, 3), dtype=np.uint8)
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(threads or before)
+        stylize(picture, picture, tried, encoder=encoder.to("cuda") if cuda else encoder, progress=tick)
+    finally:
+        torch.set_num_threads(before)
+    # The first evaluation prepares what the others use.
+    spent = statistics.median(later - sooner for sooner, later in itertools.pairwise(ticks[1:]))
+    return cost.multiply_adds(tried, (side, side)) / count / spent

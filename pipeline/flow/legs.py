@@ -1,0 +1,47 @@
+"""The feed: a plan as datasets of Ray Data, such that a driver's memory does not grow with the plan."""
+
+import itertools
+import math
+import pickle
+from collections.abc import Callable, Iterator, Sequence
+
+import ray.data
+
+from pipeline.planning.batch import Batch, Fetched
+
+LEG, LEG_PER_ACTOR = 10_000, 1_000
+"""Batches of one dataset, at least and for each actor. Ray Data keeps statistics of every block until a dataset is
+through, about 4 kB for a batch; a leg more costs a start of the actors, a quarter of a minute."""
+
+SHARDS = 1_000
+"""Blocks that a dataset begins with. Of a long leg each has several batches, which one task fetches one after the
+other; each leaves it as a block of its own. Submitting a task costs a driver as much as all else for a batch."""
+
+
+def legs(batches: Sequence[Batch], actors: int) -> Iterator[Sequence[Batch]]:
+    """A plan in order, in parts that are worth starting so many actors."""
+    return _evenly(batches, max(LEG, LEG_PER_ACTOR * actors))
+
+
+def dataset(leg: Sequence[Batch]) -> ray.data.Dataset:
+    """Batches as pickled shards, a row and a block each."""
+    size = math.ceil(len(leg) / SHARDS)
+    shards = [{"shard": pickle.dumps(tuple(shard))} for shard in _evenly(leg, size)]
+    return ray.data.from_items(shards, override_num_blocks=len(shards))
+
+
+def opened(fetch: Callable[[Batch], Fetched]) -> Callable[[dict[str, bytes]], Iterator[dict[str, bytes]]]:
+    """A stage that fetches the batches of a shard; each flows on as soon as it is there."""
+
+    def each(row: dict[str, bytes]) -> Iterator[dict[str, bytes]]:
+        for batch in pickle.loads(row["shard"]):
+            yield {"batch": pickle.dumps(fetch(batch))}
+
+    return each
+
+
+def _evenly(batches: Sequence[Batch], most: int) -> Iterator[Sequence[Batch]]:
+    """In order, in as few parts as have `most` batches at most, of about equal length."""
+    parts = math.ceil(len(batches) / most)
+    ends = [len(batches) * part // parts for part in range(parts + 1)] if parts else []
+    return (batches[start:end] for start, end in itertools.pairwise(ends))

@@ -1,0 +1,55 @@
+"""Prometheus metrics of a run, through Ray's: every node of a cluster exports them, with `ray_` before their names.
+
+What is counted is an outcome that arrived at the driver: its row is durable by then, and Ray Data hands each block of a
+finished stage over once, however often a batch was computed or committed before, because a process or a node had died.
+So a run's counts are those of its summary, and a row is counted once for each run that computed it. A counter lives as
+long as its driver; `run.json` is what is kept.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ray.util.metrics import Counter, Gauge, Histogram
+
+from pipeline.planning.batch import Fetched, Optimised
+
+BATCH_SIZES = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
+LOSSES = tuple(digit * 10.0**power for power in range(-4, 7) for digit in (1, 3))
+"""Losses of the paper's objective and of ours are many powers of ten apart."""
+
+
+class RunMetrics:
+    """Counts the outcomes of one run, in its driver."""
+
+    def __init__(self) -> None:
+        self.rows = Counter("nst_rows_total", "Rows that came to an outcome, by status.", ("status",))
+        self.seconds = Counter("nst_seconds_total", "Seconds that these rows took, by stage.", ("stage",))
+        self.batch_size = Histogram("nst_batch_size", "Rows of a finished batch.", [*BATCH_SIZES])
+        self.loss = Histogram("nst_loss", "Total loss of the pictures of ok rows.", [*LOSSES])
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        """Count a row as the writer tells it; a batch is counted with its first row."""
+        self.rows.inc(tags={"status": row["status"]})
+        for stage, seconds in row["seconds"].items():
+            if seconds:
+                self.seconds.inc(seconds, tags={"stage": stage})
+        if row["batch_size"]:
+            self.batch_size.observe(row["batch_size"])
+        if row["status"] == "ok" and math.isfinite(row["total_loss"]):
+            self.loss.observe(row["total_loss"])
+
+
+def watched(optimise: Callable[[Fetched], Optimised]) -> Callable[[Fetched], Optimised]:
+    """An actor that tells how busy its device is: the share of the time from batch to batch that it optimised."""
+    busy_share = Gauge(
+        "nst_device_busy_share", "Of the time since its last batch but one ended, that an actor optimised.", ("device",)
+    )
+
+    def watch(fetched: Fetched) -> Optimised:
+        optimised = optimise(fetched)
+        if whole := optimised.seconds + optimised.waited:
+            busy_share.set(optimised.seconds / whole, tags={"device": optimised.device})
+        return optimised
+
+    return watch

@@ -1,0 +1,56 @@
+"""One pair, here and now, without Ray: the same reading, optimising and writing as in a run."""
+
+from collections.abc import Callable, Mapping
+
+from nst_kernel import StylizeResult
+from pipeline.encoder import load_encoder
+from pipeline.manifest.reader import Row, derive_id
+from pipeline.planning.batch import Failure
+from pipeline.planning.plan import plan
+from pipeline.stages.fetch import fetch
+from pipeline.stages.write import encode_result, format_of
+from pipeline.storage import operations as storage
+
+
+def stylize_one(
+    content: str,
+    style: str,
+    *,
+    output: str,
+    params: Mapping[str, object] | None = None,
+    weights: str = "embedded",
+    on_iteration: Callable[[int, int], None] | None = None,
+) -> StylizeResult:
+    """Give one content picture the style of another and write the result.
+
+    Args:
+        content: path or URI of a picture.
+        style: the same.
+        output: path or URI of a .png, .jpg or .webp file.
+        params: style parameters by name.
+        weights: `embedded`, `imagenet`, or the URI of a file.
+        on_iteration: called with (iterations done, iterations in all).
+
+    Raises:
+        ValueError: for a picture, parameter or output name that cannot be used.
+        WeightsError: if the encoder is not to be had.
+        StorageError: if the output cannot be written.
+    """
+    from nst_kernel import StyleParams
+    from pipeline.stages.optimise import StyleActor
+
+    format_of(output)
+    storage.check_no_folder(output)
+    storage.check_writable(storage.parent(storage.absolute(output)))
+    resolved = StyleParams.of(params or {})
+    encoder = load_encoder(weights)
+    encoder.check_covers(resolved.layers)
+    row_id = derive_id(content, style, resolved, encoder.sha256)
+    row = Row(row_id, content, style, output.rpartition("/")[2], resolved, file="", number=1)
+    (batch,) = plan([row], encoder_sha256=encoder.sha256, finished={}).batches
+    fetched = fetch(batch)
+    (outcome,) = StyleActor(weights, on_iteration=on_iteration)(fetched).outcomes
+    if isinstance(outcome, Failure):
+        raise ValueError(outcome.error)
+    storage.write_bytes(output, encode_result(batch.rows[0], outcome, encoder.sha256))
+    return outcome

@@ -1,0 +1,1 @@
+"""Parameter grids: their rows, and the history of their runs."""

@@ -1,0 +1,316 @@
+"""Bytes <-> pictures. Whatever an archive holds comes out as uint8 (H, W, 3), upright, sRGB, opaque.
+
+Nothing here opens a file or a connection, and nothing trusts its input: any bytes give a picture or an
+`ImageError`, and a picture's size is judged by its header before memory is set aside for its pixels.
+"""
+
+import io
+import json
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
+from PIL.PngImagePlugin import PngInfo
+
+from nst_kernel.pictures.sizes import MIN_SIDE
+
+Pixels = NDArray[np.uint8]
+
+MAX_PIXELS = 200_000_000
+
+# Pillow's other decoders are old, seldom met and seldom tested; one of them starts another program.
+_FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP", "AVIF", "JPEG2000", "PPM", "QOI")
+
+_PNG_PREFIX = "nst:"
+
+# What is often found under a picture's name, by its first bytes, and what to do about it.
+_STRANGERS: tuple[tuple[bytes, str], ...] = (
+    (b"<!doctype", "looks like HTML, not a picture: its address probably answered with an error or log-in page"),
+    (b"<html", "looks like HTML, not a picture: its address probably answered with an error or log-in page"),
+    (b"<svg", "looks like SVG, a vector drawing: convert it to PNG"),
+    (b"<?xml", "looks like XML (SVG, or a store's error message), not a picture: fetch it again or convert it"),
+    (b"{", "looks like JSON (a service's error message?), not a picture: fetch it again"),
+    (b"version https://git-lfs", "is a Git LFS pointer, not the picture itself: run `git lfs pull`"),
+    (b"%pdf", "is a PDF: export its pages as pictures"),
+    (b"%!ps", "is PostScript: convert it to PNG"),
+    (b"pk\x03\x04", "is a ZIP archive: unpack it"),
+    (b"\x1f\x8b", "is compressed with gzip: unpack it"),
+    (b"ftyphei", "is HEIC, which is not supported: convert it to JPEG"),
+    (b"ftypmif", "is HEIF, which is not supported: convert it to JPEG"),
+    (b"8bps", "is a Photoshop document: export it as PNG or TIFF"),
+)
+_KNOWN: tuple[tuple[bytes, str], ...] = (
+    (b"\xff\xd8\xff", "JPEG"),
+    (b"\x89PNG", "PNG"),
+    (b"GIF8", "GIF"),
+    (b"RIFF", "WebP"),
+    (b"II*\0", "TIFF"),
+    (b"MM\0*", "TIFF"),
+    (b"BM", "BMP"),
+    (b"\0\0\0\x0cjP", "JPEG 2000"),
+    (b"qoif", "QOI"),
+    (b"ftypavi", "AVIF"),
+)
+
+_logger = logging.getLogger(__name__)
+
+
+class ImageError(ValueError):
+    """These bytes are not a picture that can be served; says why and what to do, without a file's name."""
+
+
+@dataclass(frozen=True)
+class ImageInfo:
+    """A picture's upright size in pixels and its format (`jpeg`, `png`, …)."""
+
+    width: int
+    height: int
+    format: str
+
+
+def probe(data: bytes, *, max_pixels: int = MAX_PIXELS, min_side: int = MIN_SIDE) -> ImageInfo:
+    """The size a picture will have once decoded, from its header alone.
+
+    The first bytes of a file do for JPEG, PNG, GIF, BMP, PPM, QOI and JPEG 2000 (64 kB, or more where a JPEG
+    carries large metadata); WebP, AVIF and TIFF keep what is needed at their end and want the whole file. Where
+    the beginning does not do this raises, so a caller with a part asks again with the whole.
+
+    Raises:
+        ImageError: not a picture, an unreadable header, more than `max_pixels` (or than Pillow's own limit,
+            about 179 million), or a side shorter than `min_side`.
+    """
+    with _explained(data), _open(data, max_pixels, min_side) as image:
+        width, height = image.size[::-1] if _orientation(image) >= 5 else image.size
+        name = (image.format or "unknown").lower()
+        return ImageInfo(width, height, "jpeg" if name == "mpo" else name)
+
+
+def decode(data: bytes, *, max_pixels: int = MAX_PIXELS, min_side: int = MIN_SIDE, at_least: int = 0) -> Pixels:
+    """The picture as uint8 (H, W, 3), sRGB: turned upright, colour-managed, laid on white where transparent.
+
+    `at_least`, if not 0, is a number of pixels that both sides may shrink to: a large JPEG is then decoded at a half,
+    a quarter or an eighth of its size, which is many times faster.
+
+    Of animations and multi-page files, the first picture. 16-bit greys keep their high byte's worth of range;
+    integers beyond 16 bits are taken as 32-bit; floats as 0..1, or 0..255 or 0..65535 where they exceed it.
+    A broken colour profile or orientation is passed over (the former with a warning in the log).
+
+    Raises:
+        ImageError: as `probe`; also damaged or truncated pixels.
+    """
+    with _explained(data), _open(data, max_pixels, min_side) as image:
+        # Before load(): a PNG may bring another orientation after its pixels, which probe() cannot see.
+        orientation, profile = _orientation(image), image.info.get("icc_profile")
+        if at_least:
+            image.draft(None, (at_least, at_least))
+        image.load()
+        colours, alpha = _separate(image)
+        pixels = np.asarray(_to_srgb(colours, profile))
+        if alpha is not None:
+            opacity = alpha[..., None].astype(np.uint16)
+            pixels = ((pixels * opacity + 255 * (255 - opacity) + 127) // 255).astype(np.uint8)
+        return np.ascontiguousarray(_upright(pixels, orientation))
+
+
+def resize(image: Pixels, size: tuple[int, int]) -> Pixels:
+    """`image` (H, W, 3) at `size` (height, width), Lanczos with antialiasing; itself if it has that size."""
+    _check_pixels(image)
+    height, width = size
+    if image.shape[:2] == (height, width):
+        return image
+    return np.array(Image.fromarray(image).resize((width, height), Image.Resampling.LANCZOS))
+
+
+def encode(
+    image: Pixels,
+    *,
+    format: Literal["png", "jpeg", "webp"] = "png",
+    metadata: Mapping[str, str],
+    quality: int = 95,
+    exif: Image.Exif | None = None,
+) -> bytes:
+    """`image` (H, W, 3) as a file that carries `metadata`; the same arguments give the same bytes.
+
+    PNG holds each entry as a text chunk `nst:<key>`; JPEG and WebP hold them all as JSON in the EXIF image
+    description. `quality` (1-100) is for the latter two; JPEG keeps colour at full resolution. `exif` has further
+    tags for the file; it is changed.
+
+    Raises:
+        ValueError: `image` is not a uint8 picture.
+        ImageError: the format cannot hold it (WebP ends at 16383 pixels a side, JPEG at 64 kB of metadata), a
+            key is not 1-75 printable ASCII characters, or a text holds null characters or lone surrogates.
+    """
+    _check_pixels(image)
+    for key, text in metadata.items():
+        if not (0 < len(key) <= 75 and key.isascii() and key.isprintable() and key == key.strip()):
+            raise ImageError(f"metadata key {key!r} is not 1-75 printable ASCII characters")
+        if "\0" in text:
+            raise ImageError(f"metadata {key!r} holds a null character, which text chunks cannot")
+    picture, buffer = Image.fromarray(image), io.BytesIO()
+    try:
+        if format == "png":
+            chunks = PngInfo()
+            for key, text in metadata.items():
+                chunks.add_text(_PNG_PREFIX + key, text)
+            further = {"exif": exif.tobytes()} if exif else {}
+            picture.save(buffer, "PNG", pnginfo=chunks, compress_level=4, **further)
+        else:
+            exif = Image.Exif() if exif is None else exif
+            exif[ExifTags.Base.ImageDescription] = json.dumps(dict(metadata))
+            picture.save(buffer, format.upper(), exif=exif.tobytes(), quality=quality, subsampling=0)
+    except Exception as error:  # Encoders too fail in any way they like.
+        size = f"{picture.width} x {picture.height} pixels"
+        raise ImageError(f"{size} and {len(metadata)} metadata cannot be written as {format}: {error}") from error
+    return buffer.getvalue()
+
+
+def read_metadata(data: bytes) -> dict[str, str]:
+    """What `encode` put in; empty for pictures from elsewhere.
+
+    Raises:
+        ImageError: not a picture.
+    """
+    with _explained(data), _open(data, MAX_PIXELS, 1) as image:
+        if image.format == "PNG":
+            # Straight from the header: image.text would decode the pixels to look behind them.
+            texts = {str(key): text for key, text in image.info.items() if isinstance(text, str)}
+            return {k.removeprefix(_PNG_PREFIX): str(v) for k, v in texts.items() if k.startswith(_PNG_PREFIX)}
+        try:
+            found = json.loads(image.getexif()[ExifTags.Base.ImageDescription])
+        except Exception:  # Someone else's description, or someone else's broken EXIF.
+            return {}
+        return {str(key): str(text) for key, text in found.items()} if isinstance(found, dict) else {}
+
+
+def _check_pixels(image: Pixels) -> None:
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
+        raise ValueError(f"a picture is uint8 (H, W, 3), not {image.dtype} {image.shape}")
+
+
+@contextmanager
+def _explained(data: bytes) -> Iterator[None]:
+    """Decoders fail in any way they like; here each becomes an ImageError that helps."""
+    try:
+        yield
+    except ImageError:
+        raise
+    except UnidentifiedImageError as error:
+        raise ImageError(_what_is_this(data)) from error
+    except Image.DecompressionBombError as error:
+        size = str(error).removesuffix(", could be decompression bomb DOS attack.")
+        raise ImageError(f"the picture is too large: {size}: scale it down") from error
+    except MemoryError as error:
+        raise ImageError("the picture does not fit into memory: scale it down") from error
+    except Exception as error:
+        reason = str(error) or type(error).__name__
+        raise ImageError(f"the picture is damaged or cut short ({reason}): fetch or export it again") from error
+
+
+def _what_is_this(data: bytes) -> str:
+    """Why no decoder took these bytes, as helpfully as their beginning allows."""
+    text = data[:256].removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    for start, meaning in _STRANGERS:
+        if text.startswith(start) or data.startswith(start, 4):
+            return f"the file {meaning}"
+    for start, name in _KNOWN:
+        if data.startswith(start) or data.startswith(start, 4):
+            fault = "but its header is damaged, cut short or of a rare kind"
+            return f"the file begins like {name}, {fault}: fetch it again or export it as PNG"
+    return f"unknown format (first bytes: {data[:8].hex(' ')}): supported are {', '.join(_FORMATS)}"
+
+
+def _open(data: bytes, max_pixels: int, min_side: int) -> Image.Image:
+    """The lazily opened picture: header read, size accepted, pixels untouched."""
+    if not data:
+        raise ImageError("the file is empty: the upload or copy that made it failed")
+    image = Image.open(io.BytesIO(data), formats=_FORMATS)
+    width, height = image.size
+    if width * height > max_pixels:
+        raise ImageError(f"{width} x {height} pixels are more than the {max_pixels} allowed: scale it down")
+    if min(width, height) < min_side:
+        raise ImageError(f"{width} x {height} pixels are too few: each side needs at least {min_side}")
+    return image
+
+
+def _orientation(image: Image.Image) -> int:
+    """The EXIF orientation, 1 to 8; 1 where there is none or it makes no sense."""
+    if image.format == "TIFF":
+        return 1  # Pillow turns these by itself.
+    try:
+        # Not image.getexif(): for PNG that one decodes the pixels first.
+        value = int(Image.Image.getexif(image).get(ExifTags.Base.Orientation, 1))
+    except Exception:  # Whatever a broken EXIF block makes the parser do.
+        return 1
+    return value if 1 <= value <= 8 else 1
+
+
+def _upright(pixels: Pixels, orientation: int) -> Pixels:
+    """Undo an EXIF orientation: 5 to 8 are stored with rows and columns swapped, then each may be mirrored."""
+    if orientation >= 5:
+        pixels = pixels.swapaxes(0, 1)
+    down = -1 if orientation in (3, 4, 7, 8) else 1
+    across = -1 if orientation in (2, 3, 6, 7) else 1
+    return pixels[::down, ::across]
+
+
+def _separate(image: Image.Image) -> tuple[Image.Image, Pixels | None]:
+    """The colours as an L, RGB, CMYK or LAB picture, and the alpha (H, W) if there is one."""
+    transparency = image.info.get("transparency")
+    if image.mode == "F" or image.mode.startswith("I"):
+        levels = np.asarray(image)
+        hidden = levels == transparency if isinstance(transparency, int) else None
+        alpha = None if hidden is None else np.where(hidden, 0, 255).astype(np.uint8)
+        return Image.fromarray(_to_bytes(levels)), alpha
+    grey = image.mode in ("1", "L", "LA", "La")
+    if image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or transparency is not None:
+        straight = image.convert("LA") if image.mode == "La" else image
+        rgba = straight.convert("RGBA")
+        return rgba.convert("L" if grey else "RGB"), np.asarray(rgba.getchannel("A"))
+    if image.mode in ("L", "RGB", "CMYK", "LAB"):
+        return image, None
+    return image.convert("L" if grey else "RGB"), None
+
+
+def _to_bytes(levels: NDArray[np.generic]) -> Pixels:
+    """Deep grey levels (H, W), integer or float, as 0..255."""
+    if levels.dtype.kind == "f":
+        values = np.nan_to_num(levels.astype(np.float32), nan=0.0, posinf=0.0, neginf=0.0)
+        top = next((limit for limit in (1.0, 255.0, 65535.0) if values.max() <= limit), float(values.max()))
+    else:
+        # Pillow hands over unsigned 32 bits as signed ones.
+        unsigned = levels.astype(np.int64) & 0xFFFFFFFF
+        values = unsigned.astype(np.float64)
+        top = 65535.0 if unsigned.max() <= 65535 else float(0xFFFFFFFF)
+    return np.asarray(np.clip(values / top * 255 + 0.5, 0, 255).astype(np.uint8))
+
+
+def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
+    """An L, RGB, CMYK or LAB picture as RGB in sRGB, by its profile if that is sound and fits."""
+    if profile and image.mode != "LAB":
+        try:
+            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+            if "sRGB" in ImageCms.getProfileDescription(source):
+                return image.convert("RGB")
+            space = source.profile.xcolor_space.strip()
+            if space == "RGB" and image.mode == "L":
+                image = image.convert("RGB")
+            if {"GRAY": "L"}.get(space, space) != image.mode:
+                raise ValueError(f"a {space} profile on a {image.mode} picture")
+            converted = ImageCms.profileToProfile(
+                image,
+                source,
+                ImageCms.createProfile("sRGB"),
+                renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
+                outputMode="RGB",
+                flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
+            )
+            if converted is not None:
+                return converted
+        except Exception as error:  # Profiles are written by anyone; a bad one is no reason to lose the picture.
+            _logger.warning("colour profile ignored: %s", error)
+    return image.convert("RGB")

@@ -1,0 +1,75 @@
+"""How much two pictures look alike: peak signal-to-noise ratio, and structural similarity (Wang et al. 2004)."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from pipeline.images import decode as images
+from pipeline.images.decode import ImageError, Pixels
+from pipeline.storage import operations as storage
+from pipeline.storage.operations import StorageError
+
+
+@dataclass(frozen=True)
+class Likeness:
+    """What came of comparing two pictures.
+
+    Attributes:
+        psnr: dB; infinite if they are equal; None if they cannot be compared.
+        ssim: up to 1; None likewise.
+        obstacle: why they cannot be compared; empty if they were.
+        lost: whether that is because the newer one, and it alone, cannot be read.
+    """
+
+    psnr: float | None = None
+    ssim: float | None = None
+    obstacle: str = ""
+    lost: bool = False
+
+
+EQUAL = Likeness(float("inf"), 1.0)
+
+
+def likeness(before: Pixels, after: Pixels) -> Likeness:
+    """Of two pictures, uint8 (H, W, 3); those of different sizes cannot be compared.
+
+    SSIM is the mean over Gaussian windows of 11 x 11 pixels and over the channels, with the constants of its paper.
+    """
+    import skimage.metrics  # SciPy comes along
+
+    measures: Any = skimage.metrics  # its hints leave out most functions
+    if before.shape != after.shape:
+        sizes = " and ".join(f"{picture.shape[1]} x {picture.shape[0]}" for picture in (before, after))
+        return Likeness(obstacle=f"the pictures are {sizes} pixels")
+    if np.array_equal(before, after):
+        return EQUAL
+    ssim = measures.structural_similarity(
+        before, after, channel_axis=2, data_range=255, gaussian_weights=True, sigma=1.5, use_sample_covariance=False
+    )
+    return Likeness(float(measures.peak_signal_noise_ratio(before, after, data_range=255)), float(ssim))
+
+
+def likeness_of(before: str, after: str) -> Likeness:
+    """Of the pictures at two URIs; one that cannot be read or decoded is an obstacle, not an error."""
+    found: list[bytes | None] = []
+    obstacles: list[str] = []
+    for uri in (before, after):
+        try:
+            found.append(storage.read_bytes(uri))
+        except StorageError as error:
+            found.append(None)
+            obstacles.append(str(error))
+    if obstacles:
+        return Likeness(obstacle="; ".join(obstacles), lost=found[0] is not None)
+    pictures: list[Pixels | None] = []
+    for uri, data in zip((before, after), found, strict=True):
+        try:
+            pictures.append(images.decode(data or b""))
+        except ImageError as error:
+            pictures.append(None)
+            obstacles.append(f"{uri}: {error}")
+    older, newer = pictures
+    if older is None or newer is None:
+        return Likeness(obstacle="; ".join(obstacles), lost=older is not None)
+    return likeness(older, newer)

@@ -1,0 +1,109 @@
+"""A row of a manifest as it is written: what may stand in which column, and what is wrong with it."""
+
+import posixpath
+import re
+from collections.abc import Collection, Iterator
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+
+from nst_kernel.params.style_params import StyleParams
+from pipeline.manifest.formats import parse_json, shown
+from pipeline.manifest.ids import MAX_NAME
+
+IMAGE_EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp")
+"""What the name of an output may end in; it decides the format."""
+
+
+def _number_as_text(value: object) -> object:
+    return str(value) if type(value) is int else value
+
+
+def _nested(value: object) -> object:
+    return parse_json(value) if isinstance(value, str) else value
+
+
+_WHOLE = re.compile("[0-9]{1,9}")
+
+
+def _pixels(value: object) -> object:
+    """CSV knows no numbers, and tables make 400.0 of 400 where others of its column are missing."""
+    if isinstance(value, str):
+        whole, _, rest = value.partition(".")
+        return int(whole) if _WHOLE.fullmatch(whole) and not rest.strip("0") else value
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+MAX_SIDE = 1_000_000
+"""Pixels: more than any format can say."""
+
+_Side = Annotated[int | None, BeforeValidator(_pixels), Field(ge=1, le=MAX_SIDE)]
+_Text = Annotated[str, StringConstraints(strip_whitespace=True, max_length=4096, pattern=r"^\P{Cc}*$")]
+
+
+class RawRow(BaseModel):
+    """A row as written. Further columns are style parameters, and pass on as they are."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+
+    content: _Text = ""
+    style: _Text = ""
+    id: Annotated[_Text, BeforeValidator(_number_as_text), StringConstraints(max_length=200)] = ""
+    output: Annotated[_Text, StringConstraints(max_length=1024)] = ""
+    params: Annotated[dict[str, Any], BeforeValidator(_nested)] = Field(default_factory=dict)
+    width: _Side = None
+    height: _Side = None
+
+
+_SIDE_EXPECTED = f"pixels of the content picture as it is shown: a whole number from 1 to {MAX_SIDE:,}"
+URI_EXPECTED = "a URI or path: text of at most 4096 characters, none of them a control character"
+EXPECTED = {
+    "content": URI_EXPECTED,
+    "style": URI_EXPECTED,
+    "id": "text of at most 200 characters, none of them a control character, or a whole number",
+    "output": "a file name: text of at most 1024 characters, none of them a control character",
+    "params": "style parameters by name: an object, or the JSON text of one",
+    "width": _SIDE_EXPECTED,
+    "height": _SIDE_EXPECTED,
+}
+
+Complaint = tuple[str | None, str, str]
+"""Column, value as shown, what was expected."""
+
+
+def missing_pictures(raw: RawRow, params: StyleParams, bad: Collection[str]) -> Iterator[Complaint]:
+    """Pictures that the parameters need and the row does not have; `bad` are columns that were complained of."""
+    if not raw.content and not raw.style and not {"content", "style"} & set(bad):
+        yield None, "", "a picture: a URI in column content or style, or in both"
+        return
+    for name, needed, weight, uri in (
+        ("content", params.needs_content, params.content_weight, raw.content),
+        ("style", params.needs_style, params.style_weight, raw.style),
+    ):
+        if needed and not uri and name not in bad:
+            yield name, "", f"a URI, since {f'{name}_weight is not 0' if weight > 0 else f'init is {name}'}"
+
+
+def bad_output(name: str) -> Iterator[Complaint]:
+    """A name that no picture can be written under."""
+    parts = name.split("/")
+    if not name:
+        return
+    if posixpath.splitext(name)[1].lower() not in IMAGE_EXTENSIONS:
+        yield "output", shown(name), f"a name that ends in {', '.join(IMAGE_EXTENSIONS)}"
+    if "\\" in name or {"", ".", ".."} & set(parts):
+        yield "output", shown(name), "a path below OUTPUT/images/: relative, no .., // or backslash"
+    if any(len(part.encode()) > MAX_NAME for part in parts):
+        yield "output", shown(name), f"names of at most {MAX_NAME} bytes"
+
+
+def bad_content_shape(raw: RawRow, bad: Collection[str]) -> Iterator[Complaint]:
+    """Half a shape, or one of no picture."""
+    given = {"width": raw.width, "height": raw.height}
+    if {"width", "height"} & set(bad) or given == {"width": None, "height": None}:
+        return
+    for name, value in given.items():
+        if value is None:
+            yield name, "", "a number too, since the other side of the content picture is given; or neither"
+    if not raw.content and "content" not in bad:
+        yield "width", shown(raw.width), "nothing: it is the content picture's, and the row has none"

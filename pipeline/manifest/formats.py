@@ -1,0 +1,376 @@
+"""Rows as they stand in CSV, JSON Lines and Parquet: cells by column name, and every place that cannot be read."""
+
+import csv
+import gzip
+import io
+import json
+import reprlib
+import zlib
+from collections import Counter, deque
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import IO, Any, NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.storage import operations as storage
+
+MAX_COLUMNS = 1000
+"""Columns of one table; whoever has more has something else than a manifest."""
+
+MAX_LINE = 16 * 2**20
+"""Bytes of one line of text; a longer one is a problem and is not held in memory."""
+
+MAX_CELL = csv.field_size_limit()
+"""Characters of one CSV cell (131,072 unless a program changes it), which also bounds how far a lost quote reaches."""
+
+_ROWS_AT_ONCE = 1024
+_SHOWN = 80
+_repr = reprlib.Repr()
+_repr.maxstring = _repr.maxother = _repr.maxlong = _SHOWN
+_repr.maxlevel = 3
+
+
+def shown(value: object) -> str:
+    """A value on one line of at most 80 characters, control characters escaped."""
+    text = _repr.repr(value)
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
+
+
+def place(file: str, number: int | None) -> str:
+    """Where to look, in words: `a.csv, line 3`."""
+    if number is None:
+        return file
+    return f"{file}, {'row' if extension(file) in ('.parquet', None) else 'line'} {number}"
+
+
+@dataclass(frozen=True, slots=True)
+class RowProblem:
+    """One thing in a manifest that cannot be used.
+
+    Attributes:
+        file: URI of the file, or `defaults`.
+        number: line (CSV, JSON Lines) or row (Parquet), from 1; None: the whole file.
+        column: name as written there, `params.size` for a nested one; None: the whole row.
+        value: what stands there, as `shown`; empty if nothing does.
+        expected: what was expected, and what to do.
+    """
+
+    file: str
+    number: int | None
+    column: str | None
+    value: str
+    expected: str
+
+    def __str__(self) -> str:
+        where = place(self.file, self.number)
+        if self.column is not None:
+            where += f", column {self.column if self.column.isprintable() else shown(self.column)}"
+        found = f" {self.value}:" if self.value else ""
+        return f"{where}:{found} expected {self.expected}"
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """Columns that appear for the first time, in the order of the file; `whole` if no others can follow."""
+
+    number: int | None
+    names: tuple[str, ...]
+    whole: bool
+
+
+class Record(NamedTuple):
+    """A row: its place, and the cells of wanted columns. Nothing was done to them but stripping CSV's of spaces."""
+
+    number: int
+    cells: dict[str, Any]
+
+
+Item = Header | Record | RowProblem
+
+
+@dataclass(frozen=True)
+class Records:
+    """Rows that are at hand and in no file, such as those of a data frame.
+
+    Attributes:
+        rows: cells by column name.
+        name: how problems call it, before the number of a row, from 1.
+    """
+
+    rows: Sequence[Mapping[str, Any]]
+    name: str = "table"
+
+    def read(self, *, wanted: Collection[str]) -> Iterator[Item]:
+        """The same as `read_table` says of a file."""
+        if not self.rows:
+            return
+        names = [name.strip() for name in dict.fromkeys(str(name) for row in self.rows for name in row)]
+        yield from _header(self.name, None, names)
+        if len(names) > MAX_COLUMNS or len(set(names)) < len(names):
+            return
+        for number, row in enumerate(self.rows, start=1):
+            cells = {str(name).strip(): _not_nan(value) for name, value in row.items()}
+            yield Record(number, {name: value for name, value in cells.items() if name in wanted})
+
+
+Source = str | Records | Sequence[str | Records]
+"""Where rows come from: a file, a folder of files, rows at hand, or several of these."""
+
+
+def each(source: Source) -> list[str | Records]:
+    """Its members."""
+    return [source] if isinstance(source, str | Records) else list(source)
+
+
+def described(source: Source) -> list[str]:
+    """Its members in words: URIs, and names of rows at hand."""
+    return [one if isinstance(one, str) else one.name for one in each(source)]
+
+
+def read_table(file: str, *, wanted: Collection[str]) -> Iterator[Item]:
+    """The rows of one file, by its extension, one at a time.
+
+    Reading goes on after a row that cannot be read, wherever the rest still has a meaning. Headers name every
+    column; only `wanted` ones reach the records.
+    """
+    read = _READERS.get(extension(file) or "")
+    whole = partial(RowProblem, file, None, None, "")
+    if read is None:
+        yield whole(f"a name that ends in {', '.join(EXTENSIONS)}")
+        return
+    try:
+        data = storage.read_bytes(file)
+        if data:
+            yield from read(file, data, wanted)
+        else:
+            yield whole("rows, not an empty file of 0 bytes")
+    except storage.StorageError as error:
+        yield whole(f"a file that can be read; {error}")
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        yield whole(f"an intact gzip file ({error}); it was read up to there: make or copy it again")
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        yield whole(f"an intact Parquet file ({reason}): make or copy it again")
+
+
+def parse_json(text: str) -> Any:
+    """The value of a JSON text.
+
+    Raises:
+        ValueError: if it is malformed, nested too deep, or gives a name twice in one object.
+    """
+    try:
+        return _json_decoder.decode(text)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{error.msg} at character {error.pos + 1}") from None
+    except RecursionError:
+        raise ValueError("nested too deep") from None
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        [(twice, _)] = Counter(name for name, _ in pairs).most_common(1)
+        raise ValueError(f"{shown(twice)} stands there twice")
+    return members
+
+
+_json_decoder = json.JSONDecoder(object_pairs_hook=_unique)
+
+
+class _Line(NamedTuple):
+    number: int
+    text: str
+    fault: str  # empty: none
+
+
+def _lines(file: str, data: bytes) -> Iterator[_Line]:
+    """Lines of text with their ends, a byte order mark taken off. One that cannot be used says why."""
+    raw: IO[bytes] = io.BytesIO(data)
+    stream = io.BufferedReader(gzip.GzipFile(fileobj=raw)) if file.lower().endswith(".gz") else raw
+    number = 0
+    while line := stream.readline(MAX_LINE):
+        number += 1
+        if number == 1:
+            line = line.removeprefix(b"\xef\xbb\xbf")
+        if len(line) == MAX_LINE and not line.endswith(b"\n"):
+            yield _Line(number, "", f"a line of at most {MAX_LINE:,} bytes")
+            while (rest := stream.readline(2**16)) and not rest.endswith(b"\n"):
+                pass
+            continue
+        try:
+            yield _Line(number, line.decode(), "")
+        except UnicodeDecodeError as error:
+            fault = f"text in UTF-8 (byte {error.start + 1} of this line is not): save the file as UTF-8"
+            yield _Line(number, line.decode(errors="replace"), fault)
+
+
+class _Feed:
+    """Lines for csv.reader. Remembers those of the row under way, so that reading can go on after its first one."""
+
+    def __init__(self, lines: Iterator[_Line]) -> None:
+        self._lines = lines
+        self._again: deque[_Line] = deque()
+        self.row: list[_Line] = []
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        line = self._again.popleft() if self._again else next(self._lines)
+        self.row.append(line)
+        return line.text
+
+    def back(self) -> None:
+        """Read all but the first line of this row again."""
+        self._again.extendleft(reversed(self.row[1:]))
+
+    def rows(self) -> Iterator[tuple[int, list[str], str]]:
+        """(line, cells, fault) of every row that is not blank."""
+        # Strict: a stray or lost quote is an error, not half of the file in one cell.
+        reader = csv.reader(self, strict=True)
+        while True:
+            self.row.clear()
+            try:
+                cells = next(reader)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                fault = f"a CSV row with cells of at most {MAX_CELL:,} characters ({error})"
+                if len(self.row) > 1:
+                    fault = f"the quote that opens in this row to be closed ({error}); double a quote within a cell"
+                self.back()
+                yield self.row[0].number, [], fault
+                continue
+            fault = next((line.fault for line in self.row if line.fault), "")
+            if fault or len(cells) > 1 or (cells and cells[0].strip()):
+                yield self.row[0].number, cells, fault
+
+    @property
+    def text(self) -> str:
+        """The first line of this row, or what is left of it."""
+        return self.row[0].text.rstrip("\r\n")
+
+
+def _csv(file: str, data: bytes, wanted: Collection[str]) -> Iterator[Item]:
+    feed = _Feed(_lines(file, data))
+    rows = feed.rows()
+    number, cells, fault = next(rows, (1, [], "a header line with the names of columns; the file is blank"))
+    if fault:
+        yield RowProblem(file, number, None, shown(feed.text) if feed.row else "", fault)
+        return
+    names = [name.strip() for name in cells]
+    yield from _header(file, number, names)
+    if len(names) > MAX_COLUMNS:
+        return
+    # Of two columns of one name, which is a problem already, the first is read.
+    wanted_places = [(names.index(name), name) for name in dict.fromkeys(names) if name in wanted]
+    for number, cells, fault in rows:
+        if not fault and len(cells) != len(names):
+            advice = "; quote a cell that holds a comma" if len(cells) > len(names) else ""
+            fault = f"{len(names)} cells as in the header, not {len(cells)}{advice}"
+        if fault:
+            yield RowProblem(file, number, None, shown(feed.text), fault)
+        else:
+            yield Record(number, {name: cells[index].strip() for index, name in wanted_places})
+
+
+def _jsonl(file: str, data: bytes, wanted: Collection[str]) -> Iterator[Item]:
+    seen: set[str] = set()
+    for number, text, fault in _lines(file, data):
+        if not fault and not text.strip():
+            continue
+        cells: Any = None
+        try:
+            cells = None if fault else parse_json(text)
+        except ValueError as error:
+            fault = f"a JSON object on one line ({error})"
+        if not fault and not isinstance(cells, dict):
+            fault = 'a JSON object such as {"content": "a.jpg", "style": "b.jpg"}'
+        if fault:
+            yield RowProblem(file, number, None, shown(text.strip()), fault)
+            continue
+        if not cells.keys() <= seen:
+            new = [name for name in cells if name not in seen]
+            seen.update(new)
+            if len(seen) > MAX_COLUMNS:
+                yield _too_many(file, number, len(seen))
+                return
+            yield Header(number, tuple(new), whole=False)
+        yield Record(number, {name: value for name, value in cells.items() if name in wanted})
+
+
+def _parquet(file: str, data: bytes, wanted: Collection[str]) -> Iterator[Item]:
+    table = pq.ParquetFile(pa.BufferReader(data))
+    raw_names: list[str] = table.schema_arrow.names
+    names = [name.strip() for name in raw_names]
+    yield from _header(file, None, names)
+    if len(names) > MAX_COLUMNS or len(set(names)) < len(names):
+        return
+    columns = {raw: name for raw, name in zip(raw_names, names, strict=True) if name in wanted}
+    number = 0
+    for batch in table.iter_batches(batch_size=_ROWS_AT_ONCE, columns=list(columns)):
+        for row in _python_rows(batch):
+            number += 1
+            if isinstance(row, str):
+                yield RowProblem(file, number, None, "", f"values that can be read ({row})")
+            else:
+                yield Record(number, {columns[raw]: _not_nan(value) for raw, value in row.items()})
+
+
+def _python_rows(batch: Any) -> Iterator[dict[str, Any] | str]:
+    """Rows of a record batch, or why one has no value in Python: text that is not UTF-8, dates out of range."""
+    try:
+        yield from batch.to_pylist()
+    except (ValueError, OverflowError) as error:
+        if batch.num_rows == 1:
+            yield str(error)
+        else:
+            for index in range(batch.num_rows):
+                yield from _python_rows(batch.slice(index, 1))
+
+
+def _not_nan(value: Any) -> Any:
+    """NaN is how pandas says nothing in a column of numbers."""
+    if isinstance(value, dict):
+        return {name: _not_nan(member) for name, member in value.items()}
+    return None if isinstance(value, float) and value != value else value
+
+
+def _header(file: str, number: int | None, names: list[str]) -> Iterator[Item]:
+    if len(names) > MAX_COLUMNS:
+        yield _too_many(file, number, len(names))
+        return
+    for index, name in enumerate(names, start=1):
+        if not name:
+            expected = f"a name for column {index} in the header (from pandas: to_csv(..., index=False))"
+            yield RowProblem(file, number, None, "", expected)
+    for name in sorted({name for name in names if name and names.count(name) > 1}):
+        yield RowProblem(file, number, name[:_SHOWN], "", "a column of this name once in the header")
+    yield Header(number, tuple(filter(None, names)), whole=True)
+
+
+def _too_many(file: str, number: int | None, count: int) -> RowProblem:
+    return RowProblem(file, number, None, "", f"at most {MAX_COLUMNS} columns, not {count:,}")
+
+
+_READERS: dict[str, Callable[[str, bytes, Collection[str]], Iterator[Item]]] = {
+    ".csv": _csv,
+    ".csv.gz": _csv,
+    ".jsonl": _jsonl,
+    ".jsonl.gz": _jsonl,
+    ".ndjson": _jsonl,
+    ".ndjson.gz": _jsonl,
+    ".parquet": _parquet,
+}
+
+EXTENSIONS = tuple(_READERS)
+"""What the name of a manifest may end in."""
+
+
+def extension(file: str) -> str | None:
+    """Which of `EXTENSIONS` a name ends in, if any."""
+    return next((known for known in EXTENSIONS if file.lower().endswith(known)), None)

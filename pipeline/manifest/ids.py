@@ -1,0 +1,60 @@
+"""What a row means, and the names that follow from it: the same every night."""
+
+import functools
+import hashlib
+import json
+import operator
+import urllib.parse
+from json.encoder import encode_basestring_ascii
+
+from nst_kernel.params.style_params import KNOBS, StyleParams
+
+MAX_NAME = 255
+"""Bytes of a file's or folder's name: what every file system takes."""
+
+
+def derive_id(content: str | None, style: str | None, params: StyleParams, encoder_sha256: str) -> str:
+    """A row's meaning as 16 hex digits: the first of a SHA-256 over canonical JSON of what decides the picture.
+
+    That is `{content, encoder_sha256, params, style}` with sorted keys, no spaces and ASCII escapes. `preset` is
+    left out of the parameters: it names where values came from, and they are all there.
+    """
+    first, last = _text(content), _text(style)
+    meaning = f'{{"content":{first},"encoder_sha256":{_text(encoder_sha256)},{_canonical(params)},"style":{last}}}'
+    return hashlib.sha256(meaning.encode()).hexdigest()[:16]
+
+
+_DECISIVE = tuple(name for name in KNOBS if name not in ("preset", "seed"))
+_decisive_values = operator.attrgetter(*_DECISIVE)
+
+
+def _text(text: str | None) -> str:
+    return "null" if text is None else encode_basestring_ascii(text)
+
+
+def _canonical(params: StyleParams) -> str:
+    """Rows that differ in nothing but their seeds share the rest of the text."""
+    before, after = _around_seed(_decisive_values(params))
+    return f"{before}{params.seed}{after}"
+
+
+@functools.lru_cache(maxsize=4096)
+def _around_seed(values: tuple[object, ...]) -> tuple[str, str]:
+    """What stands before and after the seed. No other value looks like one: within JSON's texts quotes are escaped."""
+    knobs = {name: _no_minus_zero(value) for name, value in zip(_DECISIVE, values, strict=True)}
+    text = json.dumps(knobs | {"seed": 0}, sort_keys=True, separators=(",", ":"))
+    before, mark, after = text.partition('"seed":0')
+    return f'"params":{before}{mark[:-1]}', after
+
+
+def _no_minus_zero(value: object) -> object:
+    """0.0 for -0.0: they are equal parameters, so they must be equal text."""
+    if isinstance(value, tuple):
+        return [_no_minus_zero(member) for member in value]
+    return value + 0.0 if isinstance(value, float) else value
+
+
+def default_output(id: str) -> str:
+    """The name of a row's picture below images/, where the row gives none."""
+    name = f"{id if id.isascii() and id.isalnum() else urllib.parse.quote(id, safe='')}.png"
+    return name if len(name) <= MAX_NAME else f"{hashlib.sha256(id.encode()).hexdigest()[:16]}.png"

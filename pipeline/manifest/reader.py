@@ -1,0 +1,378 @@
+"""What is asked: the rows of a manifest, validated, with stable ids; or every problem of it at once."""
+
+import contextlib
+import dataclasses
+import difflib
+import functools
+import posixpath
+import re
+import sys
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
+
+from pydantic import ValidationError
+
+from nst_kernel.params.style_params import ALIASES, INITS, KNOBS, ParamError, StyleParams
+from pipeline.manifest.columns import (
+    EXPECTED,
+    URI_EXPECTED,
+    Complaint,
+    RawRow,
+    bad_content_shape,
+    bad_output,
+    missing_pictures,
+)
+from pipeline.manifest.formats import (
+    EXTENSIONS,
+    MAX_COLUMNS,
+    Item,
+    Record,
+    Records,
+    RowProblem,
+    Source,
+    described,
+    each,
+    extension,
+    place,
+    read_table,
+    shown,
+)
+from pipeline.manifest.ids import default_output, derive_id
+from pipeline.process import garbage as collector
+from pipeline.storage import operations as storage
+
+__all__ = [
+    "Duplicate",
+    "Manifest",
+    "ManifestError",
+    "Row",
+    "RowProblem",
+    "derive_id",
+    "iter_rows",
+    "read_manifest",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One stylisation that is asked for.
+
+    Attributes:
+        id: given, or derived from the row's meaning.
+        content: URI of the content picture; None if the row has none, and `params` need none.
+        style: URI of the style picture; None likewise.
+        output: name of the result below OUTPUT/images/.
+        params: every knob; `init` is resolved too where it is the URI of an image.
+        file: manifest that asked for it.
+        number: line there (CSV, JSON Lines; a CSV header is line 1), or row (Parquet); from 1.
+        content_shape: (height, width) of the content picture as it is shown, pixels, where the manifest says it.
+    """
+
+    id: str
+    content: str | None
+    style: str | None
+    output: str
+    params: StyleParams
+    file: str
+    number: int
+    content_shape: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Duplicate:
+    """A row that asks again for what the row of this id asks already; it is left out."""
+
+    id: str
+    file: str
+    number: int
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Rows of distinct ids, in the order of the files, and how many more only repeated one of them."""
+
+    rows: list[Row]
+    duplicates: list[Duplicate]
+
+
+class ManifestError(ValueError):
+    """Raised with every problem of a whole manifest, in `.problems`: those of whole files first, then row by row."""
+
+    def __init__(self, problems: list[RowProblem]) -> None:
+        self.problems = problems = sorted(problems, key=lambda problem: problem.number is not None)
+        lines = [f"the manifest has {len(problems):,} problem{'s'[: len(problems) > 1]}", *map(str, problems[:20])]
+        if len(problems) > 20:
+            lines.append(f"and {len(problems) - 20:,} more")
+        super().__init__("\n  ".join(lines))
+
+
+@collector.paused()
+def read_manifest(source: Source, *, encoder_sha256: str, defaults: Mapping[str, object] | None = None) -> Manifest:
+    """Every row of a manifest, or every problem of it.
+
+    Args:
+        source: a file, a folder of files, or several of either, at any URI. In a folder, files of other kinds and
+            those whose names start with a dot or an underscore are passed over. Or rows at hand, whose relative paths
+            start where this process is.
+        encoder_sha256: of the weights, part of a row's meaning and so of a derived id.
+        defaults: style parameters for rows that do not give them. They must be valid by themselves.
+
+    Raises:
+        ManifestError: if anything cannot be used, or there is no row.
+    """
+    rows: list[Row] = []
+    problems: list[RowProblem] = []
+    duplicates: list[Duplicate] = []
+    for item in iter_rows(source, encoder_sha256=encoder_sha256, defaults=defaults):
+        if isinstance(item, Row):
+            rows.append(item)
+        elif isinstance(item, RowProblem):
+            problems.append(item)
+        else:
+            duplicates.append(item)
+    if problems:
+        raise ManifestError(problems)
+    return Manifest(rows, duplicates)
+
+
+def iter_rows(
+    source: Source, *, encoder_sha256: str, defaults: Mapping[str, object] | None = None
+) -> Iterator[Row | Duplicate | RowProblem]:
+    """The rows of a manifest one at a time, as `read_manifest`, with problems where they are met.
+
+    Holds one file's bytes and, for finding duplicates, the rows that went by.
+    """
+    defaults = dict(defaults or {})
+    try:
+        StyleParams.of({}, defaults=defaults)
+    except ParamError as error:
+        for problem in error.problems:
+            yield RowProblem("defaults", None, problem.name, shown(problem.value), problem.expected)
+        bad = {problem.name for problem in error.problems}
+        defaults = {name: value for name, value in defaults.items() if ALIASES.get(name, name) not in bad}
+    reader = _Reader(encoder_sha256, defaults)
+    sources = each(source)
+    met: set[str] = set()
+    empty = True
+    for one in sources:
+        if isinstance(one, Records):
+            for item in reader.records(one):
+                empty = False
+                yield item
+            continue
+        for found in _files(one):
+            if isinstance(found, str) and found in met:
+                continue
+            for item in [found] if isinstance(found, RowProblem) else reader.file(found):
+                empty = False
+                yield item
+            if isinstance(found, str):
+                met.add(found)
+    if empty:
+        yield RowProblem(", ".join(described(source))[:200] or "manifest", None, None, "", "at least one row")
+
+
+def _files(source: str) -> Iterator[str | RowProblem]:
+    """The manifests at a URI."""
+    try:
+        found = storage.list_files(source)
+    except storage.StorageError as error:
+        yield RowProblem(source, None, None, "", f"a manifest; {error}")
+        return
+    if found == [source]:
+        yield source
+        return
+    files = [file for file in found if extension(file) is not None and not _is_passed_over(file)]
+    if not files:
+        yield RowProblem(source, None, None, "", f"a folder with a manifest in it ({', '.join(EXTENSIONS)})")
+    yield from files
+
+
+def _is_passed_over(file: str) -> bool:
+    """Hidden files, and what an earlier run has left below the same folder."""
+    name = posixpath.basename(file)
+    is_result = name.startswith("part-") and posixpath.basename(storage.parent(file)) == "results"
+    return name.startswith((".", "_")) or is_result
+
+
+_PARAMETERS = dict.fromkeys([*KNOBS, *ALIASES]).keys()
+_WANTED = dict.fromkeys([*EXPECTED, *_PARAMETERS]).keys()
+_RULES: Mapping[str, Callable[[str, object], object]] = {
+    field.name: field.metadata["rule"] for field in dataclasses.fields(StyleParams)
+}
+_UNUSABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+
+
+class _Reader:
+    """Reads one file after the other, and remembers what has to differ between rows."""
+
+    def __init__(self, encoder_sha256: str, defaults: Mapping[str, object]) -> None:
+        self._encoder = encoder_sha256
+        self._defaults = defaults
+        self._base = ""
+        self._unknown: set[str] = set()  # names under params that this file was told about
+        self._resolved: dict[tuple[str, str], StyleParams | list[Complaint]] = {}
+        self._seeded: dict[tuple[int, str], tuple[StyleParams, StyleParams]] = {}  # the rest's identity, seed: both
+        self._shapes: dict[tuple[int, int], tuple[int, int]] = {}  # so that equal ones are one
+        self._rows: dict[str, Row] = {}  # by id
+        self._named: dict[str, str] = {}  # output: id, where the one does not follow from the other
+
+    def file(self, file: str) -> Iterator[Row | Duplicate | RowProblem]:
+        """The rows and problems of one file."""
+        self._base = storage.parent(storage.absolute(file))
+        yield from self._read(file, read_table(file, wanted=_WANTED))
+
+    def records(self, records: Records) -> Iterator[Row | Duplicate | RowProblem]:
+        """The rows and problems of rows at hand."""
+        self._base = storage.absolute(".")
+        yield from self._read(records.name, records.read(wanted=_WANTED))
+
+    def _read(self, file: str, items: Iterator[Item]) -> Iterator[Row | Duplicate | RowProblem]:
+        self._unknown.clear()
+        for item in items:
+            if isinstance(item, Record):
+                yield from self._row(file, item)
+            elif isinstance(item, RowProblem):
+                yield item
+            else:
+                for name in item.names:
+                    if name not in _WANTED:
+                        yield RowProblem(file, item.number, name[:80], "", _known_name(name, _WANTED))
+                if item.whole and not {"content", "style"} & set(item.names):
+                    expected = "a header with the columns content and style, separated by commas"
+                    yield RowProblem(file, item.number, None, shown(", ".join(item.names)), expected)
+                    return
+
+    def _row(self, file: str, record: Record) -> Iterator[Row | Duplicate | RowProblem]:
+        number = record.number
+        cells = {name: value for name, value in record.cells.items() if not _blank(value)}
+        complaints: list[Complaint] = []
+        bad: set[str] = set()
+        try:
+            raw = RawRow.model_validate(cells)
+        except ValidationError as error:
+            for detail in error.errors(include_url=False, include_context=False, include_input=False):
+                name = str(detail["loc"][0])
+                if name in bad:
+                    continue
+                reason = f" ({detail['msg'].removeprefix('Value error, ')})" if detail["type"] == "value_error" else ""
+                complaints.append((name, shown(cells.pop(name)), EXPECTED[name] + reason))
+                bad.add(name)
+            raw = RawRow.model_validate(cells)  # the rest may have problems too
+        for name in raw.params.keys() - _PARAMETERS - self._unknown if raw.params else ():
+            if len(self._unknown) < MAX_COLUMNS:
+                self._unknown.add(name)
+                yield RowProblem(file, number, f"params.{name[:80]}", "", _known_name(name, _PARAMETERS))
+        params = self._params(raw.model_extra or {}, raw.params)
+        if isinstance(params, list):
+            complaints += params
+        elif "params" not in bad:  # which might have said that no content or style is needed
+            complaints += missing_pictures(raw, params, bad)
+        complaints += bad_output(raw.output)
+        complaints += bad_content_shape(raw, bad)
+        if complaints or isinstance(params, list):
+            yield from (RowProblem(file, number, *complaint) for complaint in complaints)
+            return
+        content = storage.resolve(raw.content, self._base) if raw.content else None
+        style = _resolved_style(raw.style, self._base) if raw.style else None
+        meaning = derive_id(content, style, params, self._encoder)
+        id = raw.id or meaning
+        output = raw.output or default_output(id)
+        shape = (raw.height, raw.width) if raw.height and raw.width else None
+        shape = self._shapes.setdefault(shape, shape) if shape else None
+        yield self._distinct(Row(id, content, style, output, params, file, number, shape), meaning)
+
+    def _params(self, columns: Mapping[str, object], nested: Mapping[str, object]) -> StyleParams | list[Complaint]:
+        """Of the same text, the same parameters: rows share them, so each set is resolved once, but for its seed."""
+        if "seed" in columns and "seed" not in nested:
+            unseeded = self._params({name: value for name, value in columns.items() if name != "seed"}, nested)
+            if isinstance(unseeded, StyleParams):
+                with contextlib.suppress(ParamError):
+                    return self._reseeded(unseeded, columns["seed"])
+        try:
+            key = (self._base, repr((columns, nested)))
+            if (known := self._resolved.get(key)) is not None:
+                return known
+            resolved = self._resolve(columns, nested)
+        except RecursionError:
+            return [(None, "", "style parameters that are not nested so deep")]
+        if len(self._resolved) >= 4096:
+            self._resolved.clear()
+        if len(key[1]) < 4096:
+            self._resolved[key] = resolved
+        return resolved
+
+    def _reseeded(self, params: StyleParams, seed: object) -> StyleParams:
+        key = id(params), repr(seed)
+        if key not in self._seeded:
+            if len(self._seeded) >= 4096:
+                self._seeded.clear()
+            self._seeded[key] = params, params.reseeded(seed)
+        return self._seeded[key][1]
+
+    def _resolve(self, columns: Mapping[str, object], nested: Mapping[str, object]) -> StyleParams | list[Complaint]:
+        given: dict[str, object] = {}
+        written: dict[str, str] = {}  # knob: column that gives it
+        complaints: list[Complaint] = []
+        everything = [(name, name, value) for name, value in columns.items()]
+        everything += [(f"params.{name}", name, value) for name, value in nested.items() if name in _PARAMETERS]
+        for column, name, value in everything:
+            knob = ALIASES.get(name, name)
+            if _blank(value):
+                continue
+            if knob not in given:
+                given[knob], written[knob] = value, column
+            elif _RULES[knob](knob, value) != _RULES[knob](knob, given[knob]):
+                complaints.append((column, shown(value), f"what column {written[knob]} says, {shown(given[knob])}"))
+        try:
+            params = StyleParams.of(given, defaults=self._defaults)
+        except ParamError as error:
+            return complaints + [(written.get(p.name, p.name), shown(p.value), p.expected) for p in error.problems]
+        if params.init not in INITS:
+            if len(params.init) > 4096 or _UNUSABLE.search(params.init):
+                complaints.append((written.get("init", "init"), shown(params.init), URI_EXPECTED))
+            params = dataclasses.replace(params, init=storage.resolve(params.init, self._base))
+        return complaints or params
+
+    def _distinct(self, row: Row, meaning: str) -> Row | Duplicate | RowProblem:
+        """The row, unless another one has its id or its output."""
+        first = self._rows.setdefault(row.id, row)
+        if first is not row:
+            other = place(first.file, first.number)
+            if derive_id(first.content, first.style, first.params, self._encoder) != meaning:
+                expected = f"an id of its own: {other} has this one and asks for something else"
+                return RowProblem(row.file, row.number, "id", shown(row.id), expected)
+            if first.output != row.output:
+                expected = f"{shown(first.output)}, since {other} asks for the same; give each an id to have both"
+                return RowProblem(row.file, row.number, "output", shown(row.output), expected)
+            return Duplicate(row.id, row.file, row.number)
+        owner = self._owner(row)
+        if owner is not row:
+            expected = f"a name of its own: {place(owner.file, owner.number)} is written there"
+            return RowProblem(row.file, row.number, "output", shown(row.output), expected)
+        return row
+
+    def _owner(self, row: Row) -> Row:
+        """The first row whose picture has this row's name. Names that are an id's, as most are, are not kept twice."""
+        if row.output == f"{row.id}.png":
+            return self._rows[self._named.get(row.output, row.id)]
+        after_id = self._rows.get(row.output.removesuffix(".png"))
+        if after_id and after_id.output == row.output:
+            return after_id
+        return self._rows[self._named.setdefault(row.output, row.id)]
+
+
+@functools.lru_cache(4096)
+def _resolved_style(uri: str, base: str) -> str:
+    """Equal styles are one text, as rows are many and styles few."""
+    return sys.intern(storage.resolve(uri, base))
+
+
+def _blank(value: object) -> bool:
+    """Whether a cell counts as not given."""
+    return value is None or (isinstance(value, str) and (not value or value.isspace()))
+
+
+def _known_name(name: str, known: Collection[str]) -> str:
+    close = difflib.get_close_matches(name[:80].strip().lower(), known, n=1)
+    return f"a known name; did you mean {close[0]}?" if close else f"one of {', '.join(known)}"

@@ -1,0 +1,1 @@
+"""Runs, plans, results and comparisons in a notebook."""

@@ -1,0 +1,226 @@
+"""Results to look at: a table that counts, filters, opens in pandas and shows its pictures."""
+
+import dataclasses
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from typing import Any, overload
+
+import pyarrow as pa
+from PIL import Image
+
+from nst_kernel.params.style_params import ALIASES, KNOBS, Problem, StyleParams
+from pipeline.images import decode as images
+from pipeline.notebook import html
+from pipeline.outputs import table as result_table
+from pipeline.storage import operations as storage
+
+SHOWN = 20
+"""Rows that a notebook shows unasked."""
+
+_COLUMNS = ("id", "status", "content", "style", "width", "height", "iterations", "total_loss", "error")
+_RULES = {field.name: field.metadata["rule"] for field in dataclasses.fields(StyleParams)}
+
+
+class ResultRow(Mapping[str, Any]):
+    """What became of one row: columns of the results by name, its parameters, curve and pictures."""
+
+    def __init__(self, values: Mapping[str, Any], output: str) -> None:
+        self._values, self._output = values, output
+
+    def __getitem__(self, name: str) -> Any:
+        return self._values[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __repr__(self) -> str:
+        return f"<row {self['id']}: {self['status']}, {self['content']} in the style of {self['style']}>"
+
+    @property
+    def params(self) -> StyleParams:
+        """Every parameter."""
+        return StyleParams.of(_params(self["params"]))
+
+    @property
+    def curve(self) -> dict[str, list[float]]:
+        """Losses by iteration: `total`, `content`, `style`, and `style/LAYER`; empty for a row without a picture."""
+        found = self._values.get("curve")
+        if not found:
+            return {}
+        layers = {f"style/{layer}": values for layer, values in found["style_layers"] or ()}
+        return {name: found[name] for name in ("total", "content", "style")} | layers
+
+    @property
+    def image(self) -> Image.Image:
+        """The picture.
+
+        Raises:
+            ValueError: if the row has none; says why.
+            StorageError: if it cannot be read.
+        """
+        if not self.picture:
+            raise ValueError(f"row {self['id']} has no picture, it is {self['status']}: {self['error']}")
+        return Image.fromarray(images.decode(storage.read_bytes(self.picture)))
+
+    @property
+    def picture(self) -> str | None:
+        """The URI of the picture, where the output is now; None where there is none."""
+        return result_table.picture_of(self._output, self) if self["output"] else None
+
+    def _repr_html_(self) -> str:
+        facts = {name: self[name] for name in _COLUMNS if self[name] is not None}
+        pictures = {"content": self["content"], "style": self["style"], "result": self.picture}
+        return html.of_row(pictures, facts | {f"params.{name}": v for name, v in _params(self["params"]).items()})
+
+
+class Results(Sequence[ResultRow]):
+    """The results of a run, one row per id."""
+
+    def __init__(self, table: pa.Table, output: str) -> None:
+        self._table, self._output = table, output
+
+    def __len__(self) -> int:
+        return len(self._table)
+
+    @overload
+    def __getitem__(self, which: int | str) -> ResultRow: ...
+
+    @overload
+    def __getitem__(self, which: slice) -> "Results": ...
+
+    def __getitem__(self, which: int | str | slice) -> "ResultRow | Results":
+        """A row by its place or its id, or rows by a slice of places."""
+        if isinstance(which, slice):
+            return self._take(range(*which.indices(len(self))))
+        place: int = self._table["id"].index(which).as_py() if isinstance(which, str) else which
+        if isinstance(which, str) and place < 0:
+            raise KeyError(which)
+        if not -len(self) <= place < len(self):
+            raise IndexError(f"row {place} of {len(self):,}")
+        (values,) = self._table.slice(place % len(self), 1).to_pylist()
+        return ResultRow(values, self._output)
+
+    def __iter__(self) -> Iterator[ResultRow]:
+        for batch in self._table.to_batches(max_chunksize=1024):
+            yield from (ResultRow(values, self._output) for values in batch.to_pylist())
+
+    def __repr__(self) -> str:
+        return self._title()
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Rows by status."""
+        return dict(sorted(Counter(self._table["status"].to_pylist()).items()))
+
+    def filter(self, status: str | Sequence[str] | None = None, /, **wanted: Any) -> "Results":
+        """Rows that have all these values.
+
+        Args:
+            status: one, or several of which a row has one.
+            wanted: values by name of a parameter, or else of a column. Of a sequence that is no parameter's value by
+                itself, a row has to have one. A picture is found by its URI or by its file's name.
+
+        Raises:
+            ValueError: for a name that there is not, or a value that a parameter cannot have.
+        """
+        conditions = {name: _accepted(ALIASES.get(name, name), value) for name, value in wanted.items()}
+        if status is not None:
+            conditions["status"] = _accepted("status", status)
+        kept: Sequence[int] = range(len(self))
+        for name, accepted in conditions.items():
+            name = ALIASES.get(name, name)
+            if name in KNOBS:
+                values: Sequence[Any] = [
+                    _hashable(_params(text).get(name)) for text in self._table["params"].to_pylist()
+                ]
+            else:
+                values = self._table[name].to_pylist()
+            if name in ("content", "style"):
+                kept = [n for n in kept if values[n] in accepted or str(values[n]).rpartition("/")[2] in accepted]
+            else:
+                kept = [n for n in kept if values[n] in accepted]
+        return self._take(kept)
+
+    def to_arrow(self, *, params: bool = False) -> pa.Table:
+        """The table; what a column means is in its field's metadata under `doc`.
+
+        With `params`, there is a column `params.NAME` for each parameter in place of one with all of them as JSON.
+        """
+        if not params:
+            return self._table
+        each = [_params(text) for text in self._table["params"].to_pylist()]
+        table = self._table.drop_columns(["params"])
+        for name in dict.fromkeys(name for known in each for name in known):
+            table = table.append_column(f"params.{name}", pa.array([known.get(name) for known in each]))
+        return table
+
+    def to_pandas(self, *, params: bool = False) -> Any:
+        """The same as a pandas.DataFrame."""
+        return self.to_arrow(params=params).to_pandas()
+
+    def show(self, limit: int = 100) -> "Shown":
+        """Up to so many rows with their pictures, as a notebook's cell shows them."""
+        return Shown(self._page(limit), repr(self))
+
+    def _take(self, places: Sequence[int]) -> "Results":
+        return Results(self._table.take(pa.array(places, pa.int64())), self._output)
+
+    def _title(self) -> str:
+        counts = ", ".join(f"{count:,} {status}" for status, count in self.counts.items())
+        return f"Results of {self._output}: {counts or 'no rows'}"
+
+    def _page(self, limit: int) -> str:
+        rows = list(self[:limit])
+        more = len(self) - len(rows)
+        return html.of_results(self._title(), rows, [row.picture for row in rows], columns=_COLUMNS, more=more)
+
+    def _repr_html_(self) -> str:
+        return self._page(SHOWN)
+
+
+class Shown:
+    """Something to be shown by a notebook, as HTML, and elsewhere as text."""
+
+    def __init__(self, page: str, text: str) -> None:
+        self._page, self._text = page, text
+
+    def _repr_html_(self) -> str:
+        return self._page
+
+    def __repr__(self) -> str:
+        return self._text
+
+
+@lru_cache(maxsize=65536)
+def _params(text: str) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = json.loads(text)
+    return found
+
+
+def _accepted(name: str, value: Any) -> list[Any]:
+    """Values of a parameter or column that a row may have."""
+    if name in KNOBS:
+        one = _RULES[name](name, value)
+        if not isinstance(one, Problem):
+            return [one]
+        several = [_RULES[name](name, each) for each in value] if isinstance(value, list | tuple | set) else [one]
+        problems = [each for each in several if isinstance(each, Problem)]
+        if problems:
+            raise ValueError("; ".join(map(str, problems)))
+        return several
+    if name not in result_table.SCHEMA.names:
+        raise ValueError(f"{name}: expected a parameter ({', '.join(KNOBS)}) or a column of the results")
+    accepted = list(value) if isinstance(value, list | tuple | set) else [value]
+    unknown = set(accepted) - set(result_table.STATUSES) if name == "status" else set()
+    if unknown:
+        raise ValueError(f"status {', '.join(map(repr, unknown))}: expected one of {', '.join(result_table.STATUSES)}")
+    return accepted
+
+
+def _hashable(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value

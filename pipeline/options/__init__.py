@@ -1,0 +1,1 @@
+"""What a run may be told: frozen models with defaults and bounds."""

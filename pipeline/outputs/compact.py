@@ -1,0 +1,73 @@
+"""Many small Parquet parts made into few well-sized files, at the end of a run, in bounded memory."""
+
+import hashlib
+import io
+import logging
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.outputs import table as result_table
+from pipeline.storage import operations as storage
+
+FILE_BYTES = 128 * 2**20
+"""Of rows in memory, that make a file: some tens of megabytes in Parquet."""
+
+PARTS_AT_ONCE = 64
+
+log = logging.getLogger(__name__)
+
+
+def compact(output: str, *, file_bytes: int = FILE_BYTES) -> list[str]:
+    """Merge the small files of the results; the URIs of those that took their place.
+
+    New files are whole before any old one is deleted, and readers take the newest row of each id: a crash in between
+    leaves rows twice in storage and once in every answer. Full files, `rows-…`, are not touched again; what is left
+    over, `rest-…`, is merged with the parts of the next run. Only who holds the run lock may do this.
+
+    Raises:
+        StorageError: if a file cannot be read, written or deleted; no row is lost then.
+    """
+    small = [part for part in result_table.parts(output) if not _name(part).startswith(result_table.FULL)]
+    if len(small) < 2:
+        return []
+    written = [_write(output, table, full=full) for table, full in _merged(small, file_bytes)]
+    # By name: the same rows make the same file, which may be there already, and a store may spell its URI otherwise.
+    kept = {_name(uri) for uri in written}
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(storage.remove, [part for part in small if _name(part) not in kept]))
+    log.info("%d files of results became %d", len(small), len(written))
+    return written
+
+
+def _merged(parts: Sequence[str], file_bytes: int) -> Iterator[tuple[pa.Table, bool]]:
+    """Tables of about so many bytes, the newest row of each id, and whether each is full."""
+    held: list[pa.Table] = []
+    with ThreadPoolExecutor(16) as pool:
+        for start in range(0, len(parts), PARTS_AT_ONCE):
+            held += pool.map(result_table.read_part, parts[start : start + PARTS_AT_ONCE])
+            if sum(table.nbytes for table in held) >= file_bytes:
+                table = result_table.newest(pa.concat_tables(held))
+                if table.nbytes >= file_bytes:
+                    yield table, True
+                    held = []
+                else:  # many rows were there several times
+                    held = [table]
+    if held:
+        yield result_table.newest(pa.concat_tables(held)), False
+
+
+def _write(output: str, table: pa.Table, *, full: bool) -> str:
+    buffer = io.BytesIO()
+    pq.write_table(table.cast(result_table.SCHEMA), buffer, compression="zstd")
+    data = buffer.getvalue()
+    name = f"{result_table.FULL if full else 'rest-'}{hashlib.sha256(data).hexdigest()[:16]}.parquet"
+    uri = storage.join(result_table.results_folder(output), name)
+    storage.write_bytes(uri, data)
+    return uri
+
+
+def _name(uri: str) -> str:
+    return uri.rpartition("/")[2]

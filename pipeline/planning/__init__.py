@@ -1,0 +1,1 @@
+"""What will run: fingerprints, output shapes, costs and batches, from metadata alone."""

@@ -1,0 +1,117 @@
+"""What flows from stage to stage: planned, fetched, optimised batches. Light, so that no stage imports another's."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nst_kernel.result import StylizeResult
+from pipeline.manifest.reader import Row
+
+Picture = NDArray[np.uint8]
+"""uint8 (H, W, 3), RGB."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a row cannot be served, as a value that flows in its place.
+
+    Attributes:
+        error_class: what kind of error.
+        error: what went wrong and what to do.
+        status: that the row gets; one that kills processes is `quarantined`.
+    """
+
+    error_class: str
+    error: str
+    status: Literal["failed", "quarantined"] = "failed"
+
+    @classmethod
+    def of(cls, error: BaseException, doing: str = "") -> "Failure":
+        """Of an exception, with what was being done."""
+        return cls(type(error).__name__, f"{doing}: {error}" if doing else str(error))
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedRow:
+    """A row of the manifest, and what was decided for it.
+
+    Attributes:
+        row: what is asked.
+        fingerprint: of everything that decides the picture.
+        shape: (height, width) of the output, pixels; None if it could not be found out.
+        failure: why it cannot be served, if that is known already.
+        died_together: how often in earlier runs a process died that had this row among others.
+    """
+
+    row: Row
+    fingerprint: str
+    shape: tuple[int, int] | None
+    failure: Failure | None = None
+    died_together: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Rows that are optimised together.
+
+    Attributes:
+        rows: of one shape and `StyleParams.graph`.
+        checkpoint: whether they fit into memory only if activations are computed again instead of kept.
+    """
+
+    rows: tuple[PlannedRow, ...]
+    checkpoint: bool = False
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """The pictures of one row, each None where the row needs none."""
+
+    content: Picture | None
+    style: Picture | None
+    init: Picture | None
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """A batch with its pictures.
+
+    Attributes:
+        batch: the rows.
+        pictures: for each row, its pictures or why there are none; dropped once they have been optimised.
+        started_at: when the batch was taken up, UTC.
+        seconds: of fetching and decoding the whole batch.
+        retries: for each row, requests to storage that were repeated for it; for the batch as a whole, in the first.
+    """
+
+    batch: Batch
+    pictures: tuple[Pictures | Failure, ...]
+    started_at: datetime
+    seconds: float
+    retries: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Optimised:
+    """A batch with its outcomes.
+
+    Attributes:
+        fetched: what was given.
+        outcomes: for each row, its result or why there is none.
+        device: what computed it, such as cpu or the name of a GPU.
+        precision: what its convolutions were computed in.
+        seconds: of optimising the whole batch.
+        waited: seconds that the actor had nothing to do before it.
+        midway: URIs of states on the way, of no use once the batch is committed.
+    """
+
+    fetched: Fetched
+    outcomes: tuple[StylizeResult | Failure, ...]
+    device: str
+    precision: str
+    seconds: float
+    waited: float = 0.0
+    midway: tuple[str, ...] = ()

@@ -1,0 +1,64 @@
+"""Shapes of pictures from their headers: read by threads of this process, or by tasks of a cluster where many are."""
+
+import pickle
+from collections.abc import Callable, Mapping, Sequence
+
+from pipeline.images import decode as images
+from pipeline.planning.batch import Failure
+from pipeline.storage import operations as storage
+
+HEADER_BYTES = 256 * 1024
+"""As much of a picture as is read for its size; the few whose header is longer are read whole."""
+
+AT_ONCE = 16
+"""Headers that a process reads side by side."""
+
+WORTH_A_CLUSTER = 2000
+"""Headers that threads read about as soon as tasks would have started."""
+
+PER_TASK, TASK_CPUS = 500, 0.5
+
+Shape = tuple[int, int] | Failure
+"""(height, width) of a picture as it is shown, pixels, or why it has none."""
+
+Probe = Callable[[Sequence[str]], Mapping[str, Shape]]
+"""Shapes of distinct pictures by their URIs."""
+
+
+def shape_of(uri: str) -> Shape:
+    """Of one picture, upright, from its header."""
+    try:
+        head = storage.read_bytes(uri, end=HEADER_BYTES)
+        try:
+            info = images.probe(head)
+        except images.ImageError:
+            if len(head) < HEADER_BYTES:
+                raise
+            info = images.probe(storage.read_bytes(uri))
+    except (storage.StorageError, images.ImageError) as error:
+        return Failure.of(error, "" if isinstance(error, storage.StorageError) else uri)
+    return info.height, info.width
+
+
+def probe(uris: Sequence[str]) -> dict[str, Shape]:
+    """Shapes of many pictures by tasks of the cluster, if this process is connected to one; of few by threads here."""
+    import ray
+
+    return _probe_on_cluster(uris) if len(uris) >= WORTH_A_CLUSTER and ray.is_initialized() else probe_here(uris)
+
+
+def probe_here(uris: Sequence[str]) -> dict[str, Shape]:
+    """Shapes of pictures, by threads of this process."""
+    return dict(zip(uris, storage.side_by_side(shape_of, uris, threads=AT_ONCE), strict=True))
+
+
+def _probe_on_cluster(uris: Sequence[str]) -> dict[str, Shape]:
+    import ray.data
+
+    tasks = [{"uris": list(uris[start : start + PER_TASK])} for start in range(0, len(uris), PER_TASK)]
+    answers = ray.data.from_items(tasks, override_num_blocks=len(tasks)).map(_probe_some, num_cpus=TASK_CPUS)
+    return {uri: shape for answer in answers.iter_rows() for uri, shape in pickle.loads(answer["shapes"]).items()}
+
+
+def _probe_some(task: dict[str, list[str]]) -> dict[str, bytes]:
+    return {"shapes": pickle.dumps(probe_here([str(uri) for uri in task["uris"]]))}

@@ -1,0 +1,1 @@
+"""What a process does about signals, hangs, draining nodes and garbage collection."""

@@ -1,0 +1,1 @@
+"""What must survive a crash: attempts, poison rows, the run lock, saved states."""

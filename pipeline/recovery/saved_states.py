@@ -1,0 +1,80 @@
+"""States of batches that were interrupted, in the output folder, for whoever takes the same batch up again."""
+
+import contextlib
+import hashlib
+import json
+import logging
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from pipeline.recovery.ledger import Asked
+from pipeline.storage import operations as storage
+
+if TYPE_CHECKING:
+    from nst_kernel.transfer.state import State
+
+log = logging.getLogger(__name__)
+
+
+def folder(output: str) -> str:
+    """Where states lie."""
+    return storage.join(output, "preempted")
+
+
+def uri_of(output: str, rows: Sequence[Asked]) -> str:
+    """Where the state of a batch lies: the same rows with the same fingerprints, in this order."""
+    names = json.dumps(list(rows))
+    return storage.join(folder(output), f"{hashlib.sha256(names.encode()).hexdigest()[:32]}.safetensors")
+
+
+def find(uri: str) -> "State | None":
+    """What lies there; None if nothing does, or nothing that can be used, which is then deleted."""
+    from nst_kernel.transfer.state import State, StateError
+
+    try:
+        return State.from_bytes(storage.read_bytes(uri))
+    except storage.StorageError:
+        return None  # mostly there is none; and where it cannot be read, work starts anew
+    except StateError as error:
+        log.warning("%s is of no use: %s", uri, error)
+        drop([uri])
+        return None
+
+
+def is_there(uri: str) -> bool:
+    """Whether a state lies there, as far as storage says."""
+    try:
+        return bool(storage.identity(uri))
+    except storage.StorageError:
+        return False
+
+
+def keep(uri: str, state: "State") -> bool:
+    """Write a state, whole or not at all. Work goes on without one if that fails."""
+    try:
+        storage.write_bytes(uri, state.to_bytes())
+    except storage.StorageError as error:
+        log.warning("the state of a batch is not saved: %s", error)
+        return False
+    return True
+
+
+def drop(uris: Iterable[str]) -> None:
+    """Delete states that nobody will need. One that stays does no harm."""
+    for uri in uris:
+        try:
+            storage.remove(uri)
+        except storage.StorageError as error:
+            log.warning("a state that is not needed stays: %s", error)
+
+
+OLD = timedelta(days=7)
+"""Age of a state that nobody has come back for. Younger ones may be another manifest's, or a slice's of an archive."""
+
+
+def sweep(output: str) -> None:
+    """Delete states that were left behind: those of finished batches are gone already."""
+    since = datetime.now(UTC) - OLD
+    with contextlib.suppress(storage.StorageError):  # there never was one
+        drop([entry.uri for entry in storage.walk(folder(output)) if entry.modified and entry.modified < since])

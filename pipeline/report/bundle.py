@@ -1,0 +1,99 @@
+"""The files of one report beside its page: data, code, the charting library."""
+
+import itertools
+import re
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from importlib import resources
+
+from pipeline.report.scripts import script
+from pipeline.storage import operations as storage
+
+CODE = (
+    "dom",
+    "data",
+    "model",
+    "filters",
+    "slider",
+    "charts",
+    "dialog",
+    "gallery",
+    "matrix",
+    "curves",
+    "failures",
+    "nights",
+    "main",
+)
+"""Scripts of the page in the order in which they are loaded: each uses those before it."""
+
+STYLES = ("page", "gallery")
+
+_AT_ONCE = 8
+_BEING_MADE = timedelta(hours=1)
+_STAMPED = re.compile(r"\.\d{8}T\d{12}Z\.(js|css)$")
+
+
+class Files:
+    """What one report consists of beside its page and thumbnails; names end in when it was made."""
+
+    def __init__(self, page: str) -> None:
+        self.page = page
+        self.made_at = datetime.now(UTC)
+        self.stamp = f"{self.made_at:%Y%m%dT%H%M%S%f}Z"
+
+    def data_name(self, kind: str, number: int) -> str:
+        """Relative to the page."""
+        return f"data/{kind}-{number}.{self.stamp}.js"
+
+    def write_data(self, kind: str, payloads: Iterable[object]) -> int:
+        """Write each payload as a script; how many there were. Few are in memory at once."""
+        numbered, count = enumerate(payloads), 0
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            while some := list(itertools.islice(numbered, _AT_ONCE)):
+                written = [(self.data_name(kind, k), script(kind, k, payload)) for k, payload in some]
+                list(pool.map(lambda file: self._write(*file), written))
+                count += len(some)
+        return count
+
+    def write_code(self) -> tuple[list[str], list[str]]:
+        """Write the page's own scripts and styles; their names relative to the page, in order of loading."""
+        code = [self._write_static(name, "js") for name in CODE]
+        return code, [self._write_static(name, "css") for name in STYLES]
+
+    def write_plotly(self) -> str:
+        """Put the charting library beside the page, unless it is there; its name relative to the page."""
+        from plotly.offline import get_plotlyjs, get_plotlyjs_version
+
+        name = f"code/plotly-{get_plotlyjs_version()}.min.js"
+        try:
+            storage.identity(storage.join(self.page, name))
+        except storage.StorageError:
+            self._write(name, get_plotlyjs().encode())
+        return name
+
+    def tidy(self) -> None:
+        """Delete the data and code of older reports in this place; a page that is being made beside this one has its.
+
+        Raises:
+            StorageError: if they cannot be.
+        """
+        since = datetime.now(UTC) - _BEING_MADE
+        files = [entry for folder in ("data", "code") for entry in storage.walk(storage.join(self.page, folder))]
+        old = [
+            entry.uri
+            for entry in files
+            if _STAMPED.search(entry.uri) and f".{self.stamp}." not in entry.uri
+            if not entry.modified or entry.modified < since
+        ]
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            list(pool.map(storage.remove, old))
+
+    def _write_static(self, name: str, extension: str) -> str:
+        source = resources.files("pipeline.report") / "static" / f"{name}.{extension}"
+        stamped = f"code/{name}.{self.stamp}.{extension}"
+        self._write(stamped, source.read_bytes())
+        return stamped
+
+    def _write(self, name: str, data: bytes) -> None:
+        storage.write_bytes(storage.join(self.page, name), data)

@@ -1,0 +1,73 @@
+"""Night over night on the page: what two runs have in common, and the pictures of both."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from pipeline.comparison.compare import Change, Comparison
+from pipeline.report import links
+from pipeline.report.curves import number
+from pipeline.report.pictures import Pictures, outcomes
+from pipeline.report.scripts import chunks
+from pipeline.report.thumbs import Shelf
+
+MAX_CHANGES = 2000
+"""Rows in common that the page shows, worst first; `nst compare` has all of them."""
+
+CHANGES_PER_FILE = 100
+
+
+def pictures(comparison: Comparison, shelf: Shelf, *, page: str) -> tuple[Pictures, Pictures]:
+    """Those of the older run and of the newer one, one for each change that is shown."""
+    changes = comparison.changes[:MAX_CHANGES]
+    before = outcomes([_whole(change.before) for change in changes], shelf, page=page, output=comparison.before)
+    after = outcomes([_whole(change.after) for change in changes], shelf, page=page, output=comparison.after)
+    return before, after
+
+
+def change_files(comparison: Comparison, before: Pictures, after: Pictures) -> Iterator[Sequence[Mapping[str, Any]]]:
+    """What the page knows of each change, `CHANGES_PER_FILE` at a time."""
+    changes = comparison.changes[:MAX_CHANGES]
+    yield from chunks([_said(change, k, before, after) for k, change in enumerate(changes)], CHANGES_PER_FILE)
+
+
+def label(key: Mapping[str, Any]) -> str:
+    """What rows in common mean, in one line: names of pictures, then parameters."""
+    said = []
+    for name, value in key.items():
+        if name in ("content", "style"):
+            said += links.names([str(value)]) if value else []
+        else:
+            said.append(f"{name} {value}")
+    return ", ".join(said)
+
+
+def _said(change: Change, k: int, before: Pictures, after: Pictures) -> Mapping[str, Any]:
+    return {
+        "label": label(change.key),
+        "worse": list(change.worse),
+        "loss_ratio": number(change.loss_ratio),
+        "seconds_ratio": number(change.seconds_ratio),
+        "psnr": number(change.psnr),
+        "same": change.psnr is not None and math.isinf(change.psnr),
+        "ssim": number(change.ssim),
+        "before": _side(change.before, k, before),
+        "after": _side(change.after, k, after),
+    }
+
+
+def _side(row: Mapping[str, Any], k: int, shown: Pictures) -> Mapping[str, Any]:
+    return {
+        "id": row.get("id"),
+        "status": row.get("status"),
+        "loss": number(row.get("total_loss")),
+        "error": str(row.get("error") or "")[:300],
+        "thumb": shown.thumbs[k],
+        "view": shown.views[k],
+        "href": shown.hrefs[k],
+    }
+
+
+def _whole(row: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A row with every column that tells its picture."""
+    return {name: row.get(name) for name in ("output", "output_name", "fingerprint", "finished_at")}

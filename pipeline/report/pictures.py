@@ -1,0 +1,91 @@
+"""Pictures that the page shows: where each is, its small copies, and the link to the whole."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+
+from pipeline.outputs import table as result_table
+from pipeline.report import links
+from pipeline.report.thumbs import THUMB, VIEW, Shelf
+from pipeline.storage import operations as storage
+
+MAX_VIEWS = 2000
+"""Pictures that get a larger copy; behind the slider of the others, the thumbnail is enlarged."""
+
+
+@dataclass
+class Pictures:
+    """Distinct contents and styles, or the results, in the order of their numbers.
+
+    Attributes:
+        uris: where they are.
+        hrefs: links to them; None where a browser cannot follow.
+        thumbs: names of their thumbnails; None without one.
+        views: names of their larger copies; None without one.
+    """
+
+    uris: list[str] = field(default_factory=list)
+    hrefs: list[str | None] = field(default_factory=list)
+    thumbs: list[str | None] = field(default_factory=list)
+    views: list[str | None] = field(default_factory=list)
+
+    def keep(self, there: set[str]) -> None:
+        """Forget the copies that could not be made."""
+        self.thumbs = [name if name in there else None for name in self.thumbs]
+        self.views = [name if name in there else None for name in self.views]
+
+
+def sources(table: pa.Table, shelf: Shelf, *, page: str, output: str) -> tuple[Pictures, Mapping[str, int]]:
+    """Contents and styles of all rows, each once, and their numbers by URI.
+
+    Contents get a view as large as the largest result that is made of them, so that one can be laid over the other.
+    """
+    long_sides: dict[str, int] = {}
+    for content, width, height in zip(*(table[c].to_pylist() for c in ("content", "width", "height")), strict=True):
+        if content is not None:
+            long_sides[content] = max(long_sides.get(content, 0), width or 0, height or 0)
+    uris = list(dict.fromkeys([*long_sides, *(uri for uri in table["style"].unique().to_pylist() if uri is not None)]))
+    found = Pictures()
+    versions = shelf.versions(uris)
+    views = 0
+    for uri in uris:
+        version, side = versions[uri], min(VIEW, long_sides.get(uri, 0))
+        larger = version is not None and side > THUMB and views < MAX_VIEWS
+        views += larger
+        found.uris.append(uri)
+        found.hrefs.append(links.href(uri, page=page, output=output))
+        found.thumbs.append(shelf.want(uri, version, side=THUMB) if version else None)
+        found.views.append(shelf.want(uri, version, side=side) if larger else None)
+    return found, {uri: number for number, uri in enumerate(uris)}
+
+
+def outcomes(rows: Sequence[Mapping[str, Any]], shelf: Shelf, *, page: str, output: str) -> Pictures:
+    """The results' pictures, one for each row; the URI is empty where there is none.
+
+    A result is known by its fingerprint and when it was finished, so that its storage need not be asked. It gets a
+    larger copy only where the page cannot show the picture itself.
+    """
+    found = Pictures()
+    views = 0
+    for row in rows:
+        uri = where(row, output)
+        link = links.href(uri or None, page=page, output=output)
+        version = [row["fingerprint"], str(row["finished_at"])]
+        larger = bool(uri) and not links.shown_here(link) and views < MAX_VIEWS
+        views += larger
+        found.uris.append(uri)
+        found.hrefs.append(link)
+        found.thumbs.append(shelf.want(uri, version, side=THUMB) if uri else None)
+        found.views.append(shelf.want(uri, version, side=VIEW) if larger else None)
+    return found
+
+
+def where(row: Mapping[str, Any], output: str) -> str:
+    """The picture of a row in an output that may have been moved since; empty if the row has none."""
+    if row["output"] is None:
+        return ""
+    if row.get("output_name"):
+        return storage.join(result_table.images_folder(output), row["output_name"])
+    return str(row["output"])

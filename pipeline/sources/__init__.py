@@ -1,1 +1,0 @@
-"""Other ways to a manifest: archives of photographs, grids of parameters."""

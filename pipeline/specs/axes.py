@@ -1,0 +1,169 @@
+"""Values of a grid's parameters: listed, spaced between two ends, or drawn by chance."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, get_type_hints
+from zlib import crc32
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import qmc
+
+from nst_kernel.params.style_params import KNOBS, Problem, StyleParams
+from pipeline.specs.fields import RULES, Complaint, knob, known
+
+MAX_VALUES = 100_000
+"""Of one parameter."""
+
+_HINTS = get_type_hints(StyleParams)
+_WHOLE = {name for name, hint in _HINTS.items() if hint in (int, tuple[int, ...])}
+"""Knobs of whole numbers: what falls between is rounded."""
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A knob with the values that it takes, each as the knob has it, no two equal."""
+
+    knob: str
+    values: tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Draw:
+    """A knob whose values are drawn.
+
+    Attributes:
+        knob: its name.
+        low: end of a range.
+        high: other end.
+        log: whether the logarithm is uniform, rather than the value.
+        choices: to draw from, instead of a range.
+    """
+
+    knob: str
+    low: float = 0.0
+    high: float = 1.0
+    log: bool = False
+    choices: tuple[Any, ...] = ()
+
+    def at(self, share: float) -> object:
+        """The value that so much of all draws are below, from 0 up to 1."""
+        if self.choices:
+            return self.choices[min(int(share * len(self.choices)), len(self.choices) - 1)]
+        span = self.high - self.low
+        number = self.low * (self.high / self.low) ** share if self.log else self.low + share * span
+        value: object = RULES[self.knob](self.knob, _written(self.knob, number))
+        return value
+
+
+def shares(knob: str, count: int, *, method: str, seed: int) -> NDArray[np.float64]:
+    """Where in its distribution (count,) draws of a knob stand, each from 0 up to 1.
+
+    Each knob has a stream of its own, so that another knob beside it changes nothing. `random` ones are independent,
+    and more of them go on where fewer end. `latin-hypercube` has one in each of `count` equal shares.
+    """
+    generator = np.random.default_rng([seed, crc32(knob.encode())])
+    if method == "random":
+        return generator.random(count)
+    sampled: NDArray[np.float64] = qmc.LatinHypercube(d=1, rng=generator).random(count)[:, 0]
+    return sampled
+
+
+def parse(parameters: Mapping[str, object]) -> tuple[list[Axis | Draw], list[Complaint]]:
+    """What a grid's parameters say, in the order of the knobs, and what cannot be used of it."""
+    found: dict[str, Axis | Draw] = {}
+    complaints: list[Complaint] = []
+    for name, value in parameters.items():
+        if knob(name) not in KNOBS:
+            complaints.append(((name,), value, known(name, KNOBS)))
+        elif knob(name) in found:
+            complaints.append(((name,), value, f"{knob(name)} once: it is given by another name too"))
+        else:
+            parsed, wrong = _one(knob(name), value)
+            complaints += [((name, *loc), part, expected) for loc, part, expected in wrong]
+            found[knob(name)] = parsed
+    return [found[name] for name in KNOBS if name in found], complaints
+
+
+_SPACED, _RANGES = ("linspace", "logspace"), ("uniform", "loguniform")
+KINDS = (*_SPACED, *_RANGES, "choice")
+
+
+def _one(name: str, value: object) -> tuple[Axis | Draw, list[Complaint]]:
+    if not isinstance(value, Mapping):
+        listed = list(value) if isinstance(value, list | tuple) else [value]
+        return _listed(
+            name, listed, places=[(place,) if isinstance(value, list | tuple) else () for place in range(len(listed))]
+        )
+    nothing = Axis(name, ())
+    if len(value) != 1 or next(iter(value)) not in KINDS:
+        unknown = [(kind,) for kind in value if kind not in KINDS]
+        expected = known(str(unknown[0][0]), KINDS) if unknown else f"one of {', '.join(KINDS)}"
+        return nothing, [(unknown[0] if unknown else (), dict(value), expected)]
+    ((kind, given),) = value.items()
+    numbers = given if isinstance(given, list | tuple) else [given]
+    if kind == "choice":
+        axis, wrong = _listed(name, numbers, places=[(kind, place) for place in range(len(numbers))])
+        return (Draw(name, choices=axis.values) if isinstance(axis, Axis) else axis), wrong
+    form = "[from, to, how many]" if kind in _SPACED else "[from, to]"
+    try:
+        ends = [float(str(number)) for number in numbers]
+    except ValueError:
+        ends = []
+    if len(ends) != (3 if kind in _SPACED else 2) or not all(map(math.isfinite, ends)):
+        return nothing, [((kind,), given, f"{form}, such as {_EXAMPLES[kind]}")]
+    low, high = ends[:2]
+    if "log" in kind and min(low, high) <= 0:
+        return nothing, [((kind,), given, "both ends above 0, since logarithms are evenly spaced")]
+    if kind in _RANGES:
+        wrong = [
+            ((kind, place), end, problem.expected) for place, end in enumerate(ends) for problem in _refused(name, end)
+        ]
+        if not wrong and low >= high:
+            wrong = [((kind,), given, "the smaller end first")]
+        return Draw(name, low, high, log=kind == "loguniform"), wrong
+    count = ends[2]
+    if count != int(count) or not 1 <= count <= MAX_VALUES:
+        return nothing, [((kind, 2), count, f"a whole number of values, from 1 to {MAX_VALUES}")]
+    space = np.linspace if kind == "linspace" else np.geomspace
+    values = list(dict.fromkeys(_written(name, float(number)) for number in space(low, high, int(count))))
+    return _listed(name, values, places=[(kind,)] * len(values))
+
+
+_EXAMPLES = {
+    "linspace": "linspace: [0.5, 2, 4]",
+    "logspace": "logspace: [0.01, 1, 5]",
+    "uniform": "uniform: [0, 1]",
+    "loguniform": "loguniform: [0.01, 1]",
+}
+
+
+def _listed(
+    name: str, values: Sequence[object], *, places: Sequence[tuple[str | int, ...]]
+) -> tuple[Axis, list[Complaint]]:
+    """Values as the knob has them."""
+    complaints: list[Complaint] = []
+    parsed: dict[Any, None] = {}
+    for place, value in zip(places, values, strict=True):
+        result = RULES[name](name, value)
+        if isinstance(result, Problem):
+            complaints.append((place, value, result.expected))
+        elif result in parsed:
+            complaints.append((place, value, "each value once"))
+        parsed[None if isinstance(result, Problem) else result] = None
+    if not values:
+        complaints.append(((), [], "at least one value"))
+    return Axis(name, tuple(parsed)), complaints
+
+
+def _refused(name: str, value: object) -> Iterator[Problem]:
+    """Why a knob does not take a number, if so."""
+    result = RULES[name](name, _written(name, float(str(value))))
+    if isinstance(result, Problem):
+        yield result
+
+
+def _written(name: str, value: float) -> int | float:
+    """A number as a person writes it: whole where the knob wants that, else without digits that are rounding."""
+    return round(value) if name in _WHOLE else float(f"{value:.12g}")

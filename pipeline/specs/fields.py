@@ -1,0 +1,249 @@
+"""Kinds of fields that jobs are made of: places relative to a job file, named pictures, style parameters."""
+
+import dataclasses
+import difflib
+import types
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    StringConstraints,
+    ValidationError,
+    ValidationInfo,
+    WithJsonSchema,
+)
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+from nst_kernel.params.style_params import ALIASES, INITS, KNOBS, ParamError, StyleParams
+from pipeline.manifest.ids import MAX_NAME
+from pipeline.specs import globs
+from pipeline.storage import operations as storage
+
+Loc = tuple[str | int, ...]
+Complaint = tuple[Loc, object, str]
+"""Where below a field, the value, what was expected."""
+
+
+class Section(BaseModel):
+    """A part of a job: nothing unknown in it, and it does not change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def unusable(complaints: Iterable[Complaint]) -> ValidationError:
+    """An error that a validator may raise for places below its field."""
+    details = [
+        InitErrorDetails(type=PydanticCustomError("unusable", "{expected}", {"expected": what}), loc=loc, input=value)
+        for loc, value, what in complaints
+    ]
+    return ValidationError.from_exception_data("job", details)
+
+
+def known(name: str, names: Collection[str]) -> str:
+    """What was expected in the place of an unknown name: the one that is meant, or all that there are."""
+    close = difflib.get_close_matches(str(name).strip().lower(), names, n=1)
+    return f"a known name; did you mean {close[0]}?" if close else f"one of {', '.join(names)}"
+
+
+def _located(uri: str, info: ValidationInfo) -> str:
+    return storage.absolute(storage.resolve(uri, _base(info)))
+
+
+def _base(info: ValidationInfo) -> str:
+    return str((info.context or {}).get("base") or storage.absolute("."))
+
+
+def _pattern_located(uri: str, info: ValidationInfo) -> str:
+    return storage.absolute(storage.resolve(uri, globs.escaped(_base(info))))
+
+
+JOB_NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$"
+
+Text = Annotated[str, StringConstraints(min_length=1, max_length=4096, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")]
+
+Location = Annotated[Text, AfterValidator(_located)]
+"""A path or URI; relative ones start at the job file's folder (context `base`), or where the process is."""
+
+
+Pattern = Annotated[Text, AfterValidator(_pattern_located)]
+"""A location, or a pattern of several. What is a wildcard in it is none in the names of the folders above it."""
+
+
+def _weights(text: str, info: ValidationInfo) -> str:
+    return text if text in ("embedded", "imagenet") else _located(text, info)
+
+
+WeightsLocation = Annotated[Text, AfterValidator(_weights)]
+"""`embedded`, `imagenet`, or a location."""
+
+
+def _by_name(value: object) -> object:
+    """One picture, a list of them or a mapping as a mapping; whoever has no name is called as its file."""
+    if isinstance(value, str):
+        value = [value]
+    if not isinstance(value, list | tuple):
+        return value
+    named: dict[str, str] = {}
+    complaints: list[Complaint] = []
+    for place, uri in enumerate(value):
+        if not isinstance(uri, str):
+            complaints.append(((place,), uri, "a path or URI"))
+            continue
+        name = uri if globs.is_glob(uri) else globs.stem(uri)
+        if name in named:
+            advice = f"NAME={uri} as an option, NAME: {uri} in a job file"
+            complaints.append(((place,), uri, f"a name of its own, as {named[name]} is {name!r} too: {advice}"))
+        named[name] = uri
+    if complaints:
+        raise unusable(complaints)
+    return named
+
+
+def _fit_for_files(named: Mapping[str, str]) -> Mapping[str, str]:
+    """Names become parts of paths."""
+    wrong = [name for name, uri in named.items() if not globs.is_glob(uri) and not is_file_name(name)]
+    if wrong:
+        raise unusable(((name,), name, "a name that a file may have: no slash, nothing but dots") for name in wrong)
+    if not named:
+        raise ValueError("at least one picture")
+    return named
+
+
+def is_file_name(name: str) -> bool:
+    """Whether a text may be a folder's name in an output."""
+    return bool(name.strip(". ")) and not {"/", "\\", "\0"} & set(name) and len(name.encode()) <= MAX_NAME
+
+
+_STRING = {"type": "string"}
+Named = Annotated[
+    Mapping[str, Pattern],
+    BeforeValidator(_by_name),
+    AfterValidator(_fit_for_files),
+    WithJsonSchema(
+        {"anyOf": [_STRING, {"type": "array", "items": _STRING}, {"type": "object", "additionalProperties": _STRING}]}
+    ),
+]
+"""Pictures by name: one path, a list (each is named as its file, without extension), or names with paths. A pattern
+stands for the files that fit."""
+
+
+def gather(named: Mapping[str, str]) -> dict[str, str]:
+    """Pictures by name, with patterns replaced by what is there.
+
+    Raises:
+        ValueError: if a pattern finds nothing, or two pictures have one name.
+        StorageError: if a folder cannot be listed.
+    """
+    found: dict[str, str] = {}
+    for name, uri in named.items():
+        pattern = globs.is_glob(uri)
+        for picture in globs.found(uri) if pattern else [globs.literal(uri)]:
+            called = globs.stem(picture) if pattern else name
+            if called in found:
+                raise ValueError(f"{picture}: expected a name of its own, {found[called]} is {called!r} too")
+            found[called] = picture
+    return found
+
+
+RULES = {field.name: field.metadata["rule"] for field in dataclasses.fields(StyleParams)}
+"""By knob, what turns a value as it is written into the knob's, or a Problem."""
+
+
+def knob(name: str) -> str:
+    """A knob by its own name, where it is known by the paper's."""
+    return ALIASES.get(name, name)
+
+
+def with_init_located(values: Mapping[str, Any], info: ValidationInfo) -> dict[str, Any]:
+    """Parameters whose `init`, where it is the path of a picture, means the same everywhere."""
+
+    def located(value: Any) -> Any:
+        if isinstance(value, str):
+            return value if value.strip() in INITS else _located(value, info)
+        if isinstance(value, Mapping):
+            return {kind: located(part) for kind, part in value.items()}
+        return [located(part) for part in value] if isinstance(value, list | tuple) else value
+
+    return {name: located(value) if name == "init" else value for name, value in values.items()}
+
+
+def _valid(values: Mapping[str, Any], info: ValidationInfo) -> Mapping[str, Any]:
+    try:
+        StyleParams.of({}, defaults=values)
+    except ParamError as error:
+        written = {knob(name): name for name in values}
+        raise unusable(
+            (
+                (written.get(problem.name, problem.name),),
+                problem.value,
+                problem.expected if problem.name in KNOBS else known(problem.name, KNOBS),
+            )
+            for problem in error.problems
+        ) from None
+    return with_init_located(values, info)
+
+
+def _json_type(hint: Any) -> dict[str, Any]:
+    if get_origin(hint) is Literal:
+        return {"enum": list(get_args(hint))}
+    if get_origin(hint) is tuple:
+        return {"anyOf": [{"type": "array"}, {"type": "number"}, _STRING]}
+    if get_origin(hint) is types.UnionType:
+        return {"anyOf": [_json_type(part) for part in get_args(hint)]}
+    named = {int: "integer", float: "number", str: "string", bool: "boolean", types.NoneType: "null"}
+    # A number may be written as text: YAML reads 1e-3 as one.
+    return {"type": [named[hint], "string"] if hint in (int, float) else named[hint]}
+
+
+def knob_schemas() -> dict[str, dict[str, Any]]:
+    """By name, the JSON Schema of each knob's value."""
+    hints, defaults = get_type_hints(StyleParams), StyleParams().to_json()
+    return {
+        name: _json_type(hints[name]) | {"description": doc, "default": defaults[name]} for name, doc in KNOBS.items()
+    } | {alias: _json_type(hints[name]) | {"description": f"{name}"} for alias, name in ALIASES.items()}
+
+
+Knobs = Annotated[
+    Mapping[str, Any],
+    AfterValidator(_valid),
+    WithJsonSchema({"type": "object", "properties": knob_schemas(), "additionalProperties": False}),
+]
+"""Style parameters by name, each as its own rule wants it."""
+
+
+def problems_of(error: ValidationError) -> Iterator[Complaint]:
+    """What is wrong with a job, in words that say what was expected."""
+    for detail in error.errors(include_url=False):
+        context = detail.get("ctx", {})
+        match detail["type"]:
+            case "unusable":
+                expected = str(context["expected"])
+            case "missing":
+                expected = "a value: this field is needed"
+            case "tuple_type":
+                expected = "a list"
+            case "dict_type" | "mapping_type" | "model_type":
+                expected = "names with values"
+            case "extra_forbidden":
+                expected = "a known name"
+            case "value_error":
+                expected = str(context.get("error", detail["msg"])).removeprefix("expected ")
+            case "int_type" | "int_parsing" | "int_from_float":
+                expected = "a whole number"
+            case "float_type" | "float_parsing":
+                expected = "a number"
+            case "bool_type" | "bool_parsing":
+                expected = "true or false"
+            case "string_type":
+                expected = "text"
+            case "string_pattern_mismatch" if context["pattern"] == JOB_NAME:
+                expected = "at most 63 letters, digits, and _ . - between them"
+            case "string_pattern_mismatch":
+                expected = f"text that fits {context['pattern']}"
+            case _:
+                expected = detail["msg"].removeprefix("Input should be ")
+        yield detail["loc"], detail["input"], expected

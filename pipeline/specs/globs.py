@@ -1,0 +1,119 @@
+"""Patterns of files: `*`, `?` and `[…]` within a name, `**` for any folders, as in shells and pathlib.
+
+Unlike there, case does not count: `*.jpg` fits IMG_1.JPG too, as cameras call their files.
+"""
+
+import functools
+import re
+
+from pipeline.storage import operations as storage
+
+PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".gif", ".bmp", ".avif", ".jp2", ".ppm", ".qoi")
+"""Names of pictures end so, in any case."""
+
+_WILD, _ESCAPED = re.compile(r"[*?[]"), re.compile(r"\[([*?[])\]")
+
+
+def is_glob(text: str) -> bool:
+    """Whether a path or URI is a pattern: has wildcards that are not `escaped`."""
+    return bool(_WILD.search(_ESCAPED.sub("", text)))
+
+
+def escaped(text: str) -> str:
+    """A pattern that fits nothing but this text."""
+    return _WILD.sub(r"[\g<0>]", text)
+
+
+def literal(text: str) -> str:
+    """What `escaped` made a pattern of."""
+    return _ESCAPED.sub(r"\1", text)
+
+
+def split(uri: str) -> tuple[str, str | None]:
+    """The folder that a pattern is about, and the rest of it; None where there is nothing but the folder."""
+    names = uri.split("/")
+    for place, name in enumerate(names):
+        if is_glob(name):
+            root = literal("/".join(names[:place]))
+            return root or ("/" if place else "."), "/".join(names[place:])
+    return literal(uri), None
+
+
+def matches(pattern: str, path: str) -> bool:
+    """Whether a relative path fits a pattern. One without a slash is about names, in whatever folder they are."""
+    return bool(_compiled(pattern if "/" in pattern else f"**/{pattern}").match(path))
+
+
+def covers(pattern: str, folder: str) -> bool:
+    """Whether a pattern is sure to fit every file below a folder: it ends in `**` after that folder, or one above."""
+    head, slash, last = pattern.rpartition("/")
+    names = folder.split("/")
+    above = ("/".join(names[: count + 1]) for count in range(len(names)))
+    return last == "**" and (not slash or any(_compiled(head).match(path) for path in above))
+
+
+def is_picture(path: str) -> bool:
+    """Whether a name ends as pictures' names do."""
+    return path.lower().endswith(PICTURES)
+
+
+def is_hidden(path: str) -> bool:
+    """Whether a name on the way starts with a dot, as those that systems leave beside photos do."""
+    return path.startswith(".") or "/." in path
+
+
+def stem(uri: str) -> str:
+    """A file's name without its extension."""
+    name = uri.rpartition("/")[2]
+    return name.rpartition(".")[0] or name
+
+
+def found(uri: str) -> list[str]:
+    """The files that a pattern fits, sorted, but for hidden ones.
+
+    Raises:
+        ValueError: if there are none.
+        StorageError: if the folder cannot be listed.
+    """
+    root, pattern = split(uri)
+    below = [(entry.uri, relative(entry.uri, root)) for entry in storage.walk(root)]
+    fitting = sorted(file for file, path in below if not is_hidden(path) and matches(pattern or "**", path))
+    if not fitting:
+        raise ValueError(f"{uri}: expected at least one file that fits")
+    return fitting
+
+
+def relative(uri: str, root: str) -> str:
+    """The path of a file below a folder."""
+    root, uri = (text.removeprefix("file://").replace(":///", "://") for text in (root, uri))
+    return uri.removeprefix(root.rstrip("/")).removeprefix("/")
+
+
+@functools.lru_cache(maxsize=1024)
+def _compiled(pattern: str) -> re.Pattern[str]:
+    """A relative path's expression; as in pathlib, `**` at the end stands for files at any depth.
+
+    Object stores allow folders without a name.
+    """
+    names = pattern.split("/")
+    parts = ["(?:[^/]*/)*" if name == "**" else _name(name) + "/" for name in names[:-1]]
+    parts.append("(?:[^/]*/)*[^/]+" if names[-1] == "**" else _name(names[-1]))
+    return re.compile("".join(parts) + r"\Z", re.DOTALL | re.IGNORECASE)
+
+
+def _name(pattern: str) -> str:
+    """The expression of one name."""
+    found, place = "", 0
+    while place < len(pattern):
+        letter = pattern[place]
+        end = pattern.find("]", place + 2) if letter == "[" else -1
+        if letter in "*?":
+            found += "[^/]*" if letter == "*" else "[^/]"
+        elif end > 0:
+            inside = pattern[place + 1 : end].replace("\\", r"\\").replace("[", r"\[").replace("^", r"\^")
+            found += f"[^{inside[1:]}/]" if inside.startswith("!") else f"[{inside}]"
+            place = end
+        else:
+            found += re.escape(letter)
+        place += 1
+    return found

@@ -1,0 +1,77 @@
+"""Fetch and decode: a planned batch in, its pictures out. Errors stay with their row."""
+
+import time
+from collections.abc import Callable
+
+from nst_kernel import StyleParams
+from nst_kernel.params.style_params import INITS
+from nst_kernel.pictures.sizes import fit
+from pipeline.images import decode as images
+from pipeline.outputs import table as result_table
+from pipeline.planning.batch import Batch, Failure, Fetched, Picture, Pictures, PlannedRow
+from pipeline.process import watchdog
+from pipeline.storage import operations as storage
+
+
+class _Reader:
+    """Pictures of a batch at their sizes; one that rows share is read once, and none is kept at its full size."""
+
+    def __init__(self) -> None:
+        self.kept: dict[tuple[object, ...], Picture] = {}
+
+    def at_shape(self, uri: str, shape: tuple[int, int], said: tuple[int, int] | None = None) -> Picture:
+        """A picture at (height, width), if it has the shape that is said of it."""
+
+        def checked(height: int, width: int) -> tuple[int, int]:
+            if said and said != (height, width):
+                raise images.ImageError(
+                    f"{uri} is {width} x {height} px as it is shown, the manifest's columns width and height say "
+                    f"{said[1]} x {said[0]}: correct them or leave them out"
+                )
+            return shape
+
+        return self._read((uri, shape, said), checked)
+
+    def within(self, uri: str, params: StyleParams) -> Picture:
+        """A picture with its long side at the asked size."""
+        size, upscale = params.size, params.upscale
+        return self._read((uri, size, upscale), lambda height, width: fit(height, width, size=size, upscale=upscale))
+
+    def _read(self, key: tuple[str, *tuple[object, ...]], shape: Callable[[int, int], tuple[int, int]]) -> Picture:
+        if key not in self.kept:
+            uri = key[0]
+            data = storage.read_bytes(uri)
+            watchdog.alive()
+            try:
+                picture = images.decode(data)
+            except images.ImageError as error:
+                raise images.ImageError(f"{uri}: {error}") from error
+            self.kept[key] = images.resize(picture, shape(*picture.shape[:2]))
+        return self.kept[key]
+
+
+def fetch(batch: Batch) -> Fetched:
+    """Read, decode and resize what the rows of a batch need. A row whose picture is bad gets a `Failure`."""
+    started_at, clock = result_table.now(), time.perf_counter()
+    reader = _Reader()
+    pictures: list[Pictures | Failure] = []
+    retries: list[int] = []
+    for planned in batch.rows:
+        before = storage.repeated()
+        pictures.append(planned.failure or _of_row(planned, reader))
+        retries.append(storage.repeated() - before)
+    return Fetched(batch, tuple(pictures), started_at, time.perf_counter() - clock, tuple(retries))
+
+
+def _of_row(planned: PlannedRow, reader: _Reader) -> Pictures | Failure:
+    row, shape = planned.row, planned.shape
+    assert shape is not None
+    try:
+        content = reader.at_shape(row.content, shape, row.content_shape) if row.content else None
+        style = reader.within(row.style, row.params) if row.style else None
+        init = None if row.params.init in INITS else reader.at_shape(row.params.init, shape)
+    except (storage.StorageError, images.ImageError) as error:
+        return Failure.of(error)
+    except Exception as error:  # whatever a picture does to a decoder concerns its row alone
+        return Failure.of(error, f"decoding {row.content} and {row.style}")
+    return Pictures(content, style, init)

@@ -1,0 +1,154 @@
+"""StyleActor: the encoder resident on its device; a fetched batch in, pictures and curves out."""
+
+import contextlib
+import dataclasses
+import gc
+import hashlib
+import logging
+import os
+import time
+from collections.abc import Callable, Sequence
+
+import torch
+
+from nst_kernel import Pair, State, StylizeResult, Vgg19, stylize_batch
+from nst_kernel.encoder.precision import resolve_precision
+from nst_kernel.objective.gram_cache import GramCache
+from nst_kernel.transfer.stylize import Progress, to_tensor
+from pipeline.encoder import load_encoder
+from pipeline.planning.batch import Failure, Fetched, Optimised, Pictures, PlannedRow
+from pipeline.stages.resumable import Stints
+
+log = logging.getLogger(__name__)
+
+NO_ROOM = ("can't allocate memory", "out of memory", "alloc_failed", "unable to find an engine to execute")
+
+_Servable = tuple[int, PlannedRow, Pictures]
+"""A row that has its pictures, and its place in the batch."""
+
+
+class StyleActor:
+    """Keeps an encoder on one device and optimises one batch after the other. It outlives any batch."""
+
+    def __init__(
+        self,
+        weights: str,
+        *,
+        threads: int | None = None,
+        on_iteration: Callable[[int, int], object] | None = None,
+        stints: Stints | None = None,
+    ) -> None:
+        """Load the weights onto the GPU that Ray gave this process, or, if `threads` are given, onto the CPU.
+
+        Without `threads` a CPU takes as many as torch finds best. Without `stints` there are no deadlines, and nothing
+        is saved midway.
+        """
+        self.on_iteration, self.stints = on_iteration, stints or Stints()
+        if threads:
+            torch.set_num_threads(threads)
+        self.device = torch.device("cuda" if torch.cuda.is_available() and not threads else "cpu")
+        self.device_name = torch.cuda.get_device_name() if self.device.type == "cuda" else "cpu"
+        self.encoder: Vgg19 = Vgg19(load_encoder(weights)).to(self.device)
+        self.grams = GramCache()
+        self.free_since = time.perf_counter()
+
+    def __call__(self, fetched: Fetched) -> Optimised:
+        """Optimise the rows that have their pictures; the others pass through as they are."""
+        clock = time.perf_counter()
+        waited = clock - self.free_since
+        outcomes: dict[int, StylizeResult | Failure] = {}
+        servable: list[_Servable] = []
+        for index, (planned, pictures) in enumerate(zip(fetched.batch.rows, fetched.pictures, strict=True)):
+            if isinstance(pictures, Failure):
+                outcomes[index] = pictures
+            else:
+                servable.append((index, planned, pictures))
+        self.stints.touched.clear()
+        with self.stints.preemption.working() if self.stints.preemption else contextlib.nullcontext():
+            outcomes.update(self._optimise(servable, checkpoint=fetched.batch.checkpoint))
+        in_order = tuple(outcomes[index] for index in range(len(fetched.batch.rows)))
+        precision = resolve_precision(fetched.batch.rows[0].row.params.precision, self.device)
+        without_pictures = dataclasses.replace(fetched, pictures=())
+        self.free_since = time.perf_counter()
+        seconds = self.free_since - clock
+        midway = tuple(dict.fromkeys(self.stints.touched))
+        return Optimised(without_pictures, in_order, self.device_name, precision, seconds, waited, midway)
+
+    def _optimise(self, rows: list[_Servable], *, checkpoint: bool) -> dict[int, StylizeResult | Failure]:
+        """Together; where that fails each half by itself, so that only a row at fault fails.
+
+        A row that is alone and out of memory has one more try, with its activations computed twice.
+        """
+        if not rows:
+            return {}
+        try:
+            found = self._stints(rows, checkpoint=checkpoint)
+            return {index: result for (index, _, _), result in zip(rows, found, strict=True)}
+        except Exception as error:
+            failure, short_of_memory = Failure.of(error, "optimising"), is_out_of_memory(error)
+        # Outside of the handler, whose traceback would keep the failed attempt's tensors in memory.
+        gc.collect()
+        if self.device.type == "cuda":
+            self._check_device()
+        index, planned, _ = rows[0]
+        if len(rows) > 1:
+            log.warning("batch of %d from row %s is split: %s", len(rows), planned.row.id, failure.error)
+            middle = len(rows) // 2
+            halves = (self._optimise(half, checkpoint=checkpoint) for half in (rows[:middle], rows[middle:]))
+            return {index: outcome for half in halves for index, outcome in half.items()}
+        if short_of_memory and not checkpoint:
+            log.warning("row %s is tried again with less memory: %s", planned.row.id, failure.error)
+            return self._optimise(rows, checkpoint=True)
+        log.warning("row %s: %s", planned.row.id, failure.error)
+        return {index: failure}
+
+    def _check_device(self) -> None:
+        """Give back what the libraries set aside; die if the device is of no use to this process any more.
+
+        After an illegal access or a hardware error all that follows fails too, whosever fault it is. A death is noted
+        in the ledger: Ray starts another actor, and the rows are tried one by one.
+        """
+        try:
+            torch.cuda.synchronize()
+            torch.cuda.empty_cache()
+        except Exception:
+            log.exception("the GPU is of no use to this process any more, which ends")
+            logging.shutdown()
+            os._exit(1)
+
+    def _stints(self, rows: list[_Servable], *, checkpoint: bool) -> Sequence[StylizeResult | Failure]:
+        pairs = [self._pair(planned, pictures) for _, planned, pictures in rows]
+
+        def transfer(progress: Progress, resume: State | None) -> list[StylizeResult]:
+            return stylize_batch(
+                pairs, self.encoder, progress=progress, grams=self.grams, checkpoint=checkpoint, resume=resume
+            )
+
+        pictures = _digest([pictures for _, _, pictures in rows])
+        asked = [planned for _, planned, _ in rows]
+        return self.stints.optimise(asked, transfer, pictures=pictures, tell=self.on_iteration)
+
+    def _pair(self, planned: PlannedRow, pictures: Pictures) -> Pair:
+        content, style, init = (
+            None if picture is None else to_tensor(picture, self.device)
+            for picture in (pictures.content, pictures.style, pictures.init)
+        )
+        key = None if pictures.style is None else hashlib.blake2b(pictures.style.tobytes(), digest_size=16).hexdigest()
+        return Pair(content, style, planned.row.params, init, key)
+
+
+def _digest(rows: Sequence[Pictures]) -> str:
+    """Of every pixel."""
+    pixels = hashlib.blake2b(digest_size=16)
+    for pictures in rows:
+        for picture in (pictures.content, pictures.style, pictures.init):
+            pixels.update(b"none" if picture is None else f"{picture.shape}".encode())
+            if picture is not None:
+                pixels.update(picture.tobytes())
+    return pixels.hexdigest()
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether a device, or the machine itself, had no room, which torch and its libraries say in several ways."""
+    said = str(error).lower()
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(words in said for words in NO_ROOM)

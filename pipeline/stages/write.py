@@ -1,0 +1,175 @@
+"""Encode and write: pictures first, then the rows that say so, where and when a batch is finished."""
+
+import json
+import time
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from nst_kernel.result import StylizeResult
+from pipeline.images import decode as images
+from pipeline.images import exif
+from pipeline.outputs import table as result_table
+from pipeline.planning.batch import Failure, Fetched, Optimised, PlannedRow
+from pipeline.process import watchdog
+from pipeline.recovery import saved_states as midway
+from pipeline.storage import operations as storage
+
+FORMATS: dict[str, Literal["png", "jpeg", "webp"]] = {"png": "png", "jpg": "jpeg", "jpeg": "jpeg", "webp": "webp"}
+"""By the extension of the output's name."""
+
+TOLD = ("id", "status", "error_class", "error", "output", "total_loss", "seconds", "retries")
+"""Of a row's results, what travels on to the driver."""
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """How pictures are written, beside their format, which their names say.
+
+    Attributes:
+        quality: of JPEG and WebP, 1 to 100.
+        keep_exif: whether a picture has the date, camera and place of its content picture.
+    """
+
+    quality: int = 95
+    keep_exif: bool = False
+
+
+class Writer:
+    """Commits finished batches to one output folder."""
+
+    def __init__(self, output: str, *, encoder: str, encoder_sha256: str, encoding: Encoding = Encoding()) -> None:
+        self.output, self.encoder, self.encoder_sha256, self.encoding = output, encoder, encoder_sha256, encoding
+
+    def __call__(self, optimised: Optimised) -> list[dict[str, Any]]:
+        """Write every picture, then one Parquet part; what is `TOLD` of each row, and of the first the batch's size.
+
+        Raises:
+            StorageError: if the part cannot be written: that concerns every row.
+        """
+        rows = [
+            self._row(planned, outcome, optimised, retries)
+            for planned, outcome, retries in zip(
+                optimised.fetched.batch.rows, optimised.outcomes, optimised.fetched.retries, strict=True
+            )
+        ]
+        before = storage.repeated()
+        result_table.commit(self.output, rows)
+        midway.drop(optimised.midway)
+        told: list[dict[str, Any]] = [
+            {name: row.get(name) for name in TOLD} | {"batch_size": 0 if n else len(rows)} for n, row in enumerate(rows)
+        ]
+        told[0]["retries"] += storage.repeated() - before
+        return told
+
+    def _row(
+        self, planned: PlannedRow, outcome: StylizeResult | Failure, optimised: Optimised, retries: int
+    ) -> dict[str, Any]:
+        clock, before = time.perf_counter(), storage.repeated()
+        uri = storage.join(result_table.images_folder(self.output), planned.row.output)
+        if isinstance(outcome, StylizeResult):
+            try:
+                storage.write_bytes(uri, encode_result(planned, outcome, self.encoder_sha256, self.encoding))
+                watchdog.alive()
+            except Exception as error:  # whatever keeps a picture from being written concerns its row alone
+                outcome = Failure.of(error)
+        fetched, share = optimised.fetched, 1 / len(optimised.outcomes)
+        row: dict[str, Any] = self._asked(planned, fetched) | {
+            "device": optimised.device,
+            "precision": optimised.precision,
+            "host": result_table.host(),
+            "finished_at": result_table.now(),
+            "idle_seconds": optimised.waited * share,
+            "retries": retries + storage.repeated() - before,
+            "seconds": {
+                "fetch": fetched.seconds * share,
+                "optimise": optimised.seconds * share,
+                "write": time.perf_counter() - clock,
+            },
+        }
+        if isinstance(outcome, Failure):
+            return row | {"status": outcome.status, "error_class": outcome.error_class, "error": outcome.error}
+        return row | {"output": uri} | _happened(outcome)
+
+    def _asked(self, planned: PlannedRow, fetched: Fetched) -> dict[str, Any]:
+        row = planned.row
+        return {
+            "id": row.id,
+            "fingerprint": planned.fingerprint,
+            "content": row.content,
+            "style": row.style,
+            "output_name": row.output,
+            "params": json.dumps(row.params.to_json(), sort_keys=True),
+            "seed": row.params.seed,
+            "encoder": self.encoder,
+            "encoder_sha256": self.encoder_sha256,
+            "versions": json.dumps(dict(result_table.versions())),
+            "started_at": fetched.started_at,
+            "manifest": row.file,
+            "manifest_row": row.number,
+        }
+
+
+def format_of(name: str) -> Literal["png", "jpeg", "webp"]:
+    """The format that a file's extension asks for.
+
+    Raises:
+        ValueError: for an extension that is none of png, jpg, jpeg and webp.
+    """
+    stem, _, extension = name.lower().rpartition(".")
+    if not stem or extension not in FORMATS:
+        raise ValueError(f"{name}: expected a name that ends in .png, .jpg, .jpeg or .webp")
+    return FORMATS[extension]
+
+
+def encode_result(
+    planned: PlannedRow, outcome: StylizeResult, encoder_sha256: str, encoding: Encoding = Encoding()
+) -> bytes:
+    """The picture as a file that says what it is: id, parameters, encoder and versions."""
+    metadata = {
+        "id": planned.row.id,
+        "params": json.dumps(planned.row.params.to_json(), sort_keys=True),
+        "encoder_sha256": encoder_sha256,
+        "versions": json.dumps(dict(result_table.versions())),
+    }
+    height, width = outcome.image.shape[:2]
+    kept = (
+        exif.of(_beginning(planned.row.content), width, height) if encoding.keep_exif and planned.row.content else None
+    )
+    return images.encode(
+        outcome.image,
+        format=format_of(planned.row.output),
+        metadata=metadata,
+        quality=encoding.quality,
+        exif=kept,
+    )
+
+
+def _beginning(uri: str) -> bytes:
+    """As much of a photo as has its EXIF: a JPEG's beginning; other formats keep it wherever they like.
+
+    It is read again here, so that it need not travel with the pixels through every stage.
+    """
+    head = storage.read_bytes(uri, end=exif.JPEG_HEAD)
+    return head if len(head) < exif.JPEG_HEAD or head.startswith(exif.JPEG) else storage.read_bytes(uri)
+
+
+def _happened(outcome: StylizeResult) -> dict[str, Any]:
+    height, width = outcome.image.shape[:2]
+    return {
+        "status": "diverged" if outcome.diverged else "ok",
+        "width": width,
+        "height": height,
+        "iterations": outcome.iterations,
+        "total_loss": outcome.losses["total"],
+        "content_loss": outcome.losses["content"],
+        "style_loss": outcome.losses["style"],
+        "curve": {
+            "iteration": range(outcome.iterations),
+            **{name: outcome.curve[name] for name in ("total", "content", "style")},
+            "style_layers": [
+                (name.removeprefix("style/"), values)
+                for name, values in outcome.curve.items()
+                if name.startswith("style/")
+            ],
+        },
+    }

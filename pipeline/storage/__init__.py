@@ -1,0 +1,1 @@
+"""Every byte in and out of storage; nothing else opens files or buckets."""

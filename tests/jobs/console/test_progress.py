@@ -1,0 +1,64 @@
+"""Progress in a log: whole lines, not too many, always the last."""
+
+import io
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+
+from jobs.console import output as console
+from jobs.console.progress import LINE_EVERY, LiveProgress
+from pipeline.outputs.progress import Progress
+
+LINE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ (.*)")
+
+
+def lines(total: int, pauses: list[float], *, columns: int = 80) -> list[str]:
+    """What a log has of a run whose rows finish after these seconds each."""
+    log, time = io.StringIO(), 0.0
+    progress = Progress(total, 0)
+    with LiveProgress(Console(file=log, width=columns), clock=lambda: time) as live:
+        live.update(progress)
+        for pause in pauses:
+            time += pause
+            progress.counts["ok"] += 1
+            progress.seconds = time
+            live.update(progress)
+    assert "\x1b" not in log.getvalue()
+    assert "\r" not in log.getvalue()
+    found = [LINE.fullmatch(line) for line in log.getvalue().splitlines()]
+    assert all(found), log.getvalue()
+    return [match[1] for match in found if match]
+
+
+@given(st.integers(1, 400), st.data())
+def test_a_log_has_few_whole_lines_and_always_the_last(total: int, data: st.DataObject) -> None:
+    pauses = data.draw(st.lists(st.floats(0.001, 100), max_size=total))
+    said = lines(total, pauses, columns=data.draw(st.sampled_from([10, 80])))
+    assert said[0].startswith("Reading")
+    assert said[-1].startswith(f"{len(pauses):,} of {total:,} rows")
+    assert len(said) <= 1 + 1 + 20 + sum(pauses) / LINE_EVERY + 1
+    assert len(set(said)) == len(said)
+
+
+def test_when_there_is_a_line() -> None:
+    assert len(lines(1000, [0.001] * 1000)) == 1 + 1 + 20
+    assert len(lines(1000, [LINE_EVERY] * 10)) == 1 + 1 + 10
+    assert [line.split(" of")[0] for line in lines(1000, [1.0] * 45)] == [
+        "Reading what is asked and starting Ray …",
+        "0",
+        "30",
+        "45",
+    ]
+
+
+def test_lines_are_folded_for_windows_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    assert console.console().width == console.WIDE
+    monkeypatch.setenv("COLUMNS", "70")
+    assert console.console().width == 70
+    monkeypatch.delenv("COLUMNS")
+    monkeypatch.setenv("FORCE_COLOR", "1")  # who asks for colours wants a terminal's output
+    assert console.console().width < console.WIDE

@@ -1,0 +1,153 @@
+"""The judge of the self-test finds what it is there to find; what it is given here was never near a cluster."""
+
+import dataclasses
+import json
+import random
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from jobs.cli import app
+from jobs.pictures import draw
+from jobs.selftest.chaos.faults import FAULTS
+from jobs.selftest.chaos.hooks import DEATHS, tally_folder
+from jobs.selftest.chaos.stage import Outcome, Play, Stage, judge
+from pipeline.images import decode as images
+from pipeline.manifest.reader import read_manifest
+from pipeline.outputs import summary
+from pipeline.outputs import table as result_table
+from pipeline.recovery import ledger
+from pipeline.storage import operations as storage
+
+IDS = ("a", "b", "c")
+
+
+@pytest.fixture
+def play(tmp_path: Path) -> Play:
+    """As a run without any trouble leaves it."""
+    play = Play("rows.jsonl", str(tmp_path / "output"), IDS)
+    commit(play, IDS)
+    for row_id in IDS:
+        begin(play, row_id)
+    summary.write(play.output, {"counts": {"ok": 3, "failed": 0}, "plan": {"rows": 3}})
+    return play
+
+
+def commit(play: Play, ids: tuple[str, ...], *, status: str = "ok", later: int = 0) -> None:
+    rows = []
+    for row_id in ids:
+        output = storage.join(result_table.images_folder(play.output), f"{row_id}.png")
+        storage.write_bytes(output, images.encode(draw("lake", 32), metadata={}))
+        finished = result_table.now() + timedelta(seconds=later)
+        row = {"id": row_id, "status": status, "output": output, "width": 32, "height": 32, "finished_at": finished}
+        rows.append(row)
+    result_table.commit(play.output, rows)
+
+
+def begin(play: Play, *ids: str) -> None:
+    name = storage.join(tally_folder(play.output), f"{random.random()}.json")
+    storage.write_bytes(name, json.dumps({"ids": ids, "run": "r", "node": "n"}).encode())
+
+
+def drop_a_row(play: Play) -> None:
+    (part,) = result_table.parts(play.output)
+    storage.remove(part)
+    commit(play, IDS[:2])
+
+
+def cut_a_picture(play: Play) -> None:
+    picture = Path(result_table.images_folder(play.output), "b.png")
+    picture.write_bytes(picture.read_bytes()[:1000])
+
+
+def lose_a_picture(play: Play) -> None:
+    storage.remove(storage.join(result_table.images_folder(play.output), "b.png"))
+
+
+TROUBLES: dict[str, tuple[Callable[[Play], Any], str]] = {
+    "a row is gone": (drop_a_row, "lost"),
+    "a picture is cut": (cut_a_picture, "lost"),
+    "a picture is gone": (lose_a_picture, "lost"),
+    "a row is there twice": (lambda play: commit(play, ("a",), later=1), "duplicated"),
+    "a row was done again": (lambda play: begin(play, "a", "b"), "recomputed"),
+    "a row failed": (lambda play: commit(play, IDS, status="failed"), "is failed, not ok"),
+    "a row of another": (lambda play: commit(play, ("x",)), "row x is ok, not None"),
+    "totals do not add up": (
+        lambda play: summary.write(play.output, {"counts": {"ok": 2}, "plan": {"rows": 3}}),
+        "do not add up",
+    ),
+    "something half written": (
+        lambda play: Path(play.output, "images", ".x.part").write_bytes(b"1"),
+        "half written",
+    ),
+    "an attempt is open": (
+        lambda play: storage.write_bytes(
+            storage.join(ledger.ledger_folder(play.output), "optimise-1-2.json"),
+            json.dumps(
+                {"rows": [["a", "f"]], "stage": "optimise", "run": "r", "host": "h", "pid": 1, "began_at": ""}
+            ).encode(),
+        ),
+        "still has 1 attempts",
+    ),
+}
+
+
+def test_without_trouble_the_contract_held(play: Play) -> None:
+    assert judge(play) == Outcome(rows=3)
+    assert judge(play).ok
+
+
+@pytest.mark.parametrize(("spoil", "said"), TROUBLES.values(), ids=TROUBLES)
+def test_the_judge_finds(spoil: Callable[[Play], Any], said: str, play: Play) -> None:
+    spoil(play)
+    outcome = judge(play)
+    assert not outcome.ok
+    if said in ("lost", "duplicated", "recomputed"):
+        assert getattr(outcome, said)
+    else:
+        assert said in "; ".join(outcome.wrong)
+
+
+def test_what_was_in_flight_may_be_done_again(play: Play) -> None:
+    begin(play, "a", "b")
+    assert judge(play, in_flight=2).ok
+    assert not judge(play, in_flight=1).ok
+
+
+def test_plays_are_valid_manifests_and_travel(tmp_path: Path) -> None:
+    stage = Stage(str(tmp_path), "local", random.Random(0))
+    stage.furnish()
+    first, second = (stage.play("x", ["a", "loop-in-fetch"], iterations=3) for _ in range(2))
+    assert first.output != second.output
+    assert stage.play("x", ["a", "loop-in-fetch"], again=True, iterations=3) == second
+    assert Play.from_json(first.to_json()) == first
+    rows = read_manifest(first.manifest, encoder_sha256="e").rows
+    assert [row.id for row in rows] == ["a", "loop-in-fetch"]
+    assert all(images.decode(storage.read_bytes(str(row.content))).shape == (64, 64, 3) for row in rows)
+    assert first.committed() == set()
+    assert first.tally() == []
+
+
+def test_what_breaks_off_is_told_and_is_exit_code_1(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def breaks(_: Stage) -> Outcome:
+        raise RuntimeError("the cluster is gone")
+
+    monkeypatch.setattr("jobs.selftest.chaos.faults.FAULTS", {"fine": lambda _: Outcome(3), "worse": breaks})
+    monkeypatch.setattr("jobs.selftest.chaos.stage.connect", lambda address: "local")
+    command = ["selftest", "--chaos", "--json", "--output", str(tmp_path), "--repeat", "2"]
+    told = CliRunner().invoke(app, [*command, "--only", "fine"])
+    assert told.exit_code == 0
+    assert [json.loads(line)["ok"] for line in told.stdout.splitlines()] == [True, True]
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+    told = CliRunner().invoke(app, command)
+    assert told.exit_code == 1
+    assert json.loads(told.stdout.splitlines()[-1])["wrong"] == ["broke off: RuntimeError: the cluster is gone"]
+
+
+def test_every_way_to_die_is_a_fault() -> None:
+    assert {f"poison: {how}" for how in DEATHS if how != "hog"} <= FAULTS.keys()
+    assert dataclasses.fields(Outcome)[0].name == "rows"

@@ -1,0 +1,102 @@
+"""How a run ends as a command: its exit code, and what it leaves to be read about it."""
+
+import io
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from jobs import runner as launching
+from jobs.runner import launch
+from pipeline.flow.run import RunBroken, TooManyFailures
+from pipeline.outputs import progress
+from pipeline.outputs.progress import Progress
+
+
+@pytest.fixture(autouse=True)
+def handler() -> Iterator[None]:
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+def told_to_go(done: Progress) -> Progress:
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(30)
+    return done
+
+
+def interrupted(done: Progress) -> Progress:
+    raise KeyboardInterrupt
+
+
+def broken(done: Progress) -> Progress:
+    raise RunBroken("the cluster is gone")
+
+
+def finished(done: Progress) -> Progress:
+    return done
+
+
+@pytest.mark.parametrize(
+    ("end", "code", "state", "said"),
+    [
+        (told_to_go, launching.TERMINATED, "stopped", "Finished rows are kept"),
+        (interrupted, launching.INTERRUPTED, "stopped", "Finished rows are kept"),
+        (broken, launching.BROKEN_OFF, "broken off", "the cluster is gone"),
+        (finished, launching.SOME_ROWS_FAILED, "finished", "1 failed, 2 ok"),
+    ],
+)
+@pytest.mark.parametrize("submitted", [False, True])
+def test_how_a_run_ends(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    end: Callable[[Progress], Progress],
+    code: int,
+    state: str,
+    said: str,
+    submitted: bool,
+) -> None:
+    uri = progress.progress_file(str(tmp_path / ("base" if submitted else "output")))
+    if submitted:
+        monkeypatch.setenv(launching.PROGRESS_VARIABLE, uri)
+        monkeypatch.setenv(launching.SUBMISSION_VARIABLE, "night-1")
+
+    def work(on_progress: Callable[[Progress], None]) -> Progress:
+        done = Progress(3, 0)
+        done.add({"id": "a", "status": "ok", "error": None, "retries": 0})
+        done.add({"id": "b", "status": "ok", "error": None, "retries": 0})
+        done.add({"id": "c", "status": "failed", "error": "why", "retries": 0})
+        on_progress(done)
+        return end(done)
+
+    log = io.StringIO()
+    shown = Console(file=log, width=200)
+    assert launch(work, str(tmp_path / "output"), out=shown, err=shown, debug=False) == code
+    assert said in log.getvalue()
+    assert "3 of 3 rows, 1 failed" in log.getvalue()
+    report = progress.read(uri)
+    assert report
+    assert (report.state, report.progress.counts) == (state, {"ok": 2, "failed": 1})
+    assert report.submission == ("night-1" if submitted else "")
+    assert report.error == ("the cluster is gone" if state == "broken off" else "")
+
+
+@pytest.mark.parametrize(("error", "reported"), [(TooManyFailures("hopeless"), True), (RunBroken("lost"), False)])
+def test_a_run_that_stops_by_itself_has_its_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: RunBroken, reported: bool
+) -> None:
+    made: list[str] = []
+    monkeypatch.setattr(launching, "report_at_end", lambda output, **_: made.append(output))
+
+    def work(_: Callable[[Progress], None]) -> Progress:
+        raise error
+
+    nowhere = Console(file=io.StringIO())
+    output = str(tmp_path)
+    assert launch(work, output, out=nowhere, err=nowhere, debug=False) == launching.BROKEN_OFF
+    assert made == [output] * reported

@@ -1,0 +1,119 @@
+"""The pass that is written by hand, against autograd on the same convolutions."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import pytest
+import torch
+import torch.nn.functional as nnf
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from nst_kernel import LAYERS, Vgg19, Weights
+from nst_kernel.encoder import strips
+from nst_kernel.objective.losses import gram
+from tests.support import pixels, random_weights
+
+DEEPEST = "conv3_2"
+REACHED = LAYERS[: LAYERS.index(DEEPEST) + 1]
+
+
+def network(border: Literal["zero", "replicate"] = "zero", kind: Literal["rgb", "bgr255"] = "rgb") -> Vgg19:
+    weights = random_weights(0, DEEPEST)
+    return Vgg19(Weights("w", "", weights.convolutions, input=kind, border=border)).double()
+
+
+def by_autograd(vgg: Vgg19, x: Tensor, pooling: str) -> dict[str, Tensor]:
+    """Every activation, by operations that autograd differentiates one by one."""
+    mode = "constant" if vgg.border == "zero" else "replicate"
+    if vgg.input == "bgr255":
+        x = x.flip(1)
+    x = (x - vgg.mean) * vgg.scale
+    found = {}
+    for layer in vgg.layers:
+        if layer in ("conv2_1", "conv3_1"):
+            x = nnf.avg_pool2d(x, 2) if pooling == "avg" else nnf.max_pool2d(x, 2)
+        weight, bias = vgg.get_buffer(f"{layer}_weight"), vgg.get_buffer(f"{layer}_bias")
+        x = nnf.relu(nnf.conv2d(nnf.pad(x, (1, 1, 1, 1), mode=mode), weight, bias))
+        found[layer] = x
+    return found
+
+
+def some_loss(tensors: Sequence[Tensor]) -> Tensor:
+    """Of no symmetry, so that a transposed or a forgotten part shows."""
+    generator = torch.Generator().manual_seed(1)
+    values = [(t * torch.randn(t.shape, generator=generator, dtype=t.dtype)).sum() for t in tensors]
+    return torch.stack(values).square().sum()
+
+
+layers = st.lists(st.sampled_from(REACHED), unique=True, max_size=4)
+
+
+@given(
+    features=layers,
+    grams=layers,
+    pooling=st.sampled_from(["avg", "max"]),
+    border=st.sampled_from(["zero", "replicate"]),
+    kind=st.sampled_from(["rgb", "bgr255"]),
+    checkpoint=st.booleans(),
+    height=st.integers(16, 23),
+    width=st.integers(16, 23),
+    rows=st.sampled_from([2, 6, 8, 64]),
+)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_values_and_gradients_are_those_of_autograd(
+    monkeypatch: pytest.MonkeyPatch,
+    features: list[str],
+    grams: list[str],
+    pooling: Literal["avg", "max"],
+    border: Literal["zero", "replicate"],
+    kind: Literal["rgb", "bgr255"],
+    checkpoint: bool,
+    height: int,
+    width: int,
+    rows: int,
+) -> None:
+    if not features and not grams:
+        features = [DEEPEST]
+    monkeypatch.setattr(strips, "ROWS", rows)
+    vgg = network(border, kind)
+    x = torch.stack([pixels(0, height, width), pixels(1, height, width)]).requires_grad_()
+    found_features, found_grams = vgg.observe(x, features, grams=grams, pooling=pooling, checkpoint=checkpoint)
+    activations = by_autograd(vgg, x, pooling)
+    found = [*found_features.values(), *found_grams.values()]
+    expected = [
+        *(activations[layer] for layer in features),
+        *(gram(activations[layer]) / activations[layer][0, 0].numel() for layer in grams),
+    ]
+    for a, b in zip(found, expected, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-9)
+    (gradient,) = torch.autograd.grad(some_loss(found), x)
+    (reference,) = torch.autograd.grad(some_loss(expected), x)
+    torch.testing.assert_close(gradient, reference, rtol=1e-8, atol=1e-8 * reference.abs().max().item())
+
+
+def test_what_is_kept_is_used_up_by_the_way_back() -> None:
+    x = pixels(0, 16, 16).unsqueeze(0).requires_grad_()
+    features, _ = network().observe(x, ["conv2_1"])
+    loss = features["conv2_1"].sum()
+    torch.autograd.grad(loss, x, retain_graph=True)
+    with pytest.raises(RuntimeError, match="used up by its first way back"):
+        torch.autograd.grad(loss, x)
+
+
+def test_targets_are_taken_without_a_way_back() -> None:
+    x = pixels(0, 16, 16).unsqueeze(0)
+    features, grams = network().observe(x, ["conv2_1"], grams=["conv1_1"])
+    assert not features["conv2_1"].requires_grad
+    assert not grams["conv1_1"].requires_grad
+
+
+def test_the_gradient_of_the_loss_is_left_as_it_was() -> None:
+    """A gradient that autograd shares with others must not be worked on in place."""
+    x = pixels(0, 16, 16, torch.float32).unsqueeze(0).requires_grad_()
+    vgg = Vgg19(random_weights(0, "conv1_2"))
+    features, _ = vgg.observe(x, ["conv1_2"])
+    given_gradient = torch.ones_like(features["conv1_2"])
+    torch.autograd.grad(features["conv1_2"], x, given_gradient)
+    assert torch.equal(given_gradient, torch.ones_like(given_gradient))

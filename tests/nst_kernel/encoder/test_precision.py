@@ -1,0 +1,110 @@
+from collections.abc import Callable
+from typing import Any
+from unittest import mock
+
+import pytest
+import torch
+import torch.nn.functional as nnf
+from torch import Tensor
+from torch.nn.grad import conv2d_input
+
+from nst_kernel import Pair, StyleParams, stylize_batch
+from nst_kernel.encoder.precision import Precision, computing_in, resolve_precision
+from tests.support import encoder, pixels
+
+CPU = torch.device("cpu")
+LAYERS = ("conv1_1", "conv2_1", "conv3_1")
+
+
+@pytest.mark.parametrize("asked", ["fp32", "tf32", "bf16"])
+@pytest.mark.parametrize("device", ["cpu", "cuda", "mps"])
+def test_what_is_asked_by_name_is_done(asked: Precision, device: str) -> None:
+    assert resolve_precision(asked, torch.device(device)) == asked
+
+
+@pytest.mark.parametrize(
+    ("avx512", "amx", "expected"), [(True, False, "bf16"), (False, True, "bf16"), (False, False, "fp32")]
+)
+def test_auto_follows_the_instructions_of_the_processor(avx512: bool, amx: bool, expected: Precision) -> None:
+    with (
+        mock.patch.object(torch.cpu, "_is_avx512_bf16_supported", return_value=avx512),
+        mock.patch.object(torch.cpu, "_is_amx_tile_supported", return_value=amx),
+    ):
+        assert resolve_precision("auto", CPU) == expected
+
+
+def features_and_gradient(precision: Precision, dtype: torch.dtype) -> tuple[dict[str, Tensor], Tensor]:
+    x = pixels(0, 32, 48, dtype).unsqueeze(0).requires_grad_()
+    features = encoder("conv3_1", dtype)(x, LAYERS, precision=precision)
+    (gradient,) = torch.autograd.grad(features["conv3_1"].square().sum(), x)
+    return {layer: F.detach() for layer, F in features.items()}, gradient
+
+
+def test_bf16_convolutions_give_almost_the_same_in_fp32() -> None:
+    exact, gradient = features_and_gradient("fp32", torch.float32)
+    rounded, rounded_gradient = features_and_gradient("bf16", torch.float32)
+    assert {F.dtype for F in rounded.values()} == {rounded_gradient.dtype} == {torch.float32}
+    assert torch.equal(rounded["conv1_1"], exact["conv1_1"].bfloat16().float())
+    for layer in LAYERS[1:]:
+        assert 0 < (rounded[layer] - exact[layer]).norm() < 0.02 * exact[layer].norm()
+    assert 0 < (rounded_gradient - gradient).norm() < 0.05 * gradient.norm()
+
+
+@pytest.mark.parametrize("precision", ["tf32", "bf16"])
+def test_float64_is_served_in_float64(precision: Precision) -> None:
+    exact, gradient = features_and_gradient("fp32", torch.float64)
+    found, found_gradient = features_and_gradient(precision, torch.float64)
+    assert {F.dtype for F in found.values()} == {torch.float64}
+    assert all(torch.equal(found[layer], exact[layer]) for layer in LAYERS)
+    assert torch.equal(found_gradient, gradient)
+
+
+def test_a_transfer_in_bf16_ends_close_to_one_in_fp32() -> None:
+    fp32, bf16 = (
+        StyleParams.of(
+            {
+                "content_layers": "conv2_1",
+                "style_layers": "conv1_1, conv2_1, conv3_1",
+                "iterations": 25,
+                "precision": precision,
+            }
+        )
+        for precision in ("fp32", "bf16")
+    )
+    content, style = pixels(0, 32, 48, torch.float32), pixels(1, 32, 32, torch.float32)
+    exact, rounded = (stylize_batch([Pair(content, style, p)], encoder("conv3_1"))[0] for p in (fp32, bf16))
+    assert rounded.losses != exact.losses
+    assert rounded.losses["total"] == pytest.approx(exact.losses["total"], rel=0.1)
+    assert exact.losses["total"] < 0.3 * exact.curve["total"][0]
+
+
+@pytest.mark.parametrize(("precision", "allowed"), [("fp32", False), ("tf32", True), ("bf16", False)])
+def test_tf32_is_allowed_while_it_is_asked_for(precision: Precision, allowed: bool) -> None:
+    before = torch.backends.cudnn.allow_tf32
+    with computing_in(precision):
+        assert torch.backends.cudnn.allow_tf32 is allowed
+    assert torch.backends.cudnn.allow_tf32 is before
+
+
+def test_the_backward_pass_is_computed_as_asked_too() -> None:
+    """cuDNN looks at its flags when it runs, and gradients are computed after the features."""
+    seen: set[tuple[str, bool]] = set()
+
+    def watched(name: str, function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+        def call(*args: Any, **kwargs: Any) -> Tensor:
+            seen.add((name, torch.backends.cudnn.allow_tf32))
+            return function(*args, **kwargs)
+
+        return call
+
+    params = StyleParams.of(
+        {"content_layers": "conv1_2", "style_layers": "conv1_1", "iterations": 2, "precision": "fp32"}
+    )
+    back = "nst_kernel.encoder.vgg.conv2d_input"
+    with (
+        mock.patch.object(nnf, "conv2d", watched("forward", nnf.conv2d)),
+        mock.patch(back, watched("backward", conv2d_input)),
+        torch.backends.cudnn.flags(allow_tf32=True),
+    ):
+        stylize_batch([Pair(pixels(0, 16, 16), pixels(1, 16, 16), params)], encoder("conv1_2"))
+    assert seen == {("forward", False), ("backward", False)}

@@ -1,0 +1,105 @@
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from nst_kernel import StyleParams
+from nst_kernel.objective.objective import Objective, Targets, content_features, style_grams
+from tests.nst_kernel.support import reference
+from tests.nst_kernel.support.reference import array
+from tests.support import encoder, pixels, random_weights
+
+SHALLOW = {
+    "content_layers": ("conv2_1", "conv1_2"),
+    "style_layers": ("conv2_1", "conv1_1"),
+    "content_weight": 1,
+    "style_weight": 1,
+    "tv_weight": 0,
+    "range_weight": 0,
+}
+ALL_TERMS = StyleParams.of({**SHALLOW, "alpha": 2, "beta": 3, "tv_weight": 5, "range_weight": 7})
+
+
+def objective(params: list[StyleParams], content: list[Tensor], style: list[Tensor]) -> Objective:
+    vgg = encoder("conv2_1", torch.float64)
+    grams = [style_grams(vgg, picture.unsqueeze(0), params[0]) for picture in style]
+    layers = params[0].style_layers if params[0].style_weight > 0 else ()
+    return Objective(
+        vgg,
+        Targets(
+            content=content_features(vgg, torch.stack(content), params[0]) if content else {},
+            style={layer: torch.cat([gram[layer] for gram in grams]) for layer in layers},
+        ),
+        params,
+    )
+
+
+CONTENT, STYLE = [pixels(1, 20, 18), pixels(2, 20, 18)], [pixels(3, 17, 25), pixels(4, 22, 16)]
+X = torch.stack([pixels(5, 20, 18), pixels(6, 20, 18)]) * 1.4 - 0.2
+
+
+@pytest.mark.parametrize("form", ["paper", "relative"])
+@pytest.mark.parametrize("pooling", ["avg", "max"])
+def test_every_column_of_every_sample(form: str, pooling: str) -> None:
+    knobs = {**SHALLOW, "objective": form, "pooling": pooling}
+    params = [
+        StyleParams.of({**knobs, "alpha": 2, "beta": 3, "tv_weight": 5, "range_weight": 7}),
+        StyleParams.of({**knobs, "layer_weights": (0.3, 2), "content_layer_weights": (0.7, 0.1)}),
+    ]
+    f = objective(params, CONTENT, STYLE)
+    content_term = reference.content_loss if form == "paper" else reference.relative_content_loss
+    style_term = reference.style_layer_loss if form == "paper" else reference.relative_style_loss
+    for row, x, content, style, p in zip(f(X), X, CONTENT, STYLE, params, strict=True):
+        weights, wanted = random_weights(0, "conv2_1"), {*p.content_layers, *p.style_layers}
+        F, P, S = (reference.vgg(array(picture), weights, wanted, pooling=pooling) for picture in (x, content, style))
+        per_layer = {layer: style_term(F[layer], S[layer]) for layer in p.style_layers}
+        v, w = p.content_layer_weights or (0.5, 0.5), p.layer_weights or (0.5, 0.5)
+        expected = {
+            "content": np.dot(v, [content_term(F[layer], P[layer]) for layer in p.content_layers]),
+            "style": np.dot(w, list(per_layer.values())),
+            "tv": reference.total_variation(array(x)) if p.tv_weight else 0.0,
+            "range": reference.out_of_range(array(x)) if p.range_weight else 0.0,
+            **{f"style/{layer}": loss for layer, loss in per_layer.items()},
+        }
+        expected["total"] = np.dot(
+            (p.content_weight, p.style_weight, p.tv_weight, p.range_weight),
+            [expected[name] for name in ("content", "style", "tv", "range")],
+        )
+        # The kernel keeps the mean and deviation of its input in float32.
+        assert dict(zip(f.names, row.tolist(), strict=True)) == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("form", ["paper", "relative"])
+def test_gradient_agrees_with_finite_differences(form: str) -> None:
+    params = StyleParams.of({**ALL_TERMS.to_json(), "objective": form})
+    f = objective([params], CONTENT[:1], STYLE[:1])
+    x = X[:1].clone().requires_grad_()
+    along = torch.randn(X[:1].shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    for column in range(len(f.names)):
+        (gradient,) = torch.autograd.grad(f(x)[:, column].sum(), x)
+        up, down = (f(X[:1] + step * along)[0, column] for step in (1e-6, -1e-6))
+        assert (gradient * along).sum().item() == pytest.approx((up - down).item() / 2e-6, rel=1e-5)
+
+
+def test_rows_do_not_depend_on_batch_mates() -> None:
+    plain = StyleParams.of(SHALLOW)
+    together = objective([ALL_TERMS, plain], CONTENT, STYLE)(X)
+    for b, params in enumerate([ALL_TERMS, plain]):
+        alone = objective([params], CONTENT[b : b + 1], STYLE[b : b + 1])(X[b : b + 1])
+        torch.testing.assert_close(alone, together[b : b + 1], rtol=1e-12, atol=0)
+
+
+def test_what_has_no_weight_takes_no_part() -> None:
+    unused = [
+        {"content_weight": 0, "content_layers": ()},
+        {"content_weight": 0, "content_layers": "conv1_2, conv2_1", "content_layer_weights": "1, 2"},
+    ]
+    params = [StyleParams.of({**SHALLOW, **knobs}) for knobs in unused]
+    style_alone = objective(params, [], STYLE)(X)
+    assert style_alone[:, 1].tolist() == [0, 0]
+    assert torch.equal(style_alone[:, 0], style_alone[:, 2])
+
+    nothing_but_content = StyleParams.of({**SHALLOW, "style_weight": 0, "style_layers": ()})
+    f = objective([nothing_but_content], CONTENT[:1], [])
+    assert f.names == ("total", "content", "style", "tv", "range")
+    assert torch.equal(f(X[:1])[:, 0], f(X[:1])[:, 1])

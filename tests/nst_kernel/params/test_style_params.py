@@ -1,0 +1,404 @@
+import dataclasses
+import json
+import math
+from typing import Any
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from nst_kernel import KNOBS, LAYERS, PRESETS, ParamError, StyleParams
+from nst_kernel.params.style_params import Problem
+
+
+def a_few(layers: st.SearchStrategy[list[str]]) -> st.SearchStrategy[tuple[list[str], list[float]]]:
+    """Layers, with a weight for each or none at all."""
+    weight = st.floats(0, 1e6)
+    return layers.flatmap(
+        lambda names: st.tuples(
+            st.just(names), st.just([]) | st.lists(weight, min_size=len(names), max_size=len(names))
+        )
+    )
+
+
+layer_lists = st.lists(st.sampled_from(LAYERS), min_size=1, unique=True)
+knobs: dict[str, st.SearchStrategy[Any]] = {
+    "preset": st.sampled_from(sorted(PRESETS)),
+    "size": st.integers(16, 16384),
+    "upscale": st.booleans(),
+    "aspect_tolerance": st.floats(0, 0.5),
+    "iterations": st.integers(1, 100_000).map(lambda n: [n]),
+    "min_improvement": st.floats(0, 0.5),
+    "window": st.integers(1, 100_000),
+    "scales": st.lists(st.integers(16, 16384), unique=True).map(sorted),
+    "content_weight": st.floats(0, 1e12),
+    "style_weight": st.floats(0, 1e12),
+    "tv_weight": st.floats(0, 1e12),
+    "range_weight": st.floats(0, 1e12),
+    "objective": st.sampled_from(["paper", "relative"]),
+    "pooling": st.sampled_from(["avg", "max"]),
+    "precision": st.sampled_from(["auto", "fp32", "tf32", "bf16"]),
+    "optimizer": st.sampled_from(["lbfgs", "adam"]),
+    "learning_rate": st.none() | st.floats(1e-9, 1e3),
+    "history": st.integers(1, 200),
+    "init": st.sampled_from(["content", "noise", "style", "s3://bucket/a, b.png"]),
+    "seed": st.integers(0, 2**63 - 1),
+}
+
+
+@st.composite
+def requests(draw: st.DrawFn) -> dict[str, Any]:
+    """Some of the knobs, with good values."""
+    request = draw(st.fixed_dictionaries({}, optional=knobs))
+    for layers, weights in (("style_layers", "layer_weights"), ("content_layers", "content_layer_weights")):
+        if draw(st.booleans()):
+            request[layers], request[weights] = draw(a_few(layer_lists))
+    base: dict[str, Any] = {"content_weight": 1, "style_weight": 1, **PRESETS[request.get("preset", "default")].knobs}
+    merged = {**base, **request}
+    assume(merged["content_weight"] > 0 or merged["style_weight"] > 0)
+    return request
+
+
+@given(requests())
+def test_through_json_and_back(request: dict[str, Any]) -> None:
+    params = StyleParams.of(request)
+    written = json.loads(json.dumps(params.to_json(), allow_nan=False))
+    assert set(written) == set(KNOBS)
+    assert StyleParams.of(written) == params
+    assert hash(StyleParams.of(written)) == hash(params)
+
+
+@given(requests())
+def test_values_are_kept_and_the_rest_is_the_presets(request: dict[str, Any]) -> None:
+    params = StyleParams.of(request)
+    preset = PRESETS[request.get("preset", "default")].knobs
+    by_default = {field.name: field.metadata["default"] for field in dataclasses.fields(StyleParams)}
+    given_values = {knob: value for knob, value in request.items() if value is not None}
+    expected = {**by_default, **preset, **given_values}
+    for knob, value in expected.items():
+        assert getattr(params, knob) == (tuple(value) if isinstance(value, list) else value)
+
+
+def as_csv(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+@given(requests())
+def test_strings_mean_what_they_say(request: dict[str, Any]) -> None:
+    strings = {knob: as_csv(value) for knob, value in request.items() if value is not None}
+    assert StyleParams.of(strings) == StyleParams.of(request)
+
+
+@pytest.mark.parametrize(
+    ("knob", "text", "value"),
+    [
+        ("style_layers", "conv1_1, conv2_1", ("conv1_1", "conv2_1")),
+        ("content_layers", " conv4_2 ,", ("conv4_2",)),
+        ("scales", "128,256", (128, 256)),
+        ("scales", 128, (128,)),
+        ("scales", "", ()),
+        ("content_layer_weights", "0.25", (0.25,)),
+        ("content_layer_weights", 0.25, (0.25,)),
+        ("size", "256", 256),
+        ("size", " 256.0 ", 256),
+        ("iterations", 1e3, (1000,)),
+        ("iterations", "1e3", (1000,)),
+        ("iterations", "50, 40, 30, 20, 10", (50, 40, 30, 20, 10)),
+        ("content_weight", "5e-2", 0.05),
+        ("upscale", "True", True),
+        ("upscale", "no", False),
+        ("upscale", 1, True),
+        ("learning_rate", "", None),
+        ("learning_rate", "0.5", 0.5),
+        ("init", " noise ", "noise"),
+        ("seed", "9007199254740993", 9007199254740993),
+        ("seed", str(2**63 - 1), 2**63 - 1),
+    ],
+)
+def test_values_from_a_table(knob: str, text: object, value: object) -> None:
+    found = getattr(StyleParams.of({knob: text}), knob)
+    assert found == value
+    assert type(found) is type(value)
+
+
+NOT_A_NUMBER = [math.nan, math.inf, -math.inf, "nan", "inf", "many", "", True, [], {}, 10**400]
+NOT_A_WEIGHT = [*NOT_A_NUMBER, -1, -1e-9, "-0.5"]
+NOT_AN_INTEGER = [*NOT_A_NUMBER, -1, 0.5, "1.5", "-3", 2**63, str(2**63)]
+NOT_LAYERS = ["conv6_1", "relu1_1", "conv1_1 conv2_1", ["conv1_1", "conv1_1"], ["conv1_1", 3], [None], 11, True, 1.5]
+NOT_WEIGHTS = ["-1", "0.5, nan", [True], [math.inf], ["a"], [[1]], -1, math.nan, True, 10**400]
+
+BAD: dict[str, list[Any]] = {
+    "preset": ["", "Default", "gatys", 2015, True, [], {}, ("default",)],
+    "size": [*NOT_AN_INTEGER, 0, 15, 16385],
+    "upscale": ["maybe", "", 2, 1.0, [], [True]],
+    "learn_curvature": ["maybe", "", 2, 1.0, [], [True]],
+    "aspect_tolerance": [*NOT_A_WEIGHT, 0.51, "1"],
+    "iterations": [*NOT_AN_INTEGER, 0, 100_001, "5, 0", (10, 1.5)],
+    "min_improvement": [*NOT_A_WEIGHT, 0.51, "1"],
+    "window": [*NOT_AN_INTEGER, 0, 100_001],
+    "scales": ["256, 128", [128, 128], "8", [16385], [128.5], "wide", [[128]], True, math.nan, 10**400],
+    "content_weight": NOT_A_WEIGHT,
+    "style_weight": NOT_A_WEIGHT,
+    "tv_weight": NOT_A_WEIGHT,
+    "range_weight": NOT_A_WEIGHT,
+    "content_layers": NOT_LAYERS,
+    "style_layers": NOT_LAYERS,
+    "layer_weights": NOT_WEIGHTS,
+    "content_layer_weights": NOT_WEIGHTS,
+    "objective": ["Paper", "", 1, True, [], {}],
+    "pooling": ["average", "", 2, True, [], {}],
+    "precision": ["fp16", "", 32, True, [], {}],
+    "optimizer": ["sgd", "L-BFGS", "", 1, True, [], {}],
+    "learning_rate": [bad for bad in NOT_A_WEIGHT if bad != ""] + [0, "0", -0.0],
+    "history": [*NOT_AN_INTEGER, 0, 201],
+    "init": ["", "  ", "contnet", 1, True, [], {}],
+    "seed": NOT_AN_INTEGER,
+}
+
+
+def test_every_knob_has_bad_values() -> None:
+    assert set(BAD) == set(KNOBS)
+
+
+@pytest.mark.parametrize("knob", BAD)
+def test_a_bad_value_is_named_with_what_was_expected(knob: str) -> None:
+    for value in BAD[knob]:
+        with pytest.raises(ParamError) as error:
+            StyleParams.of({knob: value})
+        (problem,) = error.value.problems
+        assert (problem.name, problem.value) == (knob, value) or problem.value is value
+        assert problem.expected
+        assert str(problem) == str(error.value) == f"{knob} = {value!r}: expected {problem.expected}"
+
+
+@given(st.fixed_dictionaries({knob: st.sampled_from(values) for knob, values in BAD.items()}), st.data())
+def test_all_problems_come_at_once(bad: dict[str, Any], data: st.DataObject) -> None:
+    some = data.draw(st.lists(st.sampled_from(sorted(bad)), min_size=1, unique=True))
+    with pytest.raises(ParamError) as error:
+        StyleParams.of({**{knob: bad[knob] for knob in some}, "sise": 1, "alpa": 2})
+    names = [problem.name for problem in error.value.problems]
+    assert sorted(names) == sorted([*some, "sise", "alpa"])
+    assert str(error.value) == "; ".join(map(str, error.value.problems))
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=2),
+    max_leaves=4,
+)
+
+
+@given(st.dictionaries(st.sampled_from([*KNOBS, "alpha", "beta", "nonsense"]), json_values, max_size=6))
+def test_whatever_is_asked_is_answered(request: dict[str, Any]) -> None:
+    problems: list[Problem] | None = None
+    try:
+        params = StyleParams.of(request)
+    except ParamError as error:
+        problems = error.problems
+    if problems is not None:
+        assert problems
+        assert {problem.name for problem in problems} <= {*KNOBS, "nonsense"}
+    else:
+        assert StyleParams.of(json.loads(json.dumps(params.to_json(), allow_nan=False))) == params
+
+
+def test_unknown_names_are_answered_with_the_known_ones() -> None:
+    with pytest.raises(ParamError) as error:
+        StyleParams.of({"contentweight": 3, "zzz": 4})
+    assert error.value.problems == [
+        Problem("contentweight", 3, "a known name; did you mean content_weight?"),
+        Problem("zzz", 4, f"one of {', '.join(KNOBS)}"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("request_", "name", "expected"),
+    [
+        ({"style_layers": "conv1_1, conv2_1", "layer_weights": "1"}, "layer_weights", "2 numbers"),
+        ({"content_layers": "conv1_1", "content_layer_weights": "1, 2"}, "content_layer_weights", "1 numbers"),
+        ({"style_layers": ()}, "style_layers", "at least one layer, since style_weight is not 0"),
+        ({"content_layers": ""}, "content_layers", "at least one layer, since content_weight is not 0"),
+        ({"alpha": 0, "beta": 0}, "style_weight", "content_weight or style_weight above 0"),
+        ({"preset": "texture", "beta": 0}, "style_weight", "content_weight or style_weight above 0"),
+    ],
+)
+def test_contradictions(request_: dict[str, Any], name: str, expected: str) -> None:
+    with pytest.raises(ParamError) as error:
+        StyleParams.of(request_)
+    (problem,) = error.value.problems
+    assert problem.name == name
+    assert problem.expected.startswith(expected)
+
+
+def test_what_is_nearest_decides() -> None:
+    """Values, then the preset that they name, then defaults, then the preset that those name."""
+    gatys = PRESETS["gatys2015"].knobs
+    defaults = {"preset": "gatys2015", "style_weight": 5, "size": 300}
+    params = StyleParams.of({"size": 200}, defaults=defaults)
+    assert (params.size, params.style_weight, params.init) == (200, 5, gatys["init"])
+    assert StyleParams.of({"preset": "reconstruction"}, defaults=defaults).content_weight > 0
+    texture = StyleParams.of({"preset": "texture"}, defaults=defaults)
+    assert (texture.content_weight, texture.style_weight) == (0, PRESETS["texture"].knobs["style_weight"])
+    assert texture.size == 300
+    assert StyleParams.of({"preset": "texture", "beta": 7}, defaults=defaults).style_weight == 7
+    assert StyleParams.of({"beta": 7}, defaults=defaults).style_weight == 7
+    assert StyleParams.of({"style_weight": 7}, defaults={"beta": 5}).style_weight == 7
+    assert StyleParams.of({"size": None, "preset": None}, defaults=defaults) == StyleParams.of(defaults)
+
+
+def test_alpha_and_beta_are_the_papers_names() -> None:
+    assert StyleParams.of({"alpha": 2, "beta": "3"}) == StyleParams.of({"content_weight": 2, "style_weight": 3})
+    with pytest.raises(ParamError, match=r"content_weight = 'x'"):
+        StyleParams.of({"alpha": "x"})
+
+
+def test_parameters_do_not_change() -> None:
+    params: Any = StyleParams.of({})
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        params.size = 3
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_presets_are_good_and_have_a_source(preset: str) -> None:
+    params = StyleParams.of({"preset": preset})
+    assert PRESETS[preset].source
+    assert params.preset == preset
+    assert params == StyleParams(preset=preset)
+    assert set(PRESETS[preset].knobs) <= set(KNOBS) - {"preset"}
+
+
+def test_gatys_2015_is_what_the_paper_says() -> None:
+    params = StyleParams.of({"preset": "gatys2015"})
+    assert (params.objective, params.pooling, params.init) == ("paper", "avg", "noise")
+    assert params.content_layers == ("conv4_2",)
+    assert params.style_layers == ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1")
+    assert params.layer_weights in ((), (0.2,) * 5)
+    assert params.content_weight / params.style_weight in (1e-3, 1e-4)
+    assert (params.tv_weight, params.range_weight) == (0, 0)
+    assert StyleParams.of({"preset": "texture"}).content_weight == 0
+    assert StyleParams.of({"preset": "reconstruction"}).style_weight == 0
+
+
+@pytest.mark.parametrize(
+    ("knobs", "content", "style"),
+    [
+        ({}, True, True),
+        ({"preset": "texture"}, False, True),
+        ({"preset": "reconstruction"}, True, False),
+        ({"preset": "texture", "init": "content"}, True, True),
+        ({"preset": "reconstruction", "init": "style"}, True, True),
+    ],
+)
+def test_which_pictures_are_needed(knobs: dict[str, Any], content: bool, style: bool) -> None:
+    params = StyleParams.of(knobs)
+    assert (params.needs_content, params.needs_style) == (content, style)
+
+
+def test_layers_are_those_that_take_part() -> None:
+    knobs: dict[str, Any] = {"content_layers": "conv4_2, conv1_1", "style_layers": "conv1_1, conv2_1"}
+    assert set(StyleParams.of(knobs).layers) == {"conv4_2", "conv1_1", "conv2_1"}
+    assert set(StyleParams.of({**knobs, "alpha": 0}).layers) == {"conv1_1", "conv2_1"}
+    assert set(StyleParams.of({**knobs, "beta": 0}).layers) == {"conv4_2", "conv1_1"}
+
+
+SHARED: dict[str, Any] = {
+    "iterations": 7,
+    "min_improvement": 0.01,
+    "scales": (32, 64),
+    "content_layers": ("conv1_1",),
+    "style_layers": ("conv1_1", "conv2_1"),
+    "objective": "paper",
+    "pooling": "max",
+    "precision": "tf32",
+    "optimizer": "adam",
+    "history": 7,
+    "learn_curvature": False,
+}
+PER_SAMPLE: dict[str, Any] = {
+    "preset": "texture",
+    "size": 99,
+    "upscale": True,
+    "aspect_tolerance": 0.1,
+    "window": 7,
+    "content_weight": 7.0,
+    "style_weight": 7.0,
+    "tv_weight": 7.0,
+    "range_weight": 7.0,
+    "layer_weights": (7.0,) * len(StyleParams().style_layers),
+    "content_layer_weights": (7.0,) * len(StyleParams().content_layers),
+    "learning_rate": 0.7,
+    "init": "noise",
+    "seed": 7,
+}
+
+
+def test_every_knob_is_shared_or_per_sample() -> None:
+    assert {*SHARED, *PER_SAMPLE} == set(KNOBS)
+    assert not set(SHARED) & set(PER_SAMPLE)
+
+
+PLAIN = StyleParams()
+
+
+@pytest.mark.parametrize("knob", [*SHARED, *PER_SAMPLE])
+def test_the_graph_differs_where_samples_cannot_share_a_batch(knob: str) -> None:
+    other = StyleParams.of({**PLAIN.to_json(), knob: {**SHARED, **PER_SAMPLE}[knob]})
+    assert other != PLAIN
+    assert (other.graph != PLAIN.graph) is (knob in SHARED)
+
+
+@pytest.mark.parametrize(
+    ("unused", "knobs"),
+    [
+        ({"content_layers": "conv1_1"}, {"content_weight": 0}),
+        ({"style_layers": "conv1_1"}, {"style_weight": 0}),
+        ({"history": 7}, {"optimizer": "adam"}),
+    ],
+)
+def test_what_takes_no_part_does_not_change_the_graph(unused: dict[str, Any], knobs: dict[str, Any]) -> None:
+    params = StyleParams.of(knobs)
+    assert StyleParams.of({**knobs, **unused}).graph == params.graph
+    assert params.graph != PLAIN.graph
+
+
+def test_samples_with_other_thresholds_share_a_batch_but_not_with_other_windows() -> None:
+    one, other, wide = (
+        StyleParams.of({"min_improvement": share, "window": window})
+        for share, window in ((0.01, 20), (0.02, 20), (0.01, 30))
+    )
+    assert one.graph == other.graph != wide.graph
+
+
+@pytest.mark.parametrize(
+    ("knobs", "size", "expected"),
+    [
+        ({}, 256, [(256, 150)]),
+        ({}, 512, [(256, 150), (512, 150)]),
+        ({}, 600, [(256, 150), (600, 150)]),
+        ({}, 1024, [(256, 150), (512, 150), (1024, 150)]),
+        ({"scales": "", "iterations": 7}, 512, [(512, 7)]),
+        ({"scales": "128, 256", "iterations": "30, 20, 10"}, 512, [(128, 30), (256, 20), (512, 10)]),
+        ({"scales": "128, 256", "iterations": "30, 20, 10"}, 200, [(128, 30), (200, 10)]),
+        ({"preset": "gatys2015"}, 512, [(512, 150)]),
+    ],
+)
+def test_the_schedule_goes_from_coarse_to_fine(
+    knobs: dict[str, Any], size: int, expected: list[tuple[int, int]]
+) -> None:
+    assert StyleParams.of(knobs).schedule(size) == tuple(expected)
+
+
+def test_iterations_are_one_number_or_one_for_each_scale() -> None:
+    with pytest.raises(ParamError, match=r"iterations = \(5, 6\): expected one number, or 3: one for each of scales"):
+        StyleParams.of({"scales": "64, 128", "iterations": "5, 6"})
+
+
+@given(st.sampled_from(["default", "gatys2015", "texture"]), st.integers(0, 2**63 - 1), st.integers(0, 2**63 - 1))
+def test_another_seed_is_all_that_reseeding_changes(preset: str, first: int, second: int) -> None:
+    params = StyleParams(preset=preset, seed=first, init="noise")
+    for seed in (second, str(second)):
+        assert params.reseeded(seed) == StyleParams(preset=preset, seed=second, init="noise")
+    assert params.seed == first
+    assert StyleParams.of(params.reseeded(second).to_json()) == params.reseeded(second)
+    with pytest.raises(ParamError, match="seed"):
+        params.reseeded(-1)

@@ -1,0 +1,39 @@
+import pytest
+
+from nst_kernel import StyleParams
+from nst_kernel.cost import bytes_per_pixel, macs_per_pixel
+from tests.bench.memory import peak_bytes_per_pixel
+
+
+def test_multiply_adds_to_conv5_1_are_the_known_ones() -> None:
+    """361 k per pixel for VGG-19 to conv5_1, of which the first layer has 9 x 3 x 64."""
+    assert macs_per_pixel(StyleParams(preset="gatys2015")) == pytest.approx(361e3, rel=0.01)
+    shallow = {"content_weight": 0, "style_layers": "conv1_1"}
+    assert macs_per_pixel(StyleParams.of(shallow)) == 9 * 3 * 64
+
+
+def test_what_takes_memory() -> None:
+    params = StyleParams()
+    bf16, fp32 = bytes_per_pixel(params, "bf16"), bytes_per_pixel(params, "fp32")
+    assert bf16 < 1000
+    assert bf16 < fp32 == bytes_per_pixel(params, "tf32")
+    for precision in ("bf16", "fp32"):
+        assert bytes_per_pixel(params, precision, checkpoint=True) < 0.85 * bytes_per_pixel(params, precision)
+    assert bytes_per_pixel(StyleParams(history=20), "bf16") == bf16 + 240
+    assert bytes_per_pixel(StyleParams(optimizer="adam"), "bf16") == bf16 - 216
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("checkpoint", [False, True])
+@pytest.mark.parametrize(("precision", "content"), [("bf16", "conv4_2"), ("fp32", "conv4_2"), ("bf16", "conv2_2")])
+def test_the_model_is_a_bound_of_what_is_measured(precision: str, content: str, checkpoint: bool) -> None:
+    modelled = bytes_per_pixel(StyleParams.of({"content_layers": content}), precision, checkpoint=checkpoint)
+    measured = peak_bytes_per_pixel(512, 1, checkpoint=checkpoint, precision=precision, content_layers=content)
+    assert 0.75 * modelled < measured < 1.05 * modelled
+
+
+def test_content_at_full_size_takes_its_memory() -> None:
+    deep, shallow = (
+        bytes_per_pixel(StyleParams.of({"content_layers": layer}), "bf16") for layer in ("conv4_2", "conv1_2")
+    )
+    assert shallow > deep + 4 * 4 * 64

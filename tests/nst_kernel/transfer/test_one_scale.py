@@ -1,0 +1,200 @@
+"""The loop of one scale, on functions of a few numbers: what is kept, what is marked, where a lost sample goes on."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Self
+
+import pytest
+import torch
+from torch import Tensor
+
+from nst_kernel import StyleParams
+from nst_kernel.objective.objective import Objective, Targets, content_features, style_grams
+from nst_kernel.transfer import one_scale as module
+from nst_kernel.transfer.one_scale import FIRST_STEP, MAX_STEP, Descent
+from tests.nst_kernel.optimisers.test_optimisers import torch_lbfgs
+from tests.support import PLAIN, encoder, pixels
+
+START = torch.randn(3, 2, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+Losses = Callable[[Tensor], Tensor]
+
+
+class Whole:
+    """A function of all samples as what `descend` takes, for those that never part."""
+
+    def __init__(self, losses: Losses) -> None:
+        self.losses = losses
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return self.losses(x)
+
+    def select(self, samples: Tensor) -> Self:
+        raise AssertionError(f"{samples} go on alone")
+
+
+def descend(
+    losses: Losses, x: Tensor, params: Sequence[StyleParams], tick: Callable[[int], None] | None = None
+) -> Descent:
+    return module.descend(Whole(losses), x, params, iterations=params[0].iterations[0], tick=tick)
+
+
+BOTH = pytest.mark.parametrize("optimizer", ["lbfgs", "adam"])
+
+
+def bowl(x: Tensor) -> Tensor:
+    """Two columns: an uneven bowl, and a number that shows whose row it is."""
+    weights = torch.arange(1, 9).view(2, 4)
+    return torch.stack(
+        [(weights * (x - 1).square()).flatten(1).sum(1) + (x[:, 0, 0] * x[:, 1, 1]).square(), x[:, 0, 0]], 1
+    )
+
+
+class Cursed:
+    """`bowl`, but the loss of sample 1 is `value` at the evaluations `when`; remembers where it was evaluated."""
+
+    def __init__(self, *when: int, value: float = torch.nan, sample: int = 1) -> None:
+        self.when, self.value, self.sample = when, value, sample
+        self.seen: list[Tensor] = []
+
+    def __call__(self, x: Tensor) -> Tensor:
+        factor = torch.ones(len(x), 1, dtype=x.dtype)
+        if len(self.seen) in self.when:
+            factor[self.sample] = self.value
+        self.seen.append(x.detach().clone())
+        return bowl(x) * factor
+
+
+def params(
+    optimizer: str, iterations: int = 12, rates: Sequence[float | None] = (0.05, 0.03, 0.04)
+) -> list[StyleParams]:
+    return [
+        StyleParams.of({**PLAIN, "optimizer": optimizer, "iterations": iterations, "learning_rate": rate, "history": 5})
+        for rate in rates
+    ]
+
+
+def same(a: Descent, b: Descent, samples: list[int]) -> bool:
+    return (
+        torch.equal(a.x[samples], b.x[samples])
+        and torch.equal(a.losses[samples], b.losses[samples])
+        and torch.equal(a.curves[:, samples], b.curves[:, samples])
+        and torch.equal(a.diverged[samples], b.diverged[samples])
+    )
+
+
+@BOTH
+def test_the_best_iterate_is_kept_with_its_losses(optimizer: str) -> None:
+    descent = descend(bowl, START, params(optimizer, 60, rates=(2.5, 0.05, 1.0)))
+    assert descent.curves.shape == (60, 3, 2)
+    best = descent.curves[:, :, 0].argmin(0)
+    assert best[0] < 59
+    assert torch.equal(descent.losses, descent.curves[best, range(3)])
+    assert torch.equal(descent.losses, bowl(descent.x))
+    assert torch.equal(descent.curves[0], bowl(START))
+    assert not descent.diverged.any()
+
+
+@BOTH
+@pytest.mark.parametrize("when", [(1,), (5,), (2, 3, 9), (11,), range(12)], ids=str)
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_a_lost_sample_leaves_its_mates_alone(optimizer: str, when: Sequence[int], value: float) -> None:
+    undisturbed, cursed = Cursed(), Cursed(*when, value=value)
+    before, after = (descend(objective, START, params(optimizer)) for objective in (undisturbed, cursed))
+    assert after.diverged.tolist() == [False, True, False]
+    assert same(before, after, [0, 2])
+
+    without = [0, 2]
+    mates = descend(bowl, START[without], [params(optimizer)[b] for b in without])
+    torch.testing.assert_close(after.x[without], mates.x, rtol=1e-12, atol=1e-12)
+
+
+@BOTH
+@pytest.mark.parametrize("when", [1, 2, 7])
+def test_a_lost_sample_starts_again_from_its_best_iterate(optimizer: str, when: int) -> None:
+    """As a new descent from there would: with a first step scaled to be safe."""
+    cursed = Cursed(when)
+    descent = descend(cursed, START, params(optimizer))
+    best = int(descent.curves[:when, 1, 0].argmin())
+    anew = Cursed()
+    descend(anew, cursed.seen[best], params(optimizer))
+    assert len(cursed.seen) == 12
+    for k in range(11 - when):
+        torch.testing.assert_close(cursed.seen[when + 1 + k][1], anew.seen[k][1], rtol=1e-12, atol=1e-12)
+    assert descent.losses[1, 0] == descent.curves[:, 1, 0].nan_to_num(torch.inf).min()
+
+
+@BOTH
+def test_a_sample_that_is_lost_from_the_start_stays_there(optimizer: str) -> None:
+    descent = descend(Cursed(*range(12)), START, params(optimizer))
+    assert torch.equal(descent.x[1], START[1])
+    assert bool(descent.losses[1].isnan().all())
+    assert descent.diverged.tolist() == [False, True, False]
+
+
+@BOTH
+def test_a_gradient_that_is_not_finite_counts_as_lost(optimizer: str) -> None:
+    def kinked(x: Tensor) -> Tensor:
+        return x.abs().sqrt().flatten(1).sum(1, keepdim=True)
+
+    start = START.abs() + 1
+    start[1, 0, 0] = 0
+    descent = descend(kinked, start, params(optimizer))
+    assert bool(descent.curves.isfinite().all())
+    assert descent.diverged.tolist() == [False, True, False]
+    assert bool(descent.x.isfinite().all())
+
+
+@pytest.mark.parametrize("rate", [0.001, 1, 1000])
+def test_a_step_of_lbfgs_is_bounded(rate: float) -> None:
+    seen = Cursed()
+    descend(seen, START, params("lbfgs", rates=(rate, rate, rate)))
+    lengths = torch.stack(seen.seen).diff(dim=0).flatten(2).square().mean(2).sqrt()
+    assert bool((lengths <= MAX_STEP * (1 + 1e-9)).all())
+    assert bool((lengths >= 0.99 * MAX_STEP).any()) is (rate >= 1)
+    assert lengths[0].tolist() == pytest.approx([min(FIRST_STEP * rate, MAX_STEP)] * 3)
+
+
+def test_a_cliff_is_survived() -> None:
+    """A step that is too long leads beyond the domain, again and again; the sample still gets lower."""
+
+    def walled(x: Tensor) -> Tensor:
+        return (1e4 * x - (1 - x.square()).log()).flatten(1).sum(1, keepdim=True)
+
+    descent = descend(walled, torch.zeros_like(START), params("lbfgs", 40, rates=(1, 4, 0.5)))
+    assert descent.diverged[1]
+    assert bool((descent.losses[:, 0] < walled(torch.zeros_like(START))[:, 0] - 1000).all())
+
+
+def test_progress_is_told_after_every_iteration() -> None:
+    ticks: list[int] = []
+    descend(bowl, START, params("lbfgs", 5), ticks.append)
+    assert ticks == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize(("optimizer", "rate"), [("lbfgs", 1.0), ("adam", 0.02)])
+def test_learning_rates_by_default(optimizer: str, rate: float) -> None:
+    by_default = descend(bowl, START, params(optimizer, rates=(None, None, 0.3)))
+    given = descend(bowl, START, params(optimizer, rates=(rate, rate, 0.3)))
+    assert same(by_default, given, [0, 1, 2])
+
+
+def test_a_style_transfer_follows_torchs_lbfgs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the three changes undone that we make to it."""
+    monkeypatch.setattr(module, "FIRST_STEP", None)
+    monkeypatch.setattr(module, "MAX_STEP", math.inf)
+    knobs = StyleParams.of(
+        {"content_layers": "conv2_1", "style_layers": "conv1_1, conv2_1", "iterations": 31, "history": 6, "beta": 10}
+        | PLAIN
+    )
+    vgg = encoder("conv2_1", torch.float64)
+    content, style = pixels(0, 16, 20).unsqueeze(0), pixels(1, 24, 16).unsqueeze(0)
+    objective = Objective(vgg, Targets(content_features(vgg, content, knobs), style_grams(vgg, style, knobs)), [knobs])
+
+    def total(x: Tensor) -> Tensor:
+        return objective(x)[:, 0]
+
+    expected = torch_lbfgs(total, content, 30, rate=1, history=6)
+    descent = descend(objective, content, [knobs])
+    values = torch.stack([total(x) for x in expected])
+    torch.testing.assert_close(descent.curves[..., 0], values.detach(), rtol=1e-9, atol=0)
+    torch.testing.assert_close(descent.x, expected[values.argmin()], rtol=1e-9, atol=1e-9)

@@ -1,0 +1,232 @@
+"""Two runs side by side: what changed is found, and nothing else."""
+
+import json
+import math
+import uuid
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nst_kernel import StyleParams
+from pipeline.comparison.compare import Change, Comparison, Thresholds, compare
+from pipeline.images import decode as images
+from pipeline.manifest.reader import derive_id
+from pipeline.outputs import table as result_table
+from pipeline.storage import operations as storage
+from tests.support import draw
+
+THEN = datetime(2026, 1, 1, tzinfo=UTC)
+PICTURES = [images.encode(draw(seed, 16, 20), metadata={}) for seed in range(3)]
+
+
+def outcome(number: int, *, defaults: Mapping[str, Any] | None = None, **changed: Any) -> dict[str, Any]:
+    """A row of results, of the content of this number."""
+    params = StyleParams.of({"size": 20, **(defaults or {})})
+    content, style = f"s3://photos/{number}.jpg", "s3://styles/night.png"
+    row_id = derive_id(content, style, params, "e" * 64)
+    return {
+        "id": row_id,
+        "fingerprint": f"{number}-{params}",
+        "content": content,
+        "style": style,
+        "params": json.dumps(params.to_json()),
+        "status": "ok",
+        "output_name": f"{row_id}.png",
+        "output": f"s3://elsewhere/images/{row_id}.png",
+        "width": 20,
+        "height": 16,
+        "total_loss": 0.5 + number / 100,
+        "seconds": {"fetch": 0.1, "optimise": 10.0, "write": 0.1},
+        "seed": 0,
+        "encoder": "embedded",
+        "encoder_sha256": "e" * 64,
+        "versions": json.dumps({"torch": "2.11"}),
+        "device": "cpu",
+        "precision": "fp32",
+        "host": "here",
+        "finished_at": THEN,
+        "manifest": "s3://photos/pairs.csv",
+        "manifest_row": number + 2,
+        **changed,
+    }
+
+
+def night(rows: Sequence[Mapping[str, Any]], pictures: Mapping[int, int] | None = None) -> str:
+    """An output with these rows; the picture of each is the first of `PICTURES` if nothing else is said."""
+    output = f"memory://nights/{uuid.uuid4().hex}"
+    result_table.commit(output, rows)
+    for number, row in enumerate(rows):
+        if row["status"] in ("ok", "diverged"):
+            storage.write_bytes(result_table.picture_of(output, row), PICTURES[(pictures or {}).get(number, 0)])
+    return output
+
+
+def by_content(changes: Sequence[Change]) -> dict[str, Change]:
+    return {change.key["content"]: change for change in changes}
+
+
+def only(comparison: Comparison) -> Change:
+    (change,) = comparison.changes
+    return change
+
+
+@settings(max_examples=15)
+@given(st.integers(1, 6), st.sets(st.integers(0, 5)))
+def test_a_run_is_no_worse_than_itself(count: int, broken: set[int]) -> None:
+    failed: dict[str, Any] = {"status": "failed", "total_loss": None}
+    rows = [outcome(n, **(failed if n in broken else {})) for n in range(count)]
+    same = night(rows)
+    found = compare(same, same)
+    assert found.worse == []
+    assert (found.settings, found.only_before, found.only_after) == ({}, [], [])
+    assert {change.before["id"] for change in found.changes} == {row["id"] for row in rows}
+    for change in found.changes:
+        assert change.before == change.after
+        expected = (None,) * 4 if change.before["status"] == "failed" else (1.0, 1.0, math.inf, 1.0)
+        assert (change.loss_ratio, change.seconds_ratio, change.psnr, change.ssim) == expected
+        assert change.notes == []
+
+
+MUTATIONS = st.sampled_from(["nothing", "loss", "better", "time", "picture", "failed", "diverged", "gone", "new"])
+
+
+def mutated(number: int, what: str) -> dict[str, Any]:
+    changes: Mapping[str, dict[str, Any]] = {
+        "loss": {"total_loss": 2.0},
+        "better": {"total_loss": 0.1, "seconds": {"fetch": 9.0, "optimise": 1.0, "write": 9.0}},
+        "time": {"seconds": {"fetch": 0.1, "optimise": 30.0, "write": 0.1}},
+        "failed": {"status": "failed", "error": "no such picture", "total_loss": None},
+        "diverged": {"status": "diverged"},
+    }
+    return outcome(number, defaults={"iterations": 7}, **changes.get(what, {}))
+
+
+@settings(max_examples=25)
+@given(st.lists(MUTATIONS, min_size=1, max_size=8).filter(lambda some: set(some) - {"gone", "new"}))
+def test_what_changed_is_found_and_nothing_else_and_swapping_mirrors(mutations: list[str]) -> None:
+    old = [outcome(n) for n, what in enumerate(mutations) if what != "new"]
+    kept = [(n, what) for n, what in enumerate(mutations) if what != "gone"]
+    new = [mutated(n, what) for n, what in kept]
+    pictures = {place: 1 for place, (_, what) in enumerate(kept) if what == "picture"}
+    before, after = night(old), night(new, pictures)
+    found = compare(before, after)
+
+    def named(what: str) -> set[str]:
+        return {f"s3://photos/{n}.jpg" for n, mutation in enumerate(mutations) if mutation == what}
+
+    said = {"loss": "loss 2", "time": "took 30", "picture": "SSIM", "failed": "failed, was ok", "diverged": "diverged"}
+    assert set(by_content(found.worse)) == set().union(*(named(what) for what in said))
+    for what, words in said.items():
+        for content in named(what):
+            (sentence,) = by_content(found.changes)[content].worse
+            assert words in sentence
+    assert {row["content"] for row in found.only_before} == named("gone")
+    assert {row["content"] for row in found.only_after} == named("new")
+    assert found.settings == {"iterations": ([150], [7])}
+    severities = [len(change.worse) for change in found.changes if change.after["status"] == "ok"]
+    assert severities == sorted(severities, reverse=True)
+    assert [change.after["status"] for change in found.changes][: len(named("failed"))] == ["failed"] * len(
+        named("failed")
+    )
+
+    back = compare(after, before)
+    assert back.settings == {name: pair[::-1] for name, pair in found.settings.items()}
+    assert (back.only_before, back.only_after) == (found.only_after, found.only_before)
+    for content, change in by_content(found.changes).items():
+        mirror = by_content(back.changes)[content]
+        assert (mirror.before, mirror.after) == (change.after, change.before)
+        assert (mirror.psnr, mirror.ssim) == pytest.approx((change.psnr, change.ssim), nan_ok=True)
+        for there, here in ((mirror.loss_ratio, change.loss_ratio), (mirror.seconds_ratio, change.seconds_ratio)):
+            assert there is None if here is None else there == pytest.approx(1 / here)
+
+
+@pytest.mark.parametrize(
+    ("defaults", "said"),
+    [
+        ({"style_weight": 2}, "style_weight"),
+        ({"objective": "paper"}, "objective"),
+        ({"style_layers": "conv1_1"}, "style_layers"),
+        ({"pooling": "max"}, "pooling"),
+        ({"layer_weights": "1,2,3,4"}, "layer_weights"),
+    ],
+)
+def test_losses_that_mean_different_things_are_not_compared(defaults: dict[str, Any], said: str) -> None:
+    found = compare(night([outcome(1)]), night([outcome(1, defaults=defaults, total_loss=9.0)]))
+    change = only(found)
+    assert set(found.settings) == {said}
+    assert change.loss_ratio is None
+    assert change.notes == [f"losses mean different things: {said} changed"]
+    assert (change.worse, change.psnr) == ([], math.inf)
+    assert change.seconds_ratio == 1.0
+
+
+def test_losses_of_other_encoders_and_sizes_are_not_compared() -> None:
+    other = compare(night([outcome(1)]), night([outcome(1, encoder="imagenet", encoder_sha256="f" * 64)]))
+    assert other.settings == {
+        "encoder": ("embedded", "imagenet"),
+        "encoder_sha256": ("e" * 64, "f" * 64),
+    }
+    assert "encoder changed" in only(other).notes[0]
+    larger = night([outcome(1, defaults={"size": 40}, width=40, height=32)])
+    storage.write_bytes(
+        result_table.picture_of(larger, outcome(1, defaults={"size": 40})),
+        images.encode(draw(1, 32, 40), metadata={}),
+    )
+    change = only(compare(night([outcome(1)]), larger))
+    assert (change.loss_ratio, change.psnr, change.ssim) == (None, None, None)
+    assert change.notes == [
+        "losses mean different things: the size of the picture changed",
+        "pictures not compared: the pictures are 20 x 16 and 40 x 32 pixels",
+    ]
+
+
+def test_versions_and_machines_are_settings_where_a_run_has_but_one() -> None:
+    before = night([outcome(1), outcome(2, host="there")])
+    versions = json.dumps({"torch": "2.15"})
+    after = night([outcome(n, versions=versions, precision="bf16", host="cloud") for n in (1, 2)])
+    assert compare(before, after).settings == {"versions.torch": ("2.11", "2.15"), "computed in": ("fp32", "bf16")}
+
+
+def test_a_picture_that_is_gone_is_worse() -> None:
+    before, after = night([outcome(1)]), night([outcome(1)])
+    storage.remove(result_table.picture_of(after, outcome(1)))
+    assert "the picture is gone" in only(compare(before, after)).worse[0]
+    back = only(compare(after, before))
+    assert back.worse == []
+    assert "pictures not compared" in back.notes[0]
+
+
+def test_a_replaced_source_is_said() -> None:
+    change = only(compare(night([outcome(1)]), night([outcome(1, fingerprint="another")])))
+    assert "a source picture was replaced" in change.notes[0]
+
+
+@given(
+    st.floats(0, 2),
+    st.floats(1e-6, 1e6),
+    st.floats(1e-6, 1e6),
+)
+@settings(max_examples=20)
+def test_a_loss_is_worse_beyond_its_threshold(share: float, old: float, new: float) -> None:
+    rows = [[outcome(1, total_loss=loss)] for loss in (old, new)]
+    change = only(compare(night(rows[0]), night(rows[1]), thresholds=Thresholds(loss=share)))
+    assert change.loss_ratio == new / old
+    assert bool(change.worse) == (new / old > 1 + share)
+
+
+def test_noise_of_the_clock_does_not_count() -> None:
+    rows = [[outcome(1, seconds={"fetch": 0.0, "optimise": taken, "write": 0.0})] for taken in (0.2, 0.9)]
+    before, after = map(night, rows)
+    assert compare(before, after).worse == []
+    assert compare(before, after, thresholds=Thresholds(min_seconds=0.5)).worse != []
+
+
+def test_runs_that_have_nothing_in_common_cannot_be_compared() -> None:
+    with pytest.raises(ValueError, match=r"no row in common.*photos/1\.jpg.*photos/2\.jpg"):
+        compare(night([outcome(1)]), night([outcome(2)]))
+    with pytest.raises(storage.StorageError, match="no results"):
+        compare(night([outcome(1)]), "memory://nights/none")

@@ -1,0 +1,90 @@
+"""Metrics of a run: their names and tags, and that they add up to what became of the rows."""
+
+from collections import defaultdict
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from ray.util.metrics import Counter, Histogram, Metric
+
+from pipeline.flow import metrics
+from pipeline.flow.metrics import RunMetrics
+from pipeline.outputs.table import STATUSES, now
+from pipeline.planning.batch import Batch, Fetched, Optimised
+
+Recorded = dict[tuple[str, str], list[float]]
+"""Values by the name of a metric and of its tag's value."""
+
+
+@pytest.fixture
+def recorded(monkeypatch: pytest.MonkeyPatch) -> Recorded:
+    return record(monkeypatch)
+
+
+def record(patch: pytest.MonkeyPatch) -> Recorded:
+    values: Recorded = defaultdict(list)
+
+    def note(metric: Metric, value: float, tags: dict[str, str] | None = None) -> None:
+        assert set(tags or {}) == set(metric.info["tag_keys"])
+        values[metric.info["name"], "".join((tags or {}).values())].append(value)
+
+    patch.setattr(Metric, "_record", note)
+    return values
+
+
+def test_names_kinds_and_tags() -> None:
+    of_run = RunMetrics()
+    found = {metric.info["name"]: (type(metric), metric.info["tag_keys"]) for metric in vars(of_run).values()}
+    assert found == {
+        "nst_rows_total": (Counter, ("status",)),
+        "nst_seconds_total": (Counter, ("stage",)),
+        "nst_batch_size": (Histogram, ()),
+        "nst_loss": (Histogram, ()),
+    }
+    assert all(metric.info["description"] for metric in vars(of_run).values())
+
+
+seconds = st.floats(0, 1e4)
+row = st.fixed_dictionaries(
+    {
+        "status": st.sampled_from(STATUSES),
+        "seconds": st.fixed_dictionaries({"fetch": seconds, "optimise": seconds, "write": seconds}),
+        "total_loss": st.one_of(st.none(), st.floats(min_value=0)),
+    }
+)
+
+
+@given(st.lists(st.lists(row, min_size=1, max_size=5), max_size=5))
+def test_they_add_up_to_what_became_of_the_rows(batches: list[list[dict[str, Any]]]) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        recorded, of_run = record(patch), RunMetrics()
+        for batch in batches:
+            for n, one in enumerate(batch):
+                loss = one["total_loss"] if one["status"] in ("ok", "diverged") else None
+                loss = 1.0 if one["status"] == "ok" and loss is None else loss
+                of_run.add({**one, "total_loss": loss, "batch_size": 0 if n else len(batch)})
+    rows = [one for batch in batches for one in batch]
+    for status in STATUSES:
+        assert sum(recorded["nst_rows_total", status]) == sum(one["status"] == status for one in rows)
+    for stage in ("fetch", "optimise", "write"):
+        assert sum(recorded["nst_seconds_total", stage]) == pytest.approx(sum(one["seconds"][stage] for one in rows))
+    assert recorded["nst_batch_size", ""] == [len(batch) for batch in batches]
+    assert len(recorded["nst_loss", ""]) <= sum(one["status"] == "ok" for one in rows)
+
+
+def test_an_actor_tells_how_busy_its_device_is(recorded: Recorded) -> None:
+    def optimise(fetched: Fetched) -> Optimised:
+        return Optimised(fetched, (), "cpu", "fp32", seconds=fetched.seconds, waited=1.0)
+
+    watched = metrics.watched(optimise)
+    for took in (3.0, 1.0):
+        fetched = Fetched(Batch(()), (), now(), took, ())
+        assert watched(fetched) == optimise(fetched)
+    assert recorded == {("nst_device_busy_share", "cpu"): [0.75, 0.5]}
+
+
+def test_boundaries_are_what_ray_takes() -> None:
+    for boundaries in (metrics.BATCH_SIZES, metrics.LOSSES):
+        assert list(boundaries) == sorted(set(boundaries))
+        assert min(boundaries) > 0

@@ -1,0 +1,211 @@
+"""Runs of a grid: ids, what is continued, the pointer to the last complete one, what is kept."""
+
+import contextlib
+import json
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nst_kernel import LayerMissing, StyleParams
+from pipeline.flow.run import Job, Progress, RunBroken
+from pipeline.grids import history as nights
+from pipeline.grids.expand import Keep, combination_id
+from pipeline.manifest.reader import ManifestError, Row
+from pipeline.outputs import table as result_table
+from pipeline.recovery.run_lock import Locked, RunLock
+from pipeline.storage import operations as storage
+from tests.support import random_weights
+
+NOW = datetime(2026, 11, 21, 2, 15, tzinfo=UTC)
+
+
+def row(size: int) -> Row:
+    given = {"size": size}
+    return Row(combination_id("c", "s", given), "c.jpg", "s.jpg", f"{size}.png", StyleParams(size=size), "grid", 1)
+
+
+ROWS = [row(64), row(96)]
+
+
+def compute(rows: Sequence[Row], job: Job, *, on_progress: Callable[[Progress], None] | None = None) -> Progress:
+    storage.write_bytes(storage.join(result_table.images_folder(job.output), "64.png"), b"picture")
+    result_table.commit(job.output, [{"id": row.id, "status": "ok", "finished_at": result_table.now()} for row in rows])
+    return Progress(total=len(rows), done_before=0)
+
+
+def die(rows: Sequence[Row], job: Job, *, on_progress: Callable[[Progress], None] | None = None) -> Progress:
+    compute(rows[:1], job)
+    raise RunBroken("the lights went out")
+
+
+class Output:
+    """A grid's output, and nights of it."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.uri = str(folder / "out")
+        self.monkeypatch = monkeypatch
+
+    def night(
+        self,
+        now: datetime = NOW,
+        rows: Sequence[Row] = ROWS,
+        keep: Keep | None = None,
+        compute: Callable[..., Progress] = compute,
+    ) -> str:
+        """The id of the night that it was."""
+        self.monkeypatch.setattr(result_table, "now", lambda: now)
+        with contextlib.suppress(RunBroken):
+            nights.run_night(rows, Job(self.uri), name="g", keep=keep, now=now, compute=compute)
+        return nights.nights(self.uri)[0].id
+
+    @property
+    def folders(self) -> set[str]:
+        return {path.name for path in Path(self.uri, "runs").iterdir()}
+
+
+@pytest.fixture
+def output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Output:
+    return Output(tmp_path, monkeypatch)
+
+
+def test_a_night_has_an_id_and_a_date_and_is_pointed_to(output: Output) -> None:
+    assert nights.latest(output.uri) is None
+    assert nights.nights(output.uri) == []
+    id = output.night()
+    assert id.startswith("2026-11-21T021500Z-")
+    assert nights.latest(output.uri) == f"{output.uri}/runs/{id}"
+    (night,) = nights.nights(output.uri)
+    assert night.is_complete
+    assert (night.rows, night.counts, night.name, night.began_at) == (2, {"ok": 2}, "g", NOW)
+    said = json.loads(Path(output.uri, "latest.json").read_text())
+    assert (said["run"], said["folder"], said["counts"]) == (id, f"runs/{id}", {"ok": 2})
+    assert not Path(output.uri, "run.lock").exists()
+
+
+def test_each_night_is_a_run_of_its_own(output: Output) -> None:
+    first, second = output.night(), output.night(NOW + timedelta(days=1))
+    assert first != second
+    assert first[-8:] == second[-8:]
+    assert [night.id for night in nights.nights(output.uri)] == [second, first]
+    assert nights.latest(output.uri) == nights.folder_of(output.uri, second)
+    assert output.night(NOW + timedelta(days=1)) not in (first, second)
+
+
+def test_a_night_that_broke_off_is_continued_and_not_pointed_to(output: Output) -> None:
+    before = output.night(NOW - timedelta(days=1))
+    broken = output.night(NOW, compute=die)
+    assert not nights.nights(output.uri)[0].is_complete
+    assert nights.latest(output.uri) == nights.folder_of(output.uri, before)
+    later = NOW + timedelta(hours=6)
+    assert output.night(later) == broken
+    assert len(nights.nights(output.uri)) == 2
+    assert nights.nights(output.uri)[0].finished_at == later
+    assert nights.nights(output.uri)[0].counts == {"ok": 2}  # of the whole run, both its parts
+    assert nights.latest(output.uri) == nights.folder_of(output.uri, broken)
+
+
+def test_another_grid_or_another_day_is_another_night(output: Output) -> None:
+    broken = output.night(NOW, compute=die)
+    other = output.night(NOW + timedelta(hours=1), rows=[row(64), row(128)])
+    assert other[-8:] != broken[-8:]
+    assert output.night(NOW + timedelta(hours=25)) not in (broken, other)
+    assert {night.id for night in nights.nights(output.uri) if not night.is_complete} == {broken}
+
+
+def test_the_order_of_rows_has_no_say() -> None:
+    assert nights.grid_of(ROWS, "e") == nights.grid_of(ROWS[::-1], "e")
+    assert nights.grid_of(ROWS, "e") != nights.grid_of(ROWS, "f")
+    assert nights.grid_of(ROWS, "e") != nights.grid_of(ROWS[:1], "e")
+
+
+@settings(max_examples=10)
+@given(st.lists(st.booleans(), min_size=1, max_size=6), st.integers(1, 4))
+def test_so_many_runs_are_kept(tmp_path_factory: pytest.TempPathFactory, whole: list[bool], count: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        output = Output(tmp_path_factory.mktemp("nights"), patch)
+        ids = []
+        for day, complete in enumerate(whole):
+            now = NOW + timedelta(days=2 * day)
+            ids.append((output.night(now, keep=Keep(runs=count), compute=compute if complete else die), complete))
+        kept = [id for id, complete in ids if complete][-count:] + [id for id, complete in ids if not complete]
+        assert {night.id for night in nights.nights(output.uri)} == output.folders == set(kept)
+
+
+def test_so_many_days_are_kept_and_always_the_latest(output: Output) -> None:
+    keep = Keep(days=3)
+    first = output.night(NOW, keep=keep)
+    second = output.night(NOW + timedelta(days=2), keep=keep)
+    assert output.folders == {first, second}
+    third = output.night(NOW + timedelta(days=4), keep=keep)
+    assert output.folders == {second, third}
+    assert nights.clear(output.uri, keep, now=NOW + timedelta(days=90)) == [second]
+    assert output.folders == {third}
+    assert [night.id for night in nights.nights(output.uri)] == [third]
+
+
+def test_a_run_that_either_rule_names_is_kept(output: Output) -> None:
+    ids = [output.night(NOW + timedelta(days=day)) for day in range(5)]
+    assert nights.clear(output.uri, Keep(runs=1, days=2.5), now=NOW + timedelta(days=4)) == [ids[1], ids[0]]
+
+
+def test_what_is_worked_on_stays(output: Output) -> None:
+    first = output.night()
+    with RunLock(nights.folder_of(output.uri, first), lease=1e6):  # days pass in this test
+        second = output.night(NOW + timedelta(days=1), keep=Keep(runs=1))
+        assert {night.id for night in nights.nights(output.uri)} == {first, second}
+        assert Path(output.uri, "runs", first, "images", "64.png").exists()
+    output.night(NOW + timedelta(days=2), keep=Keep(runs=1))
+    assert len(nights.nights(output.uri)) == 1
+
+
+def test_a_deletion_that_died_is_no_complete_run_and_is_finished_later(
+    output: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = output.night()
+    with monkeypatch.context() as patch:
+
+        def refuse(_: str) -> None:
+            raise storage.StorageError("the disk is gone")
+
+        patch.setattr(storage, "remove_folder", refuse)
+        with pytest.raises(storage.StorageError, match="the disk is gone"):
+            output.night(NOW + timedelta(days=1), keep=Keep(runs=1))
+    states = {night.id: night.is_complete for night in nights.nights(output.uri)}
+    assert states.pop(first) is False
+    assert list(states.values()) == [True]
+    output.night(NOW + timedelta(days=2), keep=Keep(runs=5))
+    assert first not in {night.id for night in nights.nights(output.uri)}
+
+
+def test_one_run_at_a_time(output: Output) -> None:
+    def meanwhile(rows: Sequence[Row], job: Job, **_: object) -> Progress:
+        with pytest.raises(Locked):
+            nights.run_night(ROWS, Job(output.uri), name="g", compute=compute)
+        return compute(rows, job)
+
+    output.night(compute=meanwhile)
+    assert len(nights.nights(output.uri)) == 1
+
+
+def test_layers_that_the_encoder_lacks_start_nothing(output: Output, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nights, "load_encoder", lambda _: random_weights(deepest="conv1_1"))
+    with pytest.raises(LayerMissing):
+        random_weights(deepest="conv1_1").check_covers(ROWS[0].params.layers)
+    with pytest.raises(ManifestError, match="have no layer"):
+        nights.run_night(ROWS, Job(output.uri), name="g", compute=compute)
+    assert not Path(output.uri).exists()
+
+
+def test_a_history_that_cannot_be_read_is_said(output: Output) -> None:
+    storage.write_bytes(f"{output.uri}/history/x.json", b"{}")
+    with pytest.raises(storage.StorageError, match=r"x\.json.*Delete it"):
+        nights.nights(output.uri)
+
+
+def test_keep_says_what() -> None:
+    with pytest.raises(ValueError, match="how many"):
+        Keep()

@@ -1,0 +1,56 @@
+"""Which run a folder stands for."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from pipeline.grids.locate import run_of
+from pipeline.outputs import table as result_table
+from pipeline.storage.operations import StorageError
+
+NIGHTS = ("2026-01-01T0100Z-a", "2026-01-02T0100Z-a", "2026-01-03T0100Z-a")
+
+
+@pytest.fixture
+def grid(tmp_path: Path) -> Path:
+    (tmp_path / "history").mkdir()
+    for night in NIGHTS:
+        result_table.commit(
+            str(tmp_path / "runs" / night), [{"id": "a", "status": "ok", "finished_at": result_table.now()}]
+        )
+        broke_off = night == NIGHTS[1]
+        end = None if broke_off else "2026-01-03T02:00:00+00:00"
+        said = {"id": night, "grid": "a", "name": "n", "began_at": "2026-01-01T01:00:00+00:00", "rows": 1}
+        (tmp_path / "history" / f"{night}.json").write_text(json.dumps(said | {"finished_at": end}))
+    return tmp_path
+
+
+def test_a_grid_stands_for_its_latest_complete_run(grid: Path) -> None:
+    (grid / "latest.json").write_text(json.dumps({"run": NIGHTS[2], "folder": f"runs/{NIGHTS[2]}"}))
+    assert run_of(str(grid)) == str(grid / "runs" / NIGHTS[2])
+    assert run_of(f"{grid}@previous") == str(grid / "runs" / NIGHTS[0])
+    assert run_of(str(grid / "runs" / NIGHTS[1])) == str(grid / "runs" / NIGHTS[1])
+
+
+def test_a_night_that_was_continued_later_is_the_later_one(grid: Path) -> None:
+    continued = grid / "history" / f"{NIGHTS[0]}.json"
+    continued.write_text(continued.read_text().replace("2026-01-03T02", "2026-01-04T02"))
+    (grid / "latest.json").write_text(json.dumps({"run": NIGHTS[0]}))
+    assert run_of(f"{grid}@previous") == str(grid / "runs" / NIGHTS[2])
+
+
+def test_a_first_night_has_none_before_it(grid: Path) -> None:
+    (grid / "latest.json").write_text(json.dumps({"run": NIGHTS[0]}))
+    with pytest.raises(ValueError, match="no complete run before"):
+        run_of(f"{grid}@previous")
+
+
+def test_a_folder_that_stands_for_nothing_is_said(grid: Path) -> None:
+    for name in (str(grid), f"{grid}@previous"):
+        with pytest.raises(StorageError, match=r"expected .*/results/\*\.parquet, or a grid's latest\.json"):
+            run_of(name)
+    for text in ("{", "[]", "{}"):
+        (grid / "latest.json").write_text(text)
+        with pytest.raises(ValueError, match="names a run"):
+            run_of(str(grid))

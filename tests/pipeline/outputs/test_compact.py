@@ -1,0 +1,99 @@
+"""Compaction changes where rows are, and never what is read; whenever it is killed."""
+
+import itertools
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.outputs import table as result_table
+from pipeline.outputs.compact import compact
+from pipeline.storage import operations as storage
+from tests.pipeline.outputs.test_table import record
+
+_numbers = itertools.count()
+
+
+class Killed(BaseException):
+    """The process ended in the middle."""
+
+
+def filled(events: list[tuple[str, str, int]]) -> str:
+    output = f"memory://compact-{next(_numbers)}"
+    for number, (row_id, status, later) in enumerate(events):
+        result_table.commit(output, [record(row_id, status=status, mark=str(number), later=later)])
+    return output
+
+
+def names(output: str) -> list[str]:
+    return [part.rpartition("/")[2] for part in result_table.parts(output)]
+
+
+def said(output: str) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = result_table.read_results(output).to_pylist()
+    return rows
+
+
+EVENTS = st.lists(
+    st.tuples(st.sampled_from("abcdef"), st.sampled_from(result_table.STATUSES), st.integers(0, 10**6)),
+    min_size=1,
+    max_size=12,
+    unique_by=lambda event: event[2],
+)
+
+
+@given(EVENTS, st.sampled_from([1, 2000, 10**9]), st.integers(0, 30))
+def test_nothing_is_lost_whenever_it_is_killed(events: list[tuple[str, str, int]], file_bytes: int, lives: int) -> None:
+    output = filled(events)
+    before, steps = said(output), itertools.count()
+
+    def mortal(function: Any) -> Any:
+        def step(*args: Any) -> Any:
+            if next(steps) == lives:
+                raise Killed
+            return function(*args)
+
+        return step
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pipeline.outputs.compact.PARTS_AT_ONCE", 2)
+        patch.setattr(storage, "write_bytes", mortal(storage.write_bytes))
+        patch.setattr(storage, "remove", mortal(storage.remove))
+        try:
+            compact(output, file_bytes=file_bytes)
+        except Killed:
+            assert said(output) == before
+    compact(output, file_bytes=file_bytes)
+    assert said(output) == before
+
+
+def test_parts_become_one_file_and_then_grow_into_full_ones() -> None:
+    output = filled([(name, "ok", n) for n, name in enumerate("abc")])
+    (rest,) = compact(output)
+    assert names(output) == [rest.rpartition("/")[2]]
+    assert compact(output) == []
+    result_table.commit(output, [record("d")])
+    (full,) = compact(output, file_bytes=1)
+    assert "/rows-" in full
+    assert len(names(output)) == 1
+    result_table.commit(output, [record("e")])
+    result_table.commit(output, [record("f")])
+    compact(output)
+    assert [name.partition("-")[0] for name in names(output)] == ["rest", "rows"]
+    assert full.rpartition("/")[2] in names(output)
+    assert [row["id"] for row in said(output)] == list("abcdef")
+
+
+def test_a_reader_that_is_overtaken_reads_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    output = filled([("a", "ok", 1), ("b", "ok", 2)])
+    before, parts, overtaken = said(output), result_table.parts, iter([True])
+
+    def then_compacted(of: str) -> list[str]:
+        found = parts(of)
+        if next(overtaken, False):
+            compact(of)
+        return found
+
+    monkeypatch.setattr(result_table, "parts", then_compacted)
+    assert said(output) == before

@@ -1,0 +1,100 @@
+"""The results table: parts committed whole, read back once per id, across versions."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.outputs import table as result_table
+from pipeline.storage import operations as storage
+from pipeline.storage.operations import StorageError
+
+
+def record(row_id: str, *, status: str = "ok", mark: str = "f", later: int = 0) -> dict[str, Any]:
+    return {
+        "id": row_id,
+        "fingerprint": mark,
+        "status": status,
+        "output": f"{row_id}.png",
+        "finished_at": result_table.now() + timedelta(seconds=later),
+    }
+
+
+def test_every_column_is_documented() -> None:
+    assert all(field.metadata[b"doc"] for field in result_table.SCHEMA)
+    assert result_table.SCHEMA.metadata == {b"nst_results_version": b"4"}
+
+
+def test_a_batch_done_twice_overwrites_itself(tmp_path: Path) -> None:
+    output = str(tmp_path)
+    assert result_table.commit(output, [record("a"), record("b")]) == result_table.commit(
+        output, [record("a"), record("b")]
+    )
+    assert result_table.commit(output, [record("a", mark="g"), record("b")])
+    assert len(list((tmp_path / "results").iterdir())) == 2
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from("abcd"), st.sampled_from(result_table.STATUSES), st.integers(0, 10**6)),
+        min_size=1,
+        unique_by=lambda t: t[2],
+    )
+)
+def test_the_last_to_finish_counts(events: list[tuple[str, str, int]]) -> None:
+    output = f"memory://results-{abs(hash(tuple(events)))}"
+    for number, (row_id, status, later) in enumerate(events):
+        result_table.commit(output, [record(row_id, status=status, mark=str(number), later=later)])
+    in_time = sorted(enumerate(events), key=lambda event: event[1][2])
+    latest = {row_id: (status, str(mark)) for mark, (row_id, status, _) in in_time}
+    table = result_table.read_results(output, columns=["id", "status", "fingerprint"])
+    assert table["id"].to_pylist() == sorted(latest)
+    assert {r["id"]: (r["status"], r["fingerprint"]) for r in table.to_pylist()} == latest
+    done = {i: mark for i, (status, mark) in latest.items() if status in ("ok", "diverged")}
+    assert result_table.finished(output).fingerprints == done
+    held = {i: mark for i, (status, mark) in latest.items() if status == "quarantined"}
+    assert result_table.finished(output).quarantined == held
+    assert set(result_table.finished(output).owners.values()) == set(done)
+
+
+def test_nothing_is_finished_where_nothing_is(tmp_path: Path) -> None:
+    assert result_table.finished(str(tmp_path / "new")) == result_table.Finished({}, {})
+    with pytest.raises(StorageError, match="no results"):
+        result_table.read_results(str(tmp_path / "new"))
+
+
+def test_a_part_of_an_older_version_is_read(tmp_path: Path) -> None:
+    result_table.commit(str(tmp_path), [record("new")])
+    old = pa.Table.from_pylist([record("old")], schema=result_table.SCHEMA).drop_columns(["manifest", "device"])
+    pq.write_table(old, tmp_path / "results" / "part-old.parquet")
+    table = result_table.read_results(str(tmp_path))
+    assert table.schema.names == result_table.SCHEMA.names
+    assert table["id"].to_pylist() == ["new", "old"]
+
+
+def test_a_broken_part_is_named(tmp_path: Path) -> None:
+    part = result_table.commit(str(tmp_path), [record("a")])
+    whole = storage.read_bytes(part)
+    middle = len(whole) // 2
+    damages = [whole[:middle], b"", b"PAR1" + bytes(200) + whole[-8:], whole[:-200] + bytes(180) + whole[-20:]]
+    for damaged in damages:
+        Path(part).write_bytes(damaged)
+        with pytest.raises(StorageError, match=f"{Path(part).name}.*Delete it"):
+            result_table.read_results(str(tmp_path))
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_an_output_that_was_moved_knows_whose_its_pictures_are(tmp_path: Path, named: bool) -> None:
+    before, after = tmp_path / "before", tmp_path / "after"
+    row = {"id": "a", "fingerprint": "f", "status": "ok", "finished_at": result_table.now()}
+    row |= {"output": str(before / "images" / "cat.png"), "output_name": "cat.png" if named else None}
+    result_table.commit(str(before), [row])
+    assert result_table.finished(str(before)).owners == {"cat.png": "a"}
+    before.rename(after)
+    if named:
+        assert result_table.finished(str(after)).owners == {"cat.png": "a"}

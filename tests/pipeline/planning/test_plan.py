@@ -1,0 +1,323 @@
+"""Rows in batches: every row in exactly one, equal shapes together, what is done left out."""
+
+import dataclasses
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from nst_kernel import StyleParams
+from pipeline.manifest.reader import Row
+from pipeline.planning import cost
+from pipeline.planning.batch import Failure
+from pipeline.planning.plan import ASSUMED_MEMORY, Limits, Plan, fingerprint, inputs, output_shapes, plan
+from pipeline.storage import operations as storage
+from tests.support import draw
+
+SHAPES = st.sampled_from([(64, 64), (48, 64), (3000, 2000)])
+PARAMS = st.sampled_from(
+    [
+        StyleParams(),
+        StyleParams(seed=1),
+        StyleParams(style_weight=3),
+        StyleParams(iterations=(7,)),
+        StyleParams(pooling="max"),
+    ]
+)
+
+
+def row(number: int, params: StyleParams, style: str = "/s.png", content: str | None = None) -> Row:
+    name = f"row{number}"
+    return Row(name, content or f"/c{number}.png", style, f"{name}.png", params, "rows.csv", number)
+
+
+Asked = Sequence[tuple[Row, tuple[int, int] | Failure]]
+
+STYLES = st.sampled_from(["/a.png", "/b.png", "/c.png"])
+
+LIMITS = st.builds(
+    Limits,
+    rows=st.integers(1, 9),
+    pixels=st.none() | st.sampled_from([4096, 65_536]),
+    memory=st.none() | st.floats(1e7, 2e10),
+    precision=st.sampled_from(["fp32", "bf16"]),
+    workers=st.integers(1, 5),
+)
+
+
+@st.composite
+def asked(draw: st.DrawFn) -> Asked:
+    params = draw(st.lists(PARAMS, max_size=40))
+    outcome = SHAPES | st.just(Failure("StorageError", "gone"))
+    return [
+        (row(number, p, draw(STYLES), f"/c{draw(st.integers(0, 9))}.png"), draw(outcome))
+        for number, p in enumerate(params)
+    ]
+
+
+def unchanged(uris: Sequence[str]) -> dict[str, str | storage.StorageError]:
+    """Pictures that stay as they are."""
+    return dict.fromkeys(uris, "1")
+
+
+def planned(rows: Asked, limits: Limits | None = None) -> Plan:
+    known = {r.id: shape for r, shape in rows}
+    return plan(
+        [r for r, _ in rows],
+        encoder_sha256="e",
+        finished={},
+        limits=limits,
+        shape_of=lambda todo: [known[r.id] for r in todo],
+        identify=unchanged,
+    )
+
+
+def same(count: int, limits: Limits, shape: tuple[int, int] = (64, 64)) -> list[int]:
+    """Rows of each batch where all rows are alike."""
+    return [
+        len(batch.rows) for batch in planned([(row(n, StyleParams()), shape) for n in range(count)], limits).batches
+    ]
+
+
+@given(asked(), LIMITS)
+def test_every_row_is_in_exactly_one_batch_of_its_kind(rows: Asked, limits: Limits) -> None:
+    work = planned(rows, limits)
+    assert work.rows == len(rows)
+    assert Counter(p.row.id for batch in work.batches for p in batch.rows) == Counter(r.id for r, _ in rows)
+    for batch in work.batches:
+        if batch.rows[0].failure:
+            assert all(p.failure and p.shape is None for p in batch.rows)
+        else:
+            assert len({(p.shape, p.row.params.graph) for p in batch.rows}) == 1
+
+
+@given(asked(), LIMITS)
+def test_no_batch_is_above_its_limits(rows: Asked, limits: Limits) -> None:
+    for batch in planned(rows, limits).batches:
+        shape, params = batch.rows[0].shape, batch.rows[0].row.params
+        if shape is None:
+            continue
+        needed = len(batch.rows) * cost.memory(params, shape, precision=limits.precision, checkpoint=batch.checkpoint)
+        assert needed <= (limits.memory or max(ASSUMED_MEMORY, needed / len(batch.rows)))
+        assert len(batch.rows) <= limits.rows
+        assert len(batch.rows) == 1 or not limits.pixels or len(batch.rows) * shape[0] * shape[1] <= limits.pixels
+        assert not batch.checkpoint or len(batch.rows) == 1
+
+
+@given(asked(), LIMITS, st.randoms(use_true_random=False))
+def test_the_order_of_the_manifest_has_no_say(rows: Asked, limits: Limits, random: Random) -> None:
+    shuffled = random.sample(rows, len(rows))
+    assert planned(shuffled, limits) == planned(rows, limits) == planned(rows, limits)
+
+
+@given(asked(), LIMITS)
+def test_a_bucket_goes_through_its_styles_one_by_one(rows: Asked, limits: Limits) -> None:
+    seen: defaultdict[object, list[tuple[str | None, str | None]]] = defaultdict(list)
+    for batch in planned(rows, limits).batches:
+        key = (batch.rows[0].shape, batch.rows[0].row.params.graph)
+        seen[key if batch.rows[0].shape else "failed"] += [(p.row.style, p.row.content) for p in batch.rows]
+    for pairs in seen.values():
+        assert pairs == sorted(pairs, key=lambda pair: (pair[0] or "", pair[1] or ""))
+
+
+@given(asked(), LIMITS)
+def test_most_work_comes_first_and_is_shared(rows: Asked, limits: Limits) -> None:
+    batches = [batch for batch in planned(rows, limits).batches if batch.rows[0].shape]
+    lengths = [cost.work(batch.rows) for batch in batches]
+    assert lengths == sorted(lengths, reverse=True)
+    for batch, length in zip(batches, lengths, strict=True):
+        a_row = length / len(batch.rows)
+        assert length <= sum(lengths) / limits.workers + a_row * (1 + 1e-6)
+
+
+@given(st.integers(1, 30), st.integers(1, 8))
+def test_no_actor_stays_idle_while_another_has_two_rows_to_do(count: int, workers: int) -> None:
+    sizes = same(count, Limits(rows=100, workers=workers))
+    assert len(sizes) == min(workers, count)
+    assert max(sizes) == -(-count // workers)
+
+
+def test_rows_are_spread_evenly_over_the_batches_that_are_needed() -> None:
+    assert same(33, Limits()) == [17, 16]
+    assert same(9, Limits(pixels=65_536), shape=(128, 128)) == [3, 3, 3]
+    assert same(3, Limits(pixels=65_536), shape=(512, 512)) == [1, 1, 1]
+    assert same(250, Limits(rows=100)) == [84, 83, 83]
+
+
+def test_a_small_bucket_is_not_cut_for_the_sake_of_workers_that_have_others() -> None:
+    rows = [(row(n, StyleParams()), (16 + 16 * (n % 8), 128)) for n in range(64)]
+    assert len(planned(rows, Limits(workers=2)).batches) == 8
+
+
+@given(asked(), st.data())
+def test_what_is_done_is_left_out_by_id_and_fingerprint(
+    rows: list[tuple[Row, tuple[int, int] | Failure]], data: st.DataObject
+) -> None:
+    states = [data.draw(st.sampled_from(["new", "done", "stale"])) for _ in rows]
+    finished = {
+        r.id: fingerprint(r, "e", unchanged(inputs(r))) if state == "done" else "another"
+        for (r, _), state in zip(rows, states, strict=True)
+        if state != "new"
+    }
+    work = plan(
+        [r for r, _ in rows],
+        encoder_sha256="e",
+        finished=finished,
+        shape_of=lambda todo: [(64, 64) for _ in todo],
+        identify=unchanged,
+    )
+    assert work.done == states.count("done")
+    todo = {p.row.id for batch in work.batches for p in batch.rows}
+    assert todo == {r.id for (r, _), state in zip(rows, states, strict=True) if state != "done"}
+
+
+def test_a_fingerprint_changes_with_whatever_decides_the_picture() -> None:
+    first = row(1, StyleParams(init="/i.png"))
+    now = unchanged(inputs(first))
+    assert set(now) == {"/c1.png", "/s.png", "/i.png"}
+
+    def mark(asked: Row, encoder: str = "e", **replaced: str | storage.StorageError) -> str:
+        return fingerprint(
+            asked, encoder, {**unchanged(inputs(asked)), **{f"/{n}.png": v for n, v in replaced.items()}}
+        )
+
+    marks = [
+        mark(first),
+        mark(first, "another encoder"),
+        mark(row(2, StyleParams())),
+        mark(row(1, StyleParams(seed=1))),
+        mark(row(1, StyleParams(), style="/other.png")),
+        mark(first, c1="2"),
+        mark(first, s="2"),
+        mark(first, i="2"),
+        mark(first, c1=storage.StorageError("gone")),
+    ]
+    assert len(set(marks)) == len(marks)
+    assert fingerprint(first, "e", now) == marks[0] == mark(first, unrelated="2")
+
+
+@given(st.lists(st.sampled_from(["same", "replaced", "gone"]), min_size=1, max_size=12))
+def test_rows_whose_pictures_changed_are_done_again_and_no_others(fates: list[str]) -> None:
+    rows = [row(n, StyleParams()) for n in range(len(fates))]
+    done = {r.id: fingerprint(r, "e", unchanged(inputs(r))) for r in rows}
+    now: dict[str, str | storage.StorageError] = {"/s.png": "1"}
+    for r, fate in zip(rows, fates, strict=True):
+        said = {"same": "1", "replaced": "2"}
+        now[str(r.content)] = said.get(fate) or storage.StorageError("cannot look at it: it does not exist")
+
+    def planned(asked: list[Row]) -> set[str]:
+        work = plan(
+            asked,
+            encoder_sha256="e",
+            finished=done,
+            shape_of=lambda todo: [(64, 64) for _ in todo],
+            identify=lambda _: now,
+        )
+        return {p.row.id for batch in work.batches for p in batch.rows}
+
+    assert planned(rows) == {r.id for r, fate in zip(rows, fates, strict=True) if fate == "replaced"}
+    other = [dataclasses.replace(r, params=StyleParams(seed=7)) for r in rows]  # what is asked otherwise is tried
+    assert planned(other) == {r.id for r in rows}
+
+
+def test_shapes_come_from_headers(tmp_path: Path) -> None:
+    picture = Image.fromarray(draw(1, 300, 400))
+    picture.save(tmp_path / "wide.png")
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    picture.save(tmp_path / "turned.jpg", exif=exif)
+    picture.save(tmp_path / "late.webp")  # its header alone does not do
+    (tmp_path / "page.jpg").write_text("<html>")
+
+    def asked(content: str | None, style: str = "wide.png", **knobs: object) -> Row:
+        path = str(tmp_path / content) if content else None
+        return Row("x", path, str(tmp_path / style), "x.png", StyleParams.of(knobs), "rows.csv", 1)
+
+    texture = {"content_weight": 0, "init": "noise"}
+    shapes = output_shapes(
+        [
+            asked("wide.png", size=200),
+            asked("turned.jpg", size=200),
+            asked("late.webp", size=200),
+            asked("wide.png", size=800),
+            asked("wide.png", size=800, upscale=True),
+            asked(None, "turned.jpg", size=100, **texture),
+            asked("page.jpg"),
+            asked("gone.jpg"),
+        ]
+    )
+    assert shapes[:6] == [(150, 200), (200, 150), (150, 200), (300, 400), (600, 800), (100, 75)]
+    for failure, name in zip(shapes[6:], ("page.jpg", "gone.jpg"), strict=True):
+        assert isinstance(failure, Failure)
+        assert name in failure.error
+
+
+def test_a_long_header_is_read_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Image.fromarray(draw(1, 300, 400)).save(tmp_path / "a.webp")
+    monkeypatch.setattr("pipeline.planning.headers.HEADER_BYTES", 64)
+    asked = Row("x", str(tmp_path / "a.webp"), "/s.png", "x.png", StyleParams(size=200), "rows.csv", 1)
+    assert output_shapes([asked]) == [(150, 200)]
+
+
+def test_a_picture_of_another_id_is_not_overwritten() -> None:
+    first, other = row(1, StyleParams()), row(2, StyleParams())
+    owners = {first.output: first.id, other.output: "someone else"}
+    work = plan(
+        [first, other],
+        encoder_sha256="e",
+        finished={},
+        owners=owners,
+        shape_of=lambda todo: [(64, 64) for _ in todo],
+        identify=unchanged,
+    )
+    failures = {p.row.id: p.failure for batch in work.batches for p in batch.rows}
+    assert failures["row1"] is None
+    assert failures["row2"] is not None
+    assert "someone else" in failures["row2"].error
+
+
+def test_what_an_actor_cannot_hold_fails_and_the_rest_is_cut_to_fit() -> None:
+    million = cost.memory(StyleParams(), (1000, 1000), precision="fp32")
+    twice = cost.memory(StyleParams(), (1000, 1000), precision="fp32", checkpoint=True)
+    assert twice < million
+    just_too_large = (1000, int(1000 * 2.5 * million / twice) - 10)
+    rows = [(row(n, StyleParams()), (1000, 1000)) for n in range(5)]
+    rows += [(row(5, StyleParams()), (4000, 4000)), (row(6, StyleParams()), just_too_large)]
+    work = planned(rows, Limits(memory=2.5 * million))
+    alone, *fitting, refused = work.batches
+    assert ([p.row.id for p in alone.rows], alone.checkpoint) == (["row6"], True)
+    assert [(len(batch.rows), batch.checkpoint) for batch in fitting] == [(2, False), (2, False), (1, False)]
+    assert refused.rows[0].failure is not None
+    assert "4000 x 4000 px need about" in refused.rows[0].failure.error
+
+
+def test_what_memory_holds_depends_on_the_precision() -> None:
+    million = cost.memory(StyleParams(), (1000, 1000), precision="fp32")
+    sizes = {
+        precision: same(20, Limits(memory=4 * million, precision=precision), shape=(1000, 1000))[0]
+        for precision in ("fp32", "bf16")
+    }
+    assert sizes["bf16"] > sizes["fp32"] == 4
+    asked_for = [(row(n, StyleParams(precision="fp32")), (1000, 1000)) for n in range(20)]
+    assert len(planned(asked_for, Limits(memory=4 * million, precision="bf16")).batches[0].rows) == 4
+
+
+def test_shapes_snap_unless_the_row_forbids_it_or_has_no_content(tmp_path: Path) -> None:
+    Image.fromarray(draw(1, 301, 403)).save(tmp_path / "a.png")
+    path = str(tmp_path / "a.png")
+
+    def shape(content: str | None, **knobs: object) -> object:
+        params = StyleParams.of({"size": 256, **knobs})
+        (found,) = output_shapes([Row("x", content, path, "x.png", params, "rows.csv", 1)])
+        return found
+
+    assert shape(path) == (192, 256)
+    assert shape(path, aspect_tolerance=0) == (191, 256)
+    assert shape(path, aspect_tolerance=0, size=512) == (301, 403)
+    assert shape(path, size=512) == (300, 400)
+    assert shape(None, content_weight=0, init="noise") == (191, 256)

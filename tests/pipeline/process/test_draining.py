@@ -1,0 +1,37 @@
+"""Nodes that are about to go."""
+
+import threading
+
+from pipeline.process import draining
+from pipeline.process.preemption import Preemption
+
+
+def in_a_thread(worth_saving: float) -> Preemption:
+    """One that sets no handler here."""
+    made: list[Preemption] = []
+    thread = threading.Thread(target=lambda: made.append(Preemption(worth_saving)))
+    thread.start()
+    thread.join()
+    return made[0]
+
+
+def test_who_watches_is_told_once() -> None:
+    looks = iter([False, False, True])
+    told = threading.Event()
+    draining.watch(told.set, look=lambda: next(looks), seconds=0.001)
+    assert told.wait(30)
+    assert next(looks, None) is None
+
+
+def test_outside_of_ray_no_node_is_draining() -> None:
+    assert not draining.node_is_draining()
+
+
+def test_long_work_on_a_draining_node_is_wanted_saved_and_short_work_is_not() -> None:
+    for worth_saving, wanted in [(0.0, True), (100.0, False)]:
+        preemption = in_a_thread(worth_saving)
+        with preemption.working():
+            assert not preemption.wanted
+            preemption.on_draining()
+            assert preemption.wanted is wanted
+        assert not preemption.wanted  # nothing to lose

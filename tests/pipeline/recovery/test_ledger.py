@@ -1,0 +1,292 @@
+"""Deaths are counted in storage: the row at fault is found, quarantined alone, and nobody else suffers."""
+
+import contextlib
+import dataclasses
+import itertools
+import os
+import threading
+from collections.abc import Iterator, Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nst_kernel import StyleParams
+from pipeline.manifest.reader import Row
+from pipeline.outputs import table as result_table
+from pipeline.planning.batch import Failure, PlannedRow
+from pipeline.planning.plan import fingerprint, inputs, plan
+from pipeline.recovery import ledger
+from pipeline.recovery.guard import survive
+from pipeline.recovery.ledger import Deaths, Ledger
+from pipeline.storage import operations as storage
+
+_numbers = itertools.count()
+
+
+def new_output() -> str:
+    return f"memory://ledger-{next(_numbers)}"
+
+
+def rows(count: int) -> list[PlannedRow]:
+    return [
+        PlannedRow(Row(f"r{n}", f"/{n}.png", "/s.png", f"{n}.png", StyleParams(), "rows.csv", n), f"mark{n}", (8, 8))
+        for n in range(count)
+    ]
+
+
+class Died(BaseException):
+    """A process ended in the middle."""
+
+
+class Mortal(Ledger):
+    """A ledger whose process ends without a word when `Died` is raised."""
+
+    @contextlib.contextmanager
+    def attempt(self, stage: str, rows: Sequence[PlannedRow]) -> Iterator[None]:
+        uri = self.note(stage, rows)
+        yield
+        storage.remove(uri)
+
+
+@dataclasses.dataclass
+class Process:
+    """What Ray runs again and again until it ends by itself."""
+
+    notes: Ledger
+    poison: frozenset[str]
+    deaths: int = 0
+    done_at_once: list[int] = dataclasses.field(default_factory=list)
+
+    def once(self, planned: Sequence[PlannedRow]) -> list[str]:
+        def work(places: Sequence[int]) -> list[str]:
+            if any(planned[place].row.id in self.poison for place in places):
+                self.deaths += 1
+                raise Died
+            self.done_at_once.append(len(places))
+            return ["ok" for _ in places]
+
+        return survive(self.notes, "optimise", planned, work=work, refuse=lambda _, failure: failure.status)
+
+    def until_it_ends(self, planned: Sequence[PlannedRow]) -> list[str]:
+        for _ in range(100):
+            with contextlib.suppress(Died):
+                return self.once(planned)
+        raise AssertionError("it never ends")
+
+
+@given(st.integers(1, 8), st.frozensets(st.integers(0, 7)), st.integers(1, 4))
+def test_poison_is_quarantined_alone_and_the_rest_is_done(count: int, bad: frozenset[int], most: int) -> None:
+    planned = rows(count)
+    process = Process(Mortal(new_output(), "run", most), frozenset(f"r{n}" for n in bad))
+    outcomes = process.until_it_ends(planned)
+    poison = len(bad & set(range(count)))
+    assert outcomes == ["quarantined" if n in bad else "ok" for n in range(count)]
+    together = 1 if poison and count > 1 else 0
+    assert process.deaths == together + poison * max(1, most - together)
+
+
+def test_without_a_death_a_batch_stays_together_and_nothing_is_left() -> None:
+    output = new_output()
+    process = Process(Ledger(output), frozenset())
+    assert process.once(rows(5)) == ["ok"] * 5
+    assert process.done_at_once == [5]
+    assert ledger.read_attempts(output) == []
+
+
+def test_whoever_survived_a_batch_that_died_by_chance_is_not_suspect_any_more() -> None:
+    output, planned = new_output(), rows(3)
+    with contextlib.suppress(Died):
+        Process(Mortal(output), frozenset(["r1"])).once(planned)
+    assert Process(Mortal(output), frozenset()).once(planned) == ["ok"] * 3
+    assert ledger.read_attempts(output) == []
+
+
+def test_an_error_is_no_death() -> None:
+    output = new_output()
+    with pytest.raises(ValueError, match="oops"), Ledger(output).attempt("optimise", rows(2)):
+        raise ValueError("oops")
+    assert ledger.read_attempts(output) == []
+
+
+def test_another_photo_under_the_same_id_has_no_deaths() -> None:
+    output, (planned,) = new_output(), rows(1)
+    with contextlib.suppress(Died):
+        Process(Mortal(output), frozenset(["r0"])).once([planned])
+    notes = Ledger(output)
+    assert len(notes.open_attempts("optimise", [planned])) == 1
+    assert notes.open_attempts("fetch", [planned]) == []
+    assert notes.open_attempts("optimise", [dataclasses.replace(planned, fingerprint="new")]) == []
+
+
+def test_an_attempt_says_who_when_and_what() -> None:
+    output, planned = new_output(), rows(2)
+    with Ledger(output, run="tuesday").attempt("optimise", planned):
+        (attempt,) = ledger.read_attempts(output)
+    assert attempt.rows == (("r0", "mark0"), ("r1", "mark1"))
+    assert (attempt.stage, attempt.run) == ("optimise", "tuesday")
+    assert (attempt.host, attempt.pid) == (result_table.host(), os.getpid())
+    assert attempt.began_at.endswith("+00:00")
+    storage.write_bytes(f"{output}/ledger/other.json", b"{}")
+    assert ledger.read_attempts(output) == []
+
+
+@given(st.lists(st.sets(st.integers(0, 4), min_size=1), max_size=8), st.sets(st.integers(0, 4)))
+def test_deaths_add_up_and_are_forgotten_with_their_rows(died: list[set[int]], settled: set[int]) -> None:
+    output, planned = new_output(), rows(5)
+    for group in died:
+        with contextlib.suppress(Died), Mortal(output).attempt("optimise", [planned[n] for n in sorted(group)]):
+            raise Died
+    found = ledger.deaths_by_row(ledger.read_attempts(output))
+    for n, row in enumerate(planned):
+        mine = [group for group in died if n in group]
+        alone = sum(len(group) == 1 for group in mine)
+        assert found.get(ledger.asked([row])[0], ledger.NONE) == Deaths(len(mine) - alone, alone)
+    ledger.forget(ledger.read_attempts(output), set(ledger.asked([planned[n] for n in settled])))
+    assert len(ledger.read_attempts(output)) == sum(not group <= settled for group in died)
+
+
+def test_who_was_stopped_from_outside_is_forgiven_the_last_attempt_only() -> None:
+    output, planned = new_output(), rows(2)
+    for run in ("old", "new", "new"):
+        with contextlib.suppress(Died), Mortal(output, run).attempt("optimise", planned):
+            raise Died
+    ledger.forgive(output, "new")
+    assert [attempt.run for attempt in ledger.read_attempts(output)].count("new") == 1
+    assert len(ledger.read_attempts(output)) == 2
+
+
+def test_what_a_worker_notes_after_its_driver_was_stopped_is_forgiven_too() -> None:
+    output = new_output()
+    dead, late = rows(2)
+    for _ in range(2):
+        Ledger(output, "run").note("write", [dead])
+    worker = threading.Timer(0.1, lambda: Ledger(output, "run").note("write", [late]))
+    worker.start()
+    ledger.forgive(output, "run", seconds=1)
+    assert [attempt.rows for attempt in ledger.read_attempts(output)] == [ledger.asked([dead])]
+
+
+def test_a_run_plans_suspects_alone_and_leaves_convicts_out() -> None:
+    asked = [p.row for p in rows(6)]
+    same: dict[str, str | storage.StorageError] = dict.fromkeys((uri for row in asked for uri in inputs(row)), "1")
+    marks = [fingerprint(row, "e", same) for row in asked]
+    work = plan(
+        asked,
+        encoder_sha256="e",
+        finished={"r5": marks[5]},
+        quarantined={"r4": marks[4], "r3": "asked otherwise"},
+        deaths={("r0", marks[0]): Deaths(1, 0), ("r1", marks[1]): Deaths(1, 1)},
+        shape_of=lambda todo: [(8, 8) for _ in todo],
+        identify=lambda _: same,
+    )
+    planned = {tuple(p.row.id for p in batch.rows): batch.rows[0] for batch in work.batches}
+    assert set(planned) == {("r0",), ("r1",), ("r2", "r3")}
+    assert planned[("r0",)].died_together == 1
+    failure = planned[("r1",)].failure
+    assert isinstance(failure, Failure)
+    assert failure.status == "quarantined"
+    assert "died 2 times" in failure.error
+    assert (work.done, work.quarantined, work.rows) == (1, 1, 4)
+
+
+def test_whoever_was_there_when_runs_were_killed_is_suspect_and_not_convicted_at_once() -> None:
+    output, planned = new_output(), rows(3)
+    for run in ("first", "second", "second"):  # the second one's process died, was started again, and died with the run
+        with contextlib.suppress(Died), Mortal(output, run).attempt("optimise", planned[:1]):
+            raise Died
+    attempts = ledger.take_stock(output)
+    assert len(attempts) == 3
+    assert {attempt.uri for attempt in ledger.take_stock(output)} == {attempt.uri for attempt in attempts}
+    (died,) = ledger.deaths_by_row(attempts).values()
+    assert died == Deaths(alone=1, unclear=2)
+    assert not died.convict(2)
+    assert Deaths(unclear=4).convict(2)
+    assert len(Ledger(output).open_attempts("optimise", planned[:1])) == 1
+
+
+@given(st.integers(1, 5), st.frozensets(st.integers(0, 4)), st.integers(1, 3))
+def test_deaths_count_across_runs_too(count: int, bad: frozenset[int], most: int) -> None:
+    """As if the driver died with every worker: each run plans anew from what the last one left."""
+    output, poison = new_output(), frozenset(f"r{n}" for n in bad)
+    todo, ended, runs = rows(count), dict[str, str](), 0
+    while todo:
+        deaths = ledger.deaths_by_row(ledger.take_stock(output))
+        groups: list[list[PlannedRow]] = [[]]
+        for planned in todo:
+            died = deaths.get(ledger.asked([planned])[0], ledger.NONE)
+            if died.convict(most):
+                ended[planned.row.id] = "quarantined"
+            elif died != ledger.NONE:
+                groups.append([dataclasses.replace(planned, died_together=died.together)])
+            else:
+                groups[0].append(planned)
+        for group in filter(None, groups):
+            with contextlib.suppress(Died):
+                outcomes = Process(Mortal(output, f"{runs}", most), poison).once(group)
+                ended.update({p.row.id: outcome for p, outcome in zip(group, outcomes, strict=True)})
+        todo = [planned for planned in todo if planned.row.id not in ended]
+        runs += 1
+        assert runs <= 2 * most + 2
+    assert ended == {f"r{n}": "quarantined" if n in bad else "ok" for n in range(count)}
+
+
+@pytest.mark.parametrize(("states", "together"), [(True, [3]), (False, [1, 1, 1])])
+def test_a_batch_that_can_go_on_has_a_second_chance_together(states: bool, together: list[int]) -> None:
+    output, planned = new_output(), rows(3)
+    process = Process(Mortal(output), frozenset(["r1"]))
+    with contextlib.suppress(Died):
+        process.once(planned)
+    process.poison = frozenset()
+    worked: list[int] = []
+
+    def work(places: Sequence[int]) -> list[str]:
+        worked.append(len(places))
+        return ["ok"] * len(places)
+
+    said = survive(
+        process.notes, "optimise", planned, work=work, refuse=lambda _, why: why.status, resumable=lambda: states
+    )
+    assert (said, worked) == (["ok"] * 3, together)
+    assert ledger.read_attempts(output) == []
+
+
+@given(st.integers(2, 5), st.integers(0, 4))
+def test_poison_in_a_batch_that_can_go_on_is_found_too(count: int, bad: int) -> None:
+    planned, poison, deaths = rows(count), f"r{bad % count}", 0
+    notes = Mortal(new_output(), "run", 2)
+
+    def work(places: Sequence[int]) -> list[str]:
+        nonlocal deaths
+        if any(planned[place].row.id == poison for place in places):
+            deaths += 1
+            raise Died
+        return ["ok"] * len(places)
+
+    for _ in range(10):
+        with contextlib.suppress(Died):
+            said = survive(
+                notes, "optimise", planned, work=work, refuse=lambda _, why: why.status, resumable=lambda: True
+            )
+            break
+    assert said == ["quarantined" if row.row.id == poison else "ok" for row in planned]
+    assert deaths == 3  # twice together, once alone
+
+
+def test_a_first_death_with_the_whole_run_leaves_a_batch_together() -> None:
+    asked = [planned.row for planned in rows(4)]
+
+    def batches(deaths: Deaths) -> list[int]:
+        work = plan(
+            asked,
+            encoder_sha256="e",
+            finished={},
+            deaths={(asked[0].id, mark): deaths for mark in [fingerprint(asked[0], "e", dict.fromkeys(uris, "1"))]},
+            shape_of=lambda todo: [(64, 64) for _ in todo],
+            identify=lambda uris: dict.fromkeys(uris, "1"),
+        )
+        return sorted(len(batch.rows) for batch in work.batches)
+
+    uris = ["/s.png", *(f"/{n}.png" for n in range(4))]
+    assert batches(Deaths(unclear=1)) == [4]
+    assert batches(Deaths(unclear=2)) == batches(Deaths(together=1)) == batches(Deaths(alone=1)) == [1, 3]

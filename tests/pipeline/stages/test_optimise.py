@@ -1,0 +1,267 @@
+"""The stages by themselves, without Ray: fetch, optimise, write."""
+
+import dataclasses
+import json
+import logging
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from nst_kernel import Pair, StyleParams, StylizeResult, Vgg19, stylize_batch
+from pipeline.images import decode as images
+from pipeline.manifest.reader import Row
+from pipeline.outputs import table as result_table
+from pipeline.planning.batch import Batch, Failure, Optimised, Pictures, PlannedRow
+from pipeline.planning.plan import plan
+from pipeline.recovery.guard import guarded_write
+from pipeline.stages import optimise as actor_module
+from pipeline.stages.fetch import fetch
+from pipeline.stages.optimise import StyleActor, is_out_of_memory
+from pipeline.stages.write import Writer, format_of
+from tests.pipeline.recovery.test_ledger import Died, Mortal
+from tests.support import draw, random_weights
+
+QUICK = StyleParams(
+    precision="fp32",
+    size=32,
+    iterations=(3,),
+    scales=(),
+    style_layers=("conv1_1", "conv2_1"),
+    content_layers=("conv2_1",),
+)
+
+
+@pytest.fixture
+def style_actor(monkeypatch: pytest.MonkeyPatch) -> StyleActor:
+    monkeypatch.setattr(actor_module, "load_encoder", lambda _: random_weights(deepest="conv2_2"))
+    return StyleActor("any")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name, seed in (("a.png", 1), ("b.png", 2), ("s.png", 3), ("c.png", 4)):
+        Image.fromarray(draw(seed, 32, 32)).save(tmp_path / name)
+    return tmp_path
+
+
+def rows(folder: Path, *contents: str, params: StyleParams = QUICK) -> list[Row]:
+    style = str(folder / "s.png")
+    return [
+        Row(f"{n}-{name}", str(folder / name), style, f"{n}.png", params, "rows.csv", n)
+        for n, name in enumerate(contents)
+    ]
+
+
+def batch_of(asked: list[Row]) -> Batch:
+    """One batch, in the order asked."""
+    (batch,) = plan(asked, encoder_sha256="e", finished={}).batches
+    planned = {planned.row.id: planned for planned in batch.rows}
+    return Batch(tuple(planned[row.id] for row in asked))
+
+
+def test_a_file_that_rows_share_is_read_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    batch = batch_of(rows(folder, "a.png", "b.png", "a.png"))
+    reads: list[bytes] = []
+    decode = images.decode
+
+    def counting(data: bytes) -> images.Pixels:
+        reads.append(data)
+        return decode(data)
+
+    monkeypatch.setattr(images, "decode", counting)
+    fetched = fetch(batch)
+    assert len(reads) == 3  # a, b and the style
+    assert all(isinstance(pictures, Pictures) for pictures in fetched.pictures)
+
+
+def test_a_picture_gone_between_plan_and_fetch_fails_its_row_alone(folder: Path, style_actor: StyleActor) -> None:
+    batch = batch_of(rows(folder, "a.png", "b.png"))
+    (folder / "a.png").unlink()
+    gone, fine = style_actor(fetch(batch)).outcomes
+    assert isinstance(gone, Failure)
+    assert "a.png" in gone.error
+    assert isinstance(fine, StylizeResult)
+
+
+def test_a_failure_known_to_the_plan_passes_through(folder: Path, style_actor: StyleActor) -> None:
+    why = Failure("ImageError", "no picture")
+    planned = PlannedRow(rows(folder, "a.png")[0], "f", None, why)
+    assert style_actor(fetch(Batch((planned,)))).outcomes == (why,)
+
+
+def test_a_batch_that_fails_is_split_until_the_row_at_fault_fails_alone(
+    folder: Path, style_actor: StyleActor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch = batch_of(rows(folder, "a.png", "b.png", "a.png", "b.png", "a.png"))
+    sizes: list[int] = []
+    poison = torch.from_numpy(draw(2, 32, 32)).permute(2, 0, 1) / 255
+
+    def scarce(pairs: list[Pair], encoder: Vgg19, **options: object) -> list[StylizeResult]:
+        sizes.append(len(pairs))
+        if any(pair.content is not None and torch.equal(pair.content, poison) for pair in pairs):
+            raise torch.OutOfMemoryError("out of memory")
+        return stylize_batch(pairs, encoder)
+
+    monkeypatch.setattr(actor_module, "stylize_batch", scarce)
+    outcomes = style_actor(fetch(batch)).outcomes
+    assert [isinstance(outcome, Failure) for outcome in outcomes] == [False, True, False, True, False]
+    assert [o.error_class for o in outcomes if isinstance(o, Failure)] == ["OutOfMemoryError"] * 2
+    assert sizes[0] == 5
+
+
+def test_a_row_without_room_has_one_more_try_with_less_memory(
+    folder: Path, style_actor: StyleActor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An allocator that has room for two pairs, or for one in full; the large one fits only with checkpointing."""
+    batch = batch_of(rows(folder, "a.png", "b.png", "a.png", "a.png"))
+    large = torch.from_numpy(draw(2, 32, 32)).permute(2, 0, 1) / 255
+    tries: list[tuple[int, bool]] = []
+
+    def scarce(pairs: list[Pair], encoder: Vgg19, *, checkpoint: bool, **options: Any) -> list[StylizeResult]:
+        tries.append((len(pairs), checkpoint))
+        is_large = any(pair.content is not None and torch.equal(pair.content, large) for pair in pairs)
+        if len(pairs) > 2 or (is_large and not checkpoint):
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return stylize_batch(pairs, encoder, checkpoint=checkpoint, **options)
+
+    monkeypatch.setattr(actor_module, "stylize_batch", scarce)
+    outcomes = style_actor(fetch(batch)).outcomes
+    assert all(isinstance(outcome, StylizeResult) for outcome in outcomes)
+    assert tries == [(4, False), (2, False), (1, False), (1, False), (1, True), (2, False)]
+
+
+def test_another_error_is_not_tried_again(
+    folder: Path, style_actor: StyleActor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries: list[bool] = []
+
+    def broken(pairs: list[Pair], encoder: Vgg19, *, checkpoint: bool, **options: Any) -> list[StylizeResult]:
+        tries.append(checkpoint)
+        raise RuntimeError("a kernel is missing")
+
+    monkeypatch.setattr(actor_module, "stylize_batch", broken)
+    (outcome,) = style_actor(fetch(batch_of(rows(folder, "a.png")))).outcomes
+    assert isinstance(outcome, Failure)
+    assert "a kernel is missing" in outcome.error
+    assert tries == [False]
+
+
+def test_what_torch_says_where_the_machine_has_no_room() -> None:
+    with pytest.raises(RuntimeError) as caught:
+        torch.empty(2**60, dtype=torch.uint8)
+    assert is_out_of_memory(caught.value)
+    for said in ("CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED when calling", "std::bad_alloc"):
+        assert is_out_of_memory(RuntimeError(said)) is (said != "std::bad_alloc")
+    assert is_out_of_memory(MemoryError("std::bad_alloc"))
+    assert not is_out_of_memory(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
+
+
+def test_a_batch_planned_for_little_memory_is_computed_with_little(
+    folder: Path, style_actor: StyleActor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[bool] = []
+
+    def watched(pairs: list[Pair], encoder: Vgg19, *, checkpoint: bool, **options: Any) -> list[StylizeResult]:
+        seen.append(checkpoint)
+        return stylize_batch(pairs, encoder, checkpoint=checkpoint, **options)
+
+    monkeypatch.setattr(actor_module, "stylize_batch", watched)
+    style_actor(fetch(dataclasses.replace(batch_of(rows(folder, "a.png")), checkpoint=True)))
+    assert seen == [True]
+
+
+def test_a_style_is_looked_at_once_by_an_actor(folder: Path, style_actor: StyleActor) -> None:
+    for _ in range(2):
+        style_actor(fetch(batch_of(rows(folder, "a.png", "b.png"))))
+    assert (style_actor.grams.hits, style_actor.grams.misses) == (3, 1)
+
+
+def test_the_same_row_in_a_batch_and_alone(folder: Path, style_actor: StyleActor) -> None:
+    together = style_actor(fetch(batch_of(rows(folder, "a.png", "b.png")))).outcomes
+    alone = style_actor(fetch(batch_of(rows(folder, "b.png")))).outcomes
+    assert isinstance(together[1], StylizeResult)
+    assert isinstance(alone[0], StylizeResult)
+    # Convolutions may sum in another order for another batch size: a grey level at most.
+    assert np.abs(together[1].image.astype(int) - alone[0].image).max() <= 1
+
+
+def test_the_picture_is_durable_before_its_row(
+    folder: Path, style_actor: StyleActor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    optimised = style_actor(fetch(batch_of(rows(folder, "a.png", "b.png"))))
+    output = str(folder / "out")
+    commit = result_table.commit
+
+    def committing(where: str, records: list[dict[str, object]]) -> str:
+        for record in records:
+            assert images.decode(Path(str(record["output"])).read_bytes()).shape == (32, 32, 3)
+        return commit(where, records)
+
+    monkeypatch.setattr(result_table, "commit", committing)
+    said = Writer(output, encoder="random", encoder_sha256="e")(optimised)
+    assert [row["status"] for row in said] == ["ok", "ok"]
+    stored = result_table.read_results(output).to_pylist()
+    assert [json.loads(row["params"])["size"] for row in stored] == [32, 32]
+
+
+def test_a_picture_that_cannot_be_written_fails_its_row(folder: Path, style_actor: StyleActor) -> None:
+    asked = rows(folder, "a.png", "b.png")
+    output = folder / "out"
+    (output / "images" / "0.png").mkdir(parents=True)  # a folder stands where the picture should go
+    optimised = style_actor(fetch(batch_of(asked)))
+    said = Writer(str(output), encoder="random", encoder_sha256="e")(optimised)
+    assert [row["status"] for row in said] == ["failed", "ok"]
+    assert "0.png" in said[0]["error"]
+
+
+@pytest.mark.parametrize("name", ["a.gif", "a", "png", "a.png.txt"])
+def test_a_format_that_there_is_not(name: str) -> None:
+    with pytest.raises(ValueError, match=r"\.png"):
+        format_of(name)
+
+
+def test_a_writer_that_dies_of_a_row_gets_the_others_through(folder: Path, style_actor: StyleActor) -> None:
+    optimised = style_actor(fetch(batch_of(rows(folder, "a.png", "b.png", "c.png"))))
+    output = str(folder / "out")
+    writer = Writer(output, encoder="random", encoder_sha256="e")
+    notes = Mortal(output)
+
+    def write(some: Optimised) -> list[dict[str, Any]]:
+        for planned, outcome in zip(some.fetched.batch.rows, some.outcomes, strict=True):
+            if str(planned.row.content).endswith("b.png") and not isinstance(outcome, Failure):
+                raise Died
+        return writer(some)
+
+    deaths = 0
+    while True:
+        try:
+            said = guarded_write(write, notes)(optimised)
+            break
+        except Died:
+            deaths += 1
+    assert deaths == 2
+    assert [row["status"] for row in said] == ["ok", "quarantined", "ok"]
+    stored = result_table.read_results(output).to_pylist()
+    assert sorted(row["status"] for row in stored) == ["ok", "ok", "quarantined"]
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_an_actor_whose_gpu_is_lost_ends(
+    style_actor: StyleActor, monkeypatch: pytest.MonkeyPatch, broken: bool
+) -> None:
+    def synchronize() -> None:
+        if broken:
+            raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+    ended: list[int] = []
+    monkeypatch.setattr(torch.cuda, "synchronize", synchronize)
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: None)
+    monkeypatch.setattr(os, "_exit", ended.append)
+    monkeypatch.setattr(logging, "shutdown", lambda: None)
+    style_actor._check_device()
+    assert ended == [1] * broken

@@ -1,0 +1,262 @@
+"""Batches that are left off in the middle: at their deadline, to be saved, and on SIGTERM; without Ray."""
+
+import dataclasses
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from nst_kernel import StyleParams, StylizeResult
+from pipeline.options.resources import Interruptions
+from pipeline.planning.batch import Batch, Failure
+from pipeline.recovery import saved_states as midway
+from pipeline.stages import optimise as actor_module
+from pipeline.stages.fetch import fetch
+from pipeline.stages.optimise import StyleActor
+from pipeline.stages.resumable import Stints
+from pipeline.stages.write import Writer
+from pipeline.storage import operations as storage
+from tests.pipeline.stages.test_optimise import QUICK, batch_of, rows
+from tests.support import draw, random_weights
+
+LONG = dataclasses.replace(QUICK, iterations=(30,))
+Make = Callable[..., StyleActor]
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    for name, seed in (("a.png", 1), ("b.png", 2), ("s.png", 3)):
+        Image.fromarray(draw(seed, 32, 32)).save(tmp_path / name)
+    return tmp_path
+
+
+@pytest.fixture
+def make(home: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
+    """Actors whose states go below `out`, and whose clock goes a second for every iteration."""
+    monkeypatch.setattr(actor_module, "load_encoder", lambda _: random_weights(deepest="conv2_2"))
+    handler = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(signal, "signal", lambda *_: handler)  # of no concern here
+
+    def actor(on_iteration: Callable[[int], object] | None = None, **interruptions: float) -> StyleActor:
+        made = 0
+
+        def told(done: int, total: int) -> None:
+            nonlocal made
+            made = done
+            clock[0] += 1
+            if on_iteration:
+                on_iteration(done)
+
+        clock = [0.0]
+        monkeypatch.setattr("pipeline.stages.resumable.monotonic", lambda: clock[0])
+        return StyleActor(
+            "any", on_iteration=told, stints=Stints(Interruptions(**interruptions), output=str(home / "out"))
+        )
+
+    return actor
+
+
+def pictures(actor: StyleActor, batch: Batch) -> list[StylizeResult]:
+    outcomes = actor(fetch(batch)).outcomes
+    assert all(isinstance(outcome, StylizeResult) for outcome in outcomes), outcomes
+    return [outcome for outcome in outcomes if isinstance(outcome, StylizeResult)]
+
+
+def same(ours: list[StylizeResult], theirs: list[StylizeResult]) -> bool:
+    return len(ours) == len(theirs) and all(
+        np.array_equal(a.image, b.image) and np.array_equal(a.curve["total"], b.curve["total"])
+        for a, b in zip(ours, theirs, strict=True)
+    )
+
+
+def states(home: Path) -> list[Path]:
+    return sorted((home / "out" / "preempted").glob("*"))
+
+
+def test_a_row_over_its_deadline_fails_and_says_how_far_it_came(home: Path, make: Make) -> None:
+    (outcome,) = make(row_timeout=7)(fetch(batch_of(rows(home, "a.png", params=LONG)))).outcomes
+    assert outcome == Failure(
+        "DeadlineExceeded", "optimising took longer than 7 s a row: 7.0 s; reached iteration 7 of 30"
+    )
+    assert not states(home)
+
+
+def test_rows_of_a_batch_have_the_sum_of_their_time(home: Path, make: Make) -> None:
+    batch = batch_of(rows(home, "a.png", "b.png", "a.png", params=LONG))
+    assert len(pictures(make(row_timeout=10.1), batch)) == 3
+    outcomes = make(row_timeout=9)(fetch(batch)).outcomes
+    assert {o.error_class for o in outcomes if isinstance(o, Failure)} == {"DeadlineExceeded"}
+    assert "reached iteration 27 of 30" in str(outcomes[0])
+
+
+def test_a_mate_that_had_come_to_its_end_keeps_its_picture(home: Path, make: Make) -> None:
+    quick = StyleParams.of({**LONG.to_json(), "min_improvement": 0.4, "window": 3})
+    slow = StyleParams.of({**LONG.to_json(), "min_improvement": 1e-9, "window": 3})
+    asked = rows(home, "a.png", "b.png", params=slow)
+    batch = batch_of([asked[0], dataclasses.replace(asked[1], params=quick)])
+    over, fine = make(row_timeout=14)(fetch(batch)).outcomes
+    assert isinstance(over, Failure)
+    assert isinstance(fine, StylizeResult)
+    (undisturbed,) = pictures(make(), batch_of([dataclasses.replace(asked[1], params=quick)]))
+    assert fine.iterations == undisturbed.iterations < 28
+
+
+def test_work_is_saved_now_and_then_and_nobody_can_tell(home: Path, make: Make) -> None:
+    batch = batch_of(rows(home, "a.png", "b.png", params=LONG))
+    undisturbed = pictures(make(), batch)
+    seen: list[int] = []
+    actor = make(lambda done: seen.append(len(states(home))), save_every=7)
+    optimised = actor(fetch(batch))
+    assert same([outcome for outcome in optimised.outcomes if isinstance(outcome, StylizeResult)], undisturbed)
+    assert seen == [0] * 7 + [1] * 23
+    assert [storage.absolute(uri) for uri in optimised.midway] == [str(path) for path in states(home)]
+    Writer(str(home / "out"), encoder="random", encoder_sha256="e")(optimised)
+    assert not states(home)
+
+
+class Killed(BaseException):
+    """As a process that is gone."""
+
+
+def killed_at(iteration: int) -> Callable[[int], None]:
+    def tell(done: int) -> None:
+        if done == iteration:
+            raise Killed
+
+    return tell
+
+
+def test_another_actor_goes_on_from_what_was_saved(home: Path, make: Make) -> None:
+    batch = batch_of(rows(home, "a.png", "b.png", params=LONG))
+    undisturbed = pictures(make(), batch)
+    with pytest.raises(Killed):
+        make(killed_at(20), save_every=6)(fetch(batch))
+    told: list[int] = []
+    assert same(pictures(make(told.append), batch), undisturbed)
+    assert told == list(range(19, 31))
+
+
+def test_time_before_an_interruption_counts(home: Path, make: Make) -> None:
+    batch = batch_of(rows(home, "a.png", params=LONG))
+    with pytest.raises(Killed):
+        make(killed_at(20), save_every=6)(fetch(batch))
+    actor = make(row_timeout=25)
+    optimised = actor(fetch(batch))
+    assert "25.0 s; reached iteration 25 of 30" in str(optimised.outcomes[0])
+    assert optimised.midway
+
+
+@pytest.mark.parametrize("iteration", [1, 13, 29])
+def test_told_to_go_it_saves_within_an_iteration_and_leaves(
+    home: Path, make: Make, iteration: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(_: object) -> None:
+        raise Killed
+
+    monkeypatch.setattr("pipeline.process.preemption.Preemption.leave", gone)
+    batch = batch_of(rows(home, "a.png", "b.png", params=LONG))
+    undisturbed = pictures(make(), batch)
+
+    def tell(done: int) -> None:
+        if done == iteration:
+            assert actor.stints.preemption
+            actor.stints.preemption.requested = True
+
+    actor = make(tell)
+    with pytest.raises(Killed):
+        actor(fetch(batch))
+    with pytest.raises(Killed):  # it begins nothing new
+        actor(fetch(batch))
+    told: list[int] = []
+    assert same(pictures(make(told.append), batch), undisturbed)
+    assert told == list(range(iteration + 1, 31))
+
+
+@pytest.mark.parametrize("change", ["pixels", "bytes", "request"])
+def test_a_state_of_no_use_is_deleted_and_work_starts_anew(home: Path, make: Make, change: str) -> None:
+    batch = batch_of(rows(home, "a.png", params=LONG))
+    with pytest.raises(Killed):
+        make(killed_at(20), save_every=6)(fetch(batch))
+    (path,) = states(home)
+    if change == "pixels":
+        (home / "a.png").write_bytes((home / "b.png").read_bytes())
+    elif change == "bytes":
+        path.write_bytes(path.read_bytes()[:-7])
+    else:
+        state = midway.find(str(path))
+        assert state is not None
+        midway.keep(str(path), dataclasses.replace(state, request="of an older version"))
+    seen: list[tuple[int, int]] = []
+    pictures(make(lambda done: seen.append((done, len(states(home))))), batch)
+    assert seen == [(k, 0) for k in range(1, 31)]
+
+
+def test_a_state_that_cannot_be_saved_is_gone_without(home: Path, make: Make) -> None:
+    (home / "out").mkdir()
+    (home / "out" / "preempted").write_bytes(b"a file is in its place")
+    batch = batch_of(rows(home, "a.png", params=LONG))
+    optimised = make(save_every=5)(fetch(batch))
+    assert isinstance(optimised.outcomes[0], StylizeResult)
+    assert optimised.midway == ()
+
+
+def test_a_sweep_leaves_no_old_state(home: Path, make: Make) -> None:
+    with pytest.raises(Killed):
+        make(killed_at(20), save_every=6)(fetch(batch_of(rows(home, "a.png", params=LONG))))
+    assert states(home)
+    midway.sweep(str(home / "out"))
+    midway.sweep(str(home / "nowhere"))
+    (state,) = states(home)  # somebody may come back for it
+    os.utime(state, times=(time.time() - 8 * 86400,) * 2)
+    midway.sweep(str(home / "out"))
+    assert not states(home)
+
+
+@pytest.mark.parametrize("name", ["row_timeout", "worth_saving", "save_every"])
+@pytest.mark.parametrize("value", [-1.0, float("nan")])
+def test_seconds_that_are_none(name: str, value: float) -> None:
+    with pytest.raises(ValueError, match=f"{name} = .*expected seconds"):
+        Interruptions(**{name: value})
+
+
+PROCESS = """
+import os, signal, sys, threading, time
+from pipeline.process.preemption import Preemption
+preemption = Preemption(worth_saving=float(sys.argv[1]))
+
+def work():
+    with preemption.working():
+        print("working", flush=True)
+        while not preemption.requested:
+            time.sleep(0.01)
+        print("saving", flush=True)
+        preemption.leave()
+
+if sys.argv[2] == "busy":
+    threading.Thread(target=work, daemon=True).start()
+else:
+    print("idle", flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize(
+    ("worth_saving", "what", "said", "code"),
+    [("0", "busy", "working saving", 1), ("100", "busy", "working", 1), ("0", "idle", "idle", 1)],
+)
+def test_what_a_process_does_on_sigterm(worth_saving: str, what: str, said: str, code: int) -> None:
+    command = [sys.executable, "-c", PROCESS, worth_saving, what]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ) as process:
+        assert process.stdout is not None
+        first = process.stdout.readline()
+        process.send_signal(signal.SIGTERM)
+        rest = process.stdout.read()
+    assert (first + rest).split() == said.split()
+    assert process.returncode == code

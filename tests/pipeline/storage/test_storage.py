@@ -1,0 +1,219 @@
+"""Reading and writing through one door: files of this machine, memory, and S3 as moto serves it."""
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.storage import operations as storage
+from pipeline.storage.operations import StorageError
+
+
+@pytest.fixture(params=["file", "file://", "memory", "s3"])
+def folder(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "s3":
+        return f"{request.getfixturevalue('bucket')}/{tmp_path.name}"
+    return {"file": str(tmp_path), "file://": f"file://{tmp_path}", "memory": f"memory:/{tmp_path}"}[request.param]
+
+
+def test_what_was_written_is_read(folder: str) -> None:
+    uri = storage.join(folder, "a", "b.bin")
+    storage.write_bytes(uri, b"0123456789")
+    assert storage.read_bytes(uri) == b"0123456789"
+    assert storage.read_bytes(uri, start=2, end=5) == b"234"
+    assert storage.read_bytes(uri, end=100) == b"0123456789"
+    storage.write_bytes(uri, b"other")
+    assert storage.read_bytes(uri) == b"other"
+
+
+def test_a_folder_is_listed_a_file_is_itself(folder: str) -> None:
+    names = ["x.csv", "deep/y.csv", "deep/er/z.txt"]
+    for name in names:
+        storage.write_bytes(storage.join(folder, name), name.encode())
+    found = storage.list_files(folder)
+    assert [storage.read_bytes(uri).decode() for uri in found] == sorted(names)
+    assert [uri.rpartition("/")[2] for uri in storage.list_files(folder, suffix=".csv")] == ["y.csv", "x.csv"]
+    assert storage.list_files(storage.join(folder, "x.csv")) == [storage.join(folder, "x.csv")]
+
+
+def test_files_of_other_writers_are_seen_at_once(folder: str) -> None:
+    storage.write_bytes(storage.join(folder, "one"), b"1")
+    assert len(storage.list_files(folder)) == 1
+    storage.write_bytes(storage.join(folder, "two"), b"2")
+    assert len(storage.list_files(folder)) == 2
+
+
+def test_removed_is_gone_and_twice_is_no_error(folder: str) -> None:
+    uri = storage.join(folder, "a")
+    storage.write_bytes(uri, b"1")
+    storage.remove(uri)
+    storage.remove(uri)
+    with pytest.raises(StorageError, match="does not exist"):
+        storage.read_bytes(uri)
+
+
+def test_an_empty_file_is_nothing(folder: str) -> None:
+    uri = storage.join(folder, "empty")
+    storage.write_bytes(uri, b"")
+    assert storage.read_bytes(uri) == storage.read_bytes(uri, end=10) == storage.read_bytes(uri, start=5) == b""
+
+
+def test_identity_tells_whether_a_file_changed(folder: str) -> None:
+    uri = storage.join(folder, "a")
+    storage.write_bytes(uri, b"1")
+    first = storage.identity(uri)
+    assert first == storage.identity(uri)
+    storage.write_bytes(uri, b"22")
+    assert storage.identity(uri) != first
+    nowhere = storage.join(folder, "nowhere")
+    found = storage.identities([uri, nowhere, uri])
+    assert list(found) == [uri, nowhere]
+    assert found[uri] == storage.identity(uri)
+    assert "does not exist" in str(found[nowhere])
+
+
+def test_a_folder_has_no_identity(tmp_path: Path, bucket: str) -> None:
+    for uri in (str(tmp_path), bucket):
+        with pytest.raises(StorageError, match="is a folder"):
+            storage.identity(uri)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("page.html", "text/html; charset=utf-8"),
+        ("a.JPG", "image/jpeg"),
+        ("thumb.webp", "image/webp"),
+        ("code.js", "text/javascript"),
+        ("rows.parquet", "binary/octet-stream"),
+        ("html", "binary/octet-stream"),
+    ],
+)
+def test_a_browser_is_told_what_an_object_is(bucket: str, name: str, said: str) -> None:
+    import boto3
+
+    storage.write_bytes(f"{bucket}/types/{name}", b"bytes")
+    found = boto3.client("s3").head_object(Bucket=bucket.removeprefix("s3://"), Key=f"types/{name}")
+    assert found["ContentType"] == said
+
+
+def test_a_bucket_is_a_folder(bucket: str) -> None:
+    storage.write_bytes(storage.join(bucket, "in_the_bucket"), b"")
+    assert storage.join(bucket, "in_the_bucket") in storage.list_files(bucket)
+    with pytest.raises(StorageError, match="is a folder"):
+        storage.check_no_folder(bucket)
+    with pytest.raises(StorageError, match="does not exist"):
+        storage.list_files("s3://no-such-bucket")
+
+
+def test_what_is_missing_is_named(folder: str) -> None:
+    for verb in (storage.read_bytes, storage.list_files, storage.identity):
+        with pytest.raises(StorageError, match="nowhere"):
+            verb(storage.join(folder, "nowhere"))
+
+
+def test_check_writable_leaves_nothing(folder: str) -> None:
+    storage.write_bytes(storage.join(folder, "there"), b"")
+    storage.check_writable(folder)
+    assert len(storage.list_files(folder)) == 1
+
+
+def test_a_folder_is_no_file(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="is a folder"):
+        storage.read_bytes(str(tmp_path))
+
+
+def test_a_file_is_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(StorageError, match="cannot write"):
+        storage.check_writable(str(tmp_path / "file" / "below"))
+
+
+def test_no_permission_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests may run as root, whom no mode stops: the operating system's answer is played here."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(StorageError, match=r"cannot read .* no permission"):
+        storage.read_bytes(str(tmp_path / "a"))
+    with pytest.raises(StorageError, match=r"cannot write .* no permission"):
+        storage.write_bytes(str(tmp_path / "a"), b"")
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "a"
+    storage.write_bytes(str(target), b"old")
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(StorageError, match="no space is left there: free some"):
+        storage.write_bytes(str(target), b"new")
+    assert target.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+@pytest.mark.parametrize("uri", ["gopher://a/b", "s3", "nonsense://"])
+def test_an_unknown_scheme_is_a_clear_error(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(StorageError, match="cannot read"):
+        storage.read_bytes(uri)
+
+
+NAME = st.text(
+    st.characters(codec="utf-8", exclude_characters="/\0\n\x85", exclude_categories=["Cs", "Cc"]), min_size=1
+).filter(lambda name: name not in (".", "..") and "://" not in name)
+
+
+@given(NAME, NAME)
+def test_resolve_and_parent(base: str, name: str) -> None:
+    for root in ("/data", "s3://bucket", "memory://x"):
+        uri = storage.resolve(name, storage.join(root, base))
+        assert uri == f"{root}/{base}/{name}"
+        assert storage.parent(uri) == f"{root}/{base}"
+        assert storage.resolve(uri, "/elsewhere") == uri
+
+
+def test_a_relative_path_may_climb() -> None:
+    assert storage.resolve("../photos/a.jpg", "/jobs/tonight") == "/jobs/photos/a.jpg"
+
+
+def test_dots_mean_the_same_on_an_object_store() -> None:
+    assert storage.resolve("./a.jpg", "s3://b/jobs") == "s3://b/jobs/a.jpg"
+    assert storage.resolve("../photos/a.jpg", "s3://b/jobs/x") == "s3://b/jobs/photos/a.jpg"
+    assert storage.resolve("odd..name//a.jpg", "s3://b/jobs") == "s3://b/jobs/odd..name//a.jpg"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="no mode keeps root from reading")
+def test_an_unreadable_file_is_said(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"1")
+    (tmp_path / "a").chmod(0)
+    with pytest.raises(StorageError, match="no permission"):
+        storage.read_bytes(str(tmp_path / "a"))
+
+
+def test_a_folder_in_the_place_of_a_file_is_found_out_before(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="is a folder"):
+        storage.check_no_folder(str(tmp_path))
+    storage.check_no_folder(str(tmp_path / "new.png"))
+
+
+def test_what_a_death_in_the_middle_of_a_write_left_is_swept_away(tmp_path: Path, bucket: str) -> None:
+    (tmp_path / "a").mkdir()
+    left, fresh, other = tmp_path / "a" / ".0f.part", tmp_path / ".1f.part", tmp_path / "a" / "photo.part"
+    for file in (left, fresh, other):
+        file.write_bytes(b"half")
+    for file in (left, other):
+        os.utime(file, times=(time.time() - 60,) * 2)
+    storage.sweep(str(tmp_path))
+    assert sorted(path for path in tmp_path.rglob("*") if path.is_file()) == [fresh, other]
+    for uri in (f"{bucket}/nothing", str(tmp_path / "nowhere")):
+        storage.sweep(uri)
