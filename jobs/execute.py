@@ -2,17 +2,14 @@
 
 from collections.abc import Callable, Iterator
 
-from jobs.jobfile import ArchiveJob, GridJob, JobFile, ManifestJob
-from pipeline.archives import run as incremental
+from pipeline.archives import rows_to_do, run_archive
 from pipeline.encoder import load_encoder
-from pipeline.flow.estimate import Estimate, estimate, estimate_rows
-from pipeline.flow.run import Job, Progress, check_covered, run_rows, validate
-from pipeline.grids import history as nights
-from pipeline.grids.expand import Expansion, expand
-from pipeline.manifest.reader import Manifest, Row
-from pipeline.options.failure_limit import NO_LIMIT, FailureLimit
-from pipeline.options.resources import Resources
-from pipeline.stages.write import Encoding
+from pipeline.flow import Estimate, estimate, estimate_rows, run_rows
+from pipeline.grids import Expansion, expand, grid_of, run_night
+from pipeline.manifest import Manifest, Row, check_covered, validate
+from pipeline.options import NO_LIMIT, Encoding, FailureLimit, Job, Resources
+from pipeline.outputs import Progress, grid_runs
+from pipeline.specs import ArchiveJob, GridJob, JobFile, ManifestJob
 
 
 def execute(
@@ -43,11 +40,9 @@ def execute(
         case ManifestJob():
             return run_rows(manifest_of(job).rows, asked, on_progress=on_progress)
         case ArchiveJob():
-            return incremental.run_archive(job, asked, defaults=job.defaults, on_progress=on_progress)
+            return run_archive(job, asked, defaults=job.defaults, on_progress=on_progress)
         case GridJob():
-            return nights.run_night(
-                expansion_of(job).rows, asked, name=job.name, keep=job.keep, on_progress=on_progress
-            )
+            return run_night(expansion_of(job).rows, asked, name=job.name, keep=job.keep, on_progress=on_progress)
 
 
 def _asked(job: JobFile, *, address: str | None, overwrite: bool, force: bool) -> Job:
@@ -92,7 +87,7 @@ def rows_of(job: JobFile, *, overwrite: bool = False) -> Iterator[Row]:
         case ArchiveJob():
             return (
                 one.row
-                for one, _ in incremental.rows_to_do(
+                for one, _ in rows_to_do(
                     job, job.output, defaults=job.defaults, weights=job.weights, overwrite=overwrite
                 )
             )
@@ -128,6 +123,6 @@ def results_of(job: JobFile) -> str:
     if not isinstance(job, GridJob):
         return job.output
     rows, sha = expansion_of(job).rows, load_encoder(job.weights).sha256
-    grid = nights.grid_of(rows, sha)
-    ours = [night for night in nights.nights(job.output) if night.grid == grid]
-    return nights.folder_of(job.output, ours[0].id) if ours else job.output
+    grid = grid_of(rows, sha)
+    ours = [night for night in grid_runs.nights(job.output) if night.grid == grid]
+    return grid_runs.folder_of(job.output, ours[0].id) if ours else job.output

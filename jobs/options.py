@@ -67,7 +67,7 @@ def parameters(defaults: Path | None, settings: list[str]) -> dict[str, object]:
             them by the option that gave it.
     """
     from nst_kernel import StyleParams
-    from nst_kernel.params.style_params import ALIASES, ParamError
+    from nst_kernel.params import ALIASES, ParamError
 
     given: dict[str, object] = {}
     if defaults:

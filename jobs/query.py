@@ -6,8 +6,7 @@ from collections.abc import Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.grids.locate import run_of
-from pipeline.outputs import table as result_table
+from pipeline.outputs import SCHEMA, STATUSES, read_results, run_of
 
 SHOWN = ("id", "status", "content", "style", "output", "total_loss", "error")
 
@@ -37,10 +36,10 @@ def select(
     """
     wanted = [_known(name.strip()) for name in columns.split(",")] if columns else list(SHOWN)
     descending, key = sort.startswith("-"), _known(sort.removeprefix("-"))
-    table = result_table.read_results(run_of(output))
+    table = read_results(run_of(output))
     if status:
-        if status not in result_table.STATUSES:
-            raise ValueError(f"--status {status}: expected one of {', '.join(result_table.STATUSES)}")
+        if status not in STATUSES:
+            raise ValueError(f"--status {status}: expected one of {', '.join(STATUSES)}")
         table = table.filter(pc.equal(table["status"], status))
     for condition in where:
         name, equals, text = condition.partition("=")
@@ -53,7 +52,7 @@ def select(
 
 
 def _known(name: str) -> str:
-    names = result_table.SCHEMA.names
+    names = SCHEMA.names
     if name not in names:
         close = difflib.get_close_matches(name, names, n=1)
         hint = f"a known one; did you mean {close[0]}?" if close else f"one of {', '.join(names)}"

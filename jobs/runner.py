@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.markup import escape
 
-from jobs.commands.report import report_at_end
+from jobs.console import complain, err, out
 
 if TYPE_CHECKING:
-    from pipeline.flow.run import Progress
+    from pipeline.outputs import Progress
+    from pipeline.specs import JobFile
 
 SOME_ROWS_FAILED, BROKEN_OFF, INTERRUPTED, TERMINATED = 1, 3, 130, 143
 
@@ -51,14 +52,14 @@ def launch(
     Raises:
         RunBroken: only with `debug`.
     """
-    from jobs.console.tables import LiveProgress, native_stderr_hidden, print_summary
-    from pipeline.flow.run import RunBroken, TooManyFailures
-    from pipeline.outputs.progress import ProgressFile, progress_file
-    from pipeline.storage import operations as storage
+    from jobs.console import LiveProgress, native_stderr_hidden, print_summary
+    from pipeline import storage
+    from pipeline.flow import RunBroken, TooManyFailures
+    from pipeline.outputs import ProgressFile, layout
 
     if threading.current_thread() is threading.main_thread():  # Ray sets one that does the same, once it is there
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
-    uri = os.environ.get(PROGRESS_VARIABLE) or progress_file(storage.absolute(output))
+    uri = os.environ.get(PROGRESS_VARIABLE) or layout.progress_file(storage.absolute(output))
     submission = os.environ.get(SUBMISSION_VARIABLE, "")
     try:
         with (
@@ -93,6 +94,44 @@ def launch(
     return SOME_ROWS_FAILED if progress.counts["ok"] < progress.total + progress.quarantined_before else 0
 
 
-def complain(err: Console, message: str) -> None:
-    """Say what is wrong, in one line."""
-    err.print(f"[bold red]Error:[/bold red] {escape(message)}", highlight=False, soft_wrap=True)
+def run(
+    job: JobFile,
+    *,
+    address: str | None = None,
+    overwrite: bool = False,
+    force: bool = False,
+    report: bool = True,
+    debug: bool = False,
+) -> int:
+    """Run a job: progress, a summary, a report; the exit code."""
+    from jobs.execute import execute, results_of
+    from jobs.runner import launch
+
+    return launch(
+        lambda tell: execute(job, tell, address=address, overwrite=overwrite, force=force),
+        job.output,
+        results=lambda: results_of(job),
+        out=out,
+        err=err,
+        debug=debug,
+        report=report,
+        hourly_price=job.report.hourly_price,
+    )
+
+
+PATIENCE = 60.0
+"""Seconds after which the end of a run begins no more thumbnails: nobody waits longer for a page than for a coffee."""
+
+
+def report_at_end(output: str, *, hourly_price: float | None, out: Console, err: Console) -> None:
+    """Make the page of a run that has just ended; if it cannot be made, say so, and the run is none the worse."""
+    from pipeline.report import write_report
+
+    try:
+        page = write_report(output, hourly_price=hourly_price, thumbnail_seconds=PATIENCE)
+    except Exception as error:  # whatever it is: the results are there
+        said = escape(" ".join(f"{type(error).__name__}: {error}".split())[:500])
+        again = f"nst report {escape(output)}"
+        err.print(f"[yellow]Warning:[/yellow] no report: {said}. Again: {again}", highlight=False, soft_wrap=True)
+        return
+    out.print(f"Report:   {escape(page)}", highlight=False, soft_wrap=True)

@@ -1,9 +1,7 @@
 """What a transfer costs, before it is made: bytes of memory and multiply-adds."""
 
-from nst_kernel.params.style_params import LAYERS, StyleParams
-
-WIDTHS = (64, 128, 256, 512, 512)
-"""Filters of a convolution, by block."""
+from nst_kernel.layers import LAYERS, WIDTHS
+from nst_kernel.params import StyleParams
 
 # Pictures, targets, the optimiser's vectors and what a convolution works in at full resolution, with values of e bytes:
 # (constant, per byte), fitted to measured peaks (`tests/bench/memory.py`), which it exceeds by 1 to 10 %.

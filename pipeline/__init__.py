@@ -14,13 +14,13 @@ os.environ.setdefault("RAY_DATA_AUTOSCALING_REQUEST_EXPIRE_TIME_S", "20")
 __all__ = ["plan", "results", "run"]
 
 if TYPE_CHECKING:
-    from pipeline.notebook.api import plan, results, run
+    from pipeline.notebook import plan, results, run
 else:
 
     def __getattr__(name: str) -> object:
         """The notebook's functions, loaded when they are asked for: stages in Ray's workers never do."""
         if name not in __all__:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        from pipeline.notebook import api as notebook
+        from pipeline import notebook
 
         return getattr(notebook, name)

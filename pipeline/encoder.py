@@ -3,8 +3,8 @@
 from functools import lru_cache
 
 from nst_kernel import Weights, WeightsError, load_weights
-from nst_kernel.encoder.load import parse_weights
-from pipeline.storage import operations as storage
+from nst_kernel.encoder import parse_weights
+from pipeline import storage
 
 
 @lru_cache(maxsize=1)

@@ -42,8 +42,8 @@ def local_ray(bucket: str) -> Iterator[None]:
     """A cluster of this machine's own, whose processes know the bucket."""
     import ray
 
-    from pipeline.cluster import actor_pool as cluster
+    from pipeline.cluster import connection
 
-    cluster.connect("local")
+    connection.connect("local")
     yield
     ray.shutdown()

@@ -61,7 +61,7 @@ def test_imports_run_one_way(package: str, foreign: set[str]) -> None:
 
 def test_storage_is_reached_by_one_door() -> None:
     users = {path for package in PACKAGES for path, seen in modules(package).items() if seen & {"fsspec", "s3fs"}}
-    assert users <= {"pipeline/storage/operations.py"}
+    assert users <= {"pipeline/storage/_call.py"}
 
 
 def test_a_file_can_be_read_in_one_go() -> None:

@@ -1,1 +1,1 @@
-"""Groups of commands beside those of a run, one file each; `jobs.cli` adds them to `nst`."""
+"""The commands of `nst`, one file each; `jobs.cli` registers them."""

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 
-from jobs.console.output import err, out
+from jobs.console import complain, err, out
 
 if TYPE_CHECKING:
-    from jobs.jobfile import JobFile
+    from pipeline.specs import JobFile
 
-SOME_ROWS_FAILED = 1
+SOME_ROWS_FAILED, NOTHING_STARTED = 1, 2
 
 SECTIONS: Mapping[str, tuple[str, ...]] = {
     "resources": ("num_actors", "min_actors", "max_actors", "actors_per_gpu", "device", "batch_size"),
@@ -56,8 +55,8 @@ def with_options(job: JobFile, options: Mapping[str, Any], parameters: Mapping[s
     Raises:
         JobFileError: with every option that cannot be used.
     """
-    from jobs.jobfile import job_of
-    from pipeline.options.resources import outranked
+    from pipeline.options import outranked
+    from pipeline.specs import job_of
 
     fields = job.model_dump()
     fields["defaults"] = {**job.defaults, **parameters}
@@ -65,31 +64,6 @@ def with_options(job: JobFile, options: Mapping[str, Any], parameters: Mapping[s
     for section, names in SECTIONS.items():
         fields[section] = outranked(fields[section], {name: options[name] for name in names if name in options})
     return job_of(fields)
-
-
-def run(
-    job: JobFile,
-    *,
-    address: str | None = None,
-    overwrite: bool = False,
-    force: bool = False,
-    report: bool = True,
-    debug: bool = False,
-) -> int:
-    """Run a job: progress, a summary, a report; the exit code."""
-    from jobs.execute import execute, results_of
-    from jobs.runner import launch
-
-    return launch(
-        lambda tell: execute(job, tell, address=address, overwrite=overwrite, force=force),
-        job.output,
-        results=lambda: results_of(job),
-        out=out,
-        err=err,
-        debug=debug,
-        report=report,
-        hourly_price=job.report.hourly_price,
-    )
 
 
 def validate(job: JobFile) -> NoReturn:
@@ -112,7 +86,7 @@ def plan(
     as_json: bool = False,
 ) -> NoReturn:
     """Show what a job would do and cost, and end the command. Where no price is given, the file's is used."""
-    from jobs.console.tables import print_estimate
+    from jobs.console import print_estimate
     from jobs.execute import estimate_job
 
     found = estimate_job(job, address=address, rate=rate, overwrite=overwrite)
@@ -126,8 +100,7 @@ def named(pictures: Sequence[str]) -> list[str] | dict[str, str]:
     Raises:
         ValueError: if two have one name.
     """
-    from pipeline.specs.fields import is_file_name
-    from pipeline.specs.globs import stem
+    from pipeline.specs import is_file_name, stem
 
     pairs = [picture.partition("=") for picture in pictures]
     if not any(equals and is_file_name(name) for name, equals, _ in pairs):
@@ -141,17 +114,15 @@ def named(pictures: Sequence[str]) -> list[str] | dict[str, str]:
     return found
 
 
-def schema(
-    file: Annotated[Path | None, typer.Argument(help="Where to write it; by default it is printed.")] = None,
-) -> None:
-    """Print the JSON Schema of job files, with which editors complete and check them.
+@contextlib.contextmanager
+def every_problem_listed() -> Iterator[None]:
+    """A bad manifest ends the command with all its problems, one a line."""
+    from pipeline.manifest import ManifestError
 
-    Example: nst schema job.schema.json, and in the job file: # yaml-language-server: $schema=job.schema.json
-    """
-    from jobs.jobfile import schema as schema_of_jobs
-
-    text = json.dumps(schema_of_jobs(), indent=2) + "\n"
-    if file:
-        file.write_text(text, encoding="utf-8")
-    else:
-        out.out(text, highlight=False, end="")
+    try:
+        yield
+    except ManifestError as error:
+        for problem in error.problems:
+            err.print(str(problem), markup=False, highlight=False, soft_wrap=True)
+        complain(err, f"{len(error.problems):,} in all; nothing would start.")
+        raise typer.Exit(NOTHING_STARTED) from None

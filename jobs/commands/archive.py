@@ -4,7 +4,8 @@ from typing import Annotated
 
 import typer
 
-from jobs.commands import _job as jobfiles
+from jobs import runner
+from jobs.commands import _job
 from jobs.options import (
     ActorsPerGpu,
     BatchSize,
@@ -94,15 +95,15 @@ def archive(
 
     Example: nst archive 's3://photos/**/*.jpg' --style starry.jpg --output s3://stylised --set size=1024
     """
-    from jobs.jobfile import job_of
     from jobs.options import parameters
+    from pipeline.specs import job_of
 
     job = job_of(
         {
             "kind": "archive",
             "name": "archive",
             "photos": photos,
-            "styles": jobfiles.named(style),
+            "styles": _job.named(style),
             "output": output,
             "choose": choose,
             "seed": seed,
@@ -135,7 +136,7 @@ def archive(
         }
     )
     if dry_run:
-        jobfiles.plan(job, address=address, rate=rate, price=price, overwrite=overwrite)
+        _job.plan(job, address=address, rate=rate, price=price, overwrite=overwrite)
     raise typer.Exit(
-        jobfiles.run(job, address=address, overwrite=overwrite, force=force, report=with_report, debug=ctx.obj)
+        runner.run(job, address=address, overwrite=overwrite, force=force, report=with_report, debug=ctx.obj)
     )

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from jobs.console.output import out
+from jobs.console import out
 
 if TYPE_CHECKING:
-    from jobs.submit.client import Cluster, Submission
+    from jobs.submit import Cluster, Submission
 
 Address = Annotated[
     str | None,
@@ -44,8 +44,7 @@ def submit(
 
     Example: nst submit night.yaml --address http://head:8265 --follow
     """
-    from jobs.submit.client import Cluster
-    from jobs.submit.request import request
+    from jobs.submit import Cluster, request
 
     asked = request(file)
     cluster = Cluster.at(address, of_job=asked.address)
@@ -78,7 +77,7 @@ def status(
         cluster, found = _find(job, address)
         shown = [found]
     else:
-        from jobs.submit.client import Cluster
+        from jobs.submit import Cluster
 
         cluster = Cluster.at(address)
         known = cluster.submissions()
@@ -131,8 +130,7 @@ def jobs_of_cluster(address: Address = None, as_json: AsJson = False) -> None:
     from rich.markup import escape
     from rich.table import Column, Table
 
-    from jobs.submit.client import Cluster
-    from jobs.submit.status import Standing
+    from jobs.submit import Cluster, Standing
 
     cluster = Cluster.at(address)
     known = cluster.submissions()[::-1]
@@ -154,7 +152,7 @@ def jobs_of_cluster(address: Address = None, as_json: AsJson = False) -> None:
 def _find(job: str, address: str | None) -> tuple[Cluster, Submission]:
     """A job by its file, name or id, and its cluster."""
     from jobs.jobfile import load
-    from jobs.submit.client import Cluster
+    from jobs.submit import Cluster
 
     if not job.endswith((".yaml", ".yml")):
         cluster = Cluster.at(address)
@@ -180,7 +178,7 @@ def _follow(cluster: Cluster, submission: Submission) -> None:
 
 def _print(submission: Submission, *, as_json: bool = False) -> None:
     """A job and how far it is."""
-    from jobs.submit.status import Standing
+    from jobs.submit import Standing
 
     standing = Standing.of(submission)
     if as_json:

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from jobs.console.output import err, out
+from jobs.console import err, out
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from pipeline.comparison.compare import Change, Comparison
+    from pipeline.comparison import Change, Comparison
 
 SOMETHING_WORSE = 1
 
@@ -44,9 +44,9 @@ def compare(
 
     Example: nst compare grid@previous grid --report report
     """
-    from pipeline.comparison.compare import Thresholds
-    from pipeline.comparison.compare import compare as compare_runs
-    from pipeline.grids.locate import run_of
+    from pipeline.comparison import Thresholds
+    from pipeline.comparison import compare as compare_runs
+    from pipeline.outputs import run_of
 
     thresholds = Thresholds(loss=share("--loss", loss), seconds=share("--time", time), ssim=ssim, psnr=psnr)
     with err.status("Comparing …") as status:

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from jobs.commands import _job as jobfiles
-from jobs.console.output import counted, out
+from jobs import runner
+from jobs.commands import _job
+from jobs.console import counted, out
 from jobs.options import Force, NumActors, WithReport
 
 if TYPE_CHECKING:
-    from jobs.jobfile import GridJob
+    from pipeline.specs import GridJob
 
 app = typer.Typer(no_args_is_help=True, help="Parameter grids: contents × styles × parameters.")
 
@@ -39,7 +40,7 @@ def plan(
     found = _grid(job, {"num_actors": num_actors})
     if not as_json:
         _describe(found)
-    jobfiles.plan(found, address=address, rate=rate, price=price, as_json=as_json)
+    _job.plan(found, address=address, rate=rate, price=price, as_json=as_json)
 
 
 @app.command("run")
@@ -58,7 +59,7 @@ def run(
     Example: nst grid run grid.yaml
     """
     found = _grid(job, {"num_actors": num_actors})
-    raise typer.Exit(jobfiles.run(found, address=address, force=force, report=with_report, debug=ctx.obj))
+    raise typer.Exit(runner.run(found, address=address, force=force, report=with_report, debug=ctx.obj))
 
 
 @app.command("runs")
@@ -71,11 +72,11 @@ def runs(output: Annotated[str, typer.Argument(help="A job file of kind grid, or
     from rich.table import Column, Table
 
     from jobs.jobfile import is_job_file
-    from pipeline.grids import history as nights
+    from pipeline.outputs import grid_runs
 
     if is_job_file(output):
         output = _grid(output, {}).output
-    latest, found = nights.latest(output), nights.nights(output)
+    latest, found = grid_runs.latest(output), grid_runs.nights(output)
     if not found:
         raise ValueError(f"{output}: expected the output of a grid, with a run below runs/, or its job file")
     table = Table("run", "job", Column("rows", justify="right"), "outcome", "began", "ended", "", show_edge=False)
@@ -83,7 +84,7 @@ def runs(output: Annotated[str, typer.Argument(help="A job file of kind grid, or
         counts = ", ".join(f"{count:,} {status}" for status, count in night.counts.items())
         state = "being deleted" if night.leaving else counts if night.finished_at else "not complete"
         ended = f"{night.finished_at:%Y-%m-%d %H:%M}" if night.finished_at else ""
-        mark = "latest" if nights.folder_of(output, night.id) == latest else ""
+        mark = "latest" if grid_runs.folder_of(output, night.id) == latest else ""
         began = f"{night.began_at:%Y-%m-%d %H:%M}"
         table.add_row(escape(night.id), escape(night.name), f"{night.rows:,}", state, began, ended, mark)
     out.print(table)
@@ -91,9 +92,10 @@ def runs(output: Annotated[str, typer.Argument(help="A job file of kind grid, or
 
 
 def _grid(path: str, options: dict[str, object]) -> GridJob:
-    from jobs.jobfile import GridJob, load
+    from jobs.jobfile import load
+    from pipeline.specs import GridJob
 
-    job = jobfiles.with_options(load(path), {name: value for name, value in options.items() if value is not None}, {})
+    job = _job.with_options(load(path), {name: value for name, value in options.items() if value is not None}, {})
     if not isinstance(job, GridJob):
         raise ValueError(f"{path}: kind = {job.kind!r}: expected kind: grid; `nst run` runs any kind")
     return job

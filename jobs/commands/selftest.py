@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from jobs.console.output import err, out
+from jobs.console import err, out
 from jobs.options import Weights
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from jobs.selftest.chaos.stage import Outcome, Stage
+    from jobs.selftest import Outcome, Stage
 
 
 def selftest(
@@ -48,7 +48,7 @@ def selftest(
 
     Example: nst selftest --chaos --address auto --output s3://bucket/scratch
     """
-    from jobs.console.tables import native_stderr_hidden
+    from jobs.console import native_stderr_hidden
 
     if address not in (None, "local") and not output:
         raise ValueError("--address: give --output too, a scratch folder that every machine of the cluster reaches")
@@ -65,7 +65,7 @@ def selftest(
 @contextlib.contextmanager
 def _scratch(output: str | None) -> Iterator[str]:
     """An empty folder, which is deleted unless the test fails."""
-    from pipeline.storage import operations as storage
+    from pipeline import storage
 
     home = storage.join(storage.absolute(output or tempfile.mkdtemp()), f"nst-selftest-{uuid.uuid4().hex[:8]}")
     yield home
@@ -74,7 +74,7 @@ def _scratch(output: str | None) -> Iterator[str]:
 
 
 def _sanity(home: str, address: str | None, weights: str, *, as_json: bool) -> bool:
-    from jobs.selftest.checks import findings
+    from jobs.selftest import findings
 
     well = True
     for finding in findings(home, address=address, weights=weights):
@@ -89,8 +89,7 @@ def _sanity(home: str, address: str | None, weights: str, *, as_json: bool) -> b
 
 
 def _chaos(home: str, address: str | None, only: Sequence[str], *, repeat: int, seed: int, as_json: bool) -> bool:
-    from jobs.selftest.chaos.faults import FAULTS
-    from jobs.selftest.chaos.stage import Stage, connect
+    from jobs.selftest import FAULTS, Stage, connect
 
     names = [name for name in FAULTS if any(part in name for part in only)]
     if not names:
@@ -115,8 +114,7 @@ def _chaos(home: str, address: str | None, only: Sequence[str], *, repeat: int, 
 
 def _play(name: str, stage: "Stage") -> "Outcome":
     """A fault, once; what breaks off is an outcome too."""
-    from jobs.selftest.chaos.faults import FAULTS
-    from jobs.selftest.chaos.stage import Outcome
+    from jobs.selftest import FAULTS, Outcome
 
     try:
         # Ray tells of each death on stdout.

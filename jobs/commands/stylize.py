@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from jobs.console.output import out
+from jobs.console import out
 from jobs.options import Defaults, Settings, Weights, parameters
 
 DIVERGED = 1
@@ -24,8 +24,8 @@ def stylize(
     """
     from rich.markup import escape
 
-    from jobs.console.tables import IterationBar
-    from pipeline.flow.single import stylize_one
+    from jobs.console import IterationBar
+    from pipeline.flow import stylize_one
 
     with IterationBar(out) as bar:
         result = stylize_one(

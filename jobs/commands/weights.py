@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from jobs.console.output import out
+from jobs.console import out
 
 app = typer.Typer(no_args_is_help=True, help="Look at files of VGG-19 weights.")
 
@@ -17,10 +17,10 @@ def check(file: Annotated[str, typer.Argument(help="Path or URI of a .pth or .sa
 
     Example: nst weights check vgg19-dcbb9e9d.pth
     """
-    from jobs.console.tables import print_checks
+    from jobs.console import print_checks
     from nst_kernel import check_imagenet
-    from nst_kernel.encoder.load import is_embedded
-    from pipeline.storage import operations as storage
+    from nst_kernel.encoder import is_embedded
+    from pipeline import storage
 
     data = storage.read_bytes(file)
     if is_embedded(data):

@@ -1,1 +1,23 @@
 """What a terminal shows: lines, tables and progress."""
+
+from jobs.console.native_stderr import native_stderr_hidden
+from jobs.console.output import complain, counted, err, out
+from jobs.console.progress import LiveProgress, clock, describe
+from jobs.console.tables import IterationBar, print_checks, print_estimate, print_params, print_results, print_summary
+
+__all__ = [
+    "IterationBar",
+    "LiveProgress",
+    "clock",
+    "complain",
+    "counted",
+    "describe",
+    "err",
+    "native_stderr_hidden",
+    "out",
+    "print_checks",
+    "print_estimate",
+    "print_params",
+    "print_results",
+    "print_summary",
+]

@@ -3,6 +3,7 @@
 import os
 
 from rich.console import Console
+from rich.markup import escape
 
 WIDE = 10_000
 """Columns of what is no terminal: a log, a pipe. Lines there are whole, so that they can be searched."""
@@ -20,3 +21,8 @@ def counted(count: int, word: str) -> str:
 
 
 out, err = console(), console(stderr=True)
+
+
+def complain(err: Console, message: str) -> None:
+    """Say what is wrong, in one line."""
+    err.print(f"[bold red]Error:[/bold red] {escape(message)}", highlight=False, soft_wrap=True)

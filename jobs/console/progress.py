@@ -11,8 +11,7 @@ from rich.progress import BarColumn
 from rich.progress import Progress as Bar
 from rich.table import Table
 
-from pipeline.outputs import table as result_table
-from pipeline.outputs.progress import Progress
+from pipeline.outputs import Progress, provenance
 
 LINE_EVERY = 30.0
 """Seconds after which a log has another line, if a row finished meanwhile."""
@@ -67,7 +66,7 @@ class LiveProgress:
     def _say(self, line: str) -> None:
         self._unsaid, self._said_at = None, self.clock()
         self.console.print(
-            f"{result_table.now():%Y-%m-%dT%H:%M:%SZ} {line}", markup=False, highlight=False, soft_wrap=True
+            f"{provenance.now():%Y-%m-%dT%H:%M:%SZ} {line}", markup=False, highlight=False, soft_wrap=True
         )
 
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import math
-import os
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -21,30 +18,12 @@ from jobs.console.output import counted
 from jobs.console.progress import LiveProgress as LiveProgress
 from jobs.console.progress import clock
 from nst_kernel import KNOBS, PRESETS, StyleParams
-from pipeline.outputs.progress import Progress as RunProgress
-from pipeline.outputs.table import images_folder, results_folder
+from pipeline.outputs import Progress as RunProgress
+from pipeline.outputs import layout
 
 if TYPE_CHECKING:  # torch and Ray come along, for which a look at results need not wait
-    from nst_kernel.encoder.load import Check
-    from pipeline.flow.estimate import Bucket, Estimate, Rate
-
-
-@contextlib.contextmanager
-def native_stderr_hidden(*, unless: bool = False) -> Iterator[None]:
-    """Keep what Ray's C++ side writes to file descriptor 2 off the terminal; Python's own stderr still gets there."""
-    if unless:
-        yield
-        return
-    kept, python, nowhere = os.dup(2), sys.stderr, os.open(os.devnull, os.O_WRONLY)
-    try:
-        with os.fdopen(os.dup(kept), "w") as sys.stderr:
-            os.dup2(nowhere, 2)
-            yield
-    finally:
-        sys.stderr = python
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
+    from nst_kernel.encoder import Check
+    from pipeline.flow import Bucket, Estimate, Rate
 
 
 def print_summary(console: Console, progress: RunProgress, output: str) -> None:
@@ -66,8 +45,8 @@ def print_summary(console: Console, progress: RunProgress, output: str) -> None:
             f"{progress.quarantined_before:,} rows were quarantined before and are left alone: "
             f"nst retry {escape(output)} --quarantined"
         )
-    console.print(f"Pictures: {escape(images_folder(output))}", highlight=False, soft_wrap=True)
-    console.print(f"Results:  {escape(results_folder(output))}", highlight=False, soft_wrap=True)
+    console.print(f"Pictures: {escape(layout.images_folder(output))}", highlight=False, soft_wrap=True)
+    console.print(f"Results:  {escape(layout.results_folder(output))}", highlight=False, soft_wrap=True)
 
 
 BUCKETS_SHOWN = FAILURES_SHOWN = 20

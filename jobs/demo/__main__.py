@@ -11,14 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from jobs.console.output import out as console
-from jobs.console.tables import LiveProgress, native_stderr_hidden, print_results, print_summary
+from jobs.console import LiveProgress, native_stderr_hidden, print_results, print_summary
+from jobs.console import out as console
 from jobs.demo.contact_sheet import contact_sheet
 from jobs.pictures import draw, photographs
 from jobs.query import select
-from pipeline.flow.run import run
+from pipeline import storage
+from pipeline.flow import run
 from pipeline.report import write_report
-from pipeline.storage import operations as storage
 
 FOLDER = Path("demo")
 PAIRS = (

@@ -8,9 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from pipeline.images import decode as images
-from pipeline.outputs import table as result_table
-from pipeline.storage import operations as storage
+from pipeline import images, storage
+from pipeline.outputs import read_results
 
 CELL, GAP, CAPTION = 256, 12, 22
 INK, PAPER, GRID, LINE = (34, 34, 34), (250, 249, 246), (222, 220, 214), (186, 73, 42)
@@ -27,7 +26,7 @@ def contact_sheet(output: str, *, limit: int = 12) -> bytes:
         StorageError: if there are no results, or a picture of theirs is gone.
         ValueError: if no row has a picture.
     """
-    table = result_table.read_results(output, columns=["id", "content", "style", "output", "total_loss", "curve"])
+    table = read_results(output, columns=["id", "content", "style", "output", "total_loss", "curve"])
     rows = [row for row in table.to_pylist() if row["output"]][:limit]
     if not rows:
         raise ValueError(f"no row of {output} has a picture")

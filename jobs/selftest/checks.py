@@ -5,13 +5,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from jobs.pictures import draw
-from pipeline.cluster.actor_pool import actors, connect
+from pipeline import images, storage
+from pipeline.cluster import actors, connect
 from pipeline.encoder import load_encoder
-from pipeline.flow.run import run
-from pipeline.images import decode as images
-from pipeline.options.resources import Resources
-from pipeline.outputs import table as result_table
-from pipeline.storage import operations as storage
+from pipeline.flow import run
+from pipeline.options import Resources
+from pipeline.outputs import read_results
 
 
 @dataclass(frozen=True)
@@ -80,7 +79,7 @@ def _row(home: str, weights: str) -> str:
     storage.write_bytes(manifest, b"content,style\nlake.png,night.png\n")
     defaults = {"size": 128, "iterations": 20, "scales": ""}
     progress = run(manifest, output=output, defaults=defaults, weights=weights, resources=Resources(num_actors=1))
-    (row,) = result_table.read_results(output).to_pylist()
+    (row,) = read_results(output).to_pylist()
     if progress.counts["ok"] != 1:
         raise ValueError(f"the row is {row['status']}: {row['error']}")
     height, width, _ = images.decode(storage.read_bytes(row["output"])).shape

@@ -1,1 +1,7 @@
 """Jobs on a Ray cluster: submitting, following and finding them."""
+
+from jobs.submit.client import Cluster, Submission
+from jobs.submit.request import request
+from jobs.submit.status import Standing
+
+__all__ = ["Cluster", "Standing", "Submission", "request"]

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any, Protocol, Self
 
 from jobs.submit.request import STOP_SECONDS, Request
-from pipeline.outputs.progress import progress_file
+from pipeline.outputs import layout
 
 DEFAULT_ADDRESS = "http://127.0.0.1:8265"
 CHATTY = (
@@ -121,7 +121,7 @@ class Submission:
     @property
     def progress(self) -> str:
         """Where it says how far it is."""
-        return progress_file(self.output)
+        return layout.progress_file(self.output)
 
 
 def _time(milliseconds: int | None) -> datetime | None:

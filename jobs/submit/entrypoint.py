@@ -6,10 +6,9 @@ import tempfile
 import traceback
 from pathlib import Path
 
-from jobs.commands import _job as jobfiles
-from jobs.console.output import err
+from jobs import runner
+from jobs.console import complain, err
 from jobs.jobfile import load
-from jobs.runner import complain
 
 JOB_VARIABLE = "NST_JOB"
 """Environment variable with the text of a job file."""
@@ -19,7 +18,7 @@ NOTHING_STARTED = 2
 
 def main() -> None:
     """Run the job of the file that is named, or else of the environment; errors are one clear line."""
-    from pipeline.storage.operations import StorageError
+    from pipeline.storage import StorageError
 
     with tempfile.TemporaryDirectory() as folder:
         if len(sys.argv) > 1:
@@ -28,7 +27,7 @@ def main() -> None:
             file = Path(folder) / "job.yaml"
             file.write_text(os.environ[JOB_VARIABLE], "utf-8")
         try:
-            code = jobfiles.run(load(file))
+            code = runner.run(load(file))
         except (ValueError, StorageError) as error:
             complain(err, str(error))
             code = NOTHING_STARTED

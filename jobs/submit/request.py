@@ -12,12 +12,13 @@ from typing import Any
 
 import yaml
 
-from jobs.jobfile import ClusterSection, load
+from jobs.jobfile import load
 from jobs.runner import PROGRESS_VARIABLE, SUBMISSION_VARIABLE
 from jobs.submit.entrypoint import JOB_VARIABLE
-from nst_kernel.params.style_params import INITS
-from pipeline.outputs.progress import progress_file
-from pipeline.storage import operations as storage
+from nst_kernel.params import INITS
+from pipeline import storage
+from pipeline.outputs import layout
+from pipeline.specs import ClusterSection
 
 STOP_SECONDS = 60
 """That a job which is cancelled may take to end in order, before Ray kills it; Ray's own patience is 3 s."""
@@ -73,7 +74,7 @@ def request(file: Path) -> Request:
     variables = {
         **cluster.env,
         "RAY_JOB_STOP_WAIT_TIME_S": str(STOP_SECONDS),
-        PROGRESS_VARIABLE: progress_file(said["output"]),
+        PROGRESS_VARIABLE: layout.progress_file(said["output"]),
     }
     if travels is None:
         if relative := [(name, path) for name, path in _inputs(said) if _is_relative(path)]:

@@ -4,11 +4,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Self
 
-from jobs.console.progress import clock, describe
+from jobs.console import clock, describe
 from jobs.submit.client import Submission
-from pipeline.outputs import progress
-from pipeline.outputs import table as result_table
-from pipeline.storage import operations as storage
+from pipeline import storage
+from pipeline.outputs import progress, provenance
 
 SILENT_SECONDS = 60.0
 """Without a sign of life from a driver, which gives one every few seconds, after which that is worth saying."""
@@ -46,7 +45,7 @@ class Standing:
             report, trouble = None, str(error)
         if report and report.submission != submission.id:
             report = None  # of another run on the same output, earlier or later
-        return cls(submission, report, trouble, result_table.now())
+        return cls(submission, report, trouble, provenance.now())
 
     @property
     def took(self) -> str:

@@ -27,8 +27,8 @@ from torch import Tensor
 
 from jobs.pictures import CONTENTS, STYLES, draw, photographs
 from jobs.training.kmeans import Recipe, convolve, learn_convolution
-from nst_kernel.encoder.vgg import IMAGENET_DEVIATION, IMAGENET_MEAN, shape_of
-from nst_kernel.params.style_params import LAYERS
+from nst_kernel.encoder import IMAGENET_DEVIATION, IMAGENET_MEAN
+from nst_kernel.layers import LAYERS, shape_of
 
 VERSION = "1"
 BATCH = 16

@@ -1,1 +1,23 @@
 """VGG-19: features and Gram matrices by layer name, and where its weights come from."""
+
+from nst_kernel.encoder.check import Check, check_imagenet, is_embedded
+from nst_kernel.encoder.load import WeightsError, load_weights, parse_weights
+from nst_kernel.encoder.precision import computing_in, resolve_precision
+from nst_kernel.encoder.vgg import Vgg19
+from nst_kernel.encoder.weights import IMAGENET_DEVIATION, IMAGENET_MEAN, LayerMissing, Weights
+
+__all__ = [
+    "IMAGENET_DEVIATION",
+    "IMAGENET_MEAN",
+    "Check",
+    "LayerMissing",
+    "Vgg19",
+    "Weights",
+    "WeightsError",
+    "check_imagenet",
+    "computing_in",
+    "is_embedded",
+    "load_weights",
+    "parse_weights",
+    "resolve_precision",
+]

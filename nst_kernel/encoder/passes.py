@@ -13,7 +13,8 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from nst_kernel.encoder import strips
-from nst_kernel.encoder.request import Convolutions, Request, gram_per_position, gram_term
+from nst_kernel.encoder.request import Convolutions, Request
+from nst_kernel.encoder.statistics import gram_per_position, gram_term
 
 
 class Pass(torch.autograd.Function):

@@ -9,7 +9,8 @@ from collections.abc import Iterator, Mapping
 import torch
 from torch import Tensor
 
-from nst_kernel.encoder.request import Convolutions, Request, gram_per_position, gram_term
+from nst_kernel.encoder.request import Convolutions, Request
+from nst_kernel.encoder.statistics import gram_per_position, gram_term
 
 ROWS, HALO = 64, 2
 """Rows of a strip (even, so that no pooling straddles two) and beyond it on each side."""

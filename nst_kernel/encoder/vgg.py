@@ -1,8 +1,7 @@
 """VGG-19's features by layer name, cut at the deepest layer asked for; the input convention stays inside."""
 
 import itertools
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
 from typing import Literal
 
 import torch
@@ -10,59 +9,14 @@ import torch.nn.functional as nnf
 from torch import Tensor, nn
 from torch.nn.grad import conv2d_input
 
-from nst_kernel.cost import WIDTHS
 from nst_kernel.encoder.passes import Pass
 from nst_kernel.encoder.precision import TYPES, Precision
 from nst_kernel.encoder.request import Request
-from nst_kernel.params.style_params import LAYERS
-from nst_kernel.pictures.sizes import MIN_SIDE
+from nst_kernel.encoder.weights import IMAGENET_DEVIATION, IMAGENET_MEAN, Weights, _check_covers
+from nst_kernel.layers import LAYERS
+from nst_kernel.pictures import MIN_SIDE
 
-IMAGENET_MEAN, IMAGENET_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 BGR255_MEAN = (103.939, 116.779, 123.680)
-
-
-def shape_of(layer: str) -> tuple[int, int, int, int]:
-    """(out, in, 3, 3): the shape of a convolution's filters, by its name."""
-    index = LAYERS.index(layer)
-    before = 3 if index == 0 else WIDTHS[int(LAYERS[index - 1][4]) - 1]
-    return WIDTHS[int(layer[4]) - 1], before, 3, 3
-
-
-class LayerMissing(ValueError):
-    """A layer was asked for that the encoder's weights do not cover."""
-
-
-@dataclass(frozen=True)
-class Weights:
-    """Filters of the first convolutions of a VGG-19, and how they want their input.
-
-    Attributes:
-        name: `imagenet`, `embedded`, or the file's name.
-        sha256: digest of the file they came from, hexadecimal.
-        convolutions: by layer name, weight (out, in, 3, 3) and bias (out,); consecutive from `conv1_1` on.
-        input: `rgb`: RGB in [0, 1] normalised by ImageNet's mean and deviation, torchvision's convention;
-            `bgr255`: BGR in [0, 255] minus the mean, Gatys' convention.
-        border: padding of each convolution: `zero` as VGG was trained, `replicate` where the filters ask for it.
-    """
-
-    name: str
-    sha256: str
-    convolutions: dict[str, tuple[Tensor, Tensor]] = field(repr=False)
-    input: Literal["rgb", "bgr255"] = "rgb"
-    border: Literal["zero", "replicate"] = "zero"
-
-    def check_covers(self, layers: Iterable[str]) -> None:
-        """Raise `LayerMissing`, with its name, for a layer that these weights do not reach."""
-        _check_covers(self.name, tuple(self.convolutions), layers)
-
-
-def _check_covers(name: str, covered: Sequence[str], layers: Iterable[str]) -> None:
-    for layer in sorted(layers):
-        if layer not in covered:
-            raise LayerMissing(
-                f"the weights {name!r} have no layer {layer}: they cover {covered[0]} to {covered[-1]}. "
-                f"Ask for layers within them, or give weights that reach {layer}."
-            )
 
 
 class Vgg19(nn.Module):

@@ -1,41 +1,14 @@
 """From the targets of a batch of pairs to a callable: pixels -> losses, one row per sample."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from nst_kernel.encoder.precision import computing_in, resolve_precision
-from nst_kernel.encoder.vgg import Vgg19
+from nst_kernel.encoder import Vgg19
 from nst_kernel.objective import losses
-from nst_kernel.params.style_params import StyleParams
-
-
-@dataclass(frozen=True)
-class Targets:
-    """What the output's features are compared with.
-
-    Attributes:
-        content: by layer, activations P of the content pictures (B, N, H, W).
-        style: by layer, Gram matrices A of the style pictures per position, A/M (B, N, N).
-    """
-
-    content: Mapping[str, Tensor]
-    style: Mapping[str, Tensor]
-
-
-@torch.no_grad()
-def style_grams(encoder: Vgg19, style: Tensor, params: StyleParams) -> dict[str, Tensor]:
-    """A/M by style layer, each (1, N, N), of one style picture (1, 3, h, w) in [0, 1]."""
-    return _observe(encoder, style, params, grams=params.style_layers)[1]
-
-
-@torch.no_grad()
-def content_features(encoder: Vgg19, content: Tensor, params: StyleParams) -> dict[str, Tensor]:
-    """P by content layer (B, N, H', W') of content pictures (B, 3, H, W) in [0, 1]."""
-    return _observe(encoder, content, params, params.content_layers)[0]
+from nst_kernel.objective.targets import Targets, _observe
+from nst_kernel.params import StyleParams
 
 
 class Objective:
@@ -110,14 +83,6 @@ class Objective:
         )
         params = [self.params[b] for b in samples.tolist()]
         return Objective(self.encoder, targets, params, checkpoint=self.checkpoint)
-
-
-def _observe(
-    encoder: Vgg19, x: Tensor, params: StyleParams, layers: Sequence[str] = (), **asked: Any
-) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    precision = resolve_precision(params.precision, x.device)
-    with computing_in(precision, often=torch.is_grad_enabled()):
-        return encoder.observe(x, layers, pooling=params.pooling, precision=precision, **asked)
 
 
 def _each(layers: Mapping[str, Tensor], given: tuple[float, ...]) -> tuple[float, ...]:

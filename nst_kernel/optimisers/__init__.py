@@ -1,1 +1,6 @@
 """Optimisers of the pixels: L-BFGS with a learned curvature, and Adam."""
+
+from nst_kernel.optimisers.adam import Adam
+from nst_kernel.optimisers.lbfgs import LBFGS
+
+__all__ = ["LBFGS", "Adam"]

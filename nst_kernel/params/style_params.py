@@ -2,150 +2,34 @@
 
 import dataclasses
 import difflib
-import math
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Self, cast
 
-from nst_kernel.pictures.sizes import MIN_SIDE
-
-LAYERS: tuple[str, ...] = tuple(
-    f"conv{block}_{i + 1}" for block, depth in enumerate((2, 2, 4, 4, 4), start=1) for i in range(depth)
+from nst_kernel.params.presets import PRESETS
+from nst_kernel.params.rules import (
+    _SEED,
+    ParamError,
+    Problem,
+    _init,
+    _integer,
+    _layers,
+    _many,
+    _one_of,
+    _optional,
+    _real,
+    _Rule,
+    _share,
+    _truth,
+    _weights,
 )
-"""VGG-19's convolutions by their names in the literature; an activation is taken after its ReLU."""
-
-INITS = ("content", "noise", "style")
-
-
-@dataclass(frozen=True)
-class Problem:
-    """One value that cannot be used: where it stands, what it was and what was expected."""
-
-    name: str
-    value: object
-    expected: str
-
-    def __str__(self) -> str:
-        return f"{self.name} = {self.value!r}: expected {self.expected}"
-
-
-class ParamError(ValueError):
-    """Raised with every problem of a set of parameters at once, in `.problems`."""
-
-    def __init__(self, problems: list[Problem]) -> None:
-        self.problems = problems
-        super().__init__("; ".join(map(str, problems)))
-
-
-class _Unusable(Exception):
-    """A value that a rule refuses."""
-
-
-@dataclass(frozen=True)
-class _Rule:
-    """Turns a value as it stands in CSV, JSON or Python into the value of a knob, or refuses it."""
-
-    expected: str
-    parse: Callable[[Any], Any]
-
-    def __call__(self, name: str, value: object) -> object | Problem:
-        try:
-            return cast(object, self.parse(value))
-        except (_Unusable, KeyError, ValueError, TypeError, OverflowError):
-            return Problem(name, value, self.expected)
-
-
-def _number(value: object) -> float:
-    if isinstance(value, bool):
-        raise _Unusable
-    number = float(cast(float, value))
-    if not math.isfinite(number):
-        raise _Unusable
-    return number
-
-
-def _integer(low: int, high: int) -> _Rule:
-    def parse(value: object) -> int:
-        if isinstance(value, str) and value.strip().isdecimal():
-            value = int(value)  # a float would lose digits of a seed beyond 2**53
-        number = value if isinstance(value, int) and not isinstance(value, bool) else _number(value)
-        if number != int(number) or not low <= number <= high:
-            raise _Unusable
-        return int(number)
-
-    return _Rule(f"a whole number from {low} to {high}", parse)
-
-
-def _real(low: float, *, above: bool = False) -> _Rule:
-    def parse(value: object) -> float:
-        number = _number(value)
-        if number < low or (above and number == low):
-            raise _Unusable
-        return number
-
-    return _Rule(f"a finite number {'above' if above else 'of at least'} {low:g}", parse)
-
-
-def _fraction(value: object) -> float:
-    number = _number(value)
-    if not 0 <= number <= 0.5:
-        raise _Unusable
-    return number
-
-
-_share = _Rule("a number from 0 to 0.5", _fraction)
-
-
-def _one_of(*choices: str) -> _Rule:
-    def parse(value: object) -> str:
-        if not isinstance(value, str) or value not in choices:
-            raise _Unusable
-        return value
-
-    return _Rule(" or ".join(choices), parse)
-
-
-def _optional(rule: _Rule) -> _Rule:
-    return _Rule(f"{rule.expected}, or nothing", lambda value: None if value in (None, "") else rule.parse(value))
-
-
-def _many(rule: _Rule, expected: str, *, unique: bool = False, ascending: bool = False, least: int = 0) -> _Rule:
-    def parse(value: object) -> tuple[Any, ...]:
-        if isinstance(value, str):
-            value = [part.strip() for part in value.split(",") if part.strip()]
-        elif isinstance(value, int | float):
-            value = [value]
-        parsed = tuple(rule.parse(part) for part in cast(list[object], value))
-        if (unique and len(set(parsed)) != len(parsed)) or (ascending and list(parsed) != sorted(set(parsed))):
-            raise _Unusable
-        if len(parsed) < least:
-            raise _Unusable
-        return parsed
-
-    return _Rule(expected, parse)
-
-
-def _start(value: object) -> str:
-    text = value.strip() if isinstance(value, str) else ""
-    if text not in INITS and "/" not in text and "." not in text:  # a misspelt word is no file
-        raise _Unusable
-    return text
-
-
-_TRUTH = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+from nst_kernel.pictures import MIN_SIDE
 
 
 def _knob(default: Any, rule: _Rule, doc: str) -> Any:
     """A field whose value, where none is given, is the preset's, else `default`."""
     return dataclasses.field(default=None, metadata={"default": default, "rule": rule, "doc": doc})
-
-
-_truth = _Rule("true or false", lambda value: _TRUTH[str(value).strip().lower()])
-_init = _Rule("content, noise, style, or the path or URI of an image file", _start)
-_SEED = _integer(0, 2**63 - 1)
-_layers = _many(_one_of(*LAYERS), "VGG-19 layers such as conv4_2, each at most once, comma-separated", unique=True)
-_weights = _many(_real(0), "finite numbers of at least 0, one per layer, comma-separated")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -357,43 +241,3 @@ KNOBS: Mapping[str, str] = types.MappingProxyType(
     {field.name: field.metadata["doc"] for field in dataclasses.fields(StyleParams)}
 )
 """Every knob's name and what it means."""
-
-
-@dataclass(frozen=True)
-class Preset:
-    """Values for some knobs, and where they come from."""
-
-    source: str
-    knobs: Mapping[str, object]
-
-
-_PAPER: dict[str, object] = {
-    "objective": "paper",
-    "content_layers": ("conv4_2",),
-    "style_layers": ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1"),
-    "content_weight": 1.0,
-    "style_weight": 1e3,
-    "tv_weight": 0.0,
-    "range_weight": 0.0,
-    "pooling": "avg",
-    "init": "noise",
-    "scales": (),
-}
-
-PRESETS: Mapping[str, Preset] = types.MappingProxyType(
-    {
-        "default": Preset(
-            "ours: relative terms, from the content image, coarse to fine; tuned by eye",
-            {},
-        ),
-        "gatys2015": Preset("Gatys, Ecker, Bethge, arXiv 1508.06576, section Methods; alpha/beta = 1e-3", _PAPER),
-        "texture": Preset(
-            "style alone from white noise (1508.06576, figure 1, style reconstructions)",
-            {**_PAPER, "content_weight": 0.0},
-        ),
-        "reconstruction": Preset(
-            "content alone from white noise (1508.06576, figure 1, content reconstructions)",
-            {**_PAPER, "style_weight": 0.0},
-        ),
-    }
-)

@@ -1,1 +1,30 @@
 """Pictures as tensors: their sizes, how they are resized, their colours."""
+
+from typing import TYPE_CHECKING
+
+from nst_kernel.lazy import lazily
+
+if TYPE_CHECKING:
+    from nst_kernel.pictures.sizes import MIN_SIDE, fit
+    from nst_kernel.pictures.tensors import resize, to_tensor
+
+__all__ = [
+    "MIN_SIDE",
+    "fit",
+    "resize",
+    "to_tensor",
+]
+
+__getattr__ = lazily(
+    __name__,
+    {
+        "nst_kernel.pictures.sizes": (
+            "MIN_SIDE",
+            "fit",
+        ),
+        "nst_kernel.pictures.tensors": (
+            "resize",
+            "to_tensor",
+        ),
+    },
+)

@@ -7,9 +7,8 @@ from typing import Protocol, Self
 import torch
 from torch import Tensor
 
-from nst_kernel.optimisers.adam import Adam
-from nst_kernel.optimisers.lbfgs import LBFGS
-from nst_kernel.params.style_params import StyleParams
+from nst_kernel.optimisers import LBFGS, Adam
+from nst_kernel.params import StyleParams
 from nst_kernel.transfer.cuda_graph import Repeated
 from nst_kernel.transfer.pacing import Pace, mark
 from nst_kernel.transfer.state import below, listed, named, numbered

@@ -15,7 +15,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 import nst_kernel
-from nst_kernel.params.style_params import StyleParams
+from nst_kernel.params import StyleParams
 from nst_kernel.result import StylizeResult
 
 LAYOUT = 1

@@ -9,9 +9,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pipeline.archives.photos import Asked, digest
-from pipeline.outputs import table as result_table
-from pipeline.storage import operations as storage
+from pipeline import storage
+from pipeline.archives.rows import Asked, digest
+from pipeline.outputs import layout, read_results
 
 _DOCUMENTED: Sequence[tuple[str, pa.DataType, str]] = (
     ("original", pa.string(), "URI of the photo"),
@@ -38,11 +38,6 @@ SCHEMA = pa.schema(
 ROWS_AT_ONCE = 65_536
 
 _Hashes = np.ndarray[tuple[int], np.dtype[np.uint64]]
-
-
-def index_file(output: str) -> str:
-    """Where the index of an output is."""
-    return storage.join(output, "index.parquet")
 
 
 def read_index(output: str) -> pa.Table:
@@ -159,7 +154,7 @@ def update(output: str, asked: Sequence[tuple[Asked, str]], *, outcomes: Mapping
         for start in range(0, len(asked), ROWS_AT_ONCE):
             rows = [_entry(*each, outcomes) for each in asked[start : start + ROWS_AT_ONCE]]
             writer.write_batch(pa.RecordBatch.from_pylist(rows, schema=SCHEMA))
-    storage.write_bytes(index_file(output), buffer.getvalue())
+    storage.write_bytes(layout.index_file(output), buffer.getvalue())
 
 
 def _entry(asked: Asked, fingerprint: str, outcomes: Mapping[str, Mapping[str, object]]) -> dict[str, object]:
@@ -186,7 +181,7 @@ def outcomes_of(output: str, asked: Sequence[tuple[Asked, str]]) -> dict[str, di
     Raises:
         StorageError: if there are no results, or they cannot be read.
     """
-    table = result_table.read_results(output, columns=["id", "status", "error", "output", "finished_at"])
+    table = read_results(output, columns=["id", "status", "error", "output", "finished_at"])
     wanted = pc.is_in(table["id"], pa.array([each.row.id for each, _ in asked], pa.string()))
     return {row["id"]: row for row in table.filter(wanted).to_pylist()}
 
@@ -194,7 +189,7 @@ def outcomes_of(output: str, asked: Sequence[tuple[Asked, str]]) -> dict[str, di
 def _batches(output: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
     """The index part by part; nothing where there is none."""
     try:
-        data = storage.read_bytes(index_file(output))
+        data = storage.read_bytes(layout.index_file(output))
     except storage.StorageError as error:
         if isinstance(error.__cause__, FileNotFoundError):
             return
@@ -204,4 +199,4 @@ def _batches(output: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         yield from file.iter_batches(batch_size=ROWS_AT_ONCE, columns=list(columns))
     except (pa.ArrowException, OSError) as error:
         advice = "delete it to have it made anew: what is done stays done"
-        raise storage.StorageError(f"cannot read {index_file(output)}: {error}; {advice}") from error
+        raise storage.StorageError(f"cannot read {layout.index_file(output)}: {error}; {advice}") from error

@@ -6,18 +6,19 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from nst_kernel import StyleParams
-from nst_kernel.params.style_params import INITS
+from nst_kernel.params import INITS
+from pipeline import storage
 from pipeline.archives import index
-from pipeline.archives.photos import ArchiveSpec, Asked, Chooser, Selection, asked, check_originals_are_safe, photos
+from pipeline.archives.chooser import Chooser
+from pipeline.archives.photos import Selection, photos
+from pipeline.archives.rows import Asked, asked, check_originals_are_safe
 from pipeline.encoder import load_encoder
-from pipeline.flow.run import Job, Progress, RunBroken, run_rows
-from pipeline.options.failure_limit import failures
-from pipeline.outputs import summary
-from pipeline.planning.plan import fingerprint
-from pipeline.recovery import ledger
-from pipeline.recovery.run_lock import RunLock
-from pipeline.specs.fields import gather
-from pipeline.storage import operations as storage
+from pipeline.flow import RunBroken, run_rows
+from pipeline.options import Job, failures
+from pipeline.outputs import Progress, layout, summary
+from pipeline.planning import fingerprint
+from pipeline.recovery import RunLock
+from pipeline.specs import ArchiveSpec, gather
 
 SLICE = 20_000
 """Rows that are planned together. More share batches a little better, fewer take less memory."""
@@ -91,7 +92,7 @@ def run_archive(
     """
     check_originals_are_safe(spec, job.output)
     selection, whole, said = Selection(), Progress(total=0, done_before=0), dict[str, Any]()
-    with RunLock(ledger.ledger_folder(job.output), force=job.force) as lock:
+    with RunLock(layout.ledger_folder(job.output), force=job.force) as lock:
         todo = rows_to_do(
             spec, job.output, defaults=defaults, weights=job.weights, overwrite=job.overwrite, selection=selection
         )

@@ -1,25 +1,20 @@
 """The Ray cluster that a run works on, and how its devices are shared out."""
 
-import contextlib
 import dataclasses
 import logging
 import math
 import os
-import socket
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import ray
-import torch
-from ray.data import ActorPoolStrategy, DataContext
-from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+from ray.data import ActorPoolStrategy
 
-from nst_kernel.encoder.precision import resolve_precision
-from pipeline.options.resources import Resources
-from pipeline.planning.plan import ROWS_AT_MOST, Limits
+from pipeline.cluster.connection import connect
+from pipeline.cluster.nodes import Node, look_at_gpus, this_machine
+from pipeline.options import Resources
+from pipeline.planning import ROWS_AT_MOST, Limits
 
 # Shares of a CPU that the stages ask for. They are small so that reading ahead and committing never wait for a whole
 # CPU while actors compute: a finished batch is durable within seconds, and one CPU is enough for a whole cluster.
@@ -39,54 +34,8 @@ one 124; four of 128 px 31 ms, one 43), since activations leave the caches."""
 ROOM = 0.9
 """Share of a GPU's free memory that batches may take; the rest is for what the libraries set aside."""
 
-RAYS_SHARE = 0.7
-"""Of a machine's memory, that Ray gives to tasks and actors; the rest is its object store's."""
-
-HEALTH_CHECKS = {
-    "RAY_health_check_initial_delay_ms": "1000",
-    "RAY_health_check_period_ms": "1000",
-    "RAY_health_check_timeout_ms": "5000",
-    "RAY_health_check_failure_threshold": "4",
-}
-"""How soon Ray notices that a node is gone: one that refuses connections after about four seconds, one that is silent
-after twenty, which a node that is merely busy should never be. They count where the head of a cluster starts."""
-
-KEPT_WORKERS = {"RAY_idle_worker_killing_time_threshold_ms": "120000"}
-"""How long Ray keeps a process that has nothing to do: by default a second, where there are more of them than free
-CPUs. Ours are, as their shares are small, and starting one anew for the next batch costs 3 to 6 s of CPU; to keep it
-takes about 120 MB. It counts where a machine joins a cluster."""
-
-DATA_SETTINGS: Mapping[str, object] = {
-    "enable_progress_bars": False,
-    "print_on_execution_start": False,
-    # A batch may rightly take hours on a CPU; Ray Data would call half an hour without a block a hang, and end the job
-    # for one slow row. Deadlines are ours, in the loop of iterations: they fail the row that is over its own.
-    "execution_no_progress_timeout_s": -1,
-    "target_max_block_size": 1,  # each row is a block: a batch flows on by itself
-    "memory_usage_poll_interval_s": None,  # else each task has a thread for it, and the advice is silenced below
-}
-"""What Ray Data does otherwise here than by default."""
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Node:
-    """What one machine of a cluster has.
-
-    Attributes:
-        cpus: as Ray counts them.
-        gpus: likewise.
-        memory: bytes of main memory that Ray may give away.
-        gpu_memory: bytes free on one of its GPUs; None if it has none or does not tell.
-        gpu_precision: what `auto` means there; fp32 where it is not known.
-    """
-
-    cpus: float
-    gpus: float
-    memory: float
-    gpu_memory: float | None = None
-    gpu_precision: str = "fp32"
 
 
 @dataclass(frozen=True)
@@ -183,38 +132,6 @@ class Actors:
         return cls(count, ACTORS_CPU_SHARE * share, num_gpus=0, threads=threads, memory=memory or None)
 
 
-def connect(address: str | None = None, *, runtime_env: Mapping[str, object] | None = None) -> None:
-    """Connect to a Ray cluster, or start one on this machine that no other process attaches to."""
-    if not ray.is_initialized():
-        address = address or os.environ.get("RAY_ADDRESS") or "local"
-        for name, value in (HEALTH_CHECKS | KEPT_WORKERS).items():
-            os.environ.setdefault(name, value)
-        _check_answers(address)
-        ray.init(
-            address,
-            include_dashboard=False if address == "local" else None,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            runtime_env=dict(runtime_env or {}),
-        )
-    context = DataContext.get_current()
-    for name, setting in DATA_SETTINGS.items():
-        setattr(context, name, setting)
-    logging.getLogger("ray.data").setLevel(logging.ERROR)
-
-
-def _check_answers(address: str, seconds: float = 10) -> None:
-    """Raise ValueError where nobody is at an address: Ray would wait for minutes."""
-    host, _, port = address.rpartition(":")
-    if "://" in address or not host or not port.isdecimal():
-        return
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), seconds).close()
-    except (OSError, OverflowError) as error:
-        expected = "expected HOST:PORT of a cluster's head, such as head:6379, or auto"
-        raise ValueError(f"address {address}: no Ray cluster answers there ({error}); {expected}") from None
-
-
 def actors(asked: Resources | None = None) -> Actors:
     """A pool for the cluster that this process is connected to.
 
@@ -248,42 +165,3 @@ def actors_of(resources: Resources) -> Actors:
         connect(resources.address)
         return actors(resources)
     return Actors.on([this_machine()], resources)
-
-
-def this_machine() -> Node:
-    """What this machine has, about as Ray would count it."""
-    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    memory = RAYS_SHARE * os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    with contextlib.suppress(OSError, ValueError):  # a container may have less than its machine
-        memory = min(memory, RAYS_SHARE * int(Path("/sys/fs/cgroup/memory.max").read_text("ascii")))
-    gpus = torch.cuda.device_count()
-    return Node(cpus, gpus, memory, *(_look_at_gpu() if gpus else ()))
-
-
-def _look_at_gpu() -> tuple[float, str]:
-    """Bytes free on this process' GPU, and what precision `auto` means there."""
-    return torch.cuda.mem_get_info()[0], resolve_precision("auto", torch.device("cuda"))
-
-
-def look_at_gpus(nodes: Sequence[str], *, gpus_each: float = 0.01, seconds: float = 60) -> dict[str, tuple[float, str]]:
-    """By node, the bytes free on a GPU there and what `auto` means to it; one that does not tell in time is left out.
-
-    A sliver of a GPU does for asking, so that the question need not wait for others' work.
-    """
-    look = ray.remote(max_calls=1)(_look_at_gpu)  # its process ends, and gives back what CUDA took
-    asked = {
-        node: look.options(
-            num_cpus=0, num_gpus=gpus_each, scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False)
-        ).remote()
-        for node in nodes
-    }
-    until = time.monotonic() + seconds
-    told = {}
-    for node, question in asked.items():
-        try:
-            told[node] = ray.get(question, timeout=max(0.0, until - time.monotonic()))
-        except ray.exceptions.RayError as error:  # a timeout is one
-            log.warning("the memory of node %s's GPUs is not known: %s", node, error)
-            if isinstance(error, ray.exceptions.GetTimeoutError):
-                ray.cancel(question)
-    return told

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.comparison.pairing import Meaning, paired
-from pipeline.grids.locate import run_of
-from pipeline.images.similarity import Likeness, likeness_of
-from pipeline.outputs import table as result_table
+from pipeline.comparison.pictures import likeness_of
+from pipeline.images import Likeness
+from pipeline.outputs import SCHEMA, layout, read_results, run_of
 
 PICTURES_AT_ONCE = min(8, os.cpu_count() or 1)
 """Pairs of pictures in memory at a time."""
@@ -153,8 +153,8 @@ def compare(
 
 
 def _rows(output: str) -> list[Mapping[str, Any]]:
-    columns = [name for name in result_table.SCHEMA.names if name != "curve"]
-    rows: list[Mapping[str, Any]] = result_table.read_results(output, columns=columns).to_pylist()
+    columns = [name for name in SCHEMA.names if name != "curve"]
+    rows: list[Mapping[str, Any]] = read_results(output, columns=columns).to_pylist()
     return rows
 
 
@@ -205,9 +205,7 @@ def _likenesses(outputs: tuple[str, str], pairs: Sequence[tuple[Meaning, Meaning
     def of(pair: tuple[Meaning, Meaning]) -> Likeness | None:
         if not all(row.row["status"] in _HAS_PICTURE for row in pair):
             return None
-        return likeness_of(
-            *(result_table.picture_of(output, row.row) for output, row in zip(outputs, pair, strict=True))
-        )
+        return likeness_of(*(layout.picture_of(output, row.row) for output, row in zip(outputs, pair, strict=True)))
 
     with ThreadPoolExecutor(PICTURES_AT_ONCE) as pool:
         for start in range(0, len(pairs), _AT_ONCE):

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from nst_kernel.params.style_params import INITS
-from pipeline.storage import operations as storage
+from nst_kernel.params import INITS
+from pipeline import storage
 
 UNNAMED = ("preset",)
 """Parameters without a meaning of their own: a preset names where values came from, and they are all there."""

@@ -1,1 +1,23 @@
 """A whole run from manifest to results, and what it would cost."""
+
+from pipeline.flow.dataset import Kernel, RunBroken, TooManyFailures, flow
+from pipeline.flow.estimate import Bucket, Estimate, Rate, estimate, estimate_rows
+from pipeline.flow.retry import retry
+from pipeline.flow.run import run, run_rows
+from pipeline.flow.single import stylize_one
+
+__all__ = [
+    "Bucket",
+    "Estimate",
+    "Kernel",
+    "Rate",
+    "RunBroken",
+    "TooManyFailures",
+    "estimate",
+    "estimate_rows",
+    "flow",
+    "retry",
+    "run",
+    "run_rows",
+    "stylize_one",
+]

@@ -14,18 +14,13 @@ import numpy as np
 import torch
 
 from nst_kernel import StyleParams, Vgg19, stylize
-from pipeline.cluster.actor_pool import Actors, actors_of
+from pipeline import storage
+from pipeline.cluster import Actors, actors_of
 from pipeline.encoder import load_encoder
-from pipeline.flow.run import validate
-from pipeline.manifest.formats import Source
-from pipeline.manifest.reader import Row
-from pipeline.notebook import html
-from pipeline.options.resources import Resources
-from pipeline.outputs import table as result_table
-from pipeline.planning import cost
-from pipeline.planning.batch import Batch, Failure
-from pipeline.planning.plan import Plan, plan
-from pipeline.storage import operations as storage
+from pipeline.manifest import Row, Source, validate
+from pipeline.options import Resources
+from pipeline.outputs import Finished, finished
+from pipeline.planning import Batch, Failure, Plan, cost, plan
 
 SHARED_SETTINGS = (
     "content_layers",
@@ -141,9 +136,6 @@ class Estimate:
         totals = {name: getattr(self, name) for name in ("rows", "batches", "evaluations", "multiply_adds")}
         return totals | dataclasses.asdict(self)
 
-    def _repr_html_(self) -> str:
-        return html.of_estimate(self)
-
 
 def estimate(
     manifest: Source,
@@ -191,7 +183,7 @@ def estimate_rows(
     resources = resources or Resources()
     encoder = load_encoder(weights)
     pool = actors_of(resources)
-    done = result_table.finished(storage.absolute(output)) if output else result_table.Finished({}, {})
+    done = finished(storage.absolute(output)) if output else Finished({}, {})
     work = plan(
         rows,
         encoder_sha256=encoder.sha256,

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import ray.data
 
-from pipeline.planning.batch import Batch, Fetched
+from pipeline.planning import Batch, Fetched
 
 LEG, LEG_PER_ACTOR = 10_000, 1_000
 """Batches of one dataset, at least and for each actor. Ray Data keeps statistics of every block until a dataset is

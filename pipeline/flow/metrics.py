@@ -12,7 +12,7 @@ from typing import Any
 
 from ray.util.metrics import Counter, Gauge, Histogram
 
-from pipeline.planning.batch import Fetched, Optimised
+from pipeline.planning import Fetched, Optimised
 
 BATCH_SIZES = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
 LOSSES = tuple(digit * 10.0**power for power in range(-4, 7) for digit in (1, 3))

@@ -8,16 +8,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from nst_kernel import StyleParams
+from pipeline import storage
 from pipeline.encoder import load_encoder
-from pipeline.flow.run import Job, Progress, run_rows
-from pipeline.manifest.ids import default_output
-from pipeline.manifest.reader import Row
-from pipeline.outputs import summary
-from pipeline.outputs import table as result_table
-from pipeline.storage import operations as storage
-
-COLUMNS = ("id", "content", "style", "params", "output_name", "encoder", "encoder_sha256", "manifest", "manifest_row")
-"""What makes a row of results work again."""
+from pipeline.flow.run import run_rows
+from pipeline.manifest import Row
+from pipeline.options import Job
+from pipeline.outputs import COLUMNS, Progress, name_of, read_results, summary
 
 
 def rows_of(output: str, statuses: Collection[str]) -> pa.Table:
@@ -26,7 +22,7 @@ def rows_of(output: str, statuses: Collection[str]) -> pa.Table:
     Raises:
         StorageError: if there are no results, or they cannot be read.
     """
-    table = result_table.read_results(storage.absolute(output), columns=[*COLUMNS, "status"])
+    table = read_results(storage.absolute(output), columns=[*COLUMNS, "status"])
     return table.filter(pc.is_in(table["status"], pa.array(list(statuses), pa.string())))
 
 
@@ -60,24 +56,8 @@ def retry(job: Job, statuses: Collection[str], *, on_progress: Callable[[Progres
     return run_rows([_row(asked) for asked in table.to_pylist()], job, on_progress=on_progress)
 
 
-def as_manifest(table: pa.Table) -> str:
-    """Rows as a manifest, JSON Lines: every parameter is there, so that no default changes them."""
-    lines = []
-    for asked in table.to_pylist():
-        row = {name: asked[name] for name in ("id", "content", "style") if asked[name]}
-        row["output"] = _name(asked)
-        row["params"] = json.loads(asked["params"])
-        lines.append(json.dumps(row) + "\n")
-    return "".join(lines)
-
-
 def _row(asked: dict[str, object]) -> Row:
     params = StyleParams.of(json.loads(str(asked["params"])))
     content, style = (None if asked[name] is None else str(asked[name]) for name in ("content", "style"))
     number = int(str(asked["manifest_row"] or 0))
-    return Row(str(asked["id"]), content, style, _name(asked), params, str(asked["manifest"] or ""), number)
-
-
-def _name(asked: dict[str, object]) -> str:
-    """Of the picture; results of older versions do not say it of failed rows."""
-    return str(asked["output_name"] or default_output(str(asked["id"])))
+    return Row(str(asked["id"]), content, style, name_of(asked), params, str(asked["manifest"] or ""), number)

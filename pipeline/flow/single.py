@@ -3,13 +3,12 @@
 from collections.abc import Callable, Mapping
 
 from nst_kernel import StylizeResult
+from pipeline import storage
 from pipeline.encoder import load_encoder
-from pipeline.manifest.reader import Row, derive_id
-from pipeline.planning.batch import Failure
-from pipeline.planning.plan import plan
-from pipeline.stages.fetch import fetch
-from pipeline.stages.write import encode_result, format_of
-from pipeline.storage import operations as storage
+from pipeline.images import format_of
+from pipeline.manifest import Row, derive_id
+from pipeline.planning import Failure, plan
+from pipeline.stages import encode_result, fetch
 
 
 def stylize_one(
@@ -37,7 +36,7 @@ def stylize_one(
         StorageError: if the output cannot be written.
     """
     from nst_kernel import StyleParams
-    from pipeline.stages.optimise import StyleActor
+    from pipeline.stages import StyleActor
 
     format_of(output)
     storage.check_no_folder(output)

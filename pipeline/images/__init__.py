@@ -1,1 +1,24 @@
 """Bytes of image files to pixels and back, and how alike two pictures are."""
+
+from pipeline.images import exif
+from pipeline.images.decode import MAX_PIXELS, ImageError, ImageInfo, Pixels, decode, probe, resize
+from pipeline.images.encode import FORMATS, encode, format_of, read_metadata
+from pipeline.images.similarity import EQUAL, Likeness, likeness
+
+__all__ = [
+    "EQUAL",
+    "FORMATS",
+    "MAX_PIXELS",
+    "ImageError",
+    "ImageInfo",
+    "Likeness",
+    "Pixels",
+    "decode",
+    "encode",
+    "exif",
+    "format_of",
+    "likeness",
+    "probe",
+    "read_metadata",
+    "resize",
+]

@@ -5,19 +5,16 @@ Nothing here opens a file or a connection, and nothing trusts its input: any byt
 """
 
 import io
-import json
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
-from PIL.PngImagePlugin import PngInfo
 
-from nst_kernel.pictures.sizes import MIN_SIDE
+from nst_kernel.pictures import MIN_SIDE
 
 Pixels = NDArray[np.uint8]
 
@@ -26,7 +23,6 @@ MAX_PIXELS = 200_000_000
 # Pillow's other decoders are old, seldom met and seldom tested; one of them starts another program.
 _FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP", "AVIF", "JPEG2000", "PPM", "QOI")
 
-_PNG_PREFIX = "nst:"
 
 # What is often found under a picture's name, by its first bytes, and what to do about it.
 _STRANGERS: tuple[tuple[bytes, str], ...] = (
@@ -84,7 +80,7 @@ def probe(data: bytes, *, max_pixels: int = MAX_PIXELS, min_side: int = MIN_SIDE
         ImageError: not a picture, an unreadable header, more than `max_pixels` (or than Pillow's own limit,
             about 179 million), or a side shorter than `min_side`.
     """
-    with _explained(data), _open(data, max_pixels, min_side) as image:
+    with explained(data), opened(data, max_pixels, min_side) as image:
         width, height = image.size[::-1] if _orientation(image) >= 5 else image.size
         name = (image.format or "unknown").lower()
         return ImageInfo(width, height, "jpeg" if name == "mpo" else name)
@@ -103,7 +99,7 @@ def decode(data: bytes, *, max_pixels: int = MAX_PIXELS, min_side: int = MIN_SID
     Raises:
         ImageError: as `probe`; also damaged or truncated pixels.
     """
-    with _explained(data), _open(data, max_pixels, min_side) as image:
+    with explained(data), opened(data, max_pixels, min_side) as image:
         # Before load(): a PNG may bring another orientation after its pixels, which probe() cannot see.
         orientation, profile = _orientation(image), image.info.get("icc_profile")
         if at_least:
@@ -117,83 +113,23 @@ def decode(data: bytes, *, max_pixels: int = MAX_PIXELS, min_side: int = MIN_SID
         return np.ascontiguousarray(_upright(pixels, orientation))
 
 
+def check_pixels(image: Pixels) -> None:
+    """Raise ValueError unless a picture is uint8 (H, W, 3) and not empty."""
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
+        raise ValueError(f"a picture is uint8 (H, W, 3), not {image.dtype} {image.shape}")
+
+
 def resize(image: Pixels, size: tuple[int, int]) -> Pixels:
     """`image` (H, W, 3) at `size` (height, width), Lanczos with antialiasing; itself if it has that size."""
-    _check_pixels(image)
+    check_pixels(image)
     height, width = size
     if image.shape[:2] == (height, width):
         return image
     return np.array(Image.fromarray(image).resize((width, height), Image.Resampling.LANCZOS))
 
 
-def encode(
-    image: Pixels,
-    *,
-    format: Literal["png", "jpeg", "webp"] = "png",
-    metadata: Mapping[str, str],
-    quality: int = 95,
-    exif: Image.Exif | None = None,
-) -> bytes:
-    """`image` (H, W, 3) as a file that carries `metadata`; the same arguments give the same bytes.
-
-    PNG holds each entry as a text chunk `nst:<key>`; JPEG and WebP hold them all as JSON in the EXIF image
-    description. `quality` (1-100) is for the latter two; JPEG keeps colour at full resolution. `exif` has further
-    tags for the file; it is changed.
-
-    Raises:
-        ValueError: `image` is not a uint8 picture.
-        ImageError: the format cannot hold it (WebP ends at 16383 pixels a side, JPEG at 64 kB of metadata), a
-            key is not 1-75 printable ASCII characters, or a text holds null characters or lone surrogates.
-    """
-    _check_pixels(image)
-    for key, text in metadata.items():
-        if not (0 < len(key) <= 75 and key.isascii() and key.isprintable() and key == key.strip()):
-            raise ImageError(f"metadata key {key!r} is not 1-75 printable ASCII characters")
-        if "\0" in text:
-            raise ImageError(f"metadata {key!r} holds a null character, which text chunks cannot")
-    picture, buffer = Image.fromarray(image), io.BytesIO()
-    try:
-        if format == "png":
-            chunks = PngInfo()
-            for key, text in metadata.items():
-                chunks.add_text(_PNG_PREFIX + key, text)
-            further = {"exif": exif.tobytes()} if exif else {}
-            picture.save(buffer, "PNG", pnginfo=chunks, compress_level=4, **further)
-        else:
-            exif = Image.Exif() if exif is None else exif
-            exif[ExifTags.Base.ImageDescription] = json.dumps(dict(metadata))
-            picture.save(buffer, format.upper(), exif=exif.tobytes(), quality=quality, subsampling=0)
-    except Exception as error:  # Encoders too fail in any way they like.
-        size = f"{picture.width} x {picture.height} pixels"
-        raise ImageError(f"{size} and {len(metadata)} metadata cannot be written as {format}: {error}") from error
-    return buffer.getvalue()
-
-
-def read_metadata(data: bytes) -> dict[str, str]:
-    """What `encode` put in; empty for pictures from elsewhere.
-
-    Raises:
-        ImageError: not a picture.
-    """
-    with _explained(data), _open(data, MAX_PIXELS, 1) as image:
-        if image.format == "PNG":
-            # Straight from the header: image.text would decode the pixels to look behind them.
-            texts = {str(key): text for key, text in image.info.items() if isinstance(text, str)}
-            return {k.removeprefix(_PNG_PREFIX): str(v) for k, v in texts.items() if k.startswith(_PNG_PREFIX)}
-        try:
-            found = json.loads(image.getexif()[ExifTags.Base.ImageDescription])
-        except Exception:  # Someone else's description, or someone else's broken EXIF.
-            return {}
-        return {str(key): str(text) for key, text in found.items()} if isinstance(found, dict) else {}
-
-
-def _check_pixels(image: Pixels) -> None:
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
-        raise ValueError(f"a picture is uint8 (H, W, 3), not {image.dtype} {image.shape}")
-
-
 @contextmanager
-def _explained(data: bytes) -> Iterator[None]:
+def explained(data: bytes) -> Iterator[None]:
     """Decoders fail in any way they like; here each becomes an ImageError that helps."""
     try:
         yield
@@ -224,7 +160,7 @@ def _what_is_this(data: bytes) -> str:
     return f"unknown format (first bytes: {data[:8].hex(' ')}): supported are {', '.join(_FORMATS)}"
 
 
-def _open(data: bytes, max_pixels: int, min_side: int) -> Image.Image:
+def opened(data: bytes, max_pixels: int, min_side: int) -> Image.Image:
     """The lazily opened picture: header read, size accepted, pixels untouched."""
     if not data:
         raise ImageError("the file is empty: the upload or copy that made it failed")

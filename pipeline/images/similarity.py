@@ -5,10 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.images import decode as images
-from pipeline.images.decode import ImageError, Pixels
-from pipeline.storage import operations as storage
-from pipeline.storage.operations import StorageError
+from pipeline.images.decode import Pixels
 
 
 @dataclass(frozen=True)
@@ -48,28 +45,3 @@ def likeness(before: Pixels, after: Pixels) -> Likeness:
         before, after, channel_axis=2, data_range=255, gaussian_weights=True, sigma=1.5, use_sample_covariance=False
     )
     return Likeness(float(measures.peak_signal_noise_ratio(before, after, data_range=255)), float(ssim))
-
-
-def likeness_of(before: str, after: str) -> Likeness:
-    """Of the pictures at two URIs; one that cannot be read or decoded is an obstacle, not an error."""
-    found: list[bytes | None] = []
-    obstacles: list[str] = []
-    for uri in (before, after):
-        try:
-            found.append(storage.read_bytes(uri))
-        except StorageError as error:
-            found.append(None)
-            obstacles.append(str(error))
-    if obstacles:
-        return Likeness(obstacle="; ".join(obstacles), lost=found[0] is not None)
-    pictures: list[Pixels | None] = []
-    for uri, data in zip((before, after), found, strict=True):
-        try:
-            pictures.append(images.decode(data or b""))
-        except ImageError as error:
-            pictures.append(None)
-            obstacles.append(f"{uri}: {error}")
-    older, newer = pictures
-    if older is None or newer is None:
-        return Likeness(obstacle="; ".join(obstacles), lost=older is not None)
-    return likeness(older, newer)

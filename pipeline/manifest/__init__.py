@@ -1,1 +1,29 @@
 """What is asked for: the formats, columns, rows and ids of manifests, and their validation."""
+
+from pipeline.manifest.columns import IMAGE_EXTENSIONS
+from pipeline.manifest.formats import Records, Source, described
+from pipeline.manifest.ids import MAX_NAME, default_output, derive_id
+from pipeline.manifest.reader import iter_rows, read_manifest
+from pipeline.manifest.row import Duplicate, Manifest, ManifestError, Row, RowProblem, place, shown
+from pipeline.manifest.validate import check_covered, validate
+
+__all__ = [
+    "IMAGE_EXTENSIONS",
+    "MAX_NAME",
+    "Duplicate",
+    "Manifest",
+    "ManifestError",
+    "Records",
+    "Row",
+    "RowProblem",
+    "Source",
+    "check_covered",
+    "default_output",
+    "derive_id",
+    "described",
+    "iter_rows",
+    "place",
+    "read_manifest",
+    "shown",
+    "validate",
+]

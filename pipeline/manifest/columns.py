@@ -7,9 +7,10 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
-from nst_kernel.params.style_params import StyleParams
-from pipeline.manifest.formats import parse_json, shown
+from nst_kernel.params import StyleParams
+from pipeline.manifest.formats import parse_json
 from pipeline.manifest.ids import MAX_NAME
+from pipeline.manifest.row import shown
 
 IMAGE_EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp")
 """What the name of an output may end in; it decides the format."""

@@ -4,7 +4,6 @@ import csv
 import gzip
 import io
 import json
-import reprlib
 import zlib
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -15,7 +14,8 @@ from typing import IO, Any, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.storage import operations as storage
+from pipeline import storage
+from pipeline.manifest.row import EXTENSIONS, SHOWN, RowProblem, extension, shown
 
 MAX_COLUMNS = 1000
 """Columns of one table; whoever has more has something else than a manifest."""
@@ -27,49 +27,6 @@ MAX_CELL = csv.field_size_limit()
 """Characters of one CSV cell (131,072 unless a program changes it), which also bounds how far a lost quote reaches."""
 
 _ROWS_AT_ONCE = 1024
-_SHOWN = 80
-_repr = reprlib.Repr()
-_repr.maxstring = _repr.maxother = _repr.maxlong = _SHOWN
-_repr.maxlevel = 3
-
-
-def shown(value: object) -> str:
-    """A value on one line of at most 80 characters, control characters escaped."""
-    text = _repr.repr(value)
-    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
-
-
-def place(file: str, number: int | None) -> str:
-    """Where to look, in words: `a.csv, line 3`."""
-    if number is None:
-        return file
-    return f"{file}, {'row' if extension(file) in ('.parquet', None) else 'line'} {number}"
-
-
-@dataclass(frozen=True, slots=True)
-class RowProblem:
-    """One thing in a manifest that cannot be used.
-
-    Attributes:
-        file: URI of the file, or `defaults`.
-        number: line (CSV, JSON Lines) or row (Parquet), from 1; None: the whole file.
-        column: name as written there, `params.size` for a nested one; None: the whole row.
-        value: what stands there, as `shown`; empty if nothing does.
-        expected: what was expected, and what to do.
-    """
-
-    file: str
-    number: int | None
-    column: str | None
-    value: str
-    expected: str
-
-    def __str__(self) -> str:
-        where = place(self.file, self.number)
-        if self.column is not None:
-            where += f", column {self.column if self.column.isprintable() else shown(self.column)}"
-        found = f" {self.value}:" if self.value else ""
-        return f"{where}:{found} expected {self.expected}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -349,7 +306,7 @@ def _header(file: str, number: int | None, names: list[str]) -> Iterator[Item]:
             expected = f"a name for column {index} in the header (from pandas: to_csv(..., index=False))"
             yield RowProblem(file, number, None, "", expected)
     for name in sorted({name for name in names if name and names.count(name) > 1}):
-        yield RowProblem(file, number, name[:_SHOWN], "", "a column of this name once in the header")
+        yield RowProblem(file, number, name[:SHOWN], "", "a column of this name once in the header")
     yield Header(number, tuple(filter(None, names)), whole=True)
 
 
@@ -366,11 +323,3 @@ _READERS: dict[str, Callable[[str, bytes, Collection[str]], Iterator[Item]]] = {
     ".ndjson.gz": _jsonl,
     ".parquet": _parquet,
 }
-
-EXTENSIONS = tuple(_READERS)
-"""What the name of a manifest may end in."""
-
-
-def extension(file: str) -> str | None:
-    """Which of `EXTENSIONS` a name ends in, if any."""
-    return next((known for known in EXTENSIONS if file.lower().endswith(known)), None)

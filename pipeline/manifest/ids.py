@@ -7,7 +7,7 @@ import operator
 import urllib.parse
 from json.encoder import encode_basestring_ascii
 
-from nst_kernel.params.style_params import KNOBS, StyleParams
+from nst_kernel.params import KNOBS, StyleParams
 
 MAX_NAME = 255
 """Bytes of a file's or folder's name: what every file system takes."""

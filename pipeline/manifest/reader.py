@@ -8,11 +8,11 @@ import posixpath
 import re
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
 
 from pydantic import ValidationError
 
-from nst_kernel.params.style_params import ALIASES, INITS, KNOBS, ParamError, StyleParams
+from nst_kernel.params import ALIASES, INITS, KNOBS, ParamError, StyleParams
+from pipeline import storage
 from pipeline.manifest.columns import (
     EXPECTED,
     URI_EXPECTED,
@@ -23,23 +23,28 @@ from pipeline.manifest.columns import (
     missing_pictures,
 )
 from pipeline.manifest.formats import (
-    EXTENSIONS,
     MAX_COLUMNS,
     Item,
     Record,
     Records,
-    RowProblem,
     Source,
     described,
     each,
-    extension,
-    place,
     read_table,
-    shown,
 )
 from pipeline.manifest.ids import default_output, derive_id
+from pipeline.manifest.row import (
+    EXTENSIONS,
+    Duplicate,
+    Manifest,
+    ManifestError,
+    Row,
+    RowProblem,
+    extension,
+    place,
+    shown,
+)
 from pipeline.process import garbage as collector
-from pipeline.storage import operations as storage
 
 __all__ = [
     "Duplicate",
@@ -51,59 +56,6 @@ __all__ = [
     "iter_rows",
     "read_manifest",
 ]
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One stylisation that is asked for.
-
-    Attributes:
-        id: given, or derived from the row's meaning.
-        content: URI of the content picture; None if the row has none, and `params` need none.
-        style: URI of the style picture; None likewise.
-        output: name of the result below OUTPUT/images/.
-        params: every knob; `init` is resolved too where it is the URI of an image.
-        file: manifest that asked for it.
-        number: line there (CSV, JSON Lines; a CSV header is line 1), or row (Parquet); from 1.
-        content_shape: (height, width) of the content picture as it is shown, pixels, where the manifest says it.
-    """
-
-    id: str
-    content: str | None
-    style: str | None
-    output: str
-    params: StyleParams
-    file: str
-    number: int
-    content_shape: tuple[int, int] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Duplicate:
-    """A row that asks again for what the row of this id asks already; it is left out."""
-
-    id: str
-    file: str
-    number: int
-
-
-@dataclass(frozen=True)
-class Manifest:
-    """Rows of distinct ids, in the order of the files, and how many more only repeated one of them."""
-
-    rows: list[Row]
-    duplicates: list[Duplicate]
-
-
-class ManifestError(ValueError):
-    """Raised with every problem of a whole manifest, in `.problems`: those of whole files first, then row by row."""
-
-    def __init__(self, problems: list[RowProblem]) -> None:
-        self.problems = problems = sorted(problems, key=lambda problem: problem.number is not None)
-        lines = [f"the manifest has {len(problems):,} problem{'s'[: len(problems) > 1]}", *map(str, problems[:20])]
-        if len(problems) > 20:
-            lines.append(f"and {len(problems) - 20:,} more")
-        super().__init__("\n  ".join(lines))
 
 
 @collector.paused()

@@ -13,18 +13,17 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast
 
 import pyarrow as pa
 
-from pipeline.grids.locate import run_of
-from pipeline.manifest.formats import Records, Source
+from pipeline import storage
+from pipeline.manifest import Records, Source
 from pipeline.notebook import html
-from pipeline.notebook import results as view
-from pipeline.options.failure_limit import NO_LIMIT, FailureLimit
-from pipeline.outputs import table as result_table
-from pipeline.storage import operations as storage
+from pipeline.notebook.shown_results import Results, Shown
+from pipeline.options import NO_LIMIT, FailureLimit
+from pipeline.outputs import SCHEMA, read_results, run_of
 
 if TYPE_CHECKING:
-    from pipeline.flow.estimate import Estimate
-    from pipeline.flow.run import Progress
-    from pipeline.options.resources import Device, Resources
+    from pipeline.flow import Estimate
+    from pipeline.options import Device, Resources
+    from pipeline.outputs import Progress
 
 JOB_FILES = (".yaml", ".yml")
 
@@ -61,7 +60,7 @@ class Run:
         """Rows that this run finished, by status."""
         return {status: count for status, count in sorted(self.progress.counts.items()) if count}
 
-    def results(self, *, curves: bool = True) -> view.Results:
+    def results(self, *, curves: bool = True) -> Results:
         """What became of every row in the output, also of those that were done before."""
         return results(self.output, curves=curves)
 
@@ -111,9 +110,8 @@ def run(
         StorageError: if `output` cannot be written; nothing was started.
         RunBroken: if work that had begun could not go on; the same call goes on from there.
     """
-    from pipeline.flow.run import run as run_pipeline
-    from pipeline.process.watchdog import STALL_TIMEOUT
-    from pipeline.recovery.ledger import MAX_ATTEMPTS
+    from pipeline.flow import run as run_pipeline
+    from pipeline.options import MAX_ATTEMPTS, STALL_TIMEOUT
 
     source, job = _source(asked)
     output = output or (job.output if job else None)
@@ -183,10 +181,11 @@ def plan(
         WeightsError: if the encoder is not to be had.
         StorageError: if the results in `output` cannot be read.
     """
-    from pipeline.flow.estimate import estimate
+    from pipeline.flow import estimate
+    from pipeline.notebook.shown_estimate import ShownEstimate
 
     source, job = _source(asked)
-    return estimate(
+    found = estimate(
         source,
         output=output or (job.output if job else None),
         defaults=_defaults(job, defaults),
@@ -205,9 +204,10 @@ def plan(
         rate=rate,
         overwrite=overwrite,
     )
+    return ShownEstimate(**vars(found))
 
 
-def results(output: str, *, curves: bool = True) -> view.Results:
+def results(output: str, *, curves: bool = True) -> Results:
     """What became of each row of a run.
 
     Args:
@@ -218,8 +218,8 @@ def results(output: str, *, curves: bool = True) -> view.Results:
         StorageError: if there are none, or they cannot be read.
     """
     output = storage.absolute(run_of(output))
-    columns = [name for name in result_table.SCHEMA.names if curves or name != "curve"]
-    return view.Results(result_table.read_results(output, columns=columns), output)
+    columns = [name for name in SCHEMA.names if curves or name != "curve"]
+    return Results(read_results(output, columns=columns), output)
 
 
 def _source(asked: Asked) -> tuple[Source, Job | None]:
@@ -252,7 +252,7 @@ def _defaults(job: Job | None, given: Mapping[str, object] | None) -> dict[str, 
 
 
 def _resources(job: Job | None, address: str | None, row_timeout: float | None, **given: Any) -> "Resources":
-    from pipeline.options.resources import Interruptions, Resources, outranked
+    from pipeline.options import Interruptions, Resources, outranked
 
     said = job.resources.model_dump() if job else {}
     return Resources(**outranked(said, given), address=address, interruptions=Interruptions(row_timeout))
@@ -269,12 +269,12 @@ class _Bar:
         ipython = sys.modules.get("IPython")
         if ipython is not None and ipython.get_ipython() is not None:
             ipython = cast(Any, ipython)
-            self._cell = ipython.display.display(view.Shown("<p>Starting …</p>", "Starting …"), display_id=True)
+            self._cell = ipython.display.display(Shown("<p>Starting …</p>", "Starting …"), display_id=True)
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._cell is not None:
-            self._cell.update(view.Shown("", ""))  # what the call returns says it all
+            self._cell.update(Shown("", ""))  # what the call returns says it all
 
     def update(self, progress: "Progress") -> None:
         """Show how far a run is, a few times a second at most."""

@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from jinja2 import DictLoader, Environment, StrictUndefined
 from PIL import Image
 
-from pipeline.images import decode as images
-from pipeline.storage import operations as storage
+from pipeline import images, storage
 
 if TYPE_CHECKING:
-    from pipeline.flow.estimate import Estimate
-    from pipeline.flow.run import Progress
+    from pipeline.flow import Estimate
+    from pipeline.outputs import Progress
 
 _TEMPLATES = {
     "picture": """

@@ -1,1 +1,34 @@
 """What a run leaves in its output folder, and how it is read back."""
+
+from pipeline.outputs import grid_runs, layout, progress, provenance, summary
+from pipeline.outputs.as_manifest import COLUMNS, as_manifest, name_of
+from pipeline.outputs.compact import compact
+from pipeline.outputs.finished import Finished, finished
+from pipeline.outputs.locate import run_of
+from pipeline.outputs.progress import Progress, ProgressFile
+from pipeline.outputs.schema import SCHEMA, STATUSES
+from pipeline.outputs.table import commit, newest, parts, read_part, read_results
+
+__all__ = [
+    "COLUMNS",
+    "SCHEMA",
+    "STATUSES",
+    "Finished",
+    "Progress",
+    "ProgressFile",
+    "as_manifest",
+    "commit",
+    "compact",
+    "finished",
+    "grid_runs",
+    "layout",
+    "name_of",
+    "newest",
+    "parts",
+    "progress",
+    "provenance",
+    "read_part",
+    "read_results",
+    "run_of",
+    "summary",
+]

@@ -9,8 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.outputs import table as result_table
-from pipeline.storage import operations as storage
+from pipeline import storage
+from pipeline.outputs import layout
+from pipeline.outputs.schema import SCHEMA
+from pipeline.outputs.table import FULL, newest, parts, read_part
 
 FILE_BYTES = 128 * 2**20
 """Of rows in memory, that make a file: some tens of megabytes in Parquet."""
@@ -30,7 +32,7 @@ def compact(output: str, *, file_bytes: int = FILE_BYTES) -> list[str]:
     Raises:
         StorageError: if a file cannot be read, written or deleted; no row is lost then.
     """
-    small = [part for part in result_table.parts(output) if not _name(part).startswith(result_table.FULL)]
+    small = [part for part in parts(output) if not _name(part).startswith(FULL)]
     if len(small) < 2:
         return []
     written = [_write(output, table, full=full) for table, full in _merged(small, file_bytes)]
@@ -47,24 +49,24 @@ def _merged(parts: Sequence[str], file_bytes: int) -> Iterator[tuple[pa.Table, b
     held: list[pa.Table] = []
     with ThreadPoolExecutor(16) as pool:
         for start in range(0, len(parts), PARTS_AT_ONCE):
-            held += pool.map(result_table.read_part, parts[start : start + PARTS_AT_ONCE])
+            held += pool.map(read_part, parts[start : start + PARTS_AT_ONCE])
             if sum(table.nbytes for table in held) >= file_bytes:
-                table = result_table.newest(pa.concat_tables(held))
+                table = newest(pa.concat_tables(held))
                 if table.nbytes >= file_bytes:
                     yield table, True
                     held = []
                 else:  # many rows were there several times
                     held = [table]
     if held:
-        yield result_table.newest(pa.concat_tables(held)), False
+        yield newest(pa.concat_tables(held)), False
 
 
 def _write(output: str, table: pa.Table, *, full: bool) -> str:
     buffer = io.BytesIO()
-    pq.write_table(table.cast(result_table.SCHEMA), buffer, compression="zstd")
+    pq.write_table(table.cast(SCHEMA), buffer, compression="zstd")
     data = buffer.getvalue()
-    name = f"{result_table.FULL if full else 'rest-'}{hashlib.sha256(data).hexdigest()[:16]}.parquet"
-    uri = storage.join(result_table.results_folder(output), name)
+    name = f"{FULL if full else 'rest-'}{hashlib.sha256(data).hexdigest()[:16]}.parquet"
+    uri = storage.join(layout.results_folder(output), name)
     storage.write_bytes(uri, data)
     return uri
 

@@ -11,8 +11,8 @@ from datetime import datetime
 from types import TracebackType
 from typing import Any, Literal, Self
 
-from pipeline.outputs import table as result_table
-from pipeline.storage import operations as storage
+from pipeline import storage
+from pipeline.outputs import provenance
 
 VERSION = 1
 EVERY_SECONDS = 5.0
@@ -58,11 +58,6 @@ class Progress:
         if row["status"] in ("failed", "quarantined") and len(self.failures) < 100:
             self.failures.append((row["id"], row["error"]))
         self.seconds = time.monotonic() - self.began
-
-
-def progress_file(output: str) -> str:
-    """Where a run with this output says how far it is."""
-    return storage.join(output, "progress.json")
 
 
 @dataclass(frozen=True)
@@ -167,5 +162,5 @@ class ProgressFile:
             "failures": progress.failures[:5],
             "error": error,
             "submission": self.submission,
-            "updated_at": result_table.now().isoformat(timespec="milliseconds"),
+            "updated_at": provenance.now().isoformat(timespec="milliseconds"),
         }

@@ -6,16 +6,13 @@ from datetime import datetime
 from typing import Any
 
 from nst_kernel import Weights
-from pipeline.outputs import table as result_table
-from pipeline.stages.write import Encoding
-from pipeline.storage import operations as storage
+from pipeline import storage
+from pipeline.options import Encoding
+from pipeline.outputs import provenance
+from pipeline.outputs.layout import summary_file
+from pipeline.outputs.schema import STATUSES
 
 VERSION = 1
-
-
-def summary_file(output: str) -> str:
-    """Where the summary of an output's last run is."""
-    return storage.join(output, "run.json")
 
 
 def of(
@@ -37,19 +34,19 @@ def of(
         encoder: that was used.
         started_at: UTC.
     """
-    finished_at = result_table.now()
+    finished_at = provenance.now()
     return {
         "version": VERSION,
         "plan": dict(plan),
-        "counts": {status: counts.get(status, 0) for status in result_table.STATUSES},
+        "counts": {status: counts.get(status, 0) for status in STATUSES},
         "retries": retries,
         "started_at": started_at.isoformat(timespec="seconds"),
         "finished_at": finished_at.isoformat(timespec="seconds"),
         "seconds": round((finished_at - started_at).total_seconds(), 3),
         "encoder": encoder.name,
         "encoder_sha256": encoder.sha256,
-        "versions": dict(result_table.versions()),
-        "host": result_table.host(),
+        "versions": dict(provenance.versions()),
+        "host": provenance.host(),
         "job": dict(job),
     }
 

@@ -1,1 +1,35 @@
 """What will run: fingerprints, output shapes, costs and batches, from metadata alone."""
+
+from pipeline.planning import cost
+from pipeline.planning.batch import Batch, Failure, Fetched, Optimised, Picture, Pictures, PlannedRow
+from pipeline.planning.deaths import NONE, Asked, Deaths, asked, quarantine
+from pipeline.planning.fingerprint import Identities, fingerprint, inputs
+from pipeline.planning.headers import Shape
+from pipeline.planning.limits import ROWS_AT_MOST, Limits
+from pipeline.planning.plan import Plan, plan
+from pipeline.planning.shapes import output_shapes
+
+__all__ = [
+    "NONE",
+    "ROWS_AT_MOST",
+    "Asked",
+    "Batch",
+    "Deaths",
+    "Failure",
+    "Fetched",
+    "Identities",
+    "Limits",
+    "Optimised",
+    "Picture",
+    "Pictures",
+    "Plan",
+    "PlannedRow",
+    "Shape",
+    "asked",
+    "cost",
+    "fingerprint",
+    "inputs",
+    "output_shapes",
+    "plan",
+    "quarantine",
+]

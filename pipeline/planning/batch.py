@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nst_kernel.result import StylizeResult
-from pipeline.manifest.reader import Row
+from pipeline.manifest import Row
 
 Picture = NDArray[np.uint8]
 """uint8 (H, W, 3), RGB."""

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from nst_kernel.cost import bytes_per_pixel, macs_per_pixel
-from nst_kernel.params.style_params import StyleParams
+from nst_kernel.params import StyleParams
 from pipeline.planning.batch import PlannedRow
 
 PASSES = 2

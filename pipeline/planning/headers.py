@@ -3,9 +3,8 @@
 import pickle
 from collections.abc import Callable, Mapping, Sequence
 
-from pipeline.images import decode as images
+from pipeline import images, storage
 from pipeline.planning.batch import Failure
-from pipeline.storage import operations as storage
 
 HEADER_BYTES = 256 * 1024
 """As much of a picture as is read for its size; the few whose header is longer are read whole."""

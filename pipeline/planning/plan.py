@@ -1,51 +1,24 @@
 """What will run: sizes and batches, decided from metadata alone, minus what is done already."""
 
-import functools
-import hashlib
 import itertools
-import json
 import math
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from nst_kernel import ALGORITHM_VERSION
-from nst_kernel.params.style_params import INITS, StyleParams
-from nst_kernel.pictures.sizes import fit
-from pipeline.manifest.ids import derive_id
-from pipeline.manifest.reader import Row
-from pipeline.planning import cost, headers
+from nst_kernel.params import StyleParams
+from pipeline import storage
+from pipeline.manifest import Row
+from pipeline.options import MAX_ATTEMPTS
+from pipeline.planning import cost
 from pipeline.planning.batch import Batch, Failure, PlannedRow
+from pipeline.planning.deaths import NONE, Asked, Deaths, quarantine
+from pipeline.planning.fingerprint import Identities, fingerprint, inputs
+from pipeline.planning.limits import ASSUMED_MEMORY, Limits
+from pipeline.planning.shapes import output_shapes
 from pipeline.process import garbage as collector
-from pipeline.recovery import ledger
-from pipeline.storage import operations as storage
-
-ASSUMED_MEMORY = 6e9
-"""Bytes that a batch stays within where the memory of an actor is not known."""
-
-ROWS_AT_MOST = 32
-"""Rows of a batch where nobody says: enough to fill a GPU with small pictures, few enough to be done soon."""
 
 FAILED_ROWS_TOGETHER = 100
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What batches must stay within.
-
-    Attributes:
-        rows: of a batch at most.
-        pixels: of a batch at most, unless it is one row; None: as many as memory holds.
-        memory: bytes that an actor has; None if it is not known. A picture that needs more fails at planning.
-        precision: what `auto` means on the actors' devices; fp32, which needs most, where it is not known.
-        workers: actors that share the batches; work is cut so that none of them need stay idle.
-    """
-
-    rows: int = ROWS_AT_MOST
-    pixels: int | None = None
-    memory: float | None = None
-    precision: str = "fp32"
-    workers: int = 1
 
 
 @dataclass(frozen=True)
@@ -66,35 +39,6 @@ class Plan:
     def rows(self) -> int:
         """To be computed."""
         return sum(len(batch.rows) for batch in self.batches)
-
-
-Identities = Mapping[str, str | storage.StorageError]
-"""By URI what changes whenever a picture does, or why it cannot be told."""
-
-UNKNOWN = "unknown"
-
-
-def inputs(row: Row) -> list[str]:
-    """URIs of every picture that a row reads."""
-    init = None if row.params.init in INITS else row.params.init
-    return [uri for uri in (row.content, row.style, init) if uri]
-
-
-def fingerprint(row: Row, encoder_sha256: str, identities: Identities) -> str:
-    """Of what was asked: the row's meaning with the version of the algorithm, and its pictures as they are now.
-
-    Equal ones need no second run. The first half is of the meaning, the second of the pictures. One whose identity
-    cannot be told, since it is missing or its store does not say, counts as unknown: whether it can be read is found
-    out by reading it.
-    """
-    found = [identities[uri] for uri in inputs(row)]
-    pictures = [UNKNOWN if isinstance(identity, storage.StorageError) else identity for identity in found]
-    meaning = [derive_id(row.content, row.style, row.params, encoder_sha256), row.output, ALGORITHM_VERSION]
-    return _half(meaning) + _half(pictures)
-
-
-def _half(what: object) -> str:
-    return hashlib.sha256(json.dumps(what).encode()).hexdigest()[:8]
 
 
 def _is_done(row: Row, mark: str, before: str | None, identities: Identities) -> bool:
@@ -118,8 +62,8 @@ def plan(
     limits: Limits | None = None,
     owners: Mapping[str, str] | None = None,
     quarantined: Mapping[str, str] | None = None,
-    deaths: Mapping[ledger.Asked, ledger.Deaths] | None = None,
-    max_attempts: int = ledger.MAX_ATTEMPTS,
+    deaths: Mapping[Asked, Deaths] | None = None,
+    max_attempts: int = MAX_ATTEMPTS,
     shape_of: Callable[[Sequence[Row]], list[tuple[int, int] | Failure]] | None = None,
     identify: Callable[[Sequence[str]], Identities] = storage.identities,
 ) -> Plan:
@@ -161,13 +105,13 @@ def plan(
     buckets: defaultdict[tuple[object, ...], list[PlannedRow]] = defaultdict(list)
     too_large: dict[tuple[object, ...], Failure | None] = {}  # by what decides it, as rows are many and kinds few
     for (row, mark), shape in zip(todo, shapes, strict=True):
-        died = (deaths or {}).get((row.id, mark), ledger.NONE)
+        died = (deaths or {}).get((row.id, mark), NONE)
         kind = (shape, *row.params.graph)
         if kind not in too_large:
             too_large[kind] = None if isinstance(shape, Failure) else _too_large(row.params, shape, limits)
         outcome = shape if isinstance(shape, Failure) else _taken(row, owners or {}) or too_large[kind]
         if died.convict(max_attempts):
-            outcome = ledger.quarantine(row.id, died)
+            outcome = quarantine(row.id, died)
         if isinstance(shape, Failure) or outcome:
             failed.append(PlannedRow(row, mark, None, outcome))
         else:
@@ -226,32 +170,3 @@ def _evenly(rows: Sequence[PlannedRow], parts: int) -> list[Sequence[PlannedRow]
     """Rows in order, in so many parts, of which none has two rows more than another; the longer ones first."""
     ends = [-(-len(rows) * part // parts) for part in range(parts + 1)] if parts else []
     return [rows[start:end] for start, end in itertools.pairwise(ends)]
-
-
-def output_shapes(rows: Sequence[Row], *, probe: headers.Probe = headers.probe) -> list[tuple[int, int] | Failure]:
-    """(height, width) of each row's output, or why there is none.
-
-    It follows from the shape of the picture that decides it, which the manifest says, or else that picture's header.
-
-    Args:
-        rows: any.
-        probe: reads headers.
-    """
-    fitted = functools.lru_cache(65_536)(fit)  # equal shapes are one object
-    sizes = probe(sorted({_deciding(row) for row in rows if not row.content_shape}))
-
-    def shape(row: Row) -> tuple[int, int] | Failure:
-        size = row.content_shape or sizes[_deciding(row)]
-        if isinstance(size, Failure):
-            return size
-        params = row.params
-        # A texture takes its style's shape, and styles are not moved: they decide nobody else's batch.
-        tolerance = params.aspect_tolerance if row.content else 0.0
-        return fitted(size[0], size[1], size=params.size, upscale=params.upscale, aspect_tolerance=tolerance)
-
-    return [shape(row) for row in rows]
-
-
-def _deciding(row: Row) -> str:
-    """The picture that a row's output has the shape of."""
-    return row.content or row.style or ""

@@ -9,9 +9,6 @@ import faulthandler
 import time
 from collections.abc import Iterator
 
-STALL_TIMEOUT = 600.0
-"""Seconds. An iteration at 4096 px takes half a minute of a slow CPU, and a download ends before (`retry.Policy`)."""
-
 _STDERR = 2
 _REST = 1.0
 

@@ -1,1 +1,20 @@
 """What must survive a crash: attempts, poison rows, the run lock, saved states."""
+
+from pipeline.recovery import ledger, orphans, saved_states
+from pipeline.recovery.guard import guarded_fetch, guarded_optimise, guarded_write
+from pipeline.recovery.ledger import Attempt, Ledger
+from pipeline.recovery.run_lock import Locked, RunLock, owner_of
+
+__all__ = [
+    "Attempt",
+    "Ledger",
+    "Locked",
+    "RunLock",
+    "guarded_fetch",
+    "guarded_optimise",
+    "guarded_write",
+    "ledger",
+    "orphans",
+    "owner_of",
+    "saved_states",
+]

@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from nst_kernel.result import StylizeResult
-from pipeline.outputs import table as result_table
-from pipeline.planning.batch import Batch, Failure, Fetched, Optimised, Pictures, PlannedRow
-from pipeline.recovery import saved_states as midway
-from pipeline.recovery.ledger import Deaths, Ledger, asked, quarantine
-from pipeline.storage import operations as storage
+from pipeline import storage
+from pipeline.outputs import provenance
+from pipeline.planning import Batch, Deaths, Failure, Fetched, Optimised, Pictures, PlannedRow, asked, quarantine
+from pipeline.recovery import saved_states
+from pipeline.recovery.ledger import Ledger
 
 Outcome = TypeVar("Outcome")
 
@@ -76,7 +76,7 @@ def guarded_fetch(fetch: Callable[[Batch], Fetched], ledger: Ledger) -> Callable
         rows = batch.rows
         if all(planned.failure for planned in rows):
             return fetch(batch)
-        started_at, clock, before = result_table.now(), time.perf_counter(), storage.repeated()
+        started_at, clock, before = provenance.now(), time.perf_counter(), storage.repeated()
         retries = [0] * len(rows)
 
         def work(places: Sequence[int]) -> Sequence[Pictures | Failure]:
@@ -110,8 +110,10 @@ def guarded_optimise(optimise: Callable[[Fetched], Optimised], ledger: Ledger) -
             return failure
 
         rows = fetched.batch.rows
-        state = midway.uri_of(ledger.output, asked(rows))
-        outcomes = survive(ledger, "optimise", rows, work=work, refuse=refuse, resumable=lambda: midway.is_there(state))
+        state = saved_states.uri_of(ledger.output, asked(rows))
+        outcomes = survive(
+            ledger, "optimise", rows, work=work, refuse=refuse, resumable=lambda: saved_states.is_there(state)
+        )
         first, *others = fetched.retries
         retries = (first + storage.repeated() - before, *others)
         return dataclasses.replace(

@@ -21,18 +21,13 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
-from pipeline.outputs import table as result_table
-from pipeline.planning.batch import Failure, PlannedRow
+from pipeline import storage
+from pipeline.options import MAX_ATTEMPTS, STALL_TIMEOUT
+from pipeline.outputs import layout, provenance
+from pipeline.planning import Asked, Deaths, PlannedRow, asked
 from pipeline.process import watchdog
-from pipeline.storage import operations as storage
-
-MAX_ATTEMPTS = 2
-"""Deaths of a row until it is quarantined."""
 
 log = logging.getLogger(__name__)
-
-Asked = tuple[str, str]
-"""A row's id and fingerprint: another photo or parameter under the same id is another row, with no deaths yet."""
 
 
 @dataclass(frozen=True)
@@ -58,52 +53,9 @@ class Attempt:
     began_at: str
 
 
-@dataclass(frozen=True)
-class Deaths:
-    """How often a row was being worked on when its process died.
-
-    Attributes:
-        together: with other rows.
-        alone: with no other.
-        unclear: with its whole run, so that something else is likelier to blame: a kill, a lost machine.
-    """
-
-    together: int = 0
-    alone: int = 0
-    unclear: int = 0
-
-    @property
-    def total(self) -> int:
-        """Of all kinds."""
-        return self.together + self.alone + self.unclear
-
-    def convict(self, max_attempts: int) -> bool:
-        """Whether the row itself must be what kills.
-
-        It died often enough, and at least once with nobody else there. Deaths with a whole run weigh half: a row that
-        takes its machine down each time is found, and one that happened to be there when a run was killed is not.
-        """
-        if self.alone and self.together + self.alone >= max_attempts:
-            return True
-        return self.unclear >= 2 * max_attempts
-
-
-NONE = Deaths()
-
-
-def ledger_folder(output: str) -> str:
-    """Where the open attempts of a run are."""
-    return storage.join(output, "ledger")
-
-
 def key(stage: str, rows: Iterable[Asked]) -> str:
     """The name that the same rows at the same stage always have."""
     return f"{stage}-{hashlib.sha256(json.dumps(sorted(rows)).encode()).hexdigest()[:16]}"
-
-
-def asked(rows: Iterable[PlannedRow]) -> tuple[Asked, ...]:
-    """What the ledger knows of planned rows."""
-    return tuple((planned.row.id, planned.fingerprint) for planned in rows)
 
 
 @dataclass(frozen=True)
@@ -120,7 +72,7 @@ class Ledger:
     output: str
     run: str = ""
     max_attempts: int = MAX_ATTEMPTS
-    stall_timeout: float = watchdog.STALL_TIMEOUT
+    stall_timeout: float = STALL_TIMEOUT
 
     def open_attempts(self, stage: str, rows: Sequence[PlannedRow]) -> list[str]:
         """URIs of attempts at exactly these rows together, whose process died.
@@ -128,7 +80,7 @@ class Ledger:
         Raises:
             StorageError: if the ledger cannot be read.
         """
-        return [uri for uri in _listed(ledger_folder(self.output)) if _key_of(uri) == key(stage, asked(rows))]
+        return [uri for uri in _listed(layout.ledger_folder(self.output)) if _key_of(uri) == key(stage, asked(rows))]
 
     def note(self, stage: str, rows: Sequence[PlannedRow]) -> str:
         """Say that rows are being worked on; the URI of what says so.
@@ -140,11 +92,11 @@ class Ledger:
             "rows": asked(rows),
             "stage": stage,
             "run": self.run,
-            "host": result_table.host(),
+            "host": provenance.host(),
             "pid": os.getpid(),
-            "began_at": result_table.now().isoformat(),
+            "began_at": provenance.now().isoformat(),
         }
-        uri = storage.join(ledger_folder(self.output), f"{key(stage, asked(rows))}-{uuid.uuid4().hex}.json")
+        uri = storage.join(layout.ledger_folder(self.output), f"{key(stage, asked(rows))}-{uuid.uuid4().hex}.json")
         storage.write_bytes(uri, json.dumps(said).encode())
         return uri
 
@@ -181,18 +133,6 @@ def leave_in_order() -> None:
         storage.remove(uri)
 
 
-def quarantine(row_id: str, deaths: Deaths) -> Failure:
-    """Why a row is not tried again."""
-    count = deaths.total
-    error = (
-        f"the process died {count} time{'s'[: count > 1]} with row {row_id} in it, at last with no other: "
-        "killed for memory, crashed, stood still for longer than --stall-timeout, or stopped from outside. "
-        "Look at its pictures and its size; then "
-        "`nst retry OUTPUT --quarantined` tries it again"
-    )
-    return Failure("ProcessDied", error, "quarantined")
-
-
 def read_attempts(output: str) -> list[Attempt]:
     """Every open attempt of an output: while no run is at work, each is a death. Nothing where there was no run.
 
@@ -200,7 +140,7 @@ def read_attempts(output: str) -> list[Attempt]:
         StorageError: if the ledger cannot be read.
     """
     with ThreadPoolExecutor(16) as pool:
-        found = pool.map(_read, _listed(ledger_folder(output)))
+        found = pool.map(_read, _listed(layout.ledger_folder(output)))
         return [attempt for attempt in found if attempt]
 
 

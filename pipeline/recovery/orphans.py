@@ -6,10 +6,10 @@ import os
 import threading
 from collections.abc import Callable
 
+from pipeline import storage
 from pipeline.process import draining
 from pipeline.recovery import ledger
 from pipeline.recovery import run_lock as lock
-from pipeline.storage import operations as storage
 
 log = logging.getLogger(__name__)
 

@@ -14,8 +14,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from pipeline.outputs import table as result_table
-from pipeline.storage import operations as storage
+from pipeline import storage
+from pipeline.outputs import layout, provenance
 
 LEASE_SECONDS = 60.0
 """How long a lock outlives the last sign of its run. Clocks of machines that share an output may differ by less."""
@@ -27,11 +27,6 @@ log = logging.getLogger(__name__)
 
 class Locked(storage.StorageError):
     """Another run writes to this output."""
-
-
-def lock_file(output: str) -> str:
-    """Where the lock of an output is."""
-    return storage.join(output, "run.lock")
 
 
 def this_process() -> dict[str, object]:
@@ -56,7 +51,7 @@ def owner_of(output: str) -> str | None:
     Raises:
         StorageError: if that cannot be read.
     """
-    holder = _holder(lock_file(output))
+    holder = _holder(layout.lock_file(output))
     return None if holder is None else str(holder.get("owner", ""))
 
 
@@ -76,11 +71,11 @@ class RunLock:
         on_loss: Callable[[], None] = lambda: None,
     ) -> None:
         """`on_loss` is called from another thread when the lock turns out to be lost: what is at work must stop."""
-        self.uri, self.output, self.force, self.lease = lock_file(output), output, force, lease
+        self.uri, self.output, self.force, self.lease = layout.lock_file(output), output, force, lease
         self._on_loss = on_loss
         self.owner = uuid.uuid4().hex
         self.lost = False
-        self._began = result_table.now()
+        self._began = provenance.now()
         self._ended = threading.Event()
         self._renewer = threading.Thread(target=self._keep, name="run lock", daemon=True)
 
@@ -150,7 +145,7 @@ class RunLock:
         )
 
     def _said(self) -> bytes:
-        now = result_table.now()
+        now = provenance.now()
         expires = now + timedelta(seconds=self.lease)
         return json.dumps(
             {
@@ -217,6 +212,6 @@ def _is_dead(holder: dict[str, Any]) -> bool:
         except OSError:  # it lives, as another user's
             pass
     try:
-        return datetime.fromisoformat(holder["expires_at"]) < result_table.now()
+        return datetime.fromisoformat(holder["expires_at"]) < provenance.now()
     except (KeyError, ValueError, TypeError):
         return True  # no lock of ours, or half of one

@@ -8,29 +8,27 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from pipeline.recovery.ledger import Asked
-from pipeline.storage import operations as storage
+from pipeline import storage
+from pipeline.outputs import layout
+from pipeline.planning import Asked
 
 if TYPE_CHECKING:
-    from nst_kernel.transfer.state import State
+    from nst_kernel.transfer import State
 
 log = logging.getLogger(__name__)
-
-
-def folder(output: str) -> str:
-    """Where states lie."""
-    return storage.join(output, "preempted")
 
 
 def uri_of(output: str, rows: Sequence[Asked]) -> str:
     """Where the state of a batch lies: the same rows with the same fingerprints, in this order."""
     names = json.dumps(list(rows))
-    return storage.join(folder(output), f"{hashlib.sha256(names.encode()).hexdigest()[:32]}.safetensors")
+    return storage.join(
+        layout.saved_states_folder(output), f"{hashlib.sha256(names.encode()).hexdigest()[:32]}.safetensors"
+    )
 
 
 def find(uri: str) -> "State | None":
     """What lies there; None if nothing does, or nothing that can be used, which is then deleted."""
-    from nst_kernel.transfer.state import State, StateError
+    from nst_kernel.transfer import State, StateError
 
     try:
         return State.from_bytes(storage.read_bytes(uri))
@@ -77,4 +75,10 @@ def sweep(output: str) -> None:
     """Delete states that were left behind: those of finished batches are gone already."""
     since = datetime.now(UTC) - OLD
     with contextlib.suppress(storage.StorageError):  # there never was one
-        drop([entry.uri for entry in storage.walk(folder(output)) if entry.modified and entry.modified < since])
+        drop(
+            [
+                entry.uri
+                for entry in storage.walk(layout.saved_states_folder(output))
+                if entry.modified and entry.modified < since
+            ]
+        )

@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from importlib import resources
 
+from pipeline import storage
 from pipeline.report.scripts import script
-from pipeline.storage import operations as storage
 
 CODE = (
     "dom",

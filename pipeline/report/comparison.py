@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from pipeline.comparison.compare import Change, Comparison
+from pipeline.comparison import Change, Comparison
 from pipeline.report import links
 from pipeline.report.curves import number
 from pipeline.report.pictures import Pictures, outcomes

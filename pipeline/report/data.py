@@ -7,16 +7,15 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.comparison.compare import Comparison
-from pipeline.outputs import summary
-from pipeline.outputs import table as result_table
+from pipeline import storage
+from pipeline.comparison import Comparison
+from pipeline.outputs import SCHEMA, parts, read_results, summary
 from pipeline.report import comparison as night
 from pipeline.report import curves, links, rows
 from pipeline.report.dimensions import Dimension, Setting, split
 from pipeline.report.figures import Figures, figures
 from pipeline.report.pictures import outcomes, sources
 from pipeline.report.thumbs import Shelf
-from pipeline.storage import operations as storage
 
 
 @dataclass(frozen=True)
@@ -87,8 +86,8 @@ def read(output: str) -> tuple[pa.Table, Mapping[str, Any]]:
     """
     said = summary.read(output)
     try:
-        return result_table.read_results(output), said
+        return read_results(output), said
     except storage.StorageError:
-        if said and not result_table.parts(output):
-            return result_table.SCHEMA.empty_table(), said
+        if said and not parts(output):
+            return SCHEMA.empty_table(), said
         raise

@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.outputs import table as result_table
+from pipeline.outputs import STATUSES
 
 EXAMPLE = 300
 """Characters of an error that the summary shows."""
@@ -121,7 +121,7 @@ def figures(table: pa.Table, summary: Mapping[str, Any]) -> Figures:
     area = pc.multiply(table["width"].cast(pa.int64()), table["height"].cast(pa.int64()))
     return Figures(
         rows=len(table),
-        counts={status: counts[status] for status in result_table.STATUSES},
+        counts={status: counts[status] for status in STATUSES},
         reasons=reasons(table),
         began=pc.min(table["started_at"]).as_py(),
         ended=pc.max(table["finished_at"]).as_py(),

@@ -4,7 +4,7 @@ import posixpath
 from collections.abc import Sequence
 from urllib.parse import quote
 
-from pipeline.storage import operations as storage
+from pipeline import storage
 
 _WEB = ("https://", "http://")
 _DISK = "file://"

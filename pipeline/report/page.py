@@ -7,15 +7,15 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from pipeline.comparison.compare import Comparison
-from pipeline.outputs import table as result_table
+from pipeline import storage
+from pipeline.comparison import Comparison
+from pipeline.outputs import STATUSES
 from pipeline.report import comparison as night
 from pipeline.report import curves, rows
 from pipeline.report.bundle import Files
 from pipeline.report.data import Gathered, gather
 from pipeline.report.dimensions import told
 from pipeline.report.thumbs import Shelf
-from pipeline.storage import operations as storage
 
 log = logging.getLogger(__name__)
 
@@ -83,7 +83,7 @@ def _index(run: Gathered, files: Files, counts: Mapping[str, int]) -> Mapping[st
         "stamp": files.stamp,
         "plotly": files.write_plotly(),
         "files": counts,
-        "statuses": list(result_table.STATUSES),
+        "statuses": list(STATUSES),
         "reasons": [reason.name for reason in run.figures.reasons],
         "dimensions": [{"name": d.name, "values": d.values, "numeric": d.numeric} for d in run.dimensions],
         "settings": [[setting.name, setting.value] for setting in run.settings],

@@ -6,10 +6,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipeline.outputs import table as result_table
+from pipeline import storage
+from pipeline.outputs import layout
 from pipeline.report import links
 from pipeline.report.thumbs import THUMB, VIEW, Shelf
-from pipeline.storage import operations as storage
 
 MAX_VIEWS = 2000
 """Pictures that get a larger copy; behind the slider of the others, the thumbnail is enlarged."""
@@ -87,5 +87,5 @@ def where(row: Mapping[str, Any], output: str) -> str:
     if row["output"] is None:
         return ""
     if row.get("output_name"):
-        return storage.join(result_table.images_folder(output), row["output_name"])
+        return storage.join(layout.images_folder(output), row["output_name"])
     return str(row["output"])

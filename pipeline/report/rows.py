@@ -5,9 +5,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipeline.flow import retry as redo
-from pipeline.manifest.formats import place
-from pipeline.outputs import table as result_table
+from pipeline.manifest import place
+from pipeline.outputs import COLUMNS as ASKED
+from pipeline.outputs import STATUSES, as_manifest
 from pipeline.report.curves import number
 from pipeline.report.dimensions import Dimension
 from pipeline.report.figures import Reason, reason
@@ -52,7 +52,7 @@ def row_files(
         reasons: why rows have no good picture.
     """
     reason_numbers = {known.name: k for k, known in enumerate(reasons)}
-    statuses = {status: k for k, status in enumerate(result_table.STATUSES)}
+    statuses = {status: k for k, status in enumerate(STATUSES)}
     for start in range(0, len(table), ROWS_PER_FILE):
         part = slice(start, start + ROWS_PER_FILE)
         columns = {name: table[name].slice(start, ROWS_PER_FILE).to_pylist() for name in (*COLUMNS, "content", "style")}
@@ -99,7 +99,7 @@ def error_files(failed: pa.Table) -> Iterator[Mapping[str, Any]]:
 def line_files(failed: pa.Table) -> Iterator[Sequence[str]]:
     """Rows that are not ok as lines of a manifest that asks for them again, `LINES_PER_FILE` at a time."""
     for start in range(0, len(failed), LINES_PER_FILE):
-        yield redo.as_manifest(failed.slice(start, LINES_PER_FILE).select(redo.COLUMNS)).splitlines()
+        yield as_manifest(failed.slice(start, LINES_PER_FILE).select(ASKED)).splitlines()
 
 
 def bounded(error: str) -> str:

@@ -14,8 +14,7 @@ from typing import TypeVar
 
 from PIL import Image
 
-from pipeline.images import decode as images
-from pipeline.storage import operations as storage
+from pipeline import images, storage
 
 THUMB, VIEW = 256, 768
 """Long sides in pixels: of pictures in the gallery, and at most of those that stand in for a large one."""

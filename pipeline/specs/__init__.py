@@ -1,1 +1,43 @@
 """What a job file may say: photo archives, parameter grids, and whole jobs."""
+
+from pipeline.specs import axes, conditions, globs
+from pipeline.specs.archive import ArchiveSpec
+from pipeline.specs.axes import Axis, Draw
+from pipeline.specs.fields import gather, is_file_name
+from pipeline.specs.globs import stem
+from pipeline.specs.grid import GridSpec, Keep, Samples
+from pipeline.specs.job import (
+    ArchiveJob,
+    ClusterSection,
+    GridJob,
+    JobFile,
+    JobFileError,
+    JobProblem,
+    ManifestJob,
+    job_of,
+    schema,
+)
+
+__all__ = [
+    "ArchiveJob",
+    "ArchiveSpec",
+    "Axis",
+    "ClusterSection",
+    "Draw",
+    "GridJob",
+    "GridSpec",
+    "JobFile",
+    "JobFileError",
+    "JobProblem",
+    "Keep",
+    "ManifestJob",
+    "Samples",
+    "axes",
+    "conditions",
+    "gather",
+    "globs",
+    "is_file_name",
+    "job_of",
+    "schema",
+    "stem",
+]

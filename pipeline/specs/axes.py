@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import qmc
 
-from nst_kernel.params.style_params import KNOBS, Problem, StyleParams
+from nst_kernel.params import KNOBS, Problem, StyleParams
 from pipeline.specs.fields import RULES, Complaint, knob, known
 
 MAX_VALUES = 100_000

@@ -5,7 +5,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from nst_kernel.params.style_params import KNOBS, Problem
+from nst_kernel.params import KNOBS, Problem
 from pipeline.specs.fields import RULES, Complaint, knob, known
 
 NAMES = ("content", "style")

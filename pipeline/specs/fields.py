@@ -18,10 +18,10 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from nst_kernel.params.style_params import ALIASES, INITS, KNOBS, ParamError, StyleParams
-from pipeline.manifest.ids import MAX_NAME
+from nst_kernel.params import ALIASES, INITS, KNOBS, ParamError, StyleParams
+from pipeline import storage
+from pipeline.manifest import MAX_NAME
 from pipeline.specs import globs
-from pipeline.storage import operations as storage
 
 Loc = tuple[str | int, ...]
 Complaint = tuple[Loc, object, str]

@@ -6,7 +6,7 @@ Unlike there, case does not count: `*.jpg` fits IMG_1.JPG too, as cameras call t
 import functools
 import re
 
-from pipeline.storage import operations as storage
+from pipeline import storage
 
 PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".gif", ".bmp", ".avif", ".jp2", ".ppm", ".qoi")
 """Names of pictures end so, in any case."""

@@ -4,13 +4,12 @@ import time
 from collections.abc import Callable
 
 from nst_kernel import StyleParams
-from nst_kernel.params.style_params import INITS
-from nst_kernel.pictures.sizes import fit
-from pipeline.images import decode as images
-from pipeline.outputs import table as result_table
-from pipeline.planning.batch import Batch, Failure, Fetched, Picture, Pictures, PlannedRow
+from nst_kernel.params import INITS
+from nst_kernel.pictures import fit
+from pipeline import images, storage
+from pipeline.outputs import provenance
+from pipeline.planning import Batch, Failure, Fetched, Picture, Pictures, PlannedRow
 from pipeline.process import watchdog
-from pipeline.storage import operations as storage
 
 
 class _Reader:
@@ -52,7 +51,7 @@ class _Reader:
 
 def fetch(batch: Batch) -> Fetched:
     """Read, decode and resize what the rows of a batch need. A row whose picture is bad gets a `Failure`."""
-    started_at, clock = result_table.now(), time.perf_counter()
+    started_at, clock = provenance.now(), time.perf_counter()
     reader = _Reader()
     pictures: list[Pictures | Failure] = []
     retries: list[int] = []

@@ -12,11 +12,12 @@ from collections.abc import Callable, Sequence
 import torch
 
 from nst_kernel import Pair, State, StylizeResult, Vgg19, stylize_batch
-from nst_kernel.encoder.precision import resolve_precision
-from nst_kernel.objective.gram_cache import GramCache
-from nst_kernel.transfer.stylize import Progress, to_tensor
+from nst_kernel.encoder import resolve_precision
+from nst_kernel.objective import GramCache
+from nst_kernel.pictures import to_tensor
+from nst_kernel.transfer import Progress
 from pipeline.encoder import load_encoder
-from pipeline.planning.batch import Failure, Fetched, Optimised, Pictures, PlannedRow
+from pipeline.planning import Failure, Fetched, Optimised, Pictures, PlannedRow
 from pipeline.stages.resumable import Stints
 
 log = logging.getLogger(__name__)

@@ -5,14 +5,11 @@ from time import monotonic
 from typing import Literal
 
 from nst_kernel.result import StylizeResult
-from nst_kernel.transfer.state import Interrupted, State, StateError
-from nst_kernel.transfer.stylize import Progress
-from pipeline.options.resources import Interruptions
-from pipeline.planning.batch import Failure, PlannedRow
-from pipeline.process import watchdog
-from pipeline.process.preemption import Preemption
-from pipeline.recovery import saved_states as midway
-from pipeline.recovery.ledger import asked
+from nst_kernel.transfer import Interrupted, Progress, State, StateError
+from pipeline.options import Interruptions
+from pipeline.planning import Failure, PlannedRow, asked
+from pipeline.process import Preemption, watchdog
+from pipeline.recovery import saved_states
 
 SAVING_SHARE = 0.05
 """Of the time of a batch, that saving its state may take at most, whatever `save_every` says."""
@@ -53,7 +50,7 @@ class Stints:
         """
         timeout = self.interruptions.row_timeout
         allowed = None if timeout is None else timeout * len(rows)
-        uri = midway.uri_of(self.output, asked(rows)) if self.output else None
+        uri = saved_states.uri_of(self.output, asked(rows)) if self.output else None
         state = self._found(uri, pictures) if uri else None
         spent = float(state.notes["seconds"]) if state else 0.0
         began, pause = monotonic(), self.interruptions.save_every
@@ -70,7 +67,7 @@ class Stints:
             except StateError:
                 if state is None:
                     raise
-                midway.drop([uri] if uri else [])
+                saved_states.drop([uri] if uri else [])
                 state, spent, began = None, 0.0, monotonic()
                 continue
             except Interrupted as stop:
@@ -92,17 +89,17 @@ class Stints:
                 self.preemption.leave()
 
     def _found(self, uri: str, pictures: str) -> State | None:
-        state = midway.find(uri)
+        state = saved_states.find(uri)
         if state is None:
             return None
         if state.notes.get("pictures") != pictures or not isinstance(state.notes.get("seconds"), float):
-            midway.drop([uri])
+            saved_states.drop([uri])
             return None
         self.touched.append(uri)
         return state
 
     def _save(self, uri: str, state: State) -> None:
-        if midway.keep(uri, state):
+        if saved_states.keep(uri, state):
             self.touched.append(uri)
             if self.preemption:
                 self.preemption.saved()

@@ -2,42 +2,27 @@
 
 import json
 import time
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from nst_kernel.result import StylizeResult
-from pipeline.images import decode as images
-from pipeline.images import exif
-from pipeline.outputs import table as result_table
-from pipeline.planning.batch import Failure, Fetched, Optimised, PlannedRow
+from pipeline import images, storage
+from pipeline.images import exif, format_of
+from pipeline.options import DEFAULT_ENCODING, Encoding
+from pipeline.outputs import commit, layout, provenance
+from pipeline.planning import Failure, Fetched, Optimised, PlannedRow
 from pipeline.process import watchdog
-from pipeline.recovery import saved_states as midway
-from pipeline.storage import operations as storage
-
-FORMATS: dict[str, Literal["png", "jpeg", "webp"]] = {"png": "png", "jpg": "jpeg", "jpeg": "jpeg", "webp": "webp"}
-"""By the extension of the output's name."""
+from pipeline.recovery import saved_states
 
 TOLD = ("id", "status", "error_class", "error", "output", "total_loss", "seconds", "retries")
 """Of a row's results, what travels on to the driver."""
 
 
-@dataclass(frozen=True)
-class Encoding:
-    """How pictures are written, beside their format, which their names say.
-
-    Attributes:
-        quality: of JPEG and WebP, 1 to 100.
-        keep_exif: whether a picture has the date, camera and place of its content picture.
-    """
-
-    quality: int = 95
-    keep_exif: bool = False
-
-
 class Writer:
     """Commits finished batches to one output folder."""
 
-    def __init__(self, output: str, *, encoder: str, encoder_sha256: str, encoding: Encoding = Encoding()) -> None:
+    def __init__(
+        self, output: str, *, encoder: str, encoder_sha256: str, encoding: Encoding = DEFAULT_ENCODING
+    ) -> None:
         self.output, self.encoder, self.encoder_sha256, self.encoding = output, encoder, encoder_sha256, encoding
 
     def __call__(self, optimised: Optimised) -> list[dict[str, Any]]:
@@ -53,8 +38,8 @@ class Writer:
             )
         ]
         before = storage.repeated()
-        result_table.commit(self.output, rows)
-        midway.drop(optimised.midway)
+        commit(self.output, rows)
+        saved_states.drop(optimised.midway)
         told: list[dict[str, Any]] = [
             {name: row.get(name) for name in TOLD} | {"batch_size": 0 if n else len(rows)} for n, row in enumerate(rows)
         ]
@@ -65,7 +50,7 @@ class Writer:
         self, planned: PlannedRow, outcome: StylizeResult | Failure, optimised: Optimised, retries: int
     ) -> dict[str, Any]:
         clock, before = time.perf_counter(), storage.repeated()
-        uri = storage.join(result_table.images_folder(self.output), planned.row.output)
+        uri = storage.join(layout.images_folder(self.output), planned.row.output)
         if isinstance(outcome, StylizeResult):
             try:
                 storage.write_bytes(uri, encode_result(planned, outcome, self.encoder_sha256, self.encoding))
@@ -76,8 +61,8 @@ class Writer:
         row: dict[str, Any] = self._asked(planned, fetched) | {
             "device": optimised.device,
             "precision": optimised.precision,
-            "host": result_table.host(),
-            "finished_at": result_table.now(),
+            "host": provenance.host(),
+            "finished_at": provenance.now(),
             "idle_seconds": optimised.waited * share,
             "retries": retries + storage.repeated() - before,
             "seconds": {
@@ -102,34 +87,22 @@ class Writer:
             "seed": row.params.seed,
             "encoder": self.encoder,
             "encoder_sha256": self.encoder_sha256,
-            "versions": json.dumps(dict(result_table.versions())),
+            "versions": json.dumps(dict(provenance.versions())),
             "started_at": fetched.started_at,
             "manifest": row.file,
             "manifest_row": row.number,
         }
 
 
-def format_of(name: str) -> Literal["png", "jpeg", "webp"]:
-    """The format that a file's extension asks for.
-
-    Raises:
-        ValueError: for an extension that is none of png, jpg, jpeg and webp.
-    """
-    stem, _, extension = name.lower().rpartition(".")
-    if not stem or extension not in FORMATS:
-        raise ValueError(f"{name}: expected a name that ends in .png, .jpg, .jpeg or .webp")
-    return FORMATS[extension]
-
-
 def encode_result(
-    planned: PlannedRow, outcome: StylizeResult, encoder_sha256: str, encoding: Encoding = Encoding()
+    planned: PlannedRow, outcome: StylizeResult, encoder_sha256: str, encoding: Encoding = DEFAULT_ENCODING
 ) -> bytes:
     """The picture as a file that says what it is: id, parameters, encoder and versions."""
     metadata = {
         "id": planned.row.id,
         "params": json.dumps(planned.row.params.to_json(), sort_keys=True),
         "encoder_sha256": encoder_sha256,
-        "versions": json.dumps(dict(result_table.versions())),
+        "versions": json.dumps(dict(provenance.versions())),
     }
     height, width = outcome.image.shape[:2]
     kept = (

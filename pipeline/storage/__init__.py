@@ -1,1 +1,52 @@
 """Every byte in and out of storage; nothing else opens files or buckets."""
+
+from pipeline.storage._identities import identities, identity, side_by_side
+from pipeline.storage._retry import Policy, repeated, retries
+from pipeline.storage._store import Store
+from pipeline.storage.entry import Entry
+from pipeline.storage.errors import Damaged, StorageError
+from pipeline.storage.operations import (
+    check_no_folder,
+    check_writable,
+    list_files,
+    read_bytes,
+    remove,
+    remove_folder,
+    size,
+    sweep,
+    walk,
+    write_bytes,
+    write_if,
+)
+from pipeline.storage.ranged_file import RangedFile
+from pipeline.storage.uris import absolute, is_uri, join, parent, resolve
+
+__all__ = [
+    "Damaged",
+    "Entry",
+    "Policy",
+    "RangedFile",
+    "StorageError",
+    "Store",
+    "absolute",
+    "check_no_folder",
+    "check_writable",
+    "identities",
+    "identity",
+    "is_uri",
+    "join",
+    "list_files",
+    "parent",
+    "read_bytes",
+    "remove",
+    "remove_folder",
+    "repeated",
+    "resolve",
+    "retries",
+    "side_by_side",
+    "size",
+    "sweep",
+    "walk",
+    "write_bytes",
+    "write_if",
+]

@@ -6,7 +6,8 @@ import posixpath
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pipeline.storage._store import Entries, Listing, Page, compare_length, within
+from pipeline.storage._fsspec import compare_length, within
+from pipeline.storage._store import Entries, Listing, Page
 from pipeline.storage.entry import Entry
 from pipeline.storage.errors import Damaged
 

@@ -16,15 +16,18 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.cluster.actor_pool import Actors, this_machine
+from pipeline import storage
+from pipeline.cluster.actor_pool import Actors
+from pipeline.cluster.nodes import this_machine
 from pipeline.encoder import load_encoder
-from pipeline.flow.run import validate
+from pipeline.manifest.validate import validate
+from pipeline.outputs import layout, provenance, schema
 from pipeline.outputs import table as result_table
 from pipeline.outputs.compact import FILE_BYTES
+from pipeline.outputs.finished import Finished, finished
 from pipeline.planning.batch import PlannedRow
 from pipeline.planning.plan import Plan, plan
 from pipeline.recovery import ledger
-from pipeline.storage import operations as storage
 from tests.bench.processes import memory
 
 PER_FOLDER, STYLES, EVALUATIONS = 10_000, 40, 150
@@ -58,7 +61,7 @@ def measured(what: str, home: Path) -> dict[str, Any]:
     return found
 
 
-def _planned(home: Path, done: result_table.Finished) -> tuple[Plan, dict[str, Any]]:
+def _planned(home: Path, done: Finished) -> tuple[Plan, dict[str, Any]]:
     clocks = [time.perf_counter()]
     asked = validate(str(home / "rows.csv"))
     clocks.append(time.perf_counter())
@@ -82,14 +85,14 @@ def _planned(home: Path, done: result_table.Finished) -> tuple[Plan, dict[str, A
 
 def planned(home: Path) -> dict[str, Any]:
     """Validate and plan a manifest of which nothing is done."""
-    return _planned(home, result_table.Finished({}, {}))[1]
+    return _planned(home, Finished({}, {}))[1]
 
 
 def resumed(home: Path) -> dict[str, Any]:
     """Validate and plan a manifest of which all is done, and find that out."""
     clock = time.perf_counter()
     output = str(home / "out")
-    done = result_table.finished(output)
+    done = finished(output)
     ledger.take_stock(output)
     spent = time.perf_counter() - clock
     return {"finished_seconds": spent, **_planned(home, done)[1]}
@@ -97,12 +100,12 @@ def resumed(home: Path) -> dict[str, Any]:
 
 def finish(home: Path) -> dict[str, Any]:
     """Results as a run leaves them, in full files, with curves."""
-    work, _ = _planned(home, result_table.Finished({}, {}))
+    work, _ = _planned(home, Finished({}, {}))
     rows = (planned for batch in work.batches for planned in batch.rows)
     output = str(home / "out")
     count = 0
     while some := [row for _, row in zip(range(FILE_BYTES // (EVALUATIONS * 32)), rows, strict=False)]:
-        part = Path(result_table.results_folder(output)) / f"{result_table.FULL}{count:04d}.parquet"
+        part = Path(layout.results_folder(output)) / f"{result_table.FULL}{count:04d}.parquet"
         part.parent.mkdir(parents=True, exist_ok=True)
         pq.write_table(_table(some, output), part, compression="zstd")
         count += 1
@@ -110,9 +113,9 @@ def finish(home: Path) -> dict[str, Any]:
 
 
 def _table(rows: list[PlannedRow], output: str) -> pa.Table:
-    table = pa.Table.from_pylist(list(_as_results(rows, output)), schema=result_table.SCHEMA)
-    place = result_table.SCHEMA.get_field_index("curve")
-    return table.set_column(place, result_table.SCHEMA.field(place), _curves(len(rows)))
+    table = pa.Table.from_pylist(list(_as_results(rows, output)), schema=schema.SCHEMA)
+    place = schema.SCHEMA.get_field_index("curve")
+    return table.set_column(place, schema.SCHEMA.field(place), _curves(len(rows)))
 
 
 def _curves(count: int) -> pa.Array:
@@ -128,13 +131,13 @@ def _curves(count: int) -> pa.Array:
     layers = pa.array(["conv1_1", "conv2_1", "conv3_1", "conv4_1"] * count)
     by_layer = pa.MapArray.from_arrays(np.arange(0, 4 * count + 1, 4, dtype=np.int32), layers, losses(4 * count))
     iterations = lists(count, np.tile(np.arange(EVALUATIONS, dtype=np.int32), count))
-    fields = result_table.SCHEMA.field("curve").type
+    fields = schema.SCHEMA.field("curve").type
     members = [iterations, losses(count), losses(count), losses(count), by_layer]
     return pa.StructArray.from_arrays(members, fields=[fields.field(n) for n in range(fields.num_fields)])
 
 
 def _as_results(rows: list[PlannedRow], output: str) -> Iterator[dict[str, Any]]:
-    folder, now = result_table.images_folder(output), result_table.now()
+    folder, now = layout.images_folder(output), provenance.now()
     for planned in rows:
         row = planned.row
         yield {

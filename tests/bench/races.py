@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from jobs.pictures import CONTENTS, STYLES, draw
 from nst_kernel import Pair, StyleParams, StylizeResult, Vgg19, Weights, stylize_batch
 from nst_kernel.encoder.precision import computing_in
-from nst_kernel.transfer.stylize import to_tensor
+from nst_kernel.pictures.tensors import to_tensor
 from tests.bench.reference import optimise
 from tests.bench.timing import SETTINGS, synchronise
 

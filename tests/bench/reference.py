@@ -10,8 +10,9 @@ import torch
 import torch.nn.functional as nnf
 from torch import Tensor, nn
 
-from nst_kernel.encoder.vgg import IMAGENET_DEVIATION, IMAGENET_MEAN, Weights
-from nst_kernel.params.style_params import LAYERS, StyleParams
+from nst_kernel.encoder.weights import IMAGENET_DEVIATION, IMAGENET_MEAN, Weights
+from nst_kernel.layers import LAYERS
+from nst_kernel.params.style_params import StyleParams
 
 
 class PlainVgg(nn.Module):

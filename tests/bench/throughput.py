@@ -11,13 +11,17 @@ import pyarrow.compute as pc
 from PIL import Image
 
 from jobs.pictures import CONTENTS, STYLES, draw
-from pipeline.cluster.actor_pool import Actors, actors, connect
+from pipeline.cluster.actor_pool import Actors, actors
+from pipeline.cluster.connection import connect
 from pipeline.encoder import load_encoder
-from pipeline.flow.run import flow, run
-from pipeline.manifest.reader import Row, read_manifest
+from pipeline.flow.dataset import flow
+from pipeline.flow.run import run
+from pipeline.manifest.reader import read_manifest
+from pipeline.manifest.row import Row
 from pipeline.options.resources import Resources
 from pipeline.outputs.table import read_results
-from pipeline.planning.plan import Limits, plan
+from pipeline.planning.limits import Limits
+from pipeline.planning.plan import plan
 from pipeline.recovery.ledger import Ledger
 from pipeline.recovery.run_lock import RunLock
 from pipeline.stages.write import Writer

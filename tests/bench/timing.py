@@ -13,11 +13,12 @@ from jobs.pictures import draw
 from nst_kernel import LAYERS, StyleParams, Vgg19, Weights
 from nst_kernel.cost import macs_per_pixel
 from nst_kernel.encoder.precision import Precision, computing_in, resolve_precision
-from nst_kernel.objective.objective import Objective, Targets, content_features, style_grams
+from nst_kernel.objective.objective import Objective
+from nst_kernel.objective.targets import Targets, content_features, style_grams
 from nst_kernel.optimisers.lbfgs import LBFGS
+from nst_kernel.pictures.tensors import to_tensor
 from nst_kernel.transfer.cuda_graph import Repeated
 from nst_kernel.transfer.one_scale import descend
-from nst_kernel.transfer.stylize import to_tensor
 from tests.bench.reference import Transfer
 
 SETTINGS: Mapping[str, object] = {"scales": (), "tv_weight": 0.0, "range_weight": 0.0, "content_weight": 0.05}

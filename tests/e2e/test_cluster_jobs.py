@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pipeline.outputs import progress
-from pipeline.outputs import table as result_table
-from pipeline.recovery.run_lock import lock_file
+from pipeline.outputs import layout, progress
+from pipeline.outputs.finished import finished
+from pipeline.outputs.layout import lock_file
 from tests.e2e.conftest import Studio, as_csv, furnish
 from tests.e2e.support.real_cluster import RealCluster, real_cluster
 
@@ -54,7 +54,7 @@ def wait_for(what: Callable[[], bool], *, seconds: float = 200) -> None:
 
 
 def rows_done(output: str) -> int:
-    report = progress.read(progress.progress_file(output))
+    report = progress.read(layout.progress_file(output))
     return report.progress.finished if report else 0
 
 
@@ -94,7 +94,7 @@ def test_submitted_attached_cancelled_resubmitted_finished(cluster: RealCluster,
 
     cancelled = cluster.nst("cancel", "night", *at)
     assert f"{id}: STOPPED" in cancelled.stdout, cancelled
-    report = progress.read(progress.progress_file(studio.output))
+    report = progress.read(layout.progress_file(studio.output))
     assert report
     assert report.state == "stopped"
     assert not Path(lock_file(studio.output)).exists()
@@ -120,7 +120,7 @@ def test_submitted_attached_cancelled_resubmitted_finished(cluster: RealCluster,
     unknown = cluster.nst("logs", "nigth", *at)
     assert unknown.returncode == 2
     assert "did you mean night?" in unknown.stderr
-    assert result_table.finished(studio.output).fingerprints.keys() == done.keys()
+    assert finished(studio.output).fingerprints.keys() == done.keys()
 
 
 def test_a_folder_that_is_too_large_to_travel(cluster: RealCluster, tmp_path: Path) -> None:

@@ -5,26 +5,28 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
-from pipeline.flow import run as flow
+from pipeline import storage
+from pipeline.flow.dataset import RunBroken, TooManyFailures
 from pipeline.flow.retry import retry
-from pipeline.flow.run import Job, RunBroken, TooManyFailures
 from pipeline.options.failure_limit import FailureLimit
 from pipeline.options.resources import Resources
-from pipeline.outputs import summary
+from pipeline.options.run_options import Job
+from pipeline.outputs import layout, provenance, schema
 from pipeline.outputs import table as result_table
+from pipeline.outputs.layout import lock_file
 from pipeline.recovery import ledger
-from pipeline.recovery.run_lock import Locked, RunLock, lock_file
-from pipeline.storage import operations as storage
+from pipeline.recovery.run_lock import Locked, RunLock
 from tests.e2e.conftest import QUICK, ROWS, Studio, as_csv, as_jsonl
 
 
 def test_a_finished_run_leaves_one_file_of_results_and_a_summary(finished: Studio) -> None:
     assert len(result_table.parts(finished.output)) == 1
-    said = json.loads(Path(summary.summary_file(finished.output)).read_text())
+    said = json.loads(Path(layout.summary_file(finished.output)).read_text())
     assert said["plan"] == {"rows": 3, "batches": said["plan"]["batches"], "done": 0, "quarantined": 0}
     assert said["counts"] == {"ok": 3, "failed": 0, "diverged": 0, "quarantined": 0}
     assert said["job"]["source"]["defaults"]["size"] == 48
@@ -32,7 +34,7 @@ def test_a_finished_run_leaves_one_file_of_results_and_a_summary(finished: Studi
     assert said["versions"].keys() >= {"torch", "ray"}
     assert not Path(lock_file(finished.output)).exists()
     assert ledger.read_attempts(finished.output) == []
-    last = Path(summary.summary_file(finished.output)).stat().st_mtime_ns
+    last = Path(layout.summary_file(finished.output)).stat().st_mtime_ns
     assert all(Path(part).stat().st_mtime_ns <= last for part in result_table.parts(finished.output))
 
 
@@ -47,8 +49,8 @@ def test_failed_and_quarantined_rows_are_retried_without_their_manifest(studio: 
         retry(job, ["failed"])
     studio.run(manifest)
     held = studio.results()["held"]
-    quarantined = {name: held[name] for name in result_table.SCHEMA.names if name not in ("output", "curve", "seconds")}
-    result_table.commit(studio.output, [{**quarantined, "status": "quarantined", "finished_at": result_table.now()}])
+    quarantined = {name: held[name] for name in schema.SCHEMA.names if name not in ("output", "curve", "seconds")}
+    result_table.commit(studio.output, [{**quarantined, "status": "quarantined", "finished_at": provenance.now()}])
     studio.picture("later.png", 5)
 
     again = studio.run(manifest)
@@ -96,7 +98,7 @@ def test_a_hopeless_run_stops_early_and_goes_on_when_it_is_mended(studio: Studio
 def test_a_run_that_loses_its_lock_stops_in_the_middle_of_a_row(
     studio: Studio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(flow, "RunLock", partial(RunLock, lease=1.0))
+    monkeypatch.setattr(import_module("pipeline.flow.run"), "RunLock", partial(RunLock, lease=1.0))
     manifest = studio.write("rows.csv", as_csv(ROWS[:1]))
     over, at_work = threading.Event(), set[int]()
 

@@ -8,11 +8,10 @@ import pytest
 from PIL import Image
 
 from jobs.pictures import draw
+from pipeline import images, storage
 from pipeline.archives.index import read_index
-from pipeline.grids import history as nights
-from pipeline.images import decode as images
+from pipeline.outputs import grid_runs
 from pipeline.outputs import table as result_table
-from pipeline.storage import operations as storage
 from tests.jobs.test_cli import nst
 from tests.support import REPOSITORY
 
@@ -61,7 +60,7 @@ def test_the_examples_run(studio: Path, local_ray: None, capsys: pytest.CaptureF
     assert "Nothing to do; 2 were done before" in capsys.readouterr().out
 
     assert nst("run", "grid.yaml", *QUICK) == 0
-    run = nights.latest("output/weights")
+    run = grid_runs.latest("output/weights")
     assert run is not None
     assert f"Pictures: {studio}/{run}/images" in capsys.readouterr().out.replace("\n", "")
     table = result_table.read_results(run)

@@ -1,34 +1,35 @@
 """A plan that takes several datasets: every row once, and few files of results whenever a dataset is through."""
 
 from collections import Counter
+from importlib import import_module
 
 import pytest
 
-from pipeline.flow import legs as feed
-from pipeline.flow import run as flow
+from pipeline.flow import legs, run
 from pipeline.options.resources import Resources
-from pipeline.outputs import compact
 from pipeline.outputs import table as result_table
+from pipeline.outputs.compact import compact
 from tests.bench.stub import StubKernel
 from tests.e2e.conftest import QUICK, Studio, as_csv
 
 
 def test_legs_are_run_one_after_the_other(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(feed, "LEG", 3)
-    monkeypatch.setattr(feed, "LEG_PER_ACTOR", 1)
-    monkeypatch.setattr(feed, "SHARDS", 2)
+    monkeypatch.setattr(legs, "LEG", 3)
+    monkeypatch.setattr(legs, "LEG_PER_ACTOR", 1)
+    monkeypatch.setattr(legs, "SHARDS", 2)
     files: list[int] = []
 
     def compacted(output: str) -> list[str]:
         files.append(len(result_table.parts(output)))
-        return compact.compact(output)
+        return compact(output)
 
-    monkeypatch.setattr(flow, "compact", compacted)
+    for module in ("pipeline.flow.run", "pipeline.flow.dataset"):
+        monkeypatch.setattr(import_module(module), "compact", compacted)
     rows: list[dict[str, object]] = [
         {"content": "photo.png", "style": "painting.png", "seed": seed, "width": 64, "height": 48} for seed in range(7)
     ]
     rows[3] |= {"width": 48, "height": 64}
-    progress = flow.run(
+    progress = run(
         studio.write("rows.csv", as_csv(rows)),
         output=studio.output,
         defaults=QUICK,

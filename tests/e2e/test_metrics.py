@@ -2,12 +2,12 @@
 
 import os
 from collections.abc import Iterator, Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pipeline.flow import run as run_module
 from pipeline.flow.metrics import RunMetrics
 from pipeline.planning.batch import Optimised
 from pipeline.stages.write import Writer
@@ -41,7 +41,7 @@ def test_rows_are_counted_once_though_their_writer_dies_after_its_commit(
         seen.append(row)
         add(metrics, row)
 
-    monkeypatch.setattr(run_module, "Writer", DyingWriter)
+    monkeypatch.setattr(import_module("pipeline.flow.run"), "Writer", DyingWriter)
     monkeypatch.setattr(RunMetrics, "add", note)
     bad: dict[str, object] = {"id": "bad", "content": "gone.png", "style": "painting.png"}
     progress = studio.run(studio.write("rows.csv", as_csv([*ROWS, bad])))

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from pipeline.images import decode as images
+from pipeline import images
 from tests.e2e.conftest import Studio
 from tests.support import REPOSITORY, draw
 

@@ -10,12 +10,12 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from pipeline import images, storage
 from pipeline.flow.run import run
-from pipeline.images import decode as images
-from pipeline.manifest.reader import ManifestError
+from pipeline.manifest.row import ManifestError
 from pipeline.options.resources import Resources
+from pipeline.outputs import schema
 from pipeline.outputs import table as result_table
-from pipeline.storage import operations as storage
 from tests.e2e.conftest import QUICK, ROWS, Studio, as_csv, as_jsonl
 from tests.pipeline.support.bad_pictures import BAD_PICTURES
 from tests.support import SHARED
@@ -46,7 +46,7 @@ def test_a_row_of_results_says_what_happened(finished: Studio) -> None:
     rows = finished.results()
     assert set(rows) == {"one", "two", "three"}
     for row in rows.values():
-        assert set(row) == set(result_table.SCHEMA.names)
+        assert set(row) == set(schema.SCHEMA.names)
         assert row["status"] == "ok"
         assert row["error"] is None
         assert row["curve"]["iteration"] == list(range(6))

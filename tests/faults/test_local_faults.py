@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.storage import operations as storage
+from pipeline import storage
 from pipeline.storage.operations import StorageError
 
 REFUSALS = [

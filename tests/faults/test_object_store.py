@@ -13,10 +13,10 @@ import pytest
 import s3fs
 
 from jobs.selftest.chaos.stage import Play, Stage, judge
+from pipeline import storage
 from pipeline.outputs import summary
 from pipeline.outputs import table as result_table
 from pipeline.recovery.run_lock import Locked, RunLock
-from pipeline.storage import operations as storage
 from tests.faults.support import rgw
 from tests.faults.support.proxy import FAULTS, FaultyProxy
 from tests.faults.test_table import played

@@ -15,9 +15,10 @@ import pytest
 from PIL import Image
 
 from pipeline.flow.run import run
-from pipeline.options.resources import Interruptions, Resources
+from pipeline.options.interruptions import Interruptions
+from pipeline.options.resources import Resources
 from pipeline.outputs.table import read_results
-from pipeline.recovery import saved_states as midway
+from pipeline.recovery import saved_states
 from tests.faults.support.processes import actors, actors_at_work
 from tests.support import REPOSITORY, draw
 
@@ -74,7 +75,7 @@ class Observer(threading.Thread):
     def run(self) -> None:
         while not self.over.wait(0.05):
             for path in (self.output / "preempted").glob("*.safetensors"):
-                state = midway.find(str(path))
+                state = saved_states.find(str(path))
                 if state is not None:
                     self.at.append(int(state.tensors["walk/walk/k"]))
             if self.done_before:

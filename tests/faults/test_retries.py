@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from pipeline import storage
 from pipeline.outputs import table as result_table
 from pipeline.planning.batch import Failure, Optimised, Pictures
 from pipeline.recovery.guard import guarded_fetch
 from pipeline.recovery.ledger import Ledger
 from pipeline.stages.fetch import fetch
 from pipeline.stages.write import Writer
-from pipeline.storage import operations as storage
 from tests.faults.support.proxy import FaultyProxy
 from tests.pipeline.stages.test_optimise import batch_of, rows
 from tests.support import draw

@@ -9,9 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from pipeline import storage
+from pipeline.outputs import provenance
 from pipeline.outputs import table as result_table
 from pipeline.storage import _retry as retry
-from pipeline.storage import operations as storage
 from pipeline.storage._retry import Policy
 from pipeline.storage.operations import StorageError
 from tests.faults.conftest import PATIENCE
@@ -90,9 +91,7 @@ def test_attempts_do_not_multiply(
 
 def test_a_batch_is_committed_and_read_back_through_faults(folder: str, proxy: FaultyProxy) -> None:
     proxy.share, proxy.kinds = 0.3, tuple(kind for kind in FAULTS if kind != "stalled")
-    asked = [
-        {"id": f"{n:02}", "fingerprint": "f", "status": "ok", "finished_at": result_table.now()} for n in range(12)
-    ]
+    asked = [{"id": f"{n:02}", "fingerprint": "f", "status": "ok", "finished_at": provenance.now()} for n in range(12)]
     for n in range(0, 12, 2):
         result_table.commit(folder, asked[n : n + 2])
     assert result_table.read_results(folder, columns=["id"])["id"].to_pylist() == [row["id"] for row in asked]

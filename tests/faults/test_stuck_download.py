@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from pipeline import storage
 from pipeline.planning.batch import Failure, Pictures
 from pipeline.stages.fetch import fetch
-from pipeline.storage import operations as storage
 from tests.faults.support.proxy import FaultyProxy
 from tests.pipeline.stages.test_optimise import batch_of, rows
 from tests.support import draw

@@ -12,7 +12,9 @@ import typer
 from PIL import Image
 
 from jobs import cli
-from pipeline.images import decode as images
+from jobs.commands._job import SOME_ROWS_FAILED
+from pipeline import images
+from pipeline.outputs import provenance
 from pipeline.outputs import table as result_table
 from tests.support import REPOSITORY, SHARED, draw
 
@@ -63,7 +65,7 @@ def test_stylize_writes_a_picture(pair: Path, capsys: pytest.CaptureFixture[str]
 def test_an_error_is_one_clear_line(
     pair: Path, capsys: pytest.CaptureFixture[str], words: list[str], said: str
 ) -> None:
-    result_table.commit("out", [{"id": "a", "status": "ok", "finished_at": result_table.now()}])
+    result_table.commit("out", [{"id": "a", "status": "ok", "finished_at": provenance.now()}])
     assert nst(*words) == cli.NOTHING_STARTED
     shown = capsys.readouterr()
     assert said in shown.err
@@ -113,7 +115,7 @@ def test_plan_shows_buckets_work_and_cost_and_starts_nothing(pair: Path, capsys:
     )
     before = sorted(pair.iterdir())
     words = ["plan", "rows.csv", "--num-actors", "1", "--rate", "1e6", "--price", "36", *QUICK]
-    assert nst(*words) == cli.SOME_ROWS_FAILED
+    assert nst(*words) == SOME_ROWS_FAILED
     shown = capsys.readouterr().out
     assert re.search(r"32 x 21 .*pooling=avg", shown)
     assert re.search(r"32 x 32 .*pooling=max", shown)
@@ -121,7 +123,7 @@ def test_plan_shows_buckets_work_and_cost_and_starts_nothing(pair: Path, capsys:
     assert "gone.png: it does not exist" in shown
     assert "9 loss evaluations" in shown
     assert "1 on cpu" in shown
-    assert nst(*words, "--json") == cli.SOME_ROWS_FAILED
+    assert nst(*words, "--json") == SOME_ROWS_FAILED
     found = json.loads(capsys.readouterr().out)
     assert (found["rows"], found["batches"], len(found["buckets"])) == (3, 3, 3)
     assert found["failures"][0][0] == "d"
@@ -154,7 +156,7 @@ def test_failed_rows_as_a_manifest(pair: Path, capsys: pytest.CaptureFixture[str
     asked = {"style": "s3://b/s.png", "params": json.dumps(params.to_json())}
     rows = [{**asked, "id": f"r{n}", "status": status} for n, status in enumerate(["ok", "failed", "quarantined"])]
     rows[1]["output_name"] = "deep/er.jpg"
-    result_table.commit("out", [{**row, "finished_at": result_table.now()} for row in rows])
+    result_table.commit("out", [{**row, "finished_at": provenance.now()} for row in rows])
     assert nst("results", "out", "--status", "failed", "--as-manifest", "again.jsonl") == 0
     assert "1 rows" in capsys.readouterr().out
     (row,) = read_manifest("again.jsonl", encoder_sha256="e").rows
@@ -182,7 +184,7 @@ def test_results_are_filtered_sorted_and_chosen(pair: Path, capsys: pytest.Captu
         {"id": f"r{n}", "style": f"s{n % 2}.png", "status": "failed" if n == 3 else "ok", "total_loss": float(n)}
         for n in range(4)
     ]
-    result_table.commit("out", [{**row, "finished_at": result_table.now()} for row in rows])
+    result_table.commit("out", [{**row, "finished_at": provenance.now()} for row in rows])
 
     def ids(*options: str) -> list[str]:
         assert nst("results", "out", "--json", *options) == 0
@@ -238,7 +240,7 @@ def test_run_from_manifest_to_summary(pair: Path, local_ray: None, capsys: pytes
     Path("rows.csv").write_text("id,content,style\nfine,photo.png,painting.png\nlost,gone.png,painting.png\n")
     Path("defaults.json").write_text('{"iterations": 99, "seed": 5}')
     words = ["run", "rows.csv", "--output", "out", "--defaults", "defaults.json", *QUICK]
-    assert nst(*words) == cli.SOME_ROWS_FAILED
+    assert nst(*words) == SOME_ROWS_FAILED
     shown = capsys.readouterr().out
     assert "1 failed, 1 ok" in shown
     assert "gone.png: it does not exist" in shown
@@ -276,12 +278,12 @@ def test_the_embedded_encoder_is_known(tmp_path: Path, capsys: pytest.CaptureFix
     data = bytearray(file.read_bytes())
     data[-1] ^= 1
     (tmp_path / "damaged.safetensors").write_bytes(data)
-    assert nst("weights", "check", str(tmp_path / "damaged.safetensors")) == cli.SOME_ROWS_FAILED
+    assert nst("weights", "check", str(tmp_path / "damaged.safetensors")) == SOME_ROWS_FAILED
     assert "These are not them, or damaged" in capsys.readouterr().out
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="the real weights are not part of the repository")
 def test_other_files_are_not_the_imagenet_ones(capsys: pytest.CaptureFixture[str]) -> None:
     for file in sorted((SHARED / "weights").iterdir()):
-        assert nst("weights", "check", str(file)) == cli.SOME_ROWS_FAILED
+        assert nst("weights", "check", str(file)) == SOME_ROWS_FAILED
         assert "differs" in capsys.readouterr().out

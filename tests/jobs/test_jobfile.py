@@ -8,8 +8,10 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from jobs.commands._job import named, with_options
-from jobs.jobfile import ArchiveJob, GridJob, JobFileError, ManifestJob, job_of, load, schema
-from pipeline.options.resources import Interruptions, Resources
+from jobs.jobfile import load
+from pipeline.options.interruptions import Interruptions
+from pipeline.options.resources import Resources
+from pipeline.specs.job import ArchiveJob, GridJob, JobFileError, ManifestJob, job_of, schema
 from tests.support import REPOSITORY
 
 EXAMPLES = sorted((REPOSITORY / "jobs" / "examples").glob("*.yaml"))
@@ -114,7 +116,7 @@ def test_files_that_are_none() -> None:
 
 
 def load_bytes(data: bytes) -> None:
-    from pipeline.storage import operations as storage
+    from pipeline import storage
 
     storage.write_bytes("memory://jobs/job.yaml", data)
     load("memory://jobs/job.yaml")

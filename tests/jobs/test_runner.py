@@ -12,8 +12,8 @@ from rich.console import Console
 
 from jobs import runner as launching
 from jobs.runner import launch
-from pipeline.flow.run import RunBroken, TooManyFailures
-from pipeline.outputs import progress
+from pipeline.flow.dataset import RunBroken, TooManyFailures
+from pipeline.outputs import layout, progress
 from pipeline.outputs.progress import Progress
 
 
@@ -61,7 +61,7 @@ def test_how_a_run_ends(
     said: str,
     submitted: bool,
 ) -> None:
-    uri = progress.progress_file(str(tmp_path / ("base" if submitted else "output")))
+    uri = layout.progress_file(str(tmp_path / ("base" if submitted else "output")))
     if submitted:
         monkeypatch.setenv(launching.PROGRESS_VARIABLE, uri)
         monkeypatch.setenv(launching.SUBMISSION_VARIABLE, "night-1")

@@ -8,8 +8,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nst_kernel.encoder.vgg import Vgg19, Weights, shape_of
-from nst_kernel.params.style_params import LAYERS
+from nst_kernel.encoder.vgg import Vgg19
+from nst_kernel.encoder.weights import Weights
+from nst_kernel.layers import LAYERS, shape_of
 
 PLAIN = {"learn_curvature": False}
 """For problems that are no pictures."""

@@ -14,12 +14,9 @@ import numpy as np
 from jobs.selftest.chaos import victims
 from jobs.selftest.chaos.hooks import DEATHS, STORMY
 from jobs.selftest.chaos.stage import Outcome, Play, Stage, judge, pixels
-from pipeline.flow.run import Progress
-from pipeline.outputs import summary
-from pipeline.recovery import saved_states as midway
-from pipeline.recovery.ledger import Attempt
-from pipeline.recovery.run_lock import Locked, lock_file, owner_of
-from pipeline.storage import operations as storage
+from pipeline import storage
+from pipeline.outputs import Progress, layout, summary
+from pipeline.recovery import Attempt, Locked, owner_of, saved_states
 
 GOOD = ("good-0", "good-1", "good-2", "good-3")
 
@@ -98,7 +95,7 @@ def preempted(stage: Stage) -> Outcome:
 
 def _saved(play: Play, attempt: Attempt) -> float:
     """Seconds of work that a state has in it; 0 if there is none."""
-    state = midway.find(midway.uri_of(play.output, attempt.rows))
+    state = saved_states.find(saved_states.uri_of(play.output, attempt.rows))
     return float(state.notes["seconds"]) if state else 0.0
 
 
@@ -147,7 +144,7 @@ def two_runs(stage: Stage) -> Outcome:
 
 def _locked(play: Play) -> bool:
     try:
-        return bool(storage.identity(lock_file(play.output)))
+        return bool(storage.identity(layout.lock_file(play.output)))
     except storage.StorageError:
         return False
 

@@ -16,12 +16,10 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 from unittest import mock
 
-from pipeline.planning.batch import PlannedRow
-from pipeline.recovery.ledger import Ledger
-from pipeline.storage import operations as storage
-from pipeline.storage._retry import Policy
-from pipeline.storage._store import Store
-from pipeline.storage.errors import Damaged
+from pipeline import storage
+from pipeline.planning import PlannedRow
+from pipeline.recovery import Ledger
+from pipeline.storage import Damaged, Policy, Store, _call
 
 SETUP = "jobs.selftest.chaos.hooks.install"
 
@@ -61,7 +59,7 @@ DEATHS: dict[str, Callable[[], object]] = {
 
 def install() -> None:
     """From now on this process is part of a self-test."""
-    attempt, opened = Ledger.attempt, storage._open
+    attempt, opened = Ledger.attempt, _call._open
 
     @contextlib.contextmanager
     def watched(self: Ledger, stage: str, rows: Sequence[PlannedRow]) -> Iterator[None]:
@@ -78,7 +76,7 @@ def install() -> None:
         return (_Stormy(store) if STORMY in uri.split("/") else store), path
 
     mock.patch.object(Ledger, "attempt", watched).start()
-    mock.patch.object(storage, "_open", stormy).start()
+    mock.patch.object(_call, "_open", stormy).start()
 
 
 def tally_folder(output: str) -> str:

@@ -14,14 +14,12 @@ import numpy as np
 
 from jobs.pictures import draw
 from jobs.selftest.chaos import hooks
-from pipeline.cluster.actor_pool import connect as connect_pipeline
-from pipeline.flow.run import Progress, run
-from pipeline.images import decode as images
-from pipeline.options.resources import Interruptions, Resources
-from pipeline.outputs import summary
-from pipeline.outputs import table as result_table
+from pipeline import images, storage
+from pipeline.cluster import connect as connect_pipeline
+from pipeline.flow import run
+from pipeline.options import Interruptions, Resources
+from pipeline.outputs import Progress, parts, read_part, read_results, summary
 from pipeline.recovery import ledger
-from pipeline.storage import operations as storage
 
 SIZE = 64
 PICTURES = ("lake", "town", "night", "mosaic")
@@ -91,9 +89,9 @@ class Play:
 
     def committed(self) -> set[str]:
         """Ids of rows that have an outcome."""
-        if not result_table.parts(self.output):
+        if not parts(self.output):
             return set()
-        return set(result_table.read_results(self.output, columns=["id"])["id"].to_pylist())
+        return set(read_results(self.output, columns=["id"])["id"].to_pylist())
 
     def tally(self) -> list[dict[str, Any]]:
         """What actors began: `ids` of rows together, the `run`, and the `node`."""
@@ -106,7 +104,7 @@ class Play:
 
     def rows(self) -> dict[str, dict[str, Any]]:
         """The results by id."""
-        return {row["id"]: row for row in result_table.read_results(self.output).to_pylist()}
+        return {row["id"]: row for row in read_results(self.output).to_pylist()}
 
 
 @dataclass(frozen=True)
@@ -165,7 +163,7 @@ def judge(
         found, asked = rows.get(row_id, {}).get("status"), statuses.get(row_id)
         if found != asked:
             troubles.append(f"row {row_id} is {found}, not {asked}: {rows.get(row_id, {}).get('error')}")
-    stored = sum(len(result_table.read_part(part, ["id"])) for part in result_table.parts(play.output))
+    stored = sum(len(read_part(part, ["id"])) for part in parts(play.output))
     begun = Counter(row_id for entry in play.tally() for row_id in entry["ids"])
     if left := ledger.read_attempts(play.output):
         troubles.append(f"the ledger still has {len(left)} attempts")

@@ -6,9 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from pipeline.outputs import table as result_table
-from pipeline.recovery import ledger
-from pipeline.recovery.ledger import Attempt
+from pipeline.outputs import provenance
+from pipeline.recovery import Attempt, ledger
 
 PATIENCE = 60.0
 
@@ -24,7 +23,7 @@ def end(attempt: Attempt, number: int) -> float | None:
     Returns:
         None if it was gone before.
     """
-    if attempt.host == result_table.host():
+    if attempt.host == provenance.host():
         return _end(attempt.pid, number)
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy

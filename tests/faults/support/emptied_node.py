@@ -15,11 +15,12 @@ from typing import Any, cast
 import ray
 from ray.cluster_utils import Cluster
 
-from pipeline.cluster.actor_pool import HEALTH_CHECKS, KEPT_WORKERS
+from pipeline.cluster.connection import HEALTH_CHECKS, KEPT_WORKERS
 from pipeline.flow.run import run
-from pipeline.options.resources import Interruptions, Resources
+from pipeline.options.interruptions import Interruptions
+from pipeline.options.resources import Resources
 from pipeline.outputs.table import read_results
-from pipeline.recovery import saved_states as midway
+from pipeline.recovery import saved_states
 from tests.faults.support.processes import actors_at_work
 from tests.faults.test_preemption import LONG
 
@@ -48,7 +49,7 @@ def main(home: Path) -> None:
         raylet.GcsClient(address=cluster.address).drain_node(first.node_id, reason, "", int(time.time() + 300) * 1000)
         while not saved and not running.done():
             for path in (output / "preempted").glob("*.safetensors"):
-                state = midway.find(str(path))
+                state = saved_states.find(str(path))
                 if state is not None:
                     saved.append(int(state.tensors["walk/walk/k"]))
             time.sleep(0.05)

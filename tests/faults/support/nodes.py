@@ -18,7 +18,7 @@ from ray.cluster_utils import Cluster
 
 from jobs.selftest.chaos.faults import numbered, running
 from jobs.selftest.chaos.stage import Outcome, Stage, connect, judge
-from pipeline.cluster.actor_pool import HEALTH_CHECKS, KEPT_WORKERS
+from pipeline.cluster.connection import HEALTH_CHECKS, KEPT_WORKERS
 
 WORKER = {"num_cpus": 1, "num_gpus": 1}
 

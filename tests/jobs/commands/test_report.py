@@ -9,8 +9,8 @@ import pytest
 from rich.console import Console
 
 from jobs.runner import launch
-from pipeline.flow.run import Progress
-from pipeline.storage import operations as storage
+from pipeline import storage
+from pipeline.outputs import Progress
 from tests.jobs.test_cli import nst
 from tests.pipeline.report.support import samples
 

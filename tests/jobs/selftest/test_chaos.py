@@ -16,12 +16,10 @@ from jobs.pictures import draw
 from jobs.selftest.chaos.faults import FAULTS
 from jobs.selftest.chaos.hooks import DEATHS, tally_folder
 from jobs.selftest.chaos.stage import Outcome, Play, Stage, judge
-from pipeline.images import decode as images
+from pipeline import images, storage
 from pipeline.manifest.reader import read_manifest
-from pipeline.outputs import summary
+from pipeline.outputs import layout, provenance, summary
 from pipeline.outputs import table as result_table
-from pipeline.recovery import ledger
-from pipeline.storage import operations as storage
 
 IDS = ("a", "b", "c")
 
@@ -40,9 +38,9 @@ def play(tmp_path: Path) -> Play:
 def commit(play: Play, ids: tuple[str, ...], *, status: str = "ok", later: int = 0) -> None:
     rows = []
     for row_id in ids:
-        output = storage.join(result_table.images_folder(play.output), f"{row_id}.png")
+        output = storage.join(layout.images_folder(play.output), f"{row_id}.png")
         storage.write_bytes(output, images.encode(draw("lake", 32), metadata={}))
-        finished = result_table.now() + timedelta(seconds=later)
+        finished = provenance.now() + timedelta(seconds=later)
         row = {"id": row_id, "status": status, "output": output, "width": 32, "height": 32, "finished_at": finished}
         rows.append(row)
     result_table.commit(play.output, rows)
@@ -60,12 +58,12 @@ def drop_a_row(play: Play) -> None:
 
 
 def cut_a_picture(play: Play) -> None:
-    picture = Path(result_table.images_folder(play.output), "b.png")
+    picture = Path(layout.images_folder(play.output), "b.png")
     picture.write_bytes(picture.read_bytes()[:1000])
 
 
 def lose_a_picture(play: Play) -> None:
-    storage.remove(storage.join(result_table.images_folder(play.output), "b.png"))
+    storage.remove(storage.join(layout.images_folder(play.output), "b.png"))
 
 
 TROUBLES: dict[str, tuple[Callable[[Play], Any], str]] = {
@@ -86,7 +84,7 @@ TROUBLES: dict[str, tuple[Callable[[Play], Any], str]] = {
     ),
     "an attempt is open": (
         lambda play: storage.write_bytes(
-            storage.join(ledger.ledger_folder(play.output), "optimise-1-2.json"),
+            storage.join(layout.ledger_folder(play.output), "optimise-1-2.json"),
             json.dumps(
                 {"rows": [["a", "f"]], "stage": "optimise", "run": "r", "host": "h", "pid": 1, "began_at": ""}
             ).encode(),
@@ -136,8 +134,8 @@ def test_what_breaks_off_is_told_and_is_exit_code_1(tmp_path: Path, monkeypatch:
     def breaks(_: Stage) -> Outcome:
         raise RuntimeError("the cluster is gone")
 
-    monkeypatch.setattr("jobs.selftest.chaos.faults.FAULTS", {"fine": lambda _: Outcome(3), "worse": breaks})
-    monkeypatch.setattr("jobs.selftest.chaos.stage.connect", lambda address: "local")
+    monkeypatch.setattr("jobs.selftest.FAULTS", {"fine": lambda _: Outcome(3), "worse": breaks})
+    monkeypatch.setattr("jobs.selftest.connect", lambda address: "local")
     command = ["selftest", "--chaos", "--json", "--output", str(tmp_path), "--repeat", "2"]
     told = CliRunner().invoke(app, [*command, "--only", "fine"])
     assert told.exit_code == 0

@@ -16,8 +16,7 @@ from jobs.submit import client as clusters
 from jobs.submit.client import Cluster, ClusterError, find_address
 from jobs.submit.request import Request, request
 from jobs.submit.status import Standing
-from pipeline.outputs import progress
-from pipeline.outputs import table as result_table
+from pipeline.outputs import layout, progress, provenance
 from tests.jobs.test_cli import nst
 
 
@@ -90,7 +89,7 @@ def job(tmp_path: Path) -> Path:
 
 def told(submission: str, state: progress.State, output: Path, *, seconds_ago: float = 0, error: str = "") -> None:
     """As a driver tells it."""
-    at = result_table.now() - timedelta(seconds=seconds_ago)
+    at = provenance.now() - timedelta(seconds=seconds_ago)
     said: dict[str, object] = {
         "state": state,
         "total": 40,
@@ -100,7 +99,7 @@ def told(submission: str, state: progress.State, output: Path, *, seconds_ago: f
     }
     said |= {"seconds": 20.0, "failures": [], "error": error, "submission": submission, "updated_at": at.isoformat()}
     output.mkdir(exist_ok=True)
-    Path(progress.progress_file(str(output))).write_text(json.dumps(said))
+    Path(layout.progress_file(str(output))).write_text(json.dumps(said))
 
 
 def test_a_job_that_runs_is_attached_to_and_one_that_ended_goes_on(server: FakeServer, job: Path) -> None:
@@ -250,7 +249,7 @@ def test_what_another_run_reports_is_not_taken_for_ones_own(server: FakeServer, 
     cluster.submit(asked)
     told("another", "running", tmp_path / "out")
     assert Standing.of(cluster.find("night")).words == "reading what is asked, and planning"
-    Path(progress.progress_file(str(tmp_path / "out"))).write_text("{}")
+    Path(layout.progress_file(str(tmp_path / "out"))).write_text("{}")
     assert "cannot be read from here" in Standing.of(cluster.find("night")).words
 
 

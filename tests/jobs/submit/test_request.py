@@ -10,8 +10,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.jobfile import ClusterSection
 from jobs.submit.request import entrypoint, request
+from pipeline.specs.job import ClusterSection
 from tests.support import REPOSITORY
 
 JOB: dict[str, Any] = {"kind": "manifest", "name": "night", "manifest": "s3://b/rows.csv", "output": "s3://b/out"}

@@ -11,6 +11,7 @@ from torch import nn
 from torchvision.models import vgg as torchvision_vgg
 
 from nst_kernel import WeightsError, check_imagenet, load_weights
+from nst_kernel.encoder import check
 from nst_kernel.encoder import load as weights_module
 from tests.support import random_weights
 
@@ -94,9 +95,9 @@ def test_statistics_are_those_of_torchvisions_own_network(monkeypatch: pytest.Mo
             x = module(x)
             for layer in (layer for layer, index in relus.items() if index == i):
                 statistics[layer] = x.max().item(), x.norm().item()
-    assert set(statistics) == set(weights_module.ACTIVATIONS)
+    assert set(statistics) == set(check.ACTIVATIONS)
 
-    monkeypatch.setattr(weights_module, "ACTIVATIONS", statistics)
+    monkeypatch.setattr(check, "ACTIVATIONS", statistics)
     digest, *layers = check_imagenet(buffer.getvalue(), name="random")
     assert (digest.what, digest.ok) == ("SHA-256", False)
     assert [check.what for check in layers] == [f"{layer} activations" for layer in relus]
@@ -119,7 +120,7 @@ def test_a_deviation_of_a_hundredth_in_either_statistic_shows(
     picture = torch.rand(1, 3, 256, 256, generator=torch.Generator().manual_seed(0))
     F = torch.conv2d(picture, weight, bias, padding=1).relu()
     statistics = F.max().item(), F.norm().item()
-    monkeypatch.setattr(weights_module, "ACTIVATIONS", {"conv1_1": statistics})
+    monkeypatch.setattr(check, "ACTIVATIONS", {"conv1_1": statistics})
     assert check_imagenet(weights_file(), name="random")[1].ok
-    monkeypatch.setattr(weights_module, "ACTIVATIONS", {"conv1_1": (statistics[0] * off[0], statistics[1] * off[1])})
+    monkeypatch.setattr(check, "ACTIVATIONS", {"conv1_1": (statistics[0] * off[0], statistics[1] * off[1])})
     assert not check_imagenet(weights_file(), name="random")[1].ok

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from nst_kernel import LAYERS, LayerMissing, Vgg19, WeightsError, load_weights
 from nst_kernel.encoder.load import parse_weights
-from tests.support import SHARED, pixels, random_weights
+from tests.support import REPOSITORY, SHARED, pixels, random_weights
 
 CONVOLUTIONS = random_weights(0, "conv2_2").convolutions
 TORCHVISION = {"conv1_1": "0", "conv1_2": "2", "conv2_1": "5", "conv2_2": "7"}
@@ -284,7 +284,7 @@ def test_the_same_real_network_in_two_layouts() -> None:
 
 
 def test_the_embedded_encoder_covers_every_layer() -> None:
-    embedded = Path(__file__).parents[2] / "nst_kernel" / "encoder" / "embedded" / "vgg19_kmeans.safetensors"
+    embedded = REPOSITORY / "nst_kernel" / "encoder" / "embedded" / "vgg19_kmeans.safetensors"
     weights = load_weights("embedded")
     assert weights.sha256 == hashlib.sha256(embedded.read_bytes()).hexdigest()
     assert tuple(weights.convolutions) == LAYERS

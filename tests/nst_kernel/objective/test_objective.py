@@ -4,7 +4,8 @@ import torch
 from torch import Tensor
 
 from nst_kernel import StyleParams
-from nst_kernel.objective.objective import Objective, Targets, content_features, style_grams
+from nst_kernel.objective.objective import Objective
+from nst_kernel.objective.targets import Targets, content_features, style_grams
 from tests.nst_kernel.support import reference
 from tests.nst_kernel.support.reference import array
 from tests.support import encoder, pixels, random_weights

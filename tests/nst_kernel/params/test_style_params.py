@@ -8,7 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from nst_kernel import KNOBS, LAYERS, PRESETS, ParamError, StyleParams
-from nst_kernel.params.style_params import Problem
+from nst_kernel.params.rules import Problem
 
 
 def a_few(layers: st.SearchStrategy[list[str]]) -> st.SearchStrategy[tuple[list[str], list[float]]]:

@@ -8,7 +8,8 @@ import torch
 
 from nst_kernel import StyleParams, Vgg19
 from nst_kernel.encoder.precision import computing_in
-from nst_kernel.objective.objective import Objective, Targets, content_features, style_grams
+from nst_kernel.objective.objective import Objective
+from nst_kernel.objective.targets import Targets, content_features, style_grams
 from nst_kernel.transfer import cuda_graph as graphs
 from nst_kernel.transfer.cuda_graph import WARM_UP, Repeated
 from nst_kernel.transfer.one_scale import descend

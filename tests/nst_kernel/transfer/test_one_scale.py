@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from nst_kernel import StyleParams
-from nst_kernel.objective.objective import Objective, Targets, content_features, style_grams
+from nst_kernel.objective.objective import Objective
+from nst_kernel.objective.targets import Targets, content_features, style_grams
 from nst_kernel.transfer import one_scale as module
 from nst_kernel.transfer.one_scale import FIRST_STEP, MAX_STEP, Descent
 from tests.nst_kernel.optimisers.test_optimisers import torch_lbfgs

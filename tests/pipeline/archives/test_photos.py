@@ -11,19 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from pipeline.archives.photos import (
-    ArchiveSpec,
-    Chooser,
-    Photo,
-    Selection,
-    asked,
-    check_originals_are_safe,
-    output_name,
-    photos,
-)
+from pipeline import storage
+from pipeline.archives.chooser import Chooser
+from pipeline.archives.photos import Photo, Selection, photos
+from pipeline.archives.rows import asked, check_originals_are_safe, output_name
 from pipeline.manifest.columns import bad_output
 from pipeline.specs import globs
-from pipeline.storage import operations as storage
+from pipeline.specs.archive import ArchiveSpec
 from pipeline.storage.entry import Entry
 
 

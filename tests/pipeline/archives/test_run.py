@@ -8,20 +8,21 @@ from typing import Any
 
 import pytest
 
-from pipeline.archives import run as incremental
+from pipeline import storage
+from pipeline.archives import run
 from pipeline.archives.index import Known, read_index
-from pipeline.archives.photos import ArchiveSpec
 from pipeline.archives.run import run_archive
 from pipeline.encoder import load_encoder
-from pipeline.flow.run import Job, Progress, RunBroken
-from pipeline.manifest.reader import Row
+from pipeline.flow.dataset import RunBroken
+from pipeline.manifest.row import Row
 from pipeline.options.failure_limit import FailureLimit
-from pipeline.outputs import summary
+from pipeline.options.run_options import Job
+from pipeline.outputs import Progress, layout, provenance, summary
 from pipeline.outputs import table as result_table
+from pipeline.outputs.finished import finished
 from pipeline.planning.plan import plan
-from pipeline.recovery import ledger
 from pipeline.recovery.run_lock import Locked, RunLock
-from pipeline.storage import operations as storage
+from pipeline.specs.archive import ArchiveSpec
 
 
 class Studio:
@@ -45,9 +46,9 @@ class Studio:
         self, rows: Sequence[Row], job: Job, *, on_progress: Callable[[Progress], None] | None = None
     ) -> Progress:
         """As the real one, but for Ray and the pictures."""
-        encoder, started_at = load_encoder(job.weights), result_table.now()
+        encoder, started_at = load_encoder(job.weights), provenance.now()
         sha = encoder.sha256
-        done = result_table.finished(job.output)
+        done = finished(job.output)
         work = plan(
             rows,
             encoder_sha256=sha,
@@ -63,7 +64,7 @@ class Studio:
                 raise RunBroken("the lights went out")
             assert planned.failure is None, planned.failure
             status = "failed" if name in self.broken else "ok"
-            uri = storage.join(result_table.images_folder(job.output), name)
+            uri = storage.join(layout.images_folder(job.output), name)
             if status == "ok":
                 storage.write_bytes(uri, b"picture")
             row: dict[str, Any] = {
@@ -72,7 +73,7 @@ class Studio:
                 "status": status,
                 "content": planned.row.content,
             }
-            row |= {"output": uri if status == "ok" else None, "output_name": name, "finished_at": result_table.now()}
+            row |= {"output": uri if status == "ok" else None, "output_name": name, "finished_at": provenance.now()}
             result_table.commit(job.output, [{**row, "error": None if status == "ok" else "no picture"}])
             self.computed[-1].append(name)
             progress.add({**row, "error": "no picture", "retries": 0})
@@ -107,7 +108,7 @@ class Studio:
 @pytest.fixture
 def studio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Studio:
     studio = Studio(tmp_path)
-    monkeypatch.setattr(incremental, "run_rows", studio.run_rows)
+    monkeypatch.setattr(run, "run_rows", studio.run_rows)
     return studio
 
 
@@ -278,7 +279,7 @@ def test_an_empty_archive_is_said(studio: Studio) -> None:
 
 def test_two_runs_of_an_archive_do_not_meet(studio: Studio) -> None:
     studio.plant("a.jpg")
-    with RunLock(ledger.ledger_folder(studio.output)), pytest.raises(Locked):
+    with RunLock(layout.ledger_folder(studio.output)), pytest.raises(Locked):
         studio.run()
     assert studio.index() == {}
 

@@ -14,9 +14,12 @@ from hypothesis import strategies as st
 from ray.data import DataContext
 
 from pipeline.cluster import actor_pool as cluster
-from pipeline.cluster.actor_pool import CPU_BATCH_PIXELS, DATA_SETTINGS, FETCH_CPUS, WRITE_CPUS, Actors, Node, connect
+from pipeline.cluster import nodes
+from pipeline.cluster.actor_pool import CPU_BATCH_PIXELS, FETCH_CPUS, WRITE_CPUS, Actors
+from pipeline.cluster.connection import DATA_SETTINGS, connect
+from pipeline.cluster.nodes import Node
 from pipeline.options.resources import Resources
-from pipeline.planning.plan import ROWS_AT_MOST, Limits
+from pipeline.planning.limits import ROWS_AT_MOST, Limits
 from tests.support import REPOSITORY
 
 GB = 1e9
@@ -74,8 +77,8 @@ def test_every_gpu_node_is_asked_and_one_that_does_not_tell_is_left_out(
     local_ray: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     here = ray.get_runtime_context().get_node_id()
-    monkeypatch.setattr(cluster, "_look_at_gpu", lambda: (80 * GB, "bf16"))
-    assert cluster.look_at_gpus([here, "0" * 56], gpus_each=0, seconds=20) == {here: (80 * GB, "bf16")}
+    monkeypatch.setattr(nodes, "_look_at_gpu", lambda: (80 * GB, "bf16"))
+    assert nodes.look_at_gpus([here, "0" * 56], gpus_each=0, seconds=20) == {here: (80 * GB, "bf16")}
 
 
 def test_without_a_cluster_the_pool_is_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,7 +89,7 @@ def test_without_a_cluster_the_pool_is_this_machine(monkeypatch: pytest.MonkeyPa
 
 
 def test_this_machine_has_something() -> None:
-    here = cluster.this_machine()
+    here = nodes.this_machine()
     assert here.cpus >= 1
     assert here.memory > GB / 10
 

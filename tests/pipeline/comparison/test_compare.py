@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nst_kernel import StyleParams
+from pipeline import images, storage
 from pipeline.comparison.compare import Change, Comparison, Thresholds, compare
-from pipeline.images import decode as images
 from pipeline.manifest.reader import derive_id
+from pipeline.outputs import layout
 from pipeline.outputs import table as result_table
-from pipeline.storage import operations as storage
 from tests.support import draw
 
 THEN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -61,7 +61,7 @@ def night(rows: Sequence[Mapping[str, Any]], pictures: Mapping[int, int] | None 
     result_table.commit(output, rows)
     for number, row in enumerate(rows):
         if row["status"] in ("ok", "diverged"):
-            storage.write_bytes(result_table.picture_of(output, row), PICTURES[(pictures or {}).get(number, 0)])
+            storage.write_bytes(layout.picture_of(output, row), PICTURES[(pictures or {}).get(number, 0)])
     return output
 
 
@@ -173,7 +173,7 @@ def test_losses_of_other_encoders_and_sizes_are_not_compared() -> None:
     assert "encoder changed" in only(other).notes[0]
     larger = night([outcome(1, defaults={"size": 40}, width=40, height=32)])
     storage.write_bytes(
-        result_table.picture_of(larger, outcome(1, defaults={"size": 40})),
+        layout.picture_of(larger, outcome(1, defaults={"size": 40})),
         images.encode(draw(1, 32, 40), metadata={}),
     )
     change = only(compare(night([outcome(1)]), larger))
@@ -193,7 +193,7 @@ def test_versions_and_machines_are_settings_where_a_run_has_but_one() -> None:
 
 def test_a_picture_that_is_gone_is_worse() -> None:
     before, after = night([outcome(1)]), night([outcome(1)])
-    storage.remove(result_table.picture_of(after, outcome(1)))
+    storage.remove(layout.picture_of(after, outcome(1)))
     assert "the picture is gone" in only(compare(before, after)).worse[0]
     back = only(compare(after, before))
     assert back.worse == []

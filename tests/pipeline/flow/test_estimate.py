@@ -13,9 +13,10 @@ from nst_kernel.cost import macs_per_pixel
 from pipeline.cluster.actor_pool import CPU_BATCH_PIXELS, Actors
 from pipeline.encoder import load_encoder
 from pipeline.flow.estimate import SHARED_SETTINGS, Rate, estimate, measure_rate, summarise
-from pipeline.flow.run import validate
-from pipeline.manifest.reader import Row
+from pipeline.manifest.row import Row
+from pipeline.manifest.validate import validate
 from pipeline.options.resources import Resources
+from pipeline.outputs import provenance
 from pipeline.outputs import table as result_table
 from pipeline.planning import cost
 from pipeline.planning.batch import Failure, PlannedRow
@@ -115,7 +116,7 @@ def test_from_a_manifest_and_without_what_is_done(tmp_path: Path) -> None:
         {"id": planned.row.id, "fingerprint": planned.fingerprint, "status": "ok", "output": f"{planned.row.id}.png"}
         for planned in _sound_rows(str(manifest))
     ]
-    result_table.commit(str(output), [{**each, "finished_at": result_table.now()} for each in done])
+    result_table.commit(str(output), [{**each, "finished_at": provenance.now()} for each in done])
     assert found() == (0, 2, 1)
     assert found(overwrite=True) == (2, 0, 1)
 

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nst_kernel import StyleParams
-from pipeline.flow import legs as feed
-from pipeline.manifest.reader import Row
-from pipeline.outputs.table import now
+from pipeline.flow import legs
+from pipeline.manifest.row import Row
+from pipeline.outputs.provenance import now
 from pipeline.planning.batch import Batch, Fetched, PlannedRow
 
 
@@ -22,21 +22,21 @@ def batches(count: int) -> list[Batch]:
 @given(st.integers(0, 300), st.integers(1, 40), st.integers(0, 20), st.integers(1, 5))
 def test_legs_are_a_plan_in_order(count: int, leg: int, per_actor: int, actors: int) -> None:
     work = batches(count)
-    with patch.multiple(feed, LEG=leg, LEG_PER_ACTOR=per_actor):
-        legs = list(feed.legs(work, actors))
-    assert [batch for some in legs for batch in some] == work
+    with patch.multiple(legs, LEG=leg, LEG_PER_ACTOR=per_actor):
+        found = list(legs.legs(work, actors))
+    assert [batch for some in found for batch in some] == work
     most = max(leg, per_actor * actors)
-    assert len(legs) == math.ceil(count / most)
-    assert all(len(some) <= most for some in legs)
-    assert not legs or max(map(len, legs)) - min(map(len, legs)) <= 1
+    assert len(found) == math.ceil(count / most)
+    assert all(len(some) <= most for some in found)
+    assert not found or max(map(len, found)) - min(map(len, found)) <= 1
 
 
 @given(st.integers(1, 300), st.integers(1, 40))
 def test_a_leg_is_opened_batch_by_batch(count: int, shards: int) -> None:
     work = batches(count)
     seen: list[list[dict[str, bytes]]] = []
-    with patch.object(feed, "SHARDS", shards), patch("ray.data.from_items") as from_items:
-        feed.dataset(work)
+    with patch.object(legs, "SHARDS", shards), patch("ray.data.from_items") as from_items:
+        legs.dataset(work)
         seen.append(from_items.call_args.args[0])
         assert from_items.call_args.kwargs == {"override_num_blocks": len(seen[0])}
     assert len(seen[0]) <= shards
@@ -46,7 +46,7 @@ def test_a_leg_is_opened_batch_by_batch(count: int, shards: int) -> None:
         fetched.append(batch)
         return Fetched(batch, (), now(), 0.0, ())
 
-    opened = feed.opened(fetch)
+    opened = legs.opened(fetch)
     out = []
     for row in seen[0]:
         for flowing in opened(row):

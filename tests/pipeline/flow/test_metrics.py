@@ -10,7 +10,8 @@ from ray.util.metrics import Counter, Histogram, Metric
 
 from pipeline.flow import metrics
 from pipeline.flow.metrics import RunMetrics
-from pipeline.outputs.table import STATUSES, now
+from pipeline.outputs.provenance import now
+from pipeline.outputs.schema import STATUSES
 from pipeline.planning.batch import Batch, Fetched, Optimised
 
 Recorded = dict[tuple[str, str], list[float]]

@@ -1,6 +1,7 @@
 """Grids: how many rows, which, under which names; and what is refused before anything starts."""
 
 import itertools
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -10,11 +11,11 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from nst_kernel import StyleParams
-from pipeline.grids import expand as grid
-from pipeline.grids.expand import GridSpec, expand
+from pipeline.grids.expand import expand
 from pipeline.manifest.columns import bad_output
-from pipeline.manifest.reader import ManifestError, Row
+from pipeline.manifest.row import ManifestError, Row
 from pipeline.specs import axes
+from pipeline.specs.grid import GridSpec
 
 
 def spec(**fields: Any) -> GridSpec:
@@ -274,7 +275,7 @@ def test_pictures_that_are_needed_are_asked_for() -> None:
 
 
 def test_a_grid_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(grid, "MAX_ROWS", 5)
+    monkeypatch.setattr(import_module("pipeline.grids.expand"), "MAX_ROWS", 5)
     with pytest.raises(ManifestError, match="at most 5 combinations, these are 6"):
         rows(parameters={"size": [64, 65, 66], "seed": [1, 2]})
 

@@ -11,13 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nst_kernel import LayerMissing, StyleParams
-from pipeline.flow.run import Job, Progress, RunBroken
-from pipeline.grids import history as nights
-from pipeline.grids.expand import Keep, combination_id
-from pipeline.manifest.reader import ManifestError, Row
+from pipeline import storage
+from pipeline.flow.dataset import RunBroken
+from pipeline.grids import history
+from pipeline.grids.expand import combination_id
+from pipeline.manifest.row import ManifestError, Row
+from pipeline.options.run_options import Job
+from pipeline.outputs import Progress, grid_runs, layout, provenance
 from pipeline.outputs import table as result_table
 from pipeline.recovery.run_lock import Locked, RunLock
-from pipeline.storage import operations as storage
+from pipeline.specs.grid import Keep
 from tests.support import random_weights
 
 NOW = datetime(2026, 11, 21, 2, 15, tzinfo=UTC)
@@ -32,8 +35,8 @@ ROWS = [row(64), row(96)]
 
 
 def compute(rows: Sequence[Row], job: Job, *, on_progress: Callable[[Progress], None] | None = None) -> Progress:
-    storage.write_bytes(storage.join(result_table.images_folder(job.output), "64.png"), b"picture")
-    result_table.commit(job.output, [{"id": row.id, "status": "ok", "finished_at": result_table.now()} for row in rows])
+    storage.write_bytes(storage.join(layout.images_folder(job.output), "64.png"), b"picture")
+    result_table.commit(job.output, [{"id": row.id, "status": "ok", "finished_at": provenance.now()} for row in rows])
     return Progress(total=len(rows), done_before=0)
 
 
@@ -57,10 +60,10 @@ class Output:
         compute: Callable[..., Progress] = compute,
     ) -> str:
         """The id of the night that it was."""
-        self.monkeypatch.setattr(result_table, "now", lambda: now)
+        self.monkeypatch.setattr(provenance, "now", lambda: now)
         with contextlib.suppress(RunBroken):
-            nights.run_night(rows, Job(self.uri), name="g", keep=keep, now=now, compute=compute)
-        return nights.nights(self.uri)[0].id
+            history.run_night(rows, Job(self.uri), name="g", keep=keep, now=now, compute=compute)
+        return grid_runs.nights(self.uri)[0].id
 
     @property
     def folders(self) -> set[str]:
@@ -73,12 +76,12 @@ def output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Output:
 
 
 def test_a_night_has_an_id_and_a_date_and_is_pointed_to(output: Output) -> None:
-    assert nights.latest(output.uri) is None
-    assert nights.nights(output.uri) == []
+    assert grid_runs.latest(output.uri) is None
+    assert grid_runs.nights(output.uri) == []
     id = output.night()
     assert id.startswith("2026-11-21T021500Z-")
-    assert nights.latest(output.uri) == f"{output.uri}/runs/{id}"
-    (night,) = nights.nights(output.uri)
+    assert grid_runs.latest(output.uri) == f"{output.uri}/runs/{id}"
+    (night,) = grid_runs.nights(output.uri)
     assert night.is_complete
     assert (night.rows, night.counts, night.name, night.began_at) == (2, {"ok": 2}, "g", NOW)
     said = json.loads(Path(output.uri, "latest.json").read_text())
@@ -90,22 +93,22 @@ def test_each_night_is_a_run_of_its_own(output: Output) -> None:
     first, second = output.night(), output.night(NOW + timedelta(days=1))
     assert first != second
     assert first[-8:] == second[-8:]
-    assert [night.id for night in nights.nights(output.uri)] == [second, first]
-    assert nights.latest(output.uri) == nights.folder_of(output.uri, second)
+    assert [night.id for night in grid_runs.nights(output.uri)] == [second, first]
+    assert grid_runs.latest(output.uri) == grid_runs.folder_of(output.uri, second)
     assert output.night(NOW + timedelta(days=1)) not in (first, second)
 
 
 def test_a_night_that_broke_off_is_continued_and_not_pointed_to(output: Output) -> None:
     before = output.night(NOW - timedelta(days=1))
     broken = output.night(NOW, compute=die)
-    assert not nights.nights(output.uri)[0].is_complete
-    assert nights.latest(output.uri) == nights.folder_of(output.uri, before)
+    assert not grid_runs.nights(output.uri)[0].is_complete
+    assert grid_runs.latest(output.uri) == grid_runs.folder_of(output.uri, before)
     later = NOW + timedelta(hours=6)
     assert output.night(later) == broken
-    assert len(nights.nights(output.uri)) == 2
-    assert nights.nights(output.uri)[0].finished_at == later
-    assert nights.nights(output.uri)[0].counts == {"ok": 2}  # of the whole run, both its parts
-    assert nights.latest(output.uri) == nights.folder_of(output.uri, broken)
+    assert len(grid_runs.nights(output.uri)) == 2
+    assert grid_runs.nights(output.uri)[0].finished_at == later
+    assert grid_runs.nights(output.uri)[0].counts == {"ok": 2}  # of the whole run, both its parts
+    assert grid_runs.latest(output.uri) == grid_runs.folder_of(output.uri, broken)
 
 
 def test_another_grid_or_another_day_is_another_night(output: Output) -> None:
@@ -113,13 +116,13 @@ def test_another_grid_or_another_day_is_another_night(output: Output) -> None:
     other = output.night(NOW + timedelta(hours=1), rows=[row(64), row(128)])
     assert other[-8:] != broken[-8:]
     assert output.night(NOW + timedelta(hours=25)) not in (broken, other)
-    assert {night.id for night in nights.nights(output.uri) if not night.is_complete} == {broken}
+    assert {night.id for night in grid_runs.nights(output.uri) if not night.is_complete} == {broken}
 
 
 def test_the_order_of_rows_has_no_say() -> None:
-    assert nights.grid_of(ROWS, "e") == nights.grid_of(ROWS[::-1], "e")
-    assert nights.grid_of(ROWS, "e") != nights.grid_of(ROWS, "f")
-    assert nights.grid_of(ROWS, "e") != nights.grid_of(ROWS[:1], "e")
+    assert history.grid_of(ROWS, "e") == history.grid_of(ROWS[::-1], "e")
+    assert history.grid_of(ROWS, "e") != history.grid_of(ROWS, "f")
+    assert history.grid_of(ROWS, "e") != history.grid_of(ROWS[:1], "e")
 
 
 @settings(max_examples=10)
@@ -132,7 +135,7 @@ def test_so_many_runs_are_kept(tmp_path_factory: pytest.TempPathFactory, whole: 
             now = NOW + timedelta(days=2 * day)
             ids.append((output.night(now, keep=Keep(runs=count), compute=compute if complete else die), complete))
         kept = [id for id, complete in ids if complete][-count:] + [id for id, complete in ids if not complete]
-        assert {night.id for night in nights.nights(output.uri)} == output.folders == set(kept)
+        assert {night.id for night in grid_runs.nights(output.uri)} == output.folders == set(kept)
 
 
 def test_so_many_days_are_kept_and_always_the_latest(output: Output) -> None:
@@ -142,24 +145,24 @@ def test_so_many_days_are_kept_and_always_the_latest(output: Output) -> None:
     assert output.folders == {first, second}
     third = output.night(NOW + timedelta(days=4), keep=keep)
     assert output.folders == {second, third}
-    assert nights.clear(output.uri, keep, now=NOW + timedelta(days=90)) == [second]
+    assert history.clear(output.uri, keep, now=NOW + timedelta(days=90)) == [second]
     assert output.folders == {third}
-    assert [night.id for night in nights.nights(output.uri)] == [third]
+    assert [night.id for night in grid_runs.nights(output.uri)] == [third]
 
 
 def test_a_run_that_either_rule_names_is_kept(output: Output) -> None:
     ids = [output.night(NOW + timedelta(days=day)) for day in range(5)]
-    assert nights.clear(output.uri, Keep(runs=1, days=2.5), now=NOW + timedelta(days=4)) == [ids[1], ids[0]]
+    assert history.clear(output.uri, Keep(runs=1, days=2.5), now=NOW + timedelta(days=4)) == [ids[1], ids[0]]
 
 
 def test_what_is_worked_on_stays(output: Output) -> None:
     first = output.night()
-    with RunLock(nights.folder_of(output.uri, first), lease=1e6):  # days pass in this test
+    with RunLock(grid_runs.folder_of(output.uri, first), lease=1e6):  # days pass in this test
         second = output.night(NOW + timedelta(days=1), keep=Keep(runs=1))
-        assert {night.id for night in nights.nights(output.uri)} == {first, second}
+        assert {night.id for night in grid_runs.nights(output.uri)} == {first, second}
         assert Path(output.uri, "runs", first, "images", "64.png").exists()
     output.night(NOW + timedelta(days=2), keep=Keep(runs=1))
-    assert len(nights.nights(output.uri)) == 1
+    assert len(grid_runs.nights(output.uri)) == 1
 
 
 def test_a_deletion_that_died_is_no_complete_run_and_is_finished_later(
@@ -174,36 +177,36 @@ def test_a_deletion_that_died_is_no_complete_run_and_is_finished_later(
         patch.setattr(storage, "remove_folder", refuse)
         with pytest.raises(storage.StorageError, match="the disk is gone"):
             output.night(NOW + timedelta(days=1), keep=Keep(runs=1))
-    states = {night.id: night.is_complete for night in nights.nights(output.uri)}
+    states = {night.id: night.is_complete for night in grid_runs.nights(output.uri)}
     assert states.pop(first) is False
     assert list(states.values()) == [True]
     output.night(NOW + timedelta(days=2), keep=Keep(runs=5))
-    assert first not in {night.id for night in nights.nights(output.uri)}
+    assert first not in {night.id for night in grid_runs.nights(output.uri)}
 
 
 def test_one_run_at_a_time(output: Output) -> None:
     def meanwhile(rows: Sequence[Row], job: Job, **_: object) -> Progress:
         with pytest.raises(Locked):
-            nights.run_night(ROWS, Job(output.uri), name="g", compute=compute)
+            history.run_night(ROWS, Job(output.uri), name="g", compute=compute)
         return compute(rows, job)
 
     output.night(compute=meanwhile)
-    assert len(nights.nights(output.uri)) == 1
+    assert len(grid_runs.nights(output.uri)) == 1
 
 
 def test_layers_that_the_encoder_lacks_start_nothing(output: Output, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(nights, "load_encoder", lambda _: random_weights(deepest="conv1_1"))
+    monkeypatch.setattr(history, "load_encoder", lambda _: random_weights(deepest="conv1_1"))
     with pytest.raises(LayerMissing):
         random_weights(deepest="conv1_1").check_covers(ROWS[0].params.layers)
     with pytest.raises(ManifestError, match="have no layer"):
-        nights.run_night(ROWS, Job(output.uri), name="g", compute=compute)
+        history.run_night(ROWS, Job(output.uri), name="g", compute=compute)
     assert not Path(output.uri).exists()
 
 
 def test_a_history_that_cannot_be_read_is_said(output: Output) -> None:
     storage.write_bytes(f"{output.uri}/history/x.json", b"{}")
     with pytest.raises(storage.StorageError, match=r"x\.json.*Delete it"):
-        nights.nights(output.uri)
+        grid_runs.nights(output.uri)
 
 
 def test_keep_says_what() -> None:

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from pipeline.images.decode import ImageError, ImageInfo, decode, encode, probe, read_metadata, resize
+from pipeline.images.decode import ImageError, ImageInfo, decode, probe, resize
+from pipeline.images.encode import encode, read_metadata
 from tests.pipeline.images.test_decode import BLUE, GREEN, RED, WHITE, plain, quarters, saved
 from tests.pipeline.support.bad_pictures import chunk, good, png
 

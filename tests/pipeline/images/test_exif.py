@@ -13,14 +13,14 @@ from PIL import ExifTags, Image
 from PIL.TiffImagePlugin import IFDRational
 
 from nst_kernel.result import StylizeResult
-from pipeline.flow.run import Job
-from pipeline.images import decode as images
+from pipeline import images, storage
 from pipeline.images import exif
-from pipeline.manifest.reader import Row
+from pipeline.manifest.row import Row
+from pipeline.options.encoding import Encoding
+from pipeline.options.run_options import Job
 from pipeline.outputs import summary
 from pipeline.planning.batch import PlannedRow
-from pipeline.stages.write import Encoding, encode_result
-from pipeline.storage import operations as storage
+from pipeline.stages.write import encode_result
 from tests.support import draw
 
 Base, IFD, GPS = ExifTags.Base, ExifTags.IFD, ExifTags.GPS

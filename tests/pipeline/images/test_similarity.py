@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.images import decode as images
-from pipeline.images.similarity import EQUAL, Likeness, likeness, likeness_of
-from pipeline.storage import operations as storage
+from pipeline import images, storage
+from pipeline.comparison.pictures import likeness_of
+from pipeline.images.similarity import EQUAL, Likeness, likeness
 from tests.support import draw
 
 C1, C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2

@@ -17,18 +17,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nst_kernel.params.style_params import LAYERS, StyleParams
+from nst_kernel.layers import LAYERS
+from nst_kernel.params.style_params import StyleParams
 from pipeline.manifest import formats as tables
-from pipeline.manifest.reader import (
-    Duplicate,
-    Manifest,
-    ManifestError,
-    Row,
-    RowProblem,
-    derive_id,
-    iter_rows,
-    read_manifest,
-)
+from pipeline.manifest.reader import RowProblem, derive_id, iter_rows, read_manifest
+from pipeline.manifest.row import Duplicate, Manifest, ManifestError, Row
 from tests.pipeline.support.bad_manifests import BAD_MANIFESTS
 
 ENCODER = "e" * 64

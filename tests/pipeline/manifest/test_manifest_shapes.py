@@ -13,10 +13,12 @@ from PIL import Image
 from nst_kernel import StyleParams
 from nst_kernel.pictures.sizes import fit
 from pipeline.manifest.ids import default_output
-from pipeline.manifest.reader import Duplicate, Row, RowProblem, iter_rows
+from pipeline.manifest.reader import RowProblem, iter_rows
+from pipeline.manifest.row import Duplicate, Row
 from pipeline.planning import headers
 from pipeline.planning.batch import Failure
-from pipeline.planning.plan import output_shapes, plan
+from pipeline.planning.plan import plan
+from pipeline.planning.shapes import output_shapes
 from pipeline.stages.fetch import fetch
 from tests.pipeline.manifest.test_manifest import read, write
 from tests.support import draw

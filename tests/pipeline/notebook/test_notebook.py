@@ -16,12 +16,12 @@ from PIL import Image
 
 from jobs import jobfile
 from nst_kernel import StyleParams
-from pipeline.flow.run import Progress
-from pipeline.images import decode as images
+from pipeline import images, storage
 from pipeline.manifest.formats import Records
-from pipeline.manifest.reader import ManifestError, read_manifest
+from pipeline.manifest.reader import read_manifest
+from pipeline.manifest.row import ManifestError
 from pipeline.notebook.api import Run, plan, results
-from pipeline.storage import operations as storage
+from pipeline.outputs import Progress
 from tests.pipeline.comparison.test_compare import PICTURES, night, outcome
 from tests.support import draw
 

@@ -1,15 +1,17 @@
 """Compaction changes where rows are, and never what is read; whenever it is killed."""
 
 import itertools
+from importlib import import_module
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline import storage
+from pipeline.outputs import schema
 from pipeline.outputs import table as result_table
 from pipeline.outputs.compact import compact
-from pipeline.storage import operations as storage
 from tests.pipeline.outputs.test_table import record
 
 _numbers = itertools.count()
@@ -36,7 +38,7 @@ def said(output: str) -> list[dict[str, Any]]:
 
 
 EVENTS = st.lists(
-    st.tuples(st.sampled_from("abcdef"), st.sampled_from(result_table.STATUSES), st.integers(0, 10**6)),
+    st.tuples(st.sampled_from("abcdef"), st.sampled_from(schema.STATUSES), st.integers(0, 10**6)),
     min_size=1,
     max_size=12,
     unique_by=lambda event: event[2],
@@ -57,7 +59,7 @@ def test_nothing_is_lost_whenever_it_is_killed(events: list[tuple[str, str, int]
         return step
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("pipeline.outputs.compact.PARTS_AT_ONCE", 2)
+        patch.setattr(import_module("pipeline.outputs.compact"), "PARTS_AT_ONCE", 2)
         patch.setattr(storage, "write_bytes", mortal(storage.write_bytes))
         patch.setattr(storage, "remove", mortal(storage.remove))
         try:

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.outputs import progress
+from pipeline import storage
+from pipeline.outputs import layout, progress
 from pipeline.outputs.progress import Progress, ProgressFile
-from pipeline.outputs.table import STATUSES
-from pipeline.storage import operations as storage
+from pipeline.outputs.schema import STATUSES
 
 counts = st.integers(0, 10**9)
 
@@ -39,7 +39,7 @@ def test_what_is_written_is_what_is_read(before: Progress) -> None:
     [(None, "finished"), (KeyboardInterrupt(), "stopped"), (SystemExit(15), "stopped"), (OSError("x"), "broken off")],
 )
 def test_it_says_how_the_run_ended(tmp_path: Path, error: BaseException | None, state: str) -> None:
-    uri = progress.progress_file(str(tmp_path))
+    uri = layout.progress_file(str(tmp_path))
     file = ProgressFile(uri)
     file.update(Progress(3, 0))
     file.__exit__(type(error) if error else None, error, None)
@@ -49,7 +49,7 @@ def test_it_says_how_the_run_ended(tmp_path: Path, error: BaseException | None, 
 
 
 def test_a_run_that_was_refused_does_not_speak_for_the_one_at_work(tmp_path: Path) -> None:
-    uri = progress.progress_file(str(tmp_path))
+    uri = layout.progress_file(str(tmp_path))
     with pytest.raises(storage.StorageError), ProgressFile(uri):
         raise storage.StorageError("another run writes here")
     assert progress.read(uri) is None
@@ -66,7 +66,7 @@ def test_a_living_driver_says_so_though_no_row_finishes(tmp_path: Path, monkeypa
             thrice.set()
 
     monkeypatch.setattr(storage, "write_bytes", note)
-    with ProgressFile(progress.progress_file(str(tmp_path)), every=0.01) as file:
+    with ProgressFile(layout.progress_file(str(tmp_path)), every=0.01) as file:
         file.update(Progress(3, 0))
         assert thrice.wait(30)
     assert all(b'"running"' in data for data in written[:-1])

@@ -10,8 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline import storage
+from pipeline.outputs import provenance, schema
 from pipeline.outputs import table as result_table
-from pipeline.storage import operations as storage
+from pipeline.outputs.finished import Finished, finished
 from pipeline.storage.operations import StorageError
 
 
@@ -21,13 +23,13 @@ def record(row_id: str, *, status: str = "ok", mark: str = "f", later: int = 0) 
         "fingerprint": mark,
         "status": status,
         "output": f"{row_id}.png",
-        "finished_at": result_table.now() + timedelta(seconds=later),
+        "finished_at": provenance.now() + timedelta(seconds=later),
     }
 
 
 def test_every_column_is_documented() -> None:
-    assert all(field.metadata[b"doc"] for field in result_table.SCHEMA)
-    assert result_table.SCHEMA.metadata == {b"nst_results_version": b"4"}
+    assert all(field.metadata[b"doc"] for field in schema.SCHEMA)
+    assert schema.SCHEMA.metadata == {b"nst_results_version": b"4"}
 
 
 def test_a_batch_done_twice_overwrites_itself(tmp_path: Path) -> None:
@@ -41,7 +43,7 @@ def test_a_batch_done_twice_overwrites_itself(tmp_path: Path) -> None:
 
 @given(
     st.lists(
-        st.tuples(st.sampled_from("abcd"), st.sampled_from(result_table.STATUSES), st.integers(0, 10**6)),
+        st.tuples(st.sampled_from("abcd"), st.sampled_from(schema.STATUSES), st.integers(0, 10**6)),
         min_size=1,
         unique_by=lambda t: t[2],
     )
@@ -56,24 +58,24 @@ def test_the_last_to_finish_counts(events: list[tuple[str, str, int]]) -> None:
     assert table["id"].to_pylist() == sorted(latest)
     assert {r["id"]: (r["status"], r["fingerprint"]) for r in table.to_pylist()} == latest
     done = {i: mark for i, (status, mark) in latest.items() if status in ("ok", "diverged")}
-    assert result_table.finished(output).fingerprints == done
+    assert finished(output).fingerprints == done
     held = {i: mark for i, (status, mark) in latest.items() if status == "quarantined"}
-    assert result_table.finished(output).quarantined == held
-    assert set(result_table.finished(output).owners.values()) == set(done)
+    assert finished(output).quarantined == held
+    assert set(finished(output).owners.values()) == set(done)
 
 
 def test_nothing_is_finished_where_nothing_is(tmp_path: Path) -> None:
-    assert result_table.finished(str(tmp_path / "new")) == result_table.Finished({}, {})
+    assert finished(str(tmp_path / "new")) == Finished({}, {})
     with pytest.raises(StorageError, match="no results"):
         result_table.read_results(str(tmp_path / "new"))
 
 
 def test_a_part_of_an_older_version_is_read(tmp_path: Path) -> None:
     result_table.commit(str(tmp_path), [record("new")])
-    old = pa.Table.from_pylist([record("old")], schema=result_table.SCHEMA).drop_columns(["manifest", "device"])
+    old = pa.Table.from_pylist([record("old")], schema=schema.SCHEMA).drop_columns(["manifest", "device"])
     pq.write_table(old, tmp_path / "results" / "part-old.parquet")
     table = result_table.read_results(str(tmp_path))
-    assert table.schema.names == result_table.SCHEMA.names
+    assert table.schema.names == schema.SCHEMA.names
     assert table["id"].to_pylist() == ["new", "old"]
 
 
@@ -91,10 +93,10 @@ def test_a_broken_part_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize("named", [True, False])
 def test_an_output_that_was_moved_knows_whose_its_pictures_are(tmp_path: Path, named: bool) -> None:
     before, after = tmp_path / "before", tmp_path / "after"
-    row = {"id": "a", "fingerprint": "f", "status": "ok", "finished_at": result_table.now()}
+    row = {"id": "a", "fingerprint": "f", "status": "ok", "finished_at": provenance.now()}
     row |= {"output": str(before / "images" / "cat.png"), "output_name": "cat.png" if named else None}
     result_table.commit(str(before), [row])
-    assert result_table.finished(str(before)).owners == {"cat.png": "a"}
+    assert finished(str(before)).owners == {"cat.png": "a"}
     before.rename(after)
     if named:
-        assert result_table.finished(str(after)).owners == {"cat.png": "a"}
+        assert finished(str(after)).owners == {"cat.png": "a"}

@@ -12,11 +12,14 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from nst_kernel import StyleParams
-from pipeline.manifest.reader import Row
+from pipeline import storage
+from pipeline.manifest.row import Row
 from pipeline.planning import cost
 from pipeline.planning.batch import Failure
-from pipeline.planning.plan import ASSUMED_MEMORY, Limits, Plan, fingerprint, inputs, output_shapes, plan
-from pipeline.storage import operations as storage
+from pipeline.planning.fingerprint import fingerprint, inputs
+from pipeline.planning.limits import ASSUMED_MEMORY, Limits
+from pipeline.planning.plan import Plan, plan
+from pipeline.planning.shapes import output_shapes
 from tests.support import draw
 
 SHAPES = st.sampled_from([(64, 64), (48, 64), (3000, 2000)])

@@ -12,14 +12,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nst_kernel import StyleParams
-from pipeline.manifest.reader import Row
-from pipeline.outputs import table as result_table
+from pipeline import storage
+from pipeline.manifest.row import Row
+from pipeline.outputs import provenance
 from pipeline.planning.batch import Failure, PlannedRow
-from pipeline.planning.plan import fingerprint, inputs, plan
+from pipeline.planning.deaths import NONE, Deaths, asked
+from pipeline.planning.fingerprint import fingerprint, inputs
+from pipeline.planning.plan import plan
 from pipeline.recovery import ledger
 from pipeline.recovery.guard import survive
-from pipeline.recovery.ledger import Deaths, Ledger
-from pipeline.storage import operations as storage
+from pipeline.recovery.ledger import Ledger
 
 _numbers = itertools.count()
 
@@ -125,7 +127,7 @@ def test_an_attempt_says_who_when_and_what() -> None:
         (attempt,) = ledger.read_attempts(output)
     assert attempt.rows == (("r0", "mark0"), ("r1", "mark1"))
     assert (attempt.stage, attempt.run) == ("optimise", "tuesday")
-    assert (attempt.host, attempt.pid) == (result_table.host(), os.getpid())
+    assert (attempt.host, attempt.pid) == (provenance.host(), os.getpid())
     assert attempt.began_at.endswith("+00:00")
     storage.write_bytes(f"{output}/ledger/other.json", b"{}")
     assert ledger.read_attempts(output) == []
@@ -141,8 +143,8 @@ def test_deaths_add_up_and_are_forgotten_with_their_rows(died: list[set[int]], s
     for n, row in enumerate(planned):
         mine = [group for group in died if n in group]
         alone = sum(len(group) == 1 for group in mine)
-        assert found.get(ledger.asked([row])[0], ledger.NONE) == Deaths(len(mine) - alone, alone)
-    ledger.forget(ledger.read_attempts(output), set(ledger.asked([planned[n] for n in settled])))
+        assert found.get(asked([row])[0], NONE) == Deaths(len(mine) - alone, alone)
+    ledger.forget(ledger.read_attempts(output), set(asked([planned[n] for n in settled])))
     assert len(ledger.read_attempts(output)) == sum(not group <= settled for group in died)
 
 
@@ -164,7 +166,7 @@ def test_what_a_worker_notes_after_its_driver_was_stopped_is_forgiven_too() -> N
     worker = threading.Timer(0.1, lambda: Ledger(output, "run").note("write", [late]))
     worker.start()
     ledger.forgive(output, "run", seconds=1)
-    assert [attempt.rows for attempt in ledger.read_attempts(output)] == [ledger.asked([dead])]
+    assert [attempt.rows for attempt in ledger.read_attempts(output)] == [asked([dead])]
 
 
 def test_a_run_plans_suspects_alone_and_leaves_convicts_out() -> None:
@@ -214,10 +216,10 @@ def test_deaths_count_across_runs_too(count: int, bad: frozenset[int], most: int
         deaths = ledger.deaths_by_row(ledger.take_stock(output))
         groups: list[list[PlannedRow]] = [[]]
         for planned in todo:
-            died = deaths.get(ledger.asked([planned])[0], ledger.NONE)
+            died = deaths.get(asked([planned])[0], NONE)
             if died.convict(most):
                 ended[planned.row.id] = "quarantined"
-            elif died != ledger.NONE:
+            elif died != NONE:
                 groups.append([dataclasses.replace(planned, died_together=died.together)])
             else:
                 groups[0].append(planned)

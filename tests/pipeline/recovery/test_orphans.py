@@ -8,11 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.recovery import ledger
-from pipeline.recovery import orphans as outlived
+from pipeline import storage
+from pipeline.recovery import ledger, orphans
 from pipeline.recovery.ledger import Ledger
 from pipeline.recovery.run_lock import RunLock
-from pipeline.storage import operations as storage
 from tests.support import REPOSITORY
 
 WORKER = """
@@ -30,15 +29,15 @@ with notes.attempt("optimise", []):
 def test_a_run_is_over_when_its_lock_is_given_back_or_taken(tmp_path: Path) -> None:
     output = str(tmp_path)
     with RunLock(output) as lock:
-        over = outlived.look_for_end(Ledger(output, lock.owner))
+        over = orphans.look_for_end(Ledger(output, lock.owner))
         assert not over()
     assert over()
     with RunLock(output) as lock, RunLock(output, force=True):
-        assert outlived.look_for_end(Ledger(output, lock.owner))()
+        assert orphans.look_for_end(Ledger(output, lock.owner))()
 
 
 def test_who_never_sees_the_lock_ends_nothing(tmp_path: Path) -> None:
-    over = outlived.look_for_end(Ledger(str(tmp_path), "run"))
+    over = orphans.look_for_end(Ledger(str(tmp_path), "run"))
     assert not over()
     assert not over()
 
@@ -48,7 +47,7 @@ def test_a_store_that_does_not_answer_ends_nothing(tmp_path: Path, monkeypatch: 
         raise storage.StorageError("connection refused")
 
     with RunLock(str(tmp_path)) as lock:
-        over = outlived.look_for_end(Ledger(str(tmp_path), lock.owner))
+        over = orphans.look_for_end(Ledger(str(tmp_path), lock.owner))
         assert not over()
         with monkeypatch.context() as patched:
             patched.setattr(storage, "read_bytes", down)
@@ -60,9 +59,9 @@ def test_a_lock_that_is_given_back_before_the_first_look_of_the_watch_was_seen(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     left = threading.Event()
-    monkeypatch.setattr(outlived, "_leave", left.set)
+    monkeypatch.setattr(orphans, "_leave", left.set)
     with RunLock(str(tmp_path)) as lock:
-        outlived.leave_after(Ledger(str(tmp_path), lock.owner), seconds=1.0)
+        orphans.leave_after(Ledger(str(tmp_path), lock.owner), seconds=1.0)
     assert left.wait(30)
 
 

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.outputs import table as result_table
-from pipeline.recovery.run_lock import Locked, RunLock, lock_file
-from pipeline.storage import operations as storage
+from pipeline import storage
+from pipeline.outputs import provenance
+from pipeline.outputs.layout import lock_file
+from pipeline.recovery.run_lock import Locked, RunLock
 
 
 @pytest.fixture(params=["local", "s3", "memory"])
@@ -25,7 +26,7 @@ def output(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 def left_by(output: str, *, seconds_left: float, machine: str = "another", pid: int = 1) -> None:
-    ends = result_table.now() + timedelta(seconds=seconds_left)
+    ends = provenance.now() + timedelta(seconds=seconds_left)
     said = {"owner": "0123456789", "host": "far", "pid": pid, "machine": machine, "expires_at": ends.isoformat()}
     storage.write_bytes(lock_file(output), json.dumps(said).encode())
 

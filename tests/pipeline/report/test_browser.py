@@ -1,4 +1,4 @@
-"""The report in a real browser, opened from disk: an empty console, no request outside, and everything works."""
+"""The report in a real browser, opened from disk."""
 
 import itertools
 import json
@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Route, expect, sync_playwright
 
-from pipeline.flow import retry as redo
+from pipeline import storage
+from pipeline.flow.retry import rows_of
+from pipeline.outputs import as_manifest
 from pipeline.outputs import table as result_table
 from pipeline.report import write_report
-from pipeline.storage import operations as storage
 from tests.pipeline.report.support import samples
 
 pytestmark = pytest.mark.slow
-
 CARD = "#grid > li > button"
 
 
@@ -274,7 +274,7 @@ def test_failures_are_listed_and_downloaded_as_a_manifest(visit: Visit, output: 
     with page.expect_download() as all_of_them:
         page.click("#failures-actions button")
     text = Path(all_of_them.value.path()).read_text("utf-8")
-    assert text == redo.as_manifest(redo.rows_of(str(output), ["failed", "quarantined", "diverged"]))
+    assert text == as_manifest(rows_of(str(output), ["failed", "quarantined", "diverged"]))
     with page.expect_download() as one_reason:
         reasons.first.locator("button.save").click()
     lines = [json.loads(line) for line in Path(one_reason.value.path()).read_text("utf-8").splitlines()]

@@ -10,12 +10,14 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from pipeline.flow import retry as redo
+from pipeline import storage
+from pipeline.flow.retry import rows_of
+from pipeline.outputs import provenance
 from pipeline.outputs import table as result_table
+from pipeline.outputs.as_manifest import as_manifest
 from pipeline.report import bundle as files
 from pipeline.report import write_report
 from pipeline.report.thumbs import LOST_CAUSE
-from pipeline.storage import operations as storage
 from tests.pipeline.report.support import samples
 
 
@@ -115,8 +117,8 @@ def test_the_data_are_the_results(output: Path) -> None:
 
 def test_rows_to_run_again_are_a_manifest(output: Path) -> None:
     page = write_report(str(output))
-    failed = redo.rows_of(str(output), ["failed", "quarantined", "diverged"])
-    assert "".join(f"{line}\n" for file in samples.data(page, "lines") for line in file) == redo.as_manifest(failed)
+    failed = rows_of(str(output), ["failed", "quarantined", "diverged"])
+    assert "".join(f"{line}\n" for file in samples.data(page, "lines") for line in file) == as_manifest(failed)
     errors = [text for file in samples.data(page, "errors") for text in file["error"]]
     assert len(errors) == len(failed) == 5
     assert max(map(len, errors)) < 2100
@@ -125,7 +127,7 @@ def test_rows_to_run_again_are_a_manifest(output: Path) -> None:
 
 def test_pictures_are_linked_by_short_ways_and_copied_small(output: Path) -> None:
     big = samples.picture(output / "images" / "made1.png", 5, 600, 900)
-    result_table.commit(str(output), [samples.ok(output, 1, width=900, height=600, finished_at=result_table.now())])
+    result_table.commit(str(output), [samples.ok(output, 1, width=900, height=600, finished_at=provenance.now())])
     page = write_report(str(output))
     assert set(samples.column(page, "href")) == {None, *(f"../images/made{k}.png" for k in range(4))}
     thumbs = {name for name in samples.column(page, "thumb") if name}
@@ -148,7 +150,7 @@ def test_a_second_report_makes_only_what_is_new(output: Path) -> None:
     assert {path: path.stat().st_mtime_ns for path in thumbs.iterdir()} == before
     assert old_data.isdisjoint(data.iterdir())
     assert len(list(data.iterdir())) == len(old_data)
-    now = result_table.now()
+    now = provenance.now()
     result_table.commit(str(output), [samples.ok(output, k, fingerprint="new", finished_at=now) for k in (4, 8)])
     [changed] = set(samples.column(write_report(str(output)), "thumb")) - old_thumbs
     assert {path.stem for path in thumbs.iterdir()} - {path.stem for path in before} == {changed}

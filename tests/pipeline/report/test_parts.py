@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import ExifTags, Image
 
-from pipeline.images import decode as images
-from pipeline.outputs import table as result_table
+from pipeline import images
+from pipeline.outputs import schema
 from pipeline.report import links
 from pipeline.report.comparison import label
 from pipeline.report.curves import POINTS, curve_files, short, sketch_files, telling
@@ -108,7 +108,7 @@ def test_numbers_have_four_digits(found: list[float]) -> None:
 def test_curves_come_in_the_order_of_rows(tmp_path: Path) -> None:
     rows: list[dict[str, Any]] = [samples.ok(tmp_path, k, curve=samples.curve(400, 1 / (k + 2))) for k in range(120)]
     rows[7] = samples.bad(tmp_path, 7)
-    table = pa.Table.from_pylist(rows, schema=result_table.SCHEMA)
+    table = pa.Table.from_pylist(rows, schema=schema.SCHEMA)
     files = list(curve_files(table))
     curves = [found for file in files for found in file["rows"]]
     assert [len(file["rows"]) for file in files] == [50, 50, 20]
@@ -135,7 +135,7 @@ def test_numbers_are_a_dimension_in_their_order(column: list[float | None]) -> N
 
 def test_what_varies_and_what_is_shared(tmp_path: Path) -> None:
     rows = [samples.ok(tmp_path, k, device="cpu" if k else "gpu") for k in range(8)]
-    settings, dimensions = split(pa.Table.from_pylist(rows, schema=result_table.SCHEMA))
+    settings, dimensions = split(pa.Table.from_pylist(rows, schema=schema.SCHEMA))
     assert {d.name: list(d.values) for d in dimensions} == {"style_weight": [0.5, 1.0], "device": ["cpu", "gpu"]}
     assert [s.name for s in settings if not s.usual] == ["size", "iterations", "scales"]
     assert "tv_weight" in {s.name for s in settings if s.usual}
@@ -144,7 +144,7 @@ def test_what_varies_and_what_is_shared(tmp_path: Path) -> None:
 def test_figures_add_up(tmp_path: Path) -> None:
     rows = [*(samples.ok(tmp_path, k) for k in range(6)), *(samples.bad(tmp_path, k) for k in range(6, 10))]
     said = {"counts": {"ok": 6, "failed": 4}, "seconds": 100.0}
-    found = figures(pa.Table.from_pylist(rows, schema=result_table.SCHEMA), said)
+    found = figures(pa.Table.from_pylist(rows, schema=schema.SCHEMA), said)
     assert (found.rows, found.pictures, found.counts["failed"]) == (10, 6, 4)
     assert [(r.name, r.rows) for r in found.reasons] == [
         ("StorageError", 2),
@@ -158,7 +158,7 @@ def test_figures_add_up(tmp_path: Path) -> None:
 
 
 def test_nothing_has_figures_too() -> None:
-    found = figures(result_table.SCHEMA.empty_table(), {})
+    found = figures(schema.SCHEMA.empty_table(), {})
     assert (found.rows, found.pictures, found.per_hour, found.began, found.busy) == (0, 0, None, None, 0.0)
 
 

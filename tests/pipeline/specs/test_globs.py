@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.archives.photos import ArchiveSpec, photos
+from pipeline import storage
+from pipeline.archives.photos import photos
 from pipeline.specs import globs
+from pipeline.specs.archive import ArchiveSpec
 from pipeline.specs.fields import gather
-from pipeline.storage import operations as storage
 
 NAME = st.sampled_from(["a", "b", "ab", "a.jpg", "b.jpg", "c.png", "a[1].jpg", "ü.jpg", "a b.JPG", "^x.jpg"])
 PATHS = st.lists(st.lists(NAME, min_size=1, max_size=4).map("/".join), max_size=12)

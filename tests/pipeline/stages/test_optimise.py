@@ -13,8 +13,9 @@ import torch
 from PIL import Image
 
 from nst_kernel import Pair, StyleParams, StylizeResult, Vgg19, stylize_batch
-from pipeline.images import decode as images
-from pipeline.manifest.reader import Row
+from pipeline import images
+from pipeline.images.encode import format_of
+from pipeline.manifest.row import Row
 from pipeline.outputs import table as result_table
 from pipeline.planning.batch import Batch, Failure, Optimised, Pictures, PlannedRow
 from pipeline.planning.plan import plan
@@ -22,7 +23,7 @@ from pipeline.recovery.guard import guarded_write
 from pipeline.stages import optimise as actor_module
 from pipeline.stages.fetch import fetch
 from pipeline.stages.optimise import StyleActor, is_out_of_memory
-from pipeline.stages.write import Writer, format_of
+from pipeline.stages.write import Writer
 from tests.pipeline.recovery.test_ledger import Died, Mortal
 from tests.support import draw, random_weights
 

@@ -14,15 +14,15 @@ import pytest
 from PIL import Image
 
 from nst_kernel import StyleParams, StylizeResult
-from pipeline.options.resources import Interruptions
+from pipeline import storage
+from pipeline.options.interruptions import Interruptions
 from pipeline.planning.batch import Batch, Failure
-from pipeline.recovery import saved_states as midway
+from pipeline.recovery import saved_states
 from pipeline.stages import optimise as actor_module
 from pipeline.stages.fetch import fetch
 from pipeline.stages.optimise import StyleActor
 from pipeline.stages.resumable import Stints
 from pipeline.stages.write import Writer
-from pipeline.storage import operations as storage
 from tests.pipeline.stages.test_optimise import QUICK, batch_of, rows
 from tests.support import draw, random_weights
 
@@ -190,9 +190,9 @@ def test_a_state_of_no_use_is_deleted_and_work_starts_anew(home: Path, make: Mak
     elif change == "bytes":
         path.write_bytes(path.read_bytes()[:-7])
     else:
-        state = midway.find(str(path))
+        state = saved_states.find(str(path))
         assert state is not None
-        midway.keep(str(path), dataclasses.replace(state, request="of an older version"))
+        saved_states.keep(str(path), dataclasses.replace(state, request="of an older version"))
     seen: list[tuple[int, int]] = []
     pictures(make(lambda done: seen.append((done, len(states(home))))), batch)
     assert seen == [(k, 0) for k in range(1, 31)]
@@ -211,11 +211,11 @@ def test_a_sweep_leaves_no_old_state(home: Path, make: Make) -> None:
     with pytest.raises(Killed):
         make(killed_at(20), save_every=6)(fetch(batch_of(rows(home, "a.png", params=LONG))))
     assert states(home)
-    midway.sweep(str(home / "out"))
-    midway.sweep(str(home / "nowhere"))
+    saved_states.sweep(str(home / "out"))
+    saved_states.sweep(str(home / "nowhere"))
     (state,) = states(home)  # somebody may come back for it
     os.utime(state, times=(time.time() - 8 * 86400,) * 2)
-    midway.sweep(str(home / "out"))
+    saved_states.sweep(str(home / "out"))
     assert not states(home)
 
 

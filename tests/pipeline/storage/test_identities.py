@@ -8,9 +8,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from pipeline import storage
+from pipeline.storage import _identities, _local
 from pipeline.storage import _s3 as s3
 from pipeline.storage import _store as stores
-from pipeline.storage import operations as storage
 from pipeline.storage.operations import StorageError
 
 NAMES = st.sampled_from([f"{stem}{number}.jpg" for stem in ("a", "é", "z ", "a/b", "b/", "-") for number in range(9)])
@@ -41,13 +42,13 @@ def test_many_are_told_as_each_by_itself(folder: str, there: set[str], asked: se
     home = storage.join(folder, f"{abs(hash((frozenset(there), frozenset(asked), worth)))}")
     for name in there:
         storage.write_bytes(storage.join(home, name), name.encode())
-    uris = [storage.join(home, name) for name in sorted(asked, key=hash)]
+    some = [storage.join(home, name) for name in sorted(asked, key=hash)]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(storage, "_WORTH_LISTING", worth)
-        patch.setattr(storage, "_LISTED_TOGETHER", 7)
-        found = storage.identities([*uris, *uris])
-    assert list(found) == uris
-    assert {uri: str(known) for uri, known in found.items()} == one_by_one(uris)
+        patch.setattr(_identities, "_WORTH_LISTING", worth)
+        patch.setattr(_identities, "_LISTED_TOGETHER", 7)
+        found = storage.identities([*some, *some])
+    assert list(found) == some
+    assert {uri: str(known) for uri, known in found.items()} == one_by_one(some)
 
 
 def watched(patch: pytest.MonkeyPatch) -> Counter[str]:
@@ -81,7 +82,7 @@ def test_a_full_folder_costs_a_request_for_each_page(
 ) -> None:
     uris = filled(f"{bucket}/{tmp_path.name}", 60)
     requests = watched(monkeypatch)
-    monkeypatch.setattr(storage, "_WORTH_LISTING", 4)
+    monkeypatch.setattr(_identities, "_WORTH_LISTING", 4)
     assert all(storage.identities(uris).values())
     assert requests == {"listing": 12}
 
@@ -100,7 +101,7 @@ def test_who_may_not_list_asks_one_by_one(tmp_path: Path, monkeypatch: pytest.Mo
     def forbidden(*_: object) -> stores.Listing:
         raise PermissionError("not allowed to list")
 
-    monkeypatch.setattr(stores.LocalStore, "listing", forbidden)
+    monkeypatch.setattr(_local.LocalStore, "listing", forbidden)
     uris = [str(tmp_path / f"{number}") for number in range(30)]
     for uri in uris[:20]:
         storage.write_bytes(uri, b"1")
@@ -119,9 +120,9 @@ def test_links_and_folders_are_told_from_files(tmp_path: Path) -> None:
 def test_only_what_is_in_a_folder_is_looked_for_there() -> None:
     names = [f"{number}.jpg" for number in range(30)]
     for folder in ("", "/", "file:///", "s3://bucket/a//"):
-        assert storage._neighbours([folder + name for name in names]) == []
+        assert _identities._neighbours([folder + name for name in names]) == []
     for folder in ("/a", "file:///a", "s3://bucket", "s3://bucket/a", "https://host/a"):
-        assert storage._neighbours([f"{folder}/{name}" for name in names]) == [(folder, sorted(names))]
+        assert _identities._neighbours([f"{folder}/{name}" for name in names]) == [(folder, sorted(names))]
 
 
 def test_calls_side_by_side_stay_in_order() -> None:

@@ -7,9 +7,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pipeline.outputs import compact
+from pipeline import storage
+from pipeline.outputs import provenance
 from pipeline.outputs import table as result_table
-from pipeline.storage import operations as storage
+from pipeline.outputs.compact import compact
+from pipeline.outputs.finished import finished
 from pipeline.storage.ranged_file import RangedFile
 
 DATA = bytes(range(256)) * 4
@@ -56,13 +58,11 @@ def test_what_is_done_is_read_without_the_curves(tmp_path: Path, monkeypatch: py
             "status": "ok",
             "output": f"{output}/images/{number}.png",
         }
-        result_table.commit(
-            output, [{**row, "finished_at": result_table.now(), "curve": {**curve, "style_layers": []}}]
-        )
-    before = result_table.finished(output)
+        result_table.commit(output, [{**row, "finished_at": provenance.now(), "curve": {**curve, "style_layers": []}}])
+    before = finished(output)
     assert before.fingerprints == {f"row{number}": f"{number}" for number in range(4)}
     assert before.owners == {f"{number}.png": f"row{number}" for number in range(4)}
-    (full,) = compact.compact(output, file_bytes=1)[:1]
+    (full,) = compact(output, file_bytes=1)[:1]
     fetched: list[int] = []
     original = storage.read_bytes
 
@@ -72,6 +72,6 @@ def test_what_is_done_is_read_without_the_curves(tmp_path: Path, monkeypatch: py
         return data
 
     monkeypatch.setattr(storage, "read_bytes", counted)
-    assert result_table.finished(output) == before
+    assert finished(output) == before
     assert sum(fetched) < storage.size(full) / 2
     assert result_table.read_results(output, columns=["id", "curve"]).num_rows == 4

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.storage import operations as storage
+from pipeline import storage
 from pipeline.storage.operations import StorageError
 
 

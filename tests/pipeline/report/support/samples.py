@@ -10,10 +10,10 @@ import numpy as np
 from PIL import Image
 
 from nst_kernel import StyleParams
+from pipeline import storage
 from pipeline.comparison.compare import Change, Comparison
 from pipeline.outputs import table as result_table
 from pipeline.report.scripts import payload
-from pipeline.storage import operations as storage
 from tests.support import draw
 
 HOSTILE = "<script>alert(1)</script>"

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.grids.locate import run_of
+from pipeline.outputs import provenance
 from pipeline.outputs import table as result_table
+from pipeline.outputs.locate import run_of
 from pipeline.storage.operations import StorageError
 
 NIGHTS = ("2026-01-01T0100Z-a", "2026-01-02T0100Z-a", "2026-01-03T0100Z-a")
@@ -17,7 +18,7 @@ def grid(tmp_path: Path) -> Path:
     (tmp_path / "history").mkdir()
     for night in NIGHTS:
         result_table.commit(
-            str(tmp_path / "runs" / night), [{"id": "a", "status": "ok", "finished_at": result_table.now()}]
+            str(tmp_path / "runs" / night), [{"id": "a", "status": "ok", "finished_at": provenance.now()}]
         )
         broke_off = night == NIGHTS[1]
         end = None if broke_off else "2026-01-03T02:00:00+00:00"

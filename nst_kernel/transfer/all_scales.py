@@ -2,22 +2,18 @@
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as nnf
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nst_kernel.encoder.load import load_weights
-from nst_kernel.encoder.precision import computing_in, resolve_precision
-from nst_kernel.encoder.vgg import Vgg19
-from nst_kernel.objective.gram_cache import GramCache
-from nst_kernel.objective.objective import Objective, Targets, content_features, style_grams
-from nst_kernel.params.style_params import StyleParams
-from nst_kernel.pictures.sizes import MIN_SIDE, fit
+from nst_kernel.encoder import Vgg19, computing_in, load_weights, resolve_precision
+from nst_kernel.objective import GramCache, Objective, targets_of
+from nst_kernel.pair import Pair
+from nst_kernel.params import StyleParams
+from nst_kernel.pictures import MIN_SIDE, fit, resize, to_tensor
 from nst_kernel.result import StylizeResult
 from nst_kernel.transfer.one_scale import Descent, Stopped, descend
 from nst_kernel.transfer.state import Interrupted, State, StateError, below, digest, listed, named, numbered
@@ -27,39 +23,6 @@ Progress = Callable[[int, int], bool | None]
 transfer interrupted.
 
 On a GPU it is called some iterations early: the host is at most eight ahead of the device."""
-
-
-@dataclass(frozen=True)
-class Pair:
-    """One sample of a batch. Pictures are (3, H, W), RGB in [0, 1]; the output has the content's shape.
-
-    Attributes:
-        content: the content picture; with `content_weight` 0 it may be absent, and the output has the style's shape.
-        style: the style picture, of any shape; with `style_weight` 0 it may be absent.
-        init: where the pixels start if `params.init` is neither content, noise nor style.
-        style_key: a digest of the style picture by which its Gram matrices are cached; none: they are not.
-    """
-
-    content: Tensor | None
-    style: Tensor | None
-    params: StyleParams
-    init: Tensor | None = None
-    style_key: str | None = None
-
-    def __post_init__(self) -> None:
-        needs = {"content": self.params.needs_content, "style": self.params.needs_style}
-        if self.params.init not in ("content", "noise", "style"):
-            needs["init"] = True
-        for name, needed in needs.items():
-            if needed and getattr(self, name) is None:
-                raise ValueError(f"a pair without its {name} picture, which these parameters need")
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """(height, width) of the output."""
-        picture = self.content if self.content is not None else self.style
-        assert picture is not None
-        return picture.shape[-2], picture.shape[-1]
 
 
 def stylize(
@@ -139,7 +102,7 @@ def stylize_batch(
     for side, iterations in schedule[len(descents) :]:
         at_scale = [_scaled(pair, side / max(shape)) for pair in pairs]
         x = resize(descents[-1].x, at_scale[0].shape) if descents else _start(at_scale, encoder)
-        targets = _targets(at_scale, encoder, grams)
+        targets = targets_of(at_scale, encoder, grams)
         objective = Objective(encoder, targets, [pair.params for pair in pairs], checkpoint=checkpoint)
         tick = (lambda k, done=done: progress(done + k, total) and done + k < total) if progress else None
         try:
@@ -181,30 +144,6 @@ def _start(pairs: Sequence[Pair], encoder: Vgg19) -> Tensor:
     return torch.stack([first(pair).to(encoder.mean) for pair in pairs])
 
 
-def _targets(pairs: Sequence[Pair], encoder: Vgg19, cache: GramCache | None = None) -> Targets:
-    shared = pairs[0].params
-    content: dict[str, Tensor] = {}
-    style: dict[str, Tensor] = {}
-    if shared.content_weight > 0:
-        pictures = torch.stack([pair.content.to(encoder.mean) for pair in pairs if pair.content is not None])
-        content = content_features(encoder, pictures, shared)
-    if shared.style_weight > 0:
-        matrices = [_grams(pair, encoder, cache) for pair in pairs]
-        style = {layer: torch.cat([of_pair[layer] for of_pair in matrices]) for layer in shared.style_layers}
-    return Targets(content, style)
-
-
-def _grams(pair: Pair, encoder: Vgg19, cache: GramCache | None) -> Mapping[str, Tensor]:
-    """A/M of a pair's style by layer, computed once for all pairs that share it."""
-    assert pair.style is not None
-    picture, params = pair.style.to(encoder.mean).unsqueeze(0), pair.params
-    if cache is None or pair.style_key is None:
-        return style_grams(encoder, picture, params)
-    precision = resolve_precision(params.precision, picture.device)
-    key = (pair.style_key, tuple(picture.shape), params.style_layers, params.pooling, precision, encoder.sha256)
-    return cache.get(key, lambda: style_grams(encoder, picture, params))
-
-
 def _results(descents: Sequence[Descent], names: Sequence[str]) -> list[StylizeResult]:
     x = descents[-1].x
     images = (x.clamp(0, 1) * 255).round().to(torch.uint8).permute(0, 2, 3, 1).contiguous().cpu().numpy()
@@ -226,30 +165,6 @@ def _results(descents: Sequence[Descent], names: Sequence[str]) -> list[StylizeR
         )
         for b in range(len(images))
     ]
-
-
-def to_tensor(image: Any, device: torch.device | None = None) -> Tensor:
-    """(3, H, W) in [0, 1] on a device from uint8 (H, W, 3), which travels as it is, without being waited for.
-
-    Raises:
-        ValueError: for another shape or type.
-    """
-    array = np.asarray(image)
-    if array.ndim != 3 or array.shape[2] != 3 or array.dtype != np.uint8:
-        raise ValueError(f"expected a uint8 picture (H, W, 3), got {array.dtype} {array.shape}")
-    pixels = torch.from_numpy(array.copy())
-    if device is not None and device.type == "cuda":
-        pixels = pixels.pin_memory().to(device, non_blocking=True)
-    return pixels.permute(2, 0, 1).float() / 255
-
-
-def resize(x: Tensor, shape: tuple[int, int]) -> Tensor:
-    """Pictures (..., 3, H, W) at another (height, width), antialiased; the same ones if they have it."""
-    if tuple(x.shape[-2:]) == tuple(shape):
-        return x
-    batched = x if x.dim() == 4 else x.unsqueeze(0)
-    resized = nnf.interpolate(batched, size=shape, mode="bicubic", antialias=True, align_corners=False)
-    return resized.view(*x.shape[:-2], *shape)
 
 
 def _scaled(pair: Pair, ratio: float) -> Pair:

@@ -1,8 +1,10 @@
 """Which run somebody means who names a folder: the output of one, or the latest of a grid's."""
 
-from pipeline.outputs import table as result_table
-from pipeline.storage import operations as storage
-from pipeline.storage.operations import StorageError
+from pipeline import storage
+from pipeline.outputs import layout
+from pipeline.outputs.grid_runs import folder_of, latest, nights
+from pipeline.outputs.table import parts
+from pipeline.storage import StorageError
 
 PREVIOUS = "@previous"
 """Behind a grid's folder: the last complete run before the latest."""
@@ -22,23 +24,19 @@ def run_of(uri: str) -> str:
     folder = storage.absolute(uri.removesuffix(PREVIOUS))
     if uri.endswith(PREVIOUS):
         return _previous(folder)
-    return folder if result_table.parts(folder) else _latest(folder)
+    return folder if parts(folder) else _latest(folder)
 
 
 def _latest(folder: str) -> str:
-    from pipeline.grids.history import latest
-
     found = latest(folder)
     if found is None:
-        expected = f"{result_table.results_folder(folder)}/*.parquet, or a grid's latest.json"
+        expected = f"{layout.results_folder(folder)}/*.parquet, or a grid's latest.json"
         raise StorageError(f"no results in {folder}: expected {expected}")
     return found
 
 
 def _previous(folder: str) -> str:
     """By when they ended, as a run that broke off may have been continued after another one."""
-    from pipeline.grids.history import folder_of, nights
-
     last = _latest(folder)
     ended = {folder_of(folder, night.id): night.finished_at for night in nights(folder) if night.is_complete}
     in_order = sorted((moment, run) for run, moment in ended.items() if moment)

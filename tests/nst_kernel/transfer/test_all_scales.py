@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 
 from nst_kernel import Pair, StyleParams, StylizeResult, stylize, stylize_batch
 from nst_kernel.objective.gram_cache import GramCache
-from nst_kernel.transfer.stylize import resize, to_tensor
+from nst_kernel.pictures.tensors import resize, to_tensor
 from tests.nst_kernel.support import reference
 from tests.nst_kernel.support.reference import array
 from tests.support import draw, encoder, pixels, random_weights

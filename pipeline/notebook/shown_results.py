@@ -10,11 +10,10 @@ from typing import Any, overload
 import pyarrow as pa
 from PIL import Image
 
-from nst_kernel.params.style_params import ALIASES, KNOBS, Problem, StyleParams
-from pipeline.images import decode as images
+from nst_kernel.params import ALIASES, KNOBS, Problem, StyleParams
+from pipeline import images, storage
 from pipeline.notebook import html
-from pipeline.outputs import table as result_table
-from pipeline.storage import operations as storage
+from pipeline.outputs import SCHEMA, STATUSES, layout
 
 SHOWN = 20
 """Rows that a notebook shows unasked."""
@@ -70,7 +69,7 @@ class ResultRow(Mapping[str, Any]):
     @property
     def picture(self) -> str | None:
         """The URI of the picture, where the output is now; None where there is none."""
-        return result_table.picture_of(self._output, self) if self["output"] else None
+        return layout.picture_of(self._output, self) if self["output"] else None
 
     def _repr_html_(self) -> str:
         facts = {name: self[name] for name in _COLUMNS if self[name] is not None}
@@ -213,12 +212,12 @@ def _accepted(name: str, value: Any) -> list[Any]:
         if problems:
             raise ValueError("; ".join(map(str, problems)))
         return several
-    if name not in result_table.SCHEMA.names:
+    if name not in SCHEMA.names:
         raise ValueError(f"{name}: expected a parameter ({', '.join(KNOBS)}) or a column of the results")
     accepted = list(value) if isinstance(value, list | tuple | set) else [value]
-    unknown = set(accepted) - set(result_table.STATUSES) if name == "status" else set()
+    unknown = set(accepted) - set(STATUSES) if name == "status" else set()
     if unknown:
-        raise ValueError(f"status {', '.join(map(repr, unknown))}: expected one of {', '.join(result_table.STATUSES)}")
+        raise ValueError(f"status {', '.join(map(repr, unknown))}: expected one of {', '.join(STATUSES)}")
     return accepted
 
 

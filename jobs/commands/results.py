@@ -1,0 +1,46 @@
+"""`nst results`."""
+
+from typing import Annotated
+
+import typer
+
+from jobs.console import out
+
+
+def results(
+    output: Annotated[
+        str, typer.Argument(help="Output of a run; or a grid's, for its latest run; or that with @previous behind it.")
+    ],
+    status: Annotated[str | None, typer.Option(help="Only ok, failed, diverged or quarantined rows.")] = None,
+    where: Annotated[
+        list[str], typer.Option(metavar="COLUMN=TEXT", help="Only rows whose column contains the text; repeatable.")
+    ] = [],
+    sort: Annotated[str, typer.Option(help="Order by this column; a leading - reverses.")] = "id",
+    columns: Annotated[str | None, typer.Option(help="Comma-separated; the README lists them.")] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=0, help="Rows at most; 0: all. By default 50, and all into a manifest.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON Lines instead of a table.")] = False,
+    as_manifest: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Write these rows as a manifest, JSON Lines, instead.")
+    ] = None,
+) -> None:
+    """Show what became of each row.
+
+    Example: nst results out --where style=starry --sort -total_loss --columns id,total_loss,output
+    """
+    from jobs.console import print_results
+    from jobs.query import select
+
+    if as_manifest:
+        from pipeline import outputs, storage
+
+        asked = ",".join(outputs.COLUMNS)
+        table = select(output, status=status, where=where, sort=sort, columns=asked, limit=limit or 0)
+        storage.write_bytes(storage.absolute(as_manifest), outputs.as_manifest(table).encode())
+        out.print(f"{len(table):,} rows: {as_manifest}", markup=False, highlight=False, soft_wrap=True)
+        return
+    shown = 50 if limit is None else limit
+    print_results(
+        out, select(output, status=status, where=where, sort=sort, columns=columns, limit=shown), as_json=as_json
+    )

@@ -1,0 +1,46 @@
+"""Filters of a VGG-19, and how they want their input."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from torch import Tensor
+
+IMAGENET_MEAN, IMAGENET_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+class LayerMissing(ValueError):
+    """A layer was asked for that the encoder's weights do not cover."""
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Filters of the first convolutions of a VGG-19, and how they want their input.
+
+    Attributes:
+        name: `imagenet`, `embedded`, or the file's name.
+        sha256: digest of the file they came from, hexadecimal.
+        convolutions: by layer name, weight (out, in, 3, 3) and bias (out,); consecutive from `conv1_1` on.
+        input: `rgb`: RGB in [0, 1] normalised by ImageNet's mean and deviation, torchvision's convention;
+            `bgr255`: BGR in [0, 255] minus the mean, Gatys' convention.
+        border: padding of each convolution: `zero` as VGG was trained, `replicate` where the filters ask for it.
+    """
+
+    name: str
+    sha256: str
+    convolutions: dict[str, tuple[Tensor, Tensor]] = field(repr=False)
+    input: Literal["rgb", "bgr255"] = "rgb"
+    border: Literal["zero", "replicate"] = "zero"
+
+    def check_covers(self, layers: Iterable[str]) -> None:
+        """Raise `LayerMissing`, with its name, for a layer that these weights do not reach."""
+        _check_covers(self.name, tuple(self.convolutions), layers)
+
+
+def _check_covers(name: str, covered: Sequence[str], layers: Iterable[str]) -> None:
+    for layer in sorted(layers):
+        if layer not in covered:
+            raise LayerMissing(
+                f"the weights {name!r} have no layer {layer}: they cover {covered[0]} to {covered[-1]}. "
+                f"Ask for layers within them, or give weights that reach {layer}."
+            )

@@ -1,0 +1,17 @@
+"""VGG-19's convolutions: their names, widths and shapes."""
+
+LAYERS: tuple[str, ...] = tuple(
+    f"conv{block}_{i + 1}" for block, depth in enumerate((2, 2, 4, 4, 4), start=1) for i in range(depth)
+)
+"""VGG-19's convolutions by their names in the literature; an activation is taken after its ReLU."""
+
+
+WIDTHS = (64, 128, 256, 512, 512)
+"""Filters of a convolution, by block."""
+
+
+def shape_of(layer: str) -> tuple[int, int, int, int]:
+    """(out, in, 3, 3): the shape of a convolution's filters, by its name."""
+    index = LAYERS.index(layer)
+    before = 3 if index == 0 else WIDTHS[int(LAYERS[index - 1][4]) - 1]
+    return WIDTHS[int(layer[4]) - 1], before, 3, 3

@@ -1,0 +1,46 @@
+"""Presets: values for some parameters, each with its source."""
+
+import types
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Values for some knobs, and where they come from."""
+
+    source: str
+    knobs: Mapping[str, object]
+
+
+_PAPER: dict[str, object] = {
+    "objective": "paper",
+    "content_layers": ("conv4_2",),
+    "style_layers": ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1"),
+    "content_weight": 1.0,
+    "style_weight": 1e3,
+    "tv_weight": 0.0,
+    "range_weight": 0.0,
+    "pooling": "avg",
+    "init": "noise",
+    "scales": (),
+}
+
+
+PRESETS: Mapping[str, Preset] = types.MappingProxyType(
+    {
+        "default": Preset(
+            "ours: relative terms, from the content image, coarse to fine; tuned by eye",
+            {},
+        ),
+        "gatys2015": Preset("Gatys, Ecker, Bethge, arXiv 1508.06576, section Methods; alpha/beta = 1e-3", _PAPER),
+        "texture": Preset(
+            "style alone from white noise (1508.06576, figure 1, style reconstructions)",
+            {**_PAPER, "content_weight": 0.0},
+        ),
+        "reconstruction": Preset(
+            "content alone from white noise (1508.06576, figure 1, content reconstructions)",
+            {**_PAPER, "style_weight": 0.0},
+        ),
+    }
+)

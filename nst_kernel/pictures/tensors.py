@@ -1,0 +1,32 @@
+"""Pictures as tensors: from arrays, and to another size."""
+
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as nnf
+from torch import Tensor
+
+
+def to_tensor(image: Any, device: torch.device | None = None) -> Tensor:
+    """(3, H, W) in [0, 1] on a device from uint8 (H, W, 3), which travels as it is, without being waited for.
+
+    Raises:
+        ValueError: for another shape or type.
+    """
+    array = np.asarray(image)
+    if array.ndim != 3 or array.shape[2] != 3 or array.dtype != np.uint8:
+        raise ValueError(f"expected a uint8 picture (H, W, 3), got {array.dtype} {array.shape}")
+    pixels = torch.from_numpy(array.copy())
+    if device is not None and device.type == "cuda":
+        pixels = pixels.pin_memory().to(device, non_blocking=True)
+    return pixels.permute(2, 0, 1).float() / 255
+
+
+def resize(x: Tensor, shape: tuple[int, int]) -> Tensor:
+    """Pictures (..., 3, H, W) at another (height, width), antialiased; the same ones if they have it."""
+    if tuple(x.shape[-2:]) == tuple(shape):
+        return x
+    batched = x if x.dim() == 4 else x.unsqueeze(0)
+    resized = nnf.interpolate(batched, size=shape, mode="bicubic", antialias=True, align_corners=False)
+    return resized.view(*x.shape[:-2], *shape)

@@ -1,0 +1,96 @@
+"""Photos as rows of work: their ids and the names of their pictures."""
+
+import hashlib
+import json
+import posixpath
+from dataclasses import dataclass
+from pathlib import Path
+
+from nst_kernel import StyleParams
+from pipeline import storage
+from pipeline.archives.photos import Photo
+from pipeline.manifest import IMAGE_EXTENSIONS, MAX_NAME, Row
+from pipeline.outputs import layout
+from pipeline.specs import ArchiveSpec, globs
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A photo with one of its styles, as a row."""
+
+    photo: Photo
+    style: str
+    row: Row
+
+
+def asked(spec: ArchiveSpec, photo: Photo, style: str, uri: str, params: StyleParams) -> Asked:
+    """The row of a photo and a style.
+
+    Its id stands for the place that the result takes: photo and style, or the photo alone where results are not in a
+    folder for each style. So parameters or a style that change make the same row again, and its picture takes the old
+    one's place.
+    """
+    path = output_name(photo.path, spec.format)
+    if spec.by_style:
+        path = f"{_safe(style)}/{path}"
+    place = [photo.path, style] if spec.by_style else [photo.path]
+    return Asked(photo, style, Row(digest(*place), photo.entry.uri, uri, path, params, spec.photos, 0))
+
+
+def output_name(path: str, format: str) -> str:
+    """The name of a photo's result: its path, of which nothing but an extension changes.
+
+    Another format is written behind the old one, `a.tif.png`, or behind `~` where there was none: no two photos get
+    the same name, whatever else there is in their folder, now or later. For the same reason a photo that is called
+    `a.tif.png` itself becomes `a.tif.png.png`.
+    """
+    folder, slash, name = path.rpartition("/")
+    stem, extension = posixpath.splitext(name)
+    if not globs.is_picture(extension):
+        name += "~"
+    wanted = {"keep": IMAGE_EXTENSIONS, "jpg": (".jpg", ".jpeg")}.get(format, (f".{format}",))
+    if extension.lower() not in wanted:
+        name += ".png" if format == "keep" else f".{format}"
+    elif globs.is_picture(stem) or stem.endswith("~"):
+        name += extension.lower()
+    if len(name.encode()) > MAX_NAME:
+        name = f"{name.encode()[:200].decode(errors='ignore')}~{digest(path)}{posixpath.splitext(name)[1]}"
+    return "/".join(map(_safe, [*(folder.split("/") if slash else []), name]))
+
+
+def _safe(name: str) -> str:
+    """A part of a path that object stores allow and file systems do not, in another spelling."""
+    return name.replace("\\", "%5C") if name.strip(".") else f"%{name.replace('.', '%2E')}"
+
+
+def digest(*parts: object) -> str:
+    """16 hex digits of what is given."""
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
+
+
+def check_originals_are_safe(spec: ArchiveSpec, output: str) -> None:
+    """Find out before any work whether results could be taken for photos, or take their place.
+
+    Raises:
+        ValueError: if so; the message says what to do.
+    """
+    root, pictures = _real(spec.root), _real(layout.images_folder(output))
+    if _is_below(root, pictures):
+        raise ValueError(f"output {output}: its pictures would take the place of the originals in {spec.root}")
+    place = _real(output)
+    if not _is_below(place, root):
+        return
+    path = globs.relative(place, root)
+    if path and any(globs.covers(pattern, path) for pattern in spec.exclude):
+        return
+    hint = f"; or leave it out: --exclude '{path}/**', in a job file exclude: ['{path}/**']" if path else ""
+    raise ValueError(f"output {output} is inside the archive {spec.root}: choose a place outside{hint}")
+
+
+def _real(uri: str) -> str:
+    uri = storage.absolute(uri)
+    return uri if storage.is_uri(uri) else str(Path(uri).resolve())
+
+
+def _is_below(path: str, folder: str) -> bool:
+    return f"{path}/".startswith(f"{folder.rstrip('/')}/")

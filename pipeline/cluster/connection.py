@@ -1,0 +1,68 @@
+"""Connecting to a Ray cluster, and how Ray and Ray Data are set."""
+
+import logging
+import os
+import socket
+from collections.abc import Mapping
+
+import ray
+from ray.data import DataContext
+
+HEALTH_CHECKS = {
+    "RAY_health_check_initial_delay_ms": "1000",
+    "RAY_health_check_period_ms": "1000",
+    "RAY_health_check_timeout_ms": "5000",
+    "RAY_health_check_failure_threshold": "4",
+}
+"""How soon Ray notices that a node is gone: one that refuses connections after about four seconds, one that is silent
+after twenty, which a node that is merely busy should never be. They count where the head of a cluster starts."""
+
+
+KEPT_WORKERS = {"RAY_idle_worker_killing_time_threshold_ms": "120000"}
+"""How long Ray keeps a process that has nothing to do: by default a second, where there are more of them than free
+CPUs. Ours are, as their shares are small, and starting one anew for the next batch costs 3 to 6 s of CPU; to keep it
+takes about 120 MB. It counts where a machine joins a cluster."""
+
+
+DATA_SETTINGS: Mapping[str, object] = {
+    "enable_progress_bars": False,
+    "print_on_execution_start": False,
+    # A batch may rightly take hours on a CPU; Ray Data would call half an hour without a block a hang, and end the job
+    # for one slow row. Deadlines are ours, in the loop of iterations: they fail the row that is over its own.
+    "execution_no_progress_timeout_s": -1,
+    "target_max_block_size": 1,  # each row is a block: a batch flows on by itself
+    "memory_usage_poll_interval_s": None,  # else each task has a thread for it, and the advice is silenced below
+}
+"""What Ray Data does otherwise here than by default."""
+
+
+def connect(address: str | None = None, *, runtime_env: Mapping[str, object] | None = None) -> None:
+    """Connect to a Ray cluster, or start one on this machine that no other process attaches to."""
+    if not ray.is_initialized():
+        address = address or os.environ.get("RAY_ADDRESS") or "local"
+        for name, value in (HEALTH_CHECKS | KEPT_WORKERS).items():
+            os.environ.setdefault(name, value)
+        _check_answers(address)
+        ray.init(
+            address,
+            include_dashboard=False if address == "local" else None,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            runtime_env=dict(runtime_env or {}),
+        )
+    context = DataContext.get_current()
+    for name, setting in DATA_SETTINGS.items():
+        setattr(context, name, setting)
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
+
+
+def _check_answers(address: str, seconds: float = 10) -> None:
+    """Raise ValueError where nobody is at an address: Ray would wait for minutes."""
+    host, _, port = address.rpartition(":")
+    if "://" in address or not host or not port.isdecimal():
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), seconds).close()
+    except (OSError, OverflowError) as error:
+        expected = "expected HOST:PORT of a cluster's head, such as head:6379, or auto"
+        raise ValueError(f"address {address}: no Ray cluster answers there ({error}); {expected}") from None

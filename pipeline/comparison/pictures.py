@@ -1,0 +1,30 @@
+"""How alike the pictures at two URIs are."""
+
+from pipeline import images, storage
+from pipeline.images import ImageError, Likeness, Pixels, likeness
+from pipeline.storage import StorageError
+
+
+def likeness_of(before: str, after: str) -> Likeness:
+    """Of the pictures at two URIs; one that cannot be read or decoded is an obstacle, not an error."""
+    found: list[bytes | None] = []
+    obstacles: list[str] = []
+    for uri in (before, after):
+        try:
+            found.append(storage.read_bytes(uri))
+        except StorageError as error:
+            found.append(None)
+            obstacles.append(str(error))
+    if obstacles:
+        return Likeness(obstacle="; ".join(obstacles), lost=found[0] is not None)
+    pictures: list[Pixels | None] = []
+    for uri, data in zip((before, after), found, strict=True):
+        try:
+            pictures.append(images.decode(data or b""))
+        except ImageError as error:
+            pictures.append(None)
+            obstacles.append(f"{uri}: {error}")
+    older, newer = pictures
+    if older is None or newer is None:
+        return Likeness(obstacle="; ".join(obstacles), lost=older is not None)
+    return likeness(older, newer)

@@ -1,0 +1,90 @@
+"""Pixels to the bytes of image files, and the parameters that are kept in them."""
+
+import io
+import json
+from collections.abc import Mapping
+from typing import Literal
+
+from PIL import ExifTags, Image
+from PIL.PngImagePlugin import PngInfo
+
+from pipeline.images.decode import MAX_PIXELS, ImageError, Pixels, check_pixels, explained, opened
+
+_PNG_PREFIX = "nst:"
+
+
+def encode(
+    image: Pixels,
+    *,
+    format: Literal["png", "jpeg", "webp"] = "png",
+    metadata: Mapping[str, str],
+    quality: int = 95,
+    exif: Image.Exif | None = None,
+) -> bytes:
+    """`image` (H, W, 3) as a file that carries `metadata`; the same arguments give the same bytes.
+
+    PNG holds each entry as a text chunk `nst:<key>`; JPEG and WebP hold them all as JSON in the EXIF image
+    description. `quality` (1-100) is for the latter two; JPEG keeps colour at full resolution. `exif` has further
+    tags for the file; it is changed.
+
+    Raises:
+        ValueError: `image` is not a uint8 picture.
+        ImageError: the format cannot hold it (WebP ends at 16383 pixels a side, JPEG at 64 kB of metadata), a
+            key is not 1-75 printable ASCII characters, or a text holds null characters or lone surrogates.
+    """
+    check_pixels(image)
+    for key, text in metadata.items():
+        if not (0 < len(key) <= 75 and key.isascii() and key.isprintable() and key == key.strip()):
+            raise ImageError(f"metadata key {key!r} is not 1-75 printable ASCII characters")
+        if "\0" in text:
+            raise ImageError(f"metadata {key!r} holds a null character, which text chunks cannot")
+    picture, buffer = Image.fromarray(image), io.BytesIO()
+    try:
+        if format == "png":
+            chunks = PngInfo()
+            for key, text in metadata.items():
+                chunks.add_text(_PNG_PREFIX + key, text)
+            further = {"exif": exif.tobytes()} if exif else {}
+            picture.save(buffer, "PNG", pnginfo=chunks, compress_level=4, **further)
+        else:
+            exif = Image.Exif() if exif is None else exif
+            exif[ExifTags.Base.ImageDescription] = json.dumps(dict(metadata))
+            picture.save(buffer, format.upper(), exif=exif.tobytes(), quality=quality, subsampling=0)
+    except Exception as error:  # Encoders too fail in any way they like.
+        size = f"{picture.width} x {picture.height} pixels"
+        raise ImageError(f"{size} and {len(metadata)} metadata cannot be written as {format}: {error}") from error
+    return buffer.getvalue()
+
+
+def read_metadata(data: bytes) -> dict[str, str]:
+    """What `encode` put in; empty for pictures from elsewhere.
+
+    Raises:
+        ImageError: not a picture.
+    """
+    with explained(data), opened(data, MAX_PIXELS, 1) as image:
+        if image.format == "PNG":
+            # Straight from the header: image.text would decode the pixels to look behind them.
+            texts = {str(key): text for key, text in image.info.items() if isinstance(text, str)}
+            return {k.removeprefix(_PNG_PREFIX): str(v) for k, v in texts.items() if k.startswith(_PNG_PREFIX)}
+        try:
+            found = json.loads(image.getexif()[ExifTags.Base.ImageDescription])
+        except Exception:  # Someone else's description, or someone else's broken EXIF.
+            return {}
+        return {str(key): str(text) for key, text in found.items()} if isinstance(found, dict) else {}
+
+
+FORMATS: dict[str, Literal["png", "jpeg", "webp"]] = {"png": "png", "jpg": "jpeg", "jpeg": "jpeg", "webp": "webp"}
+"""By the extension of the output's name."""
+
+
+def format_of(name: str) -> Literal["png", "jpeg", "webp"]:
+    """The format that a file's extension asks for.
+
+    Raises:
+        ValueError: for an extension that is none of png, jpg, jpeg and webp.
+    """
+    stem, _, extension = name.lower().rpartition(".")
+    if not stem or extension not in FORMATS:
+        raise ValueError(f"{name}: expected a name that ends in .png, .jpg, .jpeg or .webp")
+    return FORMATS[extension]

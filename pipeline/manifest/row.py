@@ -1,0 +1,113 @@
+"""What a manifest asks for: its rows, and what is wrong with them."""
+
+import reprlib
+from dataclasses import dataclass
+
+from nst_kernel.params import StyleParams
+
+EXTENSIONS = (".csv", ".csv.gz", ".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz", ".parquet")
+"""What the name of a manifest may end in."""
+
+SHOWN = 80
+"""Characters of a value in a message."""
+
+_repr = reprlib.Repr()
+_repr.maxstring = _repr.maxother = _repr.maxlong = SHOWN
+_repr.maxlevel = 3
+
+
+def extension(file: str) -> str | None:
+    """Return which of `EXTENSIONS` a name ends in, or None."""
+    return next((known for known in EXTENSIONS if file.lower().endswith(known)), None)
+
+
+def shown(value: object) -> str:
+    """A value on one line of at most 80 characters, control characters escaped."""
+    text = _repr.repr(value)
+    return text if len(text) <= SHOWN else f"{text[: SHOWN - 3]}..."
+
+
+def place(file: str, number: int | None) -> str:
+    """Where to look, in words: `a.csv, line 3`."""
+    if number is None:
+        return file
+    return f"{file}, {'row' if extension(file) in ('.parquet', None) else 'line'} {number}"
+
+
+@dataclass(frozen=True, slots=True)
+class RowProblem:
+    """One thing in a manifest that cannot be used.
+
+    Attributes:
+        file: URI of the file, or `defaults`.
+        number: line (CSV, JSON Lines) or row (Parquet), from 1; None: the whole file.
+        column: name as written there, `params.size` for a nested one; None: the whole row.
+        value: what stands there, as `shown`; empty if nothing does.
+        expected: what was expected, and what to do.
+    """
+
+    file: str
+    number: int | None
+    column: str | None
+    value: str
+    expected: str
+
+    def __str__(self) -> str:
+        where = place(self.file, self.number)
+        if self.column is not None:
+            where += f", column {self.column if self.column.isprintable() else shown(self.column)}"
+        found = f" {self.value}:" if self.value else ""
+        return f"{where}:{found} expected {self.expected}"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One stylisation that is asked for.
+
+    Attributes:
+        id: given, or derived from the row's meaning.
+        content: URI of the content picture; None if the row has none, and `params` need none.
+        style: URI of the style picture; None likewise.
+        output: name of the result below OUTPUT/images/.
+        params: every knob; `init` is resolved too where it is the URI of an image.
+        file: manifest that asked for it.
+        number: line there (CSV, JSON Lines; a CSV header is line 1), or row (Parquet); from 1.
+        content_shape: (height, width) of the content picture as it is shown, pixels, where the manifest says it.
+    """
+
+    id: str
+    content: str | None
+    style: str | None
+    output: str
+    params: StyleParams
+    file: str
+    number: int
+    content_shape: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Duplicate:
+    """A row that asks again for what the row of this id asks already; it is left out."""
+
+    id: str
+    file: str
+    number: int
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Rows of distinct ids, in the order of the files, and how many more only repeated one of them."""
+
+    rows: list[Row]
+    duplicates: list[Duplicate]
+
+
+class ManifestError(ValueError):
+    """Raised with every problem of a whole manifest, in `.problems`: those of whole files first, then row by row."""
+
+    def __init__(self, problems: list[RowProblem]) -> None:
+        self.problems = problems = sorted(problems, key=lambda problem: problem.number is not None)
+        lines = [f"the manifest has {len(problems):,} problem{'s'[: len(problems) > 1]}", *map(str, problems[:20])]
+        if len(problems) > 20:
+            lines.append(f"and {len(problems) - 20:,} more")
+        super().__init__("\n  ".join(lines))

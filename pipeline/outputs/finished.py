@@ -1,0 +1,45 @@
+"""What is done already in an output."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.outputs.layout import images_folder
+from pipeline.outputs.table import parts, read_results
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What needs no repeating.
+
+    Attributes:
+        fingerprints: by id, of rows that are `ok` or `diverged`.
+        owners: id by output name below images/, of the same.
+        quarantined: fingerprints by id, of rows that are not tried again until somebody says so.
+    """
+
+    fingerprints: Mapping[str, str]
+    owners: Mapping[str, str]
+    quarantined: Mapping[str, str] = field(default_factory=dict)
+
+
+def finished(output: str) -> Finished:
+    """What is done in an output; nothing where there are no results yet."""
+    if not parts(output):
+        return Finished({}, {})
+    table = read_results(output, columns=["id", "fingerprint", "status", "output_name"], ordered=False)
+    if table["output_name"].null_count:  # rows of the first schema have none
+        table = read_results(output, columns=["id", "fingerprint", "status", "output_name", "output"])
+    done = table.filter(pc.is_in(table["status"], pa.array(["ok", "diverged"])))
+    held = table.filter(pc.equal(table["status"], "quarantined"))
+    ids, names = done["id"].to_pylist(), done["output_name"].to_pylist()
+    if None in names:
+        folder, pictures = images_folder(output) + "/", done["output"].to_pylist()
+        names = [name or str(uri).removeprefix(folder) for name, uri in zip(names, pictures, strict=True)]
+    return Finished(
+        dict(zip(ids, done["fingerprint"].to_pylist(), strict=True)),
+        dict(zip(names, ids, strict=True)),
+        dict(zip(held["id"].to_pylist(), held["fingerprint"].to_pylist(), strict=True)),
+    )

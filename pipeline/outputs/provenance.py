@@ -1,0 +1,31 @@
+"""Where, when and by which versions a result was computed."""
+
+import socket
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from types import MappingProxyType
+
+
+@cache
+def versions() -> Mapping[str, str]:
+    """Of the packages that decide what a picture looks like; `source` for this one where it is not installed."""
+
+    def of(name: str) -> str:
+        try:
+            return version(name)
+        except PackageNotFoundError:
+            return "source"
+
+    return MappingProxyType({name: of(name) for name in ("nst-pipeline", "torch", "pillow", "ray")})
+
+
+def host() -> str:
+    """The name of this machine."""
+    return socket.gethostname()
+
+
+def now() -> datetime:
+    """UTC."""
+    return datetime.now(UTC)

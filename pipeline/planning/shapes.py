@@ -1,0 +1,38 @@
+"""The shape of each row's output, from headers of pictures."""
+
+import functools
+from collections.abc import Sequence
+
+from nst_kernel.pictures import fit
+from pipeline.manifest import Row
+from pipeline.planning import headers
+from pipeline.planning.batch import Failure
+
+
+def output_shapes(rows: Sequence[Row], *, probe: headers.Probe = headers.probe) -> list[tuple[int, int] | Failure]:
+    """(height, width) of each row's output, or why there is none.
+
+    It follows from the shape of the picture that decides it, which the manifest says, or else that picture's header.
+
+    Args:
+        rows: any.
+        probe: reads headers.
+    """
+    fitted = functools.lru_cache(65_536)(fit)  # equal shapes are one object
+    sizes = probe(sorted({_deciding(row) for row in rows if not row.content_shape}))
+
+    def shape(row: Row) -> tuple[int, int] | Failure:
+        size = row.content_shape or sizes[_deciding(row)]
+        if isinstance(size, Failure):
+            return size
+        params = row.params
+        # A texture takes its style's shape, and styles are not moved: they decide nobody else's batch.
+        tolerance = params.aspect_tolerance if row.content else 0.0
+        return fitted(size[0], size[1], size=params.size, upscale=params.upscale, aspect_tolerance=tolerance)
+
+    return [shape(row) for row in rows]
+
+
+def _deciding(row: Row) -> str:
+    """The picture that a row's output has the shape of."""
+    return row.content or row.style or ""
