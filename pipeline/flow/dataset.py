@@ -7,7 +7,7 @@ from typing import Any, cast
 from ray.data import TaskPoolStrategy
 
 from pipeline.cluster import FETCH_CPUS, WRITE_CPUS, Actors
-from pipeline.flow import legs
+from pipeline.flow import plan_parts
 from pipeline.flow.metrics import watched
 from pipeline.options import Interruptions
 from pipeline.outputs import compact
@@ -45,11 +45,11 @@ def flow(
     only so often.
     """
     write = guarded_write(writer, notes)
-    for number, leg in enumerate(legs.legs(work.batches, pool.count)):
+    for number, leg in enumerate(plan_parts.legs(work.batches, pool.count)):
         outcomes = (
-            legs.dataset(leg)
+            plan_parts.dataset(leg)
             .flat_map(
-                legs.opened(guarded_fetch(fetch, notes)),
+                plan_parts.opened(guarded_fetch(fetch, notes)),
                 compute=_tasks(pool.tasks, leg),
                 **pool.beside(FETCH_CPUS),
             )

@@ -14,7 +14,7 @@ from pipeline.flow.metrics import RunMetrics
 from pipeline.manifest import Row, Source, described, validate
 from pipeline.options import MAX_ATTEMPTS, NO_LIMIT, STALL_TIMEOUT, FailureLimit, Job, Resources, failures
 from pipeline.outputs import Finished, Progress, compact, finished, layout, provenance, summary
-from pipeline.planning import Plan, deaths, plan
+from pipeline.planning import Plan, crashes, plan
 from pipeline.process import wakeable
 from pipeline.recovery import Ledger, Locked, RunLock, ledger, saved_states
 from pipeline.stages import Writer
@@ -144,7 +144,7 @@ def _put_in_order(output: str, work: Plan, done: Finished) -> None:
     """Every planned row has its outcome in the results now, so that nothing is left to learn from its deaths."""
     left = ledger.read_attempts(output)
     suspects = {row for attempt in left for row in attempt.rows}
-    settled = {row for batch in work.batches for row in deaths.asked(batch.rows) if row in suspects}
+    settled = {row for batch in work.batches for row in crashes.asked(batch.rows) if row in suspects}
     ledger.forget(left, settled | (suspects & done.fingerprints.items()))
     saved_states.sweep(output)
     storage.sweep(output)

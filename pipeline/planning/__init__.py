@@ -2,7 +2,7 @@
 
 from pipeline.planning import cost
 from pipeline.planning.batch import Batch, Failure, Fetched, Optimised, Picture, Pictures, PlannedRow
-from pipeline.planning.deaths import NONE, Asked, Deaths, asked, quarantine
+from pipeline.planning.crashes import NONE, Asked, Deaths, asked, quarantine
 from pipeline.planning.fingerprint import Identities, fingerprint, inputs
 from pipeline.planning.headers import Shape
 from pipeline.planning.limits import ROWS_AT_MOST, Limits

@@ -12,7 +12,7 @@ from pipeline.manifest import Row
 from pipeline.options import MAX_ATTEMPTS
 from pipeline.planning import cost
 from pipeline.planning.batch import Batch, Failure, PlannedRow
-from pipeline.planning.deaths import NONE, Asked, Deaths, quarantine
+from pipeline.planning.crashes import NONE, Asked, Deaths, quarantine
 from pipeline.planning.fingerprint import Identities, fingerprint, inputs
 from pipeline.planning.limits import ASSUMED_MEMORY, Limits
 from pipeline.planning.shapes import output_shapes

@@ -16,7 +16,7 @@ from pipeline import storage
 from pipeline.manifest.row import Row
 from pipeline.outputs import provenance
 from pipeline.planning.batch import Failure, PlannedRow
-from pipeline.planning.deaths import NONE, Deaths, asked
+from pipeline.planning.crashes import NONE, Deaths, asked
 from pipeline.planning.fingerprint import fingerprint, inputs
 from pipeline.planning.plan import plan
 from pipeline.recovery import ledger

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nst_kernel import StyleParams
-from pipeline.flow import legs
+from pipeline.flow import plan_parts
 from pipeline.manifest.row import Row
 from pipeline.outputs.provenance import now
 from pipeline.planning.batch import Batch, Fetched, PlannedRow
@@ -22,8 +22,8 @@ def batches(count: int) -> list[Batch]:
 @given(st.integers(0, 300), st.integers(1, 40), st.integers(0, 20), st.integers(1, 5))
 def test_legs_are_a_plan_in_order(count: int, leg: int, per_actor: int, actors: int) -> None:
     work = batches(count)
-    with patch.multiple(legs, LEG=leg, LEG_PER_ACTOR=per_actor):
-        found = list(legs.legs(work, actors))
+    with patch.multiple(plan_parts, LEG=leg, LEG_PER_ACTOR=per_actor):
+        found = list(plan_parts.legs(work, actors))
     assert [batch for some in found for batch in some] == work
     most = max(leg, per_actor * actors)
     assert len(found) == math.ceil(count / most)
@@ -35,8 +35,8 @@ def test_legs_are_a_plan_in_order(count: int, leg: int, per_actor: int, actors: 
 def test_a_leg_is_opened_batch_by_batch(count: int, shards: int) -> None:
     work = batches(count)
     seen: list[list[dict[str, bytes]]] = []
-    with patch.object(legs, "SHARDS", shards), patch("ray.data.from_items") as from_items:
-        legs.dataset(work)
+    with patch.object(plan_parts, "SHARDS", shards), patch("ray.data.from_items") as from_items:
+        plan_parts.dataset(work)
         seen.append(from_items.call_args.args[0])
         assert from_items.call_args.kwargs == {"override_num_blocks": len(seen[0])}
     assert len(seen[0]) <= shards
@@ -46,7 +46,7 @@ def test_a_leg_is_opened_batch_by_batch(count: int, shards: int) -> None:
         fetched.append(batch)
         return Fetched(batch, (), now(), 0.0, ())
 
-    opened = legs.opened(fetch)
+    opened = plan_parts.opened(fetch)
     out = []
     for row in seen[0]:
         for flowing in opened(row):

@@ -5,7 +5,7 @@ from importlib import import_module
 
 import pytest
 
-from pipeline.flow import legs, run
+from pipeline.flow import plan_parts, run
 from pipeline.options.resources import Resources
 from pipeline.outputs import table as result_table
 from pipeline.outputs.compact import compact
@@ -14,9 +14,9 @@ from tests.e2e.conftest import QUICK, Studio, as_csv
 
 
 def test_legs_are_run_one_after_the_other(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(legs, "LEG", 3)
-    monkeypatch.setattr(legs, "LEG_PER_ACTOR", 1)
-    monkeypatch.setattr(legs, "SHARDS", 2)
+    monkeypatch.setattr(plan_parts, "LEG", 3)
+    monkeypatch.setattr(plan_parts, "LEG_PER_ACTOR", 1)
+    monkeypatch.setattr(plan_parts, "SHARDS", 2)
     files: list[int] = []
 
     def compacted(output: str) -> list[str]:
