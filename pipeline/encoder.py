@@ -1,10 +1,14 @@
 """Weights by name or from any URI, for actors and for the command line."""
 
-from functools import lru_cache
+from __future__ import annotations
 
-from nst_kernel import Weights, WeightsError, load_weights
-from nst_kernel.encoder import parse_weights
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
 from pipeline import storage
+
+if TYPE_CHECKING:
+    from nst_kernel import Weights
 
 
 @lru_cache(maxsize=1)
@@ -14,6 +18,9 @@ def load_encoder(source: str) -> Weights:
     Raises:
         WeightsError: if they are not to be had or not to be used.
     """
+    from nst_kernel import WeightsError, load_weights  # torch comes along
+    from nst_kernel.encoder import parse_weights
+
     uri, _, digest = source.partition("#sha256=")
     if uri in ("embedded", "imagenet"):
         return load_weights(uri, sha256=digest or None)

@@ -1,12 +1,17 @@
 """A whole manifest read and held against the encoder."""
 
-from collections.abc import Iterable, Mapping
+from __future__ import annotations
 
-from nst_kernel import LayerMissing, Weights
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
 from pipeline.encoder import load_encoder
 from pipeline.manifest.formats import Source
 from pipeline.manifest.reader import RowProblem, read_manifest
 from pipeline.manifest.row import Manifest, ManifestError, Row
+
+if TYPE_CHECKING:
+    from nst_kernel import Weights
 
 
 def validate(manifest: Source, *, defaults: Mapping[str, object] | None = None, weights: str = "embedded") -> Manifest:
@@ -28,6 +33,8 @@ def check_covered(rows: Iterable[Row], encoder: Weights) -> None:
     Raises:
         ManifestError: with every row that asks for a layer that the encoder lacks.
     """
+    from nst_kernel import LayerMissing  # torch comes along
+
     problems, covered = [], set[tuple[str, ...]]()
     for row in rows:
         if (layers := row.params.layers) in covered:

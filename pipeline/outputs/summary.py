@@ -1,16 +1,20 @@
 """run.json: what a run was asked, what it planned, what it came to. Written last: where it is new, a run is over."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from nst_kernel import Weights
 from pipeline import storage
 from pipeline.options import Encoding
 from pipeline.outputs import provenance
 from pipeline.outputs.layout import summary_file
 from pipeline.outputs.schema import STATUSES
+
+if TYPE_CHECKING:
+    from nst_kernel import Weights
 
 VERSION = 1
 
