@@ -118,10 +118,8 @@ class Known:
 def _exists(uri: str) -> bool:
     try:
         return bool(storage.identity(uri))
-    except storage.StorageError as error:
-        if isinstance(error.__cause__, FileNotFoundError | NotADirectoryError):
-            return False
-        raise
+    except (storage.NotFound, storage.WrongKind):
+        return False
 
 
 def _hashes(digests: Sequence[str]) -> _Hashes:
@@ -190,10 +188,8 @@ def _batches(output: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
     """The index part by part; nothing where there is none."""
     try:
         data = storage.read_bytes(layout.index_file(output))
-    except storage.StorageError as error:
-        if isinstance(error.__cause__, FileNotFoundError):
-            return
-        raise
+    except storage.NotFound:
+        return
     try:
         file = pq.ParquetFile(io.BytesIO(data))
         yield from file.iter_batches(batch_size=ROWS_AT_ONCE, columns=list(columns))

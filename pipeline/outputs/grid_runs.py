@@ -61,10 +61,8 @@ def latest(output: str) -> str | None:
     pointer = latest_file(output)
     try:
         return folder_of(output, str(json.loads(storage.read_bytes(pointer))["run"]))
-    except storage.StorageError as error:
-        if isinstance(error.__cause__, FileNotFoundError):
-            return None
-        raise
+    except storage.NotFound:
+        return None
     except (ValueError, TypeError, KeyError) as error:
         raise ValueError(f'{pointer}: expected an object that names a run, {{"run": "…"}}; {error}') from error
 
@@ -77,10 +75,8 @@ def nights(output: str) -> list[Night]:
     """
     try:
         found = storage.list_files(storage.join(output, "history"), suffix=".json")
-    except storage.StorageError as error:
-        if isinstance(error.__cause__, FileNotFoundError):
-            return []
-        raise
+    except storage.NotFound:
+        return []
     with ThreadPoolExecutor(16) as pool:
         return sorted(pool.map(_read, found), key=lambda night: night.id, reverse=True)
 

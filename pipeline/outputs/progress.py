@@ -93,10 +93,8 @@ def read(uri: str) -> Report | None:
         progress.seconds = said["seconds"]
         updated_at = datetime.fromisoformat(said["updated_at"])
         return Report(said["state"], progress, updated_at, said["submission"], said["error"])
-    except storage.StorageError as error:
-        if isinstance(error.__cause__, FileNotFoundError):
-            return None
-        raise
+    except storage.NotFound:
+        return None
     except (ValueError, KeyError, TypeError) as error:
         raise storage.StorageError(f"{uri} is no progress file of this version: {error!r}") from error
 

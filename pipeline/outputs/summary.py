@@ -90,10 +90,8 @@ def read(output: str) -> dict[str, object]:
     """
     try:
         said = json.loads(storage.read_bytes(summary_file(output)))
-    except storage.StorageError as error:
-        if isinstance(error.__cause__, FileNotFoundError):
-            return {}
-        raise
+    except storage.NotFound:
+        return {}
     except ValueError:
         return {}
     return said if isinstance(said, dict) else {}

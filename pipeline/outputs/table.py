@@ -55,9 +55,9 @@ def read_results(output: str, *, columns: Sequence[str] | None = None, ordered: 
         try:
             with ThreadPoolExecutor(16) as pool:
                 tables = list(pool.map(lambda part: read_part(part, read), found))
-        except storage.StorageError as error:
-            # A run that ends merges its parts under our eyes: what is gone is in another file by now.
-            if attempt + 1 < READINGS and isinstance(error.__cause__, FileNotFoundError):
+        except storage.NotFound:
+            # A run that ends merges its parts meanwhile: what is gone is in another file by now.
+            if attempt + 1 < READINGS:
                 continue
             raise
         table = pa.concat_tables(tables)
@@ -84,10 +84,8 @@ def parts(output: str) -> list[str]:
     """URIs of the Parquet files of a run; none where there was no run."""
     try:
         return storage.list_files(results_folder(output), suffix=".parquet")
-    except storage.StorageError as error:
-        if isinstance(error.__cause__, FileNotFoundError):
-            return []
-        raise
+    except storage.NotFound:
+        return []
 
 
 def read_part(part: str, columns: Sequence[str] = SCHEMA.names) -> pa.Table:

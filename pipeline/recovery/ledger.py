@@ -232,10 +232,8 @@ def _key_of(uri: str) -> str:
 def _listed(folder: str) -> list[str]:
     try:
         return storage.list_files(folder, suffix=".json")
-    except storage.StorageError as error:
-        if isinstance(error.__cause__, FileNotFoundError):
-            return []
-        raise
+    except storage.NotFound:
+        return []
 
 
 def _read(uri: str) -> Attempt | None:
@@ -244,10 +242,8 @@ def _read(uri: str) -> Attempt | None:
         said = json.loads(storage.read_bytes(uri))
         rows = tuple((str(row_id), str(mark)) for row_id, mark in said["rows"])
         return Attempt(uri, rows, said["stage"], said["run"], said["host"], said["pid"], said["began_at"])
-    except storage.StorageError as error:
-        if isinstance(error.__cause__, FileNotFoundError):
-            return None
-        raise
+    except storage.NotFound:
+        return None
     except (ValueError, KeyError, TypeError) as error:
         log.warning("%s is passed over: %s", uri, error)
         return None

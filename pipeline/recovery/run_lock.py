@@ -123,9 +123,7 @@ class RunLock:
         """Replace a lock whose run is dead, or any by force; exactly that one, where the store can tell."""
         try:
             identity = storage.identity(self.uri)
-        except storage.StorageError as error:
-            if not isinstance(error.__cause__, FileNotFoundError):
-                raise
+        except storage.NotFound:
             identity = None  # given back a moment ago
         holder = _holder(self.uri)
         if holder and holder.get("owner") == self.owner:
@@ -170,10 +168,10 @@ class RunLock:
                     return
                 if storage.write_if(self.uri, self._said(), replaces=identity):
                     renewed = time.monotonic()
+            except storage.NotFound:
+                self._lose()
+                return
             except storage.StorageError as trouble:
-                if isinstance(trouble.__cause__, FileNotFoundError):
-                    self._lose()
-                    return
                 log.warning("lock not renewed for %.0f s: %s", time.monotonic() - renewed, trouble)
 
     def _lose(self) -> None:
@@ -185,10 +183,8 @@ def _holder(uri: str) -> dict[str, Any] | None:
     """What a lock says; None where there is none, nothing where it is no lock of ours."""
     try:
         said = json.loads(storage.read_bytes(uri))
-    except storage.StorageError as error:
-        if isinstance(error.__cause__, FileNotFoundError):
-            return None
-        raise
+    except storage.NotFound:
+        return None
     except ValueError:
         return {}
     return said if isinstance(said, dict) else {}

@@ -112,10 +112,8 @@ class Shelf:
     def _there(self) -> set[str]:
         try:
             found = storage.list_files(self.folder, suffix=".webp")
-        except storage.StorageError as error:
-            if isinstance(error.__cause__, FileNotFoundError):
-                return set()
-            raise
+        except storage.NotFound:
+            return set()
         names = (uri.rpartition("/")[2] for uri in found)
         return {name.removesuffix(".webp") for name in names if _NAME.fullmatch(name)}
 
@@ -147,7 +145,7 @@ class Shelf:
         try:
             return ask()
         except storage.StorageError as error:
-            if not isinstance(error.__cause__, FileNotFoundError | IsADirectoryError | NotADirectoryError):
+            if not isinstance(error, storage.NotFound | storage.WrongKind):
                 self._lost[endpoint] += 1
             _log.info("no small copy: %s", error)
             return None

@@ -4,7 +4,7 @@ from pipeline.storage._identities import identities, identity, side_by_side
 from pipeline.storage._retry import Policy, repeated, retries
 from pipeline.storage._store import Store
 from pipeline.storage.entry import Entry
-from pipeline.storage.errors import Damaged, StorageError
+from pipeline.storage.errors import Damaged, NotFound, StorageError, WrongKind
 from pipeline.storage.operations import (
     check_no_folder,
     check_writable,
@@ -24,10 +24,12 @@ from pipeline.storage.uris import absolute, is_uri, join, parent, resolve
 __all__ = [
     "Damaged",
     "Entry",
+    "NotFound",
     "Policy",
     "RangedFile",
     "StorageError",
     "Store",
+    "WrongKind",
     "absolute",
     "check_no_folder",
     "check_writable",

@@ -9,6 +9,14 @@ class StorageError(OSError):
     """Storage did not do what was asked; the message names the URI, what happened and what to do."""
 
 
+class NotFound(StorageError):
+    """No file or folder has this name."""
+
+
+class WrongKind(StorageError):
+    """A name belongs to a folder where a file was expected, or to a file where a folder was expected."""
+
+
 class Damaged(OSError):
     """Bytes came through other than they were stored: cut short, or with another checksum.
 
@@ -126,7 +134,9 @@ def explained(verb: str, uri: str) -> Iterator[None]:
     """Turn what any file system raises into one clear line.
 
     Raises:
-        StorageError: with the original error as its cause.
+        NotFound: where the file or folder does not exist.
+        WrongKind: where a folder is in the place of a file, or a file in the place of a folder.
+        StorageError: for anything else, with the original error as its cause.
     """
     try:
         yield
@@ -137,7 +147,16 @@ def explained(verb: str, uri: str) -> Iterator[None]:
         cause = error.__cause__ or error
         raise StorageError(f"cannot {verb} {uri}: {_said(cause)} ({error}). {again}") from cause
     except Exception as error:
-        raise StorageError(f"cannot {verb} {uri}: {_why(error)}") from error
+        raise _kind_of(error)(f"cannot {verb} {uri}: {_why(error)}") from error
+
+
+def _kind_of(error: Exception) -> type[StorageError]:
+    match error:
+        case FileNotFoundError():
+            return NotFound
+        case IsADirectoryError() | NotADirectoryError():
+            return WrongKind
+    return StorageError
 
 
 def _why(error: Exception) -> str:

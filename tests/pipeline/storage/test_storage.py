@@ -51,7 +51,7 @@ def test_removed_is_gone_and_twice_is_no_error(folder: str) -> None:
     storage.write_bytes(uri, b"1")
     storage.remove(uri)
     storage.remove(uri)
-    with pytest.raises(StorageError, match="does not exist"):
+    with pytest.raises(storage.NotFound, match="does not exist"):
         storage.read_bytes(uri)
 
 
@@ -77,7 +77,7 @@ def test_identity_tells_whether_a_file_changed(folder: str) -> None:
 
 def test_a_folder_has_no_identity(tmp_path: Path, bucket: str) -> None:
     for uri in (str(tmp_path), bucket):
-        with pytest.raises(StorageError, match="is a folder"):
+        with pytest.raises(storage.WrongKind, match="is a folder"):
             storage.identity(uri)
 
 
@@ -103,15 +103,15 @@ def test_a_browser_is_told_what_an_object_is(bucket: str, name: str, said: str) 
 def test_a_bucket_is_a_folder(bucket: str) -> None:
     storage.write_bytes(storage.join(bucket, "in_the_bucket"), b"")
     assert storage.join(bucket, "in_the_bucket") in storage.list_files(bucket)
-    with pytest.raises(StorageError, match="is a folder"):
+    with pytest.raises(storage.WrongKind, match="is a folder"):
         storage.check_no_folder(bucket)
-    with pytest.raises(StorageError, match="does not exist"):
+    with pytest.raises(storage.NotFound, match="does not exist"):
         storage.list_files("s3://no-such-bucket")
 
 
 def test_what_is_missing_is_named(folder: str) -> None:
     for verb in (storage.read_bytes, storage.list_files, storage.identity):
-        with pytest.raises(StorageError, match="nowhere"):
+        with pytest.raises(storage.NotFound, match="nowhere"):
             verb(storage.join(folder, "nowhere"))
 
 
@@ -122,7 +122,7 @@ def test_check_writable_leaves_nothing(folder: str) -> None:
 
 
 def test_a_folder_is_no_file(tmp_path: Path) -> None:
-    with pytest.raises(StorageError, match="is a folder"):
+    with pytest.raises(storage.WrongKind, match="is a folder"):
         storage.read_bytes(str(tmp_path))
 
 
@@ -201,7 +201,7 @@ def test_an_unreadable_file_is_said(tmp_path: Path) -> None:
 
 
 def test_a_folder_in_the_place_of_a_file_is_found_out_before(tmp_path: Path) -> None:
-    with pytest.raises(StorageError, match="is a folder"):
+    with pytest.raises(storage.WrongKind, match="is a folder"):
         storage.check_no_folder(str(tmp_path))
     storage.check_no_folder(str(tmp_path / "new.png"))
 
