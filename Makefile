@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 MODULES := nst_kernel pipeline jobs tests
 
-.PHONY: demo test test-all lint format bench bench-scale lock encoder
+.PHONY: demo test test-all lint format bench bench-scale readmes lock encoder
 
 # Installed anew when the lock or the project's own metadata changed.
 .venv/installed: requirements.lock pyproject.toml
@@ -40,6 +40,9 @@ bench-scale: .venv/installed ## a million rows, the pipeline's own costs, scalin
 
 encoder: .venv/installed ## learn the embedded encoder again
 	$(BIN)/python -m jobs.training.train_encoder nst_kernel/encoder/embedded/vgg19_kmeans.safetensors
+
+readmes: .venv/installed ## write the generated sections of the READMEs anew
+	NST_WRITE_READMES=1 $(BIN)/pytest -q -m "not slow" -k "readme"
 
 lock: .venv/installed
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --all-extras \

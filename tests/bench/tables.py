@@ -1,0 +1,132 @@
+"""Tables of the benchmarks' README, made from the JSON files that `make bench` and `make bench-scale` write."""
+
+import json
+import statistics
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tests.support.generated import table
+
+FOLDER = Path(__file__).parent
+RESULTS = FOLDER / "results"
+
+
+def tables() -> dict[str, str]:
+    """Return each generated section of README.md by its name."""
+    found: dict[str, str] = {}
+    for file in sorted(RESULTS.glob("*.json")):
+        parts = json.loads(file.read_text("utf-8"))
+        made = {
+            "speed": speed,
+            "race": race,
+            "memory": memory,
+            "scales": scales,
+            "parity": parity,
+            "idle": idle,
+            "million": million,
+            "overhead": overhead,
+            "scaling": scaling,
+            "rows": rows,
+        }
+        for part, measured in parts.items():
+            found[f"{file.stem} {part}"] = f"{measured['machine']}\n\n{made[part](measured['figures'])}"
+    return found
+
+
+def speed(figures: Mapping[str, Any]) -> str:
+    """Return milliseconds per pair and evaluation, by size, and how many times faster than the reference."""
+    sizes = sorted({one["size"] for one in figures["per_evaluation"]})
+    kinds = list(dict.fromkeys(one["what"] for one in figures["per_evaluation"]))
+    by = {(one["what"], one["size"]): one for one in figures["per_evaluation"]}
+
+    def cell(kind: str, size: int) -> str:
+        one = by.get((kind, size))
+        return f"{one['ms']:,.0f}, {one['speedup']:.2f} ×" if one else ""
+
+    share = figures["optimiser"]
+    step = f"{share['ms']:.1f} ms of an evaluation at {share['size']} px, {100 * share['share']:.1f} %"
+    listed = table(
+        ["ms, × faster", *(f"{size} px" for size in sizes)], [[k, *(cell(k, s) for s in sizes)] for k in kinds]
+    )
+    return f"{listed}\n\nA step of L-BFGS takes {step}."
+
+
+def race(figures: list[Mapping[str, Any]]) -> str:
+    """Return how many times sooner the reference's loss after so many evaluations is reached."""
+    marks = list(figures[0]["speedup"])
+
+    def cell(one: Mapping[str, Any], mark: str) -> str:
+        ratio, seconds = one["speedup"].get(mark), one["seconds"].get(mark)
+        return f"{ratio:.1f} × ({seconds:.0f} s)" if ratio else "not reached"
+
+    listed = [[one["pair"] + 1, one["ours"], *(cell(one, mark) for mark in marks)] for one in figures]
+    return table(["pair", "ours", *(f"loss after {mark}" for mark in marks)], listed)
+
+
+def memory(figures: Mapping[str, float]) -> str:
+    """Return peak bytes per pixel and pair."""
+    return table(["512 px", "bytes per pixel and pair"], [[what, f"{count:,.0f}"] for what, count in figures.items()])
+
+
+def scales(figures: Mapping[str, float]) -> str:
+    """Return one scale against coarse to fine."""
+    return table(
+        [f"{figures['size']} px", "loss", "seconds"],
+        [
+            ["one scale", f"{figures['single_loss']:.4f}", f"{figures['single_seconds']:.1f}"],
+            ["coarse to fine", f"{figures['loss']:.4f}", f"{figures['seconds']:.1f}"],
+        ],
+    )
+
+
+def parity(figures: list[float]) -> str:
+    """Return how the final loss in bf16 compares with that in fp32."""
+    middle, low, high = statistics.median(figures), min(figures), max(figures)
+    return f"Final loss in bf16 over fp32's, {len(figures)} pairs: median {middle:.4f}, from {low:.4f} to {high:.4f}."
+
+
+def idle(figures: Mapping[str, float]) -> str:
+    """Return how long an actor waits for work."""
+    return f"An actor's idle time in a run of {figures['rows']} rows: {100 * figures['share']:.1f} % of its busy time."
+
+
+def million(figures: Mapping[str, Any]) -> str:
+    """Return what planning and resuming a million rows take."""
+    plan, resume = figures["plan"], figures["resume"]
+    return table(
+        [f"{plan['rows']:,} rows", "seconds", "peak, GB"],
+        [
+            ["validated", f"{plan['validate_seconds']:.0f}", ""],
+            ["planned", f"{plan['plan_seconds']:.0f}", _gigabytes(plan["peak_bytes"])],
+            ["what is left to do decided", f"{resume['decided_seconds']:.0f}", _gigabytes(resume["peak_bytes"])],
+        ],
+    )
+
+
+def overhead(figures: list[Mapping[str, Any]]) -> str:
+    """Return the CPU time of a row beside the kernel."""
+    who = ("driver", "workers", "ray")
+    costs = [(one, [*(one["ms_per_row"][part] for part in who), one["ms_per_row_in_all"]]) for one in figures]
+    listed = [[one["rows_per_batch"], *(f"{cost:.1f}" for cost in each)] for one, each in costs]
+    return table(["rows of a batch", "driver, ms", "workers, ms", "Ray, ms", "in all, ms"], listed)
+
+
+def scaling(figures: list[Mapping[str, Any]]) -> str:
+    """Return the share of their time that actors work."""
+    listed = [[one["actors"], one["batches"], f"{100 * one['efficiency']:.1f} %"] for one in figures]
+    return table(["actors", "batches of a second", "time at work"], listed)
+
+
+def rows(figures: Mapping[str, Any]) -> str:
+    """Return what a run of many rows takes of the driver's memory."""
+    listed = [
+        [f"{percent} %", f"{used['own'] / 1e6:,.0f}", f"{used['peak'] / 1e6:,.0f}"]
+        for percent, used in figures["driver_bytes_at_percent"].items()
+    ]
+    speed = f"{figures['rows']:,} rows, {figures['rows_per_second']:.0f} a second."
+    return f"{table(['of the rows', 'driver, own MB', 'peak, MB'], listed)}\n\n{speed}"
+
+
+def _gigabytes(count: float) -> str:
+    return f"{count / 1e9:.2f}"
