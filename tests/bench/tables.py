@@ -2,7 +2,7 @@
 
 import json
 import statistics
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ def tables() -> dict[str, str]:
     found: dict[str, str] = {}
     for file in sorted(RESULTS.glob("*.json")):
         parts = json.loads(file.read_text("utf-8"))
-        made = {
+        made: dict[str, Callable[[Any], str]] = {
             "speed": speed,
             "race": race,
             "memory": memory,
