@@ -2,7 +2,7 @@
 
 from pipeline.recovery import ledger, orphans, saved_states
 from pipeline.recovery.guard import guarded_fetch, guarded_optimise, guarded_write
-from pipeline.recovery.ledger import Attempt, Ledger
+from pipeline.recovery.ledger import Attempt, Ledger, observe_attempts
 from pipeline.recovery.run_lock import Locked, RunLock, owner_of
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "guarded_optimise",
     "guarded_write",
     "ledger",
+    "observe_attempts",
     "orphans",
     "owner_of",
     "saved_states",

@@ -17,7 +17,7 @@ import os
 import time
 import uuid
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
@@ -113,6 +113,8 @@ class Ledger:
         _open_here.add(uri)
         try:
             with watchdog.watching(self.stall_timeout):
+                for observer in _observers:
+                    observer(self, stage, rows)
                 yield
         finally:
             _open_here.discard(uri)
@@ -121,6 +123,32 @@ class Ledger:
 
 _open_here: set[str] = set()
 """Attempts of this process."""
+
+Observer = Callable[[Ledger, str, Sequence[PlannedRow]], object]
+"""Is called with the ledger, the stage and the rows of an attempt that begins."""
+
+_observers: list[Observer] = []
+
+
+def observe_attempts(observer: Observer) -> Callable[[], None]:
+    """Have a function called for each attempt that this process begins, after it is recorded and while it is watched.
+
+    A self-test counts attempts so, and lets processes crash inside of them. It is of the process, no field of the
+    ledger: a ledger is made by the driver, and attempts begin in workers that a self-test has prepared.
+
+    Args:
+        observer: what it raises ends the attempt as an error of the stage would.
+
+    Returns:
+        A function that takes the observer out again; calling it twice does nothing more.
+    """
+    _observers.append(observer)
+
+    def undo() -> None:
+        with contextlib.suppress(ValueError):
+            _observers.remove(observer)
+
+    return undo
 
 
 def leave_in_order() -> None:

@@ -1,5 +1,6 @@
 """Every byte in and out of storage; nothing else opens files or buckets."""
 
+from pipeline.storage._call import intercept
 from pipeline.storage._identities import identities, identity, side_by_side
 from pipeline.storage._retry import Policy, repeated, retries
 from pipeline.storage._store import Store
@@ -35,6 +36,7 @@ __all__ = [
     "check_writable",
     "identities",
     "identity",
+    "intercept",
     "is_uri",
     "join",
     "list_files",

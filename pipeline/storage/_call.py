@@ -1,5 +1,6 @@
 """One request to the store that a URI names, tried again where that may help, its errors in one clear line."""
 
+import contextlib
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -24,6 +25,32 @@ T = TypeVar("T")
 
 _S3 = ("s3://", "s3a://")
 
+Wrap = Callable[[str, Store], Store]
+"""Returns the store that serves a request, given the request's URI and the store that would have served it."""
+
+_wraps: list[Wrap] = []
+
+
+def intercept(wrap: Wrap) -> Callable[[], None]:
+    """Let `wrap` replace the store of each request that this process makes from now on, each repetition included.
+
+    It is how a test, or a self-test inside the workers of a cluster, counts requests, delays them or lets them fail.
+    What a replacement raises is treated as an error of the store: it is explained, and repeated where it is transient.
+
+    Args:
+        wrap: is called once for each attempt at a request. Of several, the last one that was given is called last.
+
+    Returns:
+        A function that takes `wrap` out again; calling it twice does nothing more.
+    """
+    _wraps.append(wrap)
+
+    def undo() -> None:
+        with contextlib.suppress(ValueError):
+            _wraps.remove(wrap)
+
+    return undo
+
 
 def call(verb: str, uri: str, ask: Callable[[Store, str], T]) -> T:
     """Have a store do something, as patiently as the policy says, one of few at once; errors in one clear line."""
@@ -32,7 +59,10 @@ def call(verb: str, uri: str, ask: Callable[[Store, str], T]) -> T:
 
     def attempt() -> T:
         with one_of_few(endpoint, policy.concurrency):
-            return ask(*_open(uri, policy))
+            store, path = _open(uri, policy)
+            for wrap in _wraps:
+                store = wrap(uri, store)
+            return ask(store, path)
 
     with explained(verb, uri):
         return persist(f"{verb} {uri}", attempt, policy=policy, renew=lambda: _forget(uri))

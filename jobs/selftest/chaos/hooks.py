@@ -3,7 +3,6 @@
 Ray installs it in each worker (`worker_process_setup_hook`), for the jobs of a self-test alone.
 """
 
-import contextlib
 import ctypes
 import json
 import os
@@ -12,14 +11,13 @@ import re
 import signal
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
-from unittest import mock
 
 from pipeline import storage
 from pipeline.planning import PlannedRow
-from pipeline.recovery import Ledger
-from pipeline.storage import Damaged, Policy, Store, _call
+from pipeline.recovery import Ledger, observe_attempts
+from pipeline.storage import Damaged, Store
 
 SETUP = "jobs.selftest.chaos.hooks.install"
 
@@ -59,24 +57,16 @@ DEATHS: dict[str, Callable[[], object]] = {
 
 def install() -> None:
     """From now on this process is part of a self-test."""
-    attempt, opened = Ledger.attempt, _call._open
+    observe_attempts(_count_and_die)
+    storage.intercept(lambda uri, store: _Stormy(store) if STORMY in uri.split("/") else store)
 
-    @contextlib.contextmanager
-    def watched(self: Ledger, stage: str, rows: Sequence[PlannedRow]) -> Iterator[None]:
-        with attempt(self, stage, rows):
-            _count(self, stage, rows)
-            for planned in rows:
-                how, _, where = planned.row.id.partition("-in-")
-                if where == stage:
-                    DEATHS[how]()
-            yield
 
-    def stormy(uri: str, policy: Policy) -> tuple[Store, str]:
-        store, path = opened(uri, policy)
-        return (_Stormy(store) if STORMY in uri.split("/") else store), path
-
-    mock.patch.object(Ledger, "attempt", watched).start()
-    mock.patch.object(_call, "_open", stormy).start()
+def _count_and_die(ledger: Ledger, stage: str, rows: Sequence[PlannedRow]) -> None:
+    _count(ledger, stage, rows)
+    for planned in rows:
+        how, _, where = planned.row.id.partition("-in-")
+        if where == stage:
+            DEATHS[how]()
 
 
 def tally_folder(output: str) -> str:

@@ -111,6 +111,22 @@ def test_an_error_is_no_death() -> None:
     assert ledger.read_attempts(output) == []
 
 
+def test_an_observer_hears_of_each_attempt_once_it_is_recorded() -> None:
+    output, planned = new_output(), rows(2)
+    heard: list[tuple[str, int, int]] = []
+    undo = ledger.observe_attempts(
+        lambda notes, stage, rows: heard.append((stage, len(rows), len(ledger.read_attempts(notes.output))))
+    )
+    try:
+        with Ledger(output).attempt("fetch", planned):
+            assert heard == [("fetch", 2, 1)]
+    finally:
+        undo()
+    undo()
+    with Ledger(output).attempt("fetch", planned):
+        assert len(heard) == 1
+
+
 def test_another_photo_under_the_same_id_has_no_deaths() -> None:
     output, (planned,) = new_output(), rows(1)
     with contextlib.suppress(Died):

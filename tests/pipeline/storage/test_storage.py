@@ -2,7 +2,10 @@
 
 import os
 import time
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -217,3 +220,37 @@ def test_what_a_death_in_the_middle_of_a_write_left_is_swept_away(tmp_path: Path
     assert sorted(path for path in tmp_path.rglob("*") if path.is_file()) == [fresh, other]
     for uri in (f"{bucket}/nothing", str(tmp_path / "nowhere")):
         storage.sweep(uri)
+
+
+class Counting:
+    """A store that counts the requests made to another one, and fails the first of each kind for a moment."""
+
+    def __init__(self, store: storage.Store, requests: Counter[str]) -> None:
+        self.store, self.requests = store, requests
+
+    def __getattr__(self, verb: str) -> Callable[..., Any]:
+        def counted(*arguments: Any) -> Any:
+            self.requests[verb] += 1
+            if self.requests[verb] == 1:
+                raise ConnectionResetError("reset")
+            return getattr(self.store, verb)(*arguments)
+
+        return counted
+
+
+def test_requests_can_be_intercepted_and_are_repeated_as_any_other(
+    folder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NST_STORAGE_FIRST_DELAY", "0.01")
+    requests, uri = Counter[str](), storage.join(folder, "a")
+    undo = storage.intercept(lambda of, store: Counting(store, requests) if of == uri else store)
+    try:
+        storage.write_bytes(uri, b"1")
+        assert storage.read_bytes(uri) == b"1"
+        storage.write_bytes(storage.join(folder, "b"), b"2")
+        assert requests == {"write": 2, "read": 2}
+    finally:
+        undo()
+    undo()
+    assert storage.read_bytes(uri) == b"1"
+    assert requests["read"] == 2
