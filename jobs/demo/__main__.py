@@ -34,7 +34,7 @@ SETTINGS = {"size": 256, "iterations": 80}
 
 
 def prepare(folder: Path) -> Path:
-    """Put the pictures and a manifest of `PAIRS` into a folder; the manifest's path."""
+    """Write the pictures and a manifest of `PAIRS` into a folder; return the manifest's path."""
     photos = photographs()
     for name, _ in PAIRS:
         picture = draw(name, 512) if name in DRAWN_CONTENTS else photos[name]
@@ -56,7 +56,7 @@ def _save(path: Path, picture: NDArray[np.uint8]) -> None:
 
 
 def main(folder: Path = FOLDER) -> None:
-    """Prepare, run, and say where to look."""
+    """Prepare and run the demo, and print where to look."""
     console.print("Drawing the pictures; then six transfers, which take some minutes on a CPU …")
     manifest = prepare(folder)
     output = str((folder / "output").absolute())

@@ -16,7 +16,7 @@ INK, PAPER, GRID, LINE = (34, 34, 34), (250, 249, 246), (222, 220, 214), (186, 7
 
 
 def contact_sheet(output: str, *, limit: int = 12) -> bytes:
-    """A PNG with a line for each of the first rows of a run that have a picture.
+    """Return a PNG with a line for each of the first rows of a run that have a picture.
 
     Args:
         output: the folder given to the run.
@@ -54,7 +54,7 @@ def _thumbnail(uri: str | None) -> Image.Image:
 
 
 def _curve(row: dict[str, object]) -> Image.Image:
-    """The total loss over the iterations on a logarithmic scale, drawn large and made small, for smooth lines."""
+    """Draw the total loss over the iterations on a logarithmic scale, drawn large and made small, for smooth lines."""
     curve = row["curve"]
     assert isinstance(curve, dict)
     values = np.asarray(curve["total"], dtype=np.float64)
@@ -75,7 +75,7 @@ def _curve(row: dict[str, object]) -> Image.Image:
 
 
 def _decades(values: NDArray[np.float64]) -> tuple[int, int]:
-    """Powers of ten that hold every finite, positive value; at least one decade."""
+    """Return the powers of ten that hold every finite, positive value; at least one decade."""
     usable = values[np.isfinite(values) & (values > 0)]
     if not usable.size:
         return -1, 0

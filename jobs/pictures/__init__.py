@@ -44,7 +44,7 @@ CONTENTS: tuple[str, ...] = tuple(_CONTENTS)
 
 
 def draw(name: str, size: int = 512, seed: int = 0) -> NDArray[np.uint8]:
-    """One of `STYLES` or `CONTENTS` as uint8 (size, size, 3).
+    """Draw one of `STYLES` or `CONTENTS` as uint8 (size, size, 3).
 
     What is drawn scales with the picture, so a larger size is the same kind of picture with more detail.
 

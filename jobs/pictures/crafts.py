@@ -6,7 +6,7 @@ from jobs.pictures.noise import Field, at, grid, noise, over, palette, ramp, rel
 
 
 def glass(rng: np.random.Generator, size: int) -> Field:
-    """Stained glass: jewel colours, streaked and glowing, in dark lead."""
+    """Draw stained glass: jewel colours, streaked and glowing, in dark lead."""
     y, x = grid(size)
     bend = noise(rng, size, 5), noise(rng, size, 5)
     wide = voronoi(rng, y + 0.012 * bend[0], x + 0.012 * bend[1], 4)
@@ -36,7 +36,7 @@ def glass(rng: np.random.Generator, size: int) -> Field:
 
 
 def mosaic(rng: np.random.Generator, size: int) -> Field:
-    """Stone tesserae laid in arcs: tilted tiles, pale grout, bands of terracotta, ochre and sea green."""
+    """Draw a mosaic: stone tiles laid in arcs and tilted, pale grout, bands of terracotta, ochre and sea green."""
     big = 2 * size
     y, x = grid(big)
     y, x = (v + 0.0016 * noise(rng, big, 40) + 0.01 * noise(rng, big, 4) for v in (y, x))
@@ -64,7 +64,7 @@ def mosaic(rng: np.random.Generator, size: int) -> Field:
 
 
 def woodcut(rng: np.random.Generator, size: int) -> Field:
-    """A coloured woodcut: black lines that swell and taper along hills and sky, over flat blocks of ink."""
+    """Draw a coloured woodcut: black lines that swell and taper along hills and sky, over flat blocks of ink."""
     big = 2 * size
     y, x = grid(big)
     cy, cx = rng.uniform(0.12, 0.3), rng.uniform(0.2, 0.8)
@@ -107,7 +107,7 @@ _MARBLES = [
 
 
 def marbling(rng: np.random.Generator, size: int) -> Field:
-    """Marbled paper: drops of ink that push each other aside, then drawn with combs and a stylus.
+    """Draw marbled paper: drops of ink that push each other aside, then drawn with combs and a stylus.
 
     Every pixel is followed backwards through the marbler's moves: out of the combs, then through the drops
     from the last to the first, until one of them holds it. Both moves preserve area, as floating ink does.
@@ -152,7 +152,7 @@ _DYES = [
 
 
 def batik(rng: np.random.Generator, size: int) -> Field:
-    """Wax-resist cloth: rosettes in indigo, cream and sienna, with dye in the cracks of the wax."""
+    """Draw wax-resist cloth: rosettes in indigo, cream and sienna, with dye in the cracks of the wax."""
     y, x = grid(size)
     y, x = (v + 0.004 * noise(rng, size, 8, octaves=2) for v in (y, x))
     repeat = rng.integers(3, 6)
@@ -191,7 +191,7 @@ def batik(rng: np.random.Generator, size: int) -> Field:
 
 
 def cubist(rng: np.random.Generator, size: int) -> Field:
-    """Analytic cubism: overlapping planes in ochre, grey and blue, shaded from one edge, dabbed with the brush."""
+    """Draw a cubist picture: overlapping planes in ochre, grey and blue, shaded from one edge, dabbed with the brush."""
     y, x = grid(size)
     dabs = noise(rng, size, (80, 30)) + 0.5 * noise(rng, size, (160, 50))
     picture = ramp(0.5 + 0.2 * noise(rng, size, 3, octaves=2), palette("4a4438 7d7058 a8977a"))

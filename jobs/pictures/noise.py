@@ -1,4 +1,4 @@
-"""The draughtsman's tools: smooth noise, cells, blurs and colour ramps on square fields.
+"""Tools that pictures are drawn with: smooth noise, cells, blurs and colour ramps on square fields.
 
 A *field* is a float array (size, size); a *picture* is (size, size, 3), sRGB-encoded values that are
 nominally in [0, 1]. Coordinates are fractions of the side: y grows downwards, x to the right.
@@ -16,7 +16,7 @@ Indices = NDArray[np.int64]
 
 
 def grid(size: int) -> tuple[Field, Field]:
-    """The pixel centres (y, x) of a square picture, each (size, size) in (0, 1)."""
+    """Return the pixel centres (y, x) of a square picture, each (size, size) in (0, 1)."""
     line = (np.arange(size, dtype=np.float32) + 0.5) / size
     y, x = np.meshgrid(line, line, indexing="ij")
     return y, x
@@ -30,7 +30,7 @@ def noise(
     octaves: int = 1,
     gain: float = 0.5,
 ) -> Field:
-    """Smooth value noise (size, size) of zero mean and unit deviation.
+    """Return smooth value noise (size, size) of zero mean and unit deviation.
 
     `cells` is how many bumps fit along the side (or down and across, for grain that has a direction). Every
     further octave doubles it and multiplies the amplitude by `gain`; octaves finer than a pixel are left out.
@@ -50,14 +50,14 @@ def noise(
 
 
 def ridges(rng: np.random.Generator, size: int, cells: float, octaves: int) -> Field:
-    """Mountain relief (size, size): like `noise`, with sharp crests instead of round bumps."""
+    """Return a mountain relief (size, size): like `noise`, with sharp crests instead of round bumps."""
     folds = (0.55**k * -np.abs(noise(rng, size, cells * 2**k)) for k in range(octaves) if cells * 2**k < size)
     total = np.sum(list(folds), axis=0)
     return np.asarray((total - total.mean()) / (total.std() + 1e-6), dtype=np.float32)
 
 
 def blur(field: Field, sigma: float) -> Field:
-    """Gaussian blur of (H, W) by `sigma`, a fraction of the side, edges mirrored."""
+    """Blur a field (H, W) by a Gaussian of `sigma`, a fraction of the side, edges mirrored."""
     pixels = sigma * field.shape[0]
     margin = min(int(3 * pixels) + 1, field.shape[0] - 1)
     padded = np.pad(field, margin, mode="reflect")
@@ -68,43 +68,43 @@ def blur(field: Field, sigma: float) -> Field:
 
 
 def step(field: Field, low: float, high: float) -> Field:
-    """Smooth step: 0 where field <= low, 1 where field >= high (or the reverse when low > high)."""
+    """Return a smooth step: 0 where field <= low, 1 where field >= high (or the reverse when low > high)."""
     t = np.clip((field - low) / (high - low), 0, 1)
     return np.asarray(t * t * (3 - 2 * t), dtype=np.float32)
 
 
 def palette(colours: str) -> Field:
-    """Colours (N, 3) in [0, 1] from hex codes parted by spaces: `palette("102040 f0d060")`."""
+    """Return colours (N, 3) in [0, 1] from hex codes separated by spaces: `palette("102040 f0d060")`."""
     codes = [bytes.fromhex(code) for code in colours.split()]
     return np.array([list(code) for code in codes], dtype=np.float32) / 255
 
 
 def ramp(t: Field, colours: Field) -> Field:
-    """The colour at t in [0, 1] along evenly spaced colours (N, 3); shape (*t.shape, 3)."""
+    """Return the colour at t in [0, 1] along evenly spaced colours (N, 3); shape (*t.shape, 3)."""
     stops = np.linspace(0, 1, len(colours))
     return np.stack([np.interp(t, stops, colours[:, c]) for c in range(3)], axis=-1).astype(np.float32)
 
 
 def over(picture: Field, colour: Field, alpha: Field) -> Field:
-    """A colour (3,) or picture laid over `picture` with opacity `alpha` (H, W)."""
+    """Lay a colour (3,) or picture over `picture` with opacity `alpha` (H, W)."""
     return np.asarray(picture + (colour - picture) * alpha[..., None], dtype=np.float32)
 
 
 def shrink(picture: Field, factor: int) -> Field:
-    """Mean over factor x factor pixels: how a picture drawn too large gets its smooth edges."""
+    """Average factor x factor pixels, which gives a picture that was drawn too large its smooth edges."""
     size = picture.shape[0] // factor
     return np.asarray(picture.reshape(size, factor, size, factor, -1).mean(axis=(1, 3)), dtype=np.float32)
 
 
 def at(field: Field, y: Field, x: Field) -> Field:
-    """The nearest values of a field or picture at fractional coordinates, clamped to its edges."""
+    """Return the nearest values of a field or picture at fractional coordinates, clamped to its edges."""
     size = field.shape[0]
     rows, columns = (np.clip((v * size).astype(np.int32), 0, size - 1) for v in (y, x))
     return np.asarray(field[rows, columns])
 
 
 def relief(height: Field, strength: float) -> Field:
-    """Light (H, W) around 0 on a height map lit from the upper left: what makes paint look thick."""
+    """Return light (H, W) around 0 on a height map lit from the upper left: what makes paint look thick."""
     dy, dx = np.gradient(height)
     return np.asarray(strength * np.tanh(-(dx + 1.3 * dy)), dtype=np.float32)
 
@@ -121,7 +121,7 @@ class Cells:
 
 
 def voronoi(rng: np.random.Generator, y: Field, x: Field, across: int, *, jitter: float = 0.9) -> Cells:
-    """Cells around `across` x `across` jittered seeds, seen from coordinates (y, x), which may be warped.
+    """Return cells around `across` x `across` jittered seeds, seen from coordinates (y, x), which may be warped.
 
     `index` lies in [0, count), so `table[cells.index]` gives each cell something of its own.
     """

@@ -7,13 +7,13 @@ from jobs.pictures.strokes import Brush, Canvas
 
 
 def _flow(potential: Field) -> Field:
-    """The direction along the contours of a potential: curl noise, which has no sources or sinks."""
+    """Return the direction along the contours of a potential: curl noise, which has no sources or sinks."""
     dy, dx = np.gradient(potential)
     return np.asarray(np.arctan2(-dx, dy), dtype=np.float32)
 
 
 def night(rng: np.random.Generator, size: int) -> Field:
-    """Whirling night sky: thick blue strokes around yellow lights, dark hills below."""
+    """Draw a whirling night sky: thick blue strokes around yellow lights, dark hills below."""
     y, x = grid(size)
     potential = 0.05 * noise(rng, size, 3, octaves=2) - 0.25 * y
     tone = 0.34 + 0.13 * noise(rng, size, 4, octaves=3)
@@ -39,7 +39,7 @@ def night(rng: np.random.Generator, size: int) -> Field:
 
 
 def harvest(rng: np.random.Generator, size: int) -> Field:
-    """Fields under a hot sun: rows of ochre, orange and olive strokes that follow the lie of the land."""
+    """Draw fields under a hot sun: rows of ochre, orange and olive strokes that follow the lie of the land."""
     y, x = grid(size)
     cy, cx = rng.uniform(0.08, 0.25), rng.uniform(0.2, 0.8)
     sun = np.hypot(y - cy, x - cx)
@@ -65,7 +65,7 @@ def harvest(rng: np.random.Generator, size: int) -> Field:
 
 
 def dots(rng: np.random.Generator, size: int) -> Field:
-    """Pointillism: a bright riverside of round dabs, pure colours mixing only in the eye."""
+    """Draw in the manner of pointillism: a bright riverside of round dabs, pure colours mixing only in the eye."""
     y, x = grid(size)
     shore = 0.40 + 0.05 * noise(rng, size, (1, 2))[0][None, :] + rng.uniform(-0.15, 0.15) * (x - 0.5)
     tone = 0.5 + 0.20 * noise(rng, size, (7, 3), octaves=3)
@@ -92,7 +92,7 @@ def dots(rng: np.random.Generator, size: int) -> Field:
 
 
 def watercolour(rng: np.random.Generator, size: int) -> Field:
-    """Transparent washes on rough paper: pools with dark rims, blooms, granulating pigment, spatter."""
+    """Draw transparent washes on rough paper: pools with dark rims, blooms, granulating pigment, spatter."""
     y, x = grid(size)
     paper = noise(rng, size, size / 5, octaves=2)
     picture = np.broadcast_to(palette("faf5e9"), (size, size, 3)).astype(np.float32)
@@ -118,7 +118,7 @@ def watercolour(rng: np.random.Generator, size: int) -> Field:
 
 
 def crayon(rng: np.random.Generator, size: int) -> Field:
-    """Wax crayon on grained paper: loose hatching in bright fields, layered in two directions."""
+    """Draw with wax crayon on grained paper: loose hatching in bright fields, layered in two directions."""
     y, x = grid(size)
     wobble = noise(rng, size, 4, octaves=2), noise(rng, size, 4, octaves=2)
     areas = voronoi(rng, y + 0.03 * wobble[0], x + 0.03 * wobble[1], 4)

@@ -6,7 +6,7 @@ from jobs.pictures.noise import Field, at, blur, grid, noise, over, palette, ram
 
 
 def _sky(rng: np.random.Generator, y: Field, x: Field, colours: str, clouds: str, cover: float) -> Field:
-    """A sky from zenith to horizon with streaky clouds, lit where they are thin."""
+    """Draw a sky from zenith to horizon with streaky clouds, lit where they are thin."""
     size = y.shape[0]
     mass = noise(rng, size, (7, 3), octaves=6, gain=0.55)
     picture = ramp(y * 1.6 + 0.02 * mass, palette(colours))
@@ -15,13 +15,13 @@ def _sky(rng: np.random.Generator, y: Field, x: Field, colours: str, clouds: str
 
 
 def _profile(rng: np.random.Generator, size: int, cells: float, octaves: int = 6) -> Field:
-    """A skyline (1, size) of unit deviation."""
+    """Return a skyline (1, size) of unit deviation."""
     skyline = noise(rng, size, (1, cells), octaves=octaves)
     return skyline[size // 2 : size // 2 + 1]
 
 
 def finish(rng: np.random.Generator, picture: Field) -> Field:
-    """What a lens and a sensor add: falling light towards the corners, and grain."""
+    """Add what a lens and a sensor add: falling light towards the corners, and grain."""
     size = picture.shape[0]
     y, x = grid(size)
     vignette = 1 - 0.45 * ((y - 0.5) ** 2 + (x - 0.5) ** 2)
@@ -41,7 +41,7 @@ def _water(rng: np.random.Generator, picture: Field, y: Field, x: Field, level: 
 
 
 def _pine(picture: Field, y: Field, x: Field, rough: Field, foot: tuple[float, float], tall: float) -> Field:
-    """A conifer standing at `foot` (y, x): tiers of branches, darker on the right."""
+    """Draw a conifer standing at `foot` (y, x): tiers of branches, darker on the right."""
     t = (foot[0] - y) / tall
     tiers = 0.55 + 0.45 * (1 - (t * 9 + 0.15 * rough) % 1)
     reach = 0.24 * tall * np.clip(1 - t, 0, 1) * tiers * (1 + 0.22 * rough)
@@ -52,7 +52,7 @@ def _pine(picture: Field, y: Field, x: Field, rough: Field, foot: tuple[float, f
 
 
 def lake(rng: np.random.Generator, size: int) -> Field:
-    """A mountain lake at dusk, peaks and pines mirrored in it."""
+    """Draw a mountain lake at dusk, peaks and pines mirrored in it."""
     y, x = grid(size)
     level = 0.62
     picture = _sky(rng, y, x, "2c4478 6a7aac c896a4 f6b080 fcd898", "6a5478 d8806a ffd8a0", 0.7)
@@ -90,7 +90,7 @@ def lake(rng: np.random.Generator, size: int) -> Field:
 
 
 def _slope(rock: Field) -> Field:
-    """Light on rock, lit from the left, about -0.5 to 0.5."""
+    """Return light on rock, lit from the left, about -0.5 to 0.5."""
     lit = np.gradient(rock, axis=1) * (rock.shape[0] / 40)
     return np.asarray(0.5 * np.tanh(1.2 * lit), dtype=np.float32)
 
@@ -100,7 +100,7 @@ _ROOFS = ["8a3a2a", "6a2f2a", "9c4a30", "4a3a44", "7a3a34"]
 
 
 def town(rng: np.random.Generator, size: int) -> Field:
-    """A river town in the evening: towers, gables, lit windows and their glow in the water."""
+    """Draw a river town in the evening: towers, gables, lit windows and their glow in the water."""
     y, x = grid(size)
     level = 0.76
     picture = _sky(rng, y, x, "16204a 33407c 7a5f92 d98a7c f5c08a f5c08a", "2a2c50 6a5078 e09a88", 0.3)
@@ -141,7 +141,7 @@ def _house(
     haze: float,
     tower: bool,
 ) -> tuple[Field, Field, Field]:
-    """A house or tower seen in its own coordinates: u -1..1 across, v upwards from its foot, eaves at `tall`.
+    """Draw a house or tower in its own coordinates: u -1..1 across, v upwards from its foot, eaves at `tall`.
 
     Returns the picture with it, what it covers and where lamps burn behind its windows.
     """
@@ -166,7 +166,7 @@ def _house(
 
 
 def boats(rng: np.random.Generator, size: int) -> Field:
-    """Sailing boats on a breezy sea under summer clouds."""
+    """Draw sailing boats on a breezy sea under summer clouds."""
     y, x = grid(size)
     level = 0.47
     picture = _sky(rng, y, x, "2f6fb8 5a98d0 9cc6e4 d8e8ec f4ecd8", "b4c4d6 f4f6f8 ffffff ffffff", 0.75)
@@ -197,7 +197,7 @@ def boats(rng: np.random.Generator, size: int) -> Field:
 def _boat(
     rng: np.random.Generator, picture: Field, y: Field, x: Field, base: float, where: float, tall: float, slope: Field
 ) -> Field:
-    """One sloop: its broken reflection, hull, mainsail and jib, all leaning with the wind."""
+    """Draw one sloop: its broken reflection, hull, mainsail and jib, all leaning with the wind."""
     v, u = (base - y) / tall, (x - where) / tall
     white, hull, stripe = palette(
         str(rng.choice(["fbf4e4 7a2a22 f0e0c0", "f4e8d0 1f3a5c e8d8b0", "e8b070 3a2a24 f0e8d8"]))
@@ -228,7 +228,7 @@ def _boat(
 
 
 def forest(rng: np.random.Generator, size: int) -> Field:
-    """A path through a wood, morning light falling between the trunks."""
+    """Draw a path through a wood, morning light falling between the trunks."""
     y, x = grid(size)
     vanish, level = 0.5 + rng.uniform(-0.08, 0.08), 0.52
     light = np.exp(-(((y - 0.40) / 0.30) ** 2) - ((x - vanish) / 0.26) ** 2)
@@ -270,14 +270,14 @@ def forest(rng: np.random.Generator, size: int) -> Field:
 
 
 def _beside(vanish: float, side: int, t: float, rng: np.random.Generator) -> float:
-    """Where a trunk stands: beside the path, further out the nearer it is."""
+    """Return where a trunk stands: beside the path, further out the nearer it is."""
     return float(vanish + side * (0.05 + 0.40 * t + rng.uniform(0, 0.42) * (1 - 0.55 * t)))
 
 
 def _foliage(
     rng: np.random.Generator, picture: Field, y: Field, x: Field, vanish: float, t: float, light: Field
 ) -> Field:
-    """A curtain of leaves at depth t (0 far, 1 near), open around the light."""
+    """Draw a curtain of leaves at depth t (0 far, 1 near), open around the light."""
     size = y.shape[0]
     clump = noise(rng, size, 5, octaves=2)
     leaf = noise(rng, size, 70 - 45 * t, octaves=3, gain=0.9)

@@ -22,7 +22,7 @@ _SHIPPED = {
 
 
 def photographs() -> dict[str, NDArray[np.uint8]]:
-    """Colour photographs by name (`astronaut`, `chelsea`, …), each uint8 (H, W, 3), both sides at least 256.
+    """Return colour photographs by name (`astronaut`, `chelsea`, …), each uint8 (H, W, 3), both sides at least 256.
 
     Raises:
         ImportError: the `photos` extra (scikit-image, scikit-learn) is not installed, or ships no such files.

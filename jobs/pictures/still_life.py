@@ -7,7 +7,7 @@ from jobs.pictures.scenes import finish
 
 
 def fruit(rng: np.random.Generator, size: int) -> Field:
-    """A still life: fruit and a jug on a cloth, lit from a window on the left."""
+    """Draw a still life: fruit and a jug on a cloth, lit from a window on the left."""
     big = 2 * size
     y, x = grid(big)
     table = 0.60
@@ -47,7 +47,7 @@ def fruit(rng: np.random.Generator, size: int) -> Field:
 
 
 def _jug(rng: np.random.Generator, picture: Field, y: Field, x: Field, where: float) -> Field:
-    """A glazed jug, a solid of revolution, with a painted band and the window in its glaze."""
+    """Draw a glazed jug, a solid of revolution, with a painted band and the window in its glaze."""
     t = (0.74 - y) / 0.50
     half = 0.072 + 0.062 * np.clip(np.sin(np.pi * np.clip(t * 1.25, 0, 1)), 0, 1) ** 1.3 + 0.030 * step(t, 0.86, 1.0)
     u = (x - where) / half

@@ -36,7 +36,7 @@ class Canvas:
         self._height = (0.15 * noise(rng, side, side / 3)).reshape(-1)
 
     def paint(self, guide: Field, angle: Field, brush: Brush) -> None:
-        """Strokes coloured by the `guide` picture along the direction `angle` (radians from x to y)."""
+        """Lay strokes coloured by the `guide` picture along the direction `angle` (radians from x to y)."""
         side = self._size * _SUPERSAMPLE
         steps = max(2, int(1.5 * brush.length * side))
         lanes = max(3, int(1.7 * brush.width * side))
@@ -80,7 +80,7 @@ class Canvas:
         self._height[pixel] = profile[lane] * (1 + 2 * brush.bristle * hairs[stroke, 0, lane])
 
     def picture(self, *, thickness: float = 0.16) -> Field:
-        """The painting (size, size, 3), its ridges lit from the upper left."""
+        """Return the painting (size, size, 3), its ridges lit from the upper left."""
         side = self._size * _SUPERSAMPLE
         light = relief(self._height.reshape(side, side), thickness)
         return shrink(self._colour.reshape(side, side, 3) + light[..., None], _SUPERSAMPLE)

@@ -1,4 +1,4 @@
-"""One convolution learned without labels: spherical k-means on patches, whitened against what should not matter.
+"""Learning of one convolution without labels, by spherical k-means on whitened patches.
 
 Coates and Ng, "Learning Feature Representations with K-means" (2012), with three changes that style transfer asks
 for. Whitening divides by the variance of the patches *and* of what two disturbances of the pictures, pixel noise
@@ -29,11 +29,11 @@ STARVED, DOUBLE = 0.1, 0.95
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """How one convolution is learned.
+    """The settings with which one convolution is learned.
 
     Attributes:
         epsilon: added to every variance before whitening, as a multiple of the mean variance; large is gentle.
-        disturbances: by name, how much the variance that a disturbance causes counts beside the pictures' own.
+        disturbances: by name, the weight of the variance that a disturbance causes against the pictures' own.
         rank: directions kept of the whitened patches, those that carry most signal.
         firing: least and largest share of patches on which a unit responds, spread evenly over the units.
         gain: 1 gives every unit the same mean activation; 0 all units one scale, which leaves rare ones quiet.
@@ -51,7 +51,7 @@ class Recipe:
 
 
 def convolve(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """relu(weight * x + bias) of x (B, C, H, W), the border replicated: (B, N, H, W)."""
+    """Return relu(weight * x + bias) of x (B, C, H, W), the border replicated: (B, N, H, W)."""
     return nnf.relu(nnf.conv2d(nnf.pad(x, (1, 1, 1, 1), mode="replicate"), weight, bias))
 
 
@@ -101,7 +101,7 @@ def learn_convolution(
 
 
 def spherical_kmeans(x: Tensor, k: int, iterations: int, generator: torch.Generator) -> Tensor:
-    """Unit centroids (k, D) of samples x (n, D), each sample assigned to the one it projects on furthest.
+    """Return unit centroids (k, D) of samples x (n, D), each sample assigned to the one it projects on furthest.
 
     During the first two thirds of the iterations, starved and doubled centroids start again from samples among the
     quarter that is explained worst.
@@ -128,7 +128,7 @@ def spherical_kmeans(x: Tensor, k: int, iterations: int, generator: torch.Genera
 
 
 def _channel_basis(chunks: Sequence[Tensor]) -> Tensor:
-    """The leading principal directions (C, R) of the channels, R = min(C, CHANNELS): keeps patches short."""
+    """Return the leading principal directions (C, R) of the channels, R = min(C, CHANNELS): keeps patches short."""
     C = chunks[0].shape[1]
     if C <= CHANNELS:
         return torch.eye(C)
@@ -139,7 +139,7 @@ def _channel_basis(chunks: Sequence[Tensor]) -> Tensor:
 
 
 def _patches(x: Tensor, basis: Tensor, n: int, generator: torch.Generator) -> Tensor:
-    """n patches (n, R, 9) at random places of x (B, C, H, W), their channels in the basis (C, R)."""
+    """Return n patches (n, R, 9) at random places of x (B, C, H, W), their channels in the basis (C, R)."""
     B, _, H, W = x.shape
     padded = nnf.pad(x, (1, 1, 1, 1), mode="replicate").permute(0, 2, 3, 1)
     b, r, c = (torch.randint(0, high, (n,), generator=generator) for high in (B, H, W))
@@ -147,7 +147,7 @@ def _patches(x: Tensor, basis: Tensor, n: int, generator: torch.Generator) -> Te
 
 
 def _informative(chunks: Sequence[Tensor], basis: Tensor, n: int, generator: torch.Generator) -> Tensor:
-    """About n patches (n, R·9), the better half of twice as many: chosen by chance, flat ones with less of it."""
+    """Return about n patches (n, R·9), the better half of twice as many: drawn by chance, flat ones less often."""
     share = -(-n // len(chunks))
     kept = []
     for x in chunks:
@@ -161,7 +161,7 @@ def _informative(chunks: Sequence[Tensor], basis: Tensor, n: int, generator: tor
 def _disturbance(
     chunks: Sequence[Tensor], disturbed: Sequence[Tensor], basis: Tensor, n: int, generator: torch.Generator
 ) -> Tensor:
-    """Second moments (R·9, R·9) of what a disturbance of the pictures changes, over about n patches."""
+    """Return second moments (R·9, R·9) of what a disturbance of the pictures changes, over about n patches."""
     change = torch.cat(
         [
             _patches(y - x, basis, n // len(disturbed), generator).flatten(1)
@@ -172,7 +172,7 @@ def _disturbance(
 
 
 def _whitening(signal: Tensor, nuisance: Tensor, recipe: Recipe) -> Tensor:
-    """Directions (D, R) in which signal, as a share of signal and nuisance, has at most unit variance.
+    """Return directions (D, R) in which signal, as a share of signal and nuisance, has at most unit variance.
 
     Both are second moments (D, D) of patches. Where a disturbance outweighs the signal little of it remains; the
     directions with the least are left out.
@@ -185,6 +185,6 @@ def _whitening(signal: Tensor, nuisance: Tensor, recipe: Recipe) -> Tensor:
 
 
 def _principal(moments: Tensor) -> tuple[Tensor, Tensor]:
-    """Eigenvalues (D,), ascending, and eigenvectors (D, D), as columns, of symmetric moments (D, D)."""
+    """Return eigenvalues (D,), ascending, and eigenvectors (D, D), as columns, of symmetric moments (D, D)."""
     variance, basis = torch.linalg.eigh(moments)
     return variance, basis

@@ -40,7 +40,7 @@ State = dict[str, Tensor]
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What decides the file beside the pictures; the defaults gave the one that is shipped.
+    """The settings that decide the file, together with the pictures; the defaults gave the shipped one.
 
     Attributes:
         crops: square crops in all; a quarter of them is also seen disturbed.
@@ -60,11 +60,11 @@ class Settings:
 
 
 def recipe(layer: str, settings: Settings) -> Recipe:
-    """How a layer is learned, with strengths found by measuring, band by band, what noise of each spatial frequency
-    and colour changes in the activations, and by looking at transfers.
+    """Return the settings with which a layer is learned.
 
-    Noise counts most where pixels are near. Light must count little in blocks 1 and 2, whose business is tone and
-    colour, and much from conv2_2 on, where it would drown form.
+    Their strengths were chosen by measuring, band by band, what noise of each spatial frequency and colour changes in
+    the activations, and by looking at transfers. Noise counts most in the layers close to the pixels. Light must count
+    little in blocks 1 and 2, which represent tone and colour, and much from conv2_2 on, where it would hide form.
     """
     epsilon, noise, light, rank = {
         "conv1_1": (0.03, 10.0, 1.0, 27),
@@ -83,7 +83,7 @@ def recipe(layer: str, settings: Settings) -> Recipe:
 
 
 def pictures(folder: Path | None = None) -> tuple[list[Picture], list[Picture]]:
-    """What there is to learn from, uint8 (H, W, 3): photographs (and the folder's pictures), and drawn ones.
+    """Return what there is to learn from, uint8 (H, W, 3): photographs (and the folder's pictures), and drawn ones.
 
     Raises:
         FileNotFoundError: the folder holds no JPEG or PNG picture.
@@ -100,7 +100,7 @@ def pictures(folder: Path | None = None) -> tuple[list[Picture], list[Picture]]:
 
 
 def cut(real: Sequence[Picture], drawn: Sequence[Picture], settings: Settings) -> Tensor:
-    """Random crops (n, 3, S, S), normalised as the network wants them: two of photographs to one of drawings.
+    """Return random crops (n, 3, S, S), normalised as the network wants them: two of photographs to one of drawings.
 
     A crop spans from S pixels to the whole short side of its picture, so that forms come in many scales.
     """
@@ -123,7 +123,7 @@ def cut(real: Sequence[Picture], drawn: Sequence[Picture], settings: Settings) -
 
 
 def add_noise(x: Tensor, generator: torch.Generator) -> Tensor:
-    """Crops (B, 3, H, W) with a quarter of a deviation of noise near the pixel grid's own frequency."""
+    """Return crops (B, 3, H, W) with a quarter of a deviation of noise near the pixel grid's own frequency."""
     noise = torch.randn(x.shape, generator=generator)
     kernel = torch.tensor([1.0, 2.0, 1.0])
     blur = (kernel[:, None] * kernel / 16).expand(3, 1, 3, 3)
@@ -132,7 +132,7 @@ def add_noise(x: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def change_light(x: Tensor, generator: torch.Generator) -> Tensor:
-    """Crops (B, 3, H, W) under a smooth change of light of a quarter of a deviation, slightly tinted."""
+    """Return crops (B, 3, H, W) under a smooth change of light of a quarter of a deviation, slightly tinted."""
     B, _, H, W = x.shape
     light = torch.randn(B, 1, 3, 3, generator=generator) + 0.4 * torch.randn(B, 3, 3, 3, generator=generator)
     light = nnf.interpolate(light, size=(H, W), mode="bicubic", align_corners=True)
@@ -140,13 +140,13 @@ def change_light(x: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def quantise(weight: Tensor) -> tuple[Tensor, Tensor]:
-    """weight (N, C, 3, 3) as int8 of the same shape and a scale (N,) per filter: weight ≈ int8 · scale."""
+    """Return a weight (N, C, 3, 3) as int8 of that shape and a scale (N,) per filter: weight ≈ int8 · scale."""
     scale = weight.flatten(1).abs().amax(1).clamp_min(1e-12) / 127
     return (weight / scale.view(-1, 1, 1, 1)).round().to(torch.int8), scale
 
 
 def learn(crops: Tensor, settings: Settings, known: State) -> Iterator[tuple[str, State]]:
-    """Layer by layer: its name, and its state (`.weight` int8, `.scale`, `.bias`), taken from `known` if there.
+    """Yield layer by layer its name and its state (`.weight` int8, `.scale`, `.bias`), taken from `known` if there.
 
     Later layers learn from what the quantised ones pass on.
     """
@@ -175,14 +175,14 @@ def learn(crops: Tensor, settings: Settings, known: State) -> Iterator[tuple[str
 
 
 def _replace(streams: dict[str, list[Tensor]], function: Callable[[Tensor], Tensor]) -> None:
-    """Each chunk by its value, one at a time, so that a layer's input and output never stand side by side."""
+    """Replace each chunk by its value, one at a time, so that a layer's input and output never stand side by side."""
     for chunks in streams.values():
         for i, x in enumerate(chunks):
             chunks[i] = function(x)
 
 
 def write(path: Path, state: State, about: dict[str, str]) -> None:
-    """A safetensors file, whole or not at all; the same content always gives the same bytes."""
+    """Write a safetensors file, whole or not at all; the same content always gives the same bytes."""
     data = safetensors.torch.save(state)
     length = int.from_bytes(data[:8], "little")
     # The library writes what a file says of itself in no fixed order; so it goes into the header here.
@@ -195,7 +195,7 @@ def write(path: Path, state: State, about: dict[str, str]) -> None:
 
 
 def resume(path: Path, fingerprint: str) -> State:
-    """The layers that an interrupted run with this fingerprint left at `path`; none if there was no such run."""
+    """Return the layers that an interrupted run with this fingerprint left at `path`; none if there was no such run."""
     if not path.exists():
         return {}
     with safetensors.safe_open(path, framework="pt") as file:
@@ -209,7 +209,7 @@ def train(
     folder: Path | None = None,
     on_layer: Callable[[str], None] = lambda layer: None,
 ) -> Path:
-    """Train and write the encoder to `output`; layers done so far stand beside it until all are.
+    """Train and write the encoder to `output`; layers that are done wait in a file next to it until all are.
 
     Args:
         output: the safetensors file to write.
@@ -262,7 +262,7 @@ def main(
     seed: Annotated[int, typer.Option(min=0)] = Settings.seed,
     threads: Annotated[int, typer.Option(min=1, help="CPU threads; another number, another file.")] = 2,
 ) -> None:
-    """Train the embedded encoder; goes on where an interrupted run stopped."""
+    """Train the embedded encoder, and go on where an interrupted run stopped."""
     torch.set_num_threads(threads)
     settings = Settings(crops=crops, size=size, patches=patches, iterations=iterations, depth=depth, seed=seed)
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
