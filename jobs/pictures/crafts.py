@@ -191,7 +191,7 @@ def batik(rng: np.random.Generator, size: int) -> Field:
 
 
 def cubist(rng: np.random.Generator, size: int) -> Field:
-    """Draw a cubist picture: overlapping planes in ochre, grey and blue, shaded from one edge, dabbed with the brush."""
+    """Draw a cubist picture: overlapping planes of ochre, grey, blue, shaded from one edge, dabbed by a brush."""
     y, x = grid(size)
     dabs = noise(rng, size, (80, 30)) + 0.5 * noise(rng, size, (160, 50))
     picture = ramp(0.5 + 0.2 * noise(rng, size, 3, octaves=2), palette("4a4438 7d7058 a8977a"))
