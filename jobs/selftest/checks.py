@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from jobs.pictures import draw
 from pipeline import images, storage
-from pipeline.cluster import actors, connect
+from pipeline.cluster import connect, pool_on_cluster
 from pipeline.encoder import load_encoder
 from pipeline.flow import run
 from pipeline.options import Resources
@@ -65,7 +65,7 @@ def _storage(home: str) -> str:
 
 def _cluster(address: str | None) -> str:
     connect(address)
-    pool = actors()
+    pool = pool_on_cluster()
     each = f"{pool.num_gpus:g} GPU each" if pool.num_gpus else f"{pool.threads} threads each"
     memory = "unknown" if pool.memory is None else f"{pool.memory / 1e9:.1f} GB"
     return f"{pool.count} actors, {each}, memory for each {memory}"

@@ -1,15 +1,15 @@
 """Where a run computes: the Ray cluster, its nodes, and the pool of actors."""
 
-from pipeline.cluster.actor_pool import FETCH_CPUS, WRITE_CPUS, Actors, actors, actors_of
+from pipeline.cluster.actor_pool import FETCH_CPUS, WRITE_CPUS, ActorPool, pool_for, pool_on_cluster
 from pipeline.cluster.connection import connect
 from pipeline.cluster.nodes import Node
 
 __all__ = [
     "FETCH_CPUS",
     "WRITE_CPUS",
-    "Actors",
+    "ActorPool",
     "Node",
-    "actors",
-    "actors_of",
     "connect",
+    "pool_for",
+    "pool_on_cluster",
 ]

@@ -31,7 +31,7 @@ CPU_BATCH_PIXELS = 65_536
 """Pixels of a batch on a CPU: with more, a pair takes longer, not less (four of 256 px 140 ms for each evaluation,
 one 124; four of 128 px 31 ms, one 43), since activations leave the caches."""
 
-ROOM = 0.9
+GPU_MEMORY_SHARE = 0.9
 """Share of a GPU's free memory that batches may take; the rest is for what the libraries set aside."""
 
 
@@ -39,7 +39,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Actors:
+class ActorPool:
     """A pool of style actors: how many, and what each takes.
 
     Attributes:
@@ -49,12 +49,14 @@ class Actors:
         threads: of torch in each; None on a GPU.
         memory: bytes for each, of the GPU's memory or else the machine's; None where it is not known.
         precision: what `auto` means to them; fp32, which needs most memory, where it is not known.
-        least: actors that a pool which grows and shrinks has at any time; None: `count`, it is fixed.
-        room: actors that there are CPUs for now, in a pool that grows on CPUs; else None. Such a pool reserves all that
-            it uses, and the stages around it nothing. Of what a run did not ask for by name Ray Data counts whole CPUs
-            of each node alone: with parts of CPUs around, it would never see room for one more actor on a small node.
-            And where a CPU had room for two, Ray would put them there while the node that has just joined stays idle.
-        bare: ids of nodes without CPUs, often a cluster's head: stages that reserve nothing leave them alone.
+        min_count: actors that a pool which grows and shrinks has at any time; None: `count`, it is fixed.
+        current_count: actors that there are CPUs for now, in a pool that grows on CPUs; else None. Such a pool
+            reserves all that it uses, and the stages around it nothing. Of what a run did not ask for by name Ray Data
+            counts whole CPUs of each node alone: with parts of CPUs around, it would never see that one more actor fits
+            a small node. And where a CPU could hold two, Ray would put them there while the node that has just joined
+            stays idle.
+        nodes_without_cpus: ids of nodes without CPUs, often a cluster's head: stages that reserve nothing leave
+            them alone.
     """
 
     count: int
@@ -63,28 +65,32 @@ class Actors:
     threads: int | None
     memory: float | None = None
     precision: str = "fp32"
-    least: int | None = None
-    room: int | None = None
-    bare: tuple[str, ...] = ()
+    min_count: int | None = None
+    current_count: int | None = None
+    nodes_without_cpus: tuple[str, ...] = ()
 
     @property
     def tasks(self) -> int:
         """Tasks that read, and tasks that write, at a time, at most."""
-        return TASKS_PER_ACTOR * (self.room or self.count)
+        return TASKS_PER_ACTOR * (self.current_count or self.count)
 
-    def beside(self, share: float) -> dict[str, Any]:
+    def stage_options(self, share: float) -> dict[str, Any]:
         """What Ray shall know of a stage that takes such a share of a CPU."""
-        if self.room is None:
+        if self.current_count is None:
             return {"num_cpus": share}
-        away = {"label_selector": {"ray.io/node-id": f"!in({','.join(self.bare)})"}} if self.bare else {}
+        away = (
+            {"label_selector": {"ray.io/node-id": f"!in({','.join(self.nodes_without_cpus)})"}}
+            if self.nodes_without_cpus
+            else {}
+        )
         return {"num_cpus": 0, **away}
 
     def strategy(self, batches: int) -> ActorPoolStrategy:
         """How Ray Data keeps this pool for so many batches. Actors that no node has room for wait until one has."""
         most = min(self.count, batches)
-        if self.least is None:
+        if self.min_count is None:
             return ActorPoolStrategy(size=most)
-        least = min(self.least, most)
+        least = min(self.min_count, most)
         return ActorPoolStrategy(min_size=least, max_size=most, initial_size=least)
 
     def limits(self, batch_size: int | None = None) -> Limits:
@@ -93,7 +99,7 @@ class Actors:
         return Limits(batch_size or ROWS_AT_MOST, pixels, self.memory, self.precision, self.count)
 
     @classmethod
-    def on(cls, nodes: Sequence[Node], asked: Resources | None = None) -> "Actors":
+    def on(cls, nodes: Sequence[Node], asked: Resources | None = None) -> "ActorPool":
         """A pool for a cluster, such that every actor fits a node, with room for the stages around it.
 
         Raises:
@@ -106,14 +112,14 @@ class Actors:
         if asked.device == "gpu" and not with_gpu:
             if not count:
                 raise ValueError("device = gpu: expected a GPU, or num_actors or max_actors to wait for nodes with one")
-            return cls(count, ACTORS_CPU_SHARE, 1 / (asked.actors_per_gpu or 1), None, least=least)
+            return cls(count, ACTORS_CPU_SHARE, 1 / (asked.actors_per_gpu or 1), None, min_count=least)
         if with_gpu:
             gpus = sum(int(node.gpus) for node in with_gpu)
             per_gpu = asked.actors_per_gpu or (1 if asked.grows else math.ceil((count or gpus) / gpus))
             count = max(count or gpus * per_gpu, least or 1)
             share = min(node.cpus / (int(node.gpus) * per_gpu) for node in with_gpu)
             free = [node.gpu_memory for node in with_gpu if node.gpu_memory]
-            memory = ROOM * min(free) / per_gpu if len(free) == len(with_gpu) else None
+            memory = GPU_MEMORY_SHARE * min(free) / per_gpu if len(free) == len(with_gpu) else None
             precisions = {node.gpu_precision for node in with_gpu}
             precision = precisions.pop() if len(precisions) == 1 else "fp32"
             return cls(count, ACTORS_CPU_SHARE * share, 1 / per_gpu, None, memory, precision, least)
@@ -125,25 +131,25 @@ class Actors:
             widths = range(1, int(min(node.cpus for node in able)) + 1)
             threads = max(width for width in widths if sum(int(node.cpus) // width for node in able) >= room)
             memory = min(node.memory * threads / node.cpus for node in able)
-            return cls(count, threads, 0, threads, memory or None, least=least, room=room)
+            return cls(count, threads, 0, threads, memory or None, min_count=least, current_count=room)
         threads = max(1, min(cpus // count, int(min(node.cpus for node in able))))
         share = min(threads, cpus / count)
         memory = min(node.memory * min(1.0, share / node.cpus) for node in able)
         return cls(count, ACTORS_CPU_SHARE * share, num_gpus=0, threads=threads, memory=memory or None)
 
 
-def actors(asked: Resources | None = None) -> Actors:
+def pool_on_cluster(asked: Resources | None = None) -> ActorPool:
     """A pool for the cluster that this process is connected to.
 
     Raises:
-        ValueError: as `Actors.on`.
+        ValueError: as `ActorPool.on`.
     """
     asked = asked or Resources()
     list_nodes: Callable[[], list[dict[str, Any]]] = ray.nodes
     alive = [node for node in list_nodes() if node["Alive"]]
     with_gpu = [node["NodeID"] for node in alive if node["Resources"].get("GPU", 0) >= 1 and asked.device != "cpu"]
     told = look_at_gpus(with_gpu)
-    pool = Actors.on(
+    pool = ActorPool.on(
         [
             Node(has.get("CPU", 0), has.get("GPU", 0), has.get("memory", 0), *told.get(node["NodeID"], ()))
             for node in alive
@@ -151,17 +157,19 @@ def actors(asked: Resources | None = None) -> Actors:
         ],
         asked,
     )
-    return dataclasses.replace(pool, bare=tuple(n["NodeID"] for n in alive if not n["Resources"].get("CPU")))
+    return dataclasses.replace(
+        pool, nodes_without_cpus=tuple(n["NodeID"] for n in alive if not n["Resources"].get("CPU"))
+    )
 
 
-def actors_of(resources: Resources) -> Actors:
+def pool_for(resources: Resources) -> ActorPool:
     """The pool that a run would have, without starting anything: of its cluster if there is one, else of this machine.
 
     Raises:
-        ValueError: as `Actors.on`.
+        ValueError: as `ActorPool.on`.
     """
     address = resources.address or os.environ.get("RAY_ADDRESS", "local")
     if address != "local" or ray.is_initialized():
         connect(resources.address)
-        return actors(resources)
-    return Actors.on([this_machine()], resources)
+        return pool_on_cluster(resources)
+    return ActorPool.on([this_machine()], resources)

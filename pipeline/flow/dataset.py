@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from ray.data import TaskPoolStrategy
 
-from pipeline.cluster import FETCH_CPUS, WRITE_CPUS, Actors
+from pipeline.cluster import FETCH_CPUS, WRITE_CPUS, ActorPool
 from pipeline.flow import plan_parts
 from pipeline.flow.metrics import watched
 from pipeline.options import Interruptions
@@ -31,7 +31,7 @@ def flow(
     work: Plan,
     weights: str,
     writer: Writer,
-    pool: Actors,
+    pool: ActorPool,
     notes: Ledger,
     *,
     interruptions: Interruptions | None = None,
@@ -51,7 +51,7 @@ def flow(
             .flat_map(
                 plan_parts.opened(guarded_fetch(fetch, notes)),
                 compute=_tasks(pool.tasks, leg),
-                **pool.beside(FETCH_CPUS),
+                **pool.stage_options(FETCH_CPUS),
             )
             .map(
                 cast(Any, _Stylise),  # Ray Data's hint forgets that a class is welcome here
@@ -63,7 +63,7 @@ def flow(
             .map(
                 lambda row: {"rows": pickle.dumps(write(pickle.loads(row["batch"])))},
                 compute=_tasks(pool.tasks, leg),
-                **pool.beside(WRITE_CPUS),
+                **pool.stage_options(WRITE_CPUS),
             )
         )
         try:

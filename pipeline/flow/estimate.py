@@ -15,7 +15,7 @@ import torch
 
 from nst_kernel import StyleParams, Vgg19, stylize
 from pipeline import storage
-from pipeline.cluster import Actors, actors_of
+from pipeline.cluster import ActorPool, pool_for
 from pipeline.encoder import load_encoder
 from pipeline.manifest import Row, Source, validate
 from pipeline.options import Resources
@@ -182,7 +182,7 @@ def estimate_rows(
     """What computing rows would come to, as `estimate`; it raises the same, but for a manifest's errors."""
     resources = resources or Resources()
     encoder = load_encoder(weights)
-    pool = actors_of(resources)
+    pool = pool_for(resources)
     done = finished(storage.absolute(output)) if output else Finished({}, {})
     work = plan(
         rows,
@@ -202,7 +202,7 @@ def estimate_rows(
     return summarise(work, pool, known)
 
 
-def summarise(work: Plan, pool: Actors, rate: Rate, *, duplicates: int = 0) -> Estimate:
+def summarise(work: Plan, pool: ActorPool, rate: Rate, *, duplicates: int = 0) -> Estimate:
     """What a plan comes to on a pool whose actors have this rate."""
     groups: defaultdict[tuple[tuple[int, int], tuple[object, ...]], list[Batch]] = defaultdict(list)
     failures: list[tuple[str, Failure]] = []

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from nst_kernel import Weights
 from pipeline import storage
-from pipeline.cluster import actors, connect
+from pipeline.cluster import connect, pool_on_cluster
 from pipeline.encoder import load_encoder
 from pipeline.flow.dataset import Kernel, RunBroken, TooManyFailures, flow, style_actor
 from pipeline.flow.metrics import RunMetrics
@@ -89,7 +89,7 @@ def run_rows(
         for folder in (layout.images_folder(output), layout.results_folder(output)):
             storage.check_writable(folder)
         connect(job.resources.address)
-        pool = actors(job.resources)
+        pool = pool_on_cluster(job.resources)
         done, attempts = finished(output), ledger.take_stock(output)
         if job.release:
             ledger.forget(attempts, set(done.quarantined.items()))
@@ -99,7 +99,7 @@ def run_rows(
             finished={} if job.overwrite else done.fingerprints,
             owners=done.owners,
             quarantined={} if job.release else done.quarantined,
-            deaths={} if job.release else ledger.deaths_by_row(attempts),
+            crashes={} if job.release else ledger.crashes_by_row(attempts),
             max_attempts=job.max_attempts,
             limits=pool.limits(job.resources.batch_size),
         )
@@ -144,7 +144,7 @@ def _put_in_order(output: str, work: Plan, done: Finished) -> None:
     """Every planned row has its outcome in the results now, so that nothing is left to learn from its deaths."""
     left = ledger.read_attempts(output)
     suspects = {row for attempt in left for row in attempt.rows}
-    settled = {row for batch in work.batches for row in crashes.asked(batch.rows) if row in suspects}
+    settled = {row for batch in work.batches for row in crashes.row_keys(batch.rows) if row in suspects}
     ledger.forget(left, settled | (suspects & done.fingerprints.items()))
     saved_states.sweep(output)
     storage.sweep(output)

@@ -2,7 +2,7 @@
 
 from pipeline.planning import cost
 from pipeline.planning.batch import Batch, Failure, Fetched, Optimised, Picture, Pictures, PlannedRow
-from pipeline.planning.crashes import NONE, Asked, Deaths, asked, quarantine
+from pipeline.planning.crashes import NO_CRASHES, Crashes, RowKey, quarantine_failure, row_keys
 from pipeline.planning.fingerprint import Identities, fingerprint, inputs
 from pipeline.planning.headers import Shape
 from pipeline.planning.limits import ROWS_AT_MOST, Limits
@@ -10,11 +10,10 @@ from pipeline.planning.plan import Plan, plan
 from pipeline.planning.shapes import output_shapes
 
 __all__ = [
-    "NONE",
+    "NO_CRASHES",
     "ROWS_AT_MOST",
-    "Asked",
     "Batch",
-    "Deaths",
+    "Crashes",
     "Failure",
     "Fetched",
     "Identities",
@@ -24,12 +23,13 @@ __all__ = [
     "Pictures",
     "Plan",
     "PlannedRow",
+    "RowKey",
     "Shape",
-    "asked",
     "cost",
     "fingerprint",
     "inputs",
     "output_shapes",
     "plan",
-    "quarantine",
+    "quarantine_failure",
+    "row_keys",
 ]

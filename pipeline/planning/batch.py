@@ -43,14 +43,14 @@ class PlannedRow:
         fingerprint: of everything that decides the picture.
         shape: (height, width) of the output, pixels; None if it could not be found out.
         failure: why it cannot be served, if that is known already.
-        died_together: how often in earlier runs a process died that had this row among others.
+        crashes_together: how often in earlier runs a process died that had this row among others.
     """
 
     row: Row
     fingerprint: str
     shape: tuple[int, int] | None
     failure: Failure | None = None
-    died_together: int = 0
+    crashes_together: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ class Optimised:
         precision: what its convolutions were computed in.
         seconds: of optimising the whole batch.
         waited: seconds that the actor had nothing to do before it.
-        midway: URIs of states on the way, of no use once the batch is committed.
+        saved_states: URIs of optimiser states saved on the way, of no use once the batch is committed.
     """
 
     fetched: Fetched
@@ -114,4 +114,4 @@ class Optimised:
     precision: str
     seconds: float
     waited: float = 0.0
-    midway: tuple[str, ...] = ()
+    saved_states: tuple[str, ...] = ()

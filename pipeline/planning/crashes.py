@@ -5,30 +5,30 @@ from dataclasses import dataclass
 
 from pipeline.planning.batch import Failure, PlannedRow
 
-Asked = tuple[str, str]
-"""A row's id and fingerprint: another photo or parameter under the same id is another row, with no deaths yet."""
+RowKey = tuple[str, str]
+"""A row's id and fingerprint: another photo or parameter under the same id is another row, with no crashes yet."""
 
 
 @dataclass(frozen=True)
-class Deaths:
+class Crashes:
     """How often a row was being worked on when its process died.
 
     Attributes:
         together: with other rows.
         alone: with no other.
-        unclear: with its whole run, so that something else is likelier to blame: a kill, a lost machine.
+        with_run: with its whole run, so that something else is likelier to blame: a kill, a lost machine.
     """
 
     together: int = 0
     alone: int = 0
-    unclear: int = 0
+    with_run: int = 0
 
     @property
     def total(self) -> int:
         """Of all kinds."""
-        return self.together + self.alone + self.unclear
+        return self.together + self.alone + self.with_run
 
-    def convict(self, max_attempts: int) -> bool:
+    def should_quarantine(self, max_attempts: int) -> bool:
         """Whether the row itself must be what kills.
 
         It died often enough, and at least once with nobody else there. Deaths with a whole run weigh half: a row that
@@ -36,20 +36,20 @@ class Deaths:
         """
         if self.alone and self.together + self.alone >= max_attempts:
             return True
-        return self.unclear >= 2 * max_attempts
+        return self.with_run >= 2 * max_attempts
 
 
-NONE = Deaths()
+NO_CRASHES = Crashes()
 
 
-def asked(rows: Iterable[PlannedRow]) -> tuple[Asked, ...]:
+def row_keys(rows: Iterable[PlannedRow]) -> tuple[RowKey, ...]:
     """What the ledger knows of planned rows."""
     return tuple((planned.row.id, planned.fingerprint) for planned in rows)
 
 
-def quarantine(row_id: str, deaths: Deaths) -> Failure:
+def quarantine_failure(row_id: str, crashes: Crashes) -> Failure:
     """Why a row is not tried again."""
-    count = deaths.total
+    count = crashes.total
     error = (
         f"the process died {count} time{'s'[: count > 1]} with row {row_id} in it, at last with no other: "
         "killed for memory, crashed, stood still for longer than --stall-timeout, or stopped from outside. "

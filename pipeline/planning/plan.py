@@ -12,7 +12,7 @@ from pipeline.manifest import Row
 from pipeline.options import MAX_ATTEMPTS
 from pipeline.planning import cost
 from pipeline.planning.batch import Batch, Failure, PlannedRow
-from pipeline.planning.crashes import NONE, Asked, Deaths, quarantine
+from pipeline.planning.crashes import NO_CRASHES, Crashes, RowKey, quarantine_failure
 from pipeline.planning.fingerprint import Identities, fingerprint, inputs
 from pipeline.planning.limits import ASSUMED_MEMORY, Limits
 from pipeline.planning.shapes import output_shapes
@@ -62,7 +62,7 @@ def plan(
     limits: Limits | None = None,
     owners: Mapping[str, str] | None = None,
     quarantined: Mapping[str, str] | None = None,
-    deaths: Mapping[Asked, Deaths] | None = None,
+    crashes: Mapping[RowKey, Crashes] | None = None,
     max_attempts: int = MAX_ATTEMPTS,
     shape_of: Callable[[Sequence[Row]], list[tuple[int, int] | Failure]] | None = None,
     identify: Callable[[Sequence[str]], Identities] = storage.identities,
@@ -80,7 +80,7 @@ def plan(
         limits: what batches must stay within.
         owners: id by output name of pictures that are there; a row does not overwrite another id's picture.
         quarantined: fingerprint by id of what is not to be tried.
-        deaths: of rows whose processes died in earlier runs; each is a batch of its own now, unless all that died was
+        crashes: of rows whose processes died in earlier runs; each is a batch of its own now, unless all that died was
             a run, once.
         max_attempts: deaths until a row is quarantined.
         shape_of: (height, width) of each row's output, or why there is none; by default from the pictures' headers.
@@ -105,20 +105,20 @@ def plan(
     buckets: defaultdict[tuple[object, ...], list[PlannedRow]] = defaultdict(list)
     too_large: dict[tuple[object, ...], Failure | None] = {}  # by what decides it, as rows are many and kinds few
     for (row, mark), shape in zip(todo, shapes, strict=True):
-        died = (deaths or {}).get((row.id, mark), NONE)
+        died = (crashes or {}).get((row.id, mark), NO_CRASHES)
         kind = (shape, *row.params.graph)
         if kind not in too_large:
             too_large[kind] = None if isinstance(shape, Failure) else _too_large(row.params, shape, limits)
         outcome = shape if isinstance(shape, Failure) else _taken(row, owners or {}) or too_large[kind]
-        if died.convict(max_attempts):
-            outcome = quarantine(row.id, died)
+        if died.should_quarantine(max_attempts):
+            outcome = quarantine_failure(row.id, died)
         if isinstance(shape, Failure) or outcome:
             failed.append(PlannedRow(row, mark, None, outcome))
         else:
             # A bucket of its own, and so a batch. A death with its whole run is the run's until it happens again:
             # then the batch is the same, and goes on from where it was saved.
-            suspect = row.id if died.total > (died.unclear == 1) else None
-            buckets[(suspect, *kind)].append(PlannedRow(row, mark, shape, died_together=died.together))
+            suspect = row.id if died.total > (died.with_run == 1) else None
+            buckets[(suspect, *kind)].append(PlannedRow(row, mark, shape, crashes_together=died.together))
     del todo, shapes
     work = sum(map(cost.work, buckets.values()))
     alike = [some for bucket in buckets.values() for some in _cut(bucket, limits, work)]

@@ -9,7 +9,17 @@ from typing import Any, TypeVar
 from nst_kernel.result import StylizeResult
 from pipeline import storage
 from pipeline.outputs import provenance
-from pipeline.planning import Batch, Deaths, Failure, Fetched, Optimised, Pictures, PlannedRow, asked, quarantine
+from pipeline.planning import (
+    Batch,
+    Crashes,
+    Failure,
+    Fetched,
+    Optimised,
+    Pictures,
+    PlannedRow,
+    quarantine_failure,
+    row_keys,
+)
 from pipeline.recovery import saved_states
 from pipeline.recovery.ledger import Ledger
 
@@ -53,11 +63,11 @@ def survive(
     refused = False
     for place, planned in enumerate(rows):
         alone = died if len(rows) == 1 else ledger.open_attempts(stage, [planned])
-        together = planned.died_together + (len(died) if len(rows) > 1 else 0)
-        deaths = Deaths(together, len(alone))
-        if deaths.convict(ledger.max_attempts):
+        together = planned.crashes_together + (len(died) if len(rows) > 1 else 0)
+        deaths = Crashes(together, len(alone))
+        if deaths.should_quarantine(ledger.max_attempts):
             refused = True
-            outcomes.append(refuse(place, quarantine(planned.row.id, deaths)))
+            outcomes.append(refuse(place, quarantine_failure(planned.row.id, deaths)))
             continue
         if together or alone:
             log.warning("row %s is tried alone: its process died %d times", planned.row.id, together + len(alone))
@@ -110,7 +120,7 @@ def guarded_optimise(optimise: Callable[[Fetched], Optimised], ledger: Ledger) -
             return failure
 
         rows = fetched.batch.rows
-        state = saved_states.uri_of(ledger.output, asked(rows))
+        state = saved_states.uri_of(ledger.output, row_keys(rows))
         outcomes = survive(
             ledger, "optimise", rows, work=work, refuse=refuse, resumable=lambda: saved_states.is_there(state)
         )
@@ -121,7 +131,7 @@ def guarded_optimise(optimise: Callable[[Fetched], Optimised], ledger: Ledger) -
             fetched=dataclasses.replace(fetched, pictures=(), retries=retries),
             outcomes=tuple(outcomes),
             seconds=sum(part.seconds for part in parts),
-            midway=tuple(dict.fromkeys([state, *(uri for part in parts for uri in part.midway)])),
+            saved_states=tuple(dict.fromkeys([state, *(uri for part in parts for uri in part.saved_states)])),
         )
 
     return whole
@@ -162,7 +172,7 @@ def _outcomes_of(optimised: Optimised, places: Sequence[int]) -> Optimised:
         outcomes=tuple(optimised.outcomes[place] for place in places),
         seconds=optimised.seconds * share,
         waited=optimised.waited * share,
-        midway=optimised.midway if first else (),
+        saved_states=optimised.saved_states if first else (),
     )
 
 

@@ -24,7 +24,7 @@ from dataclasses import dataclass, replace
 from pipeline import storage
 from pipeline.options import MAX_ATTEMPTS, STALL_TIMEOUT
 from pipeline.outputs import layout, provenance
-from pipeline.planning import Asked, Deaths, PlannedRow, asked
+from pipeline.planning import Crashes, PlannedRow, RowKey, row_keys
 from pipeline.process import watchdog
 
 log = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ class Attempt:
     """
 
     uri: str
-    rows: tuple[Asked, ...]
+    rows: tuple[RowKey, ...]
     stage: str
     run: str
     host: str
@@ -53,7 +53,7 @@ class Attempt:
     began_at: str
 
 
-def key(stage: str, rows: Iterable[Asked]) -> str:
+def key(stage: str, rows: Iterable[RowKey]) -> str:
     """The name that the same rows at the same stage always have."""
     return f"{stage}-{hashlib.sha256(json.dumps(sorted(rows)).encode()).hexdigest()[:16]}"
 
@@ -80,7 +80,7 @@ class Ledger:
         Raises:
             StorageError: if the ledger cannot be read.
         """
-        return [uri for uri in _listed(layout.ledger_folder(self.output)) if _key_of(uri) == key(stage, asked(rows))]
+        return [uri for uri in _listed(layout.ledger_folder(self.output)) if _key_of(uri) == key(stage, row_keys(rows))]
 
     def note(self, stage: str, rows: Sequence[PlannedRow]) -> str:
         """Say that rows are being worked on; the URI of what says so.
@@ -89,14 +89,14 @@ class Ledger:
             StorageError: if the ledger cannot be written.
         """
         said = {
-            "rows": asked(rows),
+            "rows": row_keys(rows),
             "stage": stage,
             "run": self.run,
             "host": provenance.host(),
             "pid": os.getpid(),
             "began_at": provenance.now().isoformat(),
         }
-        uri = storage.join(layout.ledger_folder(self.output), f"{key(stage, asked(rows))}-{uuid.uuid4().hex}.json")
+        uri = storage.join(layout.ledger_folder(self.output), f"{key(stage, row_keys(rows))}-{uuid.uuid4().hex}.json")
         storage.write_bytes(uri, json.dumps(said).encode())
         return uri
 
@@ -207,18 +207,18 @@ def _call_unclear(attempt: Attempt) -> Attempt:
 _UNCLEAR = "unclear-"
 
 
-def deaths_by_row(attempts: Iterable[Attempt]) -> dict[Asked, Deaths]:
+def crashes_by_row(attempts: Iterable[Attempt]) -> dict[RowKey, Crashes]:
     """How often each row died, and how."""
-    together: Counter[Asked] = Counter()
-    alone: Counter[Asked] = Counter()
-    unclear: Counter[Asked] = Counter()
+    together: Counter[RowKey] = Counter()
+    alone: Counter[RowKey] = Counter()
+    unclear: Counter[RowKey] = Counter()
     for attempt in attempts:
         kind = unclear if _is_unclear(attempt.uri) else alone if len(attempt.rows) == 1 else together
         kind.update(attempt.rows)
-    return {row: Deaths(together[row], alone[row], unclear[row]) for row in {**together, **alone, **unclear}}
+    return {row: Crashes(together[row], alone[row], unclear[row]) for row in {**together, **alone, **unclear}}
 
 
-def forget(attempts: Iterable[Attempt], rows: Collection[Asked]) -> None:
+def forget(attempts: Iterable[Attempt], rows: Collection[RowKey]) -> None:
     """Delete the attempts whose rows are all among those given, since it is known what became of them.
 
     Raises:

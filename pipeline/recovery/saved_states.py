@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from pipeline import storage
 from pipeline.outputs import layout
-from pipeline.planning import Asked
+from pipeline.planning import RowKey
 
 if TYPE_CHECKING:
     from nst_kernel.transfer import State
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def uri_of(output: str, rows: Sequence[Asked]) -> str:
+def uri_of(output: str, rows: Sequence[RowKey]) -> str:
     """Where the state of a batch lies: the same rows with the same fingerprints, in this order."""
     names = json.dumps(list(rows))
     return storage.join(

@@ -72,8 +72,8 @@ class StyleActor:
         without_pictures = dataclasses.replace(fetched, pictures=())
         self.free_since = time.perf_counter()
         seconds = self.free_since - clock
-        midway = tuple(dict.fromkeys(self.stints.touched))
-        return Optimised(without_pictures, in_order, self.device_name, precision, seconds, waited, midway)
+        saved_states = tuple(dict.fromkeys(self.stints.touched))
+        return Optimised(without_pictures, in_order, self.device_name, precision, seconds, waited, saved_states)
 
     def _optimise(self, rows: list[_Servable], *, checkpoint: bool) -> dict[int, StylizeResult | Failure]:
         """Together; where that fails each half by itself, so that only a row at fault fails.

@@ -7,7 +7,7 @@ from typing import Literal
 from nst_kernel.result import StylizeResult
 from nst_kernel.transfer import Interrupted, Progress, State, StateError
 from pipeline.options import Interruptions
-from pipeline.planning import Failure, PlannedRow, asked
+from pipeline.planning import Failure, PlannedRow, row_keys
 from pipeline.process import Preemption, watchdog
 from pipeline.recovery import saved_states
 
@@ -50,7 +50,7 @@ class Stints:
         """
         timeout = self.interruptions.row_timeout
         allowed = None if timeout is None else timeout * len(rows)
-        uri = saved_states.uri_of(self.output, asked(rows)) if self.output else None
+        uri = saved_states.uri_of(self.output, row_keys(rows)) if self.output else None
         state = self._found(uri, pictures) if uri else None
         spent = float(state.notes["seconds"]) if state else 0.0
         began, pause = monotonic(), self.interruptions.save_every

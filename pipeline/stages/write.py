@@ -39,7 +39,7 @@ class Writer:
         ]
         before = storage.repeated()
         commit(self.output, rows)
-        saved_states.drop(optimised.midway)
+        saved_states.drop(optimised.saved_states)
         told: list[dict[str, Any]] = [
             {name: row.get(name) for name in TOLD} | {"batch_size": 0 if n else len(rows)} for n, row in enumerate(rows)
         ]

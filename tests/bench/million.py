@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline import storage
-from pipeline.cluster.actor_pool import Actors
+from pipeline.cluster.actor_pool import ActorPool
 from pipeline.cluster.nodes import this_machine
 from pipeline.encoder import load_encoder
 from pipeline.manifest.validate import validate
@@ -70,7 +70,7 @@ def _planned(home: Path, done: Finished) -> tuple[Plan, dict[str, Any]]:
         encoder_sha256=load_encoder("embedded").sha256,
         finished=done.fingerprints,
         owners=done.owners,
-        limits=Actors.on([this_machine()]).limits(),
+        limits=ActorPool.on([this_machine()]).limits(),
     )
     clocks.append(time.perf_counter())
     return work, {

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from PIL import Image
 
 from jobs.pictures import CONTENTS, STYLES, draw
-from pipeline.cluster.actor_pool import Actors, actors
+from pipeline.cluster.actor_pool import ActorPool, pool_on_cluster
 from pipeline.cluster.connection import connect
 from pipeline.encoder import load_encoder
 from pipeline.flow.dataset import flow
@@ -99,13 +99,13 @@ def scaling(home: Path, *, counts: tuple[int, ...] = (1, 2, 4, 8), waves: int = 
     return found
 
 
-def _pool(count: int) -> Actors:
+def _pool(count: int) -> ActorPool:
     connect("local")
-    return actors(Resources(count))
+    return pool_on_cluster(Resources(count))
 
 
 def _outcomes(
-    rows: list[Row], home: Path, pool: Actors, limits: Limits, *, kernel: Any = StubKernel
+    rows: list[Row], home: Path, pool: ActorPool, limits: Limits, *, kernel: Any = StubKernel
 ) -> Iterator[object]:
     encoder = load_encoder("embedded")
     work = plan(rows, encoder_sha256=encoder.sha256, finished={}, limits=limits)

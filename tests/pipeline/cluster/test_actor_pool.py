@@ -15,7 +15,7 @@ from ray.data import DataContext
 
 from pipeline.cluster import actor_pool as cluster
 from pipeline.cluster import nodes
-from pipeline.cluster.actor_pool import CPU_BATCH_PIXELS, FETCH_CPUS, WRITE_CPUS, Actors
+from pipeline.cluster.actor_pool import CPU_BATCH_PIXELS, FETCH_CPUS, WRITE_CPUS, ActorPool
 from pipeline.cluster.connection import DATA_SETTINGS, connect
 from pipeline.cluster.nodes import Node
 from pipeline.options.resources import Resources
@@ -29,7 +29,7 @@ GPU_NODES = st.builds(Node, cpus=st.integers(1, 128), gpus=st.integers(1, 8), me
 
 @given(st.lists(CPU_NODES | GPU_NODES, min_size=1, max_size=9), st.none() | st.integers(1, 100))
 def test_every_actor_fits_a_node_beside_the_other_stages(nodes: list[Node], count: int | None) -> None:
-    pool = Actors.on(nodes, Resources(count))
+    pool = ActorPool.on(nodes, Resources(count))
     with_gpu = [node for node in nodes if node.gpus]
     able = with_gpu or nodes
     assert (pool.num_gpus > 0) == bool(with_gpu)
@@ -48,7 +48,7 @@ def test_every_actor_fits_a_node_beside_the_other_stages(nodes: list[Node], coun
 
 @given(st.lists(CPU_NODES, min_size=1, max_size=9), st.none() | st.integers(1, 100))
 def test_actors_of_a_node_share_its_memory(nodes: list[Node], count: int | None) -> None:
-    pool = Actors.on(nodes, Resources(count))
+    pool = ActorPool.on(nodes, Resources(count))
     assert pool.memory is not None
     for node in nodes:
         side_by_side = max(1, int(node.cpus / max(pool.num_cpus / cluster.ACTORS_CPU_SHARE, 1e-9) + 1e-6))
@@ -59,16 +59,16 @@ def test_actors_on_gpus_share_the_memory_that_is_free() -> None:
     def node(free: float | None, precision: str = "bf16") -> Node:
         return Node(8, 2, GB, free, precision)
 
-    pool = Actors.on([node(80 * GB), node(40 * GB)])
+    pool = ActorPool.on([node(80 * GB), node(40 * GB)])
     assert pool.memory == pytest.approx(36 * GB)
     assert pool.precision == "bf16"
-    assert Actors.on([node(80 * GB)], Resources(4)).memory == pytest.approx(36 * GB)
-    assert Actors.on([node(80 * GB), node(None)]).memory is None
-    assert Actors.on([node(80 * GB), node(80 * GB, "fp32")]).precision == "fp32"
+    assert ActorPool.on([node(80 * GB)], Resources(4)).memory == pytest.approx(36 * GB)
+    assert ActorPool.on([node(80 * GB), node(None)]).memory is None
+    assert ActorPool.on([node(80 * GB), node(80 * GB, "fp32")]).precision == "fp32"
 
 
 def test_limits_are_those_of_the_device() -> None:
-    on_cpu, on_gpu = Actors.on([Node(4, 0, 8 * GB)]), Actors.on([Node(8, 2, GB, 80 * GB, "bf16")])
+    on_cpu, on_gpu = ActorPool.on([Node(4, 0, 8 * GB)]), ActorPool.on([Node(8, 2, GB, 80 * GB, "bf16")])
     assert on_cpu.limits() == Limits(ROWS_AT_MOST, CPU_BATCH_PIXELS, 2 * GB, "fp32", 4)
     assert on_gpu.limits(7) == Limits(7, None, 0.9 * 80 * GB, "bf16", 2)
 
@@ -85,7 +85,7 @@ def test_without_a_cluster_the_pool_is_this_machine(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("ray.is_initialized", lambda: False)
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     monkeypatch.setattr(cluster, "this_machine", lambda: Node(4, 0, 8 * GB))
-    assert cluster.actors_of(Resources(2)) == Actors.on([Node(4, 0, 8 * GB)], Resources(2))
+    assert cluster.pool_for(Resources(2)) == ActorPool.on([Node(4, 0, 8 * GB)], Resources(2))
 
 
 def test_this_machine_has_something() -> None:
@@ -95,17 +95,17 @@ def test_this_machine_has_something() -> None:
 
 
 def test_by_default_an_actor_for_each_device() -> None:
-    assert Actors.on([Node(8, 2, GB)] * 2) == Actors(4, num_cpus=2.0, num_gpus=1.0, threads=None)
-    assert Actors.on([Node(2, 0, 8 * GB)]) == Actors(2, num_cpus=0.5, num_gpus=0, threads=1, memory=4 * GB)
+    assert ActorPool.on([Node(8, 2, GB)] * 2) == ActorPool(4, num_cpus=2.0, num_gpus=1.0, threads=None)
+    assert ActorPool.on([Node(2, 0, 8 * GB)]) == ActorPool(2, num_cpus=0.5, num_gpus=0, threads=1, memory=4 * GB)
 
 
 def test_actors_share_what_there_is() -> None:
-    assert Actors.on([Node(8, 0, GB)], Resources(2)).threads == 4
-    assert Actors.on([Node(2, 0, GB)] * 8, Resources(2)).threads == 2
-    assert Actors.on([Node(2, 0, GB)], Resources(5)).threads == 1
-    assert Actors.on([Node(8, 1, GB)], Resources(2)).num_gpus == 0.5
-    assert Actors.on([Node(8, 2, GB)], Resources(3)).num_gpus == 0.5
-    assert Actors.on([Node(64, 0, GB), Node(4, 1, GB)]).num_cpus == 2.0
+    assert ActorPool.on([Node(8, 0, GB)], Resources(2)).threads == 4
+    assert ActorPool.on([Node(2, 0, GB)] * 8, Resources(2)).threads == 2
+    assert ActorPool.on([Node(2, 0, GB)], Resources(5)).threads == 1
+    assert ActorPool.on([Node(8, 1, GB)], Resources(2)).num_gpus == 0.5
+    assert ActorPool.on([Node(8, 2, GB)], Resources(3)).num_gpus == 0.5
+    assert ActorPool.on([Node(64, 0, GB), Node(4, 1, GB)]).num_cpus == 2.0
 
 
 def test_a_pool_of_none_is_refused() -> None:
@@ -121,8 +121,8 @@ def test_a_batch_may_take_longer_than_ray_data_would_wait(local_ray: None) -> No
 def test_a_pool_that_grows_fits_the_nodes_that_there_are(
     nodes: list[Node], least: int, more: int, per_gpu: int
 ) -> None:
-    pool = Actors.on(nodes, Resources(min_actors=least, max_actors=least + more, actors_per_gpu=per_gpu))
-    assert (pool.least, pool.count) == (least, least + more)
+    pool = ActorPool.on(nodes, Resources(min_actors=least, max_actors=least + more, actors_per_gpu=per_gpu))
+    assert (pool.min_count, pool.count) == (least, least + more)
     with_gpu = [node for node in nodes if node.gpus]
     if with_gpu:
         assert pool.num_gpus == 1 / per_gpu
@@ -135,31 +135,36 @@ def test_a_pool_that_grows_fits_the_nodes_that_there_are(
 
 @given(st.lists(CPU_NODES, min_size=1, max_size=9), st.integers(1, 2000))
 def test_a_growing_pool_reserves_whole_cpus_and_uses_those_there_are(nodes: list[Node], most: int) -> None:
-    pool = Actors.on(nodes, Resources(max_actors=most))
+    pool = ActorPool.on(nodes, Resources(max_actors=most))
     assert pool.num_cpus == pool.threads
 
     def fit(threads: int) -> int:
         return sum(int(node.cpus) // threads for node in nodes)
 
     assert pool.threads is not None
-    assert pool.room == min(most, fit(1))
-    assert fit(pool.threads) >= pool.room
+    assert pool.current_count == min(most, fit(1))
+    assert fit(pool.threads) >= pool.current_count
     wider = pool.threads + 1
-    assert wider > min(node.cpus for node in nodes) or fit(wider) < pool.room
+    assert wider > min(node.cpus for node in nodes) or fit(wider) < pool.current_count
 
 
 def test_stages_around_actors_that_reserve_whole_cpus_reserve_nothing() -> None:
-    growing = dataclasses.replace(Actors.on([Node(8, 0, GB)], Resources(max_actors=20)), bare=("head", "other"))
-    assert growing.beside(0.2) == {"num_cpus": 0, "label_selector": {"ray.io/node-id": "!in(head,other)"}}
-    assert dataclasses.replace(growing, bare=()).beside(0.2) == {"num_cpus": 0}
+    growing = dataclasses.replace(
+        ActorPool.on([Node(8, 0, GB)], Resources(max_actors=20)), nodes_without_cpus=("head", "other")
+    )
+    assert growing.stage_options(0.2) == {"num_cpus": 0, "label_selector": {"ray.io/node-id": "!in(head,other)"}}
+    assert dataclasses.replace(growing, nodes_without_cpus=()).stage_options(0.2) == {"num_cpus": 0}
     assert growing.tasks == 16
-    for pool in (Actors.on([Node(8, 0, GB)]), Actors.on([Node(8, 2, GB)], Resources(max_actors=8))):
-        assert dataclasses.replace(pool, bare=("head",)).beside(0.2) == {"num_cpus": 0.2}
+    for pool in (ActorPool.on([Node(8, 0, GB)]), ActorPool.on([Node(8, 2, GB)], Resources(max_actors=8))):
+        assert dataclasses.replace(pool, nodes_without_cpus=("head",)).stage_options(0.2) == {"num_cpus": 0.2}
         assert pool.tasks == 2 * pool.count
 
 
 def test_how_ray_data_keeps_a_pool() -> None:
-    fixed, growing = Actors.on([Node(8, 0, GB)]), Actors.on([Node(8, 0, GB)], Resources(min_actors=2, max_actors=20))
+    fixed, growing = (
+        ActorPool.on([Node(8, 0, GB)]),
+        ActorPool.on([Node(8, 0, GB)], Resources(min_actors=2, max_actors=20)),
+    )
     assert (fixed.strategy(100).min_size, fixed.strategy(100).max_size, fixed.strategy(3).max_size) == (8, 8, 3)
     assert (growing.strategy(100).min_size, growing.strategy(100).max_size) == (2, 20)
     assert (growing.strategy(1).min_size, growing.strategy(1).max_size) == (1, 1)
@@ -167,15 +172,15 @@ def test_how_ray_data_keeps_a_pool() -> None:
 
 def test_a_device_is_chosen_or_told() -> None:
     mixed = [Node(8, 0, GB), Node(8, 2, GB)]
-    assert Actors.on(mixed).count == 2
-    assert Actors.on(mixed, Resources(device="gpu")).num_gpus == 1
-    on_cpus = Actors.on(mixed, Resources(device="cpu"))
+    assert ActorPool.on(mixed).count == 2
+    assert ActorPool.on(mixed, Resources(device="gpu")).num_gpus == 1
+    on_cpus = ActorPool.on(mixed, Resources(device="cpu"))
     assert (on_cpus.count, on_cpus.num_gpus, on_cpus.threads) == (16, 0, 1)
-    assert Actors.on(mixed, Resources(actors_per_gpu=3)) == Actors.on(mixed, Resources(num_actors=6))
-    waiting = Actors.on([Node(8, 0, GB)], Resources(device="gpu", max_actors=4))
-    assert (waiting.count, waiting.least, waiting.num_gpus) == (4, 1, 1)
+    assert ActorPool.on(mixed, Resources(actors_per_gpu=3)) == ActorPool.on(mixed, Resources(num_actors=6))
+    waiting = ActorPool.on([Node(8, 0, GB)], Resources(device="gpu", max_actors=4))
+    assert (waiting.count, waiting.min_count, waiting.num_gpus) == (4, 1, 1)
     with pytest.raises(ValueError, match="expected a GPU, or num_actors or max_actors to wait"):
-        Actors.on([Node(8, 0, GB)], Resources(device="gpu"))
+        ActorPool.on([Node(8, 0, GB)], Resources(device="gpu"))
 
 
 @pytest.mark.parametrize(

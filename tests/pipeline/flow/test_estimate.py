@@ -10,7 +10,7 @@ from PIL import Image
 
 from nst_kernel import KNOBS, StyleParams
 from nst_kernel.cost import macs_per_pixel
-from pipeline.cluster.actor_pool import CPU_BATCH_PIXELS, Actors
+from pipeline.cluster.actor_pool import CPU_BATCH_PIXELS, ActorPool
 from pipeline.encoder import load_encoder
 from pipeline.flow.estimate import SHARED_SETTINGS, Rate, estimate, measure_rate, summarise
 from pipeline.manifest.row import Row
@@ -23,7 +23,7 @@ from pipeline.planning.batch import Failure, PlannedRow
 from pipeline.planning.plan import plan
 from tests.support import draw, encoder
 
-POOL = Actors(2, num_cpus=1, num_gpus=0, threads=1, memory=8e9)
+POOL = ActorPool(2, num_cpus=1, num_gpus=0, threads=1, memory=8e9)
 ALONE = StyleParams(size=64, scales=(), iterations=(10,))
 
 
@@ -72,7 +72,7 @@ def test_a_plan_in_numbers() -> None:
 
 @given(st.integers(1, 40), st.integers(1, 6))
 def test_time_is_between_even_shares_and_all_in_a_row(count: int, workers: int) -> None:
-    pool = Actors(workers, num_cpus=1, num_gpus=0, threads=1)
+    pool = ActorPool(workers, num_cpus=1, num_gpus=0, threads=1)
     work = plan(
         [row(n, ALONE) for n in range(count)],
         encoder_sha256="e",

@@ -16,7 +16,7 @@ from pipeline import storage
 from pipeline.manifest.row import Row
 from pipeline.outputs import provenance
 from pipeline.planning.batch import Failure, PlannedRow
-from pipeline.planning.crashes import NONE, Deaths, asked
+from pipeline.planning.crashes import NO_CRASHES, Crashes, row_keys
 from pipeline.planning.fingerprint import fingerprint, inputs
 from pipeline.planning.plan import plan
 from pipeline.recovery import ledger
@@ -155,12 +155,12 @@ def test_deaths_add_up_and_are_forgotten_with_their_rows(died: list[set[int]], s
     for group in died:
         with contextlib.suppress(Died), Mortal(output).attempt("optimise", [planned[n] for n in sorted(group)]):
             raise Died
-    found = ledger.deaths_by_row(ledger.read_attempts(output))
+    found = ledger.crashes_by_row(ledger.read_attempts(output))
     for n, row in enumerate(planned):
         mine = [group for group in died if n in group]
         alone = sum(len(group) == 1 for group in mine)
-        assert found.get(asked([row])[0], NONE) == Deaths(len(mine) - alone, alone)
-    ledger.forget(ledger.read_attempts(output), set(asked([planned[n] for n in settled])))
+        assert found.get(row_keys([row])[0], NO_CRASHES) == Crashes(len(mine) - alone, alone)
+    ledger.forget(ledger.read_attempts(output), set(row_keys([planned[n] for n in settled])))
     assert len(ledger.read_attempts(output)) == sum(not group <= settled for group in died)
 
 
@@ -182,7 +182,7 @@ def test_what_a_worker_notes_after_its_driver_was_stopped_is_forgiven_too() -> N
     worker = threading.Timer(0.1, lambda: Ledger(output, "run").note("write", [late]))
     worker.start()
     ledger.forgive(output, "run", seconds=1)
-    assert [attempt.rows for attempt in ledger.read_attempts(output)] == [asked([dead])]
+    assert [attempt.rows for attempt in ledger.read_attempts(output)] == [row_keys([dead])]
 
 
 def test_a_run_plans_suspects_alone_and_leaves_convicts_out() -> None:
@@ -194,13 +194,13 @@ def test_a_run_plans_suspects_alone_and_leaves_convicts_out() -> None:
         encoder_sha256="e",
         finished={"r5": marks[5]},
         quarantined={"r4": marks[4], "r3": "asked otherwise"},
-        deaths={("r0", marks[0]): Deaths(1, 0), ("r1", marks[1]): Deaths(1, 1)},
+        crashes={("r0", marks[0]): Crashes(1, 0), ("r1", marks[1]): Crashes(1, 1)},
         shape_of=lambda todo: [(8, 8) for _ in todo],
         identify=lambda _: same,
     )
     planned = {tuple(p.row.id for p in batch.rows): batch.rows[0] for batch in work.batches}
     assert set(planned) == {("r0",), ("r1",), ("r2", "r3")}
-    assert planned[("r0",)].died_together == 1
+    assert planned[("r0",)].crashes_together == 1
     failure = planned[("r1",)].failure
     assert isinstance(failure, Failure)
     assert failure.status == "quarantined"
@@ -216,10 +216,10 @@ def test_whoever_was_there_when_runs_were_killed_is_suspect_and_not_convicted_at
     attempts = ledger.take_stock(output)
     assert len(attempts) == 3
     assert {attempt.uri for attempt in ledger.take_stock(output)} == {attempt.uri for attempt in attempts}
-    (died,) = ledger.deaths_by_row(attempts).values()
-    assert died == Deaths(alone=1, unclear=2)
-    assert not died.convict(2)
-    assert Deaths(unclear=4).convict(2)
+    (died,) = ledger.crashes_by_row(attempts).values()
+    assert died == Crashes(alone=1, with_run=2)
+    assert not died.should_quarantine(2)
+    assert Crashes(with_run=4).should_quarantine(2)
     assert len(Ledger(output).open_attempts("optimise", planned[:1])) == 1
 
 
@@ -229,14 +229,14 @@ def test_deaths_count_across_runs_too(count: int, bad: frozenset[int], most: int
     output, poison = new_output(), frozenset(f"r{n}" for n in bad)
     todo, ended, runs = rows(count), dict[str, str](), 0
     while todo:
-        deaths = ledger.deaths_by_row(ledger.take_stock(output))
+        deaths = ledger.crashes_by_row(ledger.take_stock(output))
         groups: list[list[PlannedRow]] = [[]]
         for planned in todo:
-            died = deaths.get(asked([planned])[0], NONE)
-            if died.convict(most):
+            died = deaths.get(row_keys([planned])[0], NO_CRASHES)
+            if died.should_quarantine(most):
                 ended[planned.row.id] = "quarantined"
-            elif died != NONE:
-                groups.append([dataclasses.replace(planned, died_together=died.together)])
+            elif died != NO_CRASHES:
+                groups.append([dataclasses.replace(planned, crashes_together=died.together)])
             else:
                 groups[0].append(planned)
         for group in filter(None, groups):
@@ -294,17 +294,17 @@ def test_poison_in_a_batch_that_can_go_on_is_found_too(count: int, bad: int) -> 
 def test_a_first_death_with_the_whole_run_leaves_a_batch_together() -> None:
     asked = [planned.row for planned in rows(4)]
 
-    def batches(deaths: Deaths) -> list[int]:
+    def batches(deaths: Crashes) -> list[int]:
         work = plan(
             asked,
             encoder_sha256="e",
             finished={},
-            deaths={(asked[0].id, mark): deaths for mark in [fingerprint(asked[0], "e", dict.fromkeys(uris, "1"))]},
+            crashes={(asked[0].id, mark): deaths for mark in [fingerprint(asked[0], "e", dict.fromkeys(uris, "1"))]},
             shape_of=lambda todo: [(64, 64) for _ in todo],
             identify=lambda uris: dict.fromkeys(uris, "1"),
         )
         return sorted(len(batch.rows) for batch in work.batches)
 
     uris = ["/s.png", *(f"/{n}.png" for n in range(4))]
-    assert batches(Deaths(unclear=1)) == [4]
-    assert batches(Deaths(unclear=2)) == batches(Deaths(together=1)) == batches(Deaths(alone=1)) == [1, 3]
+    assert batches(Crashes(with_run=1)) == [4]
+    assert batches(Crashes(with_run=2)) == batches(Crashes(together=1)) == batches(Crashes(alone=1)) == [1, 3]

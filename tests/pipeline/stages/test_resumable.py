@@ -116,7 +116,7 @@ def test_work_is_saved_now_and_then_and_nobody_can_tell(home: Path, make: Make) 
     optimised = actor(fetch(batch))
     assert same([outcome for outcome in optimised.outcomes if isinstance(outcome, StylizeResult)], undisturbed)
     assert seen == [0] * 7 + [1] * 23
-    assert [storage.absolute(uri) for uri in optimised.midway] == [str(path) for path in states(home)]
+    assert [storage.absolute(uri) for uri in optimised.saved_states] == [str(path) for path in states(home)]
     Writer(str(home / "out"), encoder="random", encoder_sha256="e")(optimised)
     assert not states(home)
 
@@ -150,7 +150,7 @@ def test_time_before_an_interruption_counts(home: Path, make: Make) -> None:
     actor = make(row_timeout=25)
     optimised = actor(fetch(batch))
     assert "25.0 s; reached iteration 25 of 30" in str(optimised.outcomes[0])
-    assert optimised.midway
+    assert optimised.saved_states
 
 
 @pytest.mark.parametrize("iteration", [1, 13, 29])
@@ -204,7 +204,7 @@ def test_a_state_that_cannot_be_saved_is_gone_without(home: Path, make: Make) ->
     batch = batch_of(rows(home, "a.png", params=LONG))
     optimised = make(save_every=5)(fetch(batch))
     assert isinstance(optimised.outcomes[0], StylizeResult)
-    assert optimised.midway == ()
+    assert optimised.saved_states == ()
 
 
 def test_a_sweep_leaves_no_old_state(home: Path, make: Make) -> None:
