@@ -173,8 +173,10 @@ def _changes(changes: Sequence["Change"]) -> "Table":
 
 
 def _row(key: Mapping[str, Any]) -> str:
-    pictures = " + ".join(str(key[name]).rpartition("/")[2] for name in ("content", "style") if key[name])
-    knobs = [f"{name}={_text(value)}" for name, value in key.items() if name not in ("content", "style")]
+    from pipeline.manifest import PICTURE_COLUMNS
+
+    pictures = " + ".join(str(key[name]).rpartition("/")[2] for name in PICTURE_COLUMNS if key[name])
+    knobs = [f"{name}={_text(value)}" for name, value in key.items() if name not in PICTURE_COLUMNS]
     return " ".join([pictures, *knobs])
 
 

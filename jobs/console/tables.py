@@ -18,6 +18,7 @@ from jobs.console.output import counted
 from jobs.console.progress import LiveProgress as LiveProgress
 from jobs.console.progress import clock
 from nst_kernel import KNOBS, PRESETS, StyleParams
+from pipeline.manifest import PICTURE_COLUMNS
 from pipeline.outputs import Progress as RunProgress
 from pipeline.outputs import layout
 
@@ -167,7 +168,7 @@ def _jsonable(value: object) -> object:
 def _cell(column: str, value: object) -> str:
     if value is None:
         return ""
-    if column in ("content", "style", "output"):
+    if column in (*PICTURE_COLUMNS, "output"):
         return "/".join(str(value).split("/")[-2:])  # whole in --json
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from pipeline import images, storage
+from pipeline.manifest import PICTURE_COLUMNS
 from pipeline.outputs import read_results
 
 CELL, GAP, CAPTION = 256, 12, 22
@@ -26,15 +27,15 @@ def contact_sheet(output: str, *, limit: int = 12) -> bytes:
         StorageError: if there are no results, or a picture of theirs is gone.
         ValueError: if no row has a picture.
     """
-    table = read_results(output, columns=["id", "content", "style", "output", "total_loss", "curve"])
+    table = read_results(output, columns=["id", *PICTURE_COLUMNS, "output", "total_loss", "curve"])
     rows = [row for row in table.to_pylist() if row["output"]][:limit]
     if not rows:
         raise ValueError(f"no row of {output} has a picture")
-    lines = [[*(_thumbnail(row[name]) for name in ("content", "style", "output")), _curve(row)] for row in rows]
+    lines = [[*(_thumbnail(row[name]) for name in (*PICTURE_COLUMNS, "output")), _curve(row)] for row in rows]
     width = 4 * CELL + 5 * GAP
     sheet = Image.new("RGB", (width, CAPTION + GAP + len(lines) * (CELL + GAP)), PAPER)
     draw = ImageDraw.Draw(sheet)
-    for column, caption in enumerate(("content", "style", "result", "total loss by iteration")):
+    for column, caption in enumerate((*PICTURE_COLUMNS, "result", "total loss by iteration")):
         draw.text((GAP + column * (CELL + GAP), GAP), caption, INK, ImageFont.load_default(14))
     for number, line in enumerate(lines):
         for column, cell in enumerate(line):

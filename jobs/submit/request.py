@@ -2,6 +2,7 @@
 
 import hashlib
 import importlib.util
+import itertools
 import json
 import shlex
 import sys
@@ -15,8 +16,8 @@ import yaml
 from jobs.jobfile import load
 from jobs.runner import PROGRESS_VARIABLE, SUBMISSION_VARIABLE
 from jobs.submit.entrypoint import JOB_VARIABLE
-from nst_kernel.params import INITS
 from pipeline import storage
+from pipeline.manifest import PICTURE_PARAMETERS
 from pipeline.outputs import layout
 from pipeline.specs import ClusterSection
 
@@ -181,11 +182,11 @@ def _inputs(said: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield from ((name, str(path)) for path in (found.values() if isinstance(found, Mapping) else found))
     if (weights := str(said.get("weights") or "embedded")) not in ("embedded", "imagenet"):
         yield "weights", weights
-    for section in ("defaults", "parameters"):
-        init = (said.get(section) or {}).get("init")
-        for path in init if isinstance(init, list) else [init]:
-            if isinstance(path, str) and path not in INITS:
-                yield f"{section}.init", path
+    for section, (role, words) in itertools.product(("defaults", "parameters"), PICTURE_PARAMETERS.items()):
+        named = (said.get(section) or {}).get(role)
+        for path in named if isinstance(named, list) else [named]:
+            if isinstance(path, str) and path not in words:
+                yield f"{section}.{role}", path
 
 
 def _is_relative(path: str) -> bool:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from nst_kernel import StyleParams
-from nst_kernel.params import INITS
 from pipeline import storage
 from pipeline.archives import index
 from pipeline.archives.chooser import Chooser
@@ -14,6 +13,7 @@ from pipeline.archives.photos import Selection, photos
 from pipeline.archives.rows import Asked, asked, check_originals_are_safe
 from pipeline.encoder import load_encoder
 from pipeline.flow import RunBroken, run_rows
+from pipeline.manifest import pictures_of
 from pipeline.options import Job, failures
 from pipeline.outputs import Progress, layout, summary
 from pipeline.planning import fingerprint
@@ -49,8 +49,8 @@ def rows_to_do(
             f"{len(styles):,} styles for each photo, which would take each other's place: expected style_folders, or "
             "choose: round-robin or random"
         )
-    init = [] if params.init in INITS else [params.init]
-    identities = {uri: storage.identity(uri) for uri in [*styles.values(), *init]}
+    shared = pictures_of({}, params.to_json()).values()
+    identities = {uri: storage.identity(uri) for uri in [*styles.values(), *shared]}
     known = index.Known(output, styles=spec.choose == "round-robin")
     choose = Chooser(spec, styles, before=known.style_of, given=known.given)
     counted = selection if selection is not None else Selection()

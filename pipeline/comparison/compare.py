@@ -8,9 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.comparison.pairing import Meaning, paired
+from pipeline.comparison.pairing import ComparedRow, paired
 from pipeline.comparison.pictures import likeness_of
 from pipeline.images import Likeness
+from pipeline.manifest import PICTURE_COLUMNS
 from pipeline.outputs import SCHEMA, layout, read_results, run_of
 
 PICTURES_AT_ONCE = min(8, os.cpu_count() or 1)
@@ -159,7 +160,7 @@ def _rows(output: str) -> list[Mapping[str, Any]]:
 
 
 def _example(rows: Sequence[Mapping[str, Any]]) -> str:
-    return f"({rows[0]['content']}, {rows[0]['style']})" if rows else "none"
+    return f"({', '.join(str(rows[0][role]) for role in PICTURE_COLUMNS)})" if rows else "none"
 
 
 def _settings(before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any]]) -> dict[str, tuple[Any, Any]]:
@@ -199,10 +200,12 @@ _ABOUT_RUNS = {
 """Columns that say how a run was computed, and what settings call them."""
 
 
-def _likenesses(outputs: tuple[str, str], pairs: Sequence[tuple[Meaning, Meaning]]) -> Iterator[Likeness | None]:
+def _likenesses(
+    outputs: tuple[str, str], pairs: Sequence[tuple[ComparedRow, ComparedRow]]
+) -> Iterator[Likeness | None]:
     """Of the pictures of each pair; None where a row has none."""
 
-    def of(pair: tuple[Meaning, Meaning]) -> Likeness | None:
+    def of(pair: tuple[ComparedRow, ComparedRow]) -> Likeness | None:
         if not all(row.row["status"] in _HAS_PICTURE for row in pair):
             return None
         return likeness_of(*(layout.picture_of(output, row.row) for output, row in zip(outputs, pair, strict=True)))
@@ -213,11 +216,11 @@ def _likenesses(outputs: tuple[str, str], pairs: Sequence[tuple[Meaning, Meaning
 
 
 def _change(
-    old: Meaning, new: Meaning, alike: Likeness | None, varying: Sequence[str], thresholds: Thresholds
+    old: ComparedRow, new: ComparedRow, alike: Likeness | None, varying: Sequence[str], thresholds: Thresholds
 ) -> Change:
     before, after = old.row, new.row
     same = [name for name in varying if old.params.get(name) == new.params.get(name)]
-    key = {"content": old.content, "style": old.style} | {name: old.params.get(name) for name in same}
+    key = {**old.pictures} | {name: old.params.get(name) for name in same}
     incomparable = _incomparable(old, new)
     comparable = alike is not None and not incomparable
     loss_ratio = _ratio(before["total_loss"], after["total_loss"]) if comparable else None
@@ -248,7 +251,7 @@ def _change(
     return Change(key, before, after, loss_ratio, seconds_ratio, alike.psnr, alike.ssim, worse, notes)
 
 
-def _incomparable(old: Meaning, new: Meaning) -> list[str]:
+def _incomparable(old: ComparedRow, new: ComparedRow) -> list[str]:
     """What makes the losses of two rows different things."""
     found = [name for name in LOSS_MEANING if old.params.get(name) != new.params.get(name)]
     found += ["encoder"] if old.row["encoder_sha256"] != new.row["encoder_sha256"] else []
@@ -278,13 +281,13 @@ def _is_slower(seconds: tuple[float, float], thresholds: Thresholds) -> bool:
     return after > before * (1 + thresholds.seconds) and after - before >= thresholds.min_seconds
 
 
-def _text(row: Meaning, name: str) -> str:
+def _text(row: ComparedRow, name: str) -> str:
     value = row.params.get(name)
     return ",".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _inputs_changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
-    asked = ("content", "style", "params", "encoder_sha256", "output_name")
+    asked = (*PICTURE_COLUMNS, "params", "encoder_sha256", "output_name")
     marks = before["fingerprint"], after["fingerprint"]
     return all(marks) and marks[0] != marks[1] and all(before[name] == after[name] for name in asked)
 

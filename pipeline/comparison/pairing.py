@@ -7,27 +7,25 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from nst_kernel.params import INITS
 from pipeline import storage
+from pipeline.manifest import PICTURE_COLUMNS, pictures_of
 
 UNNAMED = ("preset",)
 """Parameters without a meaning of their own: a preset names where values came from, and they are all there."""
 
 
 @dataclass(frozen=True)
-class Meaning:
-    """A row of results, and what it means in both runs.
+class ComparedRow:
+    """A row of results with names of its pictures that hold in both runs.
 
     Attributes:
         row: by column.
-        content: name of its content picture; None where it has none.
-        style: likewise.
-        params: every parameter by name, with `init` as such a name too.
+        pictures: names of its pictures by column, content and style; None where it has none.
+        params: every parameter by name; one that names a picture, such as `init`, has such a name too.
     """
 
     row: Mapping[str, Any]
-    content: str | None
-    style: str | None
+    pictures: Mapping[str, str | None]
     params: Mapping[str, Any]
 
 
@@ -43,9 +41,9 @@ class Pairing:
     """
 
     varying: tuple[str, ...]
-    pairs: Sequence[tuple[Meaning, Meaning]]
-    only_before: Sequence[Meaning]
-    only_after: Sequence[Meaning]
+    pairs: Sequence[tuple[ComparedRow, ComparedRow]]
+    only_before: Sequence[ComparedRow]
+    only_after: Sequence[ComparedRow]
 
 
 def paired(before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any]]) -> Pairing:
@@ -63,19 +61,19 @@ def paired(before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any
     of its run's manifest. So two copies of a project compare, and two projects on one archive.
     """
     shared = _pictures(before) & _pictures(after)
-    olds, news = ([_meaning(row, shared) for row in rows] for rows in (before, after))
+    olds, news = ([_compared(row, shared) for row in rows] for rows in (before, after))
     varying = tuple(sorted(_varying(olds) | _varying(news)))
 
-    def values(row: Meaning) -> tuple[Hashable, ...]:
+    def values(row: ComparedRow) -> tuple[Hashable, ...]:
         return tuple(_hashable(row.params.get(name)) for name in varying)
 
-    keys: Sequence[Callable[[Meaning], Hashable]] = (
+    keys: Sequence[Callable[[ComparedRow], Hashable]] = (
         lambda row: (values(row), row.row["id"]),
         values,
         lambda row: row.row["id"],
         _manifest_row,
     )
-    pairs: list[tuple[Meaning, Meaning]] = []
+    pairs: list[tuple[ComparedRow, ComparedRow]] = []
     for key in keys:
         found, olds, news = _join(olds, news, key)
         pairs += found
@@ -83,19 +81,19 @@ def paired(before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any
 
 
 def _join(
-    olds: Iterable[Meaning], news: Iterable[Meaning], key: Callable[[Meaning], Hashable]
-) -> tuple[list[tuple[Meaning, Meaning]], list[Meaning], list[Meaning]]:
+    olds: Iterable[ComparedRow], news: Iterable[ComparedRow], key: Callable[[ComparedRow], Hashable]
+) -> tuple[list[tuple[ComparedRow, ComparedRow]], list[ComparedRow], list[ComparedRow]]:
     """Pairs of equal pictures and key, and what is left on both sides. A row without key (None) is left."""
-    waiting: defaultdict[Hashable, deque[Meaning]] = defaultdict(deque)
-    left_over: list[Meaning] = []
+    waiting: defaultdict[Hashable, deque[ComparedRow]] = defaultdict(deque)
+    left_over: list[ComparedRow] = []
     for new in sorted(news, key=_order):
         if (of := key(new)) is None:
             left_over.append(new)
         else:
-            waiting[new.content, new.style, of].append(new)
+            waiting[*new.pictures.values(), of].append(new)
     pairs, alone = [], []
     for old in sorted(olds, key=_order):
-        candidates = waiting.get((old.content, old.style, key(old)))
+        candidates = waiting.get((*old.pictures.values(), key(old)))
         if candidates:
             pairs.append((old, candidates.popleft()))
         else:
@@ -103,26 +101,26 @@ def _join(
     return pairs, alone, left_over + [new for rest in waiting.values() for new in rest]
 
 
-def _order(row: Meaning) -> tuple[int, str]:
+def _order(row: ComparedRow) -> tuple[int, str]:
     return row.params.get("seed") or 0, row.row["id"]
 
 
-def _manifest_row(row: Meaning) -> Hashable:
+def _manifest_row(row: ComparedRow) -> Hashable:
     file, number = row.row.get("manifest"), row.row.get("manifest_row")
     return (file.rpartition("/")[2], number) if file and number is not None else None
 
 
-def _meaning(row: Mapping[str, Any], shared: set[str]) -> Meaning:
+def _compared(row: Mapping[str, Any], shared: set[str]) -> ComparedRow:
     base = f"{storage.parent(row.get('manifest') or '').rstrip('/')}/"
 
     def name(uri: str | None) -> str | None:
         return uri if uri is None or uri in shared else uri.removeprefix(base) or uri
 
     params = _params(row.get("params") or "{}")
-    start = params.get("init")
-    if start is not None and start not in INITS:
-        params = {**params, "init": name(start)}
-    return Meaning(row, name(row.get("content")), name(row.get("style")), params)
+    named = pictures_of({}, params)
+    if named:  # else rows of equal parameters share them
+        params = {**params, **{parameter: name(uri) for parameter, uri in named.items()}}
+    return ComparedRow(row, {role: name(row.get(role)) for role in PICTURE_COLUMNS}, params)
 
 
 @lru_cache(maxsize=65536)
@@ -131,11 +129,10 @@ def _params(text: str) -> Mapping[str, Any]:
 
 
 def _pictures(rows: Iterable[Mapping[str, Any]]) -> set[str]:
-    named = {uri for row in rows for uri in (row.get("content"), row.get("style")) if uri}
-    return named | {start for row in rows if (start := _params(row.get("params") or "{}").get("init"))}
+    return {uri for row in rows for uri in pictures_of(row, _params(row.get("params") or "{}")).values()}
 
 
-def _varying(rows: Iterable[Meaning]) -> set[str]:
+def _varying(rows: Iterable[ComparedRow]) -> set[str]:
     """Parameters that have several values in a run."""
     met: dict[str, Hashable] = {}
     found: set[str] = set()

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 from collections.abc import Callable, Collection
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -11,7 +12,7 @@ from nst_kernel import StyleParams
 from pipeline import storage
 from pipeline.encoder import load_encoder
 from pipeline.flow.run import run_rows
-from pipeline.manifest import Row
+from pipeline.manifest import PICTURE_COLUMNS, Row
 from pipeline.options import Job
 from pipeline.outputs import COLUMNS, Progress, name_of, read_results, summary
 
@@ -58,6 +59,12 @@ def retry(job: Job, statuses: Collection[str], *, on_progress: Callable[[Progres
 
 def _row(asked: dict[str, object]) -> Row:
     params = StyleParams.of(json.loads(str(asked["params"])))
-    content, style = (None if asked[name] is None else str(asked[name]) for name in ("content", "style"))
-    number = int(str(asked["manifest_row"] or 0))
-    return Row(str(asked["id"]), content, style, name_of(asked), params, str(asked["manifest"] or ""), number)
+    pictures: dict[str, Any] = {role: asked[role] for role in PICTURE_COLUMNS}
+    return Row(
+        **pictures,
+        id=str(asked["id"]),
+        output=name_of(asked),
+        params=params,
+        file=str(asked["manifest"] or ""),
+        number=int(str(asked["manifest_row"] or 0)),
+    )

@@ -4,12 +4,16 @@ from pipeline.manifest.columns import IMAGE_EXTENSIONS
 from pipeline.manifest.formats import Records, Source, described
 from pipeline.manifest.ids import MAX_NAME, default_output, derive_id
 from pipeline.manifest.reader import iter_rows, read_manifest
+from pipeline.manifest.roles import PICTURE_COLUMNS, PICTURE_PARAMETERS, ROLES, pictures_of
 from pipeline.manifest.row import Duplicate, Manifest, ManifestError, Row, RowProblem, place, shown
 from pipeline.manifest.validate import check_covered, validate
 
 __all__ = [
     "IMAGE_EXTENSIONS",
     "MAX_NAME",
+    "PICTURE_COLUMNS",
+    "PICTURE_PARAMETERS",
+    "ROLES",
     "Duplicate",
     "Manifest",
     "ManifestError",
@@ -22,6 +26,7 @@ __all__ = [
     "derive_id",
     "described",
     "iter_rows",
+    "pictures_of",
     "place",
     "read_manifest",
     "shown",

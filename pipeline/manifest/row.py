@@ -1,15 +1,19 @@
 """What a manifest asks for: its rows, and what is wrong with them."""
 
+import operator
 import reprlib
 from dataclasses import dataclass
 
 from nst_kernel.params import StyleParams
+from pipeline.manifest.roles import PICTURE_COLUMNS, PICTURE_PARAMETERS, by_role
 
 EXTENSIONS = (".csv", ".csv.gz", ".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz", ".parquet")
 """What the name of a manifest may end in."""
 
 SHOWN = 80
 """Characters of a value in a message."""
+
+_picture_values = operator.attrgetter(*PICTURE_COLUMNS, *(f"params.{name}" for name in PICTURE_PARAMETERS))
 
 _repr = reprlib.Repr()
 _repr.maxstring = _repr.maxother = _repr.maxlong = SHOWN
@@ -83,6 +87,10 @@ class Row:
     file: str
     number: int
     content_shape: tuple[int, int] | None = None
+
+    def pictures(self) -> dict[str, str]:
+        """Return the URI of every picture that the row reads, by role, in the order of `ROLES`."""
+        return by_role(_picture_values(self))
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from PIL import Image
 
 from nst_kernel.params import ALIASES, KNOBS, Problem, StyleParams
 from pipeline import images, storage
+from pipeline.manifest import PICTURE_COLUMNS
 from pipeline.notebook import html
 from pipeline.outputs import SCHEMA, STATUSES, layout
 
@@ -73,7 +74,7 @@ class ResultRow(Mapping[str, Any]):
 
     def _repr_html_(self) -> str:
         facts = {name: self[name] for name in _COLUMNS if self[name] is not None}
-        pictures = {"content": self["content"], "style": self["style"], "result": self.picture}
+        pictures = {**{role: self[role] for role in PICTURE_COLUMNS}, "result": self.picture}
         return html.of_row(pictures, facts | {f"params.{name}": v for name, v in _params(self["params"]).items()})
 
 
@@ -139,7 +140,7 @@ class Results(Sequence[ResultRow]):
                 ]
             else:
                 values = self._table[name].to_pylist()
-            if name in ("content", "style"):
+            if name in PICTURE_COLUMNS:
                 kept = [n for n in kept if values[n] in accepted or str(values[n]).rpartition("/")[2] in accepted]
             else:
                 kept = [n for n in kept if values[n] in accepted]

@@ -4,9 +4,9 @@ import json
 
 import pyarrow as pa
 
-from pipeline.manifest import default_output
+from pipeline.manifest import PICTURE_COLUMNS, default_output
 
-COLUMNS = ("id", "content", "style", "params", "output_name", "encoder", "encoder_sha256", "manifest", "manifest_row")
+COLUMNS = ("id", *PICTURE_COLUMNS, "params", "output_name", "encoder", "encoder_sha256", "manifest", "manifest_row")
 """What makes a row of results work again."""
 
 
@@ -14,7 +14,7 @@ def as_manifest(table: pa.Table) -> str:
     """Rows as a manifest, JSON Lines: every parameter is there, so that no default changes them."""
     lines = []
     for asked in table.to_pylist():
-        row = {name: asked[name] for name in ("id", "content", "style") if asked[name]}
+        row = {name: asked[name] for name in ("id", *PICTURE_COLUMNS) if asked[name]}
         row["output"] = name_of(asked)
         row["params"] = json.loads(asked["params"])
         lines.append(json.dumps(row) + "\n")

@@ -3,7 +3,7 @@
 from pipeline.planning import cost
 from pipeline.planning.batch import Batch, Failure, Fetched, Optimised, Picture, Pictures, PlannedRow
 from pipeline.planning.crashes import NO_CRASHES, Crashes, RowKey, quarantine_failure, row_keys
-from pipeline.planning.fingerprint import Identities, fingerprint, inputs
+from pipeline.planning.fingerprint import Identities, fingerprint
 from pipeline.planning.headers import Shape
 from pipeline.planning.limits import ROWS_AT_MOST, Limits
 from pipeline.planning.plan import Plan, plan
@@ -27,7 +27,6 @@ __all__ = [
     "Shape",
     "cost",
     "fingerprint",
-    "inputs",
     "output_shapes",
     "plan",
     "quarantine_failure",

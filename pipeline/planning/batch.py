@@ -68,11 +68,11 @@ class Batch:
 
 @dataclass(frozen=True)
 class Pictures:
-    """The pictures of one row, each None where the row needs none."""
+    """The decoded pictures of one row by role, as `Row.pictures` has them; None where the row needs none."""
 
-    content: Picture | None
-    style: Picture | None
-    init: Picture | None
+    content: Picture | None = None
+    style: Picture | None = None
+    init: Picture | None = None
 
 
 @dataclass(frozen=True)

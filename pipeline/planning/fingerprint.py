@@ -4,7 +4,6 @@ import hashlib
 import json
 from collections.abc import Mapping
 
-from nst_kernel.params import INITS
 from nst_kernel.version import ALGORITHM_VERSION
 from pipeline import storage
 from pipeline.manifest import Row, derive_id
@@ -16,12 +15,6 @@ Identities = Mapping[str, str | storage.StorageError]
 UNKNOWN = "unknown"
 
 
-def inputs(row: Row) -> list[str]:
-    """URIs of every picture that a row reads."""
-    init = None if row.params.init in INITS else row.params.init
-    return [uri for uri in (row.content, row.style, init) if uri]
-
-
 def fingerprint(row: Row, encoder_sha256: str, identities: Identities) -> str:
     """Of what was asked: the row's meaning with the version of the algorithm, and its pictures as they are now.
 
@@ -29,8 +22,8 @@ def fingerprint(row: Row, encoder_sha256: str, identities: Identities) -> str:
     cannot be told, since it is missing or its store does not say, counts as unknown: whether it can be read is found
     out by reading it.
     """
-    found = [identities[uri] for uri in inputs(row)]
-    pictures = [UNKNOWN if isinstance(identity, storage.StorageError) else identity for identity in found]
+    known = [identities[uri] for uri in row.pictures().values()]
+    pictures = [UNKNOWN if isinstance(identity, storage.StorageError) else identity for identity in known]
     meaning = [derive_id(row.content, row.style, row.params, encoder_sha256), row.output, ALGORITHM_VERSION]
     return _half(meaning) + _half(pictures)
 

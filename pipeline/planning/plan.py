@@ -13,7 +13,7 @@ from pipeline.options import MAX_ATTEMPTS
 from pipeline.planning import cost
 from pipeline.planning.batch import Batch, Failure, PlannedRow
 from pipeline.planning.crashes import NO_CRASHES, Crashes, RowKey, quarantine_failure
-from pipeline.planning.fingerprint import Identities, fingerprint, inputs
+from pipeline.planning.fingerprint import Identities, fingerprint
 from pipeline.planning.limits import ASSUMED_MEMORY, Limits
 from pipeline.planning.shapes import output_shapes
 from pipeline.process import garbage as collector
@@ -49,7 +49,7 @@ def _is_done(row: Row, mark: str, before: str | None, identities: Identities) ->
     """
     if before is None or before == mark:
         return before == mark
-    hidden = any(isinstance(identities[uri], storage.StorageError) for uri in inputs(row))
+    hidden = any(isinstance(identities[uri], storage.StorageError) for uri in row.pictures().values())
     return hidden and before[:8] == mark[:8]
 
 
@@ -87,7 +87,7 @@ def plan(
         identify: what tells whether pictures changed, by default their stores.
     """
     limits = limits or Limits()
-    identities = identify(list(dict.fromkeys(uri for row in rows for uri in inputs(row))))
+    identities = identify(list(dict.fromkeys(uri for row in rows for uri in row.pictures().values())))
     todo: list[tuple[Row, str]] = []
     done = held = 0
     for row in rows:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pipeline.comparison import Change, Comparison
+from pipeline.manifest import PICTURE_COLUMNS
 from pipeline.report import links
 from pipeline.report.curves import number
 from pipeline.report.pictures import Pictures, outcomes
@@ -35,7 +36,7 @@ def label(key: Mapping[str, Any]) -> str:
     """What rows in common mean, in one line: names of pictures, then parameters."""
     said = []
     for name, value in key.items():
-        if name in ("content", "style"):
+        if name in PICTURE_COLUMNS:
             said += links.names([str(value)]) if value else []
         else:
             said.append(f"{name} {value}")

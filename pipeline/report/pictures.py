@@ -7,6 +7,7 @@ from typing import Any
 import pyarrow as pa
 
 from pipeline import storage
+from pipeline.manifest import PICTURE_COLUMNS
 from pipeline.outputs import layout
 from pipeline.report import links
 from pipeline.report.thumbs import THUMB, VIEW, Shelf
@@ -46,7 +47,8 @@ def sources(table: pa.Table, shelf: Shelf, *, page: str, output: str) -> tuple[P
     for content, width, height in zip(*(table[c].to_pylist() for c in ("content", "width", "height")), strict=True):
         if content is not None:
             long_sides[content] = max(long_sides.get(content, 0), width or 0, height or 0)
-    uris = list(dict.fromkeys([*long_sides, *(uri for uri in table["style"].unique().to_pylist() if uri is not None)]))
+    named = (uri for role in PICTURE_COLUMNS for uri in table[role].unique().to_pylist() if uri is not None)
+    uris = list(dict.fromkeys([*long_sides, *named]))
     found = Pictures()
     versions = shelf.versions(uris)
     views = 0

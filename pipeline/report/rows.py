@@ -5,7 +5,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipeline.manifest import place
+from pipeline.manifest import PICTURE_COLUMNS, place
 from pipeline.outputs import COLUMNS as ASKED
 from pipeline.outputs import STATUSES, as_manifest
 from pipeline.report.curves import number
@@ -55,13 +55,12 @@ def row_files(
     statuses = {status: k for k, status in enumerate(STATUSES)}
     for start in range(0, len(table), ROWS_PER_FILE):
         part = slice(start, start + ROWS_PER_FILE)
-        columns = {name: table[name].slice(start, ROWS_PER_FILE).to_pylist() for name in (*COLUMNS, "content", "style")}
+        columns = {name: table[name].slice(start, ROWS_PER_FILE).to_pylist() for name in (*COLUMNS, *PICTURE_COLUMNS)}
         outcome = list(zip(columns["status"], columns["error_class"], strict=True))
         yield {
             "id": columns["id"],
             "status": [statuses[status] for status in columns["status"]],
-            "content": [numbers.get(uri, -1) for uri in columns["content"]],
-            "style": [numbers.get(uri, -1) for uri in columns["style"]],
+            **{role: [numbers.get(uri, -1) for uri in columns[role]] for role in PICTURE_COLUMNS},
             "loss": [number(value) for value in columns["total_loss"]],
             "content_loss": [number(value) for value in columns["content_loss"]],
             "style_loss": [number(value) for value in columns["style_loss"]],

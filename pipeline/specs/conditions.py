@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from nst_kernel.params import KNOBS, Problem
+from pipeline.manifest import PICTURE_COLUMNS
 from pipeline.specs.fields import RULES, Complaint, knob, known
 
-NAMES = ("content", "style")
+NAMES = PICTURE_COLUMNS
 RANGE = ("min", "max")
 
 Condition = Callable[[Mapping[str, str | None], Mapping[str, Any]], bool]

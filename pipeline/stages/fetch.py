@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable
 
 from nst_kernel import StyleParams
-from nst_kernel.params import INITS
 from nst_kernel.pictures import fit
 from pipeline import images, storage
 from pipeline.outputs import provenance
@@ -63,14 +62,20 @@ def fetch(batch: Batch) -> Fetched:
 
 
 def _of_row(planned: PlannedRow, reader: _Reader) -> Pictures | Failure:
-    row, shape = planned.row, planned.shape
-    assert shape is not None
+    """Return the pictures that a row reads at their sizes, or why there are none."""
+    named = planned.row.pictures()
     try:
-        content = reader.at_shape(row.content, shape, row.content_shape) if row.content else None
-        style = reader.within(row.style, row.params) if row.style else None
-        init = None if row.params.init in INITS else reader.at_shape(row.params.init, shape)
+        return Pictures(**{role: _sized(role, uri, planned, reader) for role, uri in named.items()})
     except (storage.StorageError, images.ImageError) as error:
         return Failure.of(error)
     except Exception as error:  # whatever a picture does to a decoder concerns its row alone
-        return Failure.of(error, f"decoding {row.content} and {row.style}")
-    return Pictures(content, style, init)
+        return Failure.of(error, f"decoding {' and '.join(named.values())}")
+
+
+def _sized(role: str, uri: str, planned: PlannedRow, reader: _Reader) -> Picture:
+    """Return a picture at the size that its role asks for: a style keeps its shape, all others get the output's."""
+    row, shape = planned.row, planned.shape
+    assert shape is not None
+    if role == "style":
+        return reader.within(uri, row.params)
+    return reader.at_shape(uri, shape, row.content_shape if role == "content" else None)

@@ -17,6 +17,7 @@ from nst_kernel.objective import GramCache
 from nst_kernel.pictures import to_tensor
 from nst_kernel.transfer import Progress
 from pipeline.encoder import load_encoder
+from pipeline.manifest import ROLES
 from pipeline.planning import Failure, Fetched, Optimised, Pictures, PlannedRow
 from pipeline.stages.resumable import Stints
 
@@ -139,10 +140,11 @@ class StyleActor:
 
 
 def _digest(rows: Sequence[Pictures]) -> str:
-    """Of every pixel."""
+    """Return a hash of every pixel of a batch's pictures."""
     pixels = hashlib.blake2b(digest_size=16)
     for pictures in rows:
-        for picture in (pictures.content, pictures.style, pictures.init):
+        for role in ROLES:
+            picture = getattr(pictures, role)
             pixels.update(b"none" if picture is None else f"{picture.shape}".encode())
             if picture is not None:
                 pixels.update(picture.tobytes())

@@ -7,6 +7,7 @@ from typing import Any
 from nst_kernel.result import StylizeResult
 from pipeline import images, storage
 from pipeline.images import exif, format_of
+from pipeline.manifest import PICTURE_COLUMNS
 from pipeline.options import DEFAULT_ENCODING, Encoding
 from pipeline.outputs import commit, layout, provenance
 from pipeline.planning import Failure, Fetched, Optimised, PlannedRow
@@ -80,8 +81,7 @@ class Writer:
         return {
             "id": row.id,
             "fingerprint": planned.fingerprint,
-            "content": row.content,
-            "style": row.style,
+            **{role: getattr(row, role) for role in PICTURE_COLUMNS},
             "output_name": row.output,
             "params": json.dumps(row.params.to_json(), sort_keys=True),
             "seed": row.params.seed,

@@ -120,7 +120,7 @@ def test_a_picture_is_known_by_its_uri_or_by_its_place_below_the_manifest() -> N
     before = [row("photos/a.jpg", style), row("s3://archive/b.jpg", style)]
     after = [row("photos/a.jpg", style, base=THERE), row("s3://archive/b.jpg", style, base=THERE)]
     pairing = paired(before, after)
-    assert {(old.content, old.style) for old, _ in pairing.pairs} == {
+    assert {tuple(old.pictures.values()) for old, _ in pairing.pairs} == {
         ("photos/a.jpg", style),
         ("s3://archive/b.jpg", style),
     }

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from random import Random
 
@@ -16,7 +16,7 @@ from pipeline import storage
 from pipeline.manifest.row import Row
 from pipeline.planning import cost
 from pipeline.planning.batch import Failure
-from pipeline.planning.fingerprint import fingerprint, inputs
+from pipeline.planning.fingerprint import fingerprint
 from pipeline.planning.limits import ASSUMED_MEMORY, Limits
 from pipeline.planning.plan import Plan, plan
 from pipeline.planning.shapes import output_shapes
@@ -63,7 +63,7 @@ def asked(draw: st.DrawFn) -> Asked:
     ]
 
 
-def unchanged(uris: Sequence[str]) -> dict[str, str | storage.StorageError]:
+def unchanged(uris: Iterable[str]) -> dict[str, str | storage.StorageError]:
     """Pictures that stay as they are."""
     return dict.fromkeys(uris, "1")
 
@@ -163,7 +163,7 @@ def test_what_is_done_is_left_out_by_id_and_fingerprint(
 ) -> None:
     states = [data.draw(st.sampled_from(["new", "done", "stale"])) for _ in rows]
     finished = {
-        r.id: fingerprint(r, "e", unchanged(inputs(r))) if state == "done" else "another"
+        r.id: fingerprint(r, "e", unchanged(r.pictures().values())) if state == "done" else "another"
         for (r, _), state in zip(rows, states, strict=True)
         if state != "new"
     }
@@ -181,12 +181,12 @@ def test_what_is_done_is_left_out_by_id_and_fingerprint(
 
 def test_a_fingerprint_changes_with_whatever_decides_the_picture() -> None:
     first = row(1, StyleParams(init="/i.png"))
-    now = unchanged(inputs(first))
+    now = unchanged(first.pictures().values())
     assert set(now) == {"/c1.png", "/s.png", "/i.png"}
 
     def mark(asked: Row, encoder: str = "e", **replaced: str | storage.StorageError) -> str:
         return fingerprint(
-            asked, encoder, {**unchanged(inputs(asked)), **{f"/{n}.png": v for n, v in replaced.items()}}
+            asked, encoder, {**unchanged(asked.pictures().values()), **{f"/{n}.png": v for n, v in replaced.items()}}
         )
 
     marks = [
@@ -207,7 +207,7 @@ def test_a_fingerprint_changes_with_whatever_decides_the_picture() -> None:
 @given(st.lists(st.sampled_from(["same", "replaced", "gone"]), min_size=1, max_size=12))
 def test_rows_whose_pictures_changed_are_done_again_and_no_others(fates: list[str]) -> None:
     rows = [row(n, StyleParams()) for n in range(len(fates))]
-    done = {r.id: fingerprint(r, "e", unchanged(inputs(r))) for r in rows}
+    done = {r.id: fingerprint(r, "e", unchanged(r.pictures().values())) for r in rows}
     now: dict[str, str | storage.StorageError] = {"/s.png": "1"}
     for r, fate in zip(rows, fates, strict=True):
         said = {"same": "1", "replaced": "2"}

@@ -17,7 +17,7 @@ from pipeline.manifest.row import Row
 from pipeline.outputs import provenance
 from pipeline.planning.batch import Failure, PlannedRow
 from pipeline.planning.crashes import NO_CRASHES, Crashes, row_keys
-from pipeline.planning.fingerprint import fingerprint, inputs
+from pipeline.planning.fingerprint import fingerprint
 from pipeline.planning.plan import plan
 from pipeline.recovery import ledger
 from pipeline.recovery.guard import survive
@@ -187,7 +187,9 @@ def test_what_a_worker_notes_after_its_driver_was_stopped_is_forgiven_too() -> N
 
 def test_a_run_plans_suspects_alone_and_leaves_convicts_out() -> None:
     asked = [p.row for p in rows(6)]
-    same: dict[str, str | storage.StorageError] = dict.fromkeys((uri for row in asked for uri in inputs(row)), "1")
+    same: dict[str, str | storage.StorageError] = dict.fromkeys(
+        (uri for row in asked for uri in row.pictures().values()), "1"
+    )
     marks = [fingerprint(row, "e", same) for row in asked]
     work = plan(
         asked,
