@@ -48,7 +48,7 @@ def probe(uris: Sequence[str]) -> dict[str, Shape]:
 
 def probe_here(uris: Sequence[str]) -> dict[str, Shape]:
     """Shapes of pictures, by threads of this process."""
-    return dict(zip(uris, storage.side_by_side(shape_of, uris, threads=AT_ONCE), strict=True))
+    return dict(zip(uris, storage.map_in_threads(shape_of, uris, threads=AT_ONCE), strict=True))
 
 
 def _probe_on_cluster(uris: Sequence[str]) -> dict[str, Shape]:

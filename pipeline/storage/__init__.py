@@ -1,8 +1,8 @@
-"""Every byte in and out of storage; nothing else opens files or buckets."""
+"""Every byte in and out of storage; nothing else opens files or buckets. README.md says what each store guarantees."""
 
 from pipeline.storage._call import intercept
-from pipeline.storage._identities import identities, identity, side_by_side
-from pipeline.storage._retry import Policy, repeated, retries
+from pipeline.storage._identities import identities, identity, map_in_threads
+from pipeline.storage._retry import repeated, retries
 from pipeline.storage._store import Store
 from pipeline.storage.entry import Entry
 from pipeline.storage.errors import Damaged, NotFound, StorageError, WrongKind
@@ -19,6 +19,7 @@ from pipeline.storage.operations import (
     write_bytes,
     write_if,
 )
+from pipeline.storage.policy import Policy
 from pipeline.storage.ranged_file import RangedFile
 from pipeline.storage.uris import absolute, is_uri, join, parent, resolve
 
@@ -40,6 +41,7 @@ __all__ = [
     "is_uri",
     "join",
     "list_files",
+    "map_in_threads",
     "parent",
     "read_bytes",
     "remove",
@@ -47,7 +49,6 @@ __all__ = [
     "repeated",
     "resolve",
     "retries",
-    "side_by_side",
     "size",
     "sweep",
     "walk",

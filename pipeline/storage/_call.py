@@ -1,4 +1,4 @@
-"""One request to the store that a URI names, tried again where that may help, its errors in one clear line."""
+"""One operation on the store that a URI names: repeated where that may help, its errors explained in one line."""
 
 import contextlib
 from collections.abc import Callable
@@ -11,22 +11,19 @@ from fsspec.implementations.local import LocalFileSystem
 
 from pipeline.storage._fsspec import AnyStore
 from pipeline.storage._local import LocalStore
-from pipeline.storage._retry import Policy, one_of_few, persist
+from pipeline.storage._retry import persist, request_slot
 from pipeline.storage._s3 import S3Store
 from pipeline.storage._store import Store
 from pipeline.storage.errors import explained
+from pipeline.storage.policy import Policy
 from pipeline.storage.uris import is_uri
-
-S = TypeVar("S")
-
 
 T = TypeVar("T")
 
-
-_S3 = ("s3://", "s3a://")
-
 Wrap = Callable[[str, Store], Store]
 """Returns the store that serves a request, given the request's URI and the store that would have served it."""
+
+_S3 = ("s3://", "s3a://")
 
 _wraps: list[Wrap] = []
 
@@ -52,24 +49,37 @@ def intercept(wrap: Wrap) -> Callable[[], None]:
     return undo
 
 
-def call(verb: str, uri: str, ask: Callable[[Store, str], T]) -> T:
-    """Have a store do something, as patiently as the policy says, one of few at once; errors in one clear line."""
+def call(verb: str, uri: str, request: Callable[[Store, str], T]) -> T:
+    """Have the store of a URI carry out a request, repeated as the policy of this process says.
+
+    Args:
+        verb: what is done, for messages, such as "read".
+        uri: of the file or folder.
+        request: one attempt, given the store and the path within it.
+
+    Returns:
+        What the first successful attempt returned.
+
+    Raises:
+        StorageError: if it fails for good, or still fails after the last attempt; see `errors.explained`.
+    """
     policy = Policy.from_environment()
     endpoint = "/".join(uri.split("/")[:3]) if is_uri(uri) else "file://"
 
     def attempt() -> T:
-        with one_of_few(endpoint, policy.concurrency):
+        with request_slot(endpoint, policy.concurrency):
             store, path = _open(uri, policy)
             for wrap in _wraps:
                 store = wrap(uri, store)
-            return ask(store, path)
+            return request(store, path)
 
     with explained(verb, uri):
-        return persist(f"{verb} {uri}", attempt, policy=policy, renew=lambda: _forget(uri))
+        return persist(f"{verb} {uri}", attempt, policy=policy, renew=lambda: _forget_credentials(uri))
 
 
 def _open(uri: str, policy: Policy) -> tuple[Store, str]:
-    # Listings change under us, from other processes: never from a cache.
+    """Return the store of a URI and the path within it."""
+    # Other processes change folders at any time, so that listings never come from a cache.
     options: dict[str, Any] = {"use_listings_cache": False}
     if not uri.startswith(_S3):
         fs, path = url_to_fs(uri, **options)
@@ -78,13 +88,13 @@ def _open(uri: str, policy: Policy) -> tuple[Store, str]:
         "connect_timeout": policy.timeout,
         "read_timeout": policy.timeout,
         "max_pool_connections": policy.concurrency,
-        "retries": {"mode": "standard", "total_max_attempts": 1},  # ours are enough: attempts would multiply
+        "retries": {"mode": "standard", "total_max_attempts": 1},  # `persist` repeats: attempts would multiply
     }
     fs, path = url_to_fs(uri, **options)
-    fs.retries = 1  # for the same reason
+    fs.retries = 1  # for the same reason: s3fs repeats requests of its own accord
     return S3Store(fs, verify=policy.verify, seconds=policy.request_timeout), path
 
 
-def _forget(uri: str) -> None:
-    """Let the next request ask the provider chain for credentials anew: fsspec keeps connections for ever."""
+def _forget_credentials(uri: str) -> None:
+    """Let the next request ask the provider chain for credentials again, since fsspec keeps connections for ever."""
     get_filesystem_class(uri.split("://")[0] if is_uri(uri) else "file").clear_instance_cache()

@@ -1,116 +1,136 @@
-"""Any file system that fsspec knows, as a store."""
+"""The storage back end for any file system that fsspec offers, such as memory:// and https://."""
 
 import asyncio
 from collections.abc import Coroutine, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
-from pipeline.storage._store import Entries, Listing, Page, T
+from pipeline.storage._store import Entries, Listing, Page
 from pipeline.storage.entry import Entry, identity_of
 from pipeline.storage.errors import Damaged
 
+T = TypeVar("T")
+
 
 class AnyStore:
-    """What fsspec offers everywhere, such as memory:// and https://."""
+    """A file system of fsspec as a `Store`, by the operations that all of them share."""
 
     def __init__(self, fs: Any, *, seconds: float) -> None:
-        """A request takes so many seconds at most, where fsspec can stop one: on a network."""
+        """Wrap a file system of fsspec.
+
+        Args:
+            fs: the file system.
+            seconds: that a request takes at most; file systems without a network cannot be interrupted.
+        """
         self.fs, self.seconds = fs, seconds
 
     def read(self, path: str, start: int, end: int | None) -> bytes:
-        """Of a whole file the length is compared."""
+        """Read a file or a range of it; the length of a whole file is compared."""
         if start or end is not None:
-            part: bytes = self._ask("cat_file", path, start=start, end=end)
+            part: bytes = self._request("cat_file", path, start=start, end=end)
             return part
-        data: bytes = self._ask("cat_file", path)
-        compare_length(data, self._ask("info", path).get("size"))
+        data: bytes = self._request("cat_file", path)
+        compare_length(data, self._request("info", path).get("size"))
         return data
 
     def size(self, path: str) -> int:
-        """As fsspec is told."""
-        info: Mapping[str, Any] = self._ask("info", path)
-        if info["type"] != "file":
-            raise IsADirectoryError(path)
-        return int(info["size"])
+        """Return the bytes of a file, as fsspec reports them."""
+        return int(self._file_info(path)["size"])
 
     def write(self, path: str, data: bytes) -> None:
-        """The length of what is there afterwards is compared."""
-        self._ask("pipe_file", path, data)
-        compare_length(data, self._ask("info", path).get("size"))
+        """Write a file, and compare its length with what the store has afterwards."""
+        self._request("pipe_file", path, data)
+        compare_length(data, self._request("info", path).get("size"))
 
     def write_if(self, path: str, data: bytes, replaces: str | None) -> bool:
-        """Looks first and writes then: two at once may both be told yes, so who needs to know reads back."""
+        """Compare the identity first and write then.
+
+        Two writers at once may both be told that they wrote: whoever must know reads the file back.
+        """
         try:
-            found = self.identity(path)
+            current = self.identity(path)
         except FileNotFoundError:
-            found = None
-        if found != replaces:
+            current = None
+        if current != replaces:
             return False
         self.write(path, data)
         return True
 
     def remove(self, path: str) -> None:
-        """Raises FileNotFoundError where it is not."""
+        """Delete a file; raises FileNotFoundError where there is none."""
         self.fs.rm_file(path)
 
     def is_file(self, path: str) -> bool:
-        """Unlike fsspec's isfile, which calls every error a no."""
+        """Return whether a file has this name; fsspec's own isfile would turn every error into False."""
         try:
-            return bool(self._ask("info", path)["type"] == "file")
+            return bool(self._request("info", path)["type"] == "file")
         except FileNotFoundError:
             return False
 
     def is_folder(self, path: str) -> bool:
-        """As fsspec sees it."""
+        """Return whether fsspec has a folder of this name."""
         return bool(self.fs.isdir(path))
 
     def page(self, path: str, start: str | None) -> Page:
-        """All of them."""
-        found = self.fs.find(path)
-        if not found and not self.fs.exists(path):
+        """Return all files below a folder as one page."""
+        names = self.fs.find(path)
+        if not names and not self.fs.exists(path):
             raise FileNotFoundError(path)
-        return [self.fs.unstrip_protocol(name) for name in found], None
+        return [self.fs.unstrip_protocol(name) for name in names], None
 
     def entries(self, path: str, start: Any) -> Entries:
-        """Those of one folder; the next page starts with the folders that are left."""
+        """Return the files of one folder; the next page starts with the folders that are left."""
         folder, *left = start or (path,)
-        found = sorted(self._ask("ls", folder, detail=True), key=lambda info: str(info["name"]))
-        below = [info["name"] for info in found if info["type"] == "directory"]
-        files = [info for info in found if info["type"] == "file"]
+        listed = sorted(self._request("ls", folder, detail=True), key=lambda info: str(info["name"]))
+        below = [info["name"] for info in listed if info["type"] == "directory"]
+        files = [info for info in listed if info["type"] == "file"]
         return [Entry.of(self.fs.unstrip_protocol(info["name"]), info) for info in files], (*below, *left) or None
 
     def remove_folder(self, path: str) -> None:
-        """As fsspec does it."""
-        self._ask("rm", path, recursive=True)
+        """Delete a folder by fsspec's recursive deletion."""
+        self._request("rm", path, recursive=True)
 
     def sweep(self, path: str) -> None:
-        """Nothing is: it is the store itself that writes."""
+        """Delete nothing: such a store writes by itself, and leaves no temporary files here."""
 
     def identity(self, path: str) -> str:
-        """Its ETag, else its size and when it was made."""
-        info: Mapping[str, Any] = self._ask("info", path)
-        if info["type"] != "file":
-            raise IsADirectoryError(path)
-        return identity_of(info)
+        """Return the ETag of a file, else its size and time of change."""
+        return identity_of(self._file_info(path))
 
     def listing(self, path: str, names: Sequence[str], start: str | None) -> Listing:
-        """None: such stores may say less of a file in a listing than when they are asked for it."""
+        """Return no identities: such stores may tell less of a file in a listing than when it is looked up."""
         return (), None
 
-    def _ask(self, verb: str, path: str, *data: bytes, **options: Any) -> Any:
+    def _file_info(self, path: str) -> Mapping[str, Any]:
+        """Return what fsspec knows of a file; raises IsADirectoryError for a folder."""
+        info: Mapping[str, Any] = self._request("info", path)
+        if info["type"] != "file":
+            raise IsADirectoryError(path)
+        return info
+
+    def _request(self, verb: str, path: str, *data: bytes, **options: Any) -> Any:
+        """Call a method of the file system, with a time limit where it runs on fsspec's event loop."""
         if getattr(self.fs, "async_impl", False):
             return within(self.seconds, self.fs, getattr(self.fs, f"_{verb}")(path, *data, **options))
         return getattr(self.fs, verb)(path, *data, **options)
 
 
 def within(seconds: float, fs: Any, request: Coroutine[Any, Any, T]) -> T:
-    """What a request comes to on fsspec's own loop; it is cancelled, with TimeoutError, when its time is over.
+    """Run a request on fsspec's event loop, and cancel it when its time is over.
 
     A timeout of the connection is about silence, and a store that sends a byte now and then is never silent.
+
+    Args:
+        seconds: that the request may take in all.
+        fs: the file system whose event loop runs it.
+        request: the coroutine.
+
+    Raises:
+        TimeoutError: when the time is over.
     """
     return asyncio.run_coroutine_threadsafe(asyncio.wait_for(request, seconds), fs.loop).result()
 
 
 def compare_length(data: bytes, size: Any) -> None:
-    """Raise unless the bytes are as many as the store says; a store that does not say is believed."""
+    """Raise `Damaged` unless the bytes are as many as a store reports; a store that reports none is trusted."""
     if isinstance(size, int) and len(data) != size:
         raise Damaged("truncated", f"{len(data)} of {size} bytes came through")

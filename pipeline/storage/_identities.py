@@ -3,38 +3,45 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
-from pipeline.storage._call import S, T, call
-from pipeline.storage._retry import Policy
+from pipeline.storage._call import call
 from pipeline.storage._store import Listing
 from pipeline.storage.errors import StorageError
+from pipeline.storage.policy import Policy
+
+S = TypeVar("S")
+T = TypeVar("T")
 
 _WORTH_LISTING = 20
-"""Files asked for, for each page of a listing (a thousand files at most) that is read to find them."""
-
+"""Wanted files for each page of a listing (a thousand files at most) that is read to find them."""
 
 _LISTED_TOGETHER = 5000
-"""Files of one folder that are looked up in one part of its listing; parts are read side by side."""
-
+"""Files of one folder that are looked up in one part of its listing; parts are read in parallel."""
 
 _WAITING = 1024
 """Calls that wait for a thread."""
 
 
 def identity(uri: str) -> str:
-    """What tells without reading a file whether it changed: its ETag, or size in bytes and time of change.
+    """Return a string that tells, without reading a file, whether it changed: its ETag, or size and time of change.
 
     Raises:
-        StorageError: if it is missing or is a folder.
+        NotFound: if the file does not exist.
+        WrongKind: if it is a folder.
+        StorageError: if it cannot be looked up.
     """
     return call("look at", uri, lambda store, path: store.identity(path))
 
 
 def identities(uris: Sequence[str]) -> dict[str, str | StorageError]:
-    """The identity of each of many files, or why it has none; many at once.
+    """Return the identity of each of many files, or why it has none.
 
-    Files of one folder are looked up in its listing, a thousand with one request; those that it does not say, and
-    those with few neighbours, are asked for one by one.
+    Files of one folder are looked up in its listing, a thousand with one request; those that it does not tell, and
+    those with few neighbours in their folder, are looked up one by one, in parallel.
+
+    Args:
+        uris: of files; each is looked up once.
     """
 
     def one(uri: str) -> str | StorageError:
@@ -43,24 +50,27 @@ def identities(uris: Sequence[str]) -> dict[str, str | StorageError]:
         except StorageError as error:
             return error
 
-    found: dict[str, str | StorageError] = dict.fromkeys(uris, "")
+    known: dict[str, str | StorageError] = dict.fromkeys(uris, "")
     threads = Policy.from_environment().concurrency
-    for listed in side_by_side(_listed_identities, _neighbours(list(found)), threads=threads):
-        found.update(listed)
-    rest = [uri for uri, known in found.items() if not known]
-    found.update(zip(rest, side_by_side(one, rest, threads=threads), strict=True))
-    return found
+    for listed in map_in_threads(_listed_identities, _neighbours(list(known)), threads=threads):
+        known.update(listed)
+    rest = [uri for uri, tag in known.items() if not tag]
+    known.update(zip(rest, map_in_threads(one, rest, threads=threads), strict=True))
+    return known
 
 
-def side_by_side(call: Callable[[S], T], items: Sequence[S], *, threads: int) -> Iterator[T]:
-    """As `map`, in order, by so many threads. However many items there are, some hundreds wait for a thread."""
+def map_in_threads(call: Callable[[S], T], items: Sequence[S], *, threads: int) -> Iterator[T]:
+    """Yield what a function returns for each item, in order, computed by several threads.
+
+    However many items there are, only a thousand at a time wait for a thread.
+    """
     with ThreadPoolExecutor(threads) as pool:
         for start in range(0, len(items), _WAITING):
             yield from pool.map(call, items[start : start + _WAITING])
 
 
 def _neighbours(uris: Sequence[str]) -> list[tuple[str, list[str]]]:
-    """(folder, names) of files that have enough neighbours among these to be found in a listing; names in order."""
+    """Return (folder, sorted names) of the files that have enough neighbours among these to be worth a listing."""
     folders: defaultdict[str, list[str]] = defaultdict(list)
     for uri in uris:
         folder, slash, name = uri.rpartition("/")
@@ -76,19 +86,20 @@ def _neighbours(uris: Sequence[str]) -> list[tuple[str, list[str]]]:
 
 
 def _listed_identities(neighbours: tuple[str, list[str]]) -> dict[str, str]:
-    """Identities by URI of files of one folder, as far as its listing says them while that is worth it."""
+    """Return identities by URI of files of one folder, as far as a reasonable number of its pages tells them."""
     folder, names = neighbours
-    wanted, found, start = set(names), dict[str, str](), None
+    wanted, known, start = set(names), dict[str, str](), None
     for _ in range(1 + len(names) // _WORTH_LISTING):
         try:
             page, start = _listing(folder, names, start)
-        except StorageError:  # who may read files may not always list them
+        except StorageError:  # a user who may read files may not always list them
             break
-        found.update((f"{folder}/{name}", known) for name, known in page if name in wanted)
+        known.update((f"{folder}/{name}", tag) for name, tag in page if name in wanted)
         if start is None:
             break
-    return found
+    return known
 
 
 def _listing(folder: str, names: Sequence[str], start: str | None) -> Listing:
+    """Request a page of the identities of files in a folder."""
     return call("list", folder, lambda store, path: store.listing(path, names, start))

@@ -1,4 +1,4 @@
-"""The file systems of this machine, as a store."""
+"""The storage back end for the file systems of this machine, network mounts included."""
 
 import contextlib
 import os
@@ -11,15 +11,21 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.storage._fsspec import AnyStore, compare_length
-from pipeline.storage._store import _BEING_WRITTEN, _BESIDE, Entries, Listing, Page
+from pipeline.storage._store import Entries, Listing, Page
 from pipeline.storage.entry import Entry
+
+_TEMPORARY = ".part"
+"""Suffix of the hidden file that is written and then renamed or linked to its final name."""
+
+_ABANDONED = 10.0
+"""Seconds since the last byte after which nobody is writing a temporary file any more."""
 
 
 class LocalStore(AnyStore):
-    """This machine's file systems, and what is mounted there."""
+    """The file systems of this machine, and what is mounted there, as a `Store`."""
 
     def read(self, path: str, start: int, end: int | None) -> bytes:
-        """A network file system may cut a file short: the length of a whole one is compared."""
+        """Read a file or a range of it; the length of a whole one is compared, which network mounts may cut short."""
         with Path(path).open("rb") as file:
             file.seek(start)
             data = file.read(-1 if end is None else end - start)
@@ -28,10 +34,13 @@ class LocalStore(AnyStore):
             return data
 
     def write(self, path: str, data: bytes) -> None:
-        """Beside its place first, then renamed; what fails leaves the old file and nothing else."""
+        """Write a temporary file in the same folder, make it durable, and rename it.
+
+        A write that fails leaves the old file as it was, and no temporary one.
+        """
         target = Path(path)
         target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = target.with_name(f".{uuid.uuid4().hex}{_BESIDE}")
+        temporary = _temporary_name(target)
         try:
             with temporary.open("xb") as file:
                 file.write(data)
@@ -45,89 +54,107 @@ class LocalStore(AnyStore):
             raise
 
     def sweep(self, path: str) -> None:
-        """What was written beside its place and never renamed, unless a living process may still be at it."""
-        since = time.time() - _BEING_WRITTEN
+        """Delete temporary files that were never renamed, unless a living process may still be writing them."""
+        since = time.time() - _ABANDONED
         for folder, _, names in os.walk(path):
-            for left in (Path(folder, name) for name in names if name.startswith(".") and name.endswith(_BESIDE)):
+            hidden = (name for name in names if name.startswith(".") and name.endswith(_TEMPORARY))
+            for left in (Path(folder, name) for name in hidden):
                 with contextlib.suppress(FileNotFoundError):
                     if left.stat().st_mtime < since:
                         left.unlink()
 
     def write_if(self, path: str, data: bytes, replaces: str | None) -> bool:
-        """A new file is a link to one written beside it: only one of many can make it. Replacing looks first."""
+        """Create a new file as a link to a temporary one, which only one of many writers can.
+
+        Replacing an existing file compares its identity first, as elsewhere, and so does creating one on a file system
+        without links.
+        """
         if replaces is not None:
             return super().write_if(path, data, replaces)
-        beside = str(Path(path).with_name(f".{uuid.uuid4().hex}{_BESIDE}"))
-        self.write(beside, data)
+        temporary = _temporary_name(Path(path))
+        self.write(str(temporary), data)
         try:
-            os.link(beside, path)
+            os.link(temporary, path)
         except FileExistsError:
             return False
         except OSError:  # a file system without links
             return super().write_if(path, data, None)
         finally:
-            Path(beside).unlink()
+            temporary.unlink()
         return True
 
     def page(self, path: str, start: str | None) -> Page:
-        """All of them, as paths. Their names alone are read: fsspec's find looks at each, and a file that is deleted
-        meanwhile would hide its whole folder."""
-        walk = os.walk(path, onerror=_unless_gone, followlinks=True)
-        found = [str(Path(folder, name)) for folder, _, names in walk for name in names]
-        if not found and not Path(path).exists():
+        """Return all files below a folder as one page of paths.
+
+        Their names alone are read: fsspec's find looks at each file, and one that is deleted meanwhile would hide its
+        whole folder.
+        """
+        tree = os.walk(path, onerror=_raise_unless_gone, followlinks=True)
+        paths = [str(Path(folder, name)) for folder, _, names in tree for name in names]
+        if not paths and not Path(path).exists():
             raise FileNotFoundError(path)
-        return found, None
+        return paths, None
 
     def entries(self, path: str, start: Any) -> Entries:
-        """Those of one folder, by name. Links to folders are not followed: each file is met once, and no walk is
-        endless."""
+        """Return the files of one folder by name.
+
+        Links to folders are not followed, so that each file is met once and no listing is endless.
+        """
         folder, *left = start or (path,)
         below, names = [], []
-        with contextlib.suppress(*[FileNotFoundError] if start else []), os.scandir(folder) as found:
-            for entry in found:
+        # A folder that was deleted meanwhile is empty; the first one must exist.
+        with contextlib.suppress(*[FileNotFoundError] if start else []), os.scandir(folder) as listed:
+            for entry in listed:
                 if not entry.is_dir():
                     names.append(entry.path)
                 elif not entry.is_symlink():
                     below.append(entry.path)
-        return _looked_at(sorted(names)), (*sorted(below), *left) or None
+        return _entries_of(sorted(names)), (*sorted(below), *left) or None
 
     def identity(self, path: str) -> str:
-        """Size in bytes and time of the last change in nanoseconds."""
+        """Return the size of a file in bytes and the time of its last change in nanoseconds."""
         if Path(path).is_dir():
             raise IsADirectoryError(path)
         return _identity(Path(path).stat())
 
     def listing(self, path: str, names: Sequence[str], start: str | None) -> Listing:
-        """Just these, without those that cannot be looked at. They may be a million: no `Path` is made of each."""
-        found = []
-        for name in names:
+        """Return the identities of just these files, without those that cannot be looked up."""
+        identities = []
+        for name in names:  # they may be a million: making a `Path` of each takes longer than looking it up
             with contextlib.suppress(OSError):
-                seen = os.stat(f"{path}/{name}")  # noqa: PTH116
-                if not stat.S_ISDIR(seen.st_mode):
-                    found.append((name, _identity(seen)))
-        return found, None
+                properties = os.stat(f"{path}/{name}")  # noqa: PTH116
+                if not stat.S_ISDIR(properties.st_mode):
+                    identities.append((name, _identity(properties)))
+        return identities, None
 
 
-def _unless_gone(error: OSError) -> None:
-    """A folder that cannot be listed is not an empty one; one that is deleted meanwhile is."""
+def _temporary_name(target: Path) -> Path:
+    """Return a hidden name in the folder of a file that no other writer uses."""
+    return target.with_name(f".{uuid.uuid4().hex}{_TEMPORARY}")
+
+
+def _raise_unless_gone(error: OSError) -> None:
+    """Raise the error of a folder that cannot be listed, unless the folder was deleted meanwhile."""
     if not isinstance(error, FileNotFoundError):
         raise error
 
 
-def _looked_at(paths: Sequence[str]) -> Iterator[Entry]:
-    """Files of this machine one by one; what is gone by then is left out."""
+def _entries_of(paths: Sequence[str]) -> Iterator[Entry]:
+    """Yield files of this machine one by one, without those that were deleted meanwhile."""
     for path in paths:
         with contextlib.suppress(FileNotFoundError):
-            found = Path(path).stat()
-            yield Entry(path, found.st_size, datetime.fromtimestamp(found.st_mtime, UTC), _identity(found))
+            properties = Path(path).stat()
+            modified = datetime.fromtimestamp(properties.st_mtime, UTC)
+            yield Entry(path, properties.st_size, modified, _identity(properties))
 
 
-def _identity(found: os.stat_result) -> str:
-    return f"{found.st_size}-{found.st_mtime_ns}"
+def _identity(properties: os.stat_result) -> str:
+    """Return size and time of change as a string."""
+    return f"{properties.st_size}-{properties.st_mtime_ns}"
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make a new name durable: without it, a row could outlive its picture when the power goes."""
+    """Make a new name in a folder durable: without it, a row could outlast its picture when the power fails."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -1,15 +1,12 @@
-"""Trying again: what is transient with exponential back-off and jitter, what is final never."""
+"""Repetition of requests: transient errors after a growing, randomised delay; final errors never."""
 
 import contextlib
-import dataclasses
 import logging
-import os
 import random
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any, TypeVar, cast
+from typing import TypeVar
 
 from tenacity import (
     RetryCallState,
@@ -21,82 +18,15 @@ from tenacity import (
     wait_exponential,
 )
 
-from pipeline.storage.errors import GaveUp, StorageError, expired, transient
+from pipeline.storage.errors import GaveUp, expired, transient
+from pipeline.storage.policy import Policy
 
 T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 
-_VARIABLE = "NST_STORAGE_"
 _JITTER = 0.25
-
-
-@dataclass(frozen=True)
-class Policy:
-    """How patient storage is. The defaults outlast a store that is down for a minute.
-
-    Each knob is also a variable of the environment, such as NST_STORAGE_ATTEMPTS=3: a policy must reach every process
-    of a cluster, and the environment is what reaches them all.
-
-    Attributes:
-        attempts: requests for one thing at most, the first included. With 30 % of requests failing, 12 lose one thing
-            in two million.
-        first_delay: seconds before the second attempt; each delay is up to a quarter shorter or longer.
-        factor: by which each delay is longer than the one before.
-        longest_delay: seconds.
-        deadline: seconds after the first attempt from which on no other begins.
-        timeout: seconds that a connection may take, and a store may be silent in the middle of a request.
-        request_timeout: seconds that one request may take in all, however lively: a store that sends a byte now and
-            then would else be listened to for ever.
-        concurrency: requests at once to one endpoint (a scheme and its host or bucket), from one process.
-        verify: whether checksums are compared with the ETag where it is one. Off only for a store whose ETags look
-            like MD5 sums and are none.
-    """
-
-    attempts: int = 12
-    first_delay: float = 0.25
-    factor: float = 2.0
-    longest_delay: float = 20.0
-    deadline: float = 150.0
-    timeout: float = 20.0
-    request_timeout: float = 300.0
-    concurrency: int = 32
-    verify: bool = True
-
-    def __post_init__(self) -> None:
-        for name, least in [
-            ("attempts", 1),
-            ("concurrency", 1),
-            ("factor", 1),
-            ("timeout", 0.001),
-            ("request_timeout", 0.001),
-        ]:
-            if getattr(self, name) < least:
-                raise ValueError(f"{name}: {getattr(self, name)}, expected {least} or more")
-        for name in ("first_delay", "longest_delay", "deadline"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name}: {getattr(self, name)}, expected 0 or more")
-
-    @classmethod
-    def from_environment(cls) -> "Policy":
-        """The defaults, but for what NST_STORAGE_… says.
-
-        Raises:
-            StorageError: for a value that is none.
-        """
-        given: dict[str, Any] = {}
-        for field in dataclasses.fields(cls):
-            variable, kind = _VARIABLE + field.name.upper(), cast(Callable[[str], Any], field.type)
-            text = os.environ.get(variable)
-            if text is None:
-                continue
-            try:
-                given[field.name] = {"0": False, "1": True}[text] if kind is bool else kind(text)
-                cls(**given)
-            except (KeyError, ValueError) as error:
-                raise StorageError(f"{variable}={text}: {'expected 0 or 1' if kind is bool else error}") from None
-        return cls(**given)
-
+"""Share by which a delay is shortened or lengthened at random."""
 
 _lock = threading.Lock()
 _retries: Counter[str] = Counter()
@@ -105,28 +35,34 @@ _gates: dict[tuple[str, int], threading.BoundedSemaphore] = {}
 
 
 def retries() -> dict[str, int]:
-    """How many requests of this process were repeated so far, by reason, such as SlowDown or timeout."""
+    """Return how many requests this process has repeated so far, by reason, such as SlowDown or timeout."""
     with _lock:
         return dict(_retries)
 
 
 def repeated() -> int:
-    """How many requests this thread repeated so far: the difference around some work is what that work took."""
+    """Return how many requests this thread has repeated so far.
+
+    The difference between two calls around some work is the number of repetitions that the work needed.
+    """
     return int(getattr(_of_thread, "count", 0))
 
 
 def persist(what: str, call: Callable[[], T], *, policy: Policy, renew: Callable[[], None] = lambda: None) -> T:
-    """Call until it succeeds, fails for good, or patience is at its end.
+    """Call a function until it succeeds, fails for good, or the policy allows no further attempt.
 
     Args:
         what: is tried, for the log, such as "read s3://bucket/key".
         call: one attempt.
-        policy: how often and how long.
-        renew: is called before the one repetition that credentials get which have expired.
+        policy: how often and for how long.
+        renew: is called before the one repetition that expired credentials get.
+
+    Returns:
+        What the first successful attempt returned.
 
     Raises:
-        GaveUp: from the last error, when it was transient still.
-        Exception: whatever the call raised, when that was final.
+        GaveUp: from the last error, if that was transient.
+        Exception: whatever the call raised, if that was final.
     """
     renewed = False
 
@@ -138,9 +74,7 @@ def persist(what: str, call: Callable[[], T], *, policy: Policy, renew: Callable
         error = state.outcome.exception() if state.outcome else None
         assert error is not None
         why = reason(error) or ""
-        with _lock:
-            _retries[why] += 1
-        _of_thread.count = repeated() + 1
+        _count(why)
         _log.warning(
             "cannot %s: %s (attempt %d of %d, the next in %.1f s)",
             *(what, why, state.attempt_number, policy.attempts, state.upcoming_sleep),
@@ -152,7 +86,7 @@ def persist(what: str, call: Callable[[], T], *, policy: Policy, renew: Callable
     try:
         return Retrying(
             stop=stop_after_attempt(policy.attempts) | stop_before_delay(policy.deadline),
-            wait=_wait(policy),
+            wait=_delay(policy),
             retry=retry_if_exception(lambda error: reason(error) is not None),
             before_sleep=before_sleep,
         )(call)
@@ -163,15 +97,23 @@ def persist(what: str, call: Callable[[], T], *, policy: Policy, renew: Callable
         raise GaveUp(f"{why}, attempt {last.attempt_number} of {policy.attempts}, the last") from cause
 
 
-def _wait(policy: Policy) -> Callable[[RetryCallState], float]:
+def _count(why: str) -> None:
+    """Add a repetition to those of this process and of this thread."""
+    with _lock:
+        _retries[why] += 1
+    _of_thread.count = repeated() + 1
+
+
+def _delay(policy: Policy) -> Callable[[RetryCallState], float]:
+    """Return a function that gives the seconds until the next attempt."""
     grown = wait_exponential(multiplier=policy.first_delay, exp_base=policy.factor, max=policy.longest_delay)
-    # Proportional jitter: processes that failed together spread out, and patience has a known minimum.
+    # Proportional jitter: processes that failed together spread out, and the total delay has a known minimum.
     return lambda state: grown(state) * random.uniform(1 - _JITTER, 1 + _JITTER)
 
 
 @contextlib.contextmanager
-def one_of_few(endpoint: str, limit: int) -> Iterator[None]:
-    """Be one of `limit` requests to an endpoint that this process makes at once; waits for its turn."""
+def request_slot(endpoint: str, limit: int) -> Iterator[None]:
+    """Hold one of the `limit` requests that this process may have at an endpoint at once; wait until one is free."""
     with _lock:
         gate = _gates.setdefault((endpoint, limit), threading.BoundedSemaphore(limit))
     with gate:

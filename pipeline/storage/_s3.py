@@ -1,4 +1,4 @@
-"""S3 and what speaks like it."""
+"""The storage back end for S3 and for stores that offer its protocol."""
 
 import base64
 import hashlib
@@ -16,17 +16,23 @@ SINGLE_PUT = 100 * 2**20
 
 
 class S3Store:
-    """S3 and what speaks like it, through the connection, credentials and paths of s3fs.
+    """S3, or a store with its protocol, as a `Store`, through the connection, credentials and paths of s3fs.
 
-    Each method makes one request, so that retries repeat no more than what failed: of a long listing one page.
+    Each method makes one request, so that a repetition costs no more than what failed: of a long listing one page.
     """
 
     def __init__(self, fs: Any, *, verify: bool, seconds: float) -> None:
-        """A request takes so many seconds at most."""
+        """Wrap a file system of s3fs.
+
+        Args:
+            fs: the file system.
+            verify: whether the MD5 of objects is compared with their ETag, where that is one.
+            seconds: that a request takes at most.
+        """
         self.fs, self.verify, self.seconds = fs, verify, seconds
 
     def read(self, path: str, start: int, end: int | None) -> bytes:
-        """The length is compared, and of a whole object the MD5 too."""
+        """Read an object or a range of it; its length is compared, and of a whole object the MD5 too."""
         if end is not None and end <= start:
             return b""
         ranged = start > 0 or end is not None
@@ -34,7 +40,7 @@ class S3Store:
         try:
             answer, data = within(self.seconds, self.fs, self._get(**self._object(path), **span))
         except OSError as error:
-            if _code(error) in ("InvalidRange", "416"):  # nothing from there on, as in an empty object
+            if _code(error) in ("InvalidRange", "416"):  # the object ends before `start`, as an empty one always does
                 return b""
             raise
         compare_length(data, answer.get("ContentLength"))
@@ -43,11 +49,11 @@ class S3Store:
         return data
 
     def size(self, path: str) -> int:
-        """Of the object as it is now."""
+        """Return the bytes that an object has now."""
         return int(self._head(path)["ContentLength"])
 
     def write(self, path: str, data: bytes) -> None:
-        """The store compares checksums before it takes an object; what it says that it took is compared again."""
+        """Write an object whose checksum the store verifies, and compare the checksum that it reports back."""
         self._object(path)
         kind = _content_type(path)
         if len(data) >= SINGLE_PUT:  # parts, each with its checksum
@@ -59,21 +65,26 @@ class S3Store:
         self._compare_digest(path, digest.hex(), answer)
 
     def write_if(self, path: str, data: bytes, replaces: str | None) -> bool:
-        """The store itself compares, and takes one of several writers; one that knows no conditions takes all."""
+        """Let the store itself compare, so that one of several writers succeeds.
+
+        A store that ignores conditions lets all of them succeed: whoever must know reads the object back.
+        """
         if replaces is None:
             return self._put_if(path, data, IfNoneMatch="*")
         if self._put_if(path, data, IfMatch=f'"{replaces}"'):
             return True
-        # Ceph's gateway knows an ETag only without the quotes that belong to it: there every answer so far was no.
+        # Ceph's gateway compares an ETag without the quotes that belong to it, and so has refused until here.
         return self._is_still(path, replaces) and self._put_if(path, data, IfMatch=replaces)
 
     def _is_still(self, path: str, identity: str) -> bool:
+        """Return whether an object exists and has this identity."""
         try:
             return self.identity(path) == identity
         except FileNotFoundError:
             return False
 
     def _put_if(self, path: str, data: bytes, **condition: str) -> bool:
+        """Write an object under a condition, and return whether the store accepted it."""
         try:
             self._put(path, data, **condition)
         except FileNotFoundError:  # what was to be replaced is gone
@@ -85,11 +96,11 @@ class S3Store:
         return True
 
     def remove(self, path: str) -> None:
-        """What is not there is no error to S3."""
+        """Delete an object; to S3 it is no error if there is none."""
         self._call("delete_object", **self._object(path))
 
     def is_file(self, path: str) -> bool:
-        """Who may list but not read is told no, and gets a listing."""
+        """Return whether an object has this name; False for a user who may list it but not read it."""
         if not self._split(path)[1]:
             return False
         try:
@@ -101,88 +112,98 @@ class S3Store:
         return True
 
     def is_folder(self, path: str) -> bool:
-        """Whether anything is below."""
+        """Return whether any object is below this name."""
         try:
             return bool(self._list(path, MaxKeys=1)["KeyCount"])
         except FileNotFoundError:
             return False
 
     def page(self, path: str, start: str | None) -> Page:
-        """A thousand at most."""
-        found, following = self._page(path, start)
-        return [uri for uri, _ in found], following
+        """Return one answer of the store: a thousand objects at most."""
+        objects, following = self._page(path, start)
+        return [uri for uri, _ in objects], following
 
     def entries(self, path: str, start: Any) -> Entries:
-        """Likewise; a listing says all that a HEAD of each would."""
-        found, following = self._page(path, start)
-        return [Entry.of(uri, {**info, "size": info["Size"]}) for uri, info in found], following
+        """Return one answer of the store, a thousand objects at most; it tells all that a HEAD of each would."""
+        objects, following = self._page(path, start)
+        return [Entry.of(uri, {**info, "size": info["Size"]}) for uri, info in objects], following
 
     def remove_folder(self, path: str) -> None:
-        """A thousand objects at a time."""
+        """Delete what is below this name, a thousand objects at a time."""
         self.fs.rm(path, recursive=True)
 
     def sweep(self, path: str) -> None:
-        """Nothing is left: an object is there once it is whole."""
+        """Delete nothing: an object exists only once it is whole."""
 
     def identity(self, path: str) -> str:
-        """The ETag."""
+        """Return the ETag of an object."""
         return _tag(self._head(path))
 
     def listing(self, path: str, names: Sequence[str], start: str | None) -> Listing:
-        """A thousand at most, in order of their names, without what is in folders below."""
+        """Return one answer of the store: a thousand objects at most, by name, without those in folders below."""
         prefix = self._prefix(path)
-        # What sorts right before the first name; stores that know no StartAfter begin with the folder.
-        where = {"ContinuationToken": start} if start else {"StartAfter": prefix + names[0][:-1]}
-        answer = self._list(path, Delimiter="/", **where)
-        found = [(str(entry["Key"]).removeprefix(prefix), _tag(entry)) for entry in answer.get("Contents", [])]
-        is_over = not answer.get("IsTruncated") or (found and found[-1][0] >= names[-1])
-        return found, None if is_over else answer["NextContinuationToken"]
+        # This prefix of the first name sorts before it; stores that ignore StartAfter begin with the folder.
+        position = {"ContinuationToken": start} if start else {"StartAfter": prefix + names[0][:-1]}
+        answer = self._list(path, Delimiter="/", **position)
+        tags = [(str(info["Key"]).removeprefix(prefix), _tag(info)) for info in answer.get("Contents", [])]
+        is_last = not answer.get("IsTruncated") or (tags and tags[-1][0] >= names[-1])
+        return tags, None if is_last else answer["NextContinuationToken"]
 
     def _page(self, path: str, start: str | None) -> tuple[list[tuple[str, Mapping[str, Any]]], str | None]:
-        """URIs with what S3 says of each; markers that consoles leave for folders are no files."""
+        """Return a page of URIs with the properties of each object, and where the next page starts.
+
+        Markers that consoles create for folders, with names that end in a slash, are left out.
+        """
         bucket, key = self._split(path)
         answer = self._list(path, **({"ContinuationToken": start} if start else {}))
-        found = answer.get("Contents", [])
-        if not found and key and not start:
+        objects = answer.get("Contents", [])
+        if not objects and key and not start:
             raise FileNotFoundError(path)
         following = answer["NextContinuationToken"] if answer.get("IsTruncated") else None
-        return [(f"s3://{bucket}/{info['Key']}", info) for info in found if not info["Key"].endswith("/")], following
+        return [(f"s3://{bucket}/{info['Key']}", info) for info in objects if not info["Key"].endswith("/")], following
 
     def _split(self, path: str) -> tuple[str, str]:
+        """Return the bucket and the key of a path."""
         bucket, key, _version = self.fs.split_path(path)
         return bucket, key
 
     def _object(self, path: str) -> dict[str, str]:
+        """Return the parameters that name an object; raises IsADirectoryError for a bucket."""
         bucket, key = self._split(path)
         if not key:
             raise IsADirectoryError(path)
         return {"Bucket": bucket, "Key": key}
 
     def _head(self, path: str) -> Mapping[str, Any]:
+        """Request the properties of an object."""
         return self._call("head_object", **self._object(path))
 
     def _list(self, path: str, **options: Any) -> Mapping[str, Any]:
+        """Request a page of the objects below a path."""
         bucket, _ = self._split(path)
         return self._call("list_objects_v2", Bucket=bucket, Prefix=self._prefix(path), **options)
 
     def _call(self, method: str, **options: Any) -> Mapping[str, Any]:
+        """Call a method of the S3 client with a time limit; errors are translated by s3fs."""
         return within(self.seconds, self.fs, self.fs._call_s3(method, **options))
 
     def _put(self, path: str, data: bytes, **options: str) -> Mapping[str, Any]:
+        """Upload an object with a time limit."""
         return within(self.seconds, self.fs, self.fs._pipe_file(path, data, **options))
 
     async def _get(self, **options: str) -> tuple[Mapping[str, Any], bytes]:
+        """Download an object; returns its properties and its bytes."""
         answer = await self.fs._call_s3("get_object", **options)
         async with answer["Body"] as body:
             return answer, await body.read()
 
     def _prefix(self, path: str) -> str:
-        """What the keys of files below a folder begin with."""
+        """Return what the keys of all objects below a folder begin with."""
         _, key = self._split(path)
         return key.rstrip("/") + "/" if key else ""
 
     def _compare_digest(self, path: str, digest: str, answer: Mapping[str, Any]) -> None:
-        """Hold the MD5 of some bytes against their ETag, where that is an MD5.
+        """Raise `Damaged` if the MD5 of some bytes differs from their ETag, where that is an MD5.
 
         It is none for objects in parts, for those encrypted with a key of their own, and in directory buckets.
         """
@@ -196,16 +217,17 @@ class S3Store:
 
 
 def _tag(answer: Mapping[str, Any]) -> str:
-    """An object's ETag, of a head request or in a listing."""
+    """Return the ETag in the properties of an object, from a HEAD request or a listing, without its quotes."""
     return str(answer["ETag"]).strip('"')
 
 
 def _md5(data: bytes) -> bytes:
+    """Return the MD5 of some bytes, which serves as a checksum only."""
     return hashlib.md5(data, usedforsecurity=False).digest()
 
 
 def _code(error: BaseException) -> str | None:
-    """The code in the answer that s3fs made an error of."""
+    """Return the error code in the answer of the store that s3fs turned into an error; None where there is none."""
     response = getattr(error.__cause__, "response", None)
     return str(response["Error"].get("Code")) if isinstance(response, Mapping) else None
 
@@ -223,6 +245,6 @@ _CONTENT_TYPES = {
 
 
 def _content_type(path: str) -> Mapping[str, str]:
-    """What a browser is told of an object: without it, a page would be downloaded instead of shown."""
-    found = _CONTENT_TYPES.get(posixpath.splitext(path)[1].lower())
-    return {"ContentType": found} if found else {}
+    """Return the content type of an object: without one, a browser would download a page instead of showing it."""
+    kind = _CONTENT_TYPES.get(posixpath.splitext(path)[1].lower())
+    return {"ContentType": kind} if kind else {}

@@ -1,65 +1,77 @@
-"""What each kind of storage does when it is asked once: one call here is one attempt. Retries are the caller's."""
+"""The protocol of a storage back end: each method is one attempt at one operation, and whoever calls repeats it."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 from pipeline.storage.entry import Entry
-
-T = TypeVar("T")
-
-_BESIDE = ".part"
-"""What names end in that files have until they are whole."""
-
-_BEING_WRITTEN = 10.0
-"""Seconds since the last byte, after which nobody is writing a file any more."""
 
 Page = tuple[Sequence[str], str | None]
 """URIs of files below a folder, and where the next page starts; None after the last."""
 
 Entries = tuple[Iterable[Entry], Any]
 """Files below a folder with what is known of them, and where the next page starts; None after the last."""
+
 Listing = tuple[Iterable[tuple[str, str]], str | None]
 """Names and identities of files in a folder, and where the next page starts; None after the last."""
 
 
 class Store(Protocol):
-    """One kind of storage. Paths are what fsspec makes of a URI, without its scheme."""
+    """A storage back end. Paths are what fsspec makes of a URI: without the scheme, with the bucket.
+
+    Methods raise FileNotFoundError, IsADirectoryError, NotADirectoryError and PermissionError where these apply, and
+    `Damaged` where bytes arrive other than they were sent.
+    """
 
     def read(self, path: str, start: int, end: int | None) -> bytes:
-        """The bytes of a file from `start` up to `end`."""
+        """Return the bytes of a file from `start` up to, but without, `end`; None: up to the end of the file."""
 
     def size(self, path: str) -> int:
-        """Bytes of a file."""
+        """Return the bytes that a file has."""
 
     def write(self, path: str, data: bytes) -> None:
-        """A file, whole or not at all."""
+        """Write a file, whole or not at all."""
 
     def write_if(self, path: str, data: bytes, replaces: str | None) -> bool:
-        """A small file, only in the place of one with this identity, or None: of none. Whether it was written."""
+        """Write a small file only in the place of one with an identity, and return whether it was written.
+
+        Args:
+            path: of the file.
+            data: its bytes.
+            replaces: identity of the file that may be replaced; None: no file may be there.
+        """
 
     def remove(self, path: str) -> None:
         """Delete a file."""
 
     def is_file(self, path: str) -> bool:
-        """Whether a file has this name."""
+        """Return whether a file has this name."""
 
     def is_folder(self, path: str) -> bool:
-        """Whether a folder has this name."""
+        """Return whether a folder has this name."""
 
     def page(self, path: str, start: str | None) -> Page:
-        """Some of the files below a folder, from where a page before this one said."""
+        """Return a page of the files below a folder: the first one, or the one that starts at `start`."""
 
     def entries(self, path: str, start: Any) -> Entries:
-        """The same with size, time and identity, and never more of them in memory than one folder or one answer has."""
+        """Return a page of the files below a folder with size, time and identity.
+
+        A page never holds more than the files of one folder, or one answer of an object store.
+        """
 
     def remove_folder(self, path: str) -> None:
         """Delete a folder with all that is below it."""
 
     def sweep(self, path: str) -> None:
-        """Delete what is left below a folder of writes in whose middle a process died."""
+        """Delete what writes of processes that crashed left below a folder."""
 
     def identity(self, path: str) -> str:
-        """What changes whenever a file does."""
+        """Return a string that changes whenever a file does."""
 
     def listing(self, path: str, names: Sequence[str], start: str | None) -> Listing:
-        """Identities, as if asked one by one, of files in a folder, some of these among them. Names are sorted."""
+        """Return a page of identities of files in a folder, each equal to what `identity` returns.
+
+        Args:
+            path: of the folder.
+            names: of the files that are wanted, sorted; a page may hold others too, and may lack some of these.
+            start: where the page starts; None: the first one.
+        """

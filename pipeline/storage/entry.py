@@ -1,4 +1,4 @@
-"""What a listing says of a file, without a request for the file itself."""
+"""What a listing tells about a file, without a request for the file itself."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,9 +12,9 @@ class Entry:
 
     Attributes:
         uri: of the file.
-        size: bytes; None where the store does not say.
-        modified: time of the last change, UTC; None likewise.
-        identity: as `storage.identity` says it.
+        size: bytes; None where the store does not tell.
+        modified: time of the last change, UTC; None where the store does not tell.
+        identity: a string that changes whenever the file does, equal to what `storage.identity` returns.
     """
 
     uri: str
@@ -24,23 +24,24 @@ class Entry:
 
     @classmethod
     def of(cls, uri: str, info: Mapping[str, Any]) -> "Entry":
-        """From what fsspec says of a file."""
+        """Make an entry from the properties that fsspec has of a file."""
         return cls(uri, info.get("size"), _as_time(made(info)), identity_of(info))
 
 
 def identity_of(info: Mapping[str, Any]) -> str:
-    """The ETag that fsspec tells of a file, else its size and when it was made."""
+    """Return the ETag among the properties that fsspec has of a file, else its size and time of change."""
     tag = info.get("ETag") or info.get("etag")
     # A listing may spell the time as a number where a look at the file gives a date.
     return str(tag).strip('"') if tag else f"{info.get('size')}-{_as_time(made(info)) or made(info)}"
 
 
 def made(info: Mapping[str, Any]) -> Any:
-    """When a file was written last, as its store spells it."""
+    """Return when a file was last written, as its store spells it; an empty string where it does not tell."""
     return info.get("mtime") or info.get("LastModified") or info.get("updated") or info.get("created") or ""
 
 
 def _as_time(value: object) -> datetime | None:
+    """Return a time, given as a number of seconds, as ISO 8601 or as a datetime, in UTC; None for anything else."""
     if isinstance(value, int | float) and not isinstance(value, bool):
         return datetime.fromtimestamp(value, UTC)
     if isinstance(value, str):

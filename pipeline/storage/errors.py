@@ -1,4 +1,4 @@
-"""What goes wrong with storage: what passes by itself, what is final, and how it is said in one clear line."""
+"""Errors of storage: which are transient and which are final, and their explanation in one line."""
 
 import contextlib
 import errno
@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping
 
 
 class StorageError(OSError):
-    """Storage did not do what was asked; the message names the URI, what happened and what to do."""
+    """A request to storage failed; the message names the URI, what happened and what to do."""
 
 
 class NotFound(StorageError):
-    """No file or folder has this name."""
+    """A file or folder does not exist."""
 
 
 class WrongKind(StorageError):
@@ -18,7 +18,7 @@ class WrongKind(StorageError):
 
 
 class Damaged(OSError):
-    """Bytes came through other than they were stored: cut short, or with another checksum.
+    """Bytes arrived other than they were sent: cut short, or with another checksum.
 
     Attributes:
         kind: `truncated` or `checksum`.
@@ -30,10 +30,9 @@ class Damaged(OSError):
 
 
 class GaveUp(Exception):
-    """A transient error that did not pass; the error itself is the cause."""
+    """A transient error that lasted beyond the last attempt; the error itself is the cause."""
 
 
-# Error codes of object stores, beside what TRANSIENT_STATUSES has and every status from 500 on.
 TRANSIENT_CODES = frozenset(
     {
         *("SlowDown", "ServiceUnavailable", "InternalError", "RequestTimeout", "RequestTimeoutException"),
@@ -42,13 +41,19 @@ TRANSIENT_CODES = frozenset(
         *("BadDigest", "IncompleteBody", "XAmzContentSHA256Mismatch", "XAmzContentChecksumMismatch"),
     }
 )
+"""Error codes of object stores that a repetition may mend, in addition to the HTTP statuses below."""
+
 TRANSIENT_STATUSES = frozenset({408, 429})
+"""HTTP statuses below 500 that are transient; from 500 on all are, but for the final ones."""
+
 FINAL_STATUSES = frozenset({501, 505})
 
-# An answer to HEAD has no body, so that an expired token looks like any 400; HEAD has no other reason for one.
 EXPIRED_CODES = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired", "400"})
+"""Error codes for credentials that were valid once.
 
-# By the name of a class or of one of its bases: the libraries underneath (botocore, aiohttp, urllib3) share no base.
+An answer to HEAD has no body, so that an expired token looks like any 400; HEAD has no other reason for one.
+"""
+
 TRANSIENT_CLASSES: Mapping[str, str] = {
     "TimeoutError": "timeout",
     "ConnectTimeoutError": "timeout",
@@ -65,6 +70,8 @@ TRANSIENT_CLASSES: Mapping[str, str] = {
     "HTTPClientError": "connection",
     "MetadataRetrievalError": "credentials",
 }
+"""Reasons by the name of a class or of one of its bases: botocore, aiohttp and urllib3 share no base class."""
+
 TRANSIENT_ERRNOS = frozenset(
     {errno.EAGAIN, errno.EINTR, errno.ESTALE, errno.ENETDOWN, errno.ENETUNREACH, errno.EHOSTDOWN, errno.EHOSTUNREACH}
 )
@@ -76,10 +83,11 @@ ADVICE: Mapping[int, str] = {
     errno.EFBIG: "the file system there takes no file of this size: choose another place",
     errno.ENAMETOOLONG: "the name is too long for the file system there: choose a shorter one",
 }
+"""Explanations of errors of the operating system, each with what to do."""
 
 
 def transient(error: BaseException) -> str | None:
-    """Why an error may pass by itself, in a word such as SlowDown or timeout; None where it is final."""
+    """Return why an error may pass by itself, in a word such as SlowDown or timeout; None where it is final."""
     chain = list(_chain(error))
     if any(_is_final(link) for link in chain):
         return None
@@ -99,13 +107,13 @@ def transient(error: BaseException) -> str | None:
 
 
 def expired(error: BaseException) -> str | None:
-    """The code with which a store says that credentials were good once; None for anything else."""
+    """Return the code by which a store reports expired credentials; None for any other error."""
     codes = (_answer(link)[0] for link in _chain(error))
     return next((code for code in codes if code in EXPIRED_CODES), None)
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """An error, and what it was raised from."""
+    """Yield an error and, one after the other, the errors that it was raised from."""
     link: BaseException | None = error
     while link is not None:
         yield link
@@ -113,14 +121,14 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def _is_final(error: BaseException) -> bool:
-    """Errors that a connection ends with, but that no second try mends: an unknown host, a wrong certificate."""
+    """Return whether no repetition can mend an error of a connection: an unknown host, a wrong certificate."""
     name = type(error).__name__
-    # EAI_AGAIN, a name server that does not answer, is another matter.
+    # EAI_AGAIN, a name server that does not answer, is transient.
     return name == "SSLCertVerificationError" or (name == "gaierror" and "not known" in str(error))
 
 
 def _answer(error: BaseException) -> tuple[str | None, int | None]:
-    """The error code and the HTTP status in a server's answer, as far as the error has them."""
+    """Return the error code and the HTTP status in a server's answer, each None where the error has none."""
     response = getattr(error, "response", None)
     if isinstance(response, Mapping):  # botocore
         status = response.get("ResponseMetadata", {}).get("HTTPStatusCode")
@@ -131,7 +139,11 @@ def _answer(error: BaseException) -> tuple[str | None, int | None]:
 
 @contextlib.contextmanager
 def explained(verb: str, uri: str) -> Iterator[None]:
-    """Turn what any file system raises into one clear line.
+    """Turn whatever a file system raises within this block into a StorageError with an explanation in one line.
+
+    Args:
+        verb: what is being done, such as "read".
+        uri: of the file or folder.
 
     Raises:
         NotFound: where the file or folder does not exist.
@@ -145,12 +157,13 @@ def explained(verb: str, uri: str) -> Iterator[None]:
     except GaveUp as error:
         again = "Start the same command again when the store answers: what is done stays done"
         cause = error.__cause__ or error
-        raise StorageError(f"cannot {verb} {uri}: {_said(cause)} ({error}). {again}") from cause
+        raise StorageError(f"cannot {verb} {uri}: {_as_line(cause)} ({error}). {again}") from cause
     except Exception as error:
         raise _kind_of(error)(f"cannot {verb} {uri}: {_why(error)}") from error
 
 
 def _kind_of(error: Exception) -> type[StorageError]:
+    """Return the class of StorageError that stands for an error."""
     match error:
         case FileNotFoundError():
             return NotFound
@@ -160,6 +173,7 @@ def _kind_of(error: Exception) -> type[StorageError]:
 
 
 def _why(error: Exception) -> str:
+    """Return the explanation of an error: what is wrong, what was expected, and what to do."""
     match error:
         case FileNotFoundError():
             return "it does not exist"
@@ -169,19 +183,21 @@ def _why(error: Exception) -> str:
             return "a part of the path is a file, expected a folder"
         case PermissionError():
             code = next((code for code, _ in map(_answer, _chain(error)) if code), None)
-            said = f" (the store says {code})" if code else ""
-            return f"no permission: allow it to this user, or choose another place{said}"
+            detail = f" (the store says {code})" if code else ""
+            return f"no permission: allow it to this user, or choose another place{detail}"
         case OSError(errno=int(number)) if number in ADVICE:
             return ADVICE[number]
         case ImportError() | ValueError():  # an unknown scheme, or one whose package is missing
             expected = "expected a path, file://, s3:// or another scheme of fsspec with its package installed"
-            return f"{_said(error, name=False)} ({expected})"
+            return f"{_as_line(error, name=False)} ({expected})"
     if "credentials" in str(error).lower():
-        return f"{_said(error)}. Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile or role that boto finds"
-    return _said(error)
+        return (
+            f"{_as_line(error)}. Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile or role that boto finds"
+        )
+    return _as_line(error)
 
 
-def _said(error: BaseException, *, name: bool = True) -> str:
-    """An error in one line of bounded length."""
+def _as_line(error: BaseException, *, name: bool = True) -> str:
+    """Return an error as one line of bounded length, with or without the name of its class."""
     text = " ".join(str(error).split())[:300]
     return f"{type(error).__name__}: {text}" if name else text

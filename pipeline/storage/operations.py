@@ -1,9 +1,8 @@
-"""Every byte in and out of storage: fsspec behind one door.
+"""Operations on files and folders, whatever store they are in.
 
-A URI is a string: `s3://bucket/key`, `memory://…`, `file://…`, or a path of this machine.
-
-What is transient is tried again, what is final is said at once (`retry.Policy`; NST_STORAGE_… in the environment
-changes it). What was read is what had been written: lengths, and checksums where the store has them, are compared.
+A URI is a string: `s3://bucket/key`, `memory://…`, `file://…`, or a path of this machine. Transient errors are repeated
+as `policy.Policy` says; lengths, and checksums where a store has them, are compared, so that what is read is what was
+written.
 """
 
 import contextlib
@@ -11,77 +10,56 @@ from collections.abc import Iterator
 from typing import Any
 
 from pipeline.storage._call import call
-from pipeline.storage._identities import identities, identity, side_by_side
-from pipeline.storage._retry import Policy, repeated, retries
 from pipeline.storage._store import Entries, Page, Store
 from pipeline.storage.entry import Entry
-from pipeline.storage.errors import StorageError, explained
-from pipeline.storage.uris import absolute, is_uri, join, parent, resolve
-
-__all__ = [
-    "Entry",
-    "Policy",
-    "StorageError",
-    "absolute",
-    "check_no_folder",
-    "check_writable",
-    "identities",
-    "identity",
-    "is_uri",
-    "join",
-    "list_files",
-    "parent",
-    "read_bytes",
-    "remove",
-    "remove_folder",
-    "repeated",
-    "resolve",
-    "retries",
-    "side_by_side",
-    "size",
-    "sweep",
-    "walk",
-    "write_bytes",
-    "write_if",
-]
-
+from pipeline.storage.errors import explained
+from pipeline.storage.uris import join
 
 _PROBE_BYTES = 64 * 1024
 """More than a file system keeps in a directory entry: an empty file can be written to a full disk."""
 
 
 def read_bytes(uri: str, *, start: int = 0, end: int | None = None) -> bytes:
-    """A file, or its bytes from `start` up to `end`.
+    """Return a file, or a range of its bytes.
+
+    Args:
+        uri: of the file.
+        start: offset of the first byte.
+        end: offset after the last byte; None, or one beyond the end: up to the end of the file.
 
     Raises:
-        StorageError: if it is missing, is a folder, or cannot be read.
+        NotFound: if the file does not exist.
+        WrongKind: if it is a folder.
+        StorageError: if it cannot be read.
     """
     return call("read", uri, lambda store, path: store.read(path, start, end))
 
 
 def size(uri: str) -> int:
-    """Bytes of a file.
+    """Return the bytes that a file has.
 
     Raises:
-        StorageError: if it is missing or is a folder.
+        NotFound: if the file does not exist.
+        WrongKind: if it is a folder.
+        StorageError: if it cannot be looked up.
     """
     return call("look at", uri, lambda store, path: store.size(path))
 
 
 def write_bytes(uri: str, data: bytes) -> None:
-    """Write a file whole or not at all, on this machine and on object stores: never a part is seen.
+    """Write a file whole or not at all: on this machine and on object stores no reader ever sees a part of it.
 
     Raises:
-        StorageError: if it cannot be written; nothing half written stays behind.
+        StorageError: if it cannot be written; nothing half written is left.
     """
     call("write", uri, lambda store, path: store.write(path, data))
 
 
 def write_if(uri: str, data: bytes, *, replaces: str | None) -> bool:
-    """Write a small file whole, but only if none is there, or the one that is there is still the same.
+    """Write a small file whole, but only if there is none yet, or the one that is there is still the expected one.
 
     Object stores decide that themselves, and so do file systems for a new file. Elsewhere two writers at once may both
-    be told yes: read back where that matters.
+    be told that they wrote: read the file back where that matters.
 
     Args:
         uri: of the file.
@@ -98,70 +76,78 @@ def write_if(uri: str, data: bytes, *, replaces: str | None) -> bool:
 
 
 def remove(uri: str) -> None:
-    """Delete a file; one that is not there is no error.
+    """Delete a file; it is no error if there is none.
 
     Raises:
         StorageError: if it cannot be deleted.
     """
 
-    def gone(store: Store, path: str) -> None:
+    def request(store: Store, path: str) -> None:
         with contextlib.suppress(FileNotFoundError):
             store.remove(path)
 
-    call("delete", uri, gone)
+    call("delete", uri, request)
 
 
 def remove_folder(uri: str) -> None:
-    """Delete a folder with all that is below it, links but not what they point to; one that is not there is no error.
+    """Delete a folder with all that is below it, links but not what they point to; it is no error if there is none.
 
     Raises:
         StorageError: if something cannot be deleted.
     """
 
-    def gone(store: Store, path: str) -> None:
+    def request(store: Store, path: str) -> None:
         with contextlib.suppress(FileNotFoundError):
             store.remove_folder(path)
 
-    call("delete", uri, gone)
+    call("delete", uri, request)
 
 
 def sweep(uri: str) -> None:
-    """Delete what is left below a folder of writes in whose middle a process died: no file, but room on a disk.
+    """Delete the temporary files below a folder that writes of crashed processes left: they only take up space.
 
     Raises:
-        StorageError: if it cannot be deleted.
+        StorageError: if one cannot be deleted.
     """
     call("sweep", uri, lambda store, path: store.sweep(path))
 
 
 def list_files(uri: str, *, suffix: str = "") -> list[str]:
-    """Every file below a folder whose name ends in `suffix`, sorted; the file itself if it is one.
+    """Return the URI of every file below a folder, sorted; of the file itself if the URI is one.
+
+    Args:
+        uri: of the folder.
+        suffix: that the names of files must end in.
 
     Raises:
-        StorageError: if there is nothing there.
+        NotFound: if there is neither a folder nor a file.
+        StorageError: if a part of the folder cannot be listed.
     """
     if call("list", uri, lambda store, path: store.is_file(path)):
         return [uri]
-    found: list[str] = []
+    listed: list[str] = []
     start: str | None = None
     while True:
         names, start = _page(uri, start)
-        found += (name for name in names if name.endswith(suffix))
+        listed += (name for name in names if name.endswith(suffix))
         if start is None:
-            return sorted(found)
+            return sorted(listed)
 
 
 def _page(uri: str, start: str | None) -> Page:
+    """Request a page of the files below a folder."""
     return call("list", uri, lambda store, path: store.page(path, start))
 
 
 def walk(uri: str) -> Iterator[Entry]:
-    """Every file below a folder, one at a time, with what its store says of it: for folders of any size.
+    """Yield every file below a folder with size, time of change and identity, for folders of any size.
 
-    What is held is one folder, or on object stores one answer of a thousand. Links to folders are not followed.
+    No more than the files of one folder, or one answer of an object store, is in memory. Links to folders are not
+    followed.
 
     Raises:
-        StorageError: if there is no such folder, or a part of it cannot be listed.
+        NotFound: if there is no such folder.
+        StorageError: if a part of it cannot be listed.
     """
     start: Any = None
     while True:
@@ -173,14 +159,16 @@ def walk(uri: str) -> Iterator[Entry]:
 
 
 def _entries(uri: str, start: Any) -> Entries:
+    """Request a page of the files below a folder with their properties."""
     return call("list", uri, lambda store, path: store.entries(path, start))
 
 
 def check_no_folder(uri: str) -> None:
-    """Find out before any work whether a file may have this name.
+    """Check before any work that a file may have this name.
 
     Raises:
-        StorageError: if a folder has it.
+        WrongKind: if a folder has it.
+        StorageError: if that cannot be looked up.
     """
     with explained("write", uri):
         if call("look at", uri, lambda store, path: store.is_folder(path)):
@@ -188,7 +176,7 @@ def check_no_folder(uri: str) -> None:
 
 
 def check_writable(folder: str) -> None:
-    """Find out before any work whether files can be written below a folder.
+    """Check before any work that files can be written below a folder.
 
     Raises:
         StorageError: if not.

@@ -1,26 +1,31 @@
-"""URIs as strings: joined, resolved, made absolute."""
+"""Operations on URIs, which are strings: joining, resolving, making absolute."""
 
 import posixpath
 from pathlib import Path
 
 
 def is_uri(text: str) -> bool:
-    """Whether a string has a scheme, such as s3://."""
+    """Return whether a string has a scheme, such as s3://."""
     return "://" in text
 
 
 def resolve(uri: str, base: str) -> str:
-    """A relative path as a URI within the folder `base`; an absolute path or a URI with a scheme as it is."""
+    """Return the URI that a relative path means within a folder; an absolute path or URI is returned as it is.
+
+    Args:
+        uri: a path or URI, as a manifest or job file names it.
+        base: the folder that relative paths start from.
+    """
     if is_uri(uri) or uri.startswith("/"):
         return uri
     scheme, separator, path = join(base, uri).rpartition("://")
-    if separator and {".", ".."} & set(path.split("/")):  # object stores take dots at their word
+    if separator and {".", ".."} & set(path.split("/")):  # an object store would take dots for parts of a name
         path = posixpath.normpath(path)
     return f"{scheme}{separator}{path}"
 
 
 def parent(uri: str) -> str:
-    """The folder that holds a file."""
+    """Return the folder that holds a file."""
     head, slash, _ = uri.rpartition("/")
     if not slash:
         return "."
@@ -28,12 +33,17 @@ def parent(uri: str) -> str:
 
 
 def join(base: str, *names: str) -> str:
-    """A file or folder below `base`. Dots in a path of this machine are resolved, in a URI they stay."""
+    """Return the URI of a file or folder below another.
+
+    Args:
+        base: the folder; empty for none.
+        names: parts of the path below it. Dots in a path of this machine are resolved, in a URI they stay.
+    """
     joined = "/".join([base.rstrip("/") or "/", *names]) if base else "/".join(names)
     return joined if is_uri(joined) else posixpath.normpath(joined)
 
 
 def absolute(uri: str) -> str:
-    """A path of this machine made absolute, so that it means the same in every process; other URIs as they are."""
+    """Return a path of this machine as an absolute one, which every process understands; other URIs as they are."""
     path = uri.removeprefix("file://")
     return path if is_uri(path) else posixpath.normpath(Path(path).absolute())

@@ -13,7 +13,7 @@ from fsspec.asyn import get_loop
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
-from pipeline.storage._retry import one_of_few
+from pipeline.storage._retry import request_slot
 from pipeline.storage._s3 import S3Store
 from pipeline.storage.errors import expired, transient
 
@@ -129,5 +129,5 @@ def test_an_etag_that_is_one_must_match() -> None:
 
 
 def test_endpoints_do_not_wait_for_each_other() -> None:
-    with one_of_few("s3://one", 1), one_of_few("s3://two", 1), one_of_few("s3://one", 2):
+    with request_slot("s3://one", 1), request_slot("s3://two", 1), request_slot("s3://one", 2):
         pass

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from pipeline import storage
-from pipeline.storage.operations import StorageError
+from pipeline.storage import StorageError
 
 REFUSALS = [
     (errno.ENOSPC, "no space is left there: free some, or choose another place"),

@@ -12,9 +12,8 @@ import pytest
 from pipeline import storage
 from pipeline.outputs import provenance
 from pipeline.outputs import table as result_table
+from pipeline.storage import Policy, StorageError
 from pipeline.storage import _retry as retry
-from pipeline.storage._retry import Policy
-from pipeline.storage.operations import StorageError
 from tests.faults.conftest import PATIENCE
 from tests.faults.support.proxy import FAULTS, Fault, FaultyProxy
 

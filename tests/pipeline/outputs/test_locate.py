@@ -8,7 +8,7 @@ import pytest
 from pipeline.outputs import provenance
 from pipeline.outputs import table as result_table
 from pipeline.outputs.locate import run_of
-from pipeline.storage.operations import StorageError
+from pipeline.storage import StorageError
 
 NIGHTS = ("2026-01-01T0100Z-a", "2026-01-02T0100Z-a", "2026-01-03T0100Z-a")
 

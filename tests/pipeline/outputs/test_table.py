@@ -14,7 +14,7 @@ from pipeline import storage
 from pipeline.outputs import provenance, schema
 from pipeline.outputs import table as result_table
 from pipeline.outputs.finished import Finished, finished
-from pipeline.storage.operations import StorageError
+from pipeline.storage import StorageError
 
 
 def record(row_id: str, *, status: str = "ok", mark: str = "f", later: int = 0) -> dict[str, Any]:

@@ -9,10 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipeline import storage
-from pipeline.storage import _identities, _local
+from pipeline.storage import StorageError, _identities, _local
 from pipeline.storage import _s3 as s3
-from pipeline.storage import _store as stores
-from pipeline.storage.operations import StorageError
+from pipeline.storage._store import Listing
 
 NAMES = st.sampled_from([f"{stem}{number}.jpg" for stem in ("a", "é", "z ", "a/b", "b/", "-") for number in range(9)])
 
@@ -98,7 +97,7 @@ def test_a_few_files_of_a_large_folder_are_not_looked_for_in_all_of_it(
 
 
 def test_who_may_not_list_asks_one_by_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def forbidden(*_: object) -> stores.Listing:
+    def forbidden(*_: object) -> Listing:
         raise PermissionError("not allowed to list")
 
     monkeypatch.setattr(_local.LocalStore, "listing", forbidden)
@@ -125,5 +124,5 @@ def test_only_what_is_in_a_folder_is_looked_for_there() -> None:
         assert _identities._neighbours([f"{folder}/{name}" for name in names]) == [(folder, sorted(names))]
 
 
-def test_calls_side_by_side_stay_in_order() -> None:
-    assert list(storage.side_by_side(lambda n: n * n, range(3000), threads=4)) == [n * n for n in range(3000)]
+def test_calls_in_threads_stay_in_order() -> None:
+    assert list(storage.map_in_threads(lambda n: n * n, range(3000), threads=4)) == [n * n for n in range(3000)]

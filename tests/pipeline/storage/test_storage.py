@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline import storage
-from pipeline.storage.operations import StorageError
+from pipeline.storage import StorageError
 
 
 @pytest.fixture(params=["file", "file://", "memory", "s3"])
