@@ -220,6 +220,13 @@ def test_light_rooms_load_neither_torch_nor_ray(room: str) -> None:
     assert loaded.stdout.split() == []
 
 
+def test_workers_that_compute_nothing_load_no_torch() -> None:
+    """Tasks that fetch and write import what a run is described by: torch would cost each 3 s of CPU and 200 MB."""
+    code = "import sys, pipeline.flow.dataset; print('torch' in sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, check=True, capture_output=True, text=True)
+    assert loaded.stdout.split() == ["False"]
+
+
 def test_every_room_says_in_one_line_what_it_is() -> None:
     missing = []
     for name, path in modules().items():

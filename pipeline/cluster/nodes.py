@@ -9,10 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import ray
-import torch
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-
-from nst_kernel.encoder import resolve_precision
 
 log = logging.getLogger(__name__)
 
@@ -45,12 +42,23 @@ def this_machine() -> Node:
     memory = RAYS_SHARE * os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     with contextlib.suppress(OSError, ValueError):  # a container may have less than its machine
         memory = min(memory, RAYS_SHARE * int(Path("/sys/fs/cgroup/memory.max").read_text("ascii")))
-    gpus = torch.cuda.device_count()
+    gpus = _count_gpus()
     return Node(cpus, gpus, memory, *(_look_at_gpu() if gpus else ()))
+
+
+def _count_gpus() -> int:
+    """Return how many GPUs this process sees."""
+    import torch  # 3 s of CPU, which workers that fetch and write need not spend
+
+    return torch.cuda.device_count()
 
 
 def _look_at_gpu() -> tuple[float, str]:
     """Bytes free on this process' GPU, and what precision `auto` means there."""
+    import torch
+
+    from nst_kernel.encoder import resolve_precision
+
     return torch.cuda.mem_get_info()[0], resolve_precision("auto", torch.device("cuda"))
 
 

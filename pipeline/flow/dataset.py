@@ -14,7 +14,7 @@ from pipeline.outputs import compact
 from pipeline.planning import Batch, Fetched, Optimised, Plan
 from pipeline.process import draining
 from pipeline.recovery import Ledger, guarded_fetch, guarded_optimise, guarded_write, ledger, orphans
-from pipeline.stages import Stints, Writer, fetch
+from pipeline.stages import Writer, fetch
 
 Kernel = Callable[..., Callable[[Fetched], Optimised]]
 """Made on an actor of `weights`, `threads` and `stints`; optimises one fetched batch after the other."""
@@ -101,6 +101,8 @@ class _Stylise:
     def __init__(
         self, kernel: Kernel, weights: str, threads: int | None, notes: Ledger, interruptions: Interruptions | None
     ) -> None:
+        from pipeline.stages import Stints  # torch comes along, which only actors need
+
         stints = Stints(interruptions, output=notes.output)
         if stints.preemption:
             draining.watch(stints.preemption.on_draining)

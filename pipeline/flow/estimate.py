@@ -8,12 +8,11 @@ import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
-from nst_kernel import StyleParams, Vgg19, stylize
+from nst_kernel import StyleParams
 from pipeline import storage
 from pipeline.cluster import ActorPool, pool_for
 from pipeline.encoder import load_encoder
@@ -21,6 +20,9 @@ from pipeline.manifest import Row, Source, validate
 from pipeline.options import Resources
 from pipeline.outputs import Finished, finished
 from pipeline.planning import Batch, Failure, Plan, cost, plan
+
+if TYPE_CHECKING:
+    from nst_kernel import Vgg19
 
 SHARED_SETTINGS = (
     "content_layers",
@@ -195,6 +197,8 @@ def estimate_rows(
     if rate:
         known = Rate(rate, "as given")
     elif work.batches and not work.batches[0].rows[0].failure:
+        from nst_kernel import Vgg19
+
         params = work.batches[0].rows[0].row.params
         known = Rate(measure_rate(Vgg19(encoder), params, threads=pool.threads), "one short evaluation on this machine")
     else:
@@ -258,7 +262,7 @@ def _until_all_are_done(lengths: Sequence[float], workers: int) -> float:
     return max(free)
 
 
-def measure_rate(encoder: Vgg19, params: StyleParams, *, threads: int | None = None) -> float:
+def measure_rate(encoder: "Vgg19", params: StyleParams, *, threads: int | None = None) -> float:
     """Multiply-adds per second of one actor on this machine, from a few evaluations of a small pair; about a second.
 
     Args:
@@ -266,6 +270,10 @@ def measure_rate(encoder: Vgg19, params: StyleParams, *, threads: int | None = N
         params: whose layers, precision and optimiser are used.
         threads: of torch on a CPU; None: as many as torch takes.
     """
+    import torch  # by who measures alone: workers that fetch and write import this package too
+
+    from nst_kernel import stylize
+
     cuda = torch.cuda.is_available()
     side, count = (512, 16) if cuda else (128, 6)
     tried = dataclasses.replace(params, size=side, upscale=True, scales=(), iterations=(count,), init="noise")

@@ -4,8 +4,8 @@ import contextlib
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
-from nst_kernel import Weights
 from pipeline import storage
 from pipeline.cluster import connect, pool_on_cluster
 from pipeline.encoder import load_encoder
@@ -18,6 +18,9 @@ from pipeline.planning import Plan, crashes, plan
 from pipeline.process import wakeable
 from pipeline.recovery import Ledger, Locked, RunLock, ledger, saved_states
 from pipeline.stages import Writer
+
+if TYPE_CHECKING:
+    from nst_kernel import Weights
 
 
 def run(
@@ -152,7 +155,7 @@ def _put_in_order(output: str, work: Plan, done: Finished) -> None:
 
 
 def _summary_of(
-    job: Job, work: Plan, progress: Progress, *, encoder: Weights, started_at: datetime
+    job: Job, work: Plan, progress: Progress, *, encoder: "Weights", started_at: datetime
 ) -> Mapping[str, object]:
     planned = {
         "rows": work.rows,
