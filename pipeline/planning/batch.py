@@ -84,14 +84,16 @@ class Fetched:
         pictures: for each row, its pictures or why there are none; dropped once they have been optimised.
         started_at: when the batch was taken up, UTC.
         seconds: of fetching and decoding the whole batch.
-        retries: for each row, requests to storage that were repeated for it; for the batch as a whole, in the first.
+        row_retries: for each row, requests to storage that were repeated for its pictures.
+        batch_retries: requests to storage that were repeated for the batch as a whole, such as for its attempt markers.
     """
 
     batch: Batch
     pictures: tuple[Pictures | Failure, ...]
     started_at: datetime
     seconds: float
-    retries: tuple[int, ...]
+    row_retries: tuple[int, ...]
+    batch_retries: int = 0
 
 
 @dataclass(frozen=True)

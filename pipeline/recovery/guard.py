@@ -87,17 +87,18 @@ def guarded_fetch(fetch: Callable[[Batch], Fetched], ledger: Ledger) -> Callable
         if all(planned.failure for planned in rows):
             return fetch(batch)
         started_at, clock, before = provenance.now(), time.perf_counter(), storage.repeated()
-        retries = [0] * len(rows)
+        row_retries = [0] * len(rows)
 
         def work(places: Sequence[int]) -> Sequence[Pictures | Failure]:
             fetched = fetch(dataclasses.replace(batch, rows=tuple(rows[place] for place in places)))
-            for place, count in zip(places, fetched.retries, strict=True):
-                retries[place] = count
+            for place, count in zip(places, fetched.row_retries, strict=True):
+                row_retries[place] = count
             return fetched.pictures
 
         pictures = survive(ledger, "fetch", rows, work=work, refuse=lambda _, failure: failure)
-        retries[0] += storage.repeated() - before - sum(retries)
-        return Fetched(batch, tuple(pictures), started_at, time.perf_counter() - clock, tuple(retries))
+        batch_retries = storage.repeated() - before - sum(row_retries)
+        seconds = time.perf_counter() - clock
+        return Fetched(batch, tuple(pictures), started_at, seconds, tuple(row_retries), batch_retries)
 
     return whole
 
@@ -124,11 +125,10 @@ def guarded_optimise(optimise: Callable[[Fetched], Optimised], ledger: Ledger) -
         outcomes = survive(
             ledger, "optimise", rows, work=work, refuse=refuse, resumable=lambda: saved_states.is_there(state)
         )
-        first, *others = fetched.retries
-        retries = (first + storage.repeated() - before, *others)
+        retries = fetched.batch_retries + storage.repeated() - before
         return dataclasses.replace(
             parts[0],
-            fetched=dataclasses.replace(fetched, pictures=(), retries=retries),
+            fetched=dataclasses.replace(fetched, pictures=(), batch_retries=retries),
             outcomes=tuple(outcomes),
             seconds=sum(part.seconds for part in parts),
             saved_states=tuple(dict.fromkeys([state, *(uri for part in parts for uri in part.saved_states)])),
@@ -138,7 +138,7 @@ def guarded_optimise(optimise: Callable[[Fetched], Optimised], ledger: Ledger) -
 
 
 def guarded_write(
-    write: Callable[[Optimised], list[dict[str, Any]]], ledger: Ledger
+    write: Callable[[Optimised, Sequence[int]], list[dict[str, Any]]], ledger: Ledger
 ) -> Callable[[Optimised], list[dict[str, Any]]]:
     """Encoding and writing that outlives pictures which kill an encoder, and storage at which a process stands still.
 
@@ -149,31 +149,16 @@ def guarded_write(
         rows = optimised.fetched.batch.rows
 
         def work(places: Sequence[int]) -> Sequence[dict[str, Any]]:
-            return write(_outcomes_of(optimised, places))
+            return write(optimised, places)
 
         def refuse(place: int, failure: Failure) -> dict[str, Any]:
-            (told,) = write(dataclasses.replace(_outcomes_of(optimised, [place]), outcomes=(failure,)))
-            return told
+            outcomes = (*optimised.outcomes[:place], failure, *optimised.outcomes[place + 1 :])
+            (written,) = write(dataclasses.replace(optimised, outcomes=outcomes), [place])
+            return written
 
         return survive(ledger, "write", rows, work=work, refuse=refuse)
 
     return whole
-
-
-def _outcomes_of(optimised: Optimised, places: Sequence[int]) -> Optimised:
-    """A part of a batch; times and states are of the whole, and go with its first row."""
-    fetched = _part(optimised.fetched, places)
-    if len(places) == len(optimised.outcomes):
-        return optimised
-    first, share = 0 in places, len(places) / len(optimised.outcomes)
-    return dataclasses.replace(
-        optimised,
-        fetched=dataclasses.replace(fetched, seconds=fetched.seconds * share),
-        outcomes=tuple(optimised.outcomes[place] for place in places),
-        seconds=optimised.seconds * share,
-        waited=optimised.waited * share,
-        saved_states=optimised.saved_states if first else (),
-    )
 
 
 def _part(fetched: Fetched, places: Sequence[int]) -> Fetched:
@@ -182,7 +167,7 @@ def _part(fetched: Fetched, places: Sequence[int]) -> Fetched:
         fetched,
         batch=dataclasses.replace(fetched.batch, rows=rows),
         pictures=tuple(fetched.pictures[place] for place in places) if fetched.pictures else (),
-        retries=tuple(fetched.retries[place] for place in places),
+        row_retries=tuple(fetched.row_retries[place] for place in places),
     )
 
 

@@ -53,12 +53,12 @@ def fetch(batch: Batch) -> Fetched:
     started_at, clock = provenance.now(), time.perf_counter()
     reader = _Reader()
     pictures: list[Pictures | Failure] = []
-    retries: list[int] = []
+    row_retries: list[int] = []
     for planned in batch.rows:
         before = storage.repeated()
         pictures.append(planned.failure or _of_row(planned, reader))
-        retries.append(storage.repeated() - before)
-    return Fetched(batch, tuple(pictures), started_at, time.perf_counter() - clock, tuple(retries))
+        row_retries.append(storage.repeated() - before)
+    return Fetched(batch, tuple(pictures), started_at, time.perf_counter() - clock, tuple(row_retries))
 
 
 def _of_row(planned: PlannedRow, reader: _Reader) -> Pictures | Failure:

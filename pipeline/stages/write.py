@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from nst_kernel.result import StylizeResult
@@ -26,31 +27,40 @@ class Writer:
     ) -> None:
         self.output, self.encoder, self.encoder_sha256, self.encoding = output, encoder, encoder_sha256, encoding
 
-    def __call__(self, optimised: Optimised) -> list[dict[str, Any]]:
-        """Write every picture, then one Parquet part; what is `TOLD` of each row, and of the first the batch's size.
+    def __call__(self, optimised: Optimised, places: Sequence[int] | None = None) -> list[dict[str, Any]]:
+        """Write the pictures of a batch, then one Parquet part with its rows.
+
+        Counts of the batch as a whole, which are its size and its `batch_retries`, go with its first row, and its
+        seconds are shared out evenly.
+
+        Args:
+            optimised: the batch.
+            places: of the rows to write, 0 for the batch's first; None: all of them.
+
+        Returns:
+            For each row, its columns in `TOLD` and `batch_size`: how many rows the batch has, 0 but for its first row.
 
         Raises:
             StorageError: if the part cannot be written: that concerns every row.
         """
-        rows = [
-            self._row(planned, outcome, optimised, retries)
-            for planned, outcome, retries in zip(
-                optimised.fetched.batch.rows, optimised.outcomes, optimised.fetched.retries, strict=True
-            )
-        ]
+        places = range(len(optimised.outcomes)) if places is None else places
+        rows = [self._row(optimised, place) for place in places]
         before = storage.repeated()
         commit(self.output, rows)
-        saved_states.drop(optimised.saved_states)
+        if 0 in places:
+            saved_states.drop(optimised.saved_states)
         told: list[dict[str, Any]] = [
-            {name: row.get(name) for name in TOLD} | {"batch_size": 0 if n else len(rows)} for n, row in enumerate(rows)
+            {name: row.get(name) for name in TOLD} | {"batch_size": 0 if place else len(optimised.outcomes)}
+            for place, row in zip(places, rows, strict=True)
         ]
         told[0]["retries"] += storage.repeated() - before
         return told
 
-    def _row(
-        self, planned: PlannedRow, outcome: StylizeResult | Failure, optimised: Optimised, retries: int
-    ) -> dict[str, Any]:
+    def _row(self, optimised: Optimised, place: int) -> dict[str, Any]:
         clock, before = time.perf_counter(), storage.repeated()
+        fetched, outcome = optimised.fetched, optimised.outcomes[place]
+        planned, share = fetched.batch.rows[place], 1 / len(optimised.outcomes)
+        retries = fetched.row_retries[place] + (0 if place else fetched.batch_retries)
         uri = storage.join(layout.images_folder(self.output), planned.row.output)
         if isinstance(outcome, StylizeResult):
             try:
@@ -58,7 +68,6 @@ class Writer:
                 watchdog.alive()
             except Exception as error:  # whatever keeps a picture from being written concerns its row alone
                 outcome = Failure.of(error)
-        fetched, share = optimised.fetched, 1 / len(optimised.outcomes)
         row: dict[str, Any] = self._asked(planned, fetched) | {
             "device": optimised.device,
             "precision": optimised.precision,

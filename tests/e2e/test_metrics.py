@@ -1,7 +1,7 @@
 """Metrics of real runs: they are what became of the rows, once each, though a batch is committed again."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -27,8 +27,8 @@ def test_rows_are_counted_once_though_their_writer_dies_after_its_commit(
     died = studio.folder / "died"
 
     class DyingWriter(Writer):  # local, so that it travels to workers by value
-        def __call__(self, optimised: Optimised) -> list[dict[str, Any]]:
-            rows = super().__call__(optimised)
+        def __call__(self, optimised: Optimised, places: Sequence[int] | None = None) -> list[dict[str, Any]]:
+            rows = super().__call__(optimised, places)
             if not died.exists():
                 died.touch()
                 os._exit(1)

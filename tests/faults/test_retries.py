@@ -34,19 +34,26 @@ def test_each_row_has_its_own_count(died_before: bool, folder: str, proxy: Fault
     proxy.down = 5  # connections; aiohttp makes a second one by itself
     fetched = guarded_fetch(fetch, notes)(batch)
     assert all(isinstance(pictures, Pictures) for pictures in fetched.pictures)
-    assert fetched.retries == (0, sum(storage.retries().values()) - before, 0)
-    assert 2 <= fetched.retries[1] <= 5
+    assert fetched.row_retries == (0, sum(storage.retries().values()) - before, 0)
+    assert 2 <= fetched.row_retries[1] <= 5
+    assert fetched.batch_retries == 0  # the markers of attempts lie on this machine
 
     failed = tuple(Failure("Oops", "it failed") for _ in batch.rows)
     told = Writer(str(tmp_path / "out"), encoder="e", encoder_sha256="f")(
         Optimised(fetched, failed, "cpu", "fp32", 1.0)
     )
-    assert [row["retries"] for row in told] == list(fetched.retries)
+    assert [row["retries"] for row in told] == list(fetched.row_retries)
     stored = {row["id"]: row["retries"] for row in result_table.read_results(str(tmp_path / "out")).to_pylist()}
-    assert [stored[planned.row.id] for planned in batch.rows] == list(fetched.retries)
+    assert [stored[planned.row.id] for planned in batch.rows] == list(fetched.row_retries)
+
+    of_batch = dataclasses.replace(fetched, batch_retries=3)  # they are told with the batch's first row
+    writer = Writer(str(tmp_path / "out"), encoder="e", encoder_sha256="f")
+    told = [*writer(Optimised(of_batch, failed, "cpu", "fp32", 1.0), [1, 2])]
+    told += writer(Optimised(of_batch, failed, "cpu", "fp32", 1.0), [0])
+    assert [row["retries"] for row in told] == [*fetched.row_retries[1:], fetched.row_retries[0] + 3]
 
     proxy.down, before = 5, sum(storage.retries().values())  # a row cannot tell of its own commit, but the run can
-    optimised = Optimised(dataclasses.replace(fetched, retries=(0, 0, 0)), failed, "cpu", "fp32", 1.0)
+    optimised = Optimised(dataclasses.replace(fetched, row_retries=(0, 0, 0)), failed, "cpu", "fp32", 1.0)
     told = Writer(folder, encoder="e", encoder_sha256="f")(optimised)
     assert sum(row["retries"] for row in told) == sum(storage.retries().values()) - before > 0
 

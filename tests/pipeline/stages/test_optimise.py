@@ -4,6 +4,7 @@ import dataclasses
 import json
 import logging
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -232,11 +233,12 @@ def test_a_writer_that_dies_of_a_row_gets_the_others_through(folder: Path, style
     writer = Writer(output, encoder="random", encoder_sha256="e")
     notes = Mortal(output)
 
-    def write(some: Optimised) -> list[dict[str, Any]]:
-        for planned, outcome in zip(some.fetched.batch.rows, some.outcomes, strict=True):
+    def write(some: Optimised, places: Sequence[int]) -> list[dict[str, Any]]:
+        for place in places:
+            planned, outcome = some.fetched.batch.rows[place], some.outcomes[place]
             if str(planned.row.content).endswith("b.png") and not isinstance(outcome, Failure):
                 raise Died
-        return writer(some)
+        return writer(some, places)
 
     deaths = 0
     while True:
@@ -249,6 +251,8 @@ def test_a_writer_that_dies_of_a_row_gets_the_others_through(folder: Path, style
     assert [row["status"] for row in said] == ["ok", "quarantined", "ok"]
     stored = result_table.read_results(output).to_pylist()
     assert sorted(row["status"] for row in stored) == ["ok", "ok", "quarantined"]
+    assert [row["batch_size"] for row in said] == [3, 0, 0]
+    assert [row["seconds"]["optimise"] for row in stored] == [optimised.seconds / 3] * 3
 
 
 @pytest.mark.parametrize("broken", [False, True])
