@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from pipeline.archives import rows_to_do, run_archive
 from pipeline.encoder import load_encoder
 from pipeline.flow import Estimate, estimate, estimate_rows, run_rows
-from pipeline.grids import Expansion, expand, grid_of, run_night
+from pipeline.grids import Expansion, expand, grid_of, run_grid
 from pipeline.manifest import Manifest, Row, check_covered, validate
 from pipeline.options import NO_LIMIT, Encoding, FailureLimit, Job, Resources
 from pipeline.outputs import Progress, grid_runs
@@ -42,7 +42,7 @@ def execute(
         case ArchiveJob():
             return run_archive(job, asked, defaults=job.defaults, on_progress=on_progress)
         case GridJob():
-            return run_night(expansion_of(job).rows, asked, name=job.name, keep=job.keep, on_progress=on_progress)
+            return run_grid(expansion_of(job).rows, asked, name=job.name, keep=job.keep, on_progress=on_progress)
 
 
 def _asked(job: JobFile, *, address: str | None, overwrite: bool, force: bool) -> Job:
@@ -124,5 +124,5 @@ def results_of(job: JobFile) -> str:
         return job.output
     rows, sha = expansion_of(job).rows, load_encoder(job.weights).sha256
     grid = grid_of(rows, sha)
-    ours = [night for night in grid_runs.nights(job.output) if night.grid == grid]
+    ours = [one for one in grid_runs.all_runs(job.output) if one.grid == grid]
     return grid_runs.folder_of(job.output, ours[0].id) if ours else job.output

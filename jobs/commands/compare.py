@@ -26,9 +26,9 @@ def compare(
     loss: Annotated[str, typer.Option(metavar="P%", help="A final loss may rise by so much.")] = "5%",
     time: Annotated[str, typer.Option(metavar="P%", help="The time of a row may rise by so much, and 1 s.")] = "50%",
     ssim: Annotated[
-        float, typer.Option(min=-1, max=1, help="Likeness (SSIM) that the pictures must have; -1: any.")
+        float, typer.Option(min=-1, max=1, help="Similarity (SSIM) that the pictures must have; -1: any.")
     ] = 0.8,
-    psnr: Annotated[float, typer.Option(min=0, help="Likeness (PSNR, dB) that they must have; 0: any.")] = 0.0,
+    psnr: Annotated[float, typer.Option(min=0, help="Similarity (PSNR, dB) that they must have; 0: any.")] = 0.0,
     limit: Annotated[int, typer.Option(min=0, help="Rows shown at most; 0: all.")] = 20,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of a table.")] = False,
     report: Annotated[

@@ -1,4 +1,4 @@
-"""`nst grid`: parameter grids, night after night."""
+"""`nst grid`: parameter grids, each run of one kept apart."""
 
 from __future__ import annotations
 
@@ -76,17 +76,17 @@ def runs(output: Annotated[str, typer.Argument(help="A job file of kind grid, or
 
     if is_job_file(output):
         output = _grid(output, {}).output
-    latest, found = grid_runs.latest(output), grid_runs.nights(output)
+    latest, found = grid_runs.latest(output), grid_runs.all_runs(output)
     if not found:
         raise ValueError(f"{output}: expected the output of a grid, with a run below runs/, or its job file")
     table = Table("run", "job", Column("rows", justify="right"), "outcome", "began", "ended", "", show_edge=False)
-    for night in found:
-        counts = ", ".join(f"{count:,} {status}" for status, count in night.counts.items())
-        state = "being deleted" if night.leaving else counts if night.finished_at else "not complete"
-        ended = f"{night.finished_at:%Y-%m-%d %H:%M}" if night.finished_at else ""
-        mark = "latest" if grid_runs.folder_of(output, night.id) == latest else ""
-        began = f"{night.began_at:%Y-%m-%d %H:%M}"
-        table.add_row(escape(night.id), escape(night.name), f"{night.rows:,}", state, began, ended, mark)
+    for grid_run in found:
+        counts = ", ".join(f"{count:,} {status}" for status, count in grid_run.counts.items())
+        state = "being deleted" if grid_run.leaving else counts if grid_run.finished_at else "not complete"
+        ended = f"{grid_run.finished_at:%Y-%m-%d %H:%M}" if grid_run.finished_at else ""
+        mark = "latest" if grid_runs.folder_of(output, grid_run.id) == latest else ""
+        began = f"{grid_run.began_at:%Y-%m-%d %H:%M}"
+        table.add_row(escape(grid_run.id), escape(grid_run.name), f"{grid_run.rows:,}", state, began, ended, mark)
     out.print(table)
     out.print(counted(len(found), "run"), highlight=False)
 

@@ -2,7 +2,7 @@
 
 from pipeline.comparison.compare import Change, Comparison, Thresholds, compare
 from pipeline.comparison.pairing import Pairing
-from pipeline.comparison.pictures import likeness_of
+from pipeline.comparison.pictures import similarity_of
 
 __all__ = [
     "Change",
@@ -10,5 +10,5 @@ __all__ = [
     "Pairing",
     "Thresholds",
     "compare",
-    "likeness_of",
+    "similarity_of",
 ]

@@ -1,4 +1,4 @@
-"""Night over night: two runs side by side, row by row."""
+"""The comparison of two runs, row by row: losses, times, pictures, and what got worse."""
 
 import json
 import math
@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.comparison.pairing import ComparedRow, paired
-from pipeline.comparison.pictures import likeness_of
-from pipeline.images import Likeness
+from pipeline.comparison.pictures import similarity_of
+from pipeline.images import Similarity
 from pipeline.manifest import PICTURE_COLUMNS
 from pipeline.outputs import SCHEMA, layout, read_results, run_of
 
@@ -138,8 +138,8 @@ def compare(
             f"They have, for example, {_example(olds)} and {_example(news)}"
         )
     changes: list[Change] = []
-    likenesses = _likenesses(outputs, pairing.pairs)
-    for (old, new), alike in zip(pairing.pairs, likenesses, strict=True):
+    similarities = _similarities(outputs, pairing.pairs)
+    for (old, new), alike in zip(pairing.pairs, similarities, strict=True):
         changes.append(_change(old, new, alike, pairing.varying, thresholds or Thresholds()))
         if on_progress:
             on_progress(len(changes), len(pairing.pairs))
@@ -200,15 +200,15 @@ _ABOUT_RUNS = {
 """Columns that say how a run was computed, and what settings call them."""
 
 
-def _likenesses(
+def _similarities(
     outputs: tuple[str, str], pairs: Sequence[tuple[ComparedRow, ComparedRow]]
-) -> Iterator[Likeness | None]:
+) -> Iterator[Similarity | None]:
     """Of the pictures of each pair; None where a row has none."""
 
-    def of(pair: tuple[ComparedRow, ComparedRow]) -> Likeness | None:
+    def of(pair: tuple[ComparedRow, ComparedRow]) -> Similarity | None:
         if not all(row.row["status"] in _HAS_PICTURE for row in pair):
             return None
-        return likeness_of(*(layout.picture_of(output, row.row) for output, row in zip(outputs, pair, strict=True)))
+        return similarity_of(*(layout.picture_of(output, row.row) for output, row in zip(outputs, pair, strict=True)))
 
     with ThreadPoolExecutor(PICTURES_AT_ONCE) as pool:
         for start in range(0, len(pairs), _AT_ONCE):
@@ -216,7 +216,7 @@ def _likenesses(
 
 
 def _change(
-    old: ComparedRow, new: ComparedRow, alike: Likeness | None, varying: Sequence[str], thresholds: Thresholds
+    old: ComparedRow, new: ComparedRow, alike: Similarity | None, varying: Sequence[str], thresholds: Thresholds
 ) -> Change:
     before, after = old.row, new.row
     same = [name for name in varying if old.params.get(name) == new.params.get(name)]
@@ -226,7 +226,7 @@ def _change(
     loss_ratio = _ratio(before["total_loss"], after["total_loss"]) if comparable else None
     seconds = _seconds(before), _seconds(after)
     seconds_ratio = _ratio(*seconds) if alike is not None else None
-    alike = alike or Likeness()
+    alike = alike or Similarity()
     worse: list[str] = []
     if _SEVERITY[after["status"]] > _SEVERITY[before["status"]]:
         why = f": {after['error']}" if after["error"] else ""

@@ -1,11 +1,11 @@
 """How alike the pictures at two URIs are."""
 
 from pipeline import images, storage
-from pipeline.images import ImageError, Likeness, Pixels, likeness
+from pipeline.images import ImageError, Pixels, Similarity, similarity
 from pipeline.storage import StorageError
 
 
-def likeness_of(before: str, after: str) -> Likeness:
+def similarity_of(before: str, after: str) -> Similarity:
     """Of the pictures at two URIs; one that cannot be read or decoded is an obstacle, not an error."""
     found: list[bytes | None] = []
     obstacles: list[str] = []
@@ -16,7 +16,7 @@ def likeness_of(before: str, after: str) -> Likeness:
             found.append(None)
             obstacles.append(str(error))
     if obstacles:
-        return Likeness(obstacle="; ".join(obstacles), lost=found[0] is not None)
+        return Similarity(obstacle="; ".join(obstacles), lost=found[0] is not None)
     pictures: list[Pixels | None] = []
     for uri, data in zip((before, after), found, strict=True):
         try:
@@ -26,5 +26,5 @@ def likeness_of(before: str, after: str) -> Likeness:
             obstacles.append(f"{uri}: {error}")
     older, newer = pictures
     if older is None or newer is None:
-        return Likeness(obstacle="; ".join(obstacles), lost=older is not None)
-    return likeness(older, newer)
+        return Similarity(obstacle="; ".join(obstacles), lost=older is not None)
+    return similarity(older, newer)

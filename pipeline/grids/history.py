@@ -1,4 +1,4 @@
-"""Runs of a grid, night after night: each in a folder of its own, and a pointer to the last one that is complete.
+"""Runs of a grid: each in a folder of its own, and a pointer to the last one that is complete.
 
     OUTPUT/history/ID.json   one small file for each run: what it is, when it began, whether and how it ended
     OUTPUT/runs/ID/          the run's own images/, results/ and run.json
@@ -25,12 +25,12 @@ from pipeline.specs import Keep
 
 CONTINUED_WITHIN = timedelta(hours=20)
 """A run that broke off is continued by the next one of the same grid, unless it began longer ago: then the next one
-is another night's. Clearly less than a day, as nights never begin at the same second."""
+is the next day's. Clearly less than a day, as daily runs never begin at the same second."""
 
 log = logging.getLogger(__name__)
 
 
-def run_night(
+def run_grid(
     rows: Sequence[Row],
     job: Job,
     *,
@@ -60,16 +60,16 @@ def run_night(
     check_covered(rows, encoder)
     now = now or provenance.now()
     with RunLock(job.output, force=job.force) as lock:
-        night = _tonight(job.output, grid_of(rows, encoder.sha256), name, len(rows), now)
-        grid_runs.write_run(job.output, night)
-        own = dataclasses.replace(job, output=grid_runs.folder_of(job.output, night.id))
+        grid_run = _continued_or_new(job.output, grid_of(rows, encoder.sha256), name, len(rows), now)
+        grid_runs.write_run(job.output, grid_run)
+        own = dataclasses.replace(job, output=grid_runs.folder_of(job.output, grid_run.id))
         progress = compute(rows, own, on_progress=on_progress)
         lock.check()
         ended = max(provenance.now(), now)
-        night = dataclasses.replace(night, finished_at=ended, counts=_counted(own.output))
-        grid_runs.write_run(job.output, night)
-        said = {"run": night.id, "folder": f"runs/{night.id}", "name": name, "rows": night.rows}
-        said |= {"counts": night.counts, "finished_at": ended.isoformat(timespec="seconds")}
+        grid_run = dataclasses.replace(grid_run, finished_at=ended, counts=_counted(own.output))
+        grid_runs.write_run(job.output, grid_run)
+        said = {"run": grid_run.id, "folder": f"runs/{grid_run.id}", "name": name, "rows": grid_run.rows}
+        said |= {"counts": grid_run.counts, "finished_at": ended.isoformat(timespec="seconds")}
         storage.write_bytes(grid_runs.latest_file(job.output), json.dumps(said, indent=2).encode() + b"\n")
         if keep:
             clear(job.output, keep, now=ended)
@@ -82,17 +82,17 @@ def grid_of(rows: Sequence[Row], encoder_sha256: str) -> str:
     return hashlib.sha256(json.dumps(meanings).encode()).hexdigest()[:8]
 
 
-def _tonight(output: str, grid: str, name: str, rows: int, now: datetime) -> grid_runs.Night:
+def _continued_or_new(output: str, grid: str, name: str, rows: int, now: datetime) -> grid_runs.GridRun:
     """The last run of this grid if it broke off a while ago, else a new one."""
-    found = grid_runs.nights(output)
-    same = [night for night in found if night.grid == grid]
+    found = grid_runs.all_runs(output)
+    same = [grid_run for grid_run in found if grid_run.grid == grid]
     if same and same[0].finished_at is None and now - same[0].began_at < CONTINUED_WITHIN:
         log.info("run %s is continued", same[0].id)
         return same[0]
     id = f"{now:%Y-%m-%dT%H%M%SZ}-{grid}"
-    while any(night.id == id for night in found):  # the last one took less than a second
+    while any(grid_run.id == id for grid_run in found):  # the last one took less than a second
         id += "-again"
-    return grid_runs.Night(id, grid, name, now, rows)
+    return grid_runs.GridRun(id, grid, name, now, rows)
 
 
 def _counted(folder: str) -> dict[str, int]:
@@ -110,25 +110,27 @@ def clear(output: str, keep: Keep, *, now: datetime) -> list[str]:
     Raises:
         StorageError: if something cannot be deleted; what is half deleted is no complete run any more.
     """
-    found = grid_runs.nights(output)
-    complete = sorted((night for night in found if night.is_complete), key=_end, reverse=True)
-    kept = {night.id for night in complete[: keep.runs or 0]}
-    kept |= {night.id for night in complete if keep.days and now - _end(night) <= timedelta(days=keep.days)}
-    kept |= {night.id for night in complete if grid_runs.folder_of(output, night.id) == grid_runs.latest(output)}
+    found = grid_runs.all_runs(output)
+    complete = sorted((grid_run for grid_run in found if grid_run.is_complete), key=_end, reverse=True)
+    kept = {grid_run.id for grid_run in complete[: keep.runs or 0]}
+    kept |= {grid_run.id for grid_run in complete if keep.days and now - _end(grid_run) <= timedelta(days=keep.days)}
+    kept |= {
+        grid_run.id for grid_run in complete if grid_runs.folder_of(output, grid_run.id) == grid_runs.latest(output)
+    }
     gone = []
-    for night in [each for each in found if each.leaving or (each.is_complete and each.id not in kept)]:
-        folder = grid_runs.folder_of(output, night.id)
+    for grid_run in [each for each in found if each.leaving or (each.is_complete and each.id not in kept)]:
+        folder = grid_runs.folder_of(output, grid_run.id)
         try:
             with RunLock(folder):
-                grid_runs.write_run(output, dataclasses.replace(night, leaving=True))
+                grid_runs.write_run(output, dataclasses.replace(grid_run, leaving=True))
                 storage.remove_folder(folder)
         except Locked:
-            log.info("run %s is being worked on and stays", night.id)
+            log.info("run %s is being worked on and stays", grid_run.id)
             continue
-        storage.remove(grid_runs.history_file(output, night.id))
-        gone.append(night.id)
+        storage.remove(grid_runs.history_file(output, grid_run.id))
+        gone.append(grid_run.id)
     return gone
 
 
-def _end(night: grid_runs.Night) -> datetime:
-    return night.finished_at or night.began_at
+def _end(grid_run: grid_runs.GridRun) -> datetime:
+    return grid_run.finished_at or grid_run.began_at

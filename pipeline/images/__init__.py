@@ -3,7 +3,7 @@
 from pipeline.images import exif
 from pipeline.images.decode import MAX_PIXELS, ImageError, ImageInfo, Pixels, decode, probe, resize
 from pipeline.images.encode import FORMATS, encode, format_of, read_metadata
-from pipeline.images.similarity import EQUAL, Likeness, likeness
+from pipeline.images.similarity import EQUAL, Similarity, similarity
 
 __all__ = [
     "EQUAL",
@@ -11,14 +11,14 @@ __all__ = [
     "MAX_PIXELS",
     "ImageError",
     "ImageInfo",
-    "Likeness",
     "Pixels",
+    "Similarity",
     "decode",
     "encode",
     "exif",
     "format_of",
-    "likeness",
     "probe",
     "read_metadata",
     "resize",
+    "similarity",
 ]

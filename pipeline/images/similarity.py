@@ -9,7 +9,7 @@ from pipeline.images.decode import Pixels
 
 
 @dataclass(frozen=True)
-class Likeness:
+class Similarity:
     """What came of comparing two pictures.
 
     Attributes:
@@ -25,10 +25,10 @@ class Likeness:
     lost: bool = False
 
 
-EQUAL = Likeness(float("inf"), 1.0)
+EQUAL = Similarity(float("inf"), 1.0)
 
 
-def likeness(before: Pixels, after: Pixels) -> Likeness:
+def similarity(before: Pixels, after: Pixels) -> Similarity:
     """Of two pictures, uint8 (H, W, 3); those of different sizes cannot be compared.
 
     SSIM is the mean over Gaussian windows of 11 x 11 pixels and over the channels, with the constants of its paper.
@@ -38,10 +38,10 @@ def likeness(before: Pixels, after: Pixels) -> Likeness:
     measures: Any = skimage.metrics  # its hints leave out most functions
     if before.shape != after.shape:
         sizes = " and ".join(f"{picture.shape[1]} x {picture.shape[0]}" for picture in (before, after))
-        return Likeness(obstacle=f"the pictures are {sizes} pixels")
+        return Similarity(obstacle=f"the pictures are {sizes} pixels")
     if np.array_equal(before, after):
         return EQUAL
     ssim = measures.structural_similarity(
         before, after, channel_axis=2, data_range=255, gaussian_weights=True, sigma=1.5, use_sample_covariance=False
     )
-    return Likeness(float(measures.peak_signal_noise_ratio(before, after, data_range=255)), float(ssim))
+    return Similarity(float(measures.peak_signal_noise_ratio(before, after, data_range=255)), float(ssim))

@@ -1,4 +1,4 @@
-"""What a row means, and the names that follow from it: the same every night."""
+"""Derived names of a row: its id from what decides the picture, and its picture's name from the id."""
 
 import functools
 import hashlib

@@ -12,7 +12,7 @@ from pipeline import storage
 
 
 @dataclass(frozen=True)
-class Night:
+class GridRun:
     """One run of a grid.
 
     Attributes:
@@ -67,7 +67,7 @@ def latest(output: str) -> str | None:
         raise ValueError(f'{pointer}: expected an object that names a run, {{"run": "…"}}; {error}') from error
 
 
-def nights(output: str) -> list[Night]:
+def all_runs(output: str) -> list[GridRun]:
     """Every run, the newest first; nothing where there was none.
 
     Raises:
@@ -78,7 +78,7 @@ def nights(output: str) -> list[Night]:
     except storage.NotFound:
         return []
     with ThreadPoolExecutor(16) as pool:
-        return sorted(pool.map(_read, found), key=lambda night: night.id, reverse=True)
+        return sorted(pool.map(_read, found), key=lambda grid_run: grid_run.id, reverse=True)
 
 
 def history_file(output: str, id: str) -> str:
@@ -86,21 +86,23 @@ def history_file(output: str, id: str) -> str:
     return storage.join(output, "history", f"{id}.json")
 
 
-def write_run(output: str, night: Night) -> None:
+def write_run(output: str, grid_run: GridRun) -> None:
     """Write the record of a run, over an older one of it."""
-    said = dataclasses.asdict(night)
-    storage.write_bytes(history_file(output, night.id), json.dumps(said, indent=2, default=_as_text).encode() + b"\n")
+    said = dataclasses.asdict(grid_run)
+    storage.write_bytes(
+        history_file(output, grid_run.id), json.dumps(said, indent=2, default=_as_text).encode() + b"\n"
+    )
 
 
 def _as_text(moment: datetime) -> str:
     return moment.isoformat(timespec="seconds")
 
 
-def _read(uri: str) -> Night:
+def _read(uri: str) -> GridRun:
     try:
         said: dict[str, Any] = json.loads(storage.read_bytes(uri))
         said["began_at"] = datetime.fromisoformat(said["began_at"])
         said["finished_at"] = said["finished_at"] and datetime.fromisoformat(said["finished_at"])
-        return Night(**said)
+        return GridRun(**said)
     except (ValueError, KeyError, TypeError) as error:
         raise storage.StorageError(f"cannot read {uri}: {error}. Delete it if its run is of no use") from error

@@ -2,7 +2,7 @@
 
 from pipeline import storage
 from pipeline.outputs import layout
-from pipeline.outputs.grid_runs import folder_of, latest, nights
+from pipeline.outputs.grid_runs import all_runs, folder_of, latest
 from pipeline.outputs.table import parts
 from pipeline.storage import StorageError
 
@@ -38,7 +38,9 @@ def _latest(folder: str) -> str:
 def _previous(folder: str) -> str:
     """By when they ended, as a run that broke off may have been continued after another one."""
     last = _latest(folder)
-    ended = {folder_of(folder, night.id): night.finished_at for night in nights(folder) if night.is_complete}
+    ended = {
+        folder_of(folder, grid_run.id): grid_run.finished_at for grid_run in all_runs(folder) if grid_run.is_complete
+    }
     in_order = sorted((moment, run) for run, moment in ended.items() if moment)
     before = [run for _, run in in_order[: next((n for n, (_, run) in enumerate(in_order) if run == last), 0)]]
     if not before:

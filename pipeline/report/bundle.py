@@ -22,7 +22,7 @@ CODE = (
     "matrix",
     "curves",
     "failures",
-    "nights",
+    "comparison",
     "main",
 )
 """Scripts of the page in the order in which they are loaded: each uses those before it."""

@@ -10,8 +10,7 @@ import pyarrow.compute as pc
 from pipeline import storage
 from pipeline.comparison import Comparison
 from pipeline.outputs import SCHEMA, parts, read_results, summary
-from pipeline.report import comparison as night
-from pipeline.report import curves, links, rows
+from pipeline.report import changes, curves, links, rows
 from pipeline.report.dimensions import Dimension, Setting, split
 from pipeline.report.figures import Figures, figures
 from pipeline.report.pictures import outcomes, sources
@@ -58,10 +57,10 @@ def gather(
     shown, numbers = sources(table, shelf, page=page, output=output)
     asked = table.select(["output", "output_name", "fingerprint", "finished_at"]).to_pylist()
     pictures = outcomes(asked, shelf, page=page, output=output)
-    nights = night.pictures(comparison, shelf, page=page) if comparison else ()
+    compared = changes.pictures(comparison, shelf, page=page) if comparison else ()
 
     there, late = shelf.make(seconds=seconds)
-    for kept in (shown, pictures, *nights):
+    for kept in (shown, pictures, *compared):
         kept.keep(there)
 
     found = figures(table, said)
@@ -73,7 +72,7 @@ def gather(
         "lines": rows.line_files(failed),
         "curves": curves.curve_files(table),
         "sketches": curves.sketch_files(table),
-        "changes": night.change_files(comparison, *nights) if comparison else (),
+        "changes": changes.change_files(comparison, *compared) if comparison else (),
     }
     return Gathered(found, settings, dimensions, late, parts)
 

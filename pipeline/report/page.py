@@ -10,8 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from pipeline import storage
 from pipeline.comparison import Comparison
 from pipeline.outputs import STATUSES
-from pipeline.report import comparison as night
-from pipeline.report import curves, rows
+from pipeline.report import changes, curves, rows
 from pipeline.report.bundle import Files
 from pipeline.report.data import Gathered, gather
 from pipeline.report.dimensions import told
@@ -66,7 +65,7 @@ def write_report(
         figures=run.figures,
         price=hourly_price,
         comparison=comparison,
-        max_changes=night.MAX_CHANGES,
+        max_changes=changes.MAX_CHANGES,
         styles=styles,
         scripts=[*code, *(files.data_name(kind, k) for kind, k in shown)],
     )

@@ -3,7 +3,8 @@
 
 (() => {
   const FILTERED = ["gallery", "matrix", "curves"];
-  const shows = { gallery: nst.gallery, matrix: nst.matrix, curves: nst.curves, failures: nst.failures, nights: nst.nights };
+  // Keys are what the address has behind its #; "nights" is kept for links that people have.
+  const shows = { gallery: nst.gallery, matrix: nst.matrix, curves: nst.curves, failures: nst.failures, nights: nst.comparison };
 
   const view = () => {
     const asked = location.hash.slice(1);
@@ -65,7 +66,7 @@
     theme();
     price();
     nst.model.start();
-    for (const part of [nst.filters, nst.dialog, nst.gallery, nst.matrix, nst.curves, nst.failures, nst.nights]) part.start();
+    for (const part of [nst.filters, nst.dialog, nst.gallery, nst.matrix, nst.curves, nst.failures, nst.comparison]) part.start();
     nst.filters.apply();
     nst.gallery.look();
     for (const button of document.querySelectorAll("[data-status]")) {

@@ -11,7 +11,7 @@ import pytest
 
 from pipeline.comparison.compare import Comparison
 from tests.jobs.test_cli import nst
-from tests.pipeline.comparison.test_compare import night, outcome
+from tests.pipeline.comparison.test_compare import outcome, stored
 
 
 @pytest.fixture(autouse=True)
@@ -23,8 +23,8 @@ def slower(number: int, **changed: Any) -> Mapping[str, Any]:
     return outcome(number, seconds={"fetch": 0.1, "optimise": 16.0, "write": 0.1}, **changed)
 
 
-def test_the_same_night_again_is_no_worse(capsys: pytest.CaptureFixture[str]) -> None:
-    before, after = night([outcome(1), outcome(2)]), night([outcome(1), outcome(2), outcome(3)])
+def test_the_same_run_again_is_no_worse(capsys: pytest.CaptureFixture[str]) -> None:
+    before, after = stored([outcome(1), outcome(2)]), stored([outcome(1), outcome(2), outcome(3)])
     assert nst("compare", before, after) == 0
     shown = capsys.readouterr().out
     assert "Nothing got worse, 2 rows compared, 2 pictures are the same to the pixel, 1 rows only after." in shown
@@ -32,8 +32,8 @@ def test_the_same_night_again_is_no_worse(capsys: pytest.CaptureFixture[str]) ->
 
 def test_what_got_worse_is_shown_and_ends_in_a_1(capsys: pytest.CaptureFixture[str]) -> None:
     changed: dict[str, Any] = {"defaults": {"iterations": 20}}
-    after = night([slower(1, **changed), outcome(2, total_loss=0.6, **changed), outcome(3, **changed)], {2: 1})
-    before = night([outcome(1), outcome(2), outcome(3)])
+    after = stored([slower(1, **changed), outcome(2, total_loss=0.6, **changed), outcome(3, **changed)], {2: 1})
+    before = stored([outcome(1), outcome(2), outcome(3)])
     assert nst("compare", before, after) == 1
     shown = capsys.readouterr().out
     assert "iterations" in shown
@@ -48,7 +48,7 @@ def test_what_got_worse_is_shown_and_ends_in_a_1(capsys: pytest.CaptureFixture[s
 
 
 def test_programs_get_one_object(capsys: pytest.CaptureFixture[str]) -> None:
-    assert nst("compare", night([outcome(1), outcome(2)]), night([outcome(1), slower(2)]), "--json") == 1
+    assert nst("compare", stored([outcome(1), outcome(2)]), stored([outcome(1), slower(2)]), "--json") == 1
     said = json.loads(capsys.readouterr().out, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
     assert said["summary"] == {"rows": 2, "worse": 1, "equal_pictures": 2}
     first, second = said["changes"]
@@ -65,7 +65,7 @@ def test_programs_get_one_object(capsys: pytest.CaptureFixture[str]) -> None:
     ],
 )
 def test_bad_input_is_a_2(capsys: pytest.CaptureFixture[str], words: list[str], said: str) -> None:
-    runs = [] if words[0].startswith("memory") else [night([outcome(1)])] * 2
+    runs = [] if words[0].startswith("memory") else [stored([outcome(1)])] * 2
     assert nst("compare", *runs, *words) == 2
     assert said in capsys.readouterr().err
 
@@ -80,7 +80,7 @@ def test_the_report_gets_what_was_found(monkeypatch: pytest.MonkeyPatch, capsys:
     module = ModuleType("pipeline.report")
     monkeypatch.setattr(module, "write_report", write_report, raising=False)
     monkeypatch.setitem(sys.modules, "pipeline.report", module)
-    before, after = night([outcome(1)]), night([slower(1)])
+    before, after = stored([outcome(1)]), stored([slower(1)])
     assert nst("compare", before, after, "--report", "page") == 1
     ((output, folder, comparison),) = asked
     assert (output, folder) == (after, "page")
@@ -90,5 +90,5 @@ def test_the_report_gets_what_was_found(monkeypatch: pytest.MonkeyPatch, capsys:
 
 def test_names_are_text_and_no_markup(capsys: pytest.CaptureFixture[str]) -> None:
     odd: dict[str, Any] = {"content": "s3://photos/[bold]x.jpg"}
-    assert nst("compare", night([outcome(1, **odd)]), night([slower(1, **odd)])) == 1
+    assert nst("compare", stored([outcome(1, **odd)]), stored([slower(1, **odd)])) == 1
     assert "[bold]x.jpg" in capsys.readouterr().out

@@ -55,9 +55,9 @@ def outcome(number: int, *, defaults: Mapping[str, Any] | None = None, **changed
     }
 
 
-def night(rows: Sequence[Mapping[str, Any]], pictures: Mapping[int, int] | None = None) -> str:
+def stored(rows: Sequence[Mapping[str, Any]], pictures: Mapping[int, int] | None = None) -> str:
     """An output with these rows; the picture of each is the first of `PICTURES` if nothing else is said."""
-    output = f"memory://nights/{uuid.uuid4().hex}"
+    output = f"memory://runs/{uuid.uuid4().hex}"
     result_table.commit(output, rows)
     for number, row in enumerate(rows):
         if row["status"] in ("ok", "diverged"):
@@ -79,7 +79,7 @@ def only(comparison: Comparison) -> Change:
 def test_a_run_is_no_worse_than_itself(count: int, broken: set[int]) -> None:
     failed: dict[str, Any] = {"status": "failed", "total_loss": None}
     rows = [outcome(n, **(failed if n in broken else {})) for n in range(count)]
-    same = night(rows)
+    same = stored(rows)
     found = compare(same, same)
     assert found.worse == []
     assert (found.settings, found.only_before, found.only_after) == ({}, [], [])
@@ -112,7 +112,7 @@ def test_what_changed_is_found_and_nothing_else_and_swapping_mirrors(mutations: 
     kept = [(n, what) for n, what in enumerate(mutations) if what != "gone"]
     new = [mutated(n, what) for n, what in kept]
     pictures = {place: 1 for place, (_, what) in enumerate(kept) if what == "picture"}
-    before, after = night(old), night(new, pictures)
+    before, after = stored(old), stored(new, pictures)
     found = compare(before, after)
 
     def named(what: str) -> set[str]:
@@ -155,7 +155,7 @@ def test_what_changed_is_found_and_nothing_else_and_swapping_mirrors(mutations: 
     ],
 )
 def test_losses_that_mean_different_things_are_not_compared(defaults: dict[str, Any], said: str) -> None:
-    found = compare(night([outcome(1)]), night([outcome(1, defaults=defaults, total_loss=9.0)]))
+    found = compare(stored([outcome(1)]), stored([outcome(1, defaults=defaults, total_loss=9.0)]))
     change = only(found)
     assert set(found.settings) == {said}
     assert change.loss_ratio is None
@@ -165,18 +165,18 @@ def test_losses_that_mean_different_things_are_not_compared(defaults: dict[str, 
 
 
 def test_losses_of_other_encoders_and_sizes_are_not_compared() -> None:
-    other = compare(night([outcome(1)]), night([outcome(1, encoder="imagenet", encoder_sha256="f" * 64)]))
+    other = compare(stored([outcome(1)]), stored([outcome(1, encoder="imagenet", encoder_sha256="f" * 64)]))
     assert other.settings == {
         "encoder": ("embedded", "imagenet"),
         "encoder_sha256": ("e" * 64, "f" * 64),
     }
     assert "encoder changed" in only(other).notes[0]
-    larger = night([outcome(1, defaults={"size": 40}, width=40, height=32)])
+    larger = stored([outcome(1, defaults={"size": 40}, width=40, height=32)])
     storage.write_bytes(
         layout.picture_of(larger, outcome(1, defaults={"size": 40})),
         images.encode(draw(1, 32, 40), metadata={}),
     )
-    change = only(compare(night([outcome(1)]), larger))
+    change = only(compare(stored([outcome(1)]), larger))
     assert (change.loss_ratio, change.psnr, change.ssim) == (None, None, None)
     assert change.notes == [
         "losses mean different things: the size of the picture changed",
@@ -185,14 +185,14 @@ def test_losses_of_other_encoders_and_sizes_are_not_compared() -> None:
 
 
 def test_versions_and_machines_are_settings_where_a_run_has_but_one() -> None:
-    before = night([outcome(1), outcome(2, host="there")])
+    before = stored([outcome(1), outcome(2, host="there")])
     versions = json.dumps({"torch": "2.15"})
-    after = night([outcome(n, versions=versions, precision="bf16", host="cloud") for n in (1, 2)])
+    after = stored([outcome(n, versions=versions, precision="bf16", host="cloud") for n in (1, 2)])
     assert compare(before, after).settings == {"versions.torch": ("2.11", "2.15"), "computed in": ("fp32", "bf16")}
 
 
 def test_a_picture_that_is_gone_is_worse() -> None:
-    before, after = night([outcome(1)]), night([outcome(1)])
+    before, after = stored([outcome(1)]), stored([outcome(1)])
     storage.remove(layout.picture_of(after, outcome(1)))
     assert "the picture is gone" in only(compare(before, after)).worse[0]
     back = only(compare(after, before))
@@ -201,7 +201,7 @@ def test_a_picture_that_is_gone_is_worse() -> None:
 
 
 def test_a_replaced_source_is_said() -> None:
-    change = only(compare(night([outcome(1)]), night([outcome(1, fingerprint="another")])))
+    change = only(compare(stored([outcome(1)]), stored([outcome(1, fingerprint="another")])))
     assert "a source picture was replaced" in change.notes[0]
 
 
@@ -213,20 +213,20 @@ def test_a_replaced_source_is_said() -> None:
 @settings(max_examples=20)
 def test_a_loss_is_worse_beyond_its_threshold(share: float, old: float, new: float) -> None:
     rows = [[outcome(1, total_loss=loss)] for loss in (old, new)]
-    change = only(compare(night(rows[0]), night(rows[1]), thresholds=Thresholds(loss=share)))
+    change = only(compare(stored(rows[0]), stored(rows[1]), thresholds=Thresholds(loss=share)))
     assert change.loss_ratio == new / old
     assert bool(change.worse) == (new / old > 1 + share)
 
 
 def test_noise_of_the_clock_does_not_count() -> None:
     rows = [[outcome(1, seconds={"fetch": 0.0, "optimise": taken, "write": 0.0})] for taken in (0.2, 0.9)]
-    before, after = map(night, rows)
+    before, after = map(stored, rows)
     assert compare(before, after).worse == []
     assert compare(before, after, thresholds=Thresholds(min_seconds=0.5)).worse != []
 
 
 def test_runs_that_have_nothing_in_common_cannot_be_compared() -> None:
     with pytest.raises(ValueError, match=r"no row in common.*photos/1\.jpg.*photos/2\.jpg"):
-        compare(night([outcome(1)]), night([outcome(2)]))
+        compare(stored([outcome(1)]), stored([outcome(2)]))
     with pytest.raises(storage.StorageError, match="no results"):
-        compare(night([outcome(1)]), "memory://nights/none")
+        compare(stored([outcome(1)]), "memory://runs/none")

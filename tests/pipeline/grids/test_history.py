@@ -46,24 +46,24 @@ def die(rows: Sequence[Row], job: Job, *, on_progress: Callable[[Progress], None
 
 
 class Output:
-    """A grid's output, and nights of it."""
+    """A grid's output, and runs of it."""
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.uri = str(folder / "out")
         self.monkeypatch = monkeypatch
 
-    def night(
+    def run(
         self,
         now: datetime = NOW,
         rows: Sequence[Row] = ROWS,
         keep: Keep | None = None,
         compute: Callable[..., Progress] = compute,
     ) -> str:
-        """The id of the night that it was."""
+        """The id of the run that it was."""
         self.monkeypatch.setattr(provenance, "now", lambda: now)
         with contextlib.suppress(RunBroken):
-            history.run_night(rows, Job(self.uri), name="g", keep=keep, now=now, compute=compute)
-        return grid_runs.nights(self.uri)[0].id
+            history.run_grid(rows, Job(self.uri), name="g", keep=keep, now=now, compute=compute)
+        return grid_runs.all_runs(self.uri)[0].id
 
     @property
     def folders(self) -> set[str]:
@@ -75,48 +75,48 @@ def output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Output:
     return Output(tmp_path, monkeypatch)
 
 
-def test_a_night_has_an_id_and_a_date_and_is_pointed_to(output: Output) -> None:
+def test_a_run_has_an_id_and_a_date_and_is_pointed_to(output: Output) -> None:
     assert grid_runs.latest(output.uri) is None
-    assert grid_runs.nights(output.uri) == []
-    id = output.night()
+    assert grid_runs.all_runs(output.uri) == []
+    id = output.run()
     assert id.startswith("2026-11-21T021500Z-")
     assert grid_runs.latest(output.uri) == f"{output.uri}/runs/{id}"
-    (night,) = grid_runs.nights(output.uri)
-    assert night.is_complete
-    assert (night.rows, night.counts, night.name, night.began_at) == (2, {"ok": 2}, "g", NOW)
+    (grid_run,) = grid_runs.all_runs(output.uri)
+    assert grid_run.is_complete
+    assert (grid_run.rows, grid_run.counts, grid_run.name, grid_run.began_at) == (2, {"ok": 2}, "g", NOW)
     said = json.loads(Path(output.uri, "latest.json").read_text())
     assert (said["run"], said["folder"], said["counts"]) == (id, f"runs/{id}", {"ok": 2})
     assert not Path(output.uri, "run.lock").exists()
 
 
-def test_each_night_is_a_run_of_its_own(output: Output) -> None:
-    first, second = output.night(), output.night(NOW + timedelta(days=1))
+def test_each_run_is_a_run_of_its_own(output: Output) -> None:
+    first, second = output.run(), output.run(NOW + timedelta(days=1))
     assert first != second
     assert first[-8:] == second[-8:]
-    assert [night.id for night in grid_runs.nights(output.uri)] == [second, first]
+    assert [grid_run.id for grid_run in grid_runs.all_runs(output.uri)] == [second, first]
     assert grid_runs.latest(output.uri) == grid_runs.folder_of(output.uri, second)
-    assert output.night(NOW + timedelta(days=1)) not in (first, second)
+    assert output.run(NOW + timedelta(days=1)) not in (first, second)
 
 
-def test_a_night_that_broke_off_is_continued_and_not_pointed_to(output: Output) -> None:
-    before = output.night(NOW - timedelta(days=1))
-    broken = output.night(NOW, compute=die)
-    assert not grid_runs.nights(output.uri)[0].is_complete
+def test_a_run_that_broke_off_is_continued_and_not_pointed_to(output: Output) -> None:
+    before = output.run(NOW - timedelta(days=1))
+    broken = output.run(NOW, compute=die)
+    assert not grid_runs.all_runs(output.uri)[0].is_complete
     assert grid_runs.latest(output.uri) == grid_runs.folder_of(output.uri, before)
     later = NOW + timedelta(hours=6)
-    assert output.night(later) == broken
-    assert len(grid_runs.nights(output.uri)) == 2
-    assert grid_runs.nights(output.uri)[0].finished_at == later
-    assert grid_runs.nights(output.uri)[0].counts == {"ok": 2}  # of the whole run, both its parts
+    assert output.run(later) == broken
+    assert len(grid_runs.all_runs(output.uri)) == 2
+    assert grid_runs.all_runs(output.uri)[0].finished_at == later
+    assert grid_runs.all_runs(output.uri)[0].counts == {"ok": 2}  # of the whole run, both its parts
     assert grid_runs.latest(output.uri) == grid_runs.folder_of(output.uri, broken)
 
 
-def test_another_grid_or_another_day_is_another_night(output: Output) -> None:
-    broken = output.night(NOW, compute=die)
-    other = output.night(NOW + timedelta(hours=1), rows=[row(64), row(128)])
+def test_another_grid_or_another_day_is_another_run(output: Output) -> None:
+    broken = output.run(NOW, compute=die)
+    other = output.run(NOW + timedelta(hours=1), rows=[row(64), row(128)])
     assert other[-8:] != broken[-8:]
-    assert output.night(NOW + timedelta(hours=25)) not in (broken, other)
-    assert {night.id for night in grid_runs.nights(output.uri) if not night.is_complete} == {broken}
+    assert output.run(NOW + timedelta(hours=25)) not in (broken, other)
+    assert {grid_run.id for grid_run in grid_runs.all_runs(output.uri) if not grid_run.is_complete} == {broken}
 
 
 def test_the_order_of_rows_has_no_say() -> None:
@@ -129,46 +129,46 @@ def test_the_order_of_rows_has_no_say() -> None:
 @given(st.lists(st.booleans(), min_size=1, max_size=6), st.integers(1, 4))
 def test_so_many_runs_are_kept(tmp_path_factory: pytest.TempPathFactory, whole: list[bool], count: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        output = Output(tmp_path_factory.mktemp("nights"), patch)
+        output = Output(tmp_path_factory.mktemp("runs"), patch)
         ids = []
         for day, complete in enumerate(whole):
             now = NOW + timedelta(days=2 * day)
-            ids.append((output.night(now, keep=Keep(runs=count), compute=compute if complete else die), complete))
+            ids.append((output.run(now, keep=Keep(runs=count), compute=compute if complete else die), complete))
         kept = [id for id, complete in ids if complete][-count:] + [id for id, complete in ids if not complete]
-        assert {night.id for night in grid_runs.nights(output.uri)} == output.folders == set(kept)
+        assert {grid_run.id for grid_run in grid_runs.all_runs(output.uri)} == output.folders == set(kept)
 
 
 def test_so_many_days_are_kept_and_always_the_latest(output: Output) -> None:
     keep = Keep(days=3)
-    first = output.night(NOW, keep=keep)
-    second = output.night(NOW + timedelta(days=2), keep=keep)
+    first = output.run(NOW, keep=keep)
+    second = output.run(NOW + timedelta(days=2), keep=keep)
     assert output.folders == {first, second}
-    third = output.night(NOW + timedelta(days=4), keep=keep)
+    third = output.run(NOW + timedelta(days=4), keep=keep)
     assert output.folders == {second, third}
     assert history.clear(output.uri, keep, now=NOW + timedelta(days=90)) == [second]
     assert output.folders == {third}
-    assert [night.id for night in grid_runs.nights(output.uri)] == [third]
+    assert [grid_run.id for grid_run in grid_runs.all_runs(output.uri)] == [third]
 
 
 def test_a_run_that_either_rule_names_is_kept(output: Output) -> None:
-    ids = [output.night(NOW + timedelta(days=day)) for day in range(5)]
+    ids = [output.run(NOW + timedelta(days=day)) for day in range(5)]
     assert history.clear(output.uri, Keep(runs=1, days=2.5), now=NOW + timedelta(days=4)) == [ids[1], ids[0]]
 
 
 def test_what_is_worked_on_stays(output: Output) -> None:
-    first = output.night()
+    first = output.run()
     with RunLock(grid_runs.folder_of(output.uri, first), lease=1e6):  # days pass in this test
-        second = output.night(NOW + timedelta(days=1), keep=Keep(runs=1))
-        assert {night.id for night in grid_runs.nights(output.uri)} == {first, second}
+        second = output.run(NOW + timedelta(days=1), keep=Keep(runs=1))
+        assert {grid_run.id for grid_run in grid_runs.all_runs(output.uri)} == {first, second}
         assert Path(output.uri, "runs", first, "images", "64.png").exists()
-    output.night(NOW + timedelta(days=2), keep=Keep(runs=1))
-    assert len(grid_runs.nights(output.uri)) == 1
+    output.run(NOW + timedelta(days=2), keep=Keep(runs=1))
+    assert len(grid_runs.all_runs(output.uri)) == 1
 
 
 def test_a_deletion_that_died_is_no_complete_run_and_is_finished_later(
     output: Output, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = output.night()
+    first = output.run()
     with monkeypatch.context() as patch:
 
         def refuse(_: str) -> None:
@@ -176,22 +176,22 @@ def test_a_deletion_that_died_is_no_complete_run_and_is_finished_later(
 
         patch.setattr(storage, "remove_folder", refuse)
         with pytest.raises(storage.StorageError, match="the disk is gone"):
-            output.night(NOW + timedelta(days=1), keep=Keep(runs=1))
-    states = {night.id: night.is_complete for night in grid_runs.nights(output.uri)}
+            output.run(NOW + timedelta(days=1), keep=Keep(runs=1))
+    states = {grid_run.id: grid_run.is_complete for grid_run in grid_runs.all_runs(output.uri)}
     assert states.pop(first) is False
     assert list(states.values()) == [True]
-    output.night(NOW + timedelta(days=2), keep=Keep(runs=5))
-    assert first not in {night.id for night in grid_runs.nights(output.uri)}
+    output.run(NOW + timedelta(days=2), keep=Keep(runs=5))
+    assert first not in {grid_run.id for grid_run in grid_runs.all_runs(output.uri)}
 
 
 def test_one_run_at_a_time(output: Output) -> None:
     def meanwhile(rows: Sequence[Row], job: Job, **_: object) -> Progress:
         with pytest.raises(Locked):
-            history.run_night(ROWS, Job(output.uri), name="g", compute=compute)
+            history.run_grid(ROWS, Job(output.uri), name="g", compute=compute)
         return compute(rows, job)
 
-    output.night(compute=meanwhile)
-    assert len(grid_runs.nights(output.uri)) == 1
+    output.run(compute=meanwhile)
+    assert len(grid_runs.all_runs(output.uri)) == 1
 
 
 def test_layers_that_the_encoder_lacks_start_nothing(output: Output, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -199,14 +199,14 @@ def test_layers_that_the_encoder_lacks_start_nothing(output: Output, monkeypatch
     with pytest.raises(LayerMissing):
         random_weights(deepest="conv1_1").check_covers(ROWS[0].params.layers)
     with pytest.raises(ManifestError, match="have no layer"):
-        history.run_night(ROWS, Job(output.uri), name="g", compute=compute)
+        history.run_grid(ROWS, Job(output.uri), name="g", compute=compute)
     assert not Path(output.uri).exists()
 
 
 def test_a_history_that_cannot_be_read_is_said(output: Output) -> None:
     storage.write_bytes(f"{output.uri}/history/x.json", b"{}")
     with pytest.raises(storage.StorageError, match=r"x\.json.*Delete it"):
-        grid_runs.nights(output.uri)
+        grid_runs.all_runs(output.uri)
 
 
 def test_keep_says_what() -> None:

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline import images, storage
-from pipeline.comparison.pictures import likeness_of
-from pipeline.images.similarity import EQUAL, Likeness, likeness
+from pipeline.comparison.pictures import similarity_of
+from pipeline.images.similarity import EQUAL, Similarity, similarity
 from tests.support import draw
 
 C1, C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
@@ -19,7 +19,7 @@ C1, C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 @given(st.integers(0, 255), st.integers(0, 255), st.integers(16, 40), st.integers(16, 40))
 def test_flat_pictures_have_closed_forms(first: int, second: int, height: int, width: int) -> None:
     one, other = (np.full((height, width, 3), value, np.uint8) for value in (first, second))
-    found = likeness(one, other)
+    found = similarity(one, other)
     assert found.psnr is not None
     assert found.ssim is not None
     if first == second:
@@ -48,21 +48,21 @@ def test_ssim_is_that_of_its_paper(seed: int, strength: int) -> None:
         xx, yy = ((view**2 * window).sum((2, 3)) - mean**2 for view, mean in zip(views, (mx, my), strict=True))
         xy = (views[0] * views[1] * window).sum((2, 3)) - mx * my
         factors.append((2 * mx * my + C1) * (2 * xy + C2) / ((mx**2 + my**2 + C1) * (xx + yy + C2)))
-    found = likeness(one, other)
+    found = similarity(one, other)
     assert found.ssim == pytest.approx(float(np.mean(factors)), abs=1e-9)
     error = float(np.mean((one.astype(float) - other.astype(float)) ** 2))
     assert found.psnr == pytest.approx(10 * math.log10(255**2 / error) if error else math.inf)
-    back = likeness(other, one)
+    back = similarity(other, one)
     assert back.ssim == pytest.approx(found.ssim, abs=1e-12)
     assert back.psnr == pytest.approx(found.psnr)
 
 
 def test_the_smallest_picture_there_is_can_be_compared() -> None:
-    assert likeness(draw(1, 16, 16), draw(2, 16, 16)).ssim is not None
+    assert similarity(draw(1, 16, 16), draw(2, 16, 16)).ssim is not None
 
 
 def test_pictures_of_different_sizes_are_not_compared() -> None:
-    assert likeness(draw(1, 20, 30), draw(1, 30, 20)) == Likeness(
+    assert similarity(draw(1, 20, 30), draw(1, 30, 20)) == Similarity(
         obstacle="the pictures are 30 x 20 and 20 x 30 pixels"
     )
 
@@ -73,8 +73,8 @@ def test_a_picture_that_cannot_be_read_is_an_obstacle(tmp_path: Path) -> None:
     storage.write_bytes(bad, b"no picture")
     same = str(tmp_path / "same.png")
     storage.write_bytes(same, images.encode(draw(1, 20, 30), metadata={"id": "b"}))
-    assert likeness_of(good, same) == EQUAL
+    assert similarity_of(good, same) == EQUAL
     for older, newer, lost in ((good, bad, True), (good, gone, True), (bad, good, False), (gone, bad, False)):
-        found = likeness_of(older, newer)
+        found = similarity_of(older, newer)
         assert (found.psnr, found.ssim, found.lost) == (None, None, lost)
         assert "bad.png" in found.obstacle or "gone.png" in found.obstacle

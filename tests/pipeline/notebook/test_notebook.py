@@ -22,7 +22,7 @@ from pipeline.manifest.reader import read_manifest
 from pipeline.manifest.row import ManifestError
 from pipeline.notebook.api import Run, plan, results
 from pipeline.outputs import Progress
-from tests.pipeline.comparison.test_compare import PICTURES, night, outcome
+from tests.pipeline.comparison.test_compare import PICTURES, outcome, stored
 from tests.support import draw
 
 pd = import_module("pandas")  # it brings no types
@@ -143,7 +143,7 @@ def test_results_count_filter_and_open_as_tables() -> None:
     weights = [1.0, 3.0, 3.0, 3.0]
     rows = [outcome(n, defaults={"style_weight": weight, "seed": n}) for n, weight in enumerate(weights)]
     failed: dict[str, Any] = {"status": "failed", "output": None, "error": "gone", "total_loss": None}
-    found = results(night([*rows[:3], {**rows[3], **failed}]))
+    found = results(stored([*rows[:3], {**rows[3], **failed}]))
     assert (len(found), found.counts) == (4, {"failed": 1, "ok": 3})
     assert "1 failed, 3 ok" in repr(found)
     assert len(found.filter("ok", style_weight=3)) == 2
@@ -177,20 +177,20 @@ def sorted_by_id(rows: list[dict[str, Any]], *which: int) -> list[dict[str, Any]
 )
 def test_a_filter_that_cannot_be_is_said(wanted: dict[str, Any], said: str) -> None:
     with pytest.raises(ValueError, match=said):
-        results(night([outcome(1)])).filter(**wanted)
+        results(stored([outcome(1)])).filter(**wanted)
 
 
 def test_a_row_has_its_parameters_curve_and_picture() -> None:
     curve = {"iteration": [0, 1], "total": [2.0, 1.0], "content": [1.0, 0.5], "style": [0.5, 0.25]}
     layers = [("conv1_1", [0.5, 0.25])]
-    found = results(night([outcome(1, curve={**curve, "style_layers": layers})], {0: 2}))
+    found = results(stored([outcome(1, curve={**curve, "style_layers": layers})], {0: 2}))
     row = found[0]
     assert row.params == StyleParams(size=20)
     assert row.curve == {name: curve[name] for name in ("total", "content", "style")} | {"style/conv1_1": [0.5, 0.25]}
     assert row.image.tobytes() == images.decode(PICTURES[2]).tobytes()
     with pytest.raises(KeyError):
         found["nobody"]
-    failed = results(night([outcome(1, status="failed", output=None, error="no such file")]))[0]
+    failed = results(stored([outcome(1, status="failed", output=None, error="no such file")]))[0]
     assert failed.curve == {}
     with pytest.raises(ValueError, match="no picture, it is failed: no such file"):
         assert failed.image
@@ -199,7 +199,7 @@ def test_a_row_has_its_parameters_curve_and_picture() -> None:
 def test_results_show_thumbnails_and_escape_what_rows_say() -> None:
     odd: dict[str, Any] = {"content": f"s3://photos/{SCRIPT}.png"}
     failed: dict[str, Any] = {"status": "failed", "output": None, "error": SCRIPT}
-    output = night([outcome(1, **odd) | {"id": SCRIPT}, outcome(2, **failed), outcome(3)])
+    output = stored([outcome(1, **odd) | {"id": SCRIPT}, outcome(2, **failed), outcome(3)])
     storage.remove(f"{output}/images/{outcome(3)['output_name']}")
     found = results(output)
     seen = page(found)
@@ -215,7 +215,7 @@ def test_results_show_thumbnails_and_escape_what_rows_say() -> None:
 
 def test_a_row_shows_its_three_pictures(studio: Path) -> None:
     row = outcome(1, content=str(studio / "cat.png"), style=str(studio / "night.png"), error=SCRIPT)
-    seen = page(results(night([row]))[0])
+    seen = page(results(stored([row]))[0])
     assert [picture["alt"] for picture in seen.pictures] == ["content", "style", "result"]
     assert ("params.style_layers" in seen.text, SCRIPT in seen.text) == (True, True)
     assert [tag for tag, _ in seen.tags if tag == "script"] == []

@@ -10,39 +10,39 @@ from pipeline.outputs import table as result_table
 from pipeline.outputs.locate import run_of
 from pipeline.storage import StorageError
 
-NIGHTS = ("2026-01-01T0100Z-a", "2026-01-02T0100Z-a", "2026-01-03T0100Z-a")
+RUNS = ("2026-01-01T0100Z-a", "2026-01-02T0100Z-a", "2026-01-03T0100Z-a")
 
 
 @pytest.fixture
 def grid(tmp_path: Path) -> Path:
     (tmp_path / "history").mkdir()
-    for night in NIGHTS:
+    for grid_run in RUNS:
         result_table.commit(
-            str(tmp_path / "runs" / night), [{"id": "a", "status": "ok", "finished_at": provenance.now()}]
+            str(tmp_path / "runs" / grid_run), [{"id": "a", "status": "ok", "finished_at": provenance.now()}]
         )
-        broke_off = night == NIGHTS[1]
+        broke_off = grid_run == RUNS[1]
         end = None if broke_off else "2026-01-03T02:00:00+00:00"
-        said = {"id": night, "grid": "a", "name": "n", "began_at": "2026-01-01T01:00:00+00:00", "rows": 1}
-        (tmp_path / "history" / f"{night}.json").write_text(json.dumps(said | {"finished_at": end}))
+        said = {"id": grid_run, "grid": "a", "name": "n", "began_at": "2026-01-01T01:00:00+00:00", "rows": 1}
+        (tmp_path / "history" / f"{grid_run}.json").write_text(json.dumps(said | {"finished_at": end}))
     return tmp_path
 
 
 def test_a_grid_stands_for_its_latest_complete_run(grid: Path) -> None:
-    (grid / "latest.json").write_text(json.dumps({"run": NIGHTS[2], "folder": f"runs/{NIGHTS[2]}"}))
-    assert run_of(str(grid)) == str(grid / "runs" / NIGHTS[2])
-    assert run_of(f"{grid}@previous") == str(grid / "runs" / NIGHTS[0])
-    assert run_of(str(grid / "runs" / NIGHTS[1])) == str(grid / "runs" / NIGHTS[1])
+    (grid / "latest.json").write_text(json.dumps({"run": RUNS[2], "folder": f"runs/{RUNS[2]}"}))
+    assert run_of(str(grid)) == str(grid / "runs" / RUNS[2])
+    assert run_of(f"{grid}@previous") == str(grid / "runs" / RUNS[0])
+    assert run_of(str(grid / "runs" / RUNS[1])) == str(grid / "runs" / RUNS[1])
 
 
-def test_a_night_that_was_continued_later_is_the_later_one(grid: Path) -> None:
-    continued = grid / "history" / f"{NIGHTS[0]}.json"
+def test_a_run_that_was_continued_later_is_the_later_one(grid: Path) -> None:
+    continued = grid / "history" / f"{RUNS[0]}.json"
     continued.write_text(continued.read_text().replace("2026-01-03T02", "2026-01-04T02"))
-    (grid / "latest.json").write_text(json.dumps({"run": NIGHTS[0]}))
-    assert run_of(f"{grid}@previous") == str(grid / "runs" / NIGHTS[2])
+    (grid / "latest.json").write_text(json.dumps({"run": RUNS[0]}))
+    assert run_of(f"{grid}@previous") == str(grid / "runs" / RUNS[2])
 
 
-def test_a_first_night_has_none_before_it(grid: Path) -> None:
-    (grid / "latest.json").write_text(json.dumps({"run": NIGHTS[0]}))
+def test_a_first_run_has_none_before_it(grid: Path) -> None:
+    (grid / "latest.json").write_text(json.dumps({"run": RUNS[0]}))
     with pytest.raises(ValueError, match="no complete run before"):
         run_of(f"{grid}@previous")
 

@@ -35,8 +35,8 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def output(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of 29 rows and the report on it, with another night."""
-    folder = tmp_path_factory.mktemp("night")
+    """A run of 29 rows and the report on it, with another run."""
+    folder = tmp_path_factory.mktemp("run")
     output = samples.make(folder)
     older = samples.make(folder / "older")
     write_report(str(output), hourly_price=3.6, comparison=samples.comparison(output, older))
@@ -283,12 +283,12 @@ def test_failures_are_listed_and_downloaded_as_a_manifest(visit: Visit, output: 
     expect(page.locator("#said")).to_have_text("A manifest of 2 rows was handed to the browser.")
 
 
-def test_two_nights_side_by_side(visit: Visit, output: Path) -> None:
+def test_two_runs_side_by_side(visit: Visit, output: Path) -> None:
     page = visit.open(output, "nights")
-    rows = page.locator("#nights-list tbody tr")
+    rows = page.locator("#comparison-list tbody tr")
     expect(rows).to_have_count(1)
     expect(rows.first).to_contain_text("SSIM 0.71 <0.9>")
-    page.uncheck("#nights-worse")
+    page.uncheck("#comparison-worse")
     expect(rows).to_have_count(3)
     expect(rows.nth(1)).to_contain_text("equal")
     rows.first.locator("button").click()
@@ -394,10 +394,10 @@ def test_a_report_in_object_storage_opens(browser: Browser, output: Path, bucket
 
     for path in output.rglob("*"):
         if path.is_file():
-            key = f"night/{path.relative_to(output)}"
+            key = f"run/{path.relative_to(output)}"
             storage.write_bytes(f"{bucket}/{key}", path.read_bytes())
             boto3.client("s3").put_object_acl(Bucket=bucket.removeprefix("s3://"), Key=key, ACL="public-read")
-    site = f"{os.environ['AWS_ENDPOINT_URL']}/{bucket.removeprefix('s3://')}/night/report"
+    site = f"{os.environ['AWS_ENDPOINT_URL']}/{bucket.removeprefix('s3://')}/run/report"
     visit = Visit(browser, within=site.rpartition("/")[0])
     visit.page.goto(f"{site}/index.html#gallery")
     visit.page.wait_for_selector("html[data-ready]")

@@ -226,7 +226,7 @@ def test_a_moved_run_still_has_its_pictures(output: Path, tmp_path: Path) -> Non
 
 
 def test_object_storage_holds_a_report_as_well(bucket: str, output: Path, tmp_path: Path) -> None:
-    away = f"{bucket}/night"
+    away = f"{bucket}/run"
     rows = result_table.read_results(str(output)).to_pylist()
     result_table.commit(away, [row | {"output": row["output"] and f"{away}/images/made0.png"} for row in rows])
     for k in range(4):
@@ -241,7 +241,7 @@ def test_object_storage_holds_a_report_as_well(bucket: str, output: Path, tmp_pa
     assert views
 
 
-def test_two_nights_are_on_the_page(output: Path, tmp_path: Path) -> None:
+def test_two_runs_are_on_the_page(output: Path, tmp_path: Path) -> None:
     older = samples.make(tmp_path / "older")
     page = write_report(str(output), comparison=samples.comparison(output, older))
     [changes] = samples.data(page, "changes")

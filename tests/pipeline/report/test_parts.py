@@ -17,7 +17,7 @@ from PIL import ExifTags, Image
 from pipeline import images
 from pipeline.outputs import schema
 from pipeline.report import links
-from pipeline.report.comparison import label
+from pipeline.report.changes import label
 from pipeline.report.curves import POINTS, curve_files, short, sketch_files, telling
 from pipeline.report.dimensions import dimension, split
 from pipeline.report.figures import figures

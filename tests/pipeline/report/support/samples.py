@@ -110,7 +110,7 @@ def make(folder: Path, *, good: int = 24, failed: int = 4, diverged: int = 1) ->
 
 
 def comparison(output: Path, older: Path) -> Comparison:
-    """Two nights, of which the second is worse in one row; the other is equal."""
+    """Two runs, of which the second is worse in one row; the other is equal."""
     changes = []
     for k, worse in ((1, ["final loss 0.40 instead of 0.33 (+20 %)", "SSIM 0.71 <0.9>"]), (2, [])):
         before, after = ok(older, k), ok(output, k)

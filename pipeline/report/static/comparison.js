@@ -1,7 +1,7 @@
 "use strict";
 // Two runs row by row: what got worse, and both pictures side by side.
 
-nst.nights = (() => {
+nst.comparison = (() => {
   const { h } = nst;
   let changes = null;
   let shown = 0;
@@ -54,14 +54,14 @@ nst.nights = (() => {
   };
 
   const draw = async () => {
-    const note = nst.$("nights-note");
+    const note = nst.$("comparison-note");
     try {
       changes ??= (await nst.data.all("changes")).flat();
     } catch (problem) {
       note.textContent = problem.message;
       return;
     }
-    const list = nst.$("nights-worse").checked ? changes.filter(({ worse }) => worse.length) : changes;
+    const list = nst.$("comparison-worse").checked ? changes.filter(({ worse }) => worse.length) : changes;
     note.textContent = list.length ? `${nst.count(list.length, "row", "rows")}, worst first.` : "Nothing got worse.";
     const body = h("tbody", {});
     const more = h("button", { type: "button", class: "quiet", onclick: () => grow() });
@@ -74,14 +74,14 @@ nst.nights = (() => {
       more.textContent = `Show ${Math.min(AT_ONCE, list.length - shown)} more of ${list.length - shown}`;
     };
     grow();
-    nst.$("nights-list").replaceChildren(...(list.length ? [
-      h("div", { class: "scroller", tabindex: "0", role: "region", "aria-label": "Rows of both nights" },
-        h("table", { class: "plainly nights" },
+    nst.$("comparison-list").replaceChildren(...(list.length ? [
+      h("div", { class: "scroller", tabindex: "0", role: "region", "aria-label": "Rows of both runs" },
+        h("table", { class: "plainly comparison" },
           h("thead", {}, h("tr", {}, h("td", {}), ["Row", "Loss", "Time", "PSNR", "SSIM"].map((name, k) => h("th", { scope: "col", class: k ? "number" : null }, name)))),
           body)), more] : []));
   };
 
-  const start = () => nst.$("nights-worse")?.addEventListener("change", draw);
+  const start = () => nst.$("comparison-worse")?.addEventListener("change", draw);
   const show = () => changes ?? draw();
 
   return { start, show };

@@ -1,4 +1,4 @@
-"""Two nights of one table, the second with another default: real pictures, from a notebook's functions."""
+"""Two runs of one table, the second with another default: real pictures, from a notebook's functions."""
 
 import math
 from importlib import import_module

@@ -1,4 +1,4 @@
-"""Night over night on the page: what two runs have in common, and the pictures of both."""
+"""The comparison of two runs on the page: the rows that both have, and the pictures of both."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
