@@ -8,15 +8,15 @@ if TYPE_CHECKING:
     from nst_kernel.encoder import LayerMissing, Vgg19, Weights, WeightsError, check_imagenet, load_weights
     from nst_kernel.layers import LAYERS
     from nst_kernel.pair import Pair
-    from nst_kernel.params import KNOBS, PRESETS, ParamError, StyleParams
+    from nst_kernel.params import PARAMETERS, PRESETS, ParamError, StyleParams
     from nst_kernel.result import StylizeResult
     from nst_kernel.transfer import Interrupted, State, StateError, stylize, stylize_batch
     from nst_kernel.version import ALGORITHM_VERSION
 
 __all__ = [
     "ALGORITHM_VERSION",
-    "KNOBS",
     "LAYERS",
+    "PARAMETERS",
     "PRESETS",
     "Interrupted",
     "LayerMissing",
@@ -49,7 +49,7 @@ __getattr__ = lazily(
         "nst_kernel.layers": ("LAYERS",),
         "nst_kernel.pair": ("Pair",),
         "nst_kernel.params": (
-            "KNOBS",
+            "PARAMETERS",
             "PRESETS",
             "ParamError",
             "StyleParams",

@@ -176,8 +176,8 @@ def _row(key: Mapping[str, Any]) -> str:
     from pipeline.manifest import PICTURE_COLUMNS
 
     pictures = " + ".join(str(key[name]).rpartition("/")[2] for name in PICTURE_COLUMNS if key[name])
-    knobs = [f"{name}={_text(value)}" for name, value in key.items() if name not in PICTURE_COLUMNS]
-    return " ".join([pictures, *knobs])
+    parameters = [f"{name}={_text(value)}" for name, value in key.items() if name not in PICTURE_COLUMNS]
+    return " ".join([pictures, *parameters])
 
 
 def _times(ratio: float | None) -> str:

@@ -17,7 +17,7 @@ from rich.table import Column, Table
 from jobs.console.output import counted
 from jobs.console.progress import LiveProgress as LiveProgress
 from jobs.console.progress import clock
-from nst_kernel import KNOBS, PRESETS, StyleParams
+from nst_kernel import PARAMETERS, PRESETS, StyleParams
 from pipeline.manifest import PICTURE_COLUMNS
 from pipeline.outputs import Progress as RunProgress
 from pipeline.outputs import layout
@@ -177,14 +177,14 @@ def print_params(console: Console) -> None:
     """Every style parameter, and the presets."""
     defaults = StyleParams.of({}).to_json()
     table = Table("parameter", Column("default", overflow="fold"), "meaning", show_edge=False)
-    for name, meaning in KNOBS.items():
+    for name, meaning in PARAMETERS.items():
         value = defaults[name]
         text = ",".join(map(str, value)) if isinstance(value, list) else "" if value is None else str(value)
         table.add_row(name, text, meaning)
     console.print(table)
     presets = Table("preset", Column("changes", overflow="fold"), "source", show_edge=False)
     for name, preset in PRESETS.items():
-        changes = ", ".join(f"{knob}={_setting(value)}" for knob, value in preset.knobs.items())
+        changes = ", ".join(f"{parameter}={_setting(value)}" for parameter, value in preset.values.items())
         presets.add_row(name, changes, preset.source)
     console.print()
     console.print(presets)

@@ -2,6 +2,6 @@
 
 from nst_kernel.params.presets import PRESETS
 from nst_kernel.params.rules import INITS, ParamError, Problem
-from nst_kernel.params.style_params import ALIASES, KNOBS, StyleParams
+from nst_kernel.params.style_params import ALIASES, PARAMETERS, StyleParams
 
-__all__ = ["ALIASES", "INITS", "KNOBS", "PRESETS", "ParamError", "Problem", "StyleParams"]
+__all__ = ["ALIASES", "INITS", "PARAMETERS", "PRESETS", "ParamError", "Problem", "StyleParams"]

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Preset:
-    """Values for some knobs, and where they come from."""
+    """Values for some parameters, and where they come from."""
 
     source: str
-    knobs: Mapping[str, object]
+    values: Mapping[str, object]
 
 
 _PAPER: dict[str, object] = {

@@ -36,7 +36,7 @@ class _Unusable(Exception):
 
 @dataclass(frozen=True)
 class _Rule:
-    """Turns a value as it stands in CSV, JSON or Python into the value of a knob, or refuses it."""
+    """Turns a value as it stands in CSV, JSON or Python into the value of a parameter, or refuses it."""
 
     expected: str
     parse: Callable[[Any], Any]

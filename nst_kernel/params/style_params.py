@@ -1,4 +1,4 @@
-"""Every knob of a style transfer, validated, immutable, JSON in and out; presets as data with their source."""
+"""Every parameter of a style transfer, validated, immutable, JSON in and out; presets as data with their source."""
 
 import dataclasses
 import difflib
@@ -27,7 +27,7 @@ from nst_kernel.params.rules import (
 from nst_kernel.pictures import MIN_SIDE
 
 
-def _knob(default: Any, rule: _Rule, doc: str) -> Any:
+def _parameter(default: Any, rule: _Rule, doc: str) -> Any:
     """A field whose value, where none is given, is the preset's, else `default`."""
     return dataclasses.field(default=None, metadata={"default": default, "rule": rule, "doc": doc})
 
@@ -42,69 +42,73 @@ class StyleParams:
         ParamError: with every unusable value at once.
     """
 
-    preset: str = _knob(
-        "default", _one_of("default", "gatys2015", "texture", "reconstruction"), "where unset knobs take values from"
+    preset: str = _parameter(
+        "default",
+        _one_of("default", "gatys2015", "texture", "reconstruction"),
+        "where unset parameters take values from",
     )
-    size: int = _knob(512, _integer(16, 16384), "long side of the output, pixels")
-    upscale: bool = _knob(
+    size: int = _parameter(512, _integer(16, 16384), "long side of the output, pixels")
+    upscale: bool = _parameter(
         False,
         _truth,
         "whether the output may be larger than its content picture",
     )
-    aspect_tolerance: float = _knob(
+    aspect_tolerance: float = _parameter(
         0.01,
         _share,
         "how far an aspect ratio may move so that pictures share a shape, and a batch; 0: not at all",
     )
-    iterations: tuple[int, ...] = _knob(
+    iterations: tuple[int, ...] = _parameter(
         (150,),
         _many(_integer(1, 100_000), "whole numbers from 1 to 100000, comma-separated", least=1),
         "loss evaluations at each scale: one number for all, or one for each of `scales` and one for the output",
     )
-    scales: tuple[int, ...] = _knob(
+    scales: tuple[int, ...] = _parameter(
         (256, 512, 1024, 2048),
         _many(_integer(16, 16384), "ascending long sides in pixels, comma-separated", ascending=True),
         "coarser long sides to pass through first; those above three quarters of the output's are left out",
     )
-    min_improvement: float = _knob(
+    min_improvement: float = _parameter(
         0.0, _share, "a scale ends early once the loss fell by less than this share within `window`; 0: never"
     )
-    window: int = _knob(20, _integer(1, 100_000), "evaluations over which `min_improvement` is looked for")
-    content_weight: float = _knob(0.2, _real(0), "alpha of eq. 7")
-    style_weight: float = _knob(1.0, _real(0), "beta of eq. 7")
-    tv_weight: float = _knob(0.5, _real(0), "weight of total variation (smoothness); not in the paper")
-    range_weight: float = _knob(0.0, _real(0), "weight of a penalty on values outside [0, 1]; not in the paper")
-    content_layers: tuple[str, ...] = _knob(("conv4_2",), _layers, "layers of the content loss")
-    style_layers: tuple[str, ...] = _knob(
+    window: int = _parameter(20, _integer(1, 100_000), "evaluations over which `min_improvement` is looked for")
+    content_weight: float = _parameter(0.2, _real(0), "alpha of eq. 7")
+    style_weight: float = _parameter(1.0, _real(0), "beta of eq. 7")
+    tv_weight: float = _parameter(0.5, _real(0), "weight of total variation (smoothness); not in the paper")
+    range_weight: float = _parameter(0.0, _real(0), "weight of a penalty on values outside [0, 1]; not in the paper")
+    content_layers: tuple[str, ...] = _parameter(("conv4_2",), _layers, "layers of the content loss")
+    style_layers: tuple[str, ...] = _parameter(
         ("conv1_1", "conv2_1", "conv3_1", "conv4_1"), _layers, "layers of the style loss"
     )
-    layer_weights: tuple[float, ...] = _knob((), _weights, "w_l of eq. 5, one per style layer; none: equal, sum 1")
-    content_layer_weights: tuple[float, ...] = _knob((), _weights, "the same for content layers; none: equal, sum 1")
-    objective: Literal["paper", "relative"] = _knob(
+    layer_weights: tuple[float, ...] = _parameter((), _weights, "w_l of eq. 5, one per style layer; none: equal, sum 1")
+    content_layer_weights: tuple[float, ...] = _parameter(
+        (), _weights, "the same for content layers; none: equal, sum 1"
+    )
+    objective: Literal["paper", "relative"] = _parameter(
         "relative",
         _one_of("paper", "relative"),
         "paper: sums as in eq. 1 and 4; relative: each term over its target's own, the same at any size",
     )
-    pooling: Literal["avg", "max"] = _knob("avg", _one_of("avg", "max"), "pooling between VGG's blocks")
-    precision: Literal["auto", "fp32", "tf32", "bf16"] = _knob(
+    pooling: Literal["avg", "max"] = _parameter("avg", _one_of("avg", "max"), "pooling between VGG's blocks")
+    precision: Literal["auto", "fp32", "tf32", "bf16"] = _parameter(
         "auto",
         _one_of("auto", "fp32", "tf32", "bf16"),
         "of the convolutions; auto: bf16 where the device has instructions for it",
     )
-    optimizer: Literal["lbfgs", "adam"] = _knob("lbfgs", _one_of("lbfgs", "adam"), "optimiser of the pixels")
-    learning_rate: float | None = _knob(
+    optimizer: Literal["lbfgs", "adam"] = _parameter("lbfgs", _one_of("lbfgs", "adam"), "optimiser of the pixels")
+    learning_rate: float | None = _parameter(
         None, _optional(_real(0, above=True)), "step; none: 1 for L-BFGS, 0.02 for Adam"
     )
-    history: int = _knob(10, _integer(1, 200), "steps that L-BFGS remembers (24 bytes per pixel each)")
-    learn_curvature: bool = _knob(
+    history: int = _parameter(10, _integer(1, 200), "steps that L-BFGS remembers (24 bytes per pixel each)")
+    learn_curvature: bool = _parameter(
         True, _truth, "whether L-BFGS learns how far the picture gives way by colour, frequency and place"
     )
-    init: str = _knob("content", _init, "where the pixels start")
-    seed: int = _knob(0, _SEED, "of the white noise")
+    init: str = _parameter("content", _init, "where the pixels start")
+    seed: int = _parameter(0, _SEED, "of the white noise")
 
     def __post_init__(self) -> None:
         problems: list[Problem] = []
-        preset = _preset_knobs(self.preset)
+        preset = _preset_values(self.preset)
         for field in dataclasses.fields(self):
             given = getattr(self, field.name)
             if given is None:
@@ -142,7 +146,7 @@ class StyleParams:
         """The parameters given by name; what `values` leave open is as `defaults` say.
 
         A preset that `values` name outranks the defaults: a row that asks for `gatys2015` gets the paper's weights.
-        `alpha` and `beta` are accepted for `content_weight` and `style_weight`, as the paper calls them. A knob of
+        `alpha` and `beta` are accepted for `content_weight` and `style_weight`, as the paper calls them. A parameter of
         value None counts as not given.
 
         Raises:
@@ -150,11 +154,11 @@ class StyleParams:
         """
         given, below = _by_name(values), _by_name(defaults or {})
         if "preset" in given:
-            below = {name: value for name, value in below.items() if name not in _preset_knobs(given["preset"])}
+            below = {name: value for name, value in below.items() if name not in _preset_values(given["preset"])}
         given = {**below, **given}
-        unknown = [Problem(name, given[name], _a_known_name(name)) for name in given if name not in KNOBS]
+        unknown = [Problem(name, given[name], _a_known_name(name)) for name in given if name not in PARAMETERS]
         try:
-            params = cls(**cast(Any, {name: value for name, value in given.items() if name in KNOBS}))
+            params = cls(**cast(Any, {name: value for name, value in given.items() if name in PARAMETERS}))
         except ParamError as error:
             raise ParamError(unknown + error.problems) from None
         if unknown:
@@ -162,9 +166,9 @@ class StyleParams:
         return params
 
     def to_json(self) -> dict[str, object]:
-        """Every knob by name, as JSON types; `StyleParams.of` of it gives the same parameters."""
-        knobs = ((name, getattr(self, name)) for name in KNOBS)
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in knobs}
+        """Every parameter by name, as JSON types; `StyleParams.of` of it gives the same parameters."""
+        parameters = ((name, getattr(self, name)) for name in PARAMETERS)
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in parameters}
 
     def reseeded(self, seed: object) -> Self:
         """The same with another seed. Nothing depends on a seed, so that the rest need not be checked again.
@@ -176,7 +180,7 @@ class StyleParams:
         if isinstance(checked, Problem):
             raise ParamError([checked])
         twin = object.__new__(type(self))
-        for name in KNOBS:
+        for name in PARAMETERS:
             object.__setattr__(twin, name, getattr(self, name))
         object.__setattr__(twin, "seed", checked)
         return twin
@@ -223,12 +227,12 @@ class StyleParams:
 
 
 def _a_known_name(name: str) -> str:
-    close = difflib.get_close_matches(name[:80].lower(), [*KNOBS, *ALIASES], n=1)
-    return f"a known name; did you mean {close[0]}?" if close else f"one of {', '.join(KNOBS)}"
+    close = difflib.get_close_matches(name[:80].lower(), [*PARAMETERS, *ALIASES], n=1)
+    return f"a known name; did you mean {close[0]}?" if close else f"one of {', '.join(PARAMETERS)}"
 
 
-def _preset_knobs(name: object) -> Mapping[str, object]:
-    return PRESETS[name].knobs if isinstance(name, str) and name in PRESETS else {}
+def _preset_values(name: object) -> Mapping[str, object]:
+    return PRESETS[name].values if isinstance(name, str) and name in PRESETS else {}
 
 
 def _by_name(values: Mapping[str, object]) -> dict[str, object]:
@@ -237,7 +241,7 @@ def _by_name(values: Mapping[str, object]) -> dict[str, object]:
 
 ALIASES: Mapping[str, str] = types.MappingProxyType({"alpha": "content_weight", "beta": "style_weight"})
 
-KNOBS: Mapping[str, str] = types.MappingProxyType(
+PARAMETERS: Mapping[str, str] = types.MappingProxyType(
     {field.name: field.metadata["doc"] for field in dataclasses.fields(StyleParams)}
 )
-"""Every knob's name and what it means."""
+"""Every parameter's name and what it means."""

@@ -39,7 +39,7 @@ def stylize(
     Args:
         content: uint8 (H, W, 3) RGB, or anything that NumPy reads as that, such as a PIL image in mode RGB.
         style: the same.
-        params: every knob; its `size` is the long side of the output, and of the style before its features are taken.
+        params: its `size` is the long side of the output, and of the style before its features are taken.
         encoder: an encoder, or what `load_weights` takes.
         init: a picture to start from, whatever `params.init` says.
         progress: called after each iteration.

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nst_kernel.params import KNOBS, ParamError, StyleParams
+from nst_kernel.params import PARAMETERS, ParamError, StyleParams
 from pipeline.manifest import ManifestError, Row, RowProblem
 from pipeline.specs import Axis, Draw, GridSpec, Samples, axes, conditions, gather, globs
 
@@ -62,7 +62,7 @@ def expand(spec: GridSpec, *, defaults: Mapping[str, object] | None = None, file
     for (content, content_uri), (style, style_uri) in itertools.product(contents, styles):
         for given, params in settings:
             names = {"content": content, "style": style}
-            values = {name: getattr(params, name) for name in KNOBS} if isinstance(params, StyleParams) else given
+            values = {name: getattr(params, name) for name in PARAMETERS} if isinstance(params, StyleParams) else given
             out = next((place for place, test in enumerate(tests) if test(names, values)), None)
             if out is not None:
                 excluded[out] += 1
@@ -108,8 +108,8 @@ def _settings(found: Sequence[Axis | Draw], samples: Samples | None, defaults: M
     drawn = list(_draws([each for each in found if isinstance(each, Draw)], samples))
     settings: list[_Setting] = []
     for values, sample in itertools.product(itertools.product(*(axis.values for axis in listed)), drawn):
-        chosen = {axis.knob: value for axis, value in zip(listed, values, strict=True)} | sample
-        given = {name: chosen[name] for name in KNOBS if name in chosen}
+        chosen = {axis.parameter: value for axis, value in zip(listed, values, strict=True)} | sample
+        given = {name: chosen[name] for name in PARAMETERS if name in chosen}
         try:
             settings.append((given, StyleParams.of(given, defaults=defaults)))
         except ParamError as error:
@@ -121,9 +121,9 @@ def _draws(drawn: Sequence[Draw], samples: Samples | None) -> Iterator[dict[str,
     if not samples:
         yield {}
         return
-    columns = [axes.shares(each.knob, samples.count, method=samples.method, seed=samples.seed) for each in drawn]
+    columns = [axes.shares(each.parameter, samples.count, method=samples.method, seed=samples.seed) for each in drawn]
     for shares in zip(*columns, strict=True):
-        yield {each.knob: each.at(float(share)) for each, share in zip(drawn, shares, strict=True)}
+        yield {each.parameter: each.at(float(share)) for each, share in zip(drawn, shares, strict=True)}
 
 
 def combination_id(content: str | None, style: str | None, given: Mapping[str, Any]) -> str:

@@ -7,7 +7,7 @@ import operator
 import urllib.parse
 from json.encoder import encode_basestring_ascii
 
-from nst_kernel.params import KNOBS, StyleParams
+from nst_kernel.params import PARAMETERS, StyleParams
 
 MAX_NAME = 255
 """Bytes of a file's or folder's name: what every file system takes."""
@@ -24,7 +24,7 @@ def derive_id(content: str | None, style: str | None, params: StyleParams, encod
     return hashlib.sha256(meaning.encode()).hexdigest()[:16]
 
 
-_DECISIVE = tuple(name for name in KNOBS if name not in ("preset", "seed"))
+_DECISIVE = tuple(name for name in PARAMETERS if name not in ("preset", "seed"))
 _decisive_values = operator.attrgetter(*_DECISIVE)
 
 
@@ -41,8 +41,8 @@ def _canonical(params: StyleParams) -> str:
 @functools.lru_cache(maxsize=4096)
 def _around_seed(values: tuple[object, ...]) -> tuple[str, str]:
     """What stands before and after the seed. No other value looks like one: within JSON's texts quotes are escaped."""
-    knobs = {name: _no_minus_zero(value) for name, value in zip(_DECISIVE, values, strict=True)}
-    text = json.dumps(knobs | {"seed": 0}, sort_keys=True, separators=(",", ":"))
+    parameters = {name: _no_minus_zero(value) for name, value in zip(_DECISIVE, values, strict=True)}
+    text = json.dumps(parameters | {"seed": 0}, sort_keys=True, separators=(",", ":"))
     before, mark, after = text.partition('"seed":0')
     return f'"params":{before}{mark[:-1]}', after
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 
 from pydantic import ValidationError
 
-from nst_kernel.params import ALIASES, INITS, KNOBS, ParamError, StyleParams
+from nst_kernel.params import ALIASES, INITS, PARAMETERS, ParamError, StyleParams
 from pipeline import storage
 from pipeline.manifest.columns import (
     EXPECTED,
@@ -147,7 +147,7 @@ def _is_passed_over(file: str) -> bool:
     return name.startswith((".", "_")) or is_result
 
 
-_PARAMETERS = dict.fromkeys([*KNOBS, *ALIASES]).keys()
+_PARAMETERS = dict.fromkeys([*PARAMETERS, *ALIASES]).keys()
 _WANTED = dict.fromkeys([*EXPECTED, *_PARAMETERS]).keys()
 _RULES: Mapping[str, Callable[[str, object], object]] = {
     field.name: field.metadata["rule"] for field in dataclasses.fields(StyleParams)
@@ -264,18 +264,18 @@ class _Reader:
 
     def _resolve(self, columns: Mapping[str, object], nested: Mapping[str, object]) -> StyleParams | list[Complaint]:
         given: dict[str, object] = {}
-        written: dict[str, str] = {}  # knob: column that gives it
+        written: dict[str, str] = {}  # parameter: column that gives it
         complaints: list[Complaint] = []
         everything = [(name, name, value) for name, value in columns.items()]
         everything += [(f"params.{name}", name, value) for name, value in nested.items() if name in _PARAMETERS]
         for column, name, value in everything:
-            knob = ALIASES.get(name, name)
+            own = ALIASES.get(name, name)
             if _blank(value):
                 continue
-            if knob not in given:
-                given[knob], written[knob] = value, column
-            elif _RULES[knob](knob, value) != _RULES[knob](knob, given[knob]):
-                complaints.append((column, shown(value), f"what column {written[knob]} says, {shown(given[knob])}"))
+            if own not in given:
+                given[own], written[own] = value, column
+            elif _RULES[own](own, value) != _RULES[own](own, given[own]):
+                complaints.append((column, shown(value), f"what column {written[own]} says, {shown(given[own])}"))
         try:
             params = StyleParams.of(given, defaults=self._defaults)
         except ParamError as error:

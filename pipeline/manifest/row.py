@@ -73,7 +73,7 @@ class Row:
         content: URI of the content picture; None if the row has none, and `params` need none.
         style: URI of the style picture; None likewise.
         output: name of the result below OUTPUT/images/.
-        params: every knob; `init` is resolved too where it is the URI of an image.
+        params: every parameter; `init` is resolved too where it is the URI of an image.
         file: manifest that asked for it.
         number: line there (CSV, JSON Lines; a CSV header is line 1), or row (Parquet); from 1.
         content_shape: (height, width) of the content picture as it is shown, pixels, where the manifest says it.

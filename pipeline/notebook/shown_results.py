@@ -10,7 +10,7 @@ from typing import Any, overload
 import pyarrow as pa
 from PIL import Image
 
-from nst_kernel.params import ALIASES, KNOBS, Problem, StyleParams
+from nst_kernel.params import ALIASES, PARAMETERS, Problem, StyleParams
 from pipeline import images, storage
 from pipeline.manifest import PICTURE_COLUMNS
 from pipeline.notebook import html
@@ -134,7 +134,7 @@ class Results(Sequence[ResultRow]):
         kept: Sequence[int] = range(len(self))
         for name, accepted in conditions.items():
             name = ALIASES.get(name, name)
-            if name in KNOBS:
+            if name in PARAMETERS:
                 values: Sequence[Any] = [
                     _hashable(_params(text).get(name)) for text in self._table["params"].to_pylist()
                 ]
@@ -204,7 +204,7 @@ def _params(text: str) -> Mapping[str, Any]:
 
 def _accepted(name: str, value: Any) -> list[Any]:
     """Values of a parameter or column that a row may have."""
-    if name in KNOBS:
+    if name in PARAMETERS:
         one = _RULES[name](name, value)
         if not isinstance(one, Problem):
             return [one]
@@ -214,7 +214,7 @@ def _accepted(name: str, value: Any) -> list[Any]:
             raise ValueError("; ".join(map(str, problems)))
         return several
     if name not in SCHEMA.names:
-        raise ValueError(f"{name}: expected a parameter ({', '.join(KNOBS)}) or a column of the results")
+        raise ValueError(f"{name}: expected a parameter ({', '.join(PARAMETERS)}) or a column of the results")
     accepted = list(value) if isinstance(value, list | tuple | set) else [value]
     unknown = set(accepted) - set(STATUSES) if name == "status" else set()
     if unknown:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from nst_kernel import KNOBS, StyleParams
+from nst_kernel import PARAMETERS, StyleParams
 
 ASIDE = {"encoder": "encoder", "device": "device", "precision": "computed in"}
 """Columns of the results that tell rows apart as parameters do, and what the page calls them."""
@@ -65,12 +65,14 @@ def split(table: pa.Table) -> tuple[list[Setting], list[Dimension]]:
             dimensions.append(dimension(name, column))
         else:
             value = _text(column[0])
-            settings.append(Setting(name, value, KNOBS.get(name, ""), value == _text(_plain(usual.get(name)))))
+            settings.append(Setting(name, value, PARAMETERS.get(name, ""), value == _text(_plain(usual.get(name)))))
     for name, said in ASIDE.items():
         column = table[name].to_pylist()
         if len({value for value in column if value is not None}) > 1:
             dimensions.append(dimension(said, column))
-    return sorted(settings, key=lambda s: (s.usual, list(KNOBS).index(s.name) if s.name in KNOBS else 0)), dimensions
+    return sorted(
+        settings, key=lambda s: (s.usual, list(PARAMETERS).index(s.name) if s.name in PARAMETERS else 0)
+    ), dimensions
 
 
 def dimension(name: str, column: Sequence[float | str | None]) -> Dimension:

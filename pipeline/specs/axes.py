@@ -10,38 +10,38 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import qmc
 
-from nst_kernel.params import KNOBS, Problem, StyleParams
-from pipeline.specs.fields import RULES, Complaint, knob, known
+from nst_kernel.params import PARAMETERS, Problem, StyleParams
+from pipeline.specs.fields import RULES, Complaint, known, parameter_name
 
 MAX_VALUES = 100_000
 """Of one parameter."""
 
 _HINTS = get_type_hints(StyleParams)
 _WHOLE = {name for name, hint in _HINTS.items() if hint in (int, tuple[int, ...])}
-"""Knobs of whole numbers: what falls between is rounded."""
+"""Parameters of whole numbers: what falls between is rounded."""
 
 
 @dataclass(frozen=True)
 class Axis:
-    """A knob with the values that it takes, each as the knob has it, no two equal."""
+    """A parameter with the values that it takes, each as the parameter has it, no two equal."""
 
-    knob: str
+    parameter: str
     values: tuple[Any, ...]
 
 
 @dataclass(frozen=True)
 class Draw:
-    """A knob whose values are drawn.
+    """A parameter whose values are drawn.
 
     Attributes:
-        knob: its name.
+        parameter: its name.
         low: end of a range.
         high: other end.
         log: whether the logarithm is uniform, rather than the value.
         choices: to draw from, instead of a range.
     """
 
-    knob: str
+    parameter: str
     low: float = 0.0
     high: float = 1.0
     log: bool = False
@@ -53,17 +53,17 @@ class Draw:
             return self.choices[min(int(share * len(self.choices)), len(self.choices) - 1)]
         span = self.high - self.low
         number = self.low * (self.high / self.low) ** share if self.log else self.low + share * span
-        value: object = RULES[self.knob](self.knob, _written(self.knob, number))
+        value: object = RULES[self.parameter](self.parameter, _written(self.parameter, number))
         return value
 
 
-def shares(knob: str, count: int, *, method: str, seed: int) -> NDArray[np.float64]:
-    """Where in its distribution (count,) draws of a knob stand, each from 0 up to 1.
+def shares(parameter: str, count: int, *, method: str, seed: int) -> NDArray[np.float64]:
+    """Where in its distribution (count,) draws of a parameter stand, each from 0 up to 1.
 
-    Each knob has a stream of its own, so that another knob beside it changes nothing. `random` ones are independent,
+    Each parameter has a stream of its own, so that another one changes nothing for it. `random` draws are independent,
     and more of them go on where fewer end. `latin-hypercube` has one in each of `count` equal shares.
     """
-    generator = np.random.default_rng([seed, crc32(knob.encode())])
+    generator = np.random.default_rng([seed, crc32(parameter.encode())])
     if method == "random":
         return generator.random(count)
     sampled: NDArray[np.float64] = qmc.LatinHypercube(d=1, rng=generator).random(count)[:, 0]
@@ -71,19 +71,19 @@ def shares(knob: str, count: int, *, method: str, seed: int) -> NDArray[np.float
 
 
 def parse(parameters: Mapping[str, object]) -> tuple[list[Axis | Draw], list[Complaint]]:
-    """What a grid's parameters say, in the order of the knobs, and what cannot be used of it."""
+    """What a grid's parameters say, in the order of the parameters, and what cannot be used of it."""
     found: dict[str, Axis | Draw] = {}
     complaints: list[Complaint] = []
     for name, value in parameters.items():
-        if knob(name) not in KNOBS:
-            complaints.append(((name,), value, known(name, KNOBS)))
-        elif knob(name) in found:
-            complaints.append(((name,), value, f"{knob(name)} once: it is given by another name too"))
+        if parameter_name(name) not in PARAMETERS:
+            complaints.append(((name,), value, known(name, PARAMETERS)))
+        elif parameter_name(name) in found:
+            complaints.append(((name,), value, f"{parameter_name(name)} once: it is given by another name too"))
         else:
-            parsed, wrong = _one(knob(name), value)
+            parsed, wrong = _one(parameter_name(name), value)
             complaints += [((name, *loc), part, expected) for loc, part, expected in wrong]
-            found[knob(name)] = parsed
-    return [found[name] for name in KNOBS if name in found], complaints
+            found[parameter_name(name)] = parsed
+    return [found[name] for name in PARAMETERS if name in found], complaints
 
 
 _SPACED, _RANGES = ("linspace", "logspace"), ("uniform", "loguniform")
@@ -142,7 +142,7 @@ _EXAMPLES = {
 def _listed(
     name: str, values: Sequence[object], *, places: Sequence[tuple[str | int, ...]]
 ) -> tuple[Axis, list[Complaint]]:
-    """Values as the knob has them."""
+    """Values as the parameter has them."""
     complaints: list[Complaint] = []
     parsed: dict[Any, None] = {}
     for place, value in zip(places, values, strict=True):
@@ -158,12 +158,12 @@ def _listed(
 
 
 def _refused(name: str, value: object) -> Iterator[Problem]:
-    """Why a knob does not take a number, if so."""
+    """Why a parameter does not take a number, if so."""
     result = RULES[name](name, _written(name, float(str(value))))
     if isinstance(result, Problem):
         yield result
 
 
 def _written(name: str, value: float) -> int | float:
-    """A number as a person writes it: whole where the knob wants that, else without digits that are rounding."""
+    """A number as a person writes it: whole where the parameter wants that, else without digits that are rounding."""
     return round(value) if name in _WHOLE else float(f"{value:.12g}")

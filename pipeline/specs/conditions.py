@@ -5,9 +5,9 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from nst_kernel.params import KNOBS, Problem
+from nst_kernel.params import PARAMETERS, Problem
 from pipeline.manifest import PICTURE_COLUMNS
-from pipeline.specs.fields import RULES, Complaint, knob, known
+from pipeline.specs.fields import RULES, Complaint, known, parameter_name
 
 NAMES = PICTURE_COLUMNS
 RANGE = ("min", "max")
@@ -23,12 +23,16 @@ def parse(condition: Mapping[str, object]) -> tuple[Condition, list[Complaint]]:
     for name, wanted in condition.items():
         if name in NAMES:
             tests.append(_named(name, wanted if isinstance(wanted, list | tuple) else [wanted]))
-        elif knob(name) in KNOBS:
-            test, wrong = _in_range(knob(name), wanted) if isinstance(wanted, Mapping) else _equal(knob(name), wanted)
+        elif parameter_name(name) in PARAMETERS:
+            test, wrong = (
+                _in_range(parameter_name(name), wanted)
+                if isinstance(wanted, Mapping)
+                else _equal(parameter_name(name), wanted)
+            )
             tests.append(test)
             complaints += [((name, *loc), value, expected) for loc, value, expected in wrong]
         else:
-            complaints.append(((name,), wanted, known(name, [*NAMES, *KNOBS])))
+            complaints.append(((name,), wanted, known(name, [*NAMES, *PARAMETERS])))
     if not condition:
         complaints.append(((), {}, "at least one parameter, content or style: nothing would be left"))
     return (lambda names, params: all(test(names, params) for test in tests)), complaints
@@ -39,7 +43,7 @@ def _named(name: str, patterns: list[object] | tuple[object, ...]) -> Condition:
 
 
 def _equal(name: str, wanted: object) -> tuple[Condition, list[Complaint]]:
-    """One of some values; a knob that is a list itself is compared as a whole, written with commas."""
+    """One of some values; a parameter that is a list itself is compared as a whole, written with commas."""
     listed = list(wanted) if isinstance(wanted, list | tuple) else [wanted]
     parsed = [RULES[name](name, value) for value in listed]
     complaints: list[Complaint] = [

@@ -18,7 +18,7 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from nst_kernel.params import ALIASES, INITS, KNOBS, ParamError, StyleParams
+from nst_kernel.params import ALIASES, INITS, PARAMETERS, ParamError, StyleParams
 from pipeline import storage
 from pipeline.manifest import MAX_NAME
 from pipeline.specs import globs
@@ -150,11 +150,11 @@ def gather(named: Mapping[str, str]) -> dict[str, str]:
 
 
 RULES = {field.name: field.metadata["rule"] for field in dataclasses.fields(StyleParams)}
-"""By knob, what turns a value as it is written into the knob's, or a Problem."""
+"""By parameter, what turns a value as it is written into the parameter's, or a Problem."""
 
 
-def knob(name: str) -> str:
-    """A knob by its own name, where it is known by the paper's."""
+def parameter_name(name: str) -> str:
+    """A parameter by its own name, where it is known by the paper's."""
     return ALIASES.get(name, name)
 
 
@@ -175,12 +175,12 @@ def _valid(values: Mapping[str, Any], info: ValidationInfo) -> Mapping[str, Any]
     try:
         StyleParams.of({}, defaults=values)
     except ParamError as error:
-        written = {knob(name): name for name in values}
+        written = {parameter_name(name): name for name in values}
         raise unusable(
             (
                 (written.get(problem.name, problem.name),),
                 problem.value,
-                problem.expected if problem.name in KNOBS else known(problem.name, KNOBS),
+                problem.expected if problem.name in PARAMETERS else known(problem.name, PARAMETERS),
             )
             for problem in error.problems
         ) from None
@@ -199,18 +199,19 @@ def _json_type(hint: Any) -> dict[str, Any]:
     return {"type": [named[hint], "string"] if hint in (int, float) else named[hint]}
 
 
-def knob_schemas() -> dict[str, dict[str, Any]]:
-    """By name, the JSON Schema of each knob's value."""
+def parameter_schemas() -> dict[str, dict[str, Any]]:
+    """By name, the JSON Schema of each parameter's value."""
     hints, defaults = get_type_hints(StyleParams), StyleParams().to_json()
     return {
-        name: _json_type(hints[name]) | {"description": doc, "default": defaults[name]} for name, doc in KNOBS.items()
+        name: _json_type(hints[name]) | {"description": doc, "default": defaults[name]}
+        for name, doc in PARAMETERS.items()
     } | {alias: _json_type(hints[name]) | {"description": f"{name}"} for alias, name in ALIASES.items()}
 
 
-Knobs = Annotated[
+Parameters = Annotated[
     Mapping[str, Any],
     AfterValidator(_valid),
-    WithJsonSchema({"type": "object", "properties": knob_schemas(), "additionalProperties": False}),
+    WithJsonSchema({"type": "object", "properties": parameter_schemas(), "additionalProperties": False}),
 ]
 """Style parameters by name, each as its own rule wants it."""
 

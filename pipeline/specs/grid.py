@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Field, ValidationInfo, WithJsonSchema, mode
 
 from pipeline.specs import axes, conditions
 from pipeline.specs.axes import Draw
-from pipeline.specs.fields import Complaint, Named, Section, knob_schemas, unusable, with_init_located
+from pipeline.specs.fields import Complaint, Named, Section, parameter_schemas, unusable, with_init_located
 
 
 class Samples(Section):
@@ -28,7 +28,7 @@ def _usable(parameters: Mapping[str, Any], info: ValidationInfo) -> Mapping[str,
 
 
 def _schema() -> dict[str, Any]:
-    """Of parameters: each knob's value, a list of them, or a distribution."""
+    """Of parameters: each parameter's value, a list of them, or a distribution."""
     number = {"type": ["number", "string"]}
     spaces = [("linspace", 3), ("logspace", 3), ("uniform", 2), ("loguniform", 2)]
     forms = [
@@ -48,7 +48,7 @@ def _schema() -> dict[str, Any]:
                 "description": schema["description"],
                 "anyOf": [value, {"type": "array", "items": value}, *forms, _choice(value)],
             }
-            for name, schema in knob_schemas().items()
+            for name, schema in parameter_schemas().items()
             for value in [{key: part for key, part in schema.items() if key not in ("description", "default")}]
         },
     }
@@ -94,7 +94,7 @@ class GridSpec(Section):
     @model_validator(mode="after")
     def _whole(self) -> "GridSpec":
         found, _ = axes.parse(self.parameters)
-        drawn = [each.knob for each in found if isinstance(each, Draw)]
+        drawn = [each.parameter for each in found if isinstance(each, Draw)]
         complaints: list[Complaint] = []
         if drawn and self.samples is None:
             complaints.append((("samples",), None, f"count: how often {', '.join(drawn)} shall be drawn"))

@@ -20,7 +20,7 @@ from pipeline import storage
 from pipeline.manifest import shown
 from pipeline.options import EXPECTED, STALL_TIMEOUT, Device, FailureLimit, Interruptions, Resources
 from pipeline.specs.archive import ArchiveSpec
-from pipeline.specs.fields import JOB_NAME, Knobs, Location, Section, WeightsLocation, known, problems_of
+from pipeline.specs.fields import JOB_NAME, Location, Parameters, Section, WeightsLocation, known, problems_of
 from pipeline.specs.grid import GridSpec, Keep
 
 
@@ -97,7 +97,7 @@ class Common(Section):
 
     name: str = Field(pattern=JOB_NAME, description="Of the job: letters, digits, and _ . - between.")
     output: Location = Field(description="Folder for what the job makes, any URI.")
-    defaults: Knobs = Field(default_factory=dict, description="Style parameters that nothing else decides.")
+    defaults: Parameters = Field(default_factory=dict, description="Style parameters that nothing else decides.")
     weights: WeightsLocation = Field("embedded", description="embedded, imagenet, or the path or URI of a file.")
     resources: Pool = Field(Pool(), description="What the run may use.")
     limits: Bounds = Field(Bounds(), description="When to give up.")

@@ -81,10 +81,10 @@ def speed(console: Console, weights: Any, device: torch.device, sizes: list[int]
 def memory(console: Console) -> Any:
     """Peak bytes per pixel and sample at 512 px."""
     figures = {}
-    for knobs in ({"precision": "bf16"}, {"precision": "fp32"}, {"precision": "bf16", "optimizer": "adam"}):
+    for parameters in ({"precision": "bf16"}, {"precision": "fp32"}, {"precision": "bf16", "optimizer": "adam"}):
         for checkpoint in (False, True):
-            name = ", ".join([*map(str, knobs.values()), *["checkpointed"] * checkpoint])
-            figures[name] = peak_bytes_per_pixel(512, 1, checkpoint=checkpoint, **knobs)
+            name = ", ".join([*map(str, parameters.values()), *["checkpointed"] * checkpoint])
+            figures[name] = peak_bytes_per_pixel(512, 1, checkpoint=checkpoint, **parameters)
             console.print(f"peak memory, 512 px, {name}: {figures[name]:.0f} bytes per pixel and sample")
     return figures
 

@@ -23,8 +23,8 @@ def idle_share(*, rows: int = 16, size: int = 256, iterations: int = 20) -> dict
                 Image.fromarray(picture).save(here / f"{kind}{number}.jpg")
             lines.append(f"{number},content{number}.jpg,style{number}.jpg")
         (here / "rows.csv").write_text("\n".join(lines))
-        knobs = {"size": size, "iterations": iterations, "scales": ()}
-        run(str(here / "rows.csv"), output=str(here / "out"), defaults=knobs, resources=Resources(num_actors=1))
+        parameters = {"size": size, "iterations": iterations, "scales": ()}
+        run(str(here / "rows.csv"), output=str(here / "out"), defaults=parameters, resources=Resources(num_actors=1))
         table = read_results(str(here / "out")).sort_by("started_at")
     busy = pc.struct_field(table["seconds"], "optimise")
     first = pc.equal(table["started_at"], pc.min(table["started_at"]))

@@ -14,21 +14,21 @@ import torch
 from nst_kernel import Pair, StyleParams, Vgg19, load_weights, stylize_batch
 
 
-def peak_bytes_per_pixel(size: int, count: int, *, checkpoint: bool = False, **knobs: object) -> float:
+def peak_bytes_per_pixel(size: int, count: int, *, checkpoint: bool = False, **parameters: object) -> float:
     """Of `count` pairs of side `size`, over one scale."""
-    request = json.dumps({"size": size, "count": count, "checkpoint": checkpoint, "knobs": knobs})
+    request = json.dumps({"size": size, "count": count, "checkpoint": checkpoint, "parameters": parameters})
     command = [sys.executable, "-m", "tests.bench.memory", request]
     # What is freed goes back to the system at once, so that the resident set is what is held.
     environment = {**os.environ, "MALLOC_MMAP_THRESHOLD_": "65536"}
     return float(subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout)
 
 
-def _measure(size: int, count: int, checkpoint: bool, knobs: dict[str, object]) -> float:
+def _measure(size: int, count: int, checkpoint: bool, parameters: dict[str, object]) -> float:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     encoder = Vgg19(load_weights("embedded")).to(device)
 
     def transfer(side: int, pairs: int, iterations: int) -> None:
-        params = StyleParams.of({"scales": (), "iterations": iterations, **knobs})
+        params = StyleParams.of({"scales": (), "iterations": iterations, **parameters})
         generator = torch.Generator().manual_seed(0)
         picture = torch.rand(3, side, side, generator=generator).to(device)
         stylize_batch([Pair(picture, picture.flip(1), params)] * pairs, encoder, checkpoint=checkpoint)
@@ -53,4 +53,4 @@ def _used(device: torch.device, *, reset: bool = False) -> int:
 
 if __name__ == "__main__":
     asked = json.loads(sys.argv[1])
-    print(_measure(asked["size"], asked["count"], asked["checkpoint"], asked["knobs"]))
+    print(_measure(asked["size"], asked["count"], asked["checkpoint"], asked["parameters"]))

@@ -28,10 +28,10 @@ def drawn(number: int, size: int, device: torch.device) -> tuple[torch.Tensor, t
 
 
 def clocked(
-    content: torch.Tensor, style: torch.Tensor, encoder: Vgg19, **knobs: object
+    content: torch.Tensor, style: torch.Tensor, encoder: Vgg19, **parameters: object
 ) -> tuple[StylizeResult, list[float]]:
     """A transfer, and when each of its evaluations was done, in seconds."""
-    params = StyleParams.of({**SETTINGS, "size": content.shape[-1], **knobs})
+    params = StyleParams.of({**SETTINGS, "size": content.shape[-1], **parameters})
     ticks: list[float] = []
     clock = time.perf_counter()
 
@@ -78,8 +78,8 @@ def to_loss(weights: Weights, device: torch.device, *, pairs: int, size: int) ->
             _, curve = optimise(
                 content.unsqueeze(0), style.unsqueeze(0), weights, plain, evaluations=MARKS[-1], tick=tick
             )
-        for name, knobs in STARTS.items():
-            result, ticks = clocked(content, style, encoder, history=30, **knobs)
+        for name, parameters in STARTS.items():
+            result, ticks = clocked(content, style, encoder, history=30, **parameters)
             fine = slice(result.iterations - EVALUATIONS, None)
             losses, arrivals = result.curve["total"][fine], ticks[fine]
             times = {mark: arrival(losses, arrivals, min(curve[:mark])) for mark in MARKS}

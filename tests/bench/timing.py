@@ -62,8 +62,8 @@ def per_evaluation(
     plain = StyleParams.of({**SETTINGS, "size": size})
     reference = Transfer(content, style, weights, plain)
 
-    def ours(count: int, **knobs: object) -> tuple[int, Callable[[], object]]:
-        params = [StyleParams.of({**SETTINGS, "size": size, **knobs})] * count
+    def ours(count: int, **parameters: object) -> tuple[int, Callable[[], object]]:
+        params = [StyleParams.of({**SETTINGS, "size": size, **parameters})] * count
         x = torch.stack([c for c, _ in pairs[:count]])
         style = [style_grams(encoder, s.unsqueeze(0), params[0]) for _, s in pairs[:count]]
         targets = Targets(

@@ -198,13 +198,13 @@ def test_results_are_filtered_sorted_and_chosen(pair: Path, capsys: pytest.Captu
     assert re.search(r"r2\s+\S\s+2\b", capsys.readouterr().out)
 
 
-def test_params_teach_every_knob(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    from nst_kernel import KNOBS, PRESETS
+def test_params_teach_every_parameter(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    from nst_kernel import PARAMETERS, PRESETS
 
     monkeypatch.setenv("COLUMNS", "250")
     assert nst("params") == 0
     shown = capsys.readouterr().out
-    assert all(name in shown for name in [*KNOBS, *PRESETS])
+    assert all(name in shown for name in [*PARAMETERS, *PRESETS])
 
 
 def commands(head: Any, *words: str) -> Iterator[tuple[str, ...]]:

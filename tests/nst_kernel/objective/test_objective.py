@@ -42,10 +42,10 @@ X = torch.stack([pixels(5, 20, 18), pixels(6, 20, 18)]) * 1.4 - 0.2
 @pytest.mark.parametrize("form", ["paper", "relative"])
 @pytest.mark.parametrize("pooling", ["avg", "max"])
 def test_every_column_of_every_sample(form: str, pooling: str) -> None:
-    knobs = {**SHALLOW, "objective": form, "pooling": pooling}
+    parameters = {**SHALLOW, "objective": form, "pooling": pooling}
     params = [
-        StyleParams.of({**knobs, "alpha": 2, "beta": 3, "tv_weight": 5, "range_weight": 7}),
-        StyleParams.of({**knobs, "layer_weights": (0.3, 2), "content_layer_weights": (0.7, 0.1)}),
+        StyleParams.of({**parameters, "alpha": 2, "beta": 3, "tv_weight": 5, "range_weight": 7}),
+        StyleParams.of({**parameters, "layer_weights": (0.3, 2), "content_layer_weights": (0.7, 0.1)}),
     ]
     f = objective(params, CONTENT, STYLE)
     content_term = reference.content_loss if form == "paper" else reference.relative_content_loss
@@ -95,7 +95,7 @@ def test_what_has_no_weight_takes_no_part() -> None:
         {"content_weight": 0, "content_layers": ()},
         {"content_weight": 0, "content_layers": "conv1_2, conv2_1", "content_layer_weights": "1, 2"},
     ]
-    params = [StyleParams.of({**SHALLOW, **knobs}) for knobs in unused]
+    params = [StyleParams.of({**SHALLOW, **parameters}) for parameters in unused]
     style_alone = objective(params, [], STYLE)(X)
     assert style_alone[:, 1].tolist() == [0, 0]
     assert torch.equal(style_alone[:, 0], style_alone[:, 2])

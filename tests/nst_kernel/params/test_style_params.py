@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from nst_kernel import KNOBS, LAYERS, PRESETS, ParamError, StyleParams
+from nst_kernel import LAYERS, PARAMETERS, PRESETS, ParamError, StyleParams
 from nst_kernel.params.rules import Problem
 
 
@@ -22,7 +22,7 @@ def a_few(layers: st.SearchStrategy[list[str]]) -> st.SearchStrategy[tuple[list[
 
 
 layer_lists = st.lists(st.sampled_from(LAYERS), min_size=1, unique=True)
-knobs: dict[str, st.SearchStrategy[Any]] = {
+parameters: dict[str, st.SearchStrategy[Any]] = {
     "preset": st.sampled_from(sorted(PRESETS)),
     "size": st.integers(16, 16384),
     "upscale": st.booleans(),
@@ -48,12 +48,12 @@ knobs: dict[str, st.SearchStrategy[Any]] = {
 
 @st.composite
 def requests(draw: st.DrawFn) -> dict[str, Any]:
-    """Some of the knobs, with good values."""
-    request = draw(st.fixed_dictionaries({}, optional=knobs))
+    """Some of the parameters, with good values."""
+    request = draw(st.fixed_dictionaries({}, optional=parameters))
     for layers, weights in (("style_layers", "layer_weights"), ("content_layers", "content_layer_weights")):
         if draw(st.booleans()):
             request[layers], request[weights] = draw(a_few(layer_lists))
-    base: dict[str, Any] = {"content_weight": 1, "style_weight": 1, **PRESETS[request.get("preset", "default")].knobs}
+    base: dict[str, Any] = {"content_weight": 1, "style_weight": 1, **PRESETS[request.get("preset", "default")].values}
     merged = {**base, **request}
     assume(merged["content_weight"] > 0 or merged["style_weight"] > 0)
     return request
@@ -63,7 +63,7 @@ def requests(draw: st.DrawFn) -> dict[str, Any]:
 def test_through_json_and_back(request: dict[str, Any]) -> None:
     params = StyleParams.of(request)
     written = json.loads(json.dumps(params.to_json(), allow_nan=False))
-    assert set(written) == set(KNOBS)
+    assert set(written) == set(PARAMETERS)
     assert StyleParams.of(written) == params
     assert hash(StyleParams.of(written)) == hash(params)
 
@@ -71,12 +71,12 @@ def test_through_json_and_back(request: dict[str, Any]) -> None:
 @given(requests())
 def test_values_are_kept_and_the_rest_is_the_presets(request: dict[str, Any]) -> None:
     params = StyleParams.of(request)
-    preset = PRESETS[request.get("preset", "default")].knobs
+    preset = PRESETS[request.get("preset", "default")].values
     by_default = {field.name: field.metadata["default"] for field in dataclasses.fields(StyleParams)}
-    given_values = {knob: value for knob, value in request.items() if value is not None}
+    given_values = {parameter: value for parameter, value in request.items() if value is not None}
     expected = {**by_default, **preset, **given_values}
-    for knob, value in expected.items():
-        assert getattr(params, knob) == (tuple(value) if isinstance(value, list) else value)
+    for parameter, value in expected.items():
+        assert getattr(params, parameter) == (tuple(value) if isinstance(value, list) else value)
 
 
 def as_csv(value: object) -> str:
@@ -85,12 +85,12 @@ def as_csv(value: object) -> str:
 
 @given(requests())
 def test_strings_mean_what_they_say(request: dict[str, Any]) -> None:
-    strings = {knob: as_csv(value) for knob, value in request.items() if value is not None}
+    strings = {parameter: as_csv(value) for parameter, value in request.items() if value is not None}
     assert StyleParams.of(strings) == StyleParams.of(request)
 
 
 @pytest.mark.parametrize(
-    ("knob", "text", "value"),
+    ("parameter", "text", "value"),
     [
         ("style_layers", "conv1_1, conv2_1", ("conv1_1", "conv2_1")),
         ("content_layers", " conv4_2 ,", ("conv4_2",)),
@@ -115,8 +115,8 @@ def test_strings_mean_what_they_say(request: dict[str, Any]) -> None:
         ("seed", str(2**63 - 1), 2**63 - 1),
     ],
 )
-def test_values_from_a_table(knob: str, text: object, value: object) -> None:
-    found = getattr(StyleParams.of({knob: text}), knob)
+def test_values_from_a_table(parameter: str, text: object, value: object) -> None:
+    found = getattr(StyleParams.of({parameter: text}), parameter)
     assert found == value
     assert type(found) is type(value)
 
@@ -156,26 +156,26 @@ BAD: dict[str, list[Any]] = {
 }
 
 
-def test_every_knob_has_bad_values() -> None:
-    assert set(BAD) == set(KNOBS)
+def test_every_parameter_has_bad_values() -> None:
+    assert set(BAD) == set(PARAMETERS)
 
 
-@pytest.mark.parametrize("knob", BAD)
-def test_a_bad_value_is_named_with_what_was_expected(knob: str) -> None:
-    for value in BAD[knob]:
+@pytest.mark.parametrize("parameter", BAD)
+def test_a_bad_value_is_named_with_what_was_expected(parameter: str) -> None:
+    for value in BAD[parameter]:
         with pytest.raises(ParamError) as error:
-            StyleParams.of({knob: value})
+            StyleParams.of({parameter: value})
         (problem,) = error.value.problems
-        assert (problem.name, problem.value) == (knob, value) or problem.value is value
+        assert (problem.name, problem.value) == (parameter, value) or problem.value is value
         assert problem.expected
-        assert str(problem) == str(error.value) == f"{knob} = {value!r}: expected {problem.expected}"
+        assert str(problem) == str(error.value) == f"{parameter} = {value!r}: expected {problem.expected}"
 
 
-@given(st.fixed_dictionaries({knob: st.sampled_from(values) for knob, values in BAD.items()}), st.data())
+@given(st.fixed_dictionaries({parameter: st.sampled_from(values) for parameter, values in BAD.items()}), st.data())
 def test_all_problems_come_at_once(bad: dict[str, Any], data: st.DataObject) -> None:
     some = data.draw(st.lists(st.sampled_from(sorted(bad)), min_size=1, unique=True))
     with pytest.raises(ParamError) as error:
-        StyleParams.of({**{knob: bad[knob] for knob in some}, "sise": 1, "alpa": 2})
+        StyleParams.of({**{parameter: bad[parameter] for parameter in some}, "sise": 1, "alpa": 2})
     names = [problem.name for problem in error.value.problems]
     assert sorted(names) == sorted([*some, "sise", "alpa"])
     assert str(error.value) == "; ".join(map(str, error.value.problems))
@@ -188,7 +188,7 @@ json_values = st.recursive(
 )
 
 
-@given(st.dictionaries(st.sampled_from([*KNOBS, "alpha", "beta", "nonsense"]), json_values, max_size=6))
+@given(st.dictionaries(st.sampled_from([*PARAMETERS, "alpha", "beta", "nonsense"]), json_values, max_size=6))
 def test_whatever_is_asked_is_answered(request: dict[str, Any]) -> None:
     problems: list[Problem] | None = None
     try:
@@ -197,7 +197,7 @@ def test_whatever_is_asked_is_answered(request: dict[str, Any]) -> None:
         problems = error.problems
     if problems is not None:
         assert problems
-        assert {problem.name for problem in problems} <= {*KNOBS, "nonsense"}
+        assert {problem.name for problem in problems} <= {*PARAMETERS, "nonsense"}
     else:
         assert StyleParams.of(json.loads(json.dumps(params.to_json(), allow_nan=False))) == params
 
@@ -207,7 +207,7 @@ def test_unknown_names_are_answered_with_the_known_ones() -> None:
         StyleParams.of({"contentweight": 3, "zzz": 4})
     assert error.value.problems == [
         Problem("contentweight", 3, "a known name; did you mean content_weight?"),
-        Problem("zzz", 4, f"one of {', '.join(KNOBS)}"),
+        Problem("zzz", 4, f"one of {', '.join(PARAMETERS)}"),
     ]
 
 
@@ -232,13 +232,13 @@ def test_contradictions(request_: dict[str, Any], name: str, expected: str) -> N
 
 def test_what_is_nearest_decides() -> None:
     """Values, then the preset that they name, then defaults, then the preset that those name."""
-    gatys = PRESETS["gatys2015"].knobs
+    gatys = PRESETS["gatys2015"].values
     defaults = {"preset": "gatys2015", "style_weight": 5, "size": 300}
     params = StyleParams.of({"size": 200}, defaults=defaults)
     assert (params.size, params.style_weight, params.init) == (200, 5, gatys["init"])
     assert StyleParams.of({"preset": "reconstruction"}, defaults=defaults).content_weight > 0
     texture = StyleParams.of({"preset": "texture"}, defaults=defaults)
-    assert (texture.content_weight, texture.style_weight) == (0, PRESETS["texture"].knobs["style_weight"])
+    assert (texture.content_weight, texture.style_weight) == (0, PRESETS["texture"].values["style_weight"])
     assert texture.size == 300
     assert StyleParams.of({"preset": "texture", "beta": 7}, defaults=defaults).style_weight == 7
     assert StyleParams.of({"beta": 7}, defaults=defaults).style_weight == 7
@@ -264,7 +264,7 @@ def test_presets_are_good_and_have_a_source(preset: str) -> None:
     assert PRESETS[preset].source
     assert params.preset == preset
     assert params == StyleParams(preset=preset)
-    assert set(PRESETS[preset].knobs) <= set(KNOBS) - {"preset"}
+    assert set(PRESETS[preset].values) <= set(PARAMETERS) - {"preset"}
 
 
 def test_gatys_2015_is_what_the_paper_says() -> None:
@@ -280,7 +280,7 @@ def test_gatys_2015_is_what_the_paper_says() -> None:
 
 
 @pytest.mark.parametrize(
-    ("knobs", "content", "style"),
+    ("parameters", "content", "style"),
     [
         ({}, True, True),
         ({"preset": "texture"}, False, True),
@@ -289,16 +289,16 @@ def test_gatys_2015_is_what_the_paper_says() -> None:
         ({"preset": "reconstruction", "init": "style"}, True, True),
     ],
 )
-def test_which_pictures_are_needed(knobs: dict[str, Any], content: bool, style: bool) -> None:
-    params = StyleParams.of(knobs)
+def test_which_pictures_are_needed(parameters: dict[str, Any], content: bool, style: bool) -> None:
+    params = StyleParams.of(parameters)
     assert (params.needs_content, params.needs_style) == (content, style)
 
 
 def test_layers_are_those_that_take_part() -> None:
-    knobs: dict[str, Any] = {"content_layers": "conv4_2, conv1_1", "style_layers": "conv1_1, conv2_1"}
-    assert set(StyleParams.of(knobs).layers) == {"conv4_2", "conv1_1", "conv2_1"}
-    assert set(StyleParams.of({**knobs, "alpha": 0}).layers) == {"conv1_1", "conv2_1"}
-    assert set(StyleParams.of({**knobs, "beta": 0}).layers) == {"conv4_2", "conv1_1"}
+    parameters: dict[str, Any] = {"content_layers": "conv4_2, conv1_1", "style_layers": "conv1_1, conv2_1"}
+    assert set(StyleParams.of(parameters).layers) == {"conv4_2", "conv1_1", "conv2_1"}
+    assert set(StyleParams.of({**parameters, "alpha": 0}).layers) == {"conv1_1", "conv2_1"}
+    assert set(StyleParams.of({**parameters, "beta": 0}).layers) == {"conv4_2", "conv1_1"}
 
 
 SHARED: dict[str, Any] = {
@@ -332,32 +332,32 @@ PER_SAMPLE: dict[str, Any] = {
 }
 
 
-def test_every_knob_is_shared_or_per_sample() -> None:
-    assert {*SHARED, *PER_SAMPLE} == set(KNOBS)
+def test_every_parameter_is_shared_or_per_sample() -> None:
+    assert {*SHARED, *PER_SAMPLE} == set(PARAMETERS)
     assert not set(SHARED) & set(PER_SAMPLE)
 
 
 PLAIN = StyleParams()
 
 
-@pytest.mark.parametrize("knob", [*SHARED, *PER_SAMPLE])
-def test_the_graph_differs_where_samples_cannot_share_a_batch(knob: str) -> None:
-    other = StyleParams.of({**PLAIN.to_json(), knob: {**SHARED, **PER_SAMPLE}[knob]})
+@pytest.mark.parametrize("parameter", [*SHARED, *PER_SAMPLE])
+def test_the_graph_differs_where_samples_cannot_share_a_batch(parameter: str) -> None:
+    other = StyleParams.of({**PLAIN.to_json(), parameter: {**SHARED, **PER_SAMPLE}[parameter]})
     assert other != PLAIN
-    assert (other.graph != PLAIN.graph) is (knob in SHARED)
+    assert (other.graph != PLAIN.graph) is (parameter in SHARED)
 
 
 @pytest.mark.parametrize(
-    ("unused", "knobs"),
+    ("unused", "parameters"),
     [
         ({"content_layers": "conv1_1"}, {"content_weight": 0}),
         ({"style_layers": "conv1_1"}, {"style_weight": 0}),
         ({"history": 7}, {"optimizer": "adam"}),
     ],
 )
-def test_what_takes_no_part_does_not_change_the_graph(unused: dict[str, Any], knobs: dict[str, Any]) -> None:
-    params = StyleParams.of(knobs)
-    assert StyleParams.of({**knobs, **unused}).graph == params.graph
+def test_what_takes_no_part_does_not_change_the_graph(unused: dict[str, Any], parameters: dict[str, Any]) -> None:
+    params = StyleParams.of(parameters)
+    assert StyleParams.of({**parameters, **unused}).graph == params.graph
     assert params.graph != PLAIN.graph
 
 
@@ -370,7 +370,7 @@ def test_samples_with_other_thresholds_share_a_batch_but_not_with_other_windows(
 
 
 @pytest.mark.parametrize(
-    ("knobs", "size", "expected"),
+    ("parameters", "size", "expected"),
     [
         ({}, 256, [(256, 150)]),
         ({}, 512, [(256, 150), (512, 150)]),
@@ -383,9 +383,9 @@ def test_samples_with_other_thresholds_share_a_batch_but_not_with_other_windows(
     ],
 )
 def test_the_schedule_goes_from_coarse_to_fine(
-    knobs: dict[str, Any], size: int, expected: list[tuple[int, int]]
+    parameters: dict[str, Any], size: int, expected: list[tuple[int, int]]
 ) -> None:
-    assert StyleParams.of(knobs).schedule(size) == tuple(expected)
+    assert StyleParams.of(parameters).schedule(size) == tuple(expected)
 
 
 def test_iterations_are_one_number_or_one_for_each_scale() -> None:

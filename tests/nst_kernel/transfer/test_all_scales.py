@@ -28,8 +28,8 @@ DOUBLE = encoder("conv2_1", torch.float64)
 SINGLE = encoder("conv2_1")
 
 
-def shallow(**knobs: object) -> StyleParams:
-    return StyleParams.of({**SHALLOW, **knobs})
+def shallow(**parameters: object) -> StyleParams:
+    return StyleParams.of({**SHALLOW, **parameters})
 
 
 def alone(pair: Pair, **options: Any) -> StylizeResult:
@@ -168,7 +168,7 @@ def test_a_sample_that_diverges_says_so_and_keeps_its_best_picture() -> None:
 
 
 @pytest.mark.parametrize(
-    ("missing", "knobs"),
+    ("missing", "parameters"),
     [
         ("content", {}),
         ("style", {}),
@@ -177,11 +177,11 @@ def test_a_sample_that_diverges_says_so_and_keeps_its_best_picture() -> None:
         ("init", {"init": "s3://some/picture"}),
     ],
 )
-def test_a_picture_that_is_needed_and_missing_is_named(missing: str, knobs: dict[str, object]) -> None:
+def test_a_picture_that_is_needed_and_missing_is_named(missing: str, parameters: dict[str, object]) -> None:
     pictures = {"content": pixels(0, 24, 32), "style": pixels(1, 24, 32)}
     pictures.pop(missing, None)
     with pytest.raises(ValueError, match=f"without its {missing} picture"):
-        Pair(pictures.get("content"), pictures.get("style"), StyleParams.of(knobs))
+        Pair(pictures.get("content"), pictures.get("style"), StyleParams.of(parameters))
 
 
 @pytest.mark.parametrize(("preset", "needed"), [("texture", "style"), ("reconstruction", "content")])
@@ -294,8 +294,8 @@ def test_gram_matrices_of_a_style_are_computed_once() -> None:
     content, styles = pixels(0, 24, 32), [pixels(1, 24, 32), pixels(2, 24, 32)]
     cache = GramCache()
 
-    def batch(**knobs: object) -> list[Pair]:
-        params = shallow(iterations=2, **knobs)
+    def batch(**parameters: object) -> list[Pair]:
+        params = shallow(iterations=2, **parameters)
         return [Pair(content, styles[which], params, style_key=str(which)) for which in (0, 0, 1)]
 
     first = stylize_batch(batch(), DOUBLE, grams=cache)
@@ -305,7 +305,7 @@ def test_gram_matrices_of_a_style_are_computed_once() -> None:
     without = stylize_batch([dataclasses.replace(pair, style_key=None) for pair in batch()], DOUBLE)
     for results in (first, again, without):
         assert [r.losses for r in results] == [r.losses for r in first]
-    for knobs in ({"pooling": "max"}, {"style_layers": "conv2_1"}, {"precision": "bf16"}, {"scales": "16"}):
+    for parameters in ({"pooling": "max"}, {"style_layers": "conv2_1"}, {"precision": "bf16"}, {"scales": "16"}):
         before = cache.misses
-        stylize_batch(batch(**knobs), DOUBLE, grams=cache)
-        assert cache.misses == before + 2, knobs
+        stylize_batch(batch(**parameters), DOUBLE, grams=cache)
+        assert cache.misses == before + 2, parameters

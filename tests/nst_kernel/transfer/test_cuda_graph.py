@@ -88,12 +88,14 @@ def test_on_a_cpu_a_step_is_a_step() -> None:
 @pytest.mark.parametrize("optimizer", ["lbfgs", "adam"])
 def test_a_replayed_descent_is_the_descent(optimizer: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """And nothing in its loop waits for the device."""
-    knobs = StyleParams.of(
+    params = StyleParams.of(
         {"content_layers": "conv2_1", "style_layers": "conv1_1, conv2_1", "optimizer": optimizer, "precision": "fp32"}
     )
     vgg = Vgg19(random_weights(0, "conv2_1")).to(CUDA)
     content, style = (pixels(seed, 32, 48, torch.float32).unsqueeze(0).to(CUDA) for seed in (0, 1))
-    objective = Objective(vgg, Targets(content_features(vgg, content, knobs), style_grams(vgg, style, knobs)), [knobs])
+    objective = Objective(
+        vgg, Targets(content_features(vgg, content, params), style_grams(vgg, style, params)), [params]
+    )
 
     step = Repeated.__call__
 
@@ -108,7 +110,7 @@ def test_a_replayed_descent_is_the_descent(optimizer: str, monkeypatch: pytest.M
 
     def curves() -> torch.Tensor:
         with computing_in("fp32", often=False):
-            return descend(objective, content, [knobs], iterations=12).curves
+            return descend(objective, content, [params], iterations=12).curves
 
     monkeypatch.setattr(Repeated, "__call__", watched_step)
     replayed = curves()

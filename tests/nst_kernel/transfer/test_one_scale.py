@@ -183,19 +183,21 @@ def test_a_style_transfer_follows_torchs_lbfgs(monkeypatch: pytest.MonkeyPatch) 
     """With the three changes undone that we make to it."""
     monkeypatch.setattr(module, "FIRST_STEP", None)
     monkeypatch.setattr(module, "MAX_STEP", math.inf)
-    knobs = StyleParams.of(
+    params = StyleParams.of(
         {"content_layers": "conv2_1", "style_layers": "conv1_1, conv2_1", "iterations": 31, "history": 6, "beta": 10}
         | PLAIN
     )
     vgg = encoder("conv2_1", torch.float64)
     content, style = pixels(0, 16, 20).unsqueeze(0), pixels(1, 24, 16).unsqueeze(0)
-    objective = Objective(vgg, Targets(content_features(vgg, content, knobs), style_grams(vgg, style, knobs)), [knobs])
+    objective = Objective(
+        vgg, Targets(content_features(vgg, content, params), style_grams(vgg, style, params)), [params]
+    )
 
     def total(x: Tensor) -> Tensor:
         return objective(x)[:, 0]
 
     expected = torch_lbfgs(total, content, 30, rate=1, history=6)
-    descent = descend(objective, content, [knobs])
+    descent = descend(objective, content, [params])
     values = torch.stack([total(x) for x in expected])
     torch.testing.assert_close(descent.curves[..., 0], values.detach(), rtol=1e-9, atol=0)
     torch.testing.assert_close(descent.x, expected[values.argmin()], rtol=1e-9, atol=1e-9)

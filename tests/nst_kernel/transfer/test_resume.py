@@ -36,8 +36,8 @@ SINGLE = encoder("conv2_1")
 
 def batch(kind: str) -> list[Pair]:
     return [
-        Pair(pixels(n, 24, 20), pixels(10 + n, 20, 28), StyleParams.of({**SHALLOW, **knobs}))
-        for n, knobs in enumerate(KINDS[kind])
+        Pair(pixels(n, 24, 20), pixels(10 + n, 20, 28), StyleParams.of({**SHALLOW, **parameters}))
+        for n, parameters in enumerate(KINDS[kind])
     ]
 
 

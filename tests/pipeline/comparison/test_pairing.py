@@ -44,7 +44,7 @@ GRID = st.fixed_dictionaries(
 
 
 def grid(shape: dict[str, Any], *, base: str, **defaults: Any) -> list[dict[str, Any]]:
-    knobs = itertools.product(range(shape["contents"]), shape["style_weight"], shape["seed"], shape["scales"])
+    parameters = itertools.product(range(shape["contents"]), shape["style_weight"], shape["seed"], shape["scales"])
     return [
         row(
             f"{number}.jpg",
@@ -52,7 +52,7 @@ def grid(shape: dict[str, Any], *, base: str, **defaults: Any) -> list[dict[str,
             line=line,
             **{**defaults, "style_weight": weight, "seed": seed, "scales": scales},
         )
-        for line, (number, weight, seed, scales) in enumerate(knobs, start=2)
+        for line, (number, weight, seed, scales) in enumerate(parameters, start=2)
     ]
 
 
@@ -80,8 +80,12 @@ def test_rows_that_one_run_lacks_are_found_exactly(shape: dict[str, Any], data: 
         each["manifest_row"] = None if gone or new else number
     before = [each for number, each in enumerate(rows) if number not in new]
     after = [each for number, each in enumerate(rows) if number not in gone]
-    for knob in ("style_weight", "seed", "scales"):  # what all rows of both runs share, in each another, is a default
-        values = [{str(json.loads(each["params"])[knob]) for each in run} for run in (before, after)]
+    for parameter in (
+        "style_weight",
+        "seed",
+        "scales",
+    ):  # shared by all rows of a run: a default
+        values = [{str(json.loads(each["params"])[parameter]) for each in run} for run in (before, after)]
         assume(values[0] == values[1] or max(map(len, values)) != 1)
     pairing = paired(before, after)
     assert ids(pairing) == {(each["id"],) * 2 for n, each in enumerate(rows) if n not in gone | new}

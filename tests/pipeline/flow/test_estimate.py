@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from nst_kernel import KNOBS, StyleParams
+from nst_kernel import PARAMETERS, StyleParams
 from nst_kernel.cost import macs_per_pixel
 from pipeline.cluster.actor_pool import CPU_BATCH_PIXELS, ActorPool
 from pipeline.encoder import load_encoder
@@ -87,7 +87,7 @@ def test_time_is_between_even_shares_and_all_in_a_row(count: int, workers: int) 
 
 def test_every_shared_setting_has_its_name() -> None:
     for name, value in zip(SHARED_SETTINGS, ALONE.graph, strict=True):
-        assert name in KNOBS
+        assert name in PARAMETERS
         assert value in (getattr(ALONE, name), 0)
 
 

@@ -141,7 +141,7 @@ def test_a_latin_hypercube_hits_each_stratum_once(count: int, seed: int, low: fl
     assert abs(sum(row.params.pooling == "avg" for row in drawn) - count / 2) < 1
 
 
-def test_draws_have_a_stream_for_each_knob() -> None:
+def test_draws_have_a_stream_for_each_parameter() -> None:
     def drawn(parameters: dict[str, Any], **samples: Any) -> list[StyleParams]:
         return [row.params for row in rows(parameters=parameters, samples={"count": 6, "seed": 3, **samples})]
 
@@ -173,7 +173,7 @@ def test_draws_that_repeat_are_computed_once() -> None:
     assert (len(found.rows), found.repeated, found.combinations) == (2, 8, 10)
 
 
-def test_whole_knobs_are_rounded_and_floats_are_what_a_person_writes() -> None:
+def test_whole_parameters_are_rounded_and_floats_are_what_a_person_writes() -> None:
     found = rows(parameters={"size": {"linspace": [64, 96, 4]}, "tv_weight": {"linspace": [0, 0.3, 4]}})
     assert sorted({row.params.size for row in found}) == [64, 75, 85, 96]
     assert sorted({row.params.tv_weight for row in found}) == [0.0, 0.1, 0.2, 0.3]

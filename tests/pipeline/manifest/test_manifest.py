@@ -66,7 +66,7 @@ def _cell(value: object) -> object:
 
 _text = st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1, max_size=20)
 _pairs = st.fixed_dictionaries({"content": _text, "style": _text})
-_knobs = st.fixed_dictionaries(
+_parameters = st.fixed_dictionaries(
     {},
     optional={
         "size": st.integers(16, 4096),
@@ -84,15 +84,15 @@ _knobs = st.fixed_dictionaries(
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.lists(st.tuples(_pairs, _knobs), min_size=1, max_size=5))
+@given(st.lists(st.tuples(_pairs, _parameters), min_size=1, max_size=5))
 def test_every_format_and_place_gives_the_same_rows(
     tmp_path_factory: pytest.TempPathFactory, asked: list[tuple[dict[str, Any], dict[str, Any]]]
 ) -> None:
     folder = tmp_path_factory.mktemp("formats")
-    as_columns = [{**pair, **knobs} for pair, knobs in asked]
+    as_columns = [{**pair, **parameters} for pair, parameters in asked]
     backwards = [dict(reversed(row.items())) for row in as_columns]
     # A Parquet struct needs a member: a null seed counts as not given.
-    nested = [{**pair, "params": knobs or {"seed": None}} for pair, knobs in asked]
+    nested = [{**pair, "params": parameters or {"seed": None}} for pair, parameters in asked]
     read_back = [
         [(row.id, row.content, row.style, row.output, row.params) for row in read(write(folder / name, rows)).rows]
         for extension in ("csv", "jsonl.gz", "parquet")
@@ -290,10 +290,10 @@ URIS = st.none() | st.text(max_size=20) | st.just('s3://a/"seed":0,')
         },
     ),
 )
-def test_an_id_is_the_rows_meaning(content: str | None, style: str | None, given_knobs: dict[str, Any]) -> None:
-    params = StyleParams.of(given_knobs)
-    knobs = {name: value for name, value in params.to_json().items() if name != "preset"}
-    meaning = {"content": content, "style": style, "params": knobs, "encoder_sha256": ENCODER}
+def test_an_id_is_the_rows_meaning(content: str | None, style: str | None, given_parameters: dict[str, Any]) -> None:
+    params = StyleParams.of(given_parameters)
+    parameters = {name: value for name, value in params.to_json().items() if name != "preset"}
+    meaning = {"content": content, "style": style, "params": parameters, "encoder_sha256": ENCODER}
     text = json.dumps(meaning, sort_keys=True, separators=(",", ":"))
     assert derive_id(content, style, params, ENCODER) == hashlib.sha256(text.encode()).hexdigest()[:16]
 

@@ -237,9 +237,9 @@ def test_shapes_come_from_headers(tmp_path: Path) -> None:
     picture.save(tmp_path / "late.webp")  # its header alone does not do
     (tmp_path / "page.jpg").write_text("<html>")
 
-    def asked(content: str | None, style: str = "wide.png", **knobs: object) -> Row:
+    def asked(content: str | None, style: str = "wide.png", **parameters: object) -> Row:
         path = str(tmp_path / content) if content else None
-        return Row("x", path, str(tmp_path / style), "x.png", StyleParams.of(knobs), "rows.csv", 1)
+        return Row("x", path, str(tmp_path / style), "x.png", StyleParams.of(parameters), "rows.csv", 1)
 
     texture = {"content_weight": 0, "init": "noise"}
     shapes = output_shapes(
@@ -314,8 +314,8 @@ def test_shapes_snap_unless_the_row_forbids_it_or_has_no_content(tmp_path: Path)
     Image.fromarray(draw(1, 301, 403)).save(tmp_path / "a.png")
     path = str(tmp_path / "a.png")
 
-    def shape(content: str | None, **knobs: object) -> object:
-        params = StyleParams.of({"size": 256, **knobs})
+    def shape(content: str | None, **parameters: object) -> object:
+        params = StyleParams.of({"size": 256, **parameters})
         (found,) = output_shapes([Row("x", content, path, "x.png", params, "rows.csv", 1)])
         return found
 
