@@ -72,7 +72,7 @@ def runs(output: Annotated[str, typer.Argument(help="A job file of kind grid, or
     from rich.table import Column, Table
 
     from jobs.jobfile import is_job_file
-    from pipeline.outputs import grid_runs
+    from pipeline.outputs import grid_runs, layout
 
     if is_job_file(output):
         output = _grid(output, {}).output
@@ -84,7 +84,7 @@ def runs(output: Annotated[str, typer.Argument(help="A job file of kind grid, or
         counts = ", ".join(f"{count:,} {status}" for status, count in grid_run.counts.items())
         state = "being deleted" if grid_run.leaving else counts if grid_run.finished_at else "not complete"
         ended = f"{grid_run.finished_at:%Y-%m-%d %H:%M}" if grid_run.finished_at else ""
-        mark = "latest" if grid_runs.folder_of(output, grid_run.id) == latest else ""
+        mark = "latest" if layout.run_folder(output, grid_run.id) == latest else ""
         began = f"{grid_run.began_at:%Y-%m-%d %H:%M}"
         table.add_row(escape(grid_run.id), escape(grid_run.name), f"{grid_run.rows:,}", state, began, ended, mark)
     out.print(table)

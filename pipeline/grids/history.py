@@ -19,7 +19,7 @@ from pipeline.encoder import load_encoder
 from pipeline.flow import run_rows
 from pipeline.manifest import Row, check_covered, derive_id
 from pipeline.options import Job
-from pipeline.outputs import STATUSES, Progress, grid_runs, provenance, read_results
+from pipeline.outputs import STATUSES, Progress, grid_runs, layout, provenance, read_results
 from pipeline.recovery import Locked, RunLock
 from pipeline.specs import Keep
 
@@ -62,15 +62,15 @@ def run_grid(
     with RunLock(job.output, force=job.force) as lock:
         grid_run = _continued_or_new(job.output, grid_of(rows, encoder.sha256), name, len(rows), now)
         grid_runs.write_run(job.output, grid_run)
-        own = dataclasses.replace(job, output=grid_runs.folder_of(job.output, grid_run.id))
+        own = dataclasses.replace(job, output=layout.run_folder(job.output, grid_run.id))
         progress = compute(rows, own, on_progress=on_progress)
         lock.check()
         ended = max(provenance.now(), now)
         grid_run = dataclasses.replace(grid_run, finished_at=ended, counts=_counted(own.output))
         grid_runs.write_run(job.output, grid_run)
-        said = {"run": grid_run.id, "folder": f"runs/{grid_run.id}", "name": name, "rows": grid_run.rows}
+        said = {"run": grid_run.id, "folder": f"{layout.RUNS}/{grid_run.id}", "name": name, "rows": grid_run.rows}
         said |= {"counts": grid_run.counts, "finished_at": ended.isoformat(timespec="seconds")}
-        storage.write_bytes(grid_runs.latest_file(job.output), json.dumps(said, indent=2).encode() + b"\n")
+        storage.write_bytes(layout.latest_file(job.output), json.dumps(said, indent=2).encode() + b"\n")
         if keep:
             clear(job.output, keep, now=ended)
     return progress
@@ -114,12 +114,10 @@ def clear(output: str, keep: Keep, *, now: datetime) -> list[str]:
     complete = sorted((grid_run for grid_run in found if grid_run.is_complete), key=_end, reverse=True)
     kept = {grid_run.id for grid_run in complete[: keep.runs or 0]}
     kept |= {grid_run.id for grid_run in complete if keep.days and now - _end(grid_run) <= timedelta(days=keep.days)}
-    kept |= {
-        grid_run.id for grid_run in complete if grid_runs.folder_of(output, grid_run.id) == grid_runs.latest(output)
-    }
+    kept |= {grid_run.id for grid_run in complete if layout.run_folder(output, grid_run.id) == grid_runs.latest(output)}
     gone = []
     for grid_run in [each for each in found if each.leaving or (each.is_complete and each.id not in kept)]:
-        folder = grid_runs.folder_of(output, grid_run.id)
+        folder = layout.run_folder(output, grid_run.id)
         try:
             with RunLock(folder):
                 grid_runs.write_run(output, dataclasses.replace(grid_run, leaving=True))
@@ -127,7 +125,7 @@ def clear(output: str, keep: Keep, *, now: datetime) -> list[str]:
         except Locked:
             log.info("run %s is being worked on and stays", grid_run.id)
             continue
-        storage.remove(grid_runs.history_file(output, grid_run.id))
+        storage.remove(layout.history_file(output, grid_run.id))
         gone.append(grid_run.id)
     return gone
 

@@ -140,10 +140,14 @@ def _files(source: str) -> Iterator[str | RowProblem]:
     yield from files
 
 
+_RESULTS = ("part-", "rows-", "rest-")
+"""How the names of files of results begin (`pipeline.outputs.layout`, a later package; a test compares them)."""
+
+
 def _is_passed_over(file: str) -> bool:
-    """Hidden files, and what an earlier run has left below the same folder."""
+    """Return whether a file in a folder of manifests is hidden, or one of the results that a run has left there."""
     name = posixpath.basename(file)
-    is_result = name.startswith("part-") and posixpath.basename(storage.parent(file)) == "results"
+    is_result = name.startswith(_RESULTS) and posixpath.basename(storage.parent(file)) == "results"
     return name.startswith((".", "_")) or is_result
 
 

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from pipeline import storage
 from pipeline.outputs import layout
 from pipeline.outputs.schema import SCHEMA
-from pipeline.outputs.table import FULL, newest, parts, read_part
+from pipeline.outputs.table import newest, parts, read_part
 
 FILE_BYTES = 128 * 2**20
 """Of rows in memory, that make a file: some tens of megabytes in Parquet."""
@@ -32,7 +32,7 @@ def compact(output: str, *, file_bytes: int = FILE_BYTES) -> list[str]:
     Raises:
         StorageError: if a file cannot be read, written or deleted; no row is lost then.
     """
-    small = [part for part in parts(output) if not _name(part).startswith(FULL)]
+    small = [part for part in parts(output) if not layout.is_full(part)]
     if len(small) < 2:
         return []
     written = [_write(output, table, full=full) for table, full in _merged(small, file_bytes)]
@@ -65,8 +65,7 @@ def _write(output: str, table: pa.Table, *, full: bool) -> str:
     buffer = io.BytesIO()
     pq.write_table(table.cast(SCHEMA), buffer, compression="zstd")
     data = buffer.getvalue()
-    name = f"{FULL if full else 'rest-'}{hashlib.sha256(data).hexdigest()[:16]}.parquet"
-    uri = storage.join(layout.results_folder(output), name)
+    uri = layout.merged_file(output, hashlib.sha256(data).hexdigest()[:16], full=full)
     storage.write_bytes(uri, data)
     return uri
 

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from pipeline import storage
+from pipeline.outputs import layout
 
 
 @dataclass(frozen=True)
@@ -41,16 +42,6 @@ class GridRun:
         return self.finished_at is not None and not self.leaving
 
 
-def folder_of(output: str, id: str) -> str:
-    """The output of one run, as any run has it."""
-    return storage.join(output, "runs", id)
-
-
-def latest_file(output: str) -> str:
-    """Where the pointer to the last complete run is."""
-    return storage.join(output, "latest.json")
-
-
 def latest(output: str) -> str | None:
     """The output of the last complete run; None where there is none.
 
@@ -58,9 +49,9 @@ def latest(output: str) -> str | None:
         StorageError: if the pointer cannot be read.
         ValueError: for one that somebody else has written.
     """
-    pointer = latest_file(output)
+    pointer = layout.latest_file(output)
     try:
-        return folder_of(output, str(json.loads(storage.read_bytes(pointer))["run"]))
+        return layout.run_folder(output, str(json.loads(storage.read_bytes(pointer))["run"]))
     except storage.NotFound:
         return None
     except (ValueError, TypeError, KeyError) as error:
@@ -74,23 +65,18 @@ def all_runs(output: str) -> list[GridRun]:
         StorageError: if one cannot be read.
     """
     try:
-        found = storage.list_files(storage.join(output, "history"), suffix=".json")
+        found = storage.list_files(layout.history_folder(output), suffix=".json")
     except storage.NotFound:
         return []
     with ThreadPoolExecutor(16) as pool:
         return sorted(pool.map(_read, found), key=lambda grid_run: grid_run.id, reverse=True)
 
 
-def history_file(output: str, id: str) -> str:
-    """Where the record of one run is."""
-    return storage.join(output, "history", f"{id}.json")
-
-
 def write_run(output: str, grid_run: GridRun) -> None:
     """Write the record of a run, over an older one of it."""
     said = dataclasses.asdict(grid_run)
     storage.write_bytes(
-        history_file(output, grid_run.id), json.dumps(said, indent=2, default=_as_text).encode() + b"\n"
+        layout.history_file(output, grid_run.id), json.dumps(said, indent=2, default=_as_text).encode() + b"\n"
     )
 
 

@@ -1,52 +1,168 @@
-"""Where everything lies in the output folder of a run."""
+"""The shape of the output folder: every file that a run writes, and where it lies.
 
+    OUTPUT/
+        images/NAME                   a picture, under the name that its row gives or its id makes
+        results/part-DIGEST.parquet   rows of one finished batch
+        results/rest-DIGEST.parquet   parts merged at the end of a run; the next run merges them again
+        results/rows-DIGEST.parquet   parts merged into a file of full size, which stays
+        run.json                      summary of the last run that came to its end
+        progress.json                 how far the run is
+        run.lock                      held by the run that writes here
+        ledger/STAGE-KEY-NAME.json    an attempt that is under way, or whose process crashed
+        ledger/run.lock               held by an archive's run, which is several runs one after the other
+        preempted/DIGEST.safetensors  saved state of a batch that was interrupted
+        index.parquet                 of an archive: which photo became which picture
+        report/                       the page about the run, or any other folder that is given for it
+            index.html
+            data/KIND-NUMBER.STAMP.js
+            code/NAME.STAMP.js, code/NAME.STAMP.css, code/plotly-VERSION.min.js
+            thumbs/DIGEST.webp
+
+The folder of a grid holds its runs, and each of them has the shape above:
+
+    OUTPUT/
+        history/ID.json               one for each run: what it is, when it began, whether and how it ended
+        runs/ID/                      the output of that run
+        latest.json                   which run was the last to come to its end
+        run.lock
+"""
+
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from pipeline import storage
 
+INDEX = "index.parquet"
+LATEST = "latest.json"
+RUNS = "runs"
+PARTS = "*.parquet"
+"""Names of the files of results, as messages have them."""
+
+FULL = "rows-"
+"""How the names of files of results begin that have grown to their full size."""
+
+HOME = "index.html"
+DATA, CODE, THUMBS = "data", "code", "thumbs"
+"""Names in the folder of a report: its page, and the folders beside it."""
+
 
 def images_folder(output: str) -> str:
-    """Where the pictures of a run are."""
+    """Return the folder of the pictures."""
     return storage.join(output, "images")
 
 
+def picture_file(output: str, name: str) -> str:
+    """Return the URI of the picture that a row's `output` names."""
+    return storage.join(images_folder(output), name)
+
+
 def picture_of(output: str, row: Mapping[str, Any]) -> str:
-    """The URI of a row's picture where the output is now: it may have been copied since."""
+    """Return the URI of the picture of a row of results, in an output that may have been copied since."""
     name = row.get("output_name")
-    return storage.join(images_folder(output), name) if name else str(row["output"])
+    return picture_file(output, name) if name else str(row["output"])
 
 
 def results_folder(output: str) -> str:
-    """Where the Parquet parts of a run are."""
+    """Return the folder of the Parquet files that make the results."""
     return storage.join(output, "results")
 
 
-def ledger_folder(output: str) -> str:
-    """Where the open attempts of a run are."""
-    return storage.join(output, "ledger")
+def part_file(output: str, digest: str) -> str:
+    """Return where the rows of one batch go."""
+    return storage.join(results_folder(output), f"part-{digest}.parquet")
 
 
-def lock_file(output: str) -> str:
-    """Where the lock of an output is."""
-    return storage.join(output, "run.lock")
+def merged_file(output: str, digest: str, *, full: bool) -> str:
+    """Return where merged rows go; a full file is not merged again."""
+    return storage.join(results_folder(output), f"{FULL if full else 'rest-'}{digest}.parquet")
 
 
-def saved_states_folder(output: str) -> str:
-    """Where states lie."""
-    return storage.join(output, "preempted")
-
-
-def progress_file(output: str) -> str:
-    """Where a run with this output says how far it is."""
-    return storage.join(output, "progress.json")
+def is_full(uri: str) -> bool:
+    """Return whether a file of results has grown to its full size, which its name says."""
+    return uri.rpartition("/")[2].startswith(FULL)
 
 
 def summary_file(output: str) -> str:
-    """Where the summary of an output's last run is."""
+    """Return the file with the summary of the last run."""
     return storage.join(output, "run.json")
 
 
+def progress_file(output: str) -> str:
+    """Return the file in which a run writes how far it is."""
+    return storage.join(output, "progress.json")
+
+
+def lock_file(output: str) -> str:
+    """Return the file that is the lock of an output."""
+    return storage.join(output, "run.lock")
+
+
+def ledger_folder(output: str) -> str:
+    """Return the folder of the attempts that are under way; an archive's run holds a lock in it as well."""
+    return storage.join(output, "ledger")
+
+
+def attempt_file(output: str, name: str) -> str:
+    """Return where an attempt is noted."""
+    return storage.join(ledger_folder(output), f"{name}.json")
+
+
+def saved_states_folder(output: str) -> str:
+    """Return the folder of the saved states of interrupted batches."""
+    return storage.join(output, "preempted")
+
+
+def saved_state_file(output: str, digest: str) -> str:
+    """Return where the state of a batch is saved."""
+    return storage.join(saved_states_folder(output), f"{digest}.safetensors")
+
+
 def index_file(output: str) -> str:
-    """Where the index of an output is."""
-    return storage.join(output, "index.parquet")
+    """Return the index of an archive's output."""
+    return storage.join(output, INDEX)
+
+
+def report_folder(output: str) -> str:
+    """Return the folder of the report, unless another one was given for it."""
+    return storage.join(output, "report")
+
+
+def history_folder(output: str) -> str:
+    """Return the folder with one record for each run of a grid."""
+    return storage.join(output, "history")
+
+
+def history_file(output: str, id: str) -> str:
+    """Return the record of one run of a grid."""
+    return storage.join(history_folder(output), f"{id}.json")
+
+
+def runs_folder(output: str) -> str:
+    """Return the folder that holds the runs of a grid."""
+    return storage.join(output, RUNS)
+
+
+def run_folder(output: str, id: str) -> str:
+    """Return the output of one run of a grid."""
+    return storage.join(runs_folder(output), id)
+
+
+def latest_file(output: str) -> str:
+    """Return the file that names the last complete run of a grid."""
+    return storage.join(output, LATEST)
+
+
+_WRITTEN = re.compile(
+    r"(?:runs/[^/]+/)?"
+    r"(?:images/.+|results/(?:part|rest|rows)-[^/]+\.parquet|(?:run|progress)\.json|(?:ledger/)?run\.lock"
+    r"|ledger/[^/]+\.json|preempted/[^/]+\.safetensors|index\.parquet"
+    r"|report/(?:index\.html|(?:data|code)/[^/]+|thumbs/[^/]+\.webp))"
+    r"|history/[^/]+\.json|latest\.json"
+)
+
+
+def is_written_by_runs(output: str, uri: str) -> bool:
+    """Return whether a file is one that runs into an output write, as its place and name say."""
+    folder = output.rstrip("/") + "/"
+    return uri.startswith(folder) and _WRITTEN.fullmatch(uri.removeprefix(folder)) is not None

@@ -1,17 +1,17 @@
-"""Which run somebody means who names a folder: the output of one, or the latest of a grid's."""
+"""The run that a URI means: the output of one, or one of the runs in a grid's folder."""
 
 from pipeline import storage
 from pipeline.outputs import layout
-from pipeline.outputs.grid_runs import all_runs, folder_of, latest
+from pipeline.outputs.grid_runs import all_runs, latest
 from pipeline.outputs.table import parts
 from pipeline.storage import StorageError
 
 PREVIOUS = "@previous"
-"""Behind a grid's folder: the last complete run before the latest."""
+"""What stands behind a grid's folder to mean the last complete run before the latest."""
 
 
 def run_of(uri: str) -> str:
-    """The output of a run.
+    """Return the output of the run that a URI means.
 
     Args:
         uri: an output; or the folder of a grid, for its latest complete run; or such a folder with `@previous` behind
@@ -28,20 +28,23 @@ def run_of(uri: str) -> str:
 
 
 def _latest(folder: str) -> str:
-    found = latest(folder)
-    if found is None:
-        expected = f"{layout.results_folder(folder)}/*.parquet, or a grid's latest.json"
+    """Return the output of a grid's latest complete run."""
+    run = latest(folder)
+    if run is None:
+        expected = f"{layout.results_folder(folder)}/{layout.PARTS}, or a grid's {layout.LATEST}"
         raise StorageError(f"no results in {folder}: expected {expected}")
-    return found
+    return run
 
 
 def _previous(folder: str) -> str:
-    """By when they ended, as a run that broke off may have been continued after another one."""
+    """Return the output of the complete run of a grid that ended last before the latest one.
+
+    Runs are ordered by their ends, as one that broke off may have been continued after another one.
+    """
     last = _latest(folder)
-    ended = {
-        folder_of(folder, grid_run.id): grid_run.finished_at for grid_run in all_runs(folder) if grid_run.is_complete
-    }
-    in_order = sorted((moment, run) for run, moment in ended.items() if moment)
+    complete = [grid_run for grid_run in all_runs(folder) if grid_run.is_complete]
+    ends = {layout.run_folder(folder, grid_run.id): grid_run.finished_at for grid_run in complete}
+    in_order = sorted((moment, run) for run, moment in ends.items() if moment)
     before = [run for _, run in in_order[: next((n for n, (_, run) in enumerate(in_order) if run == last), 0)]]
     if not before:
         raise ValueError(f"{folder}{PREVIOUS}: there is no complete run before {last}")

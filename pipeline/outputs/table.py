@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline import storage
-from pipeline.outputs.layout import results_folder
+from pipeline.outputs import layout
 from pipeline.outputs.schema import SCHEMA
 from pipeline.storage import RangedFile
 
@@ -30,7 +30,7 @@ def commit(output: str, rows: Iterable[Mapping[str, Any]]) -> str:
     name = hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:16]
     buffer = io.BytesIO()
     pq.write_table(table, buffer, compression="zstd")
-    part = storage.join(results_folder(output), f"part-{name}.parquet")
+    part = layout.part_file(output, name)
     storage.write_bytes(part, buffer.getvalue())
     return part
 
@@ -51,7 +51,9 @@ def read_results(output: str, *, columns: Sequence[str] | None = None, ordered: 
     for attempt in range(READINGS):
         found = parts(output)
         if not found:
-            raise storage.StorageError(f"no results in {output}: expected {results_folder(output)}/*.parquet")
+            raise storage.StorageError(
+                f"no results in {output}: expected {layout.results_folder(output)}/{layout.PARTS}"
+            )
         try:
             with ThreadPoolExecutor(16) as pool:
                 tables = list(pool.map(lambda part: read_part(part, read), found))
@@ -83,7 +85,7 @@ def newest(table: pa.Table) -> pa.Table:
 def parts(output: str) -> list[str]:
     """URIs of the Parquet files of a run; none where there was no run."""
     try:
-        return storage.list_files(results_folder(output), suffix=".parquet")
+        return storage.list_files(layout.results_folder(output), suffix=".parquet")
     except storage.NotFound:
         return []
 
@@ -100,7 +102,7 @@ def read_part(part: str, columns: Sequence[str] = SCHEMA.names) -> pa.Table:
         if isinstance(error, storage.StorageError):
             raise
         raise storage.StorageError(
-            f"cannot read {part}: {error}. Delete it, and an archive's index.parquet, to have its rows done again."
+            f"cannot read {part}: {error}. Delete it, and an archive's {layout.INDEX}, to have its rows done again."
         ) from error
     for name in columns:
         if name not in table.column_names:
@@ -111,9 +113,4 @@ def read_part(part: str, columns: Sequence[str] = SCHEMA.names) -> pa.Table:
 def _opened(part: str, columns: Sequence[str]) -> io.IOBase:
     """A part to be read: nearly all of a full one are its curves, so that where they are not asked for, it is not read
     whole."""
-    is_full = part.rpartition("/")[2].startswith(FULL)
-    return RangedFile(part) if is_full and "curve" not in columns else io.BytesIO(storage.read_bytes(part))
-
-
-FULL = "rows-"
-"""What the names of files begin with that have grown to their full size."""
+    return RangedFile(part) if layout.is_full(part) and "curve" not in columns else io.BytesIO(storage.read_bytes(part))

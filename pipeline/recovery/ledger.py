@@ -96,7 +96,7 @@ class Ledger:
             "pid": os.getpid(),
             "began_at": provenance.now().isoformat(),
         }
-        uri = storage.join(layout.ledger_folder(self.output), f"{key(stage, row_keys(rows))}-{uuid.uuid4().hex}.json")
+        uri = layout.attempt_file(self.output, f"{key(stage, row_keys(rows))}-{uuid.uuid4().hex}")
         storage.write_bytes(uri, json.dumps(said).encode())
         return uri
 

@@ -21,9 +21,7 @@ log = logging.getLogger(__name__)
 def uri_of(output: str, rows: Sequence[RowKey]) -> str:
     """Where the state of a batch lies: the same rows with the same fingerprints, in this order."""
     names = json.dumps(list(rows))
-    return storage.join(
-        layout.saved_states_folder(output), f"{hashlib.sha256(names.encode()).hexdigest()[:32]}.safetensors"
-    )
+    return layout.saved_state_file(output, hashlib.sha256(names.encode()).hexdigest()[:32])
 
 
 def find(uri: str) -> "State | None":

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from importlib import resources
 
 from pipeline import storage
+from pipeline.outputs import layout
 from pipeline.report.scripts import script
 
 CODE = (
@@ -44,7 +45,7 @@ class Files:
 
     def data_name(self, kind: str, number: int) -> str:
         """Relative to the page."""
-        return f"data/{kind}-{number}.{self.stamp}.js"
+        return f"{layout.DATA}/{kind}-{number}.{self.stamp}.js"
 
     def write_data(self, kind: str, payloads: Iterable[object]) -> int:
         """Write each payload as a script; how many there were. Few are in memory at once."""
@@ -65,7 +66,7 @@ class Files:
         """Put the charting library beside the page, unless it is there; its name relative to the page."""
         from plotly.offline import get_plotlyjs, get_plotlyjs_version
 
-        name = f"code/plotly-{get_plotlyjs_version()}.min.js"
+        name = f"{layout.CODE}/plotly-{get_plotlyjs_version()}.min.js"
         try:
             storage.identity(storage.join(self.page, name))
         except storage.StorageError:
@@ -79,7 +80,9 @@ class Files:
             StorageError: if they cannot be.
         """
         since = datetime.now(UTC) - _BEING_MADE
-        files = [entry for folder in ("data", "code") for entry in storage.walk(storage.join(self.page, folder))]
+        files = [
+            entry for folder in (layout.DATA, layout.CODE) for entry in storage.walk(storage.join(self.page, folder))
+        ]
         old = [
             entry.uri
             for entry in files
@@ -91,7 +94,7 @@ class Files:
 
     def _write_static(self, name: str, extension: str) -> str:
         source = resources.files("pipeline.report") / "static" / f"{name}.{extension}"
-        stamped = f"code/{name}.{self.stamp}.{extension}"
+        stamped = f"{layout.CODE}/{name}.{self.stamp}.{extension}"
         self._write(stamped, source.read_bytes())
         return stamped
 

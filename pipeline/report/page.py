@@ -9,7 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from pipeline import storage
 from pipeline.comparison import Comparison
-from pipeline.outputs import STATUSES
+from pipeline.outputs import STATUSES, layout
 from pipeline.report import changes, curves, rows
 from pipeline.report.bundle import Files
 from pipeline.report.data import Gathered, gather
@@ -46,8 +46,8 @@ def write_report(
         StorageError: if there are no results, they cannot be read, or the report cannot be written.
     """
     output = storage.absolute(output)
-    page = storage.absolute(to) if to else storage.join(output, "report")
-    shelf, files = Shelf(storage.join(page, "thumbs")), Files(page)
+    page = storage.absolute(to) if to else layout.report_folder(output)
+    shelf, files = Shelf(storage.join(page, layout.THUMBS)), Files(page)
     run = gather(output, shelf, page=page, comparison=comparison, seconds=thumbnail_seconds)
     if run.late:
         log.warning("no time for %d thumbnails: `nst report %s` makes them", run.late, output)
@@ -69,7 +69,7 @@ def write_report(
         styles=styles,
         scripts=[*code, *(files.data_name(kind, k) for kind, k in shown)],
     )
-    home = storage.join(page, "index.html")
+    home = storage.join(page, layout.HOME)
     storage.write_bytes(home, text.encode())
     files.tidy()
     shelf.tidy()

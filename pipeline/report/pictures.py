@@ -6,7 +6,6 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipeline import storage
 from pipeline.manifest import PICTURE_COLUMNS
 from pipeline.outputs import layout
 from pipeline.report import links
@@ -85,9 +84,5 @@ def outcomes(rows: Sequence[Mapping[str, Any]], shelf: Shelf, *, page: str, outp
 
 
 def where(row: Mapping[str, Any], output: str) -> str:
-    """The picture of a row in an output that may have been moved since; empty if the row has none."""
-    if row["output"] is None:
-        return ""
-    if row.get("output_name"):
-        return storage.join(layout.images_folder(output), row["output_name"])
-    return str(row["output"])
+    """Return the URI of a row's picture, in an output that may have been moved since; empty if the row has none."""
+    return "" if row["output"] is None else layout.picture_of(output, row)

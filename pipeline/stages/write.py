@@ -61,7 +61,7 @@ class Writer:
         fetched, outcome = optimised.fetched, optimised.outcomes[place]
         planned, share = fetched.batch.rows[place], 1 / len(optimised.outcomes)
         retries = fetched.row_retries[place] + (0 if place else fetched.batch_retries)
-        uri = storage.join(layout.images_folder(self.output), planned.row.output)
+        uri = layout.picture_file(self.output, planned.row.output)
         if isinstance(outcome, StylizeResult):
             try:
                 storage.write_bytes(uri, encode_result(planned, outcome, self.encoder_sha256, self.encoding))

@@ -22,7 +22,6 @@ from pipeline.cluster.nodes import this_machine
 from pipeline.encoder import load_encoder
 from pipeline.manifest.validate import validate
 from pipeline.outputs import layout, provenance, schema
-from pipeline.outputs import table as result_table
 from pipeline.outputs.compact import FILE_BYTES
 from pipeline.outputs.finished import Finished, finished
 from pipeline.planning.batch import PlannedRow
@@ -105,7 +104,7 @@ def finish(home: Path) -> dict[str, Any]:
     output = str(home / "out")
     count = 0
     while some := [row for _, row in zip(range(FILE_BYTES // (EVALUATIONS * 32)), rows, strict=False)]:
-        part = Path(layout.results_folder(output)) / f"{result_table.FULL}{count:04d}.parquet"
+        part = Path(layout.results_folder(output)) / f"{layout.FULL}{count:04d}.parquet"
         part.parent.mkdir(parents=True, exist_ok=True)
         pq.write_table(_table(some, output), part, compression="zstd")
         count += 1

@@ -94,7 +94,7 @@ def test_each_run_is_a_run_of_its_own(output: Output) -> None:
     assert first != second
     assert first[-8:] == second[-8:]
     assert [grid_run.id for grid_run in grid_runs.all_runs(output.uri)] == [second, first]
-    assert grid_runs.latest(output.uri) == grid_runs.folder_of(output.uri, second)
+    assert grid_runs.latest(output.uri) == layout.run_folder(output.uri, second)
     assert output.run(NOW + timedelta(days=1)) not in (first, second)
 
 
@@ -102,13 +102,13 @@ def test_a_run_that_broke_off_is_continued_and_not_pointed_to(output: Output) ->
     before = output.run(NOW - timedelta(days=1))
     broken = output.run(NOW, compute=die)
     assert not grid_runs.all_runs(output.uri)[0].is_complete
-    assert grid_runs.latest(output.uri) == grid_runs.folder_of(output.uri, before)
+    assert grid_runs.latest(output.uri) == layout.run_folder(output.uri, before)
     later = NOW + timedelta(hours=6)
     assert output.run(later) == broken
     assert len(grid_runs.all_runs(output.uri)) == 2
     assert grid_runs.all_runs(output.uri)[0].finished_at == later
     assert grid_runs.all_runs(output.uri)[0].counts == {"ok": 2}  # of the whole run, both its parts
-    assert grid_runs.latest(output.uri) == grid_runs.folder_of(output.uri, broken)
+    assert grid_runs.latest(output.uri) == layout.run_folder(output.uri, broken)
 
 
 def test_another_grid_or_another_day_is_another_run(output: Output) -> None:
@@ -157,7 +157,7 @@ def test_a_run_that_either_rule_names_is_kept(output: Output) -> None:
 
 def test_what_is_worked_on_stays(output: Output) -> None:
     first = output.run()
-    with RunLock(grid_runs.folder_of(output.uri, first), lease=1e6):  # days pass in this test
+    with RunLock(layout.run_folder(output.uri, first), lease=1e6):  # days pass in this test
         second = output.run(NOW + timedelta(days=1), keep=Keep(runs=1))
         assert {grid_run.id for grid_run in grid_runs.all_runs(output.uri)} == {first, second}
         assert Path(output.uri, "runs", first, "images", "64.png").exists()
