@@ -8,7 +8,7 @@ from pipeline.flow import Estimate, estimate, estimate_rows, run_rows
 from pipeline.grids import Expansion, expand, grid_of, run_grid
 from pipeline.manifest import Manifest, Row, check_covered, validate
 from pipeline.options import NO_LIMIT, Encoding, FailureLimit, Job, Resources
-from pipeline.outputs import Progress, grid_runs
+from pipeline.outputs import Progress, grid_runs, layout
 from pipeline.specs import ArchiveJob, GridJob, JobFile, ManifestJob
 
 
@@ -125,4 +125,4 @@ def results_of(job: JobFile) -> str:
     rows, sha = expansion_of(job).rows, load_encoder(job.weights).sha256
     grid = grid_of(rows, sha)
     ours = [one for one in grid_runs.all_runs(job.output) if one.grid == grid]
-    return grid_runs.folder_of(job.output, ours[0].id) if ours else job.output
+    return layout.run_folder(job.output, ours[0].id) if ours else job.output
