@@ -17,7 +17,7 @@ from pipeline.recovery import Ledger, guarded_fetch, guarded_optimise, guarded_w
 from pipeline.stages import Writer, fetch
 
 Kernel = Callable[..., Callable[[Fetched], Optimised]]
-"""Made on an actor of `weights`, `threads` and `stints`; optimises one fetched batch after the other."""
+"""Made on an actor of `weights`, `threads` and `resumable`; optimises one fetched batch after the other."""
 
 
 def style_actor(weights: str, **options: Any) -> Callable[[Fetched], Optimised]:
@@ -101,14 +101,14 @@ class _Stylise:
     def __init__(
         self, kernel: Kernel, weights: str, threads: int | None, notes: Ledger, interruptions: Interruptions | None
     ) -> None:
-        from pipeline.stages import Stints  # torch comes along, which only actors need
+        from pipeline.stages import ResumableOptimisation  # torch comes along, which only actors need
 
-        stints = Stints(interruptions, output=notes.output)
-        if stints.preemption:
-            draining.watch(stints.preemption.on_draining)
-            stints.preemption.before_leaving = ledger.leave_in_order
-        orphans.leave_after(notes)
-        self.optimise = guarded_optimise(watched(kernel(weights, threads=threads, stints=stints)), notes)
+        resumable = ResumableOptimisation(interruptions, output=notes.output)
+        if resumable.preemption:
+            draining.watch(resumable.preemption.on_draining)
+            resumable.preemption.before_leaving = ledger.withdraw_own
+        orphans.exit_when_run_ends(notes)
+        self.optimise = guarded_optimise(watched(kernel(weights, threads=threads, resumable=resumable)), notes)
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
         return {"batch": pickle.dumps(self.optimise(pickle.loads(row["batch"])))}

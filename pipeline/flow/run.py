@@ -15,7 +15,7 @@ from pipeline.manifest import Row, Source, described, validate
 from pipeline.options import MAX_ATTEMPTS, NO_LIMIT, STALL_TIMEOUT, FailureLimit, Job, Resources, failures
 from pipeline.outputs import Finished, Progress, compact, finished, layout, provenance, summary
 from pipeline.planning import Plan, crashes, plan
-from pipeline.process import wakeable
+from pipeline.process import interruptible
 from pipeline.recovery import Ledger, Locked, RunLock, ledger, saved_states
 from pipeline.stages import Writer
 
@@ -87,15 +87,15 @@ def run_rows(
     """Compute rows, as `run`; it raises the same, but for a manifest's errors."""
     started_at, output = provenance.now(), job.output
     encoder = load_encoder(job.weights)
-    # A row may take an hour: whoever waits for one is woken when the lock is lost.
-    with wakeable() as wake, RunLock(output, force=job.force, on_loss=wake) as lock:
+    # A row may take an hour: the wait for one is interrupted when the lock is lost.
+    with interruptible() as interrupt, RunLock(output, force=job.force, on_loss=interrupt) as lock:
         for folder in (layout.images_folder(output), layout.results_folder(output)):
             storage.check_writable(folder)
         connect(job.resources.address)
         pool = pool_on_cluster(job.resources)
-        done, attempts = finished(output), ledger.take_stock(output)
+        done, attempts = finished(output), ledger.collect_crashes(output)
         if job.release:
-            ledger.forget(attempts, set(done.quarantined.items()))
+            ledger.remove_settled(attempts, set(done.quarantined.items()))
         work = plan(
             rows if isinstance(rows, Sequence) else list(rows),
             encoder_sha256=encoder.sha256,
@@ -128,7 +128,7 @@ def run_rows(
             if lock.lost:
                 raise RunBroken(lock.loss) from None
             with contextlib.suppress(storage.StorageError):  # they stay suspect then, which costs time and no row
-                ledger.forgive(output, notes.run)
+                ledger.withdraw_run(output, notes.run)
             raise
         except Locked as error:
             outcomes.close()
@@ -148,8 +148,8 @@ def _put_in_order(output: str, work: Plan, done: Finished) -> None:
     left = ledger.read_attempts(output)
     suspects = {row for attempt in left for row in attempt.rows}
     settled = {row for batch in work.batches for row in crashes.row_keys(batch.rows) if row in suspects}
-    ledger.forget(left, settled | (suspects & done.fingerprints.items()))
-    saved_states.sweep(output)
+    ledger.remove_settled(left, settled | (suspects & done.fingerprints.items()))
+    saved_states.delete_old(output)
     storage.sweep(output)
     compact(output)
 

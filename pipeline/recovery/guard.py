@@ -123,7 +123,7 @@ def guarded_optimise(optimise: Callable[[Fetched], Optimised], ledger: Ledger) -
         rows = fetched.batch.rows
         state = saved_states.uri_of(ledger.output, row_keys(rows))
         outcomes = survive(
-            ledger, "optimise", rows, work=work, refuse=refuse, resumable=lambda: saved_states.is_there(state)
+            ledger, "optimise", rows, work=work, refuse=refuse, resumable=lambda: saved_states.exists(state)
         )
         retries = fetched.batch_retries + storage.repeated() - before
         return dataclasses.replace(

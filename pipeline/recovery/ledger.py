@@ -82,7 +82,7 @@ class Ledger:
         """
         return [uri for uri in _listed(layout.ledger_folder(self.output)) if _key_of(uri) == key(stage, row_keys(rows))]
 
-    def note(self, stage: str, rows: Sequence[PlannedRow]) -> str:
+    def record(self, stage: str, rows: Sequence[PlannedRow]) -> str:
         """Say that rows are being worked on; the URI of what says so.
 
         Raises:
@@ -109,7 +109,7 @@ class Ledger:
         Raises:
             StorageError: if the ledger cannot be written.
         """
-        uri = self.note(stage, rows)
+        uri = self.record(stage, rows)
         _open_here.add(uri)
         try:
             with watchdog.watching(self.stall_timeout):
@@ -151,7 +151,7 @@ def observe_attempts(observer: Observer) -> Callable[[], None]:
     return undo
 
 
-def leave_in_order() -> None:
+def withdraw_own() -> None:
     """Before a process ends that was told to: its rows are not to blame.
 
     Raises:
@@ -172,7 +172,7 @@ def read_attempts(output: str) -> list[Attempt]:
         return [attempt for attempt in found if attempt]
 
 
-def take_stock(output: str) -> list[Attempt]:
+def collect_crashes(output: str) -> list[Attempt]:
     """The open attempts of an output, when a new run begins: all are deaths, and some are marked as unclear.
 
     Of a run's attempts at the same rows only the last can have died with the run itself: after each one before it,
@@ -218,7 +218,7 @@ def crashes_by_row(attempts: Iterable[Attempt]) -> dict[RowKey, Crashes]:
     return {row: Crashes(together[row], alone[row], unclear[row]) for row in {**together, **alone, **unclear}}
 
 
-def forget(attempts: Iterable[Attempt], rows: Collection[RowKey]) -> None:
+def remove_settled(attempts: Iterable[Attempt], rows: Collection[RowKey]) -> None:
     """Delete the attempts whose rows are all among those given, since it is known what became of them.
 
     Raises:
@@ -229,7 +229,7 @@ def forget(attempts: Iterable[Attempt], rows: Collection[RowKey]) -> None:
         list(pool.map(storage.remove, settled))
 
 
-def forgive(output: str, run: str, *, seconds: float = 0.5) -> None:
+def withdraw_run(output: str, run: str, *, seconds: float = 0.5) -> None:
     """Delete what this run was about when it was stopped from outside: nobody died then.
 
     Of several attempts at the same rows only the newest was still at work; the older ones had died. Workers hear of the

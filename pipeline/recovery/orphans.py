@@ -17,17 +17,17 @@ SECONDS = 15.0
 """Between two looks, each a request."""
 
 
-def leave_after(run: ledger.Ledger, *, seconds: float = SECONDS) -> threading.Event:
+def exit_when_run_ends(run: ledger.Ledger, *, seconds: float = SECONDS) -> threading.Event:
     """End this process once its run no longer holds the lock of its output; the event calls that off.
 
     The run was stopped, or another one took its place: nobody waits for what is at work here.
     """
-    over = look_for_end(run)
+    over = run_end_check(run)
     over()  # as it is there now, if it can be seen from here at all
     return draining.watch(_leave, look=over, seconds=seconds, name="outlived")
 
 
-def look_for_end(run: ledger.Ledger) -> Callable[[], bool]:
+def run_end_check(run: ledger.Ledger) -> Callable[[], bool]:
     """What says whether a run is over, for all that is known; to be asked time and again.
 
     A lock that was never seen from here says nothing: the output may be a folder that this machine does not share.
@@ -50,5 +50,5 @@ def look_for_end(run: ledger.Ledger) -> Callable[[], bool]:
 def _leave() -> None:
     log.warning("leaving: the run is over")
     with contextlib.suppress(storage.StorageError):  # its rows stay suspect then, which costs time and no row
-        ledger.leave_in_order()
+        ledger.withdraw_own()
     os._exit(1)  # a process that is simply gone, as in `preemption`

@@ -24,7 +24,7 @@ def uri_of(output: str, rows: Sequence[RowKey]) -> str:
     return layout.saved_state_file(output, hashlib.sha256(names.encode()).hexdigest()[:32])
 
 
-def find(uri: str) -> "State | None":
+def load(uri: str) -> "State | None":
     """What lies there; None if nothing does, or nothing that can be used, which is then deleted."""
     from nst_kernel.transfer import State, StateError
 
@@ -34,11 +34,11 @@ def find(uri: str) -> "State | None":
         return None  # mostly there is none; and where it cannot be read, work starts anew
     except StateError as error:
         log.warning("%s is of no use: %s", uri, error)
-        drop([uri])
+        delete([uri])
         return None
 
 
-def is_there(uri: str) -> bool:
+def exists(uri: str) -> bool:
     """Whether a state lies there, as far as storage says."""
     try:
         return bool(storage.identity(uri))
@@ -46,7 +46,7 @@ def is_there(uri: str) -> bool:
         return False
 
 
-def keep(uri: str, state: "State") -> bool:
+def save(uri: str, state: "State") -> bool:
     """Write a state, whole or not at all. Work goes on without one if that fails."""
     try:
         storage.write_bytes(uri, state.to_bytes())
@@ -56,7 +56,7 @@ def keep(uri: str, state: "State") -> bool:
     return True
 
 
-def drop(uris: Iterable[str]) -> None:
+def delete(uris: Iterable[str]) -> None:
     """Delete states that nobody will need. One that stays does no harm."""
     for uri in uris:
         try:
@@ -69,11 +69,11 @@ OLD = timedelta(days=7)
 """Age of a state that nobody has come back for. Younger ones may be another manifest's, or a slice's of an archive."""
 
 
-def sweep(output: str) -> None:
+def delete_old(output: str) -> None:
     """Delete states that were left behind: those of finished batches are gone already."""
     since = datetime.now(UTC) - OLD
     with contextlib.suppress(storage.StorageError):  # there never was one
-        drop(
+        delete(
             [
                 entry.uri
                 for entry in storage.walk(layout.saved_states_folder(output))

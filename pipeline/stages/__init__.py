@@ -11,14 +11,14 @@ from pipeline.stages.write import Writer, encode_result
 
 if TYPE_CHECKING:
     from pipeline.stages.optimise import StyleActor
-    from pipeline.stages.resumable import Stints
+    from pipeline.stages.resumable import ResumableOptimisation
 
-__all__ = ["Stints", "StyleActor", "Writer", "encode_result", "fetch"]
+__all__ = ["ResumableOptimisation", "StyleActor", "Writer", "encode_result", "fetch"]
 
 __getattr__ = lazily(
     __name__,
     {
         "pipeline.stages.optimise": ("StyleActor",),
-        "pipeline.stages.resumable": ("Stints",),
+        "pipeline.stages.resumable": ("ResumableOptimisation",),
     },
 )

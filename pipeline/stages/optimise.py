@@ -19,7 +19,7 @@ from nst_kernel.transfer import Progress
 from pipeline.encoder import load_encoder
 from pipeline.manifest import ROLES
 from pipeline.planning import Failure, Fetched, Optimised, Pictures, PlannedRow
-from pipeline.stages.resumable import Stints
+from pipeline.stages.resumable import ResumableOptimisation
 
 log = logging.getLogger(__name__)
 
@@ -38,14 +38,17 @@ class StyleActor:
         *,
         threads: int | None = None,
         on_iteration: Callable[[int, int], object] | None = None,
-        stints: Stints | None = None,
+        resumable: ResumableOptimisation | None = None,
     ) -> None:
         """Load the weights onto the GPU that Ray gave this process, or, if `threads` are given, onto the CPU.
 
-        Without `threads` a CPU takes as many as torch finds best. Without `stints` there are no deadlines, and nothing
-        is saved midway.
+        Args:
+            weights: name, path or URI of the encoder's weights.
+            threads: of the CPU; None: as many as torch finds best.
+            on_iteration: is called after each iteration with its number and the number of all.
+            resumable: deadlines, and when states are saved; by default there are no deadlines and nothing is saved.
         """
-        self.on_iteration, self.stints = on_iteration, stints or Stints()
+        self.on_iteration, self.resumable = on_iteration, resumable or ResumableOptimisation()
         if threads:
             torch.set_num_threads(threads)
         self.device = torch.device("cuda" if torch.cuda.is_available() and not threads else "cpu")
@@ -65,15 +68,15 @@ class StyleActor:
                 outcomes[index] = pictures
             else:
                 servable.append((index, planned, pictures))
-        self.stints.touched.clear()
-        with self.stints.preemption.working() if self.stints.preemption else contextlib.nullcontext():
+        self.resumable.touched.clear()
+        with self.resumable.preemption.working() if self.resumable.preemption else contextlib.nullcontext():
             outcomes.update(self._optimise(servable, checkpoint=fetched.batch.checkpoint))
         in_order = tuple(outcomes[index] for index in range(len(fetched.batch.rows)))
         precision = resolve_precision(fetched.batch.rows[0].row.params.precision, self.device)
         without_pictures = dataclasses.replace(fetched, pictures=())
         self.free_since = time.perf_counter()
         seconds = self.free_since - clock
-        saved_states = tuple(dict.fromkeys(self.stints.touched))
+        saved_states = tuple(dict.fromkeys(self.resumable.touched))
         return Optimised(without_pictures, in_order, self.device_name, precision, seconds, waited, saved_states)
 
     def _optimise(self, rows: list[_Servable], *, checkpoint: bool) -> dict[int, StylizeResult | Failure]:
@@ -84,7 +87,7 @@ class StyleActor:
         if not rows:
             return {}
         try:
-            found = self._stints(rows, checkpoint=checkpoint)
+            found = self._transfer(rows, checkpoint=checkpoint)
             return {index: result for (index, _, _), result in zip(rows, found, strict=True)}
         except Exception as error:
             failure, short_of_memory = Failure.of(error, "optimising"), is_out_of_memory(error)
@@ -118,7 +121,7 @@ class StyleActor:
             logging.shutdown()
             os._exit(1)
 
-    def _stints(self, rows: list[_Servable], *, checkpoint: bool) -> Sequence[StylizeResult | Failure]:
+    def _transfer(self, rows: list[_Servable], *, checkpoint: bool) -> Sequence[StylizeResult | Failure]:
         pairs = [self._pair(planned, pictures) for _, planned, pictures in rows]
 
         def transfer(progress: Progress, resume: State | None) -> list[StylizeResult]:
@@ -128,7 +131,7 @@ class StyleActor:
 
         pictures = _digest([pictures for _, _, pictures in rows])
         asked = [planned for _, planned, _ in rows]
-        return self.stints.optimise(asked, transfer, pictures=pictures, tell=self.on_iteration)
+        return self.resumable.optimise(asked, transfer, pictures=pictures, tell=self.on_iteration)
 
     def _pair(self, planned: PlannedRow, pictures: Pictures) -> Pair:
         content, style, init = (

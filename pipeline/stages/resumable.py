@@ -19,7 +19,7 @@ Transfer = Callable[[Progress, State | None], list[StylizeResult]]
 """Optimises a batch from a state, or from its start, under the eyes of a watch."""
 
 
-class Stints:
+class ResumableOptimisation:
     """Optimises batches under one set of `Interruptions`.
 
     Attributes:
@@ -67,7 +67,7 @@ class Stints:
             except StateError:
                 if state is None:
                     raise
-                saved_states.drop([uri] if uri else [])
+                saved_states.delete([uri] if uri else [])
                 state, spent, began = None, 0.0, monotonic()
                 continue
             except Interrupted as stop:
@@ -89,17 +89,17 @@ class Stints:
                 self.preemption.leave()
 
     def _found(self, uri: str, pictures: str) -> State | None:
-        state = saved_states.find(uri)
+        state = saved_states.load(uri)
         if state is None:
             return None
         if state.notes.get("pictures") != pictures or not isinstance(state.notes.get("seconds"), float):
-            saved_states.drop([uri])
+            saved_states.delete([uri])
             return None
         self.touched.append(uri)
         return state
 
     def _save(self, uri: str, state: State) -> None:
-        if saved_states.keep(uri, state):
+        if saved_states.save(uri, state):
             self.touched.append(uri)
             if self.preemption:
                 self.preemption.saved()

@@ -48,7 +48,7 @@ class Writer:
         before = storage.repeated()
         commit(self.output, rows)
         if 0 in places:
-            saved_states.drop(optimised.saved_states)
+            saved_states.delete(optimised.saved_states)
         told: list[dict[str, Any]] = [
             {name: row.get(name) for name in TOLD} | {"batch_size": 0 if place else len(optimised.outcomes)}
             for place, row in zip(places, rows, strict=True)

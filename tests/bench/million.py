@@ -92,7 +92,7 @@ def resumed(home: Path) -> dict[str, Any]:
     clock = time.perf_counter()
     output = str(home / "out")
     done = finished(output)
-    ledger.take_stock(output)
+    ledger.collect_crashes(output)
     spent = time.perf_counter() - clock
     return {"finished_seconds": spent, **_planned(home, done)[1]}
 

@@ -75,7 +75,7 @@ class Observer(threading.Thread):
     def run(self) -> None:
         while not self.over.wait(0.05):
             for path in (self.output / "preempted").glob("*.safetensors"):
-                state = saved_states.find(str(path))
+                state = saved_states.load(str(path))
                 if state is not None:
                     self.at.append(int(state.tensors["walk/walk/k"]))
             if self.done_before:

@@ -29,7 +29,7 @@ def test_each_row_has_its_own_count(died_before: bool, folder: str, proxy: Fault
     batch = batch_of([asked[0], dataclasses.replace(asked[1], content=far), asked[2]])
     notes = Ledger(str(tmp_path / "out"))
     if died_before:  # then rows are fetched one by one
-        notes.note("fetch", batch.rows)
+        notes.record("fetch", batch.rows)
     before = sum(storage.retries().values())
     proxy.down = 5  # connections; aiohttp makes a second one by itself
     fetched = guarded_fetch(fetch, notes)(batch)

@@ -95,7 +95,7 @@ def preempted(stage: Stage) -> Outcome:
 
 def _saved(play: Play, attempt: Attempt) -> float:
     """Seconds of work that a state has in it; 0 if there is none."""
-    state = saved_states.find(saved_states.uri_of(play.output, attempt.rows))
+    state = saved_states.load(saved_states.uri_of(play.output, attempt.rows))
     return float(state.notes["seconds"]) if state else 0.0
 
 

@@ -49,7 +49,7 @@ def main(home: Path) -> None:
         raylet.GcsClient(address=cluster.address).drain_node(first.node_id, reason, "", int(time.time() + 300) * 1000)
         while not saved and not running.done():
             for path in (output / "preempted").glob("*.safetensors"):
-                state = saved_states.find(str(path))
+                state = saved_states.load(str(path))
                 if state is not None:
                     saved.append(int(state.tensors["walk/walk/k"]))
             time.sleep(0.05)

@@ -6,24 +6,24 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from pipeline.process.interrupt import Woken, wakeable
+from pipeline.process.interrupt import MainThreadInterrupted, interruptible
 
 
 def test_a_main_thread_that_waits_for_a_lock_is_woken() -> None:
     before = signal.getsignal(signal.SIGUSR1)
     never = threading.Lock()
     never.acquire()
-    with wakeable() as wake:
-        threading.Timer(0.3, wake).start()
-        with pytest.raises(Woken):
+    with interruptible() as interrupt:
+        threading.Timer(0.3, interrupt).start()
+        with pytest.raises(MainThreadInterrupted):
             never.acquire()
     assert signal.getsignal(signal.SIGUSR1) == before
 
 
 def test_other_threads_are_left_alone() -> None:
     def work() -> str:
-        with wakeable() as wake:
-            wake()
+        with interruptible() as interrupt:
+            interrupt()
             return "done"
 
     with ThreadPoolExecutor(1) as pool:

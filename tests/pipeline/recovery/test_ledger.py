@@ -46,7 +46,7 @@ class Mortal(Ledger):
 
     @contextlib.contextmanager
     def attempt(self, stage: str, rows: Sequence[PlannedRow]) -> Iterator[None]:
-        uri = self.note(stage, rows)
+        uri = self.record(stage, rows)
         yield
         storage.remove(uri)
 
@@ -160,7 +160,7 @@ def test_deaths_add_up_and_are_forgotten_with_their_rows(died: list[set[int]], s
         mine = [group for group in died if n in group]
         alone = sum(len(group) == 1 for group in mine)
         assert found.get(row_keys([row])[0], NO_CRASHES) == Crashes(len(mine) - alone, alone)
-    ledger.forget(ledger.read_attempts(output), set(row_keys([planned[n] for n in settled])))
+    ledger.remove_settled(ledger.read_attempts(output), set(row_keys([planned[n] for n in settled])))
     assert len(ledger.read_attempts(output)) == sum(not group <= settled for group in died)
 
 
@@ -169,7 +169,7 @@ def test_who_was_stopped_from_outside_is_forgiven_the_last_attempt_only() -> Non
     for run in ("old", "new", "new"):
         with contextlib.suppress(Died), Mortal(output, run).attempt("optimise", planned):
             raise Died
-    ledger.forgive(output, "new")
+    ledger.withdraw_run(output, "new")
     assert [attempt.run for attempt in ledger.read_attempts(output)].count("new") == 1
     assert len(ledger.read_attempts(output)) == 2
 
@@ -178,10 +178,10 @@ def test_what_a_worker_notes_after_its_driver_was_stopped_is_forgiven_too() -> N
     output = new_output()
     dead, late = rows(2)
     for _ in range(2):
-        Ledger(output, "run").note("write", [dead])
-    worker = threading.Timer(0.1, lambda: Ledger(output, "run").note("write", [late]))
+        Ledger(output, "run").record("write", [dead])
+    worker = threading.Timer(0.1, lambda: Ledger(output, "run").record("write", [late]))
     worker.start()
-    ledger.forgive(output, "run", seconds=1)
+    ledger.withdraw_run(output, "run", seconds=1)
     assert [attempt.rows for attempt in ledger.read_attempts(output)] == [row_keys([dead])]
 
 
@@ -215,9 +215,9 @@ def test_whoever_was_there_when_runs_were_killed_is_suspect_and_not_convicted_at
     for run in ("first", "second", "second"):  # the second one's process died, was started again, and died with the run
         with contextlib.suppress(Died), Mortal(output, run).attempt("optimise", planned[:1]):
             raise Died
-    attempts = ledger.take_stock(output)
+    attempts = ledger.collect_crashes(output)
     assert len(attempts) == 3
-    assert {attempt.uri for attempt in ledger.take_stock(output)} == {attempt.uri for attempt in attempts}
+    assert {attempt.uri for attempt in ledger.collect_crashes(output)} == {attempt.uri for attempt in attempts}
     (died,) = ledger.crashes_by_row(attempts).values()
     assert died == Crashes(alone=1, with_run=2)
     assert not died.should_quarantine(2)
@@ -231,7 +231,7 @@ def test_deaths_count_across_runs_too(count: int, bad: frozenset[int], most: int
     output, poison = new_output(), frozenset(f"r{n}" for n in bad)
     todo, ended, runs = rows(count), dict[str, str](), 0
     while todo:
-        deaths = ledger.crashes_by_row(ledger.take_stock(output))
+        deaths = ledger.crashes_by_row(ledger.collect_crashes(output))
         groups: list[list[PlannedRow]] = [[]]
         for planned in todo:
             died = deaths.get(row_keys([planned])[0], NO_CRASHES)

@@ -17,10 +17,10 @@ from tests.support import REPOSITORY
 WORKER = """
 import sys, time
 from pipeline.recovery import ledger
-from pipeline.recovery import orphans as outlived
+from pipeline.recovery import orphans
 notes = ledger.Ledger(*sys.argv[1:])
 with notes.attempt("optimise", []):
-    outlived.leave_after(notes, seconds=0.05)
+    orphans.exit_when_run_ends(notes, seconds=0.05)
     print("at work", flush=True)
     time.sleep(60)
 """
@@ -29,15 +29,15 @@ with notes.attempt("optimise", []):
 def test_a_run_is_over_when_its_lock_is_given_back_or_taken(tmp_path: Path) -> None:
     output = str(tmp_path)
     with RunLock(output) as lock:
-        over = orphans.look_for_end(Ledger(output, lock.owner))
+        over = orphans.run_end_check(Ledger(output, lock.owner))
         assert not over()
     assert over()
     with RunLock(output) as lock, RunLock(output, force=True):
-        assert orphans.look_for_end(Ledger(output, lock.owner))()
+        assert orphans.run_end_check(Ledger(output, lock.owner))()
 
 
 def test_who_never_sees_the_lock_ends_nothing(tmp_path: Path) -> None:
-    over = orphans.look_for_end(Ledger(str(tmp_path), "run"))
+    over = orphans.run_end_check(Ledger(str(tmp_path), "run"))
     assert not over()
     assert not over()
 
@@ -47,7 +47,7 @@ def test_a_store_that_does_not_answer_ends_nothing(tmp_path: Path, monkeypatch: 
         raise storage.StorageError("connection refused")
 
     with RunLock(str(tmp_path)) as lock:
-        over = orphans.look_for_end(Ledger(str(tmp_path), lock.owner))
+        over = orphans.run_end_check(Ledger(str(tmp_path), lock.owner))
         assert not over()
         with monkeypatch.context() as patched:
             patched.setattr(storage, "read_bytes", down)
@@ -61,7 +61,7 @@ def test_a_lock_that_is_given_back_before_the_first_look_of_the_watch_was_seen(
     left = threading.Event()
     monkeypatch.setattr(orphans, "_leave", left.set)
     with RunLock(str(tmp_path)) as lock:
-        orphans.leave_after(Ledger(str(tmp_path), lock.owner), seconds=1.0)
+        orphans.exit_when_run_ends(Ledger(str(tmp_path), lock.owner), seconds=1.0)
     assert left.wait(30)
 
 

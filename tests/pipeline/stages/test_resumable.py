@@ -21,7 +21,7 @@ from pipeline.recovery import saved_states
 from pipeline.stages import optimise as actor_module
 from pipeline.stages.fetch import fetch
 from pipeline.stages.optimise import StyleActor
-from pipeline.stages.resumable import Stints
+from pipeline.stages.resumable import ResumableOptimisation
 from pipeline.stages.write import Writer
 from tests.pipeline.stages.test_optimise import QUICK, batch_of, rows
 from tests.support import draw, random_weights
@@ -57,7 +57,9 @@ def make(home: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
         clock = [0.0]
         monkeypatch.setattr("pipeline.stages.resumable.monotonic", lambda: clock[0])
         return StyleActor(
-            "any", on_iteration=told, stints=Stints(Interruptions(**interruptions), output=str(home / "out"))
+            "any",
+            on_iteration=told,
+            resumable=ResumableOptimisation(Interruptions(**interruptions), output=str(home / "out")),
         )
 
     return actor
@@ -166,8 +168,8 @@ def test_told_to_go_it_saves_within_an_iteration_and_leaves(
 
     def tell(done: int) -> None:
         if done == iteration:
-            assert actor.stints.preemption
-            actor.stints.preemption.requested = True
+            assert actor.resumable.preemption
+            actor.resumable.preemption.requested = True
 
     actor = make(tell)
     with pytest.raises(Killed):
@@ -190,9 +192,9 @@ def test_a_state_of_no_use_is_deleted_and_work_starts_anew(home: Path, make: Mak
     elif change == "bytes":
         path.write_bytes(path.read_bytes()[:-7])
     else:
-        state = saved_states.find(str(path))
+        state = saved_states.load(str(path))
         assert state is not None
-        saved_states.keep(str(path), dataclasses.replace(state, request="of an older version"))
+        saved_states.save(str(path), dataclasses.replace(state, request="of an older version"))
     seen: list[tuple[int, int]] = []
     pictures(make(lambda done: seen.append((done, len(states(home))))), batch)
     assert seen == [(k, 0) for k in range(1, 31)]
@@ -211,11 +213,11 @@ def test_a_sweep_leaves_no_old_state(home: Path, make: Make) -> None:
     with pytest.raises(Killed):
         make(killed_at(20), save_every=6)(fetch(batch_of(rows(home, "a.png", params=LONG))))
     assert states(home)
-    saved_states.sweep(str(home / "out"))
-    saved_states.sweep(str(home / "nowhere"))
+    saved_states.delete_old(str(home / "out"))
+    saved_states.delete_old(str(home / "nowhere"))
     (state,) = states(home)  # somebody may come back for it
     os.utime(state, times=(time.time() - 8 * 86400,) * 2)
-    saved_states.sweep(str(home / "out"))
+    saved_states.delete_old(str(home / "out"))
     assert not states(home)
 
 
