@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 MODULES := nst_kernel pipeline jobs tests
 
-.PHONY: demo test test-all lint format bench bench-scale readmes lock encoder
+.PHONY: demo test test-quick test-all lint format bench bench-scale readmes lock encoder
 
 # Installed anew when the lock or the project's own metadata changed.
 .venv/installed: requirements.lock pyproject.toml
@@ -17,8 +17,11 @@ MODULES := nst_kernel pipeline jobs tests
 demo: .venv/installed ## stylise six pairs through Ray with the embedded encoder; look at demo/
 	$(BIN)/python -m jobs.demo
 
-test: .venv/installed
-	$(BIN)/pytest -m "not slow"
+test: .venv/installed ## in two processes, of which one has the tests that share a Ray cluster
+	$(BIN)/pytest -m "not slow" --numprocesses 2 --dist loadgroup
+
+test-quick: .venv/installed ## without tests that start Ray
+	$(BIN)/pytest -m "not slow and not ray" --numprocesses 2 --dist loadgroup
 
 test-all: .venv/installed
 	$(BIN)/pytest

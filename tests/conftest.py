@@ -1,5 +1,6 @@
 """What all tests share: how hypothesis searches, an S3 server, and a Ray cluster for those that need one."""
 
+import os
 import socket
 from collections.abc import Iterator
 
@@ -10,6 +11,18 @@ from hypothesis import HealthCheck, settings
 slow = [HealthCheck.too_slow]
 settings.register_profile("nst", deadline=None, max_examples=50, print_blob=True, suppress_health_check=slow)
 settings.load_profile("nst")
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Processes of tests share the CPUs already. Set before torch is loaded, and inherited by what tests start.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that need the cluster of `local_ray`, and let one process of pytest-xdist have them all."""
+    for item in items:
+        if isinstance(item, pytest.Function) and "local_ray" in item.fixturenames:
+            item.add_marker("ray")
+            item.add_marker(pytest.mark.xdist_group("local_ray"))
 
 
 @pytest.fixture(scope="session")

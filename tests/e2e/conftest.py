@@ -1,6 +1,7 @@
 """A folder of pictures and manifests for each."""
 
 import json
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,10 +39,11 @@ class Studio:
     """A folder with pictures, and runs of its manifests into `output`."""
 
     folder: Path
+    name: str = "output"
 
     @property
     def output(self) -> str:
-        return str(self.folder / "output")
+        return str(self.folder / self.name)
 
     def picture(self, name: str, seed: int, *, height: int = 48, width: int = 64) -> str:
         path = self.folder / name
@@ -83,4 +85,12 @@ def finished(tmp_path_factory: pytest.TempPathFactory, local_ray: None) -> Studi
     """A studio whose manifest of `ROWS` was run; only to be looked at."""
     studio = furnish(tmp_path_factory.mktemp("finished"))
     studio.run(studio.write("rows.csv", as_csv(ROWS)))
+    return studio
+
+
+@pytest.fixture
+def resumed(finished: Studio, tmp_path: Path) -> Studio:
+    """The studio of `finished` with a copy of its output, for runs that go on from it and leave its pictures alone."""
+    studio = Studio(finished.folder, tmp_path.name)
+    shutil.copytree(finished.output, studio.output)
     return studio

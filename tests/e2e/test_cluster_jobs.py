@@ -17,7 +17,7 @@ from pipeline.outputs.layout import lock_file
 from tests.e2e.conftest import Studio, as_csv, furnish
 from tests.e2e.support.real_cluster import RealCluster, real_cluster
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.ray]
 
 ROWS = 12
 

@@ -21,6 +21,7 @@ from pipeline.outputs import table as result_table
 from pipeline.outputs.layout import lock_file
 from pipeline.recovery import ledger
 from pipeline.recovery.run_lock import Locked, RunLock
+from tests.bench.stub import StubKernel
 from tests.e2e.conftest import QUICK, ROWS, Studio, as_csv, as_jsonl
 
 
@@ -47,19 +48,19 @@ def test_failed_and_quarantined_rows_are_retried_without_their_manifest(studio: 
     job = Job(studio.output, resources=Resources(num_actors=1))
     with pytest.raises(storage.StorageError, match="no results"):
         retry(job, ["failed"])
-    studio.run(manifest)
+    studio.run(manifest, kernel=StubKernel)
     held = studio.results()["held"]
     quarantined = {name: held[name] for name in schema.SCHEMA.names if name not in ("output", "curve", "seconds")}
     result_table.commit(studio.output, [{**quarantined, "status": "quarantined", "finished_at": provenance.now()}])
     studio.picture("later.png", 5)
 
-    again = studio.run(manifest)
+    again = studio.run(manifest, kernel=StubKernel)
     assert (again.total, again.quarantined_before, again.counts["ok"]) == (1, 1, 1)
     assert studio.results()["later"]["output"].endswith("images/my/name.webp")
     assert retry(job, ["failed"]).total == 0
     progress = retry(job, ["quarantined"])
     assert (progress.total, progress.counts["ok"]) == (1, 1)
-    again = studio.run(manifest)
+    again = studio.run(manifest, kernel=StubKernel)
     assert (again.total, again.done_before) == (0, 2)
     result_table.commit(studio.output, [{**held, "id": "x", "status": "failed", "encoder_sha256": "another"}])
     with pytest.raises(ValueError, match="other weights"):
@@ -85,11 +86,11 @@ def test_a_hopeless_run_stops_early_and_goes_on_when_it_is_mended(studio: Studio
             studio.write(f"{n}.png", (studio.folder / f"{n}.png").read_bytes()[:2000])  # good header, cut short
     manifest = studio.write("rows.jsonl", as_jsonl(rows))
     with pytest.raises(TooManyFailures, match=r"more than the 25% of 12 that --max-failures allows"):
-        studio.run(manifest, max_failures=FailureLimit.parse("25%"))
+        studio.run(manifest, max_failures=FailureLimit.parse("25%"), kernel=StubKernel)
     assert not Path(lock_file(studio.output)).exists()
     for n in range(9):
         studio.picture(f"{n}.png", n)
-    progress = studio.run(manifest, max_failures=FailureLimit.parse("25%"))
+    progress = studio.run(manifest, max_failures=FailureLimit.parse("25%"), kernel=StubKernel)
     assert progress.counts["ok"] == progress.total
     assert {row["status"] for row in studio.results().values()} == {"ok"}
     assert len(studio.results()) == 12

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from pipeline.flow.metrics import RunMetrics
 from pipeline.planning.batch import Optimised
 from pipeline.stages.write import Writer
+from tests.bench.stub import StubKernel
 from tests.e2e.conftest import ROWS, Studio, as_csv
 from tests.pipeline.flow.test_metrics import Recorded, record
 
@@ -44,7 +46,7 @@ def test_rows_are_counted_once_though_their_writer_dies_after_its_commit(
     monkeypatch.setattr(import_module("pipeline.flow.run"), "Writer", DyingWriter)
     monkeypatch.setattr(RunMetrics, "add", note)
     bad: dict[str, object] = {"id": "bad", "content": "gone.png", "style": "painting.png"}
-    progress = studio.run(studio.write("rows.csv", as_csv([*ROWS, bad])))
+    progress = studio.run(studio.write("rows.csv", as_csv([*ROWS, bad])), kernel=partial(StubKernel, seconds=0.05))
     assert Path(died).exists()
     assert dict(progress.counts) == {"ok": 3, "failed": 1}
     assert sorted(row["id"] for row in seen) == ["bad", "one", "three", "two"]

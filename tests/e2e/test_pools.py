@@ -10,6 +10,8 @@ import pytest
 
 from tests.support import REPOSITORY
 
+pytestmark = pytest.mark.ray
+
 
 def ended(home: Path, case: str, *, rows: int, seconds: float, **options: object) -> dict[str, Any]:
     """What `pool_run` says at its end. A deadlock is an error: it has five minutes."""

@@ -3,6 +3,7 @@
 import gzip
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -16,24 +17,21 @@ from pipeline.manifest.row import ManifestError
 from pipeline.options.resources import Resources
 from pipeline.outputs import schema
 from pipeline.outputs import table as result_table
-from tests.e2e.conftest import QUICK, ROWS, Studio, as_csv, as_jsonl
-from tests.pipeline.support.bad_pictures import BAD_PICTURES
+from tests.bench.stub import StubKernel
+from tests.e2e.conftest import QUICK, ROWS, Studio, as_csv, as_jsonl, furnish
 from tests.support import SHARED
 
 
-def test_the_same_rows_in_every_format_are_the_same_work(studio: Studio) -> None:
-    manifest = studio.write("rows.csv", as_csv(ROWS))
-    first = studio.run(manifest)
-    assert (first.total, dict(first.counts)) == (3, {"ok": 3})
-
-    pq.write_table(pa.Table.from_pylist(ROWS, schema=_schema()), studio.folder / "rows.parquet")
+def test_the_same_rows_in_every_format_are_the_same_work(resumed: Studio) -> None:
+    pq.write_table(pa.Table.from_pylist(ROWS, schema=_schema()), resumed.folder / "rows.parquet")
     others = [
-        studio.write("rows.jsonl", as_jsonl(ROWS)),
-        studio.write("rows.csv.gz", gzip.compress(as_csv(ROWS).encode())),
-        str(studio.folder / "rows.parquet"),
+        resumed.write("rows.csv", as_csv(ROWS)),
+        resumed.write("rows.jsonl", as_jsonl(ROWS)),
+        resumed.write("rows.csv.gz", gzip.compress(as_csv(ROWS).encode())),
+        str(resumed.folder / "rows.parquet"),
     ]
     for other in others:
-        again = studio.run(other)
+        again = resumed.run(other)
         assert (again.total, again.done_before) == (0, 3), other
 
 
@@ -79,69 +77,42 @@ def test_pictures_are_there_in_their_shape_and_say_what_they_are(finished: Studi
         assert json.loads(metadata["versions"]) == json.loads(row["versions"])
 
 
-def test_one_bad_row_of_each_kind_fails_alone(studio: Studio) -> None:
-    good: list[dict[str, object]] = [{"id": "good", "content": "photo.png", "style": "painting.png"}]
-    bad: list[dict[str, object]] = []
-    for name, data in BAD_PICTURES.items():
-        file = f"bad-{len(bad)}.jpg"
-        studio.write(file, data)
-        bad.append({"id": name, "content": file, "style": "painting.png"})
-    (studio.folder / "gallery").mkdir()
-    bad += [
-        {"id": "missing content", "content": "nowhere.png", "style": "painting.png"},
-        {"id": "missing style", "content": "photo.png", "style": "nowhere.png"},
-        {"id": "a folder as style", "content": "photo.png", "style": "gallery"},
-        {"id": "no such bucket scheme", "content": "gopher://x/y.png", "style": "painting.png"},
-    ]
-    progress = studio.run(studio.write("rows.jsonl", as_jsonl(bad[:10] + good + bad[10:])))
-    assert dict(progress.counts) == {"ok": 1, "failed": len(bad)}
-    rows = studio.results()
-    assert rows["good"]["status"] == "ok"
-    for asked in bad:
-        row = rows[str(asked["id"])]
-        assert row["status"] == "failed"
-        assert row["output"] is None
-        assert row["error_class"]
-        culprit = asked["style"] if "style" in str(asked["id"]) else asked["content"]
-        assert str(culprit) in row["error"], row["error"]
-
-
-def test_again_does_what_is_missing_or_changed_and_nothing_else(studio: Studio) -> None:
+def test_again_does_what_is_missing_or_changed_and_nothing_else(resumed: Studio) -> None:
+    studio, stub = resumed, StubKernel  # what is computed again is the point, not its pictures
     manifest = studio.write("rows.csv", as_csv(ROWS))
-    studio.run(manifest)
     first = studio.results()
 
     part = next(p for p in Path(studio.output, "results").iterdir() if "one" in pq.read_table(p)["id"].to_pylist())
     lost = set(pq.read_table(part)["id"].to_pylist())
     part.unlink()
-    again = studio.run(manifest)
+    again = studio.run(manifest, kernel=stub)
     assert (again.total, again.done_before) == (len(lost), 3 - len(lost))
     second = studio.results()
     assert {i for i in second if second[i]["finished_at"] != first[i]["finished_at"]} == lost
 
-    changed = studio.write("rows.csv", as_csv([{**ROWS[0], "style_weight": 9.0}, *ROWS[1:]]))
-    again = studio.run(changed)
+    changed = studio.write("changed.csv", as_csv([{**ROWS[0], "style_weight": 9.0}, *ROWS[1:]]))
+    again = studio.run(changed, kernel=stub)
     assert (again.total, again.done_before) == (1, 2)
     third = studio.results()
     assert {i for i in third if third[i]["finished_at"] != second[i]["finished_at"]} == {"one"}
     assert json.loads(third["one"]["params"])["style_weight"] == 9.0
 
-    again = studio.run(changed, overwrite=True)
+    again = studio.run(changed, overwrite=True, kernel=stub)
     assert (again.total, again.done_before) == (3, 0)
     assert all(row["finished_at"] > third[row_id]["finished_at"] for row_id, row in studio.results().items())
 
 
 def test_a_replaced_photo_is_done_again_and_one_gone_stays_done_while_it_is_asked_alike(studio: Studio) -> None:
     manifest = studio.write("rows.csv", as_csv(ROWS))
-    studio.run(manifest)
+    studio.run(manifest, kernel=StubKernel)
     studio.picture("tall.jpg", 9, height=64, width=48)
-    again = studio.run(manifest)
+    again = studio.run(manifest, kernel=StubKernel)
     assert (again.total, again.done_before, again.counts["ok"]) == (1, 2, 1)
     (studio.folder / "other.webp").unlink()
-    again = studio.run(manifest)
+    again = studio.run(manifest, kernel=StubKernel)
     assert (again.total, again.done_before) == (0, 3)
     assert studio.results()["two"]["status"] == "ok"
-    again = studio.run(manifest, defaults={**QUICK, "iterations": 5})
+    again = studio.run(manifest, defaults={**QUICK, "iterations": 5}, kernel=StubKernel)
     assert (again.total, again.counts["failed"]) == (3, 1)
     assert "other.webp" in studio.results()["two"]["error"]
 
@@ -161,17 +132,17 @@ def test_everything_in_an_object_store(studio: Studio, bucket: str) -> None:
     again = run(f"{home}/rows.csv", output=f"{home}/out", defaults=QUICK)
     assert (again.total, again.done_before) == (0, 3)
     storage.write_bytes(f"{home}/pictures/photo.png", (studio.folder / "painting.png").read_bytes())
-    again = run(f"{home}/rows.csv", output=f"{home}/out", defaults=QUICK)
+    again = run(f"{home}/rows.csv", output=f"{home}/out", defaults=QUICK, kernel=StubKernel)
     assert (again.total, again.done_before, again.counts["ok"]) == (2, 1, 2)
 
 
 def test_a_mended_row_succeeds_the_next_time(studio: Studio) -> None:
     manifest = studio.write("rows.csv", "id,content,style\nlate,later.png,painting.png\n")
-    assert studio.run(manifest).counts["failed"] == 1
+    assert studio.run(manifest, kernel=StubKernel).counts["failed"] == 1
     studio.picture("later.png", 5)
-    assert studio.run(manifest).counts["ok"] == 1
+    assert studio.run(manifest, kernel=StubKernel).counts["ok"] == 1
     assert studio.results()["late"]["status"] == "ok"
-    assert studio.run(manifest).total == 0
+    assert studio.run(manifest, kernel=StubKernel).total == 0
 
 
 def test_a_bad_manifest_starts_nothing(studio: Studio) -> None:
@@ -181,7 +152,10 @@ def test_a_bad_manifest_starts_nothing(studio: Studio) -> None:
     assert not Path(studio.output).exists()
 
 
-def test_the_five_classic_descriptions_of_the_method(studio: Studio) -> None:
+@pytest.fixture(scope="module")
+def methods(tmp_path_factory: pytest.TempPathFactory, local_ray: None) -> dict[str, dict[str, Any]]:
+    """Results by id of a run with the classic descriptions of the method, and a pair that starts from a picture."""
+    studio = furnish(tmp_path_factory.mktemp("methods"))
     pair = {"content": "photo.png", "style": "painting.png"}
     rows: list[dict[str, object]] = [
         {**pair, "id": "joint from noise", "preset": "gatys2015"},
@@ -205,10 +179,17 @@ def test_the_five_classic_descriptions_of_the_method(studio: Studio) -> None:
             "layer_weights": "0.25,0.25,0.25,0.25",
         },
         {**pair, "id": "alpha and beta", "preset": "gatys2015", "init": "content", "alpha": 1, "beta": 1e4},
+        {**pair, **QUICK, "id": "from a picture", "init": "photo.png"},
+        {**pair, **QUICK, "id": "from the content", "init": "content"},
     ]
     progress = studio.run(studio.write("rows.jsonl", as_jsonl(rows)), defaults={"size": 64, "iterations": 25})
     assert dict(progress.counts) == {"ok": len(rows)}
-    done = studio.results()
+    return studio.results()
+
+
+def test_the_five_classic_descriptions_of_the_method(methods: dict[str, dict[str, Any]]) -> None:
+    done = {name: row for name, row in methods.items() if not name.startswith("from ")}
+    assert len(done) == 6
     for name, row in done.items():
         assert row["total_loss"] < 0.5 * row["curve"]["total"][0], name
     assert not any(done["content alone"]["curve"]["style"])
@@ -222,12 +203,10 @@ def test_the_five_classic_descriptions_of_the_method(studio: Studio) -> None:
     ]
 
 
-def test_an_init_picture_is_where_the_pixels_start(studio: Studio) -> None:
-    rows = [{"id": "x", "content": "photo.png", "style": "painting.png", "init": "photo.png"}]
-    rows.append({"id": "y", "content": "photo.png", "style": "painting.png", "init": "content"})
-    studio.run(studio.write("rows.jsonl", as_jsonl([dict(row) for row in rows])))
-    done = studio.results()
-    assert done["x"]["curve"]["total"] == pytest.approx(done["y"]["curve"]["total"], rel=1e-3)
+def test_an_init_picture_is_where_the_pixels_start(methods: dict[str, dict[str, Any]]) -> None:
+    of_a_picture, of_the_content = (methods[name]["curve"]["total"] for name in ("from a picture", "from the content"))
+    assert len(of_a_picture) == QUICK["iterations"]
+    assert of_a_picture == pytest.approx(of_the_content, rel=1e-3)
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="the real pictures are not part of the repository")

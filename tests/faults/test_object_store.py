@@ -23,6 +23,7 @@ from tests.faults.test_table import played
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.ray,
     pytest.mark.skipif(not rgw.installed(), reason="needs Debian's radosgw, ceph-mon and ceph-osd"),
 ]
 

@@ -78,6 +78,7 @@ def test_a_run_into_such_a_place_does_not_begin(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.ray
 def test_a_disk_that_fills_up_in_the_middle(tmp_path: Path) -> None:
     """Four pictures of 512 px do not fit where the probe of a run did."""
     done = nst_run(tmp_path, "medium", size=512)

@@ -11,6 +11,8 @@ import pytest
 
 from tests.support import REPOSITORY
 
+pytestmark = pytest.mark.ray
+
 Outcomes = list[dict[str, Any]]
 
 TIMES = {
