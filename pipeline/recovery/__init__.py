@@ -1,8 +1,9 @@
 """What must survive a crash: attempts, poison rows, the run lock, saved states."""
 
 from pipeline.recovery import ledger, orphans, saved_states
+from pipeline.recovery.attempt import Attempt
 from pipeline.recovery.guard import guarded_fetch, guarded_optimise, guarded_write
-from pipeline.recovery.ledger import Attempt, Ledger, observe_attempts
+from pipeline.recovery.ledger import Ledger, observe_attempts
 from pipeline.recovery.run_lock import Locked, RunLock, owner_of
 
 __all__ = [

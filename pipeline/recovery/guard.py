@@ -1,176 +1,240 @@
-"""Stages that may die of a row: they work on whole batches, and on rows one by one where a batch has died before."""
+"""Stages that survive rows which crash their process: batches whole, and row by row where a batch has crashed before.
+
+Ray runs a stage again after its process crashed. The stage then finds the record of its crashed attempt in the ledger
+and takes the rows one by one, so that the row at fault crashes alone the next time, and is refused the time after.
+"""
 
 import dataclasses
 import logging
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Generic, TypeVar
 
-from nst_kernel.result import StylizeResult
 from pipeline import storage
 from pipeline.outputs import provenance
-from pipeline.planning import (
-    Batch,
-    Crashes,
-    Failure,
-    Fetched,
-    Optimised,
-    Pictures,
-    PlannedRow,
-    quarantine_failure,
-    row_keys,
-)
+from pipeline.planning import Batch, Crashes, Failure, Fetched, Optimised, PlannedRow, quarantine_failure, row_keys
 from pipeline.recovery import saved_states
 from pipeline.recovery.ledger import Ledger
 
-Outcome = TypeVar("Outcome")
+Given = TypeVar("Given")
+"""What a stage is given: a batch of some form."""
+
+Made = TypeVar("Made")
+"""What a stage makes of a batch, or of a part of it."""
 
 log = logging.getLogger(__name__)
 
 
-def survive(
+def isolate_crashes(
     ledger: Ledger,
     stage: str,
     rows: Sequence[PlannedRow],
     *,
-    work: Callable[[Sequence[int]], Sequence[Outcome]],
-    refuse: Callable[[int, Failure], Outcome],
+    work: Callable[[Sequence[int]], Made],
+    refuse: Callable[[int, Failure], Made],
     resumable: Callable[[], bool] = lambda: False,
-) -> list[Outcome]:
-    """Work on rows such that a row that kills its process is known after some deaths, and the others get through.
-
-    The caller is run again after a death, by Ray. It then finds the attempt that died here, and takes the rows one by
-    one; so the row at fault dies alone the next time, and is refused the time after.
+) -> list[Made]:
+    """Work on rows such that one that crashes its process is refused after some crashes, and the others get through.
 
     Args:
-        ledger: where attempts are noted.
+        ledger: where attempts are recorded.
         stage: name of the work.
         rows: to work on.
-        work: outcomes of the rows at these places, together.
-        refuse: outcome of the row at this place if it is not worked on any more.
-        resumable: whether there is work on all rows together to go on from, which is worth a second death.
+        work: works on the rows at these places, 0 for the first, together.
+        refuse: makes what stands for the row at this place, which is not worked on any more.
+        resumable: whether work on all rows together can go on from a saved state, which is worth a second attempt.
+
+    Returns:
+        What `work` and `refuse` made, in the order of the rows: one for all rows, or one for each row.
 
     Raises:
-        StorageError: if the ledger cannot be used: that concerns every row.
+        StorageError: if the ledger cannot be used, which concerns every row.
     """
-    died = ledger.open_attempts(stage, rows)
-    if len(rows) > 1 and (not died or (len(died) == 1 and resumable())):
+    crashed = ledger.open_attempts(stage, rows)
+    if len(rows) > 1 and (not crashed or (len(crashed) == 1 and resumable())):
         with ledger.attempt(stage, rows):
-            outcomes = list(work(range(len(rows))))
-        _remove(died)
-        return outcomes
-    outcomes = []
-    refused = False
+            made = work(range(len(rows)))
+        _remove(crashed)
+        return [made]
+    parts, refused = [], False
     for place, planned in enumerate(rows):
-        alone = died if len(rows) == 1 else ledger.open_attempts(stage, [planned])
-        together = planned.crashes_together + (len(died) if len(rows) > 1 else 0)
-        deaths = Crashes(together, len(alone))
-        if deaths.should_quarantine(ledger.max_attempts):
+        # A batch of one row that crashed has crashed alone; crashes of a larger one are shared by its rows.
+        alone = crashed if len(rows) == 1 else ledger.open_attempts(stage, [planned])
+        together = planned.crashes_together + (len(crashed) if len(rows) > 1 else 0)
+        crashes = Crashes(together, len(alone))
+        if crashes.should_quarantine(ledger.max_attempts):
             refused = True
-            outcomes.append(refuse(place, quarantine_failure(planned.row.id, deaths)))
+            parts.append(refuse(place, quarantine_failure(planned.row.id, crashes)))
             continue
-        if together or alone:
-            log.warning("row %s is tried alone: its process died %d times", planned.row.id, together + len(alone))
+        if crashes.total:
+            log.warning("row %s is tried alone: its process died %d times", planned.row.id, crashes.total)
         with ledger.attempt(stage, [planned]):
-            outcomes += work([place])
+            parts.append(work([place]))
         _remove(alone)
-    if not refused:  # else the deaths are kept as evidence until the row that says so is durable
-        _remove(died)
-    return outcomes
+    if not refused:  # otherwise the crashes stay recorded until the row that tells of them is durable
+        _remove(crashed)
+    return parts
+
+
+@dataclass(frozen=True)
+class Effort:
+    """What the work on a whole batch took, its parts and the requests of the ledger included.
+
+    Attributes:
+        started_at: when it began, UTC.
+        seconds: that it took.
+        retries: requests to storage that were repeated.
+    """
+
+    started_at: datetime
+    seconds: float
+    retries: int
+
+
+@dataclass(frozen=True)
+class _Parts(Generic[Given, Made]):
+    """How a stage works on parts of a batch, and how these are joined.
+
+    Attributes:
+        rows: returns the rows of a batch.
+        idle: returns whether no row of a batch is left to work on, so that nothing can crash.
+        work: runs the stage on the rows of a batch at some places.
+        refuse: makes what stands for the row at a place that is not tried again.
+        join: makes the result of the whole batch from those of its parts, which are in the order of the rows.
+        resumable: returns whether work on the whole batch can go on from a saved state.
+    """
+
+    rows: Callable[[Given], Sequence[PlannedRow]]
+    idle: Callable[[Given], bool]
+    work: Callable[[Given, Sequence[int]], Made]
+    refuse: Callable[[Given, int, Failure], Made]
+    join: Callable[[Given, Sequence[Made], Effort], Made]
+    resumable: Callable[[Given], bool] = lambda _: False
+
+
+def _guarded(stage: str, ledger: Ledger, parts: _Parts[Given, Made]) -> Callable[[Given], Made]:
+    """Return a stage that works on batches whole, and on their rows one by one after a crash."""
+
+    def whole(batch: Given) -> Made:
+        rows = parts.rows(batch)
+        if parts.idle(batch):
+            return parts.work(batch, range(len(rows)))
+        started_at, clock, before = provenance.now(), time.perf_counter(), storage.repeated()
+        made = isolate_crashes(
+            ledger,
+            stage,
+            rows,
+            work=lambda places: parts.work(batch, places),
+            refuse=lambda place, failure: parts.refuse(batch, place, failure),
+            resumable=lambda: parts.resumable(batch),
+        )
+        effort = Effort(started_at, time.perf_counter() - clock, storage.repeated() - before)
+        return parts.join(batch, made, effort)
+
+    return whole
 
 
 def guarded_fetch(fetch: Callable[[Batch], Fetched], ledger: Ledger) -> Callable[[Batch], Fetched]:
-    """Fetching and decoding that outlives pictures which kill a decoder."""
+    """Return the fetching stage such that it survives pictures which crash a decoder."""
 
-    def whole(batch: Batch) -> Fetched:
-        rows = batch.rows
-        if all(planned.failure for planned in rows):
-            return fetch(batch)
-        started_at, clock, before = provenance.now(), time.perf_counter(), storage.repeated()
-        row_retries = [0] * len(rows)
+    def part(batch: Batch, places: Sequence[int]) -> Batch:
+        return dataclasses.replace(batch, rows=tuple(batch.rows[place] for place in places))
 
-        def work(places: Sequence[int]) -> Sequence[Pictures | Failure]:
-            fetched = fetch(dataclasses.replace(batch, rows=tuple(rows[place] for place in places)))
-            for place, count in zip(places, fetched.row_retries, strict=True):
-                row_retries[place] = count
-            return fetched.pictures
+    def refuse(batch: Batch, place: int, failure: Failure) -> Fetched:
+        return Fetched(part(batch, [place]), (failure,), provenance.now(), seconds=0.0, row_retries=(0,))
 
-        pictures = survive(ledger, "fetch", rows, work=work, refuse=lambda _, failure: failure)
-        batch_retries = storage.repeated() - before - sum(row_retries)
-        seconds = time.perf_counter() - clock
-        return Fetched(batch, tuple(pictures), started_at, seconds, tuple(row_retries), batch_retries)
+    def join(batch: Batch, parts: Sequence[Fetched], effort: Effort) -> Fetched:
+        row_retries = tuple(count for fetched in parts for count in fetched.row_retries)
+        return Fetched(
+            batch,
+            pictures=tuple(pictures for fetched in parts for pictures in fetched.pictures),
+            started_at=effort.started_at,
+            seconds=effort.seconds,
+            row_retries=row_retries,
+            batch_retries=effort.retries - sum(row_retries),
+        )
 
-    return whole
+    parts = _Parts(
+        rows=lambda batch: batch.rows,
+        idle=lambda batch: all(planned.failure for planned in batch.rows),
+        work=lambda batch, places: fetch(part(batch, places)),
+        refuse=refuse,
+        join=join,
+    )
+    return _guarded("fetch", ledger, parts)
 
 
 def guarded_optimise(optimise: Callable[[Fetched], Optimised], ledger: Ledger) -> Callable[[Fetched], Optimised]:
-    """Optimising that outlives rows which kill the process."""
+    """Return the optimising stage such that it survives rows which crash the process.
 
-    def whole(fetched: Fetched) -> Optimised:
-        if all(isinstance(pictures, Failure) for pictures in fetched.pictures):
-            return optimise(fetched)
-        parts: list[Optimised] = []
-        before = storage.repeated()
+    A batch that has a saved state is tried together once more before its rows are taken one by one.
+    """
 
-        def work(places: Sequence[int]) -> Sequence[StylizeResult | Failure]:
-            parts.append(optimise(_part(fetched, places)))
-            return parts[-1].outcomes
-
-        def refuse(place: int, failure: Failure) -> StylizeResult | Failure:
-            parts.append(optimise(dataclasses.replace(_part(fetched, [place]), pictures=(failure,))))  # passes through
-            return failure
-
-        rows = fetched.batch.rows
-        state = saved_states.uri_of(ledger.output, row_keys(rows))
-        outcomes = survive(
-            ledger, "optimise", rows, work=work, refuse=refuse, resumable=lambda: saved_states.exists(state)
+    def part(fetched: Fetched, places: Sequence[int]) -> Fetched:
+        return dataclasses.replace(
+            fetched,
+            batch=dataclasses.replace(fetched.batch, rows=tuple(fetched.batch.rows[place] for place in places)),
+            pictures=tuple(fetched.pictures[place] for place in places),
+            row_retries=tuple(fetched.row_retries[place] for place in places),
         )
-        retries = fetched.batch_retries + storage.repeated() - before
+
+    def refuse(fetched: Fetched, place: int, failure: Failure) -> Optimised:
+        return optimise(dataclasses.replace(part(fetched, [place]), pictures=(failure,)))  # it passes through
+
+    def state_of(fetched: Fetched) -> str:
+        return saved_states.uri_of(ledger.output, row_keys(fetched.batch.rows))
+
+    def join(fetched: Fetched, parts: Sequence[Optimised], effort: Effort) -> Optimised:
+        retries = fetched.batch_retries + effort.retries
+        states = [state_of(fetched), *(uri for optimised in parts for uri in optimised.saved_states)]
         return dataclasses.replace(
             parts[0],
             fetched=dataclasses.replace(fetched, pictures=(), batch_retries=retries),
-            outcomes=tuple(outcomes),
-            seconds=sum(part.seconds for part in parts),
-            saved_states=tuple(dict.fromkeys([state, *(uri for part in parts for uri in part.saved_states)])),
+            outcomes=tuple(outcome for optimised in parts for outcome in optimised.outcomes),
+            seconds=sum(optimised.seconds for optimised in parts),
+            saved_states=tuple(dict.fromkeys(states)),
         )
 
-    return whole
+    parts = _Parts(
+        rows=lambda fetched: fetched.batch.rows,
+        idle=lambda fetched: all(isinstance(pictures, Failure) for pictures in fetched.pictures),
+        work=lambda fetched, places: optimise(part(fetched, places)),
+        refuse=refuse,
+        join=join,
+        resumable=lambda fetched: saved_states.exists(state_of(fetched)),
+    )
+    return _guarded("optimise", ledger, parts)
+
+
+Written = list[dict[str, Any]]
+"""What the driver gets of a written batch: some columns of each row's results."""
 
 
 def guarded_write(
-    write: Callable[[Optimised, Sequence[int]], list[dict[str, Any]]], ledger: Ledger
-) -> Callable[[Optimised], list[dict[str, Any]]]:
-    """Encoding and writing that outlives pictures which kill an encoder, and storage at which a process stands still.
+    write: Callable[[Optimised, Sequence[int]], Written], ledger: Ledger
+) -> Callable[[Optimised], Written]:
+    """Return the writing stage such that it survives pictures which crash an encoder, and storage that hangs.
 
-    A row that is refused here is computed, but nobody will see it.
+    A row that is refused here is computed, but its picture is lost.
     """
 
-    def whole(optimised: Optimised) -> list[dict[str, Any]]:
-        rows = optimised.fetched.batch.rows
+    def refuse(optimised: Optimised, place: int, failure: Failure) -> Written:
+        outcomes = (*optimised.outcomes[:place], failure, *optimised.outcomes[place + 1 :])
+        return write(dataclasses.replace(optimised, outcomes=outcomes), [place])
 
-        def work(places: Sequence[int]) -> Sequence[dict[str, Any]]:
-            return write(optimised, places)
-
-        def refuse(place: int, failure: Failure) -> dict[str, Any]:
-            outcomes = (*optimised.outcomes[:place], failure, *optimised.outcomes[place + 1 :])
-            (written,) = write(dataclasses.replace(optimised, outcomes=outcomes), [place])
-            return written
-
-        return survive(ledger, "write", rows, work=work, refuse=refuse)
-
-    return whole
-
-
-def _part(fetched: Fetched, places: Sequence[int]) -> Fetched:
-    rows = tuple(fetched.batch.rows[place] for place in places)
-    return dataclasses.replace(
-        fetched,
-        batch=dataclasses.replace(fetched.batch, rows=rows),
-        pictures=tuple(fetched.pictures[place] for place in places) if fetched.pictures else (),
-        row_retries=tuple(fetched.row_retries[place] for place in places),
+    parts = _Parts(
+        rows=lambda optimised: optimised.fetched.batch.rows,
+        idle=lambda _: False,
+        work=write,
+        refuse=refuse,
+        join=lambda _, parts, __: [row for rows in parts for row in rows],
     )
+    return _guarded("write", ledger, parts)
 
 
 def _remove(attempts: Sequence[str]) -> None:
+    """Delete the records of attempts."""
     for uri in attempts:
         storage.remove(uri)

@@ -20,7 +20,7 @@ from pipeline.planning.crashes import NO_CRASHES, Crashes, row_keys
 from pipeline.planning.fingerprint import fingerprint
 from pipeline.planning.plan import plan
 from pipeline.recovery import ledger
-from pipeline.recovery.guard import survive
+from pipeline.recovery.guard import isolate_crashes
 from pipeline.recovery.ledger import Ledger
 
 _numbers = itertools.count()
@@ -35,6 +35,10 @@ def rows(count: int) -> list[PlannedRow]:
         PlannedRow(Row(f"r{n}", f"/{n}.png", "/s.png", f"{n}.png", StyleParams(), "rows.csv", n), f"mark{n}", (8, 8))
         for n in range(count)
     ]
+
+
+def refuse(_: int, failure: Failure) -> list[str]:
+    return [failure.status]
 
 
 class Died(BaseException):
@@ -68,7 +72,8 @@ class Process:
             self.done_at_once.append(len(places))
             return ["ok" for _ in places]
 
-        return survive(self.notes, "optimise", planned, work=work, refuse=lambda _, failure: failure.status)
+        parts = isolate_crashes(self.notes, "optimise", planned, work=work, refuse=refuse)
+        return list(itertools.chain.from_iterable(parts))
 
     def until_it_ends(self, planned: Sequence[PlannedRow]) -> list[str]:
         for _ in range(100):
@@ -264,10 +269,8 @@ def test_a_batch_that_can_go_on_has_a_second_chance_together(states: bool, toget
         worked.append(len(places))
         return ["ok"] * len(places)
 
-    said = survive(
-        process.notes, "optimise", planned, work=work, refuse=lambda _, why: why.status, resumable=lambda: states
-    )
-    assert (said, worked) == (["ok"] * 3, together)
+    parts = isolate_crashes(process.notes, "optimise", planned, work=work, refuse=refuse, resumable=lambda: states)
+    assert (list(itertools.chain.from_iterable(parts)), worked) == (["ok"] * 3, together)
     assert ledger.read_attempts(output) == []
 
 
@@ -285,11 +288,11 @@ def test_poison_in_a_batch_that_can_go_on_is_found_too(count: int, bad: int) -> 
 
     for _ in range(10):
         with contextlib.suppress(Died):
-            said = survive(
-                notes, "optimise", planned, work=work, refuse=lambda _, why: why.status, resumable=lambda: True
-            )
+            parts = isolate_crashes(notes, "optimise", planned, work=work, refuse=refuse, resumable=lambda: True)
             break
-    assert said == ["quarantined" if row.row.id == poison else "ok" for row in planned]
+    assert list(itertools.chain.from_iterable(parts)) == [
+        "quarantined" if row.row.id == poison else "ok" for row in planned
+    ]
     assert deaths == 3  # twice together, once alone
 
 
