@@ -22,7 +22,7 @@ ORDER = {
         *("recovery", "comparison", "stages", "report", "flow", "archives", "grids", "notebook"),
     ),
     "jobs": (
-        *("pictures", "yaml_lines", "console", "query", "jobfile", "execute", "runner", "submit", "selftest"),
+        *("pictures", "yaml_lines", "console", "jobfile", "execute", "runner", "submit", "selftest"),
         *("training", "demo", "options", "commands", "cli"),
     ),
 }

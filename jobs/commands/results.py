@@ -30,17 +30,15 @@ def results(
     Example: nst results out --where style=starry --sort -total_loss --columns id,total_loss,output
     """
     from jobs.console import print_results
-    from jobs.query import select
+    from pipeline import outputs, storage
 
     if as_manifest:
-        from pipeline import outputs, storage
-
-        asked = ",".join(outputs.COLUMNS)
-        table = select(output, status=status, where=where, sort=sort, columns=asked, limit=limit or 0)
+        columns, shown = ",".join(outputs.REQUEST_COLUMNS), limit or 0
+    else:
+        shown = 50 if limit is None else limit
+    table = outputs.query.select(output, status=status, where=where, sort=sort, columns=columns, limit=shown)
+    if as_manifest:
         storage.write_bytes(storage.absolute(as_manifest), outputs.as_manifest(table).encode())
         out.print(f"{len(table):,} rows: {as_manifest}", markup=False, highlight=False, soft_wrap=True)
-        return
-    shown = 50 if limit is None else limit
-    print_results(
-        out, select(output, status=status, where=where, sort=sort, columns=columns, limit=shown), as_json=as_json
-    )
+    else:
+        print_results(out, table, as_json=as_json)

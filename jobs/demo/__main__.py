@@ -15,9 +15,9 @@ from jobs.console import LiveProgress, native_stderr_hidden, print_results, prin
 from jobs.console import out as console
 from jobs.demo.contact_sheet import contact_sheet
 from jobs.pictures import draw, photographs
-from jobs.query import select
 from pipeline import storage
 from pipeline.flow import run
+from pipeline.outputs import query
 from pipeline.report import write_report
 
 FOLDER = Path("demo")
@@ -63,7 +63,7 @@ def main(folder: Path = FOLDER) -> None:
     with native_stderr_hidden(), LiveProgress(console) as live:
         progress = run(str(manifest), output=output, defaults=SETTINGS, on_progress=live.update)
     print_summary(console, progress, output)
-    print_results(console, select(output, columns="id,status,width,height,iterations,total_loss"))
+    print_results(console, query.select(output, columns="id,status,width,height,iterations,total_loss"))
     if progress.counts["ok"] < progress.total:
         raise SystemExit("Some rows failed: see above.")
     sheet = storage.join(output, "contact_sheet.png")

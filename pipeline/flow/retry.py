@@ -14,7 +14,7 @@ from pipeline.encoder import load_encoder
 from pipeline.flow.run import run_rows
 from pipeline.manifest import PICTURE_COLUMNS, Row
 from pipeline.options import Job
-from pipeline.outputs import COLUMNS, Progress, name_of, read_results, summary
+from pipeline.outputs import REQUEST_COLUMNS, Progress, name_of, read_results, summary
 
 
 def rows_of(output: str, statuses: Collection[str]) -> pa.Table:
@@ -23,7 +23,7 @@ def rows_of(output: str, statuses: Collection[str]) -> pa.Table:
     Raises:
         StorageError: if there are no results, or they cannot be read.
     """
-    table = read_results(storage.absolute(output), columns=[*COLUMNS, "status"])
+    table = read_results(storage.absolute(output), columns=[*REQUEST_COLUMNS, "status"])
     return table.filter(pc.is_in(table["status"], pa.array(list(statuses), pa.string())))
 
 

@@ -1,26 +1,22 @@
 """Results to look at: a table that counts, filters, opens in pandas and shows its pictures."""
 
-import dataclasses
-import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from functools import lru_cache
 from typing import Any, overload
 
 import pyarrow as pa
 from PIL import Image
 
-from nst_kernel.params import ALIASES, PARAMETERS, Problem, StyleParams
+from nst_kernel.params import StyleParams
 from pipeline import images, storage
 from pipeline.manifest import PICTURE_COLUMNS
 from pipeline.notebook import html
-from pipeline.outputs import SCHEMA, STATUSES, layout
+from pipeline.outputs import layout, query
 
 SHOWN = 20
 """Rows that a notebook shows unasked."""
 
-_COLUMNS = ("id", "status", "content", "style", "width", "height", "iterations", "total_loss", "error")
-_RULES = {field.name: field.metadata["rule"] for field in dataclasses.fields(StyleParams)}
+_COLUMNS = ("id", "status", *PICTURE_COLUMNS, "width", "height", "iterations", "total_loss", "error")
 
 
 class ResultRow(Mapping[str, Any]):
@@ -44,7 +40,7 @@ class ResultRow(Mapping[str, Any]):
     @property
     def params(self) -> StyleParams:
         """Every parameter."""
-        return StyleParams.of(_params(self["params"]))
+        return StyleParams.of(query.parameters_of(self["params"]))
 
     @property
     def curve(self) -> dict[str, list[float]]:
@@ -75,7 +71,9 @@ class ResultRow(Mapping[str, Any]):
     def _repr_html_(self) -> str:
         facts = {name: self[name] for name in _COLUMNS if self[name] is not None}
         pictures = {**{role: self[role] for role in PICTURE_COLUMNS}, "result": self.picture}
-        return html.of_row(pictures, facts | {f"params.{name}": v for name, v in _params(self["params"]).items()})
+        return html.of_row(
+            pictures, facts | {f"params.{name}": v for name, v in query.parameters_of(self["params"]).items()}
+        )
 
 
 class Results(Sequence[ResultRow]):
@@ -128,23 +126,10 @@ class Results(Sequence[ResultRow]):
         Raises:
             ValueError: for a name that there is not, or a value that a parameter cannot have.
         """
-        conditions = {name: _accepted(ALIASES.get(name, name), value) for name, value in wanted.items()}
         if status is not None:
-            conditions["status"] = _accepted("status", status)
-        kept: Sequence[int] = range(len(self))
-        for name, accepted in conditions.items():
-            name = ALIASES.get(name, name)
-            if name in PARAMETERS:
-                values: Sequence[Any] = [
-                    _hashable(_params(text).get(name)) for text in self._table["params"].to_pylist()
-                ]
-            else:
-                values = self._table[name].to_pylist()
-            if name in PICTURE_COLUMNS:
-                kept = [n for n in kept if values[n] in accepted or str(values[n]).rpartition("/")[2] in accepted]
-            else:
-                kept = [n for n in kept if values[n] in accepted]
-        return self._take(kept)
+            wanted["status"] = status
+        conditions = [query.having(name, value) for name, value in wanted.items()]
+        return Results(query.matching(self._table, conditions), self._output)
 
     def to_arrow(self, *, params: bool = False) -> pa.Table:
         """The table; what a column means is in its field's metadata under `doc`.
@@ -153,7 +138,7 @@ class Results(Sequence[ResultRow]):
         """
         if not params:
             return self._table
-        each = [_params(text) for text in self._table["params"].to_pylist()]
+        each = [query.parameters_of(text) for text in self._table["params"].to_pylist()]
         table = self._table.drop_columns(["params"])
         for name in dict.fromkeys(name for known in each for name in known):
             table = table.append_column(f"params.{name}", pa.array([known.get(name) for known in each]))
@@ -194,33 +179,3 @@ class Shown:
 
     def __repr__(self) -> str:
         return self._text
-
-
-@lru_cache(maxsize=65536)
-def _params(text: str) -> Mapping[str, Any]:
-    found: Mapping[str, Any] = json.loads(text)
-    return found
-
-
-def _accepted(name: str, value: Any) -> list[Any]:
-    """Values of a parameter or column that a row may have."""
-    if name in PARAMETERS:
-        one = _RULES[name](name, value)
-        if not isinstance(one, Problem):
-            return [one]
-        several = [_RULES[name](name, each) for each in value] if isinstance(value, list | tuple | set) else [one]
-        problems = [each for each in several if isinstance(each, Problem)]
-        if problems:
-            raise ValueError("; ".join(map(str, problems)))
-        return several
-    if name not in SCHEMA.names:
-        raise ValueError(f"{name}: expected a parameter ({', '.join(PARAMETERS)}) or a column of the results")
-    accepted = list(value) if isinstance(value, list | tuple | set) else [value]
-    unknown = set(accepted) - set(STATUSES) if name == "status" else set()
-    if unknown:
-        raise ValueError(f"status {', '.join(map(repr, unknown))}: expected one of {', '.join(STATUSES)}")
-    return accepted
-
-
-def _hashable(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value

@@ -1,7 +1,7 @@
 """What a run leaves in its output folder, and how it is read back."""
 
-from pipeline.outputs import grid_runs, layout, progress, provenance, summary
-from pipeline.outputs.as_manifest import COLUMNS, as_manifest, name_of
+from pipeline.outputs import grid_runs, layout, progress, provenance, query, summary
+from pipeline.outputs.as_manifest import REQUEST_COLUMNS, as_manifest, name_of
 from pipeline.outputs.compact import compact
 from pipeline.outputs.finished import Finished, finished
 from pipeline.outputs.locate import run_of
@@ -10,7 +10,7 @@ from pipeline.outputs.schema import SCHEMA, STATUSES
 from pipeline.outputs.table import commit, newest, parts, read_part, read_results
 
 __all__ = [
-    "COLUMNS",
+    "REQUEST_COLUMNS",
     "SCHEMA",
     "STATUSES",
     "Finished",
@@ -27,6 +27,7 @@ __all__ = [
     "parts",
     "progress",
     "provenance",
+    "query",
     "read_part",
     "read_results",
     "run_of",

@@ -1,4 +1,4 @@
-"""Rows of results as a manifest."""
+"""Rows of results as a manifest that requests them again."""
 
 import json
 
@@ -6,21 +6,30 @@ import pyarrow as pa
 
 from pipeline.manifest import PICTURE_COLUMNS, default_output
 
-COLUMNS = ("id", *PICTURE_COLUMNS, "params", "output_name", "encoder", "encoder_sha256", "manifest", "manifest_row")
-"""What makes a row of results work again."""
+REQUEST_COLUMNS = (
+    *("id", *PICTURE_COLUMNS, "params", "output_name"),
+    *("encoder", "encoder_sha256", "manifest", "manifest_row"),
+)
+"""Columns of results that hold what was requested: enough to compute a row again."""
 
 
 def as_manifest(table: pa.Table) -> str:
-    """Rows as a manifest, JSON Lines: every parameter is there, so that no default changes them."""
+    """Return rows of results as a manifest, JSON Lines.
+
+    Every parameter is in it, so that no default that changed meanwhile makes other rows of them.
+
+    Args:
+        table: with `REQUEST_COLUMNS`.
+    """
     lines = []
-    for asked in table.to_pylist():
-        row = {name: asked[name] for name in ("id", *PICTURE_COLUMNS) if asked[name]}
-        row["output"] = name_of(asked)
-        row["params"] = json.loads(asked["params"])
+    for request in table.to_pylist():
+        row = {name: request[name] for name in ("id", *PICTURE_COLUMNS) if request[name]}
+        row["output"] = name_of(request)
+        row["params"] = json.loads(request["params"])
         lines.append(json.dumps(row) + "\n")
     return "".join(lines)
 
 
-def name_of(asked: dict[str, object]) -> str:
-    """Of the picture; results of older versions do not say it of failed rows."""
-    return str(asked["output_name"] or default_output(str(asked["id"])))
+def name_of(request: dict[str, object]) -> str:
+    """Return the name of a row's picture below images/; results of the first schema lack it for failed rows."""
+    return str(request["output_name"] or default_output(str(request["id"])))

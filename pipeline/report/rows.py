@@ -6,8 +6,7 @@ from typing import Any
 import pyarrow as pa
 
 from pipeline.manifest import PICTURE_COLUMNS, place
-from pipeline.outputs import COLUMNS as ASKED
-from pipeline.outputs import STATUSES, as_manifest
+from pipeline.outputs import REQUEST_COLUMNS, STATUSES, as_manifest
 from pipeline.report.curves import number
 from pipeline.report.dimensions import Dimension
 from pipeline.report.figures import Reason, reason
@@ -98,7 +97,7 @@ def error_files(failed: pa.Table) -> Iterator[Mapping[str, Any]]:
 def line_files(failed: pa.Table) -> Iterator[Sequence[str]]:
     """Rows that are not ok as lines of a manifest that asks for them again, `LINES_PER_FILE` at a time."""
     for start in range(0, len(failed), LINES_PER_FILE):
-        yield as_manifest(failed.slice(start, LINES_PER_FILE).select(ASKED)).splitlines()
+        yield as_manifest(failed.slice(start, LINES_PER_FILE).select(REQUEST_COLUMNS)).splitlines()
 
 
 def bounded(error: str) -> str:

@@ -1,0 +1,154 @@
+"""The filter over results: rows by values of parameters and columns, or by a text that a column contains."""
+
+import dataclasses
+import difflib
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from nst_kernel.params import ALIASES, PARAMETERS, Problem, StyleParams
+from pipeline.manifest import PICTURE_COLUMNS
+from pipeline.outputs.locate import run_of
+from pipeline.outputs.schema import SCHEMA, STATUSES
+from pipeline.outputs.table import read_results
+
+SHOWN = ("id", "status", *PICTURE_COLUMNS, "output", "total_loss", "error")
+"""Columns that fit a terminal."""
+
+Condition = Callable[[pa.Table], Sequence[bool]]
+"""Tells of each row of a table of results whether it is wanted."""
+
+_RULES = {field.name: field.metadata["rule"] for field in dataclasses.fields(StyleParams)}
+
+
+def having(name: str, wanted: Any) -> Condition:
+    """Return the condition that a row has a value.
+
+    Args:
+        name: of a parameter, or else of a column.
+        wanted: the value; or a list, tuple or set of values that is no parameter's value by itself, of which a row
+            has to have one. A picture is wanted by its URI or by its file's name.
+
+    Raises:
+        ValueError: for a name that there is not, or a value that a parameter or the status cannot have.
+    """
+    name = ALIASES.get(name, name)
+    accepted = _accepted(name, wanted)
+    if name in PARAMETERS:
+        return lambda table: [
+            _hashable(parameters_of(text).get(name)) in accepted for text in table["params"].to_pylist()
+        ]
+    if name in PICTURE_COLUMNS:
+        return lambda table: [
+            uri in accepted or str(uri).rpartition("/")[2] in accepted for uri in table[name].to_pylist()
+        ]
+    return lambda table: [value in accepted for value in table[name].to_pylist()]
+
+
+def containing(column: str, text: str) -> Condition:
+    """Return the condition that a column, as text, contains a text in any case.
+
+    Raises:
+        ValueError: for a column that there is not.
+    """
+    name = _known(column)
+
+    def contains(table: pa.Table) -> Sequence[bool]:
+        values = [None if value is None else str(value) for value in table[name].to_pylist()]
+        wanted = pc.match_substring(pa.array(values, pa.string()), text, ignore_case=True)
+        return [bool(each) for each in wanted.to_pylist()]
+
+    return contains
+
+
+def matching(table: pa.Table, conditions: Iterable[Condition]) -> pa.Table:
+    """Return the rows of a table of results that meet every condition."""
+    for condition in conditions:
+        table = table.filter(pa.array(condition(table), pa.bool_()))
+    return table
+
+
+def select(
+    output: str,
+    *,
+    status: str | None = None,
+    where: Sequence[str] = (),
+    sort: str = "id",
+    columns: str | None = None,
+    limit: int = 0,
+) -> pa.Table:
+    """Return the results of a run, filtered and sorted as a command line asks for them.
+
+    Args:
+        output: of a run, or a grid's folder, as `run_of` takes it.
+        status: only rows of this status.
+        where: `COLUMN=TEXT`: only rows whose column, as text, contains the text in any case.
+        sort: a column; a leading `-` reverses.
+        columns: comma-separated; by default `SHOWN`.
+        limit: rows at most; 0 for all.
+
+    Raises:
+        ValueError: for a column or status that there is not.
+        StorageError: if there are no results.
+    """
+    wanted = [_known(name.strip()) for name in columns.split(",")] if columns else list(SHOWN)
+    descending, key = sort.startswith("-"), _known(sort.removeprefix("-"))
+    table = read_results(run_of(output))
+    if status and status not in STATUSES:
+        raise ValueError(f"--status {status}: expected one of {', '.join(STATUSES)}")
+    conditions = [having("status", status)] if status else []
+    table = matching(table, [*conditions, *map(_parsed, where)])
+    table = table.sort_by([(key, "descending" if descending else "ascending")])
+    return (table.slice(0, limit) if limit else table).select(wanted)
+
+
+@lru_cache(maxsize=65536)
+def parameters_of(text: str) -> Mapping[str, Any]:
+    """Return style parameters by name, from the JSON that the column `params` has."""
+    params: Mapping[str, Any] = json.loads(text)
+    return params
+
+
+def _parsed(condition: str) -> Condition:
+    """Return what `COLUMN=TEXT` means."""
+    name, equals, text = condition.partition("=")
+    if not equals:
+        raise ValueError(f"--where {condition}: expected COLUMN=TEXT, such as style=starry")
+    return containing(name.strip(), text)
+
+
+def _known(name: str) -> str:
+    """Return the name of a column, or raise with the one that was probably meant."""
+    names = SCHEMA.names
+    if name not in names:
+        close = difflib.get_close_matches(name, names, n=1)
+        hint = f"a known one; did you mean {close[0]}?" if close else f"one of {', '.join(names)}"
+        raise ValueError(f"column {name!r}: expected {hint}")
+    return name
+
+
+def _accepted(name: str, value: Any) -> list[Any]:
+    """Return the values of a parameter or column that a row may have."""
+    several = list(value) if isinstance(value, list | tuple | set) else [value]
+    if name in PARAMETERS:
+        one = _RULES[name](name, value)
+        if not isinstance(one, Problem):
+            return [one]
+        parsed = [_RULES[name](name, each) for each in several]
+        if problems := [each for each in parsed if isinstance(each, Problem)]:
+            raise ValueError("; ".join(map(str, problems)))
+        return parsed
+    if name not in SCHEMA.names:
+        raise ValueError(f"{name}: expected a parameter ({', '.join(PARAMETERS)}) or a column of the results")
+    if name == "status" and (unknown := set(several) - set(STATUSES)):
+        raise ValueError(f"status {', '.join(map(repr, unknown))}: expected one of {', '.join(STATUSES)}")
+    return several
+
+
+def _hashable(value: Any) -> Any:
+    """Return a value as a parameter has it: a tuple for JSON's list."""
+    return tuple(value) if isinstance(value, list) else value

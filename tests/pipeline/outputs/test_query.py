@@ -1,0 +1,46 @@
+"""The one filter over results, for the command line as for notebooks."""
+
+import json
+
+import pyarrow as pa
+import pytest
+
+from pipeline.outputs import SCHEMA, query
+
+TABLE = pa.Table.from_pylist(
+    [
+        {
+            "id": "a",
+            "status": "ok",
+            "content": "s3://b/cat.jpg",
+            "params": json.dumps({"seed": 1, "scales": [64, 128]}),
+        },
+        {"id": "b", "status": "failed", "error": "No such file", "params": json.dumps({"seed": 2, "scales": [64]})},
+        {
+            "id": "c",
+            "status": "ok",
+            "content": "s3://b/Cat.jpg",
+            "params": json.dumps({"seed": 3, "scales": [64, 128]}),
+        },
+    ],
+    schema=SCHEMA,
+)
+
+
+@pytest.mark.parametrize(
+    ("conditions", "ids"),
+    [
+        ([], ["a", "b", "c"]),
+        ([query.having("status", "ok")], ["a", "c"]),
+        ([query.having("status", ["ok", "failed"])], ["a", "b", "c"]),
+        ([query.having("seed", [1, 2])], ["a", "b"]),
+        ([query.having("scales", [64, 128])], ["a", "c"]),  # a value by itself, not one of two
+        ([query.having("content", "cat.jpg")], ["a"]),
+        ([query.having("content", {"s3://b/Cat.jpg"})], ["c"]),
+        ([query.containing("content", "CAT")], ["a", "c"]),
+        ([query.containing("error", "such")], ["b"]),
+        ([query.containing("content", "cat"), query.having("seed", "3")], ["c"]),
+    ],
+)
+def test_rows_meet_every_condition(conditions: list[query.Condition], ids: list[str]) -> None:
+    assert query.matching(TABLE, conditions)["id"].to_pylist() == ids
