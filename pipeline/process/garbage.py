@@ -1,4 +1,4 @@
-"""Python's search for cycles, left out where millions of objects are made and none is in a cycle."""
+"""Pausing Python's search for reference cycles while millions of objects are made that are in none."""
 
 import contextlib
 import gc
@@ -7,8 +7,11 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def paused() -> Iterator[None]:
-    """Until this is left. The search looks at all that is there each time it has grown by a quarter: of a million rows
-    it takes a third of the time. Also a decorator."""
+    """Pause the search for reference cycles within this block, or within a function that this decorates.
+
+    The search looks at all objects each time their number has grown by a quarter: with a million rows it takes a third
+    of the time.
+    """
     was_on = gc.isenabled()
     gc.disable()
     try:

@@ -1,4 +1,4 @@
-"""SIGTERM: Ray and Kubernetes send it, some seconds ahead, to what runs on a machine that will be taken away."""
+"""SIGTERM, which Ray and Kubernetes send some seconds ahead to what runs on a machine that will be taken away."""
 
 import contextlib
 import logging
@@ -14,21 +14,30 @@ log = logging.getLogger(__name__)
 
 
 class Preemption:
-    """Turns SIGTERM into a wish that long work looks at, so that it can save where it stands before it leaves.
+    """A request that this process ends soon, which long work looks at so that it can save its state first.
 
-    A process that is idle, or whose work is short so far, goes at once and loses that. Either way Ray starts another
-    actor and gives it the block again.
+    A process that is idle, or has worked for a short time only, ends at once and loses that work. Either way Ray starts
+    another actor and gives it the batch again.
 
-    Ray constructs actors in their main thread, the only one that may set a handler, and calls them in another, beside
-    which the main thread waits in a loop that lets handlers run: so a signal is seen at once, in any work.
+    Ray constructs actors in their main thread, the only one that may set a handler, and calls them in another one,
+    while the main thread waits in a loop that lets handlers run: so a signal is handled at once during any work.
+
+    Attributes:
+        worth_saving: seconds of unsaved work from which on it is saved before the process ends.
+        requested: whether SIGTERM came while there was work worth saving.
+        draining: whether Ray drains the node of this process.
+        before_leaving: is called before the process ends on request.
     """
 
     def __init__(self, worth_saving: float) -> None:
-        """Sets the handler, in a main thread; `worth_saving` is in seconds of work that would be lost."""
+        """Set the handler of SIGTERM, if this is the main thread.
+
+        Args:
+            worth_saving: seconds of unsaved work from which on it is saved before the process ends.
+        """
         self.worth_saving, self.requested, self.draining = worth_saving, False, False
         self._unsaved_since: float | None = None
         self.before_leaving: Callable[[], None] = lambda: None
-        """What is put in order before the process ends."""
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, self._on_signal)
         else:
@@ -36,7 +45,7 @@ class Preemption:
 
     @contextlib.contextmanager
     def working(self) -> Iterator[None]:
-        """While there is something to lose. A process that was told to go begins nothing new."""
+        """Count the time within this block as unsaved work; a process that was asked to end does not enter it."""
         if self.requested:
             self.leave()
         self._unsaved_since = time.monotonic()
@@ -46,14 +55,14 @@ class Preemption:
             self._unsaved_since = None
 
     def saved(self) -> None:
-        """Nothing is lost but what follows from here."""
+        """Count unsaved work from now on, since the state was saved."""
         self._unsaved_since = time.monotonic()
 
     def leave(self) -> NoReturn:
         """End this process.
 
-        Not by an exception: SystemExit, which Ray's own handler raises too, is to Ray Data a failure of the job. A
-        process that is simply gone is what it starts again.
+        This is not done by an exception: SystemExit, which Ray's own handler raises too, is to Ray Data a failure of
+        the job. A process that is simply gone is one that it replaces.
         """
         log.warning("leaving on SIGTERM")
         try:
@@ -62,20 +71,25 @@ class Preemption:
             os._exit(1)
 
     def on_draining(self) -> None:
-        """The node is about to go: what is short may end, what is long is saved.
+        """Note that the node will be taken away: short work may finish, long work is to be saved.
 
-        Ray places no more work on such a node, so it is no use to leave before there is something to lose.
+        Ray places no more work on such a node, so that ending before there is something to lose gains nothing.
         """
         self.draining = True
 
     @property
     def wanted(self) -> bool:
-        """Whether work at hand should be saved and left now."""
+        """Whether the work at hand should be saved now, and this process end."""
+        return self.requested or (self.draining and self._is_worth_saving)
+
+    @property
+    def _is_worth_saving(self) -> bool:
+        """Whether as much work is unsaved as is worth the time of saving it."""
         since = self._unsaved_since
-        return self.requested or (self.draining and since is not None and time.monotonic() - since >= self.worth_saving)
+        return since is not None and time.monotonic() - since >= self.worth_saving
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
-        since = self._unsaved_since
-        if since is None or time.monotonic() - since < self.worth_saving:
+        """Handle SIGTERM: end at once if little is lost, else ask the work to save its state."""
+        if not self._is_worth_saving:
             self.leave()
         self.requested = True

@@ -1,7 +1,7 @@
-"""Ends a process that stands still: an endless loop in a decoder or a driver raises nothing and never dies by itself.
+"""A watchdog that ends a process which hangs: an endless loop in a decoder or a driver raises nothing and never ends.
 
-The watch is faulthandler's: a thread of its own in C, so that code which never gives up Python's lock is ended too, and
-the worker's log says where it stood. To the ledger it is a death like any other.
+It is faulthandler's, a thread in C, so that code which never releases the interpreter's lock is ended too, and the
+worker's log has the stacks. To the ledger such an end is a crash like any other.
 """
 
 import contextlib
@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 _STDERR = 2
 _REST = 1.0
+"""Seconds within which further signs of life are ignored, since setting the timer anew takes a system call."""
 
 _seconds: float | None = None
 _armed_at = 0.0
@@ -18,9 +19,12 @@ _armed_at = 0.0
 
 @contextlib.contextmanager
 def watching(seconds: float) -> Iterator[None]:
-    """End this process unless this block is left, or `alive` is called, within so many seconds; time and again.
+    """End this process if it spends too long within this block without a sign of life (`alive`).
 
-    There is one watch in a process: blocks do not nest.
+    A process has one watchdog: blocks must not be nested.
+
+    Args:
+        seconds: after which the process is ended, counted from the last sign of life.
 
     Raises:
         ValueError: unless `seconds` is above 0.
@@ -38,12 +42,13 @@ def watching(seconds: float) -> Iterator[None]:
 
 
 def alive() -> None:
-    """A sign of life, as often as one likes; of no account outside of `watching`."""
+    """Give a sign of life; it may be called as often as one likes, and does nothing outside of `watching`."""
     if _seconds is not None and time.monotonic() - _armed_at >= min(_REST, _seconds / 10):
         _arm()
 
 
 def _arm() -> None:
+    """Start the timer anew."""
     global _armed_at
     if _seconds is not None:
         _armed_at = time.monotonic()

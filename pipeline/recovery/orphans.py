@@ -1,4 +1,4 @@
-"""Actors that outlive their run: Ray lets what they are at come to its end, which may take them an hour."""
+"""Actors whose run is over: Ray lets them finish their batch, which may take an hour that nobody waits for."""
 
 import contextlib
 import logging
@@ -7,48 +7,53 @@ import threading
 from collections.abc import Callable
 
 from pipeline import storage
-from pipeline.process import draining
-from pipeline.recovery import ledger
-from pipeline.recovery import run_lock as lock
+from pipeline.process import call_when
+from pipeline.recovery import ledger, run_lock
 
 log = logging.getLogger(__name__)
 
 SECONDS = 15.0
-"""Between two looks, each a request."""
+"""Between two readings of the run lock, each a request to storage."""
 
 
 def exit_when_run_ends(run: ledger.Ledger, *, seconds: float = SECONDS) -> threading.Event:
-    """End this process once its run no longer holds the lock of its output; the event calls that off.
+    """End this process once its run no longer holds the lock of its output, since it was stopped or replaced.
 
-    The run was stopped, or another one took its place: nobody waits for what is at work here.
+    Args:
+        run: the ledger of the run.
+        seconds: between two readings of the lock.
+
+    Returns:
+        An event that ends the watch when it is set.
     """
-    over = run_end_check(run)
-    over()  # as it is there now, if it can be seen from here at all
-    return draining.watch(_leave, look=over, seconds=seconds, name="outlived")
+    is_over = run_end_check(run)
+    is_over()  # a lock that is given back within the first seconds is so seen at least once
+    return call_when(is_over, _leave, seconds=seconds, name="orphans")
 
 
 def run_end_check(run: ledger.Ledger) -> Callable[[], bool]:
-    """What says whether a run is over, for all that is known; to be asked time and again.
+    """Return a function that returns whether a run is over, as far as can be told.
 
-    A lock that was never seen from here says nothing: the output may be a folder that this machine does not share.
+    A lock that this machine never saw tells nothing: the output may be in a folder that is not shared with it.
     """
     seen = False
 
-    def over() -> bool:
+    def is_over() -> bool:
         nonlocal seen
         try:
-            owner = lock.owner_of(run.output)
+            owner = run_lock.owner_of(run.output)
         except storage.StorageError as error:
             log.warning("whether the run is still there is not known: %s", error)
             return False
         seen = seen or owner == run.run
         return owner != run.run and (seen or owner is not None)
 
-    return over
+    return is_over
 
 
 def _leave() -> None:
+    """Withdraw the attempts of this process and end it."""
     log.warning("leaving: the run is over")
-    with contextlib.suppress(storage.StorageError):  # its rows stay suspect then, which costs time and no row
+    with contextlib.suppress(storage.StorageError):  # its rows then count as crashed, which costs time and no row
         ledger.withdraw_own()
-    os._exit(1)  # a process that is simply gone, as in `preemption`
+    os._exit(1)  # to Ray, a process that is gone; see `Preemption.leave`

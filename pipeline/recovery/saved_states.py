@@ -1,4 +1,4 @@
-"""States of batches that were interrupted, in the output folder, for whoever takes the same batch up again."""
+"""Saved states of interrupted batches, in the output folder, from which any process can resume the same batch."""
 
 import contextlib
 import hashlib
@@ -17,21 +17,29 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+OLD = timedelta(days=7)
+"""Age from which a state counts as abandoned. Younger ones may be of another manifest, or of a part of an archive."""
+
 
 def uri_of(output: str, rows: Sequence[RowKey]) -> str:
-    """Where the state of a batch lies: the same rows with the same fingerprints, in this order."""
+    """Return where the state of a batch is saved: a function of its rows with their fingerprints, in this order."""
     names = json.dumps(list(rows))
-    return layout.saved_state_file(output, hashlib.sha256(names.encode()).hexdigest()[:32])
+    return storage.join(
+        layout.saved_states_folder(output), f"{hashlib.sha256(names.encode()).hexdigest()[:32]}.safetensors"
+    )
 
 
 def load(uri: str) -> "State | None":
-    """What lies there; None if nothing does, or nothing that can be used, which is then deleted."""
+    """Return a saved state; None if there is none, or none that can be used, which is then deleted.
+
+    A state that storage cannot read is treated as missing: the work begins from its start.
+    """
     from nst_kernel.transfer import State, StateError
 
     try:
         return State.from_bytes(storage.read_bytes(uri))
     except storage.StorageError:
-        return None  # mostly there is none; and where it cannot be read, work starts anew
+        return None
     except StateError as error:
         log.warning("%s is of no use: %s", uri, error)
         delete([uri])
@@ -39,7 +47,7 @@ def load(uri: str) -> "State | None":
 
 
 def exists(uri: str) -> bool:
-    """Whether a state lies there, as far as storage says."""
+    """Return whether a state is saved there, as far as storage can tell."""
     try:
         return bool(storage.identity(uri))
     except storage.StorageError:
@@ -47,7 +55,7 @@ def exists(uri: str) -> bool:
 
 
 def save(uri: str, state: "State") -> bool:
-    """Write a state, whole or not at all. Work goes on without one if that fails."""
+    """Save a state, whole or not at all, and return whether that succeeded; work goes on without one if it failed."""
     try:
         storage.write_bytes(uri, state.to_bytes())
     except storage.StorageError as error:
@@ -57,7 +65,7 @@ def save(uri: str, state: "State") -> bool:
 
 
 def delete(uris: Iterable[str]) -> None:
-    """Delete states that nobody will need. One that stays does no harm."""
+    """Delete states that are not needed any more; one that cannot be deleted stays and does no harm."""
     for uri in uris:
         try:
             storage.remove(uri)
@@ -65,12 +73,8 @@ def delete(uris: Iterable[str]) -> None:
             log.warning("a state that is not needed stays: %s", error)
 
 
-OLD = timedelta(days=7)
-"""Age of a state that nobody has come back for. Younger ones may be another manifest's, or a slice's of an archive."""
-
-
 def delete_old(output: str) -> None:
-    """Delete states that were left behind: those of finished batches are gone already."""
+    """Delete the abandoned states of an output; those of finished batches are deleted when these are written."""
     since = datetime.now(UTC) - OLD
     with contextlib.suppress(storage.StorageError):  # there never was one
         delete(

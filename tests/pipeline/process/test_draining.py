@@ -1,8 +1,8 @@
-"""Nodes that are about to go."""
+"""Nodes that Ray drains."""
 
 import threading
 
-from pipeline.process import draining
+from pipeline.process import call_when, draining
 from pipeline.process.preemption import Preemption
 
 
@@ -16,11 +16,17 @@ def in_a_thread(worth_saving: float) -> Preemption:
 
 
 def test_who_watches_is_told_once() -> None:
-    looks = iter([False, False, True])
-    told = threading.Event()
-    draining.watch(told.set, look=lambda: next(looks), seconds=0.001)
-    assert told.wait(30)
-    assert next(looks, None) is None
+    checks = iter([False, False, True])
+    called = threading.Event()
+    call_when(lambda: next(checks), called.set, seconds=0.001, name="test")
+    assert called.wait(30)
+    assert next(checks, None) is None
+
+
+def test_a_watch_that_is_ended_calls_nothing() -> None:
+    called = threading.Event()
+    call_when(lambda: True, called.set, seconds=0.2, name="test").set()
+    assert not called.wait(0.5)
 
 
 def test_outside_of_ray_no_node_is_draining() -> None:
