@@ -1,4 +1,4 @@
-"""What is asked for: the formats, columns, rows and ids of manifests, and their validation."""
+"""Manifests: their file formats, columns, rows and ids, and their validation."""
 
 from pipeline.manifest.columns import IMAGE_EXTENSIONS
 from pipeline.manifest.formats import Records, Source, described

@@ -1,4 +1,4 @@
-"""A row of a manifest as it is written: what may stand in which column, and what is wrong with it."""
+"""The columns of a manifest: what may stand in each, and what is wrong with a row as it is written."""
 
 import posixpath
 import re
@@ -10,6 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstr
 from nst_kernel.params import StyleParams
 from pipeline.manifest.formats import parse_json
 from pipeline.manifest.ids import MAX_NAME
+from pipeline.manifest.roles import PICTURE_COLUMNS
 from pipeline.manifest.row import shown
 
 IMAGE_EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp")
@@ -17,10 +18,12 @@ IMAGE_EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp")
 
 
 def _number_as_text(value: object) -> object:
+    """Return an id that was written as a whole number as text; anything else as it is."""
     return str(value) if type(value) is int else value
 
 
 def _nested(value: object) -> object:
+    """Return the object that stands in a cell as JSON text; anything else as it is."""
     return parse_json(value) if isinstance(value, str) else value
 
 
@@ -28,7 +31,10 @@ _WHOLE = re.compile("[0-9]{1,9}")
 
 
 def _pixels(value: object) -> object:
-    """CSV knows no numbers, and tables make 400.0 of 400 where others of its column are missing."""
+    """Return a whole number of pixels that was written as text or as a float; anything else as it is.
+
+    CSV knows no numbers, and data frames make 400.0 of 400 where others of its column are missing.
+    """
     if isinstance(value, str):
         whole, _, rest = value.partition(".")
         return int(whole) if _WHOLE.fullmatch(whole) and not rest.strip("0") else value
@@ -36,14 +42,14 @@ def _pixels(value: object) -> object:
 
 
 MAX_SIDE = 1_000_000
-"""Pixels: more than any format can say."""
+"""Pixels, more than any image format can store."""
 
 _Side = Annotated[int | None, BeforeValidator(_pixels), Field(ge=1, le=MAX_SIDE)]
 _Text = Annotated[str, StringConstraints(strip_whitespace=True, max_length=4096, pattern=r"^\P{Cc}*$")]
 
 
 class RawRow(BaseModel):
-    """A row as written. Further columns are style parameters, and pass on as they are."""
+    """A row as it is written. Further columns are style parameters, which are checked elsewhere."""
 
     model_config = ConfigDict(extra="allow", strict=True)
 
@@ -69,12 +75,18 @@ EXPECTED = {
 }
 
 Complaint = tuple[str | None, str, str]
-"""Column, value as shown, what was expected."""
+"""A column, or None for the whole row; its value as messages show it; what was expected there."""
 
 
 def missing_pictures(raw: RawRow, params: StyleParams, bad: Collection[str]) -> Iterator[Complaint]:
-    """Pictures that the parameters need and the row does not have; `bad` are columns that were complained of."""
-    if not raw.content and not raw.style and not {"content", "style"} & set(bad):
+    """Yield a complaint about each picture that the parameters need and the row does not have.
+
+    Args:
+        raw: the row.
+        params: its style parameters, resolved.
+        bad: columns that were complained of already.
+    """
+    if not raw.content and not raw.style and not {*PICTURE_COLUMNS} & set(bad):
         yield None, "", "a picture: a URI in column content or style, or in both"
         return
     for name, needed, weight, uri in (
@@ -86,7 +98,7 @@ def missing_pictures(raw: RawRow, params: StyleParams, bad: Collection[str]) -> 
 
 
 def bad_output(name: str) -> Iterator[Complaint]:
-    """A name that no picture can be written under."""
+    """Yield what is wrong with the name of a picture below OUTPUT/images/; nothing where none is given."""
     parts = name.split("/")
     if not name:
         return
@@ -99,7 +111,7 @@ def bad_output(name: str) -> Iterator[Complaint]:
 
 
 def bad_content_shape(raw: RawRow, bad: Collection[str]) -> Iterator[Complaint]:
-    """Half a shape, or one of no picture."""
+    """Yield what is wrong with the columns width and height: one without the other, or both without a content."""
     given = {"width": raw.width, "height": raw.height}
     if {"width", "height"} & set(bad) or given == {"width": None, "height": None}:
         return

@@ -1,4 +1,4 @@
-"""Rows as they stand in CSV, JSON Lines and Parquet: cells by column name, and every place that cannot be read."""
+"""The file formats of manifests, CSV, JSON Lines and Parquet: cells by column, and every place that cannot be read."""
 
 import csv
 import gzip
@@ -18,7 +18,7 @@ from pipeline import storage
 from pipeline.manifest.row import EXTENSIONS, SHOWN, RowProblem, extension, shown
 
 MAX_COLUMNS = 1000
-"""Columns of one table; whoever has more has something else than a manifest."""
+"""Columns that a manifest may have; a table with more is something else."""
 
 MAX_LINE = 16 * 2**20
 """Bytes of one line of text; a longer one is a problem and is not held in memory."""
@@ -39,7 +39,7 @@ class Header:
 
 
 class Record(NamedTuple):
-    """A row: its place, and the cells of wanted columns. Nothing was done to them but stripping CSV's of spaces."""
+    """A row: its place in the file, and its cells by column. Only cells of CSV were changed: they are stripped."""
 
     number: int
     cells: dict[str, Any]
@@ -61,7 +61,11 @@ class Records:
     name: str = "table"
 
     def read(self, *, wanted: Collection[str]) -> Iterator[Item]:
-        """The same as `read_table` says of a file."""
+        """Yield the header and the rows, as `read_table` does for a file.
+
+        Args:
+            wanted: columns whose cells are kept.
+        """
         if not self.rows:
             return
         names = [name.strip() for name in dict.fromkeys(str(name) for row in self.rows for name in row)]
@@ -78,20 +82,23 @@ Source = str | Records | Sequence[str | Records]
 
 
 def each(source: Source) -> list[str | Records]:
-    """Its members."""
+    """Return the members of a source as a list."""
     return [source] if isinstance(source, str | Records) else list(source)
 
 
 def described(source: Source) -> list[str]:
-    """Its members in words: URIs, and names of rows at hand."""
+    """Return the names of a source's members: URIs, and the names of rows at hand."""
     return [one if isinstance(one, str) else one.name for one in each(source)]
 
 
 def read_table(file: str, *, wanted: Collection[str]) -> Iterator[Item]:
-    """The rows of one file, by its extension, one at a time.
+    """Yield the headers, rows and problems of one file, one at a time.
 
-    Reading goes on after a row that cannot be read, wherever the rest still has a meaning. Headers name every
-    column; only `wanted` ones reach the records.
+    Reading goes on after a row that cannot be read, wherever the rest can still be understood.
+
+    Args:
+        file: URI; its extension decides the format.
+        wanted: columns whose cells are kept. Headers name every column.
     """
     read = _READERS.get(extension(file) or "")
     whole = partial(RowProblem, file, None, None, "")
@@ -114,7 +121,7 @@ def read_table(file: str, *, wanted: Collection[str]) -> Iterator[Item]:
 
 
 def parse_json(text: str) -> Any:
-    """The value of a JSON text.
+    """Return the value of a JSON text.
 
     Raises:
         ValueError: if it is malformed, nested too deep, or gives a name twice in one object.
@@ -128,6 +135,7 @@ def parse_json(text: str) -> Any:
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object of JSON, or raise ValueError if a name stands in it twice."""
     members = dict(pairs)
     if len(members) < len(pairs):
         [(twice, _)] = Counter(name for name, _ in pairs).most_common(1)
@@ -145,7 +153,7 @@ class _Line(NamedTuple):
 
 
 def _lines(file: str, data: bytes) -> Iterator[_Line]:
-    """Lines of text with their ends, a byte order mark taken off. One that cannot be used says why."""
+    """Yield the lines of a text with their ends and without a byte order mark; `fault` says why one cannot be used."""
     raw: IO[bytes] = io.BytesIO(data)
     stream = io.BufferedReader(gzip.GzipFile(fileobj=raw)) if file.lower().endswith(".gz") else raw
     number = 0
@@ -165,8 +173,8 @@ def _lines(file: str, data: bytes) -> Iterator[_Line]:
             yield _Line(number, line.decode(errors="replace"), fault)
 
 
-class _Feed:
-    """Lines for csv.reader. Remembers those of the row under way, so that reading can go on after its first one."""
+class _CsvLines:
+    """Lines for csv.reader, which can go back to the second line of a row that could not be read."""
 
     def __init__(self, lines: Iterator[_Line]) -> None:
         self._lines = lines
@@ -182,11 +190,11 @@ class _Feed:
         return line.text
 
     def back(self) -> None:
-        """Read all but the first line of this row again."""
+        """Go back, so that all lines of this row but the first are read again."""
         self._again.extendleft(reversed(self.row[1:]))
 
     def rows(self) -> Iterator[tuple[int, list[str], str]]:
-        """(line, cells, fault) of every row that is not blank."""
+        """Yield (line number, cells, fault) for every row that is not blank; `fault` is empty where there is none."""
         # Strict: a stray or lost quote is an error, not half of the file in one cell.
         reader = csv.reader(self, strict=True)
         while True:
@@ -213,11 +221,12 @@ class _Feed:
 
 
 def _csv(file: str, data: bytes, wanted: Collection[str]) -> Iterator[Item]:
-    feed = _Feed(_lines(file, data))
-    rows = feed.rows()
+    """Yield the header, rows and problems of a CSV file."""
+    lines = _CsvLines(_lines(file, data))
+    rows = lines.rows()
     number, cells, fault = next(rows, (1, [], "a header line with the names of columns; the file is blank"))
     if fault:
-        yield RowProblem(file, number, None, shown(feed.text) if feed.row else "", fault)
+        yield RowProblem(file, number, None, shown(lines.text) if lines.row else "", fault)
         return
     names = [name.strip() for name in cells]
     yield from _header(file, number, names)
@@ -230,12 +239,13 @@ def _csv(file: str, data: bytes, wanted: Collection[str]) -> Iterator[Item]:
             advice = "; quote a cell that holds a comma" if len(cells) > len(names) else ""
             fault = f"{len(names)} cells as in the header, not {len(cells)}{advice}"
         if fault:
-            yield RowProblem(file, number, None, shown(feed.text), fault)
+            yield RowProblem(file, number, None, shown(lines.text), fault)
         else:
             yield Record(number, {name: cells[index].strip() for index, name in wanted_places})
 
 
 def _jsonl(file: str, data: bytes, wanted: Collection[str]) -> Iterator[Item]:
+    """Yield the rows and problems of a JSON Lines file, and a header whenever a name appears for the first time."""
     seen: set[str] = set()
     for number, text, fault in _lines(file, data):
         if not fault and not text.strip():
@@ -261,6 +271,7 @@ def _jsonl(file: str, data: bytes, wanted: Collection[str]) -> Iterator[Item]:
 
 
 def _parquet(file: str, data: bytes, wanted: Collection[str]) -> Iterator[Item]:
+    """Yield the header, rows and problems of a Parquet file."""
     table = pq.ParquetFile(pa.BufferReader(data))
     raw_names: list[str] = table.schema_arrow.names
     names = [name.strip() for name in raw_names]
@@ -279,7 +290,10 @@ def _parquet(file: str, data: bytes, wanted: Collection[str]) -> Iterator[Item]:
 
 
 def _python_rows(batch: Any) -> Iterator[dict[str, Any] | str]:
-    """Rows of a record batch, or why one has no value in Python: text that is not UTF-8, dates out of range."""
+    """Yield the rows of a record batch; in the place of one that Python cannot hold, the reason as text.
+
+    Reasons are text that is not UTF-8 and dates out of range.
+    """
     try:
         yield from batch.to_pylist()
     except (ValueError, OverflowError) as error:
@@ -291,13 +305,14 @@ def _python_rows(batch: Any) -> Iterator[dict[str, Any] | str]:
 
 
 def _not_nan(value: Any) -> Any:
-    """NaN is how pandas says nothing in a column of numbers."""
+    """Return None for NaN, which is how pandas marks a missing number; anything else as it is."""
     if isinstance(value, dict):
         return {name: _not_nan(member) for name, member in value.items()}
     return None if isinstance(value, float) and value != value else value
 
 
 def _header(file: str, number: int | None, names: list[str]) -> Iterator[Item]:
+    """Yield the header of a whole table after what is wrong with its names."""
     if len(names) > MAX_COLUMNS:
         yield _too_many(file, number, len(names))
         return

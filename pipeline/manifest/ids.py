@@ -14,14 +14,20 @@ MAX_NAME = 255
 
 
 def derive_id(content: str | None, style: str | None, params: StyleParams, encoder_sha256: str) -> str:
-    """A row's meaning as 16 hex digits: the first of a SHA-256 over canonical JSON of what decides the picture.
+    """Return the id that follows from what decides a row's picture: 16 hex digits.
 
-    That is `{content, encoder_sha256, params, style}` with sorted keys, no spaces and ASCII escapes. `preset` is
-    left out of the parameters: it names where values came from, and they are all there.
+    They are the first of a SHA-256 over JSON of `{content, encoder_sha256, params, style}` with sorted keys, no spaces
+    and ASCII escapes. `preset` is left out of the parameters: it names where values came from, and all are there.
+
+    Args:
+        content: URI of the content picture; None where the row has none.
+        style: URI of the style picture; None where the row has none.
+        params: every style parameter.
+        encoder_sha256: of the encoder's weights.
     """
     first, last = _text(content), _text(style)
-    meaning = f'{{"content":{first},"encoder_sha256":{_text(encoder_sha256)},{_canonical(params)},"style":{last}}}'
-    return hashlib.sha256(meaning.encode()).hexdigest()[:16]
+    request = f'{{"content":{first},"encoder_sha256":{_text(encoder_sha256)},{_canonical(params)},"style":{last}}}'
+    return hashlib.sha256(request.encode()).hexdigest()[:16]
 
 
 _DECISIVE = tuple(name for name in PARAMETERS if name not in ("preset", "seed"))
@@ -29,18 +35,25 @@ _decisive_values = operator.attrgetter(*_DECISIVE)
 
 
 def _text(text: str | None) -> str:
+    """Return a text as JSON, null for None."""
     return "null" if text is None else encode_basestring_ascii(text)
 
 
 def _canonical(params: StyleParams) -> str:
-    """Rows that differ in nothing but their seeds share the rest of the text."""
+    """Return the parameters as canonical JSON.
+
+    Rows that differ in nothing but their seeds share the rest of the text, which is made once.
+    """
     before, after = _around_seed(_decisive_values(params))
     return f"{before}{params.seed}{after}"
 
 
 @functools.lru_cache(maxsize=4096)
 def _around_seed(values: tuple[object, ...]) -> tuple[str, str]:
-    """What stands before and after the seed. No other value looks like one: within JSON's texts quotes are escaped."""
+    """Return what stands before and after the seed in the JSON of parameters.
+
+    No other value looks like a seed: within JSON's texts quotes are escaped.
+    """
     parameters = {name: _no_minus_zero(value) for name, value in zip(_DECISIVE, values, strict=True)}
     text = json.dumps(parameters | {"seed": 0}, sort_keys=True, separators=(",", ":"))
     before, mark, after = text.partition('"seed":0')
@@ -48,13 +61,13 @@ def _around_seed(values: tuple[object, ...]) -> tuple[str, str]:
 
 
 def _no_minus_zero(value: object) -> object:
-    """0.0 for -0.0: they are equal parameters, so they must be equal text."""
+    """Return 0.0 for -0.0, at any depth: they are equal as parameters, so they must be equal as text."""
     if isinstance(value, tuple):
         return [_no_minus_zero(member) for member in value]
     return value + 0.0 if isinstance(value, float) else value
 
 
 def default_output(id: str) -> str:
-    """The name of a row's picture below images/, where the row gives none."""
+    """Return the name below images/ of the picture of a row that names none: its id, or a hash of a long one."""
     name = f"{id if id.isascii() and id.isalnum() else urllib.parse.quote(id, safe='')}.png"
     return name if len(name) <= MAX_NAME else f"{hashlib.sha256(id.encode()).hexdigest()[:16]}.png"

@@ -1,4 +1,4 @@
-"""What is asked: the rows of a manifest, validated, with stable ids; or every problem of it at once."""
+"""The reader of manifests: rows with resolved parameters and stable ids, or every problem at once."""
 
 import contextlib
 import dataclasses
@@ -33,6 +33,7 @@ from pipeline.manifest.formats import (
     read_table,
 )
 from pipeline.manifest.ids import default_output, derive_id
+from pipeline.manifest.roles import PICTURE_COLUMNS
 from pipeline.manifest.row import (
     EXTENSIONS,
     Duplicate,
@@ -60,13 +61,13 @@ __all__ = [
 
 @collector.paused()
 def read_manifest(source: Source, *, encoder_sha256: str, defaults: Mapping[str, object] | None = None) -> Manifest:
-    """Every row of a manifest, or every problem of it.
+    """Return every row of a manifest, or raise with every problem of it.
 
     Args:
         source: a file, a folder of files, or several of either, at any URI. In a folder, files of other kinds and
             those whose names start with a dot or an underscore are passed over. Or rows at hand, whose relative paths
             start where this process is.
-        encoder_sha256: of the weights, part of a row's meaning and so of a derived id.
+        encoder_sha256: of the encoder's weights, part of a derived id.
         defaults: style parameters for rows that do not give them. They must be valid by themselves.
 
     Raises:
@@ -90,9 +91,9 @@ def read_manifest(source: Source, *, encoder_sha256: str, defaults: Mapping[str,
 def iter_rows(
     source: Source, *, encoder_sha256: str, defaults: Mapping[str, object] | None = None
 ) -> Iterator[Row | Duplicate | RowProblem]:
-    """The rows of a manifest one at a time, as `read_manifest`, with problems where they are met.
+    """Yield the rows of a manifest one at a time, with its problems in between, where they are met.
 
-    Holds one file's bytes and, for finding duplicates, the rows that went by.
+    Arguments are those of `read_manifest`. Holds one file's bytes and, for finding duplicates, the rows that went by.
     """
     defaults = dict(defaults or {})
     try:
@@ -112,29 +113,29 @@ def iter_rows(
                 empty = False
                 yield item
             continue
-        for found in _files(one):
-            if isinstance(found, str) and found in met:
+        for file in _files(one):
+            if isinstance(file, str) and file in met:
                 continue
-            for item in [found] if isinstance(found, RowProblem) else reader.file(found):
+            for item in [file] if isinstance(file, RowProblem) else reader.file(file):
                 empty = False
                 yield item
-            if isinstance(found, str):
-                met.add(found)
+            if isinstance(file, str):
+                met.add(file)
     if empty:
         yield RowProblem(", ".join(described(source))[:200] or "manifest", None, None, "", "at least one row")
 
 
 def _files(source: str) -> Iterator[str | RowProblem]:
-    """The manifests at a URI."""
+    """Yield the URIs of the manifests at a file or below a folder, or the problem that there are none."""
     try:
-        found = storage.list_files(source)
+        listed = storage.list_files(source)
     except storage.StorageError as error:
         yield RowProblem(source, None, None, "", f"a manifest; {error}")
         return
-    if found == [source]:
+    if listed == [source]:
         yield source
         return
-    files = [file for file in found if extension(file) is not None and not _is_passed_over(file)]
+    files = [file for file in listed if extension(file) is not None and not _is_passed_over(file)]
     if not files:
         yield RowProblem(source, None, None, "", f"a folder with a manifest in it ({', '.join(EXTENSIONS)})")
     yield from files
@@ -160,13 +161,13 @@ _UNUSABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 class _Reader:
-    """Reads one file after the other, and remembers what has to differ between rows."""
+    """The state of reading: files one after the other, and what was seen so far and must not be repeated."""
 
     def __init__(self, encoder_sha256: str, defaults: Mapping[str, object]) -> None:
         self._encoder = encoder_sha256
         self._defaults = defaults
         self._base = ""
-        self._unknown: set[str] = set()  # names under params that this file was told about
+        self._unknown: set[str] = set()  # names under params that were complained of in this file
         self._resolved: dict[tuple[str, str], StyleParams | list[Complaint]] = {}
         self._seeded: dict[tuple[int, str], tuple[StyleParams, StyleParams]] = {}  # the rest's identity, seed: both
         self._shapes: dict[tuple[int, int], tuple[int, int]] = {}  # so that equal ones are one
@@ -174,16 +175,17 @@ class _Reader:
         self._named: dict[str, str] = {}  # output: id, where the one does not follow from the other
 
     def file(self, file: str) -> Iterator[Row | Duplicate | RowProblem]:
-        """The rows and problems of one file."""
+        """Yield the rows, duplicates and problems of one file."""
         self._base = storage.parent(storage.absolute(file))
         yield from self._read(file, read_table(file, wanted=_WANTED))
 
     def records(self, records: Records) -> Iterator[Row | Duplicate | RowProblem]:
-        """The rows and problems of rows at hand."""
+        """Yield the rows, duplicates and problems of rows at hand."""
         self._base = storage.absolute(".")
         yield from self._read(records.name, records.read(wanted=_WANTED))
 
     def _read(self, file: str, items: Iterator[Item]) -> Iterator[Row | Duplicate | RowProblem]:
+        """Yield the rows, duplicates and problems of what a file holds."""
         self._unknown.clear()
         for item in items:
             if isinstance(item, Record):
@@ -194,27 +196,16 @@ class _Reader:
                 for name in item.names:
                     if name not in _WANTED:
                         yield RowProblem(file, item.number, name[:80], "", _known_name(name, _WANTED))
-                if item.whole and not {"content", "style"} & set(item.names):
+                if item.whole and not {*PICTURE_COLUMNS} & set(item.names):
                     expected = "a header with the columns content and style, separated by commas"
                     yield RowProblem(file, item.number, None, shown(", ".join(item.names)), expected)
                     return
 
     def _row(self, file: str, record: Record) -> Iterator[Row | Duplicate | RowProblem]:
+        """Yield the row of a record, or what is wrong with it."""
         number = record.number
-        cells = {name: value for name, value in record.cells.items() if not _blank(value)}
-        complaints: list[Complaint] = []
-        bad: set[str] = set()
-        try:
-            raw = RawRow.model_validate(cells)
-        except ValidationError as error:
-            for detail in error.errors(include_url=False, include_context=False, include_input=False):
-                name = str(detail["loc"][0])
-                if name in bad:
-                    continue
-                reason = f" ({detail['msg'].removeprefix('Value error, ')})" if detail["type"] == "value_error" else ""
-                complaints.append((name, shown(cells.pop(name)), EXPECTED[name] + reason))
-                bad.add(name)
-            raw = RawRow.model_validate(cells)  # the rest may have problems too
+        raw, complaints = _as_written({name: value for name, value in record.cells.items() if not _blank(value)})
+        bad = {column for column, _, _ in complaints if column}
         for name in raw.params.keys() - _PARAMETERS - self._unknown if raw.params else ():
             if len(self._unknown) < MAX_COLUMNS:
                 self._unknown.add(name)
@@ -229,17 +220,25 @@ class _Reader:
         if complaints or isinstance(params, list):
             yield from (RowProblem(file, number, *complaint) for complaint in complaints)
             return
+        # What is not given follows from the rest: an id from the request, a picture's name from the id.
         content = storage.resolve(raw.content, self._base) if raw.content else None
         style = _resolved_style(raw.style, self._base) if raw.style else None
-        meaning = derive_id(content, style, params, self._encoder)
-        id = raw.id or meaning
+        derived = derive_id(content, style, params, self._encoder)
+        id = raw.id or derived
         output = raw.output or default_output(id)
         shape = (raw.height, raw.width) if raw.height and raw.width else None
         shape = self._shapes.setdefault(shape, shape) if shape else None
-        yield self._distinct(Row(id, content, style, output, params, file, number, shape), meaning)
+        yield self._distinct(Row(id, content, style, output, params, file, number, shape), derived)
 
     def _params(self, columns: Mapping[str, object], nested: Mapping[str, object]) -> StyleParams | list[Complaint]:
-        """Of the same text, the same parameters: rows share them, so each set is resolved once, but for its seed."""
+        """Return the parameters of a row, or what is wrong with them.
+
+        Each set that is written in the same words is resolved once, but for its seed: rows share them.
+
+        Args:
+            columns: parameters that have a column of their own.
+            nested: those in the column `params`.
+        """
         if "seed" in columns and "seed" not in nested:
             unseeded = self._params({name: value for name, value in columns.items() if name != "seed"}, nested)
             if isinstance(unseeded, StyleParams):
@@ -259,6 +258,7 @@ class _Reader:
         return resolved
 
     def _reseeded(self, params: StyleParams, seed: object) -> StyleParams:
+        """Return parameters with another seed; equal ones are one object."""
         key = id(params), repr(seed)
         if key not in self._seeded:
             if len(self._seeded) >= 4096:
@@ -267,6 +267,7 @@ class _Reader:
         return self._seeded[key][1]
 
     def _resolve(self, columns: Mapping[str, object], nested: Mapping[str, object]) -> StyleParams | list[Complaint]:
+        """Return the parameters of a row with defaults and preset, or what is wrong with them; see `_params`."""
         given: dict[str, object] = {}
         written: dict[str, str] = {}  # parameter: column that gives it
         complaints: list[Complaint] = []
@@ -290,12 +291,12 @@ class _Reader:
             params = dataclasses.replace(params, init=storage.resolve(params.init, self._base))
         return complaints or params
 
-    def _distinct(self, row: Row, meaning: str) -> Row | Duplicate | RowProblem:
-        """The row, unless another one has its id or its output."""
+    def _distinct(self, row: Row, derived: str) -> Row | Duplicate | RowProblem:
+        """Return the row, or a problem or duplicate if another row has its id or its output."""
         first = self._rows.setdefault(row.id, row)
         if first is not row:
             other = place(first.file, first.number)
-            if derive_id(first.content, first.style, first.params, self._encoder) != meaning:
+            if derive_id(first.content, first.style, first.params, self._encoder) != derived:
                 expected = f"an id of its own: {other} has this one and asks for something else"
                 return RowProblem(row.file, row.number, "id", shown(row.id), expected)
             if first.output != row.output:
@@ -309,7 +310,10 @@ class _Reader:
         return row
 
     def _owner(self, row: Row) -> Row:
-        """The first row whose picture has this row's name. Names that are an id's, as most are, are not kept twice."""
+        """Return the first row whose picture has this row's name.
+
+        Names that follow from an id, as most do, are not kept a second time.
+        """
         if row.output == f"{row.id}.png":
             return self._rows[self._named.get(row.output, row.id)]
         after_id = self._rows.get(row.output.removesuffix(".png"))
@@ -318,17 +322,32 @@ class _Reader:
         return self._rows[self._named.setdefault(row.output, row.id)]
 
 
+def _as_written(cells: dict[str, object]) -> tuple[RawRow, list[Complaint]]:
+    """Return the cells of a row by column, and a complaint about each that cannot be used, which is left out."""
+    complaints: list[Complaint] = []
+    try:
+        return RawRow.model_validate(cells), complaints
+    except ValidationError as error:
+        for detail in error.errors(include_url=False, include_context=False, include_input=False):
+            name = str(detail["loc"][0])
+            if name in cells:  # else it was complained of already
+                reason = f" ({detail['msg'].removeprefix('Value error, ')})" if detail["type"] == "value_error" else ""
+                complaints.append((name, shown(cells.pop(name)), EXPECTED[name] + reason))
+    return RawRow.model_validate(cells), complaints  # the rest may have problems too
+
+
 @functools.lru_cache(4096)
 def _resolved_style(uri: str, base: str) -> str:
-    """Equal styles are one text, as rows are many and styles few."""
+    """Return the URI of a style; equal ones are one object in memory, as rows are many and styles few."""
     return sys.intern(storage.resolve(uri, base))
 
 
 def _blank(value: object) -> bool:
-    """Whether a cell counts as not given."""
+    """Return whether a cell counts as not given."""
     return value is None or (isinstance(value, str) and (not value or value.isspace()))
 
 
 def _known_name(name: str, known: Collection[str]) -> str:
+    """Return what was expected in the place of an unknown name: a similar known one, or the list of them."""
     close = difflib.get_close_matches(name[:80].strip().lower(), known, n=1)
     return f"a known name; did you mean {close[0]}?" if close else f"one of {', '.join(known)}"

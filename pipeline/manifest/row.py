@@ -1,4 +1,4 @@
-"""What a manifest asks for: its rows, and what is wrong with them."""
+"""The rows of a manifest as everything after it uses them, and the problems that a manifest can have."""
 
 import operator
 import reprlib
@@ -26,13 +26,13 @@ def extension(file: str) -> str | None:
 
 
 def shown(value: object) -> str:
-    """A value on one line of at most 80 characters, control characters escaped."""
+    """Return a value as messages show it: one line of at most 80 characters, control characters escaped."""
     text = _repr.repr(value)
     return text if len(text) <= SHOWN else f"{text[: SHOWN - 3]}..."
 
 
 def place(file: str, number: int | None) -> str:
-    """Where to look, in words: `a.csv, line 3`."""
+    """Return where to look in a manifest, in words: `a.csv, line 3`."""
     if number is None:
         return file
     return f"{file}, {'row' if extension(file) in ('.parquet', None) else 'line'} {number}"
@@ -46,7 +46,7 @@ class RowProblem:
         file: URI of the file, or `defaults`.
         number: line (CSV, JSON Lines) or row (Parquet), from 1; None: the whole file.
         column: name as written there, `params.size` for a nested one; None: the whole row.
-        value: what stands there, as `shown`; empty if nothing does.
+        value: what stands there, as `shown` gives it; empty if nothing does.
         expected: what was expected, and what to do.
     """
 
@@ -60,23 +60,23 @@ class RowProblem:
         where = place(self.file, self.number)
         if self.column is not None:
             where += f", column {self.column if self.column.isprintable() else shown(self.column)}"
-        found = f" {self.value}:" if self.value else ""
-        return f"{where}:{found} expected {self.expected}"
+        value = f" {self.value}:" if self.value else ""
+        return f"{where}:{value} expected {self.expected}"
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One stylisation that is asked for.
+    """One picture to be computed, as a manifest requests it.
 
     Attributes:
-        id: given, or derived from the row's meaning.
+        id: given, or derived from what decides the picture.
         content: URI of the content picture; None if the row has none, and `params` need none.
-        style: URI of the style picture; None likewise.
+        style: URI of the style picture; None if the row has none, and `params` need none.
         output: name of the result below OUTPUT/images/.
         params: every parameter; `init` is resolved too where it is the URI of an image.
-        file: manifest that asked for it.
-        number: line there (CSV, JSON Lines; a CSV header is line 1), or row (Parquet); from 1.
-        content_shape: (height, width) of the content picture as it is shown, pixels, where the manifest says it.
+        file: the manifest that has the row.
+        number: its line (CSV, JSON Lines; a CSV header is line 1) or row (Parquet) in that file, from 1.
+        content_shape: (height, width) of the content picture as it is shown, pixels, where the manifest has it.
     """
 
     id: str
@@ -95,7 +95,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Duplicate:
-    """A row that asks again for what the row of this id asks already; it is left out."""
+    """A row that requests the same as an earlier row with its id; it is left out."""
 
     id: str
     file: str
@@ -111,7 +111,7 @@ class Manifest:
 
 
 class ManifestError(ValueError):
-    """Raised with every problem of a whole manifest, in `.problems`: those of whole files first, then row by row."""
+    """A manifest that cannot be used; `problems` has everything that is wrong, that of whole files before rows."""
 
     def __init__(self, problems: list[RowProblem]) -> None:
         self.problems = problems = sorted(problems, key=lambda problem: problem.number is not None)

@@ -1,4 +1,4 @@
-"""A whole manifest read and held against the encoder."""
+"""The validation of a whole manifest, with the encoder that is to compute it."""
 
 from __future__ import annotations
 
@@ -15,23 +15,28 @@ if TYPE_CHECKING:
 
 
 def validate(manifest: Source, *, defaults: Mapping[str, object] | None = None, weights: str = "embedded") -> Manifest:
-    """Read a whole manifest and hold it against the encoder; nothing is started.
+    """Return a whole manifest, read and checked against the encoder; nothing is started.
+
+    Args:
+        manifest: files, folders or rows at hand.
+        defaults: style parameters for rows that do not give them.
+        weights: `embedded`, `imagenet`, or the URI of a file of weights.
 
     Raises:
         ManifestError: with every problem; a layer that the encoder lacks is one.
         WeightsError: if the encoder is not to be had.
     """
     encoder = load_encoder(weights)
-    asked = read_manifest(manifest, encoder_sha256=encoder.sha256, defaults=defaults)
-    check_covered(asked.rows, encoder)
-    return asked
+    read = read_manifest(manifest, encoder_sha256=encoder.sha256, defaults=defaults)
+    check_covered(read.rows, encoder)
+    return read
 
 
 def check_covered(rows: Iterable[Row], encoder: Weights) -> None:
-    """Hold rows against the encoder.
+    """Check that the encoder has every layer that rows use.
 
     Raises:
-        ManifestError: with every row that asks for a layer that the encoder lacks.
+        ManifestError: with every row that uses a layer that the encoder lacks.
     """
     from nst_kernel import LayerMissing  # torch comes along
 
