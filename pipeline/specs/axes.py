@@ -8,7 +8,6 @@ from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import qmc
 
 from nst_kernel.params import PARAMETERS, Problem, StyleParams
 from pipeline.specs.fields import RULES, Complaint, known, parameter_name
@@ -66,6 +65,8 @@ def shares(parameter: str, count: int, *, method: str, seed: int) -> NDArray[np.
     generator = np.random.default_rng([seed, crc32(parameter.encode())])
     if method == "random":
         return generator.random(count)
+    from scipy.stats import qmc  # 2 s of CPU, which other specs need not spend
+
     sampled: NDArray[np.float64] = qmc.LatinHypercube(d=1, rng=generator).random(count)[:, 0]
     return sampled
 

@@ -8,7 +8,6 @@ from urllib.error import URLError
 import pytest
 import torch
 from torch import nn
-from torchvision.models import vgg as torchvision_vgg
 
 from nst_kernel import WeightsError, check_imagenet, load_weights
 from nst_kernel.encoder import check
@@ -77,8 +76,11 @@ def test_the_file_is_fetched_once_with_its_digest(cache: Path, monkeypatch: pyte
     assert first.sha256 == second.sha256 == digest
 
 
+@pytest.mark.xdist_group("torchvision")
 def test_statistics_are_those_of_torchvisions_own_network(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a network that torchvision made: its file passes, except for the digest, with statistics it gave itself."""
+    from torchvision.models import vgg as torchvision_vgg  # 7 s of CPU, as in `test_vgg`
+
     torch.manual_seed(1)
     features: nn.Sequential = torchvision_vgg.make_layers(torchvision_vgg.cfgs["E"], batch_norm=False)
     for module in features:

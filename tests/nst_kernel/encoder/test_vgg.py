@@ -4,7 +4,6 @@ import pytest
 import torch
 import torch.nn.functional as nnf
 from torch import Tensor, nn
-from torchvision.models import vgg as torchvision_vgg
 
 from nst_kernel import LAYERS, LayerMissing, Vgg19, Weights
 from tests.support import encoder, pixels, random_weights
@@ -13,6 +12,8 @@ from tests.support import encoder, pixels, random_weights
 @pytest.fixture(scope="module")
 def torchvision_features() -> nn.Sequential:
     """torchvision's own convolutions, poolings and ReLUs, with its initialisation and random biases."""
+    from torchvision.models import vgg as torchvision_vgg  # 7 s of CPU, which one process of the tests spends
+
     features: nn.Sequential = torchvision_vgg.make_layers(torchvision_vgg.cfgs["E"], batch_norm=False)
     torch.manual_seed(0)
     for module in features:
@@ -36,6 +37,7 @@ def activations(features: nn.Sequential, x: Tensor, pooling: str) -> dict[str, T
     return dict(zip(LAYERS, found, strict=True))
 
 
+@pytest.mark.xdist_group("torchvision")
 @pytest.mark.parametrize("pooling", ["avg", "max"])
 def test_features_are_those_of_torchvision(torchvision_features: nn.Sequential, pooling: str) -> None:
     convolutions = [module for module in torchvision_features if isinstance(module, nn.Conv2d)]
