@@ -19,7 +19,7 @@ from jobs.options import Weights
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from jobs.selftest import Outcome, Stage
+    from jobs.selftest import Harness, Outcome
 
 
 def selftest(
@@ -38,7 +38,7 @@ def selftest(
         list[str] | None, typer.Option(help="With --chaos: only faults whose name has this in it; repeatable.")
     ] = None,
     seed: Annotated[int, typer.Option(help="With --chaos: of the moments at which faults strike.")] = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="A JSON object for each check, or play, instead.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="A JSON object for each check or scenario instead.")] = False,
 ) -> None:
     """See with a few small runs whether encoder, devices and storage work. Exit code 0 if they do, else 1.
 
@@ -89,19 +89,19 @@ def _sanity(home: str, address: str | None, weights: str, *, as_json: bool) -> b
 
 
 def _chaos(home: str, address: str | None, only: Sequence[str], *, repeat: int, seed: int, as_json: bool) -> bool:
-    from jobs.selftest import FAULTS, Stage, connect
+    from jobs.selftest import FAULTS, Harness, connect
 
     names = [name for name in FAULTS if any(part in name for part in only)]
     if not names:
         raise ValueError(f"--only {', '.join(only)}: expected a part of one of {', '.join(FAULTS)}")
-    stage = Stage(home, connect(address), random.Random(seed))
-    stage.furnish()
+    harness = Harness(home, connect(address), random.Random(seed))
+    harness.draw_pictures()
     played: dict[str, list[Outcome]] = {}
     for name in names:
         for time in range(repeat):
             if not as_json and out.is_terminal:
                 out.print(f"[dim]{name}, {time + 1} of {repeat} …[/dim]", highlight=False)
-            outcome = _play(name, stage)
+            outcome = _play(name, harness)
             played.setdefault(name, []).append(outcome)
             if as_json:
                 print(json.dumps({"fault": name, "ok": outcome.ok, **dataclasses.asdict(outcome)}), flush=True)
@@ -112,14 +112,14 @@ def _chaos(home: str, address: str | None, only: Sequence[str], *, repeat: int, 
     return all(outcome.ok for outcomes in played.values() for outcome in outcomes)
 
 
-def _play(name: str, stage: "Stage") -> "Outcome":
+def _play(name: str, harness: "Harness") -> "Outcome":
     """A fault, once; what breaks off is an outcome too."""
     from jobs.selftest import FAULTS, Outcome
 
     try:
         # Ray tells of each death on stdout.
         with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere):
-            return FAULTS[name](stage)
+            return FAULTS[name](harness)
     except Exception as error:
         return Outcome(rows=0, wrong=(f"broke off: {type(error).__name__}: {error}",))
 

@@ -1,4 +1,4 @@
-"""Whether what a run needs is there and works, shown by using it: encoder, storage, cluster, and one row."""
+"""Checks that what a run needs is there and works, by using it: encoder, storage, cluster, and one row."""
 
 import uuid
 from collections.abc import Callable, Iterator
@@ -15,7 +15,13 @@ from pipeline.outputs import read_results
 
 @dataclass(frozen=True)
 class Finding:
-    """Of one check: its name, whether it went well, and what was found, or what went wrong."""
+    """The outcome of a check.
+
+    Attributes:
+        check: its name.
+        ok: whether it succeeded.
+        found: what there is, or what went wrong.
+    """
 
     check: str
     ok: bool
@@ -23,12 +29,12 @@ class Finding:
 
 
 def findings(home: str, *, address: str | None, weights: str) -> Iterator[Finding]:
-    """Check one thing after the other; what fails does not stop the next.
+    """Run one check after the other and yield their outcomes; one that fails does not stop the next.
 
     Args:
         home: URI of an empty scratch folder.
-        address: of a Ray cluster.
-        weights: as for `run`.
+        address: of a Ray cluster; None: one that is started here.
+        weights: name, path or URI of the encoder's weights.
     """
     checks: dict[str, Callable[[], str]] = {
         "encoder": lambda: _encoder(weights),
@@ -39,17 +45,18 @@ def findings(home: str, *, address: str | None, weights: str) -> Iterator[Findin
     for name, check in checks.items():
         try:
             yield Finding(name, True, check())
-        except Exception as error:  # whatever goes wrong is what was asked for
+        except Exception as error:  # whatever goes wrong is the outcome of the check
             yield Finding(name, False, f"{type(error).__name__}: {error}")
 
 
 def _encoder(weights: str) -> str:
+    """Load the encoder, and return its name and checksum."""
     loaded = load_encoder(weights)
     return f"{loaded.name}, SHA-256 {loaded.sha256[:16]}…"
 
 
 def _storage(home: str) -> str:
-    """Every verb that a run uses."""
+    """Use every operation of storage that a run uses, and return what was checked."""
     uri, data = storage.join(home, "probe", uuid.uuid4().hex), b"nst" * 10_000
     if not storage.write_if(uri, data, replaces=None) or storage.write_if(uri, data, replaces=None):
         raise ValueError(f"{home} does not keep what is there from being written anew: two runs might share an output")
@@ -64,6 +71,7 @@ def _storage(home: str) -> str:
 
 
 def _cluster(address: str | None) -> str:
+    """Connect to a cluster, and return what actors a run would have there."""
     connect(address)
     pool = pool_on_cluster()
     each = f"{pool.num_gpus:g} GPU each" if pool.num_gpus else f"{pool.threads} threads each"
@@ -72,6 +80,7 @@ def _cluster(address: str | None) -> str:
 
 
 def _row(home: str, weights: str) -> str:
+    """Run one small row, and return where it was computed, its loss and the time it took."""
     names = {"content": "lake", "style": "night"}
     for name in names.values():
         storage.write_bytes(storage.join(home, f"{name}.png"), images.encode(draw(name, 128), metadata={}))

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import s3fs
 
-from jobs.selftest.chaos.stage import Play, Stage, judge
+from jobs.selftest.chaos.scenario import Harness, Scenario, judge
 from pipeline import storage
 from pipeline.outputs import summary
 from pipeline.outputs import table as result_table
@@ -92,17 +92,17 @@ def test_the_table_holds_on_a_genuine_store(fault: str, times: int, home: str) -
 def test_with_a_third_of_requests_spoilt_on_the_way_no_row_is_lost(
     home: str, gateway: rgw.Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    play = rows(home, 16)
+    scenario = rows(home, 16)
     with FaultyProxy(gateway.environment["AWS_ENDPOINT_URL"]).serving() as proxy:
         monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
         proxy.share, proxy.kinds, proxy.stall = 0.3, FAULTS, 10.0
-        run(play)
-    outcome = judge(play)
+        run(scenario)
+    outcome = judge(scenario)
     assert outcome.ok, outcome
     spoilt, asked = sum(proxy.faults.values()), proxy.requests.total()
-    print(json.dumps({"requests": asked, "spoilt": proxy.faults, "retries": retries(play)}))
+    print(json.dumps({"requests": asked, "spoilt": proxy.faults, "retries": retries(scenario)}))
     assert 0.2 * asked < spoilt < 0.4 * asked
-    assert 0 < retries(play) <= spoilt
+    assert 0 < retries(scenario) <= spoilt
     assert asked <= 2 * (asked - spoilt)  # a spoilt request costs about one more, never many
 
 
@@ -127,39 +127,39 @@ def standing_still(gateway: rgw.Gateway) -> None:
 def test_a_run_waits_while_its_store_is_down(
     trouble: Callable[[rgw.Gateway], None], home: str, gateway: rgw.Gateway
 ) -> None:
-    play = rows(home, 24)
+    scenario = rows(home, 24)
     with ThreadPoolExecutor(1) as pool:
-        running = pool.submit(run, play)
-        while not running.done() and not listed(play):
+        running = pool.submit(run, scenario)
+        while not running.done() and not listed(scenario):
             time.sleep(0.2)
         assert not running.done()
         trouble(gateway)
         running.result()
-    outcome = judge(play)
+    outcome = judge(scenario)
     assert outcome.ok, outcome
-    assert summary.read(play.output)["retries"]
+    assert summary.read(scenario.output)["retries"]
 
 
-def rows(home: str, count: int) -> Play:
-    """A play in a bucket."""
-    stage = Stage(home, "local", random.Random(0))
-    stage.furnish()
-    return stage.play("rows", [f"row-{n}" for n in range(count)], iterations=40)
+def rows(home: str, count: int) -> Scenario:
+    """A scenario in a bucket."""
+    harness = Harness(home, "local", random.Random(0))
+    harness.draw_pictures()
+    return harness.scenario("rows", [f"row-{n}" for n in range(count)], iterations=40)
 
 
-def run(play: Play) -> None:
-    """Run a play in a process and a cluster of its own, which know the endpoint from the environment."""
-    driver = play.driver("local")
+def run(scenario: Scenario) -> None:
+    """Run a scenario in a process and a cluster of its own, which know the endpoint from the environment."""
+    driver = scenario.start_driver("local")
     said, _ = driver.communicate(timeout=900)
     assert driver.returncode == 0, said
-    assert json.loads(said.splitlines()[-1])["ok"] == len(play.ids)
+    assert json.loads(said.splitlines()[-1])["ok"] == len(scenario.ids)
 
 
-def retries(play: Play) -> int:
-    return sum(row["retries"] for row in play.rows().values())
+def retries(scenario: Scenario) -> int:
+    return sum(row["retries"] for row in scenario.rows().values())
 
 
-def listed(play: Play) -> bool:
+def listed(scenario: Scenario) -> bool:
     with contextlib.suppress(storage.StorageError):
-        return bool(result_table.parts(play.output))
+        return bool(result_table.parts(scenario.output))
     return False

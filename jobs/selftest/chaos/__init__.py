@@ -1,5 +1,6 @@
-"""Faults on purpose, and what becomes of every row: the table that `nst selftest --chaos` prints and the tests assert.
+"""Injected faults, and what becomes of every row: the table that `nst selftest --chaos` prints and the tests check.
 
-`stage` has plays: small runs whose outcome is known beforehand. `faults` spoils them, with the help of `victims` (who
-is at work where), `driver` (a run in a process of its own) and `hooks` (inside the workers).
+`scenario` makes small runs whose outcome is known beforehand, and compares what a run left with that. `faults` injects
+a fault into each, with the help of `processes` (which processes work on which rows, and how one is ended), `driver` (a
+run in a process of its own) and `hooks` (inside the workers).
 """

@@ -1,20 +1,24 @@
 """A run in a process of its own, which can be killed.
 
-`python -m jobs.selftest.chaos.driver ADDRESS PLAY`, PLAY as JSON.
-
-Prints what the run came to as JSON, in its last line.
+`python -m jobs.selftest.chaos.driver ADDRESS SCENARIO`, SCENARIO as JSON, prints counts of the run as JSON in its last
+line.
 """
 
 import json
 import sys
 
-from jobs.selftest.chaos.stage import Play, connect
+from jobs.selftest.chaos.scenario import Scenario, connect
 
 
-def main(address: str, play: str) -> None:
-    """Run a play on the cluster at an address; `local`: on one of its own."""
+def main(address: str, scenario: str) -> None:
+    """Run a scenario on a cluster, and print its counts.
+
+    Args:
+        address: of the cluster; `local` starts one.
+        scenario: as JSON.
+    """
     connect(address)
-    progress = Play.from_json(play).run()
+    progress = Scenario.from_json(scenario).run()
     print(json.dumps({"total": progress.total, "quarantined_before": progress.quarantined_before, **progress.counts}))
 
 

@@ -1,4 +1,4 @@
-"""The faults of a self-test, each played once: something is killed, refused or spoilt, and every row must come out."""
+"""The faults of a self-test. Each runs a scenario once while something is killed, refused or damaged."""
 
 import contextlib
 import signal
@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from jobs.selftest.chaos import victims
-from jobs.selftest.chaos.hooks import DEATHS, STORMY
-from jobs.selftest.chaos.stage import Outcome, Play, Stage, judge, pixels
+from jobs.selftest.chaos import processes
+from jobs.selftest.chaos.hooks import CRASHES, UNRELIABLE
+from jobs.selftest.chaos.scenario import Harness, Outcome, Scenario, judge, pixels
 from pipeline import storage
 from pipeline.outputs import Progress, layout, summary
 from pipeline.recovery import Attempt, Locked, owner_of, saved_states
@@ -21,66 +21,68 @@ from pipeline.recovery import Attempt, Locked, owner_of, saved_states
 GOOD = ("good-0", "good-1", "good-2", "good-3")
 
 LONG = 200
-"""Iterations of a row that takes some seconds of a CPU."""
+"""Iterations of a row that takes a CPU some seconds."""
 
 
-def driver_killed(stage: Stage, *, share: float) -> Outcome:
-    """The driver is killed when about this share of its rows are done; the same again finishes, a third has no work."""
-    play = stage.play(f"driver-{100 * share:.0f}", numbered(20))
-    driver, owner = play.driver(stage.address), None
-    while driver.poll() is None and len(play.committed()) < share * len(play.ids):
-        owner = owner_of(play.output) or owner
+def driver_killed(harness: Harness, *, share: float) -> Outcome:
+    """Kill the driver when about this share of its rows are done: a second run finishes, a third has no work."""
+    scenario = harness.scenario(f"driver-{100 * share:.0f}", numbered(20))
+    driver, owner = scenario.start_driver(harness.address), None
+    while driver.poll() is None and len(scenario.committed()) < share * len(scenario.ids):
+        owner = owner_of(scenario.output) or owner
         time.sleep(0.05)
-    time.sleep(stage.random.uniform(0, 0.3))
+    time.sleep(harness.random.uniform(0, 0.3))
     driver.kill()
-    if driver.wait() == 0:  # it was through before the stroke came
-        return driver_killed(stage, share=share)
-    done = play.committed()
-    time.sleep(stage.random.choice([0, 0, 3]))  # workers outlive their driver for a moment, and may get in the way
-    second, third = play.run(), play.run()
+    if driver.wait() == 0:  # it had finished before the kill
+        return driver_killed(harness, share=share)
+    done = scenario.committed()
+    time.sleep(harness.random.choice([0, 0, 3]))  # workers end a moment after their driver, and may interfere
+    second, third = scenario.run(), scenario.run()
     wrong = [f"a third run had {third.total} rows to do"] if third.total else []
     if second.done_before < len(done):
         wrong.append(f"{len(done)} rows were done, of which the second run found {second.done_before}")
-    begun = {row_id for entry in play.tally() if entry["run"] == owner for row_id in entry["ids"]}
-    return judge(play, in_flight=len(begun - done), wrong=wrong, note=f"{len(done)} of {len(play.ids)} were done")
+    begun = {row_id for entry in scenario.tally() if entry["run"] == owner for row_id in entry["ids"]}
+    return judge(
+        scenario, in_flight=len(begun - done), wrong=wrong, note=f"{len(done)} of {len(scenario.ids)} were done"
+    )
 
 
-def actor_killed(stage: Stage) -> Outcome:
-    """An actor at work is killed every few seconds, never twice at the same row: that row would be quarantined."""
-    play, struck = stage.play("actor", numbered(24)), set[str]()
+def actor_killed(harness: Harness) -> Outcome:
+    """Kill an actor at work every few seconds, never twice with the same row, which would be quarantined."""
+    scenario, struck = harness.scenario("actor", numbered(24)), set[str]()
     strokes = 0
-    with running(play) as run:
+    with running(scenario) as run:
         while not run.done():
-            time.sleep(stage.random.uniform(1, 4))
-            fresh = [attempt for attempt in victims.at_work(play.output) if not struck & _ids(attempt)]
-            if fresh and victims.end(attempt := stage.random.choice(fresh), signal.SIGKILL):
+            time.sleep(harness.random.uniform(1, 4))
+            fresh = [attempt for attempt in processes.at_work(scenario.output) if not struck & _ids(attempt)]
+            if fresh and processes.end(attempt := harness.random.choice(fresh), signal.SIGKILL):
                 struck |= _ids(attempt)
                 strokes += 1
         run.result()
-    return judge(play, in_flight=len(struck), strokes=strokes)
+    return judge(scenario, in_flight=len(struck), strokes=strokes)
 
 
-def preempted(stage: Stage) -> Outcome:
-    """An actor gets SIGTERM at a random moment of each row: the same pictures as without, and little work lost."""
+def preempted(harness: Harness) -> Outcome:
+    """Send an actor SIGTERM at a random moment of each row: pictures must stay the same, and little work be lost."""
     how: dict[str, Any] = {"iterations": LONG, "rows_per_batch": 1, "actors": 1, "worth_saving": 0.3}
     ids = GOOD[:3]
-    undisturbed = stage.play("undisturbed", ids, again=True, **how)
+    undisturbed = harness.scenario("undisturbed", ids, again=True, **how)
     undisturbed.run()
     rows = undisturbed.rows()
     took = min(row["seconds"]["optimise"] for row in rows.values())
-    play, lost, struck = stage.play("preempted", ids, **how), list[float](), set[str]()
-    with running(play) as run:
+    scenario, lost, struck = harness.scenario("preempted", ids, **how), list[float](), set[str]()
+    with running(scenario) as run:
         while not run.done():
-            for attempt in victims.at_work(play.output):
+            for attempt in processes.at_work(scenario.output):
                 if not struck & _ids(attempt):
-                    time.sleep(stage.random.uniform(0, 0.8 * took))
-                    if gone := victims.end(attempt, signal.SIGTERM):
+                    time.sleep(harness.random.uniform(0, 0.8 * took))
+                    if gone := processes.end(attempt, signal.SIGTERM):
                         struck |= _ids(attempt)
                         began = datetime.fromisoformat(attempt.began_at).timestamp()
-                        lost.append(gone - began - _saved(play, attempt))
+                        lost.append(gone - began - _saved(scenario, attempt))
             time.sleep(0.05)
         run.result()
-    ours, wrong = play.rows(), []
+    ours, wrong = scenario.rows(), []
     for row_id in ids:
         on_cpus = ours[row_id]["device"] == rows[row_id]["device"] == "cpu"  # GPUs do not give the same bits twice
         if on_cpus and not np.array_equal(pixels(ours[row_id]), pixels(rows[row_id])):
@@ -89,102 +91,112 @@ def preempted(stage: Stage) -> Outcome:
     if most > 10:
         wrong.append(f"{most:.1f} s of work were lost")
     return judge(
-        play, in_flight=len(struck), strokes=len(struck), wrong=wrong, note=f"at most {most:.1f} s of work lost"
+        scenario, in_flight=len(struck), strokes=len(struck), wrong=wrong, note=f"at most {most:.1f} s of work lost"
     )
 
 
-def _saved(play: Play, attempt: Attempt) -> float:
-    """Seconds of work that a state has in it; 0 if there is none."""
-    state = saved_states.load(saved_states.uri_of(play.output, attempt.rows))
+def _saved(scenario: Scenario, attempt: Attempt) -> float:
+    """Return how many seconds of work an attempt has saved in its state; 0 if there is none."""
+    state = saved_states.load(saved_states.uri_of(scenario.output, attempt.rows))
     return float(state.notes["seconds"]) if state else 0.0
 
 
-def poisoned(stage: Stage, *, how: str) -> Outcome:
-    """A row that kills whoever optimises it, and one that kills who decodes it: quarantined, alone."""
+def poisoned(harness: Harness, *, how: str) -> Outcome:
+    """Run with a row that crashes its process in decoding, and one that does in optimising: only these are quarantined.
+
+    Args:
+        harness: of the scenarios.
+        how: they crash, a key of `hooks.CRASHES`.
+    """
     poison = [f"{how}-in-{place}" for place in ("fetch", "optimise")]
-    play = stage.play(how, [*poison, *GOOD], rows_per_batch=3, stall_timeout=15.0)
-    play.run()
-    again = play.run()
+    scenario = harness.scenario(how, [*poison, *GOOD], rows_per_batch=3, stall_timeout=15.0)
+    scenario.run()
+    again = scenario.run()
     wrong = [] if (again.total, again.quarantined_before) == (0, 2) else [f"a second run had {again.total} rows to do"]
-    redone = 2 * play.rows_per_batch  # it dies with its batch, and once more while rows of that are tried one by one
+    # Each crashes its batch, and once more while the rows of that are tried one by one.
+    redone = 2 * scenario.rows_per_batch
     return judge(
-        play, expected=dict.fromkeys(poison, "quarantined"), in_flight=redone, strokes=len(poison), wrong=wrong
+        scenario, expected=dict.fromkeys(poison, "quarantined"), in_flight=redone, strokes=len(poison), wrong=wrong
     )
 
 
-def storm(stage: Stage) -> Outcome:
-    """Of the workers' requests to storage 30 % fail: before the deed, after it, or cut short."""
-    play = stage.play(STORMY, numbered(12))
-    progress = play.run()
-    repeated = sum(row["retries"] for row in play.rows().values())
+def unreliable_storage(harness: Harness) -> Outcome:
+    """Let 30 % of the workers' requests to storage fail: before they took effect, after it, or cut short."""
+    scenario = harness.scenario(UNRELIABLE, numbered(12))
+    progress = scenario.run()
+    repeated = sum(row["retries"] for row in scenario.rows().values())
     wrong = [] if repeated else ["no request was repeated"]
-    if summary.read(play.output)["retries"] != progress.retries or progress.retries < repeated:
+    if summary.read(scenario.output)["retries"] != progress.retries or progress.retries < repeated:
         wrong.append(f"{progress.retries} requests were repeated, run.json tells another number, or the rows tell more")
-    return judge(play, strokes=progress.retries, wrong=wrong, note=f"{progress.retries} requests repeated")
+    return judge(scenario, strokes=progress.retries, wrong=wrong, note=f"{progress.retries} requests repeated")
 
 
-def two_runs(stage: Stage) -> Outcome:
-    """A second run begins on an output while a first is at work on it, with other rows: it is refused."""
-    play = stage.play("two", numbered(12), iterations=60)
-    driver = play.driver(stage.address)
-    while driver.poll() is None and not _locked(play):
+def two_runs(harness: Harness) -> Outcome:
+    """Start a second run with other rows on an output while a first one works on it: the second must be refused."""
+    scenario = harness.scenario("two", numbered(12), iterations=60)
+    driver = scenario.start_driver(harness.address)
+    while driver.poll() is None and not _locked(scenario):
         time.sleep(0.05)
-    time.sleep(stage.random.uniform(0, 3))
-    other = stage.play("other", GOOD)
+    time.sleep(harness.random.uniform(0, 3))
+    other = harness.scenario("other", GOOD)
     wrong = []
     try:
-        Play(other.manifest, play.output, other.ids).run()
+        Scenario(other.manifest, scenario.output, other.ids).run()
         wrong.append("the second run was let in")
     except Locked:
         pass
     if driver.wait():
         wrong.append(f"the first run ended with exit code {driver.returncode}")
-    return judge(play, wrong=wrong)
+    return judge(scenario, wrong=wrong)
 
 
-def _locked(play: Play) -> bool:
+def _locked(scenario: Scenario) -> bool:
+    """Return whether a run holds the lock of a scenario's output."""
     try:
-        return bool(storage.identity(layout.lock_file(play.output)))
+        return bool(storage.identity(layout.lock_file(scenario.output)))
     except storage.StorageError:
         return False
 
 
-def bad_pictures(stage: Stage) -> Outcome:
-    """Pictures that are none, or are cut at every tenth: their rows fail and say why, the others are done."""
-    whole = storage.read_bytes(storage.join(stage.home, "pictures", "lake.png"))
+def bad_pictures(harness: Harness) -> Outcome:
+    """Run with files that are no pictures or are cut at every tenth: their rows fail with a reason, others are done."""
+    whole = storage.read_bytes(storage.join(harness.home, "pictures", "lake.png"))
     bad = {f"cut-at-{tenth}-tenths": whole[: len(whole) * tenth // 10] for tenth in range(10)}
-    bad |= {"zeros": bytes(5000), "html": b"<!DOCTYPE html><title>404</title>", "noise": stage.random.randbytes(5000)}
-    contents = {name: stage.put(f"{name}.png", data) for name, data in bad.items()}
-    play = stage.play("bad", [*bad, *GOOD], contents=contents)
-    play.run()
-    wrong = [f"row {name} does not say why" for name, row in play.rows().items() if name in bad and not row["error"]]
-    return judge(play, expected=dict.fromkeys(bad, "failed"), strokes=len(bad), wrong=wrong)
+    bad |= {"zeros": bytes(5000), "html": b"<!DOCTYPE html><title>404</title>", "noise": harness.random.randbytes(5000)}
+    contents = {name: harness.store_picture(f"{name}.png", data) for name, data in bad.items()}
+    scenario = harness.scenario("bad", [*bad, *GOOD], contents=contents)
+    scenario.run()
+    wrong = [
+        f"row {name} does not say why" for name, row in scenario.rows().items() if name in bad and not row["error"]
+    ]
+    return judge(scenario, expected=dict.fromkeys(bad, "failed"), strokes=len(bad), wrong=wrong)
 
 
-FAULTS: Mapping[str, Callable[[Stage], Outcome]] = {
+FAULTS: Mapping[str, Callable[[Harness], Outcome]] = {
     **{f"driver killed at {100 * share:.0f} %": partial(driver_killed, share=share) for share in (0.1, 0.5, 0.9)},
     "actors killed every few seconds": actor_killed,
     "actor told to go (SIGTERM) in each row": preempted,
-    # A hog takes what others on its machine need: it is played where a test has set a low limit.
-    **{f"poison: {how}": partial(poisoned, how=how) for how in DEATHS if how != "hog"},
-    "30 % of storage requests fail": storm,
+    # A hog takes memory that others on its machine need: a test runs it under a low limit.
+    **{f"poison: {how}": partial(poisoned, how=how) for how in CRASHES if how != "hog"},
+    "30 % of storage requests fail": unreliable_storage,
     "two runs on one output": two_runs,
     "bad pictures": bad_pictures,
 }
-"""By the name that the table gives them."""
+"""Faults by the name that the table has and `--only` selects."""
 
 
 @contextlib.contextmanager
-def running(play: Play) -> Iterator[Future[Progress]]:
-    """A play at work beside this block."""
+def running(scenario: Scenario) -> Iterator[Future[Progress]]:
+    """Run a scenario in another thread while this block works."""
     with ThreadPoolExecutor(1) as pool:
-        yield pool.submit(play.run)
+        yield pool.submit(scenario.run)
 
 
 def _ids(attempt: Attempt) -> set[str]:
+    """Return the ids of the rows of an attempt."""
     return {row_id for row_id, _ in attempt.rows}
 
 
 def numbered(count: int) -> list[str]:
-    """So many ids."""
+    """Return as many ids, such as row-00."""
     return [f"row-{number:02}" for number in range(count)]

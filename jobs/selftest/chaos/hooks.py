@@ -1,4 +1,4 @@
-"""What a self-test does inside its workers: they keep a tally, die of certain rows, and meet storage that fails.
+"""What a self-test does inside its workers: it counts attempts, crashes processes, and makes storage unreliable.
 
 Ray installs it in each worker (`worker_process_setup_hook`), for the jobs of a self-test alone.
 """
@@ -21,76 +21,81 @@ from pipeline.storage import Damaged, Store
 
 SETUP = "jobs.selftest.chaos.hooks.install"
 
-STORMY = "stormy"
-"""A part of a URI below which requests fail."""
+UNRELIABLE = "unreliable"
+"""Name of a folder; a part of the requests for files below it fail."""
 
-STORM_SHARE = 0.3
+FAILING_SHARE = 0.3
+"""Share of the requests that fail there."""
 
 
 def _loop() -> None:
+    """Never return."""
     while True:
         pass
 
 
 HOGGED, MOUTHFUL = 12 << 30, 64 << 20
-"""Bytes that a memory hog takes at most, and at a time: slowly enough that Ray's memory monitor keeps up."""
+"""Bytes that `_hog` takes at most, and at a time: slowly enough that Ray's memory monitor keeps up."""
 
 
 def _hog() -> None:
+    """Take memory until the process is ended for it."""
     held = []
     for _ in range(HOGGED // MOUTHFUL):
-        held.append(bytearray(b"x") * MOUTHFUL)  # written to, or it would not be taken
+        held.append(bytearray(b"x") * MOUTHFUL)  # memory that is not written to is not taken
         time.sleep(0.05)
     raise MemoryError(f"{HOGGED} bytes were taken and nobody minded")
 
 
-DEATHS: dict[str, Callable[[], object]] = {
+CRASHES: dict[str, Callable[[], object]] = {
     "exit": lambda: os._exit(1),
     "segfault": lambda: ctypes.string_at(0),
     "kill": lambda: os.kill(os.getpid(), signal.SIGKILL),  # as the kernel does when memory is short
     "hog": _hog,
     "loop": _loop,
-    "stuck": lambda: re.match("(a|a)*b", "a" * 99),  # for ages, and no other thread of Python gets a turn
+    "stuck": lambda: re.match("(a|a)*b", "a" * 99),  # for hours, without releasing the interpreter's lock
 }
-"""By the first word of an id such as `segfault-in-optimise`; the last word is the stage."""
+"""Ways to crash a process, by the first word of an id such as `segfault-in-optimise`; the last word is the stage."""
 
 
 def install() -> None:
-    """From now on this process is part of a self-test."""
-    observe_attempts(_count_and_die)
-    storage.intercept(lambda uri, store: _Stormy(store) if STORMY in uri.split("/") else store)
+    """Make this process a part of a self-test from now on."""
+    observe_attempts(_count_and_crash)
+    storage.intercept(lambda uri, store: _UnreliableStore(store) if UNRELIABLE in uri.split("/") else store)
 
 
-def _count_and_die(ledger: Ledger, stage: str, rows: Sequence[PlannedRow]) -> None:
+def _count_and_crash(ledger: Ledger, stage: str, rows: Sequence[PlannedRow]) -> None:
+    """Count an attempt that begins, and crash this process if the id of a row asks for that in this stage."""
     _count(ledger, stage, rows)
     for planned in rows:
         how, _, where = planned.row.id.partition("-in-")
         if where == stage:
-            DEATHS[how]()
+            CRASHES[how]()
 
 
 def tally_folder(output: str) -> str:
-    """Where the tally of an output is: one small file for each time that rows were begun to be optimised."""
+    """Return the folder that has a small file for each time that actors began to optimise rows of an output."""
     return storage.join(output, "tally")
 
 
 def _count(ledger: Ledger, stage: str, rows: Sequence[PlannedRow]) -> None:
+    """Write a file to the tally: which rows this process begins to optimise, for which run, on which node."""
     import ray
 
     if stage != "optimise":
         return
-    said = {
+    begun = {
         "ids": [planned.row.id for planned in rows],
         "run": ledger.run,
         "node": ray.get_runtime_context().get_node_id(),
     }
     storage.write_bytes(
-        storage.join(tally_folder(ledger.output), f"{uuid.uuid4().hex}.json"), json.dumps(said).encode()
+        storage.join(tally_folder(ledger.output), f"{uuid.uuid4().hex}.json"), json.dumps(begun).encode()
     )
 
 
-class _Stormy:
-    """A store of which a share of requests fails: half of these before the deed, half after it."""
+class _UnreliableStore:
+    """A store that fails a share of its requests, half of these before and half after they took effect."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
@@ -98,14 +103,14 @@ class _Stormy:
     def __getattr__(self, name: str) -> Callable[..., Any]:
         verb = getattr(self.store, name)
 
-        def unreliably(*asked: Any) -> Any:
+        def unreliably(*arguments: Any) -> Any:
             luck = random.random()
-            trouble = random.choice([ConnectionResetError("reset"), TimeoutError(), Damaged("truncated", "cut short")])
-            if luck < STORM_SHARE / 2:
-                raise trouble
-            answer = verb(*asked)
-            if luck < STORM_SHARE:
-                raise trouble
+            error = random.choice([ConnectionResetError("reset"), TimeoutError(), Damaged("truncated", "cut short")])
+            if luck < FAILING_SHARE / 2:
+                raise error
+            answer = verb(*arguments)
+            if luck < FAILING_SHARE:
+                raise error
             return answer
 
         return unreliably

@@ -1,4 +1,4 @@
-"""A play with rows that take memory until Ray's memory monitor ends them.
+"""A scenario with rows that take memory until Ray's memory monitor ends them.
 
 `python -m tests.faults.support.memory_hog FOLDER`.
 
@@ -14,18 +14,18 @@ import sys
 from pathlib import Path
 
 from jobs.selftest.chaos.faults import poisoned
-from jobs.selftest.chaos.stage import Stage, connect
+from jobs.selftest.chaos.scenario import Harness, connect
 
 HEADROOM = 5 << 30
 """Bytes for the cluster, its actors, and a good start for the hog."""
 
 
 def main(home: str) -> None:
-    """Play once, on a cluster of its own."""
+    """Scenario once, on a cluster of its own."""
     os.environ.update({"RAY_memory_usage_threshold": f"{threshold():.4f}"})  # Ray spells it so
-    stage = Stage(home, connect("local"), random.Random(0))
-    stage.furnish()
-    outcome = poisoned(stage, how="hog")
+    harness = Harness(home, connect("local"), random.Random(0))
+    harness.draw_pictures()
+    outcome = poisoned(harness, how="hog")
     print(json.dumps({"ok": outcome.ok, **dataclasses.asdict(outcome)}), flush=True)
 
 

@@ -1,4 +1,4 @@
-"""Who is at work on which rows, as the ledger says, and how a process on any machine of the cluster is ended."""
+"""Which processes work on which rows, by the ledger, and how one on any machine of the cluster is ended."""
 
 import os
 import time
@@ -10,18 +10,26 @@ from pipeline.outputs import provenance
 from pipeline.recovery import Attempt, ledger
 
 PATIENCE = 60.0
+"""Seconds that a process may take to end after a signal."""
 
 
 def at_work(output: str) -> list[Attempt]:
-    """What actors are optimising; or were, when they died."""
+    """Return the attempts at which actors of an output are optimising, or were when they crashed."""
     return [attempt for attempt in ledger.read_attempts(output) if attempt.stage == "optimise"]
 
 
 def end(attempt: Attempt, number: int) -> float | None:
-    """Send a signal to the process of an attempt, and wait until it is gone; when that was, seconds since 1970, UTC.
+    """Send a signal to the process of an attempt, on whatever machine, and wait until it is gone.
+
+    Args:
+        attempt: whose process is ended.
+        number: of the signal.
 
     Returns:
-        None if it was gone before.
+        When it was gone, seconds since 1970, UTC; None if it was gone before.
+
+    Raises:
+        TimeoutError: if it is still there a minute later.
     """
     if attempt.host == provenance.host():
         return _end(attempt.pid, number)
@@ -39,7 +47,8 @@ def end(attempt: Attempt, number: int) -> float | None:
 
 
 def _end(pid: int, number: int) -> float | None:
-    if not _is_rays(pid):  # who kills by number looks at what has it
+    """Send a signal to a process of this machine and wait until it is gone; returns when that was."""
+    if not _is_rays(pid):  # the number may belong to another process by now
         return None
     os.kill(pid, number)
     until = time.monotonic() + PATIENCE
@@ -51,7 +60,7 @@ def _end(pid: int, number: int) -> float | None:
 
 
 def _is_rays(pid: int) -> bool:
-    """Whether this is a living worker of Ray; as Linux tells it."""
+    """Return whether a process of this machine is a living worker of Ray, by its command line in Linux's /proc."""
     try:
         return Path(f"/proc/{pid}/cmdline").read_bytes().startswith(b"ray::")
     except OSError:

@@ -1,4 +1,4 @@
-"""Plays: small runs of drawn pictures, whose outcome is known beforehand, and how they are judged."""
+"""Scenarios: small runs of drawn pictures, whose outcome is known beforehand and compared with what they left."""
 
 import dataclasses
 import json
@@ -6,7 +6,7 @@ import random
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,11 +22,20 @@ from pipeline.outputs import Progress, parts, read_part, read_results, summary
 from pipeline.recovery import ledger
 
 SIZE = 64
+"""Long side of every picture, pixels."""
+
 PICTURES = ("lake", "town", "night", "mosaic")
 
 
 def connect(address: str | None) -> str:
-    """Connect to a Ray cluster, or to one of our own, such that workers are part of the self-test; its address."""
+    """Connect to a Ray cluster such that its workers become a part of the self-test.
+
+    Args:
+        address: of the cluster; None: one that is started here.
+
+    Returns:
+        The address under which other processes reach it.
+    """
     import ray
 
     if not ray.is_initialized():
@@ -35,8 +44,8 @@ def connect(address: str | None) -> str:
 
 
 @dataclass(frozen=True)
-class Play:
-    """One manifest and one output.
+class Scenario:
+    """A small run whose outcome is known beforehand: one manifest and one output.
 
     Attributes:
         manifest: URI.
@@ -59,17 +68,17 @@ class Play:
     stall_timeout: float = 600.0
 
     @classmethod
-    def from_json(cls, text: str) -> "Play":
-        """What `to_json` gave."""
-        said = json.loads(text)
-        return cls(**{**said, "ids": tuple(said["ids"])})
+    def from_json(cls, text: str) -> "Scenario":
+        """Make a scenario from what `to_json` returned."""
+        fields = json.loads(text)
+        return cls(**{**fields, "ids": tuple(fields["ids"])})
 
     def to_json(self) -> str:
-        """For another process."""
+        """Return the scenario as JSON, for another process."""
         return json.dumps(dataclasses.asdict(self))
 
     def run(self) -> Progress:
-        """Run it, in this process, which is connected to a cluster."""
+        """Run the scenario in this process, which is connected to a cluster."""
         return run(
             self.manifest,
             output=self.output,
@@ -82,44 +91,48 @@ class Play:
             stall_timeout=self.stall_timeout,
         )
 
-    def driver(self, address: str) -> "subprocess.Popen[str]":
-        """Run it in a process of its own."""
+    def start_driver(self, address: str) -> "subprocess.Popen[str]":
+        """Run the scenario in a process of its own.
+
+        Args:
+            address: of the cluster; `local` starts one.
+        """
         command = [sys.executable, "-m", "jobs.selftest.chaos.driver", address, self.to_json()]
         return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
 
     def committed(self) -> set[str]:
-        """Ids of rows that have an outcome."""
+        """Return the ids of the rows that have an outcome in the results."""
         if not parts(self.output):
             return set()
         return set(read_results(self.output, columns=["id"])["id"].to_pylist())
 
     def tally(self) -> list[dict[str, Any]]:
-        """What actors began: `ids` of rows together, the `run`, and the `node`."""
+        """Return what actors began to optimise: `ids` of rows together, the `run`, and the `node`."""
         try:
             files = storage.list_files(hooks.tally_folder(self.output), suffix=".json")
-        except storage.StorageError:
+        except storage.NotFound:
             return []
-        found: list[dict[str, Any]] = [json.loads(storage.read_bytes(file)) for file in files]
-        return found
+        begun: list[dict[str, Any]] = [json.loads(storage.read_bytes(file)) for file in files]
+        return begun
 
     def rows(self) -> dict[str, dict[str, Any]]:
-        """The results by id."""
+        """Return the results by id."""
         return {row["id"]: row for row in read_results(self.output).to_pylist()}
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a fault did to a play.
+    """What became of a scenario under a fault.
 
     Attributes:
-        rows: that were asked.
+        rows: of the manifest.
         lost: rows without an outcome, or that are `ok` without a whole picture.
         duplicated: rows that are in the results more than once.
         recomputed: times that a row was begun again.
-        in_flight: rows that were being worked on when the fault struck; no more may be begun again.
-        strokes: how often it struck.
-        wrong: what else is not as it must be.
-        note: a figure worth telling.
+        in_flight: rows that were being worked on when the fault was injected; no more may be begun again.
+        strokes: times that the fault was injected.
+        wrong: everything else that is not as it must be, a message each.
+        note: a figure for the table.
     """
 
     rows: int
@@ -133,12 +146,12 @@ class Outcome:
 
     @property
     def ok(self) -> bool:
-        """Whether the contract held."""
+        """Whether nothing was lost, duplicated or wrong, and no more was begun again than was in flight."""
         return not (self.lost or self.duplicated or self.wrong) and self.recomputed <= self.in_flight
 
 
 def judge(
-    play: Play,
+    scenario: Scenario,
     *,
     expected: Mapping[str, str] | None = None,
     in_flight: int = 0,
@@ -146,46 +159,54 @@ def judge(
     wrong: Sequence[str] = (),
     note: str = "",
 ) -> Outcome:
-    """Look at everything that a finished play left behind.
+    """Compare everything that a finished scenario left with what it must leave.
 
     Args:
-        play: that is over.
-        expected: status by id of rows that shall not be `ok`.
+        scenario: that has ended.
+        expected: status by id of rows that must not be `ok`.
         in_flight: rows that may have been begun twice.
-        strokes: of the fault.
-        wrong: what was noticed on the way.
-        note: a figure worth telling.
+        strokes: times that the fault was injected.
+        wrong: what was noticed before.
+        note: a figure for the table.
     """
-    troubles, rows = list(wrong), play.rows()
-    statuses = {row_id: (expected or {}).get(row_id, "ok") for row_id in play.ids}
-    lost = [row_id for row_id in play.ids if row_id not in rows or not _is_whole(rows[row_id])]
-    for row_id in sorted(rows.keys() | statuses.keys()):
-        found, asked = rows.get(row_id, {}).get("status"), statuses.get(row_id)
-        if found != asked:
-            troubles.append(f"row {row_id} is {found}, not {asked}: {rows.get(row_id, {}).get('error')}")
-    stored = sum(len(read_part(part, ["id"])) for part in parts(play.output))
-    begun = Counter(row_id for entry in play.tally() for row_id in entry["ids"])
-    if left := ledger.read_attempts(play.output):
-        troubles.append(f"the ledger still has {len(left)} attempts")
-    said: Any = summary.read(play.output)
-    if sum(said["counts"].values()) != said["plan"]["rows"]:
-        troubles.append(f"run.json: {said['counts']} do not add up to {said['plan']}")
-    if half := [name for name in storage.list_files(play.output) if name.endswith(".part")]:
-        troubles.append(f"half written: {half[0]}")
+    rows = scenario.rows()
+    statuses = {row_id: (expected or {}).get(row_id, "ok") for row_id in scenario.ids}
+    lost = [row_id for row_id in scenario.ids if row_id not in rows or not _is_whole(rows[row_id])]
+    stored = sum(len(read_part(part, ["id"])) for part in parts(scenario.output))
+    begun = Counter(row_id for entry in scenario.tally() for row_id in entry["ids"])
     return Outcome(
-        rows=len(play.ids),
+        rows=len(scenario.ids),
         lost=len(lost),
         duplicated=stored - len(rows),
         recomputed=sum(begun.values()) - len(begun),
         in_flight=in_flight,
         strokes=strokes,
-        wrong=tuple(troubles),
+        wrong=(*wrong, *_wrong_statuses(rows, statuses), *_wrong_files(scenario)),
         note=note,
     )
 
 
+def _wrong_statuses(rows: Mapping[str, Mapping[str, Any]], expected: Mapping[str, str]) -> Iterator[str]:
+    """Yield a message for each row of results, or of the manifest, whose status is not the expected one."""
+    for row_id in sorted(rows.keys() | expected.keys()):
+        status, wanted = rows.get(row_id, {}).get("status"), expected.get(row_id)
+        if status != wanted:
+            yield f"row {row_id} is {status}, not {wanted}: {rows.get(row_id, {}).get('error')}"
+
+
+def _wrong_files(scenario: Scenario) -> Iterator[str]:
+    """Yield a message for each thing in an output that a finished run must not leave, or that contradicts itself."""
+    if attempts := ledger.read_attempts(scenario.output):
+        yield f"the ledger still has {len(attempts)} attempts"
+    run_json: Any = summary.read(scenario.output)
+    if sum(run_json["counts"].values()) != run_json["plan"]["rows"]:
+        yield f"run.json: {run_json['counts']} do not add up to {run_json['plan']}"
+    if half := [name for name in storage.list_files(scenario.output) if name.endswith(".part")]:
+        yield f"half written: {half[0]}"
+
+
 def _is_whole(row: Mapping[str, Any]) -> bool:
-    """Whether the picture of an `ok` row is there, all of it."""
+    """Return whether the picture of an `ok` row is there, all of it; True for other rows."""
     if row["status"] != "ok":
         return True
     try:
@@ -195,32 +216,33 @@ def _is_whole(row: Mapping[str, Any]) -> bool:
 
 
 @dataclass
-class Stage:
-    """A scratch folder and a cluster, for many plays.
+class Harness:
+    """What many scenarios share: a scratch folder with pictures, and a cluster.
 
     Attributes:
         home: URI of the folder, which every machine of the cluster can reach.
         address: of the cluster.
-        random: decides the moments.
+        random: decides when faults are injected.
+        scenarios: how many of each name were made.
     """
 
     home: str
     address: str
     random: random.Random
-    plays: Counter[str] = field(default_factory=Counter)
+    scenarios: Counter[str] = field(default_factory=Counter)
 
-    def furnish(self) -> None:
-        """Draw the pictures."""
+    def draw_pictures(self) -> None:
+        """Draw the pictures of all scenarios and store them."""
         for name in PICTURES:
-            self.put(f"{name}.png", images.encode(draw(name, SIZE), metadata={}))
+            self.store_picture(f"{name}.png", images.encode(draw(name, SIZE), metadata={}))
 
-    def put(self, name: str, data: bytes) -> str:
-        """Store a picture; the URI."""
+    def store_picture(self, name: str, data: bytes) -> str:
+        """Store a picture and return its URI."""
         uri = storage.join(self.home, "pictures", name)
         storage.write_bytes(uri, data)
         return uri
 
-    def play(
+    def scenario(
         self,
         name: str,
         ids: Sequence[str],
@@ -228,18 +250,18 @@ class Stage:
         contents: Mapping[str, str] | None = None,
         again: bool = False,
         **how: Any,
-    ) -> Play:
-        """A play of rows with these ids; of a name that was given before, with an output of its own.
+    ) -> Scenario:
+        """Make a scenario of rows with these ids and store its manifest.
 
         Args:
-            name: of its folder.
+            name: of its folder; each scenario of a name has an output of its own.
             ids: of its rows.
             contents: URIs of content pictures by id; by default drawn ones.
-            again: the very play of that name instead, whose finished rows need not be computed again.
-            how: fields of `Play`.
+            again: whether it gets the output of the last one of its name, whose finished rows are then done.
+            how: fields of `Scenario`.
         """
-        self.plays[name] += not (again and self.plays[name])
-        folder = storage.join(self.home, name, str(self.plays[name]))
+        self.scenarios[name] += not (again and self.scenarios[name])
+        folder = storage.join(self.home, name, str(self.scenarios[name]))
         manifest = storage.join(folder, "rows.jsonl")
         rows = [
             {
@@ -251,12 +273,13 @@ class Stage:
             for number, row_id in enumerate(ids)
         ]
         storage.write_bytes(manifest, "".join(json.dumps(row) + "\n" for row in rows).encode())
-        return Play(manifest, storage.join(folder, "output"), tuple(ids), **how)
+        return Scenario(manifest, storage.join(folder, "output"), tuple(ids), **how)
 
     def _picture(self, number: int) -> str:
+        """Return the URI of a drawn picture."""
         return storage.join(self.home, "pictures", f"{PICTURES[number]}.png")
 
 
 def pixels(row: Mapping[str, Any]) -> "np.typing.NDArray[np.uint8]":
-    """The picture of a row."""
+    """Return the picture of a row of results: uint8 (H, W, 3)."""
     return images.decode(storage.read_bytes(row["output"]))
