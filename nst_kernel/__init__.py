@@ -7,10 +7,11 @@ from nst_kernel.lazy import lazily
 if TYPE_CHECKING:
     from nst_kernel.encoder import LayerMissing, Vgg19, Weights, WeightsError, check_imagenet, load_weights
     from nst_kernel.layers import LAYERS
-    from nst_kernel.pair import Pair
+    from nst_kernel.pair import Pair, Style
     from nst_kernel.params import PARAMETERS, PRESETS, ParamError, StyleParams
+    from nst_kernel.pictures import to_uint8
     from nst_kernel.result import StylizeResult
-    from nst_kernel.transfer import Interrupted, State, StateError, stylize, stylize_batch
+    from nst_kernel.transfer import Interrupted, Observer, State, StateError, stylize, stylize_batch
     from nst_kernel.version import ALGORITHM_VERSION
 
 __all__ = [
@@ -20,10 +21,12 @@ __all__ = [
     "PRESETS",
     "Interrupted",
     "LayerMissing",
+    "Observer",
     "Pair",
     "ParamError",
     "State",
     "StateError",
+    "Style",
     "StyleParams",
     "StylizeResult",
     "Vgg19",
@@ -33,6 +36,7 @@ __all__ = [
     "load_weights",
     "stylize",
     "stylize_batch",
+    "to_uint8",
 ]
 
 __getattr__ = lazily(
@@ -47,16 +51,18 @@ __getattr__ = lazily(
             "load_weights",
         ),
         "nst_kernel.layers": ("LAYERS",),
-        "nst_kernel.pair": ("Pair",),
+        "nst_kernel.pair": ("Pair", "Style"),
         "nst_kernel.params": (
             "PARAMETERS",
             "PRESETS",
             "ParamError",
             "StyleParams",
         ),
+        "nst_kernel.pictures": ("to_uint8",),
         "nst_kernel.result": ("StylizeResult",),
         "nst_kernel.transfer": (
             "Interrupted",
+            "Observer",
             "State",
             "StateError",
             "stylize",

@@ -1,10 +1,34 @@
 """One sample of a batch: its pictures and its parameters."""
 
 from dataclasses import dataclass
+from typing import Self
 
 from torch import Tensor
 
-from nst_kernel.params import StyleParams
+from nst_kernel.params import INITS, StyleParams
+
+
+@dataclass(frozen=True)
+class Style:
+    """One of the styles that a sample takes its statistics from.
+
+    Attributes:
+        picture: (3, H, W), RGB in [0, 1], of any shape.
+        weight: share of this style, relative to the weights of the others; at least 0.
+        key: a digest of the picture by which its statistics are cached; None: they are not.
+        region: name of the region of the output that takes this style; None, the only one today: all of it.
+    """
+
+    picture: Tensor
+    weight: float = 1.0
+    key: str | None = None
+    region: str | None = None
+
+    def __post_init__(self) -> None:
+        if not self.weight >= 0:
+            raise ValueError(f"a style of weight {self.weight}: expected a number of at least 0")
+        if self.region is not None:
+            raise ValueError(f"a style for the region {self.region!r}: expected None, a style for the whole picture")
 
 
 @dataclass(frozen=True)
@@ -13,28 +37,51 @@ class Pair:
 
     Attributes:
         content: the content picture; with `content_weight` 0 it may be absent, and the output has the style's shape.
-        style: the style picture, of any shape; with `style_weight` 0 it may be absent.
-        init: where the pixels start if `params.init` is neither content, noise nor style.
-        style_key: a digest of the style picture by which its Gram matrices are cached; none: they are not.
+        styles: the style pictures; with `style_weight` 0 there may be none.
+        params: parameters of the sample.
+        init: the picture to start from if `params.init` is neither content, noise nor style.
+
+    Raises:
+        ValueError: if a picture is missing that the parameters need.
     """
 
     content: Tensor | None
-    style: Tensor | None
+    styles: tuple[Style, ...]
     params: StyleParams
     init: Tensor | None = None
-    style_key: str | None = None
+
+    @classmethod
+    def of(
+        cls,
+        content: Tensor | None,
+        style: Tensor | None,
+        params: StyleParams,
+        init: Tensor | None = None,
+        style_key: str | None = None,
+    ) -> Self:
+        """Return a sample with one style picture, or none."""
+        return cls(content, () if style is None else (Style(style, key=style_key),), params, init)
 
     def __post_init__(self) -> None:
-        needs = {"content": self.params.needs_content, "style": self.params.needs_style}
-        if self.params.init not in ("content", "noise", "style"):
-            needs["init"] = True
-        for name, needed in needs.items():
-            if needed and getattr(self, name) is None:
+        needed = {
+            "content": self.params.needs_content and self.content is None,
+            "style": self.params.needs_style and not self.styles,
+            "init": self.params.init not in INITS and self.init is None,
+        }
+        for name, is_missing in needed.items():
+            if is_missing:
                 raise ValueError(f"a pair without its {name} picture, which these parameters need")
+        if self.styles and not any(style.weight > 0 for style in self.styles):
+            raise ValueError("styles whose weights are all 0: expected at least one above 0")
+
+    @property
+    def style(self) -> Tensor | None:
+        """The picture of the style with the largest weight, the first of equal ones; None where there is none."""
+        return max(self.styles, key=lambda style: style.weight).picture if self.styles else None
 
     @property
     def shape(self) -> tuple[int, int]:
-        """(height, width) of the output."""
+        """The (height, width) of the output."""
         picture = self.content if self.content is not None else self.style
         assert picture is not None
         return picture.shape[-2], picture.shape[-1]

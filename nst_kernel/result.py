@@ -1,4 +1,4 @@
-"""What became of one pair."""
+"""The result of one pair."""
 
 from dataclasses import dataclass
 
@@ -8,17 +8,18 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class StylizeResult:
-    """A picture and how it came about.
+    """A picture, its losses, and how they fell.
 
     Attributes:
-        image: the best iterate of the final scale, uint8 (H, W, 3).
-        diverged: whether a loss stopped being finite on the way; the image is the best one before or since.
+        image: the best iterate of the final scale, float32 (H, W, 3) in [0, 1]; `to_uint8` rounds it to 8 bits. Whoever
+            sends results from process to process may have rounded it already, to uint8.
+        diverged: whether a loss stopped being finite on the way; the image is the best iterate all the same.
         losses: of the image, by name: `total`, `content`, `style` (eq. 7, 1 and 5), `tv`, `range`, `style/<layer>`.
         curve: the same names, a value for every iteration of every scale, in order.
         iterations: loss evaluations made, over all scales.
     """
 
-    image: NDArray[np.uint8]
+    image: NDArray[np.float32] | NDArray[np.uint8]
     diverged: bool
     losses: dict[str, float]
     curve: dict[str, NDArray[np.float64]]

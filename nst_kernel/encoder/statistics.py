@@ -1,28 +1,76 @@
-"""Statistics of features, and their way back: Gram matrices."""
+"""Statistics of features that a style loss compares, and their gradients on the way back: today Gram matrices."""
+
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 
-def gram_per_position(F: Tensor, dtype: torch.dtype) -> Tensor:
-    """G/M = F Fᵀ/M (eq. 3) of an activation (B, N, H, W): (B, N, N), accumulated and returned in `dtype`."""
-    columns = positions(F)
-    if F.is_cuda and F.dtype != dtype:
-        G = torch.bmm(columns.mT, columns, out_dtype=dtype)
-    else:
-        columns = columns.to(dtype)
-        G = columns.mT @ columns
-    return G / columns.shape[1]
+class Statistic(Protocol):
+    """A statistic of a layer's activations, taken on the way through the network and sent back as a gradient.
+
+    A statistic is a mean over positions, so that pictures of different sizes can be compared. It must be cheap to keep
+    and to send back: a pass keeps activations once, and meets the statistic's own small gradient with them.
+    """
+
+    def of(self, F: Tensor, dtype: torch.dtype) -> Tensor:
+        """Return the statistic of activations F (B, N, H, W), accumulated and returned in `dtype`."""
+
+    def back(self, F: Tensor, gradient: Tensor, M: int, *, plus: Tensor | None = None) -> Tensor:
+        """Return the gradient of activations F (B, N, H, W) from that of their statistic over M positions.
+
+        Args:
+            F: the activations, or those of a part of a picture.
+            gradient: of the statistic of the whole picture.
+            M: positions of the whole picture.
+            plus: a gradient of F to which the result is added in place.
+        """
+
+    def add(self, total: Tensor | None, part: Tensor, M: int) -> Tensor:
+        """Return a running total with the statistic of one more part of a picture, of M positions.
+
+        Args:
+            total: what this returned for the parts before; None at the first.
+            part: the statistic of the part.
+            M: positions of the part.
+        """
+
+    def mean(self, total: Tensor, M: int) -> Tensor:
+        """Return the statistic of a whole picture of M positions from the total over its parts."""
 
 
-def gram_term(F: Tensor, dG: Tensor, M: int, *, plus: Tensor | None = None) -> Tensor:
-    """∂L/∂F from the gradient dG (B, N, N) of G/M: (dG + dGᵀ)·F/M, as in eq. 6; added to `plus` if there is one."""
-    columns = positions(F)
-    symmetric = ((dG + dG.mT) / M).to(F.dtype)
-    term = columns @ symmetric if plus is None else positions(plus).baddbmm_(columns, symmetric)
-    return term.view(len(F), *F.shape[2:], F.shape[1]).permute(0, 3, 1, 2)
+class Gram:
+    """The Gram matrix per position, G/M = F Fᵀ/M (B, N, N), of eq. 3."""
+
+    def of(self, F: Tensor, dtype: torch.dtype) -> Tensor:
+        """Return G/M (eq. 3) of activations F (B, N, H, W): (B, N, N), accumulated and returned in `dtype`."""
+        columns = _by_position(F)
+        if F.is_cuda and F.dtype != dtype:
+            G = torch.bmm(columns.mT, columns, out_dtype=dtype)
+        else:
+            columns = columns.to(dtype)
+            G = columns.mT @ columns
+        return G / columns.shape[1]
+
+    def back(self, F: Tensor, gradient: Tensor, M: int, *, plus: Tensor | None = None) -> Tensor:
+        """Return (dG + dGᵀ)·F/M, as in eq. 6, from the gradient dG (B, N, N) of G/M."""
+        columns = _by_position(F)
+        symmetric = ((gradient + gradient.mT) / M).to(F.dtype)
+        term = columns @ symmetric if plus is None else _by_position(plus).baddbmm_(columns, symmetric)
+        return term.view(len(F), *F.shape[2:], F.shape[1]).permute(0, 3, 1, 2)
+
+    def add(self, total: Tensor | None, part: Tensor, M: int) -> Tensor:
+        """Return the sum of Gram matrices over parts of a picture; `total` is changed in place."""
+        return part * M if total is None else total.add_(part * M)
+
+    def mean(self, total: Tensor, M: int) -> Tensor:
+        """Return the sum over parts divided by the picture's M positions."""
+        return total / M
 
 
-def positions(F: Tensor) -> Tensor:
-    """(B, N, H, W) as (B, M, N), which for channels-last is how it lies in memory."""
+GRAM = Gram()
+
+
+def _by_position(F: Tensor) -> Tensor:
+    """View (B, N, H, W) as (B, M, N), which for channels-last is how it lies in memory."""
     return F.permute(0, 2, 3, 1).flatten(1, 2)

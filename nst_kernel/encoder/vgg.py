@@ -1,8 +1,8 @@
-"""VGG-19's features by layer name, cut at the deepest layer asked for; the input convention stays inside."""
+"""The encoder: VGG-19 up to the deepest layer that is wanted, whatever input its weights were trained for."""
 
 import itertools
-from collections.abc import Callable, Iterable
-from typing import Literal
+from collections.abc import Callable, Iterable, Mapping
+from typing import Literal, TypedDict, Unpack
 
 import torch
 import torch.nn.functional as nnf
@@ -11,18 +11,28 @@ from torch.nn.grad import conv2d_input
 
 from nst_kernel.encoder.passes import Pass
 from nst_kernel.encoder.precision import TYPES, Precision
-from nst_kernel.encoder.request import Request
-from nst_kernel.encoder.weights import IMAGENET_DEVIATION, IMAGENET_MEAN, Weights, _check_covers
+from nst_kernel.encoder.request import Border, Request
+from nst_kernel.encoder.statistics import Statistic
+from nst_kernel.encoder.weights import IMAGENET_DEVIATION, IMAGENET_MEAN, Weights, check_covers
 from nst_kernel.layers import LAYERS
 from nst_kernel.pictures import MIN_SIDE
 
 BGR255_MEAN = (103.939, 116.779, 123.680)
 
 
-class Vgg19(nn.Module):
-    """The encoder: pictures (B, 3, H, W), RGB in [0, 1], to activations by layer name. Nothing in it is trained.
+class PassOptions(TypedDict, total=False):
+    """How a pass is computed where a caller wants it otherwise than by default; see `Request`."""
 
-    One encoder serves every request within its layers; pooling is chosen by request, since it has no weights.
+    pooling: Literal["avg", "max"]
+    border: Border
+    checkpoint: bool
+
+
+class Vgg19(nn.Module):
+    """VGG-19's convolutions: pictures (B, 3, H, W), RGB in [0, 1], to activations by layer name. Nothing is trained.
+
+    One encoder serves every request within its layers: pooling and border are chosen by request, as they have no
+    weights.
     """
 
     mean: Tensor
@@ -52,70 +62,84 @@ class Vgg19(nn.Module):
         pooling: Literal["avg", "max"] = "avg",
         precision: Precision = "fp32",
     ) -> dict[str, Tensor]:
-        """Activations after the ReLU, by layer name, of pictures (B, 3, H, W) in [0, 1]; see `observe`."""
+        """Return activations after the ReLU, by layer name, of pictures x (B, 3, H, W) in [0, 1]; see `observe`."""
         return self.observe(x, layers, pooling=pooling, precision=precision)[0]
 
     def observe(
         self,
         x: Tensor,
         layers: Iterable[str] = (),
+        statistics: Mapping[str, Statistic] | None = None,
         *,
-        grams: Iterable[str] = (),
-        pooling: Literal["avg", "max"] = "avg",
         precision: Precision = "fp32",
-        checkpoint: bool = False,
+        **options: Unpack[PassOptions],
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """Activations after the ReLU (B, N, H', W') and Gram matrices per position (B, N, N), by layer name.
+        """Return activations after the ReLU, and statistics of activations, both by layer name.
 
-        Both in the type of the pictures x (B, 3, H, W) in [0, 1]. `precision` is that of the convolutions from
-        `conv1_2` on; float64 pictures are served in float64. `checkpoint` saves memory, see `Request`.
+        Args:
+            x: pictures (B, 3, H, W), RGB in [0, 1].
+            layers: whose activations (B, N, H', W') are returned, in the type of x.
+            statistics: by layer, what is returned of its activations, such as `GRAM`, in the type of x.
+            precision: of the convolutions from `conv1_2` on; float64 pictures are computed in float64.
+            options: pooling, border and checkpoint of the `Request`; by default average pooling, the border that the
+                weights want, and everything kept.
 
         Raises:
             LayerMissing: if the weights do not reach a layer.
             ValueError: if a side has fewer than 16 pixels.
         """
-        features, matrices = tuple(dict.fromkeys(layers)), tuple(dict.fromkeys(grams))
-        wanted = {*features, *matrices}
-        _check_covers(self.name, self.layers, wanted)
+        features, statistics = tuple(dict.fromkeys(layers)), dict(statistics or {})
+        wanted = {*features, *statistics}
+        check_covers(self.name, self.layers, wanted)
         if min(x.shape[-2:]) < MIN_SIDE:
             raise ValueError(f"a picture of {x.shape[-1]}x{x.shape[-2]} px: VGG-19 needs {MIN_SIDE} on each side")
         depth = 1 + max((LAYERS.index(layer) for layer in wanted), default=-1)
         blocks = tuple(tuple(block) for _, block in itertools.groupby(LAYERS[:depth], key=lambda layer: layer[4]))
-        dtype = x.dtype if x.dtype == torch.float64 else TYPES[precision]
-        request = Request(features, matrices, blocks, pooling, dtype, checkpoint)
+        request = Request(
+            features,
+            statistics,
+            blocks,
+            pooling=options.get("pooling", "avg"),
+            dtype=x.dtype if x.dtype == torch.float64 else TYPES[precision],
+            border=options.get("border", self.border),
+            checkpoint=options.get("checkpoint", False),
+        )
         apply: Callable[..., tuple[Tensor, ...]] = Pass.apply
-        found = apply(x, self, request, torch.is_grad_enabled() and x.requires_grad)
-        return dict(zip(features, found, strict=False)), dict(zip(matrices, found[len(features) :], strict=True))
+        results = apply(x, self, request, torch.is_grad_enabled() and x.requires_grad)
+        return (
+            dict(zip(features, results, strict=False)),
+            dict(zip(statistics, results[len(features) :], strict=True)),
+        )
 
     def normalise(self, x: Tensor) -> Tensor:
-        """Pixels as the first convolution wants them, channels last."""
+        """Return pixels as the first convolution expects them, channels last."""
         x = x.flip(1) if self.input == "bgr255" else x
         return ((x - self.mean) * self.scale).contiguous(memory_format=torch.channels_last)
 
     def normalise_back(self, g: Tensor) -> Tensor:
-        """The gradient of pixels, from that of their normalised values."""
+        """Return the gradient of pixels from that of their normalised values."""
         g = (g * self.scale).contiguous()
         return g.flip(1) if self.input == "bgr255" else g
 
-    def convolve(self, x: Tensor, layer: str, dtype: torch.dtype) -> Tensor:
-        """A layer's activation before the ReLU, in `dtype`."""
+    def convolve(self, x: Tensor, layer: str, request: Request) -> Tensor:
+        """Return a layer's activation before the ReLU, in the request's dtype."""
         # Pixels meet their first filters unrounded: that layer is half a percent of the work.
-        weight, bias = self._filters_of(layer, x.dtype if layer == "conv1_1" else dtype)
+        weight, bias = self._filters_of(layer, x.dtype if layer == "conv1_1" else request.dtype)
         x = x.to(weight.dtype)
-        if self.border == "replicate":
-            return nnf.conv2d(nnf.pad(x, (1, 1, 1, 1), mode="replicate"), weight, bias).to(dtype)
-        return nnf.conv2d(x, weight, bias, padding=1).to(dtype)
+        if request.border == "replicate":
+            return nnf.conv2d(nnf.pad(x, (1, 1, 1, 1), mode="replicate"), weight, bias).to(request.dtype)
+        return nnf.conv2d(x, weight, bias, padding=1).to(request.dtype)
 
-    def convolve_back(self, g: Tensor, layer: str, dtype: torch.dtype) -> Tensor:
-        """The gradient of a layer's input, from that of its activation before the ReLU."""
-        weight, _ = self._filters_of(layer, self.mean.dtype if layer == "conv1_1" else dtype)
+    def convolve_back(self, g: Tensor, layer: str, request: Request) -> Tensor:
+        """Return the gradient of a layer's input from that of its activation before the ReLU."""
+        weight, _ = self._filters_of(layer, self.mean.dtype if layer == "conv1_1" else request.dtype)
         g = g.to(weight.dtype)
         height, width = g.shape[-2:]
         back: Callable[..., Tensor] = conv2d_input
-        if self.border == "zero":
+        if request.border == "zero":
             return back((len(g), weight.shape[1], height, width), weight, g, padding=1)
         padded = back((len(g), weight.shape[1], height + 2, width + 2), weight, g)
-        # What a border pixel was repeated to belongs to it.
+        # The gradient of a repeated border pixel belongs to the pixel that was repeated.
         for edge, inside in ((0, 1), (-1, -2)):
             padded[:, :, inside] += padded[:, :, edge]
         for edge, inside in ((0, 1), (-1, -2)):
@@ -123,7 +147,7 @@ class Vgg19(nn.Module):
         return padded[:, :, 1:-1, 1:-1].contiguous(memory_format=torch.channels_last)
 
     def _filters_of(self, layer: str, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-        """A layer's filters and biases in `dtype`, converted and laid out once."""
+        """Return a layer's filters and biases in `dtype`, which are converted and laid out once."""
         weight, bias = self.get_buffer(f"{layer}_weight"), self.get_buffer(f"{layer}_bias")
         key = layer, dtype, weight.device
         if key not in self._filters:

@@ -1,4 +1,4 @@
-"""Filters of a VGG-19, and how they want their input."""
+"""The filters of a VGG-19 and the input that they expect."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -6,16 +6,18 @@ from typing import Literal
 
 from torch import Tensor
 
+from nst_kernel.encoder.request import Border
+
 IMAGENET_MEAN, IMAGENET_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 class LayerMissing(ValueError):
-    """A layer was asked for that the encoder's weights do not cover."""
+    """A layer is wanted that the encoder's weights do not reach."""
 
 
 @dataclass(frozen=True)
 class Weights:
-    """Filters of the first convolutions of a VGG-19, and how they want their input.
+    """Filters of the first convolutions of a VGG-19, and the input that they expect.
 
     Attributes:
         name: `imagenet`, `embedded`, or the file's name.
@@ -23,21 +25,22 @@ class Weights:
         convolutions: by layer name, weight (out, in, 3, 3) and bias (out,); consecutive from `conv1_1` on.
         input: `rgb`: RGB in [0, 1] normalised by ImageNet's mean and deviation, torchvision's convention;
             `bgr255`: BGR in [0, 255] minus the mean, Gatys' convention.
-        border: padding of each convolution: `zero` as VGG was trained, `replicate` where the filters ask for it.
+        border: padding of each convolution, unless a request says otherwise: `zero` as VGG was trained, or `replicate`.
     """
 
     name: str
     sha256: str
     convolutions: dict[str, tuple[Tensor, Tensor]] = field(repr=False)
     input: Literal["rgb", "bgr255"] = "rgb"
-    border: Literal["zero", "replicate"] = "zero"
+    border: Border = "zero"
 
     def check_covers(self, layers: Iterable[str]) -> None:
         """Raise `LayerMissing`, with its name, for a layer that these weights do not reach."""
-        _check_covers(self.name, tuple(self.convolutions), layers)
+        check_covers(self.name, tuple(self.convolutions), layers)
 
 
-def _check_covers(name: str, covered: Sequence[str], layers: Iterable[str]) -> None:
+def check_covers(name: str, covered: Sequence[str], layers: Iterable[str]) -> None:
+    """Raise `LayerMissing` for a layer that is not among the `covered` ones of the weights called `name`."""
     for layer in sorted(layers):
         if layer not in covered:
             raise LayerMissing(

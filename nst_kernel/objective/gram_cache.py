@@ -1,4 +1,4 @@
-"""Style Gram matrices that are kept for the next pairs of the same style."""
+"""A cache of style statistics for the next pairs of the same style."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping
@@ -10,15 +10,15 @@ Grams = Mapping[str, Tensor]
 
 
 class GramCache:
-    """The most recently used Gram matrices, within a budget of bytes on the device."""
+    """Keeps the most recently used Gram matrices, within a budget of bytes on the device."""
 
     def __init__(self, budget: int = 256 * 1024**2) -> None:
-        """A style of five layers takes 2.4 MB."""
+        """Keep at most `budget` bytes; a style of five layers takes 2.4 MB."""
         self.budget, self.used, self.hits, self.misses = budget, 0, 0, 0
         self._kept: OrderedDict[Hashable, Grams] = OrderedDict()
 
     def get(self, key: Hashable, compute: Callable[[], Grams]) -> Grams:
-        """What is kept under a key that names everything that decides it, or what `compute` says."""
+        """Return what is kept under a key, which names everything that decides it, or else what `compute` returns."""
         if key in self._kept:
             self.hits += 1
             self._kept.move_to_end(key)
@@ -36,4 +36,5 @@ class GramCache:
 
 
 def _bytes(grams: Grams) -> int:
+    """Return the bytes that some Gram matrices take."""
     return sum(G.numel() * G.element_size() for G in grams.values())

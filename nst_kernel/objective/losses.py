@@ -9,43 +9,43 @@ from torch import Tensor
 
 
 def gram(F: Tensor) -> Tensor:
-    """Gram matrix G = F Fᵀ (eq. 3) of activations (B, N, H, W): (B, N, N), sums over positions."""
+    """Return the Gram matrix G = F Fᵀ (eq. 3) of activations (B, N, H, W): (B, N, N), sums over positions."""
     F = F.flatten(2)
     return F @ F.mT
 
 
 def content_loss(F: Tensor, P: Tensor) -> Tensor:
-    """Eq. 1, ½ Σ (F − P)², per sample (B,); F and P are activations (B, N, H, W) of output and content."""
+    """Return eq. 1, ½ Σ (F − P)², per sample (B,); F and P are activations (B, N, H, W) of output and content."""
     return 0.5 * (F - P).square().flatten(1).sum(1)
 
 
 def style_layer_loss(G: Tensor, A: Tensor) -> Tensor:
-    """Eq. 4, E_l = 1/(4N²M²) Σ (G − A)², per sample (B,).
+    """Return eq. 4, E_l = 1/(4N²M²) Σ (G − A)², per sample (B,).
 
     G and A are Gram matrices (B, N, N) **per position**, each divided by its own picture's M: with equal sizes this
-    is the paper's E_l, and a style of another size is compared for what it is.
+    is the paper's E_l, and styles of other sizes can be compared with the output.
     """
     N = G.shape[-1]
     return (G - A).square().flatten(1).sum(1) / (4 * N**2)
 
 
 def relative_content_loss(F: Tensor, P: Tensor) -> Tensor:
-    """½ Σ (F − P)² over Σ P², per sample (B,): eq. 1 as a share of the target, so that size does not matter."""
+    """Return ½ Σ (F − P)² over Σ P², per sample (B,): eq. 1 as a share of the target, so that size does not matter."""
     return content_loss(F, P) / (P.square().flatten(1).sum(1) + torch.finfo(P.dtype).tiny)
 
 
 def relative_style_loss(G: Tensor, A: Tensor) -> Tensor:
-    """Σ (G − A)² over Σ A², per sample (B,): eq. 4 as a share of the target; G and A per position."""
+    """Return Σ (G − A)² over Σ A², per sample (B,): eq. 4 as a share of the target; G and A per position."""
     return (G - A).square().flatten(1).sum(1) / (A.square().flatten(1).sum(1) + torch.finfo(A.dtype).tiny)
 
 
 def total_variation(x: Tensor) -> Tensor:
-    """Mean squared difference of neighbouring pixels (B, 3, H, W), along both axes, per sample (B,)."""
+    """Return the mean squared difference of neighbouring pixels (B, 3, H, W), along both axes, per sample (B,)."""
     across = (x[..., :, 1:] - x[..., :, :-1]).square().flatten(1).mean(1)
     down = (x[..., 1:, :] - x[..., :-1, :]).square().flatten(1).mean(1)
     return across + down
 
 
 def out_of_range(x: Tensor) -> Tensor:
-    """Mean squared distance of pixels (B, 3, H, W) from [0, 1], what a saved image will clip; per sample (B,)."""
+    """Return the mean squared distance of pixels (B, 3, H, W) from [0, 1], per sample (B,)."""
     return (x - x.clamp(0, 1)).square().flatten(1).mean(1)

@@ -1,13 +1,13 @@
-"""From the targets of a batch of pairs to a callable: pixels -> losses, one row per sample."""
+"""The objective of a batch: a callable from pixels to losses, one row per sample."""
 
 from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
 
-from nst_kernel.encoder import Vgg19
+from nst_kernel.encoder import GRAM, Vgg19, computing_in, resolve_precision
 from nst_kernel.objective import losses
-from nst_kernel.objective.targets import Targets, _observe
+from nst_kernel.objective.targets import Targets
 from nst_kernel.params import StyleParams
 
 
@@ -18,7 +18,7 @@ class Objective:
     `StyleParams.graph` says when two samples agree on them.
 
     Attributes:
-        names: what the columns of a result are: `total`, `content`, `style`, `tv`, `range`, then `style/<layer>`.
+        names: of the columns of a result: `total`, `content`, `style`, `tv`, `range`, then `style/<layer>`.
     """
 
     def __init__(
@@ -51,22 +51,24 @@ class Objective:
         self.style_weights = column([_each(targets.style, p.layer_weights) for p in params])
 
     def __call__(self, x: Tensor) -> Tensor:
-        """Losses (B, len(names)) of pictures x (B, 3, H, W); column 0, the total, is what is minimised."""
-        features, grams = _observe(
-            self.encoder,
-            x,
-            self.shared,
-            tuple(self.targets.content),
-            grams=tuple(self.targets.style),
-            checkpoint=self.checkpoint,
-        )
+        """Return losses (B, len(names)) of pictures x (B, 3, H, W); column 0, the total, is what is minimised."""
+        precision = resolve_precision(self.shared.precision, x.device)
+        with computing_in(precision, often=torch.is_grad_enabled()):
+            features, statistics = self.encoder.observe(
+                x,
+                self.targets.content,
+                dict.fromkeys(self.targets.style, GRAM),
+                precision=precision,
+                pooling=self.shared.pooling,
+                checkpoint=self.checkpoint,
+            )
         none = x.new_zeros(len(x))
         content = _weighted(
             [self.content_term(features[layer], P) for layer, P in self.targets.content.items()],
             self.content_weights,
             none,
         )
-        per_layer = [self.style_term(grams[layer], A) for layer, A in self.targets.style.items()]
+        per_layer = [self.style_term(statistics[layer], A) for layer, A in self.targets.style.items()]
         style = _weighted(per_layer, self.style_weights, none)
         # Zero for a sample without the term, whether or not a batch-mate has it.
         tv = torch.where(self.weights[:, 2] > 0, losses.total_variation(x), none) if self.smooth else none
@@ -76,7 +78,7 @@ class Objective:
         return torch.cat([total, terms, *(loss.unsqueeze(1) for loss in per_layer)], dim=1)
 
     def select(self, samples: Tensor) -> "Objective":
-        """The same for some of the samples, by index (n,)."""
+        """Return the objective of some of the samples, by index (n,)."""
         targets = Targets(
             {layer: P[samples] for layer, P in self.targets.content.items()},
             {layer: A[samples] for layer, A in self.targets.style.items()},
@@ -86,10 +88,10 @@ class Objective:
 
 
 def _each(layers: Mapping[str, Tensor], given: tuple[float, ...]) -> tuple[float, ...]:
-    """w_l of the layers that take part: as given, or equal with sum 1."""
+    """Return w_l of the layers that take part: as given, or equal with sum 1."""
     return (given or (1 / len(layers),) * len(layers)) if layers else ()
 
 
 def _weighted(terms: list[Tensor], weights: Tensor, none: Tensor) -> Tensor:
-    """Σ_l w_l·E_l (eq. 5) per sample: terms each (B,), weights (B, len(terms))."""
+    """Return Σ_l w_l·E_l (eq. 5) per sample (B,): terms each (B,), weights (B, len(terms))."""
     return (torch.stack(terms, dim=1) * weights).sum(1) if terms else none

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from nst_kernel.lazy import lazily
 
 if TYPE_CHECKING:
+    from nst_kernel.pictures.depth import to_uint8
     from nst_kernel.pictures.sizes import MIN_SIDE, fit
     from nst_kernel.pictures.tensors import resize, to_tensor
 
@@ -13,11 +14,13 @@ __all__ = [
     "fit",
     "resize",
     "to_tensor",
+    "to_uint8",
 ]
 
 __getattr__ = lazily(
     __name__,
     {
+        "nst_kernel.pictures.depth": ("to_uint8",),
         "nst_kernel.pictures.sizes": (
             "MIN_SIDE",
             "fit",

@@ -1,4 +1,4 @@
-"""The loop over scales and iterations: pairs in, pictures and loss curves out."""
+"""The loop over scales, coarse to fine: pairs in, pictures and loss curves out."""
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
@@ -15,14 +15,10 @@ from nst_kernel.pair import Pair
 from nst_kernel.params import StyleParams
 from nst_kernel.pictures import MIN_SIDE, fit, resize, to_tensor
 from nst_kernel.result import StylizeResult
-from nst_kernel.transfer.one_scale import Descent, Stopped, descend
+from nst_kernel.transfer.descent import Descent, Stopped
+from nst_kernel.transfer.observer import Observer, OfScale
+from nst_kernel.transfer.one_scale import descend
 from nst_kernel.transfer.state import Interrupted, State, StateError, below, digest, listed, named, numbered
-
-Progress = Callable[[int, int], bool | None]
-"""Called with (iterations done, iterations in all), after each one; says True, and goes on saying so, to have the
-transfer interrupted.
-
-On a GPU it is called some iterations early: the host is at most eight ahead of the device."""
 
 
 def stylize(
@@ -32,42 +28,43 @@ def stylize(
     *,
     encoder: Vgg19 | str = "embedded",
     init: Any = None,
-    progress: Progress | None = None,
+    progress: Callable[[int, int], object] | None = None,
 ) -> StylizeResult:
     """Give one content picture the style of another.
 
     Args:
         content: uint8 (H, W, 3) RGB, or anything that NumPy reads as that, such as a PIL image in mode RGB.
-        style: the same.
+        style: the style picture, in the same form.
         params: its `size` is the long side of the output, and of the style before its features are taken.
         encoder: an encoder, or what `load_weights` takes.
         init: a picture to start from, whatever `params.init` says.
-        progress: called after each iteration.
+        progress: called with (iterations done, iterations in all) after each one.
 
     Raises:
         ValueError: for a picture of another shape or type, or one that the parameters need and lack.
-        WeightsError: if the encoder's weights are not to be had.
+        WeightsError: if the encoder's weights cannot be loaded.
     """
     params = params or StyleParams()
     if init is not None:
         params = dataclasses.replace(params, init="./given")
     if isinstance(encoder, str):
         encoder = Vgg19(load_weights(encoder))
-    pictures = [None if picture is None else to_tensor(picture) for picture in (content, style, init)]
-    content, style, init = (
-        None
-        if p is None
-        else resize(p, fit(p.shape[-2], p.shape[-1], size=params.size, upscale=params.upscale)).clamp(0, 1)
-        for p in pictures
-    )
-    return stylize_batch([Pair(content, style, params, init)], encoder, progress=progress)[0]
+    pictures = [None if picture is None else _fitted(to_tensor(picture), params) for picture in (content, style, init)]
+    pair = Pair.of(pictures[0], pictures[1], params, pictures[2])
+    return stylize_batch([pair], encoder, observer=Observer.of(progress) if progress else None)[0]
+
+
+def _fitted(picture: Tensor, params: StyleParams) -> Tensor:
+    """Return a picture (3, H, W) at the size that the parameters want."""
+    shape = fit(picture.shape[-2], picture.shape[-1], size=params.size, upscale=params.upscale)
+    return resize(picture, shape).clamp(0, 1)
 
 
 def stylize_batch(
     pairs: Sequence[Pair],
     encoder: Vgg19,
     *,
-    progress: Progress | None = None,
+    observer: Observer | None = None,
     grams: GramCache | None = None,
     checkpoint: bool = False,
     resume: State | None = None,
@@ -75,17 +72,17 @@ def stylize_batch(
     """Optimise pairs together, each as if it were alone, at the shapes they come in.
 
     Args:
-        pairs: what to optimise.
+        pairs: samples of one output shape and one `StyleParams.graph`.
         encoder: on the device to use.
-        progress: called after each iteration; True interrupts.
-        grams: where to look for, and leave, the Gram matrices of styles that have a `style_key`.
+        observer: told of each iteration; it may interrupt.
+        grams: where the statistics of styles that have a key are looked up and kept.
         checkpoint: less than half the memory for a third more time; the same pictures.
-        resume: where the same pairs stood when they were interrupted. What comes out is what would have come out, on a
-            CPU with as many threads to the bit.
+        resume: the state of the same pairs when they were interrupted. The results are those of an uninterrupted
+            transfer, on a CPU with as many threads to the bit.
 
     Raises:
         ValueError: if two pairs differ in the shape of their output or in `StyleParams.graph`.
-        Interrupted: with the state, when `progress` says so before the last iteration.
+        Interrupted: with the state, when the observer says so before the last iteration.
         StateError: if `resume` is of other parameters, another shape, encoder or version.
     """
     shape, params = pairs[0].shape, pairs[0].params
@@ -95,42 +92,63 @@ def stylize_batch(
     total = sum(iterations for _, iterations in schedule)
     precision = resolve_precision(params.precision, encoder.mean.device)
     request = digest(shape, [pair.params for pair in pairs], encoder.sha256, encoder.mean.dtype, precision)
-    tensors = _checked(resume, request)
-    descents = [Descent(**part).to(encoder.mean.device) for part in listed("scale", tensors)]
+    descents, on_the_way = _resumed(resume, request, encoder.mean.device)
     done = sum(iterations for _, iterations in schedule[: len(descents)])
-    walk = below("walk", tensors) or None
     for side, iterations in schedule[len(descents) :]:
-        at_scale = [_scaled(pair, side / max(shape)) for pair in pairs]
-        x = resize(descents[-1].x, at_scale[0].shape) if descents else _start(at_scale, encoder)
-        targets = targets_of(at_scale, encoder, grams)
-        objective = Objective(encoder, targets, [pair.params for pair in pairs], checkpoint=checkpoint)
-        tick = (lambda k, done=done: progress(done + k, total) and done + k < total) if progress else None
+        objective, x = _at_scale(pairs, side / max(shape), encoder, grams, descents, checkpoint=checkpoint)
+        watching = OfScale(observer, before=done, total=total) if observer else None
         try:
             with computing_in(precision):  # gradients too
-                descent = descend(objective, x, objective.params, iterations=iterations, tick=tick, resume=walk)
+                descent = descend(
+                    objective, x, objective.params, iterations=iterations, observer=watching, resume=on_the_way
+                )
         except Stopped as stop:
-            kept = numbered("scale", [descent.to_tensors() for descent in descents]) | named("walk", stop.tensors)
             results = _results([*descents, stop.so_far], objective.names) if side == schedule[-1][0] else []
             raise Interrupted(
-                State.of(request, kept),
+                State.of(request, _kept(descents, stop)),
                 iteration=done + stop.iteration,
                 finished={b: result for b, result in enumerate(results) if stop.ended[b]},
             ) from None
         descents.append(descent)
-        walk, done = None, done + iterations
+        on_the_way, done = None, done + iterations
     return _results(descents, objective.names)
 
 
-def _checked(state: State | None, request: str) -> Mapping[str, Tensor]:
+def _resumed(
+    state: State | None, request: str, device: torch.device
+) -> tuple[list[Descent], Mapping[str, Tensor] | None]:
+    """Return the descents of the scales that are finished, and the tensors of the one that was stopped, if any."""
     if state is None:
-        return {}
+        return [], None
     if state.request != request:
         raise StateError("a state of other parameters, another shape, encoder or version")
-    return state.tensors
+    descents = [Descent(**part).to(device) for part in listed("scale", state.tensors)]
+    return descents, below("walk", state.tensors) or None
+
+
+def _kept(descents: Sequence[Descent], stop: Stopped) -> dict[str, Tensor]:
+    """Return the tensors of a state by the names that they have in files: finished scales, and the stopped one."""
+    return numbered("scale", [descent.to_tensors() for descent in descents]) | named("walk", stop.tensors)
+
+
+def _at_scale(
+    pairs: Sequence[Pair],
+    ratio: float,
+    encoder: Vgg19,
+    grams: GramCache | None,
+    descents: Sequence[Descent],
+    *,
+    checkpoint: bool,
+) -> tuple[Objective, Tensor]:
+    """Return the objective of a scale and its first pixels: of the scale before, enlarged, or by `init`."""
+    at_scale = [_scaled(pair, ratio) for pair in pairs]
+    x = resize(descents[-1].x, at_scale[0].shape) if descents else _start(at_scale, encoder)
+    targets = targets_of(at_scale, encoder, grams)
+    return Objective(encoder, targets, [pair.params for pair in pairs], checkpoint=checkpoint), x
 
 
 def _start(pairs: Sequence[Pair], encoder: Vgg19) -> Tensor:
-    """The first pixels (B, 3, H, W) of each sample, by its `init` and its own seed."""
+    """Return the first pixels (B, 3, H, W) of each sample, by its `init` and its own seed."""
 
     def first(pair: Pair) -> Tensor:
         if pair.params.init == "noise":
@@ -144,9 +162,29 @@ def _start(pairs: Sequence[Pair], encoder: Vgg19) -> Tensor:
     return torch.stack([first(pair).to(encoder.mean) for pair in pairs])
 
 
+def _scaled(pair: Pair, ratio: float) -> Pair:
+    """Return the pair with every picture smaller by one ratio, so that styles keep their size relative to contents."""
+
+    def smaller(picture: Tensor) -> Tensor:
+        shape = (
+            max(MIN_SIDE, round(picture.shape[-2] * ratio)),
+            max(MIN_SIDE, round(picture.shape[-1] * ratio)),
+        )
+        return resize(picture, shape).clamp(0, 1)
+
+    if ratio == 1:
+        return pair
+    return dataclasses.replace(
+        pair,
+        content=None if pair.content is None else smaller(pair.content),
+        styles=tuple(dataclasses.replace(style, picture=smaller(style.picture)) for style in pair.styles),
+        init=None if pair.init is None else smaller(pair.init),
+    )
+
+
 def _results(descents: Sequence[Descent], names: Sequence[str]) -> list[StylizeResult]:
-    x = descents[-1].x
-    images = (x.clamp(0, 1) * 255).round().to(torch.uint8).permute(0, 2, 3, 1).contiguous().cpu().numpy()
+    """Return the result of each sample: the best iterate of the last scale, and the curves of all."""
+    images = descents[-1].x.clamp(0, 1).float().permute(0, 2, 3, 1).contiguous().cpu().numpy()
     final = descents[-1].losses.double().cpu().numpy()
     diverged = torch.stack([descent.diverged for descent in descents]).any(0).cpu().tolist()
     made = [descent.iterations.cpu().tolist() for descent in descents]
@@ -165,18 +203,3 @@ def _results(descents: Sequence[Descent], names: Sequence[str]) -> list[StylizeR
         )
         for b in range(len(images))
     ]
-
-
-def _scaled(pair: Pair, ratio: float) -> Pair:
-    """The pair with every picture smaller by one ratio, so that styles keep their size relative to contents."""
-
-    def smaller(picture: Tensor | None) -> Tensor | None:
-        if picture is None or ratio == 1:
-            return picture
-        shape = (
-            max(MIN_SIDE, round(picture.shape[-2] * ratio)),
-            max(MIN_SIDE, round(picture.shape[-1] * ratio)),
-        )
-        return resize(picture, shape).clamp(0, 1)
-
-    return dataclasses.replace(pair, content=smaller(pair.content), style=smaller(pair.style), init=smaller(pair.init))

@@ -5,16 +5,19 @@ import json
 from collections.abc import Mapping
 from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import ExifTags, Image
 from PIL.PngImagePlugin import PngInfo
 
+from nst_kernel.pictures import to_uint8
 from pipeline.images.decode import MAX_PIXELS, ImageError, Pixels, check_pixels, explained, opened
 
 _PNG_PREFIX = "nst:"
 
 
 def encode(
-    image: Pixels,
+    image: Pixels | NDArray[np.float32],
     *,
     format: Literal["png", "jpeg", "webp"] = "png",
     metadata: Mapping[str, str],
@@ -28,17 +31,18 @@ def encode(
     tags for the file; it is changed.
 
     Raises:
-        ValueError: `image` is not a uint8 picture.
+        ValueError: `image` is neither uint8 nor float32 in [0, 1], which is rounded to 8 bits.
         ImageError: the format cannot hold it (WebP ends at 16383 pixels a side, JPEG at 64 kB of metadata), a
             key is not 1-75 printable ASCII characters, or a text holds null characters or lone surrogates.
     """
-    check_pixels(image)
+    pixels = to_uint8(image)
+    check_pixels(pixels)
     for key, text in metadata.items():
         if not (0 < len(key) <= 75 and key.isascii() and key.isprintable() and key == key.strip()):
             raise ImageError(f"metadata key {key!r} is not 1-75 printable ASCII characters")
         if "\0" in text:
             raise ImageError(f"metadata {key!r} holds a null character, which text chunks cannot")
-    picture, buffer = Image.fromarray(image), io.BytesIO()
+    picture, buffer = Image.fromarray(pixels), io.BytesIO()
     try:
         if format == "png":
             chunks = PngInfo()

@@ -11,11 +11,10 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-from nst_kernel import Pair, State, StylizeResult, Vgg19, stylize_batch
+from nst_kernel import Observer, Pair, State, StylizeResult, Vgg19, stylize_batch
 from nst_kernel.encoder import resolve_precision
 from nst_kernel.objective import GramCache
-from nst_kernel.pictures import to_tensor
-from nst_kernel.transfer import Progress
+from nst_kernel.pictures import to_tensor, to_uint8
 from pipeline.encoder import load_encoder
 from pipeline.manifest import ROLES
 from pipeline.planning import Failure, Fetched, Optimised, Pictures, PlannedRow
@@ -71,7 +70,7 @@ class StyleActor:
         self.resumable.touched.clear()
         with self.resumable.preemption.working() if self.resumable.preemption else contextlib.nullcontext():
             outcomes.update(self._optimise(servable, checkpoint=fetched.batch.checkpoint))
-        in_order = tuple(outcomes[index] for index in range(len(fetched.batch.rows)))
+        in_order = tuple(_packed(outcomes[index]) for index in range(len(fetched.batch.rows)))
         precision = resolve_precision(fetched.batch.rows[0].row.params.precision, self.device)
         without_pictures = dataclasses.replace(fetched, pictures=())
         self.free_since = time.perf_counter()
@@ -124,9 +123,9 @@ class StyleActor:
     def _transfer(self, rows: list[_Servable], *, checkpoint: bool) -> Sequence[StylizeResult | Failure]:
         pairs = [self._pair(planned, pictures) for _, planned, pictures in rows]
 
-        def transfer(progress: Progress, resume: State | None) -> list[StylizeResult]:
+        def transfer(observer: Observer, resume: State | None) -> list[StylizeResult]:
             return stylize_batch(
-                pairs, self.encoder, progress=progress, grams=self.grams, checkpoint=checkpoint, resume=resume
+                pairs, self.encoder, observer=observer, grams=self.grams, checkpoint=checkpoint, resume=resume
             )
 
         pictures = _digest([pictures for _, _, pictures in rows])
@@ -139,7 +138,14 @@ class StyleActor:
             for picture in (pictures.content, pictures.style, pictures.init)
         )
         key = None if pictures.style is None else hashlib.blake2b(pictures.style.tobytes(), digest_size=16).hexdigest()
-        return Pair(content, style, planned.row.params, init, key)
+        return Pair.of(content, style, planned.row.params, init, key)
+
+
+def _packed(outcome: StylizeResult | Failure) -> StylizeResult | Failure:
+    """Round a picture to the depth that is written, 8 bits: as floats it would be four times as large on its way."""
+    if isinstance(outcome, Failure):
+        return outcome
+    return dataclasses.replace(outcome, image=to_uint8(outcome.image))
 
 
 def _digest(rows: Sequence[Pictures]) -> str:

@@ -5,7 +5,7 @@ from time import monotonic
 from typing import Literal
 
 from nst_kernel.result import StylizeResult
-from nst_kernel.transfer import Interrupted, Progress, State, StateError
+from nst_kernel.transfer import Interrupted, Observer, State, StateError
 from pipeline.options import Interruptions
 from pipeline.planning import Failure, PlannedRow, row_keys
 from pipeline.process import Preemption, watchdog
@@ -15,7 +15,7 @@ SAVING_SHARE = 0.05
 """Of the time of a batch, that saving its state may take at most, whatever `save_every` says."""
 
 Why = Literal["overdue", "preempted", "save"]
-Transfer = Callable[[Progress, State | None], list[StylizeResult]]
+Transfer = Callable[[Observer, State | None], list[StylizeResult]]
 """Optimises a batch from a state, or from its start, under the eyes of a watch."""
 
 
@@ -105,7 +105,7 @@ class ResumableOptimisation:
                 self.preemption.saved()
 
 
-class _Watch:
+class _Watch(Observer):
     """Looks at the clock and for SIGTERM after each iteration; says whether to stop, and remembers why."""
 
     def __init__(
@@ -121,7 +121,7 @@ class _Watch:
         self.why: Why | None = None
         self.total = 0
 
-    def __call__(self, done: int, total: int) -> bool:
+    def iteration(self, done: int, total: int) -> None:
         self.total = total
         watchdog.alive()
         if self.tell:
@@ -133,4 +133,8 @@ class _Watch:
             self.why = "preempted"
         elif self.save is not None and now >= self.save:
             self.why = "save"
+
+    @property
+    def stop(self) -> bool:
+        """Whether there is a reason to stop."""
         return self.why is not None

@@ -31,7 +31,7 @@ def _measure(size: int, count: int, checkpoint: bool, parameters: dict[str, obje
         params = StyleParams.of({"scales": (), "iterations": iterations, **parameters})
         generator = torch.Generator().manual_seed(0)
         picture = torch.rand(3, side, side, generator=generator).to(device)
-        stylize_batch([Pair(picture, picture.flip(1), params)] * pairs, encoder, checkpoint=checkpoint)
+        stylize_batch([Pair.of(picture, picture.flip(1), params)] * pairs, encoder, checkpoint=checkpoint)
 
     transfer(32, 1, 2)  # filters in the type of the convolutions, libraries' own memory
     before = _used(device, reset=True)

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from jobs.pictures import CONTENTS, STYLES, draw
-from nst_kernel import Pair, StyleParams, StylizeResult, Vgg19, Weights, stylize_batch
+from nst_kernel import Observer, Pair, StyleParams, StylizeResult, Vgg19, Weights, stylize_batch
 from nst_kernel.encoder.precision import computing_in
 from nst_kernel.pictures.tensors import to_tensor
 from tests.bench.reference import optimise
@@ -39,7 +39,7 @@ def clocked(
         synchronise(content.device)
         ticks.append(time.perf_counter() - clock)
 
-    (result,) = stylize_batch([Pair(content, style, params)], encoder, progress=tick)
+    (result,) = stylize_batch([Pair.of(content, style, params)], encoder, observer=Observer.of(tick))
     return result, ticks
 
 
@@ -130,7 +130,7 @@ def parity(weights: Weights, device: torch.device, *, pairs: int) -> Sequence[fl
         finals = {}
         for precision in ("fp32", "bf16"):
             params = StyleParams.of({"size": 96, "iterations": 80, "precision": precision})
-            (result,) = stylize_batch([Pair(content, style, params)], encoder)
+            (result,) = stylize_batch([Pair.of(content, style, params)], encoder)
             finals[precision] = result.losses["total"]
         shares.append(finals["bf16"] / finals["fp32"])
     return [*shares, statistics.median(shares)]

@@ -12,7 +12,7 @@ def test_the_reference_minimises_the_same_objective() -> None:
     params = StyleParams(size=48, iterations=(12,), scales=(), tv_weight=0, precision="fp32")
     content, style = pixels(1, 32, 48, torch.float32), pixels(2, 40, 48, torch.float32)
     _, curve = optimise(content.unsqueeze(0), style.unsqueeze(0), weights, params, evaluations=12)
-    (ours,) = stylize_batch([Pair(content, style, params)], Vgg19(weights))
+    (ours,) = stylize_batch([Pair.of(content, style, params)], Vgg19(weights))
     assert abs(curve[0] - ours.curve["total"][0]) < 1e-4 * curve[0]
     assert len(curve) == 12
     assert min(curve) < 0.9 * curve[0]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from nst_kernel import LAYERS, Vgg19, Weights
-from nst_kernel.encoder import strips
+from nst_kernel.encoder import GRAM, strips
 from nst_kernel.objective.losses import gram
 from tests.support import pixels, random_weights
 
@@ -79,7 +79,9 @@ def test_values_and_gradients_are_those_of_autograd(
     monkeypatch.setattr(strips, "ROWS", rows)
     vgg = network(border, kind)
     x = torch.stack([pixels(0, height, width), pixels(1, height, width)]).requires_grad_()
-    found_features, found_grams = vgg.observe(x, features, grams=grams, pooling=pooling, checkpoint=checkpoint)
+    found_features, found_grams = vgg.observe(
+        x, features, dict.fromkeys(grams, GRAM), pooling=pooling, checkpoint=checkpoint
+    )
     activations = by_autograd(vgg, x, pooling)
     found = [*found_features.values(), *found_grams.values()]
     expected = [
@@ -104,7 +106,7 @@ def test_what_is_kept_is_used_up_by_the_way_back() -> None:
 
 def test_targets_are_taken_without_a_way_back() -> None:
     x = pixels(0, 16, 16).unsqueeze(0)
-    features, grams = network().observe(x, ["conv2_1"], grams=["conv1_1"])
+    features, grams = network().observe(x, ["conv2_1"], {"conv1_1": GRAM})
     assert not features["conv2_1"].requires_grad
     assert not grams["conv1_1"].requires_grad
 

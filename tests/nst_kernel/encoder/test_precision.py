@@ -72,7 +72,7 @@ def test_a_transfer_in_bf16_ends_close_to_one_in_fp32() -> None:
         for precision in ("fp32", "bf16")
     )
     content, style = pixels(0, 32, 48, torch.float32), pixels(1, 32, 32, torch.float32)
-    exact, rounded = (stylize_batch([Pair(content, style, p)], encoder("conv3_1"))[0] for p in (fp32, bf16))
+    exact, rounded = (stylize_batch([Pair.of(content, style, p)], encoder("conv3_1"))[0] for p in (fp32, bf16))
     assert rounded.losses != exact.losses
     assert rounded.losses["total"] == pytest.approx(exact.losses["total"], rel=0.1)
     assert exact.losses["total"] < 0.3 * exact.curve["total"][0]
@@ -106,5 +106,5 @@ def test_the_backward_pass_is_computed_as_asked_too() -> None:
         mock.patch(back, watched("backward", conv2d_input)),
         torch.backends.cudnn.flags(allow_tf32=True),
     ):
-        stylize_batch([Pair(pixels(0, 16, 16), pixels(1, 16, 16), params)], encoder("conv1_2"))
+        stylize_batch([Pair.of(pixels(0, 16, 16), pixels(1, 16, 16), params)], encoder("conv1_2"))
     assert seen == {("forward", False), ("backward", False)}

@@ -1,14 +1,17 @@
 import dataclasses
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from safetensors.torch import save_file
+from torch import Tensor
 
-from nst_kernel import Pair, StyleParams, StylizeResult, stylize, stylize_batch
+from nst_kernel import Observer, Pair, Style, StyleParams, StylizeResult, stylize, stylize_batch, to_uint8
 from nst_kernel.objective.gram_cache import GramCache
 from nst_kernel.pictures.tensors import resize, to_tensor
 from tests.nst_kernel.support import reference
@@ -39,7 +42,7 @@ def alone(pair: Pair, **options: Any) -> StylizeResult:
 def test_the_loss_of_gatys_2015_is_the_papers() -> None:
     content, style = pixels(0, 24, 32), pixels(1, 24, 32)
     params = StyleParams.of({"iterations": 1, "seed": 7}, defaults={"preset": "gatys2015"})
-    result = stylize_batch([Pair(content, style, params)], encoder(dtype=torch.float64))[0]
+    result = stylize_batch([Pair.of(content, style, params)], encoder(dtype=torch.float64))[0]
     noise = torch.rand((3, 24, 32), generator=torch.Generator().manual_seed(7))
     expected = reference.gatys_2015(
         array(noise),
@@ -54,9 +57,9 @@ def test_the_loss_of_gatys_2015_is_the_papers() -> None:
 
 
 BATCH = [
-    Pair(pixels(0, 24, 32), pixels(1, 30, 20), shallow(iterations=15, init="noise", seed=3)),
-    Pair(pixels(2, 24, 32), pixels(3, 24, 24), shallow(iterations=15, beta=30, tv_weight=1, learning_rate=0.5)),
-    Pair(pixels(4, 24, 32), pixels(5, 16, 48), shallow(iterations=15, layer_weights="1, 2", range_weight=2)),
+    Pair.of(pixels(0, 24, 32), pixels(1, 30, 20), shallow(iterations=15, init="noise", seed=3)),
+    Pair.of(pixels(2, 24, 32), pixels(3, 24, 24), shallow(iterations=15, beta=30, tv_weight=1, learning_rate=0.5)),
+    Pair.of(pixels(4, 24, 32), pixels(5, 16, 48), shallow(iterations=15, layer_weights="1, 2", range_weight=2)),
 ]
 
 
@@ -77,7 +80,7 @@ def test_a_sample_is_the_same_alone_and_in_a_batch(
         assert together.losses == pytest.approx(by_itself.losses, rel=tolerance)
         for name, curve in by_itself.curve.items():
             np.testing.assert_allclose(together.curve[name], curve, rtol=tolerance)
-        assert np.abs(together.image.astype(int) - by_itself.image).mean() <= grey_levels
+        assert 255 * np.abs(together.image - by_itself.image).mean() <= grey_levels
 
 
 def test_the_same_request_gives_the_same_picture() -> None:
@@ -89,36 +92,36 @@ def test_the_same_request_gives_the_same_picture() -> None:
 
 def start(pair: Pair) -> reference.Array:
     """The picture it starts from, as the best of one iteration."""
-    return stylize_batch([pair], SINGLE)[0].image.astype(float)
+    return to_uint8(stylize_batch([pair], SINGLE)[0].image).astype(float)
 
 
 def test_where_the_pixels_start() -> None:
     content, style, other = draw(0, 24, 32), draw(1, 40, 20), draw(2, 24, 32)
     tensors = to_tensor(content), to_tensor(style)
     init = to_tensor(other)
-    assert np.array_equal(start(Pair(*tensors, shallow(iterations=1, init="content"))), content)
-    assert np.array_equal(start(Pair(*tensors, shallow(iterations=1, init="s3://some/picture"), init)), other)
+    assert np.array_equal(start(Pair.of(*tensors, shallow(iterations=1, init="content"))), content)
+    assert np.array_equal(start(Pair.of(*tensors, shallow(iterations=1, init="s3://some/picture"), init)), other)
     resized = np.asarray(Image.fromarray(style).resize((32, 24), Image.Resampling.BICUBIC))
-    assert np.abs(start(Pair(*tensors, shallow(iterations=1, init="style"))) - resized).max() <= 2
+    assert np.abs(start(Pair.of(*tensors, shallow(iterations=1, init="style"))) - resized).max() <= 2
 
 
 def test_a_seed_is_a_noise() -> None:
     content, style = pixels(0, 24, 32), pixels(1, 24, 32)
     first, again, other = (
-        start(Pair(content, style, shallow(iterations=1, init="noise", seed=seed))) for seed in (1, 1, 2)
+        start(Pair.of(content, style, shallow(iterations=1, init="noise", seed=seed))) for seed in (1, 1, 2)
     )
     assert np.array_equal(first, again)
     assert np.abs(first - other).mean() > 50
     assert first.mean() == pytest.approx(127.5, abs=5)
     assert first.std() == pytest.approx(255 / 12**0.5, abs=5)
-    assert stylize_batch([Pair(content, style, shallow(init="content", seed=s)) for s in (1, 2)], SINGLE)[
+    assert stylize_batch([Pair.of(content, style, shallow(init="content", seed=s)) for s in (1, 2)], SINGLE)[
         1
-    ].losses == pytest.approx(alone(Pair(content, style, shallow(init="content", seed=1))).losses, rel=1e-3)
+    ].losses == pytest.approx(alone(Pair.of(content, style, shallow(init="content", seed=1))).losses, rel=1e-3)
 
 
 def test_texture_synthesis_reproduces_the_statistics_of_its_style() -> None:
     params = StyleParams.of({"preset": "texture", "iterations": 70, "precision": "fp32"})
-    result = stylize_batch([Pair(None, pixels(0, 48, 48), params)], encoder())[0]
+    result = stylize_batch([Pair.of(None, pixels(0, 48, 48), params)], encoder())[0]
     curve = result.curve["total"]
     assert curve[0] > 1
     assert result.losses["total"] < 0.01 * curve[0]
@@ -128,10 +131,10 @@ def test_texture_synthesis_reproduces_the_statistics_of_its_style() -> None:
 def test_reconstruction_finds_its_content_again() -> None:
     content = pixels(0, 24, 32)
     params = shallow(preset="reconstruction", iterations=60, range_weight=0)
-    result = alone(Pair(content, None, params))
+    result = alone(Pair.of(content, None, params))
     assert result.losses["total"] < 0.01 * result.curve["total"][0]
     noise = torch.rand((3, 24, 32), generator=torch.Generator().manual_seed(0))
-    found = to_tensor(result.image)
+    found = to_tensor(to_uint8(result.image))
     assert (found - content).norm() < 0.3 * (noise - content).norm()
 
 
@@ -139,18 +142,20 @@ def test_scales_are_passed_through_one_after_another() -> None:
     content, style = pixels(0, 40, 64), pixels(1, 48, 48)
     told: list[tuple[int, int]] = []
     params = shallow(scales="16, 32, 64, 128", iterations=6, init="noise")
-    result = alone(Pair(content, style, params), progress=lambda done, total: told.append((done, total)))
+    result = alone(
+        Pair.of(content, style, params), observer=Observer.of(lambda done, total: told.append((done, total)))
+    )
     assert told == [(k, 18) for k in range(1, 19)]
     assert result.image.shape == (40, 64, 3)
     assert result.iterations == 18
     assert {name: curve.shape for name, curve in result.curve.items()} == dict.fromkeys(result.losses, (18,))
     assert result.losses["total"] == result.curve["total"][12:].min()
-    from_noise = alone(Pair(content, style, shallow(iterations=1, init="noise")))
+    from_noise = alone(Pair.of(content, style, shallow(iterations=1, init="noise")))
     assert result.curve["total"][12] < 0.5 * from_noise.losses["total"]
 
 
 def test_a_single_scale() -> None:
-    result = alone(Pair(pixels(0, 24, 32), pixels(1, 24, 24), shallow(scales="32, 512")))
+    result = alone(Pair.of(pixels(0, 24, 32), pixels(1, 24, 24), shallow(scales="32, 512")))
     assert result.iterations == 4
     assert list(result.losses) == ["total", "content", "style", "tv", "range", "style/conv1_1", "style/conv2_1"]
     assert result.losses["total"] == min(result.curve["total"]) < result.curve["total"][0]
@@ -160,7 +165,7 @@ def test_a_single_scale() -> None:
 def test_a_sample_that_diverges_says_so_and_keeps_its_best_picture() -> None:
     content, style = pixels(0, 24, 32), pixels(1, 24, 32)
     result, mate = stylize_batch(
-        [Pair(content, style, shallow(optimizer="adam", learning_rate=rate)) for rate in (1e30, 0.02)], SINGLE
+        [Pair.of(content, style, shallow(optimizer="adam", learning_rate=rate)) for rate in (1e30, 0.02)], SINGLE
     )
     assert (result.diverged, mate.diverged) == (True, False)
     assert result.losses["total"] == np.nanmin(result.curve["total"])
@@ -181,7 +186,7 @@ def test_a_picture_that_is_needed_and_missing_is_named(missing: str, parameters:
     pictures = {"content": pixels(0, 24, 32), "style": pixels(1, 24, 32)}
     pictures.pop(missing, None)
     with pytest.raises(ValueError, match=f"without its {missing} picture"):
-        Pair(pictures.get("content"), pictures.get("style"), StyleParams.of(parameters))
+        Pair.of(pictures.get("content"), pictures.get("style"), StyleParams.of(parameters))
 
 
 @pytest.mark.parametrize(("preset", "needed"), [("texture", "style"), ("reconstruction", "content")])
@@ -189,22 +194,22 @@ def test_one_picture_is_enough_where_the_other_takes_no_part(preset: str, needed
     params = shallow(preset=preset)
     both = {"content": pixels(0, 24, 32), "style": pixels(1, 24, 32)}
     content, style = (both[name] if name == needed else None for name in ("content", "style"))
-    one = alone(Pair(content, style, params))
-    assert np.array_equal(one.image, alone(Pair(both["content"], both["style"], params)).image)
+    one = alone(Pair.of(content, style, params))
+    assert np.array_equal(one.image, alone(Pair.of(both["content"], both["style"], params)).image)
 
 
 @pytest.mark.parametrize(
     "other",
     [
-        Pair(pixels(0, 32, 24), pixels(1, 24, 32), shallow()),
-        Pair(pixels(0, 24, 32), pixels(1, 24, 32), shallow(iterations=5)),
-        Pair(pixels(0, 24, 32), pixels(1, 24, 32), shallow(pooling="max")),
+        Pair.of(pixels(0, 32, 24), pixels(1, 24, 32), shallow()),
+        Pair.of(pixels(0, 24, 32), pixels(1, 24, 32), shallow(iterations=5)),
+        Pair.of(pixels(0, 24, 32), pixels(1, 24, 32), shallow(pooling="max")),
     ],
     ids=["shape", "iterations", "pooling"],
 )
 def test_pairs_that_do_not_go_together(other: Pair) -> None:
     with pytest.raises(ValueError, match="agree"):
-        stylize_batch([Pair(pixels(0, 24, 32), pixels(1, 24, 32), shallow()), other], SINGLE)
+        stylize_batch([Pair.of(pixels(0, 24, 32), pixels(1, 24, 32), shallow()), other], SINGLE)
 
 
 def test_from_pictures_to_a_picture(tmp_path: Path) -> None:
@@ -217,7 +222,7 @@ def test_from_pictures_to_a_picture(tmp_path: Path) -> None:
     told: list[tuple[int, int]] = []
     result = stylize(content, style, params, encoder=SINGLE, progress=lambda *done: told.append(done))
     assert result.image.shape == (30, 45, 3)
-    assert result.image.dtype == np.uint8
+    assert result.image.dtype == np.float32
     assert told == [(1, 4), (2, 4), (3, 4), (4, 4)]
     again = stylize(
         Image.fromarray(content), Image.fromarray(style), params, encoder=str(tmp_path / "weights.safetensors")
@@ -231,7 +236,7 @@ def test_a_picture_to_start_from_is_one_whatever_the_parameters_say() -> None:
     content, style, other = draw(0, 24, 32), draw(1, 24, 24), draw(2, 24, 32)
     for init in ("content", "noise"):
         result = stylize(content, style, shallow(init=init, iterations=1), encoder=SINGLE, init=other)
-        assert np.array_equal(result.image, other)
+        assert np.array_equal(to_uint8(result.image), other)
 
 
 def test_resized_pictures_stay_in_range() -> None:
@@ -279,7 +284,7 @@ def test_resizing_keeps_colours(shape: tuple[int, int]) -> None:
 
 def test_iterations_by_scale() -> None:
     params = shallow(scales="16, 20", iterations="3, 4, 5")
-    result = alone(Pair(pixels(0, 24, 32), pixels(1, 24, 32), params))
+    result = alone(Pair.of(pixels(0, 24, 32), pixels(1, 24, 32), params))
     assert result.iterations == len(result.curve["total"]) == 12
 
 
@@ -296,16 +301,65 @@ def test_gram_matrices_of_a_style_are_computed_once() -> None:
 
     def batch(**parameters: object) -> list[Pair]:
         params = shallow(iterations=2, **parameters)
-        return [Pair(content, styles[which], params, style_key=str(which)) for which in (0, 0, 1)]
+        return [Pair.of(content, styles[which], params, style_key=str(which)) for which in (0, 0, 1)]
 
     first = stylize_batch(batch(), DOUBLE, grams=cache)
     assert (cache.hits, cache.misses) == (1, 2)
     again = stylize_batch(batch(), DOUBLE, grams=cache)
     assert (cache.hits, cache.misses) == (4, 2)
-    without = stylize_batch([dataclasses.replace(pair, style_key=None) for pair in batch()], DOUBLE)
+    without = stylize_batch(
+        [dataclasses.replace(pair, styles=(Style(pair.styles[0].picture),)) for pair in batch()], DOUBLE
+    )
     for results in (first, again, without):
         assert [r.losses for r in results] == [r.losses for r in first]
     for parameters in ({"pooling": "max"}, {"style_layers": "conv2_1"}, {"precision": "bf16"}, {"scales": "16"}):
         before = cache.misses
         stylize_batch(batch(**parameters), DOUBLE, grams=cache)
         assert cache.misses == before + 2, parameters
+
+
+def test_styles_are_blended_by_their_weights() -> None:
+    """The order of styles does not matter, and a style of weight 0 changes nothing, to the bit."""
+    content, first, second = pixels(0, 24, 32), Style(pixels(1, 24, 32)), Style(pixels(2, 20, 28), weight=3)
+    params = shallow(iterations=4)
+
+    def image(*styles: Style) -> NDArray[np.float32]:
+        (result,) = stylize_batch([Pair(content, styles, params)], DOUBLE)
+        return np.asarray(result.image, np.float32)
+
+    none_of_second = dataclasses.replace(second, weight=0)
+    assert np.array_equal(image(first), image(first, none_of_second))
+    np.testing.assert_allclose(image(first, second), image(second, first), atol=1e-6)
+    assert np.abs(image(first, second) - image(first)).max() > 0.01
+
+
+@pytest.mark.parametrize(
+    ("make", "expected"),
+    [
+        (lambda: Style(pixels(1, 24, 32), weight=-1), "expected a number of at least 0"),
+        (lambda: Style(pixels(1, 24, 32), region="sky"), "a style for the whole picture"),
+        (
+            lambda: Pair(pixels(0, 24, 32), (Style(pixels(1, 24, 32), weight=0),), shallow()),
+            "expected at least one above 0",
+        ),
+    ],
+)
+def test_styles_that_cannot_be_used_are_refused(make: Callable[[], object], expected: str) -> None:
+    with pytest.raises(ValueError, match=expected):
+        make()
+
+
+def test_pictures_are_shown_only_to_who_wants_them() -> None:
+    class Showing(Observer):
+        picture_every = 2
+
+        def __init__(self) -> None:
+            self.shown: list[tuple[int, list[int], tuple[int, ...]]] = []
+
+        def picture(self, done: int, samples: Sequence[int], x: Tensor) -> None:
+            self.shown.append((done, list(samples), tuple(x.shape)))
+
+    observer = Showing()
+    pair = Pair.of(pixels(0, 24, 32), pixels(1, 24, 32), shallow(iterations=5, scales=""))
+    stylize_batch([pair, pair], DOUBLE, observer=observer)
+    assert observer.shown == [(2, [0, 1], (2, 3, 24, 32)), (4, [0, 1], (2, 3, 24, 32))]

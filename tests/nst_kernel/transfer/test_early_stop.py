@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from nst_kernel import StyleParams
-from nst_kernel.transfer.one_scale import PATIENCE, Descent, descend
+from nst_kernel.transfer.descent import Descent
+from nst_kernel.transfer.one_scale import PATIENCE, descend
 from tests.support import PLAIN
 
 START = torch.randn(4, 2, 6, generator=torch.Generator().manual_seed(0), dtype=torch.float64)

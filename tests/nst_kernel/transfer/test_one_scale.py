@@ -11,8 +11,11 @@ from torch import Tensor
 from nst_kernel import StyleParams
 from nst_kernel.objective.objective import Objective
 from nst_kernel.objective.targets import Targets, content_features, style_grams
+from nst_kernel.transfer import iterates
 from nst_kernel.transfer import one_scale as module
-from nst_kernel.transfer.one_scale import FIRST_STEP, MAX_STEP, Descent
+from nst_kernel.transfer.descent import Descent
+from nst_kernel.transfer.iterates import FIRST_STEP, MAX_STEP
+from nst_kernel.transfer.observer import Observer
 from tests.nst_kernel.optimisers.test_optimisers import torch_lbfgs
 from tests.support import PLAIN, encoder, pixels
 
@@ -33,10 +36,8 @@ class Whole:
         raise AssertionError(f"{samples} go on alone")
 
 
-def descend(
-    losses: Losses, x: Tensor, params: Sequence[StyleParams], tick: Callable[[int], None] | None = None
-) -> Descent:
-    return module.descend(Whole(losses), x, params, iterations=params[0].iterations[0], tick=tick)
+def descend(losses: Losses, x: Tensor, params: Sequence[StyleParams], observer: Observer | None = None) -> Descent:
+    return module.descend(Whole(losses), x, params, iterations=params[0].iterations[0], observer=observer)
 
 
 BOTH = pytest.mark.parametrize("optimizer", ["lbfgs", "adam"])
@@ -168,7 +169,7 @@ def test_a_cliff_is_survived() -> None:
 
 def test_progress_is_told_after_every_iteration() -> None:
     ticks: list[int] = []
-    descend(bowl, START, params("lbfgs", 5), ticks.append)
+    descend(bowl, START, params("lbfgs", 5), Observer.of(lambda done, _: ticks.append(done)))
     assert ticks == [1, 2, 3, 4, 5]
 
 
@@ -181,8 +182,8 @@ def test_learning_rates_by_default(optimizer: str, rate: float) -> None:
 
 def test_a_style_transfer_follows_torchs_lbfgs(monkeypatch: pytest.MonkeyPatch) -> None:
     """With the three changes undone that we make to it."""
-    monkeypatch.setattr(module, "FIRST_STEP", None)
-    monkeypatch.setattr(module, "MAX_STEP", math.inf)
+    monkeypatch.setattr(iterates, "FIRST_STEP", None)
+    monkeypatch.setattr(iterates, "MAX_STEP", math.inf)
     params = StyleParams.of(
         {"content_layers": "conv2_1", "style_layers": "conv1_1, conv2_1", "iterations": 31, "history": 6, "beta": 10}
         | PLAIN

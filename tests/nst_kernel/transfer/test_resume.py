@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save
 
-from nst_kernel import Interrupted, Pair, State, StateError, StyleParams, StylizeResult, stylize_batch
+from nst_kernel import Interrupted, Observer, Pair, State, StateError, StyleParams, StylizeResult, stylize_batch
 from tests.support import encoder, pixels
 
 SHALLOW: dict[str, object] = {
@@ -36,7 +36,7 @@ SINGLE = encoder("conv2_1")
 
 def batch(kind: str) -> list[Pair]:
     return [
-        Pair(pixels(n, 24, 20), pixels(10 + n, 20, 28), StyleParams.of({**SHALLOW, **parameters}))
+        Pair.of(pixels(n, 24, 20), pixels(10 + n, 20, 28), StyleParams.of({**SHALLOW, **parameters}))
         for n, parameters in enumerate(KINDS[kind])
     ]
 
@@ -45,12 +45,16 @@ def interrupted(pairs: Sequence[Pair], when: int, state: State | None = None) ->
     """Stopped after `when` of all iterations; None if it came to its end before."""
     told: list[int] = []
 
-    def progress(done: int, total: int) -> bool:
-        told.append(done)
-        return done == when
+    class Stopping(Observer):
+        def iteration(self, done: int, total: int) -> None:
+            told.append(done)
+
+        @property
+        def stop(self) -> bool:
+            return told[-1] == when
 
     try:
-        stylize_batch(pairs, SINGLE, progress=progress, resume=state)
+        stylize_batch(pairs, SINGLE, observer=Stopping(), resume=state)
     except Interrupted as error:
         stop = error
     else:
@@ -108,7 +112,7 @@ def test_what_is_done_is_not_done_again() -> None:
     pairs, told = batch("lbfgs"), list[tuple[int, int]]()
     stop = interrupted(pairs, 50)
     assert stop is not None
-    stylize_batch(pairs, SINGLE, resume=stop.state, progress=lambda *done: told.append(done))
+    stylize_batch(pairs, SINGLE, resume=stop.state, observer=Observer.of(lambda *done: told.append(done)))
     assert told == [(k, 70) for k in range(51, 71)]
 
 
@@ -124,8 +128,18 @@ def test_samples_that_had_ended_have_their_pictures() -> None:
 
 
 def test_after_the_last_iteration_there_is_nothing_to_interrupt() -> None:
+    class AtTheEnd(Observer):
+        done = 0
+
+        def iteration(self, done: int, total: int) -> None:
+            self.done = done
+
+        @property
+        def stop(self) -> bool:
+            return self.done == 70
+
     pairs = batch("adam")
-    assert same(stylize_batch(pairs, SINGLE, progress=lambda done, total: done == total), stylize_batch(pairs, SINGLE))
+    assert same(stylize_batch(pairs, SINGLE, observer=AtTheEnd()), stylize_batch(pairs, SINGLE))
 
 
 def other_params(pairs: list[Pair]) -> list[Pair]:

@@ -1,0 +1,147 @@
+"""The iterates of one scale: evaluate, keep the best, make a step; each sample as if it were alone."""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol, Self
+
+import torch
+from torch import Tensor
+
+from nst_kernel.optimisers import LBFGS, Adam
+from nst_kernel.params import StyleParams
+from nst_kernel.transfer.descent import Descent
+from nst_kernel.transfer.state import below, named
+
+FIRST_STEP, MAX_STEP = 0.005, 0.05
+"""Root mean square, in pixel values of [0, 1], of L-BFGS' first step and of any at most."""
+
+LEARNING_RATES = {"lbfgs": 1.0, "adam": 0.02}
+"""Steps by optimiser, where no `learning_rate` is given."""
+
+
+class Losses(Protocol):
+    """A function from pixels (B, 3, H, W) to losses (B, K), of which column 0 is minimised."""
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Return the losses (B, K) of every sample."""
+
+    def select(self, samples: Tensor) -> Self:
+        """Return the function of some of the samples, by index."""
+
+
+class Iterates:
+    """The pixels of the samples and all that belongs to them, in tensors that change in place.
+
+    Attributes:
+        k: evaluations made, (1,).
+        x: pixels (B, 3, H, W).
+        best_x: the best iterates.
+        best: their losses (B, K).
+        curves: losses of every evaluation (iterations, B, K).
+        active: (B,), who still makes steps.
+    """
+
+    def __init__(self, objective: Losses, x: Tensor, params: Sequence[StyleParams], iterations: int) -> None:
+        shared, B = params[0], len(x)
+        self.objective, self.window, self.total = objective, shared.window, iterations
+        rates = [p.learning_rate or LEARNING_RATES[p.optimizer] for p in params]
+        rate = torch.tensor(rates, dtype=x.dtype, device=x.device)
+        self.optimizer = (
+            LBFGS(
+                history=shared.history,
+                learning_rate=rate,
+                first_step=FIRST_STEP,
+                max_step=MAX_STEP,
+                learns_curvature=shared.learn_curvature,
+            )
+            if shared.optimizer == "lbfgs"
+            else Adam(learning_rate=rate)
+        )
+        self.ends = any(p.min_improvement > 0 for p in params)
+        self.min_improvement = torch.tensor([p.min_improvement for p in params], dtype=x.dtype, device=x.device)
+        self.k = torch.zeros(1, dtype=torch.int64, device=x.device)
+        self.x = x.detach().clone(memory_format=torch.contiguous_format)
+        self.best_x = self.x.clone()
+        self.best = self.curves = self.trail = x.new_empty(0)
+        self.diverged = torch.zeros(B, dtype=torch.bool, device=x.device)
+        self.lost = self.diverged.clone()  # at the last evaluation: back at the best iterate, to start anew
+        self.made = torch.zeros(B, dtype=torch.int64, device=x.device)
+        self.active = torch.ones(B, dtype=torch.bool, device=x.device)
+
+    def iterate(self) -> None:
+        """Make one evaluation and one step."""
+        x = self.x.detach().requires_grad_()
+        losses = self.objective(x)
+        (gradient,) = torch.autograd.grad(losses[:, 0].sum(), x)
+        losses = losses.detach()
+        if not len(self.best):
+            self.best = torch.full_like(losses, torch.nan)
+            self.curves = losses.new_full((self.total, *losses.shape), torch.nan)
+            self.trail = losses.new_full((self.total, len(losses)), torch.nan)
+        active, best = self.active, self.best
+        finite = torch.isfinite(losses[:, 0]) & torch.isfinite(gradient).flatten(1).all(1)
+        better = active & finite & ~(losses[:, 0] >= best[:, 0])  # than none, a NaN, too
+        self.diverged |= active & ~finite
+        self.made += active
+        best.copy_(torch.where(better.unsqueeze(1), losses, best))
+        self.best_x.copy_(_choose(better, self.x, self.best_x))
+        self.curves.index_copy_(0, self.k, torch.where(active.unsqueeze(1), losses, torch.nan).unsqueeze(0))
+        gradient.masked_fill_(_like(~finite, gradient), 0.0)
+        step = self.optimizer.step(self.x, gradient, restart=self.lost | ~finite)
+        following = _choose(finite, step, self.best_x)
+        self.lost.copy_(~finite)
+        if self.ends:
+            following = _choose(active, following, self.x)
+            self._end()
+        self.x.copy_(following)
+        self.k += 1
+
+    def _end(self) -> None:
+        """Stop the steps of samples that have not become better by `min_improvement` within the window."""
+        total = self.best[:, 0]
+        self.trail.index_copy_(0, self.k, total.unsqueeze(0))
+        before = self.trail.index_select(0, (self.k - self.window).clamp_min(0))[0]
+        fell = before - total >= self.min_improvement * before.abs()
+        self.active &= fell | (self.k < self.window) | (self.min_improvement == 0) | ~torch.isfinite(before)
+
+    def select(self, samples: Tensor) -> None:
+        """Go on with these samples alone."""
+        self.objective = self.objective.select(samples)
+        self.optimizer.select(samples)
+        for name in ("min_improvement", "x", "best_x", "best", "made", "diverged", "lost", "active"):
+            setattr(self, name, getattr(self, name)[samples])
+        self.curves, self.trail = self.curves[:, samples], self.trail[:, samples]
+
+    def to_tensors(self) -> dict[str, Tensor]:
+        """Return all that changes on the way, by name."""
+        tensors: dict[str, Tensor] = {name: getattr(self, name) for name in CHANGING}
+        return {**tensors, **named("optimizer", self.optimizer.state)}
+
+    def load(self, tensors: Mapping[str, Tensor]) -> None:
+        """Go on from `to_tensors` of the same samples."""
+        here = {name: tensor.to(self.x.device, copy=True) for name, tensor in tensors.items()}  # ours change in place
+        for name in CHANGING:
+            setattr(self, name, here[name])
+        self.optimizer.state = below("optimizer", here)
+
+    def descent(self, samples: Tensor) -> Descent:
+        """Return what these samples have come to."""
+        return Descent(
+            self.best_x[samples],
+            self.best[samples],
+            self.curves[:, samples],
+            self.made[samples],
+            self.diverged[samples],
+        )
+
+
+CHANGING = ("k", "x", "best_x", "best", "curves", "trail", "diverged", "lost", "made", "active")
+
+
+def _choose(mask: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    """Return samples of a where mask (B,) is true, of b elsewhere; a value that is not chosen may be NaN."""
+    return torch.where(_like(mask, a), a, b)
+
+
+def _like(mask: Tensor, x: Tensor) -> Tensor:
+    """View a mask (B,) so that it broadcasts against x (B, ...)."""
+    return mask.view(-1, *(1,) * (x.dim() - 1))

@@ -1,0 +1,72 @@
+"""Observers: what a transfer tells whoever watches it, and how it is stopped."""
+
+from collections.abc import Callable, Sequence
+
+from torch import Tensor
+
+
+class Observer:
+    """Watches a transfer. This one does nothing: override what is of interest.
+
+    On a GPU the host runs at most eight iterations ahead of the device, so that it is told of them a little early.
+
+    Attributes:
+        picture_every: iterations between two calls of `picture`; 0: it is never called, and costs nothing.
+    """
+
+    picture_every: int = 0
+
+    @property
+    def stop(self) -> bool:
+        """Whether the transfer shall be interrupted; looked at after each iteration. Once true, it stays true."""
+        return False
+
+    @classmethod
+    def of(cls, function: Callable[[int, int], object]) -> "Observer":
+        """Return an observer that calls a function with (iterations done, iterations in all)."""
+        return _Calling(function)
+
+    def iteration(self, done: int, total: int) -> None:
+        """Take note that `done` of `total` iterations, over all scales, have been made."""
+
+    def picture(self, done: int, samples: Sequence[int], x: Tensor) -> None:
+        """Take note of the best iterates so far.
+
+        Args:
+            done: iterations made, over all scales.
+            samples: places in the batch of the samples that are still being optimised.
+            x: their best iterates (len(samples), 3, H, W) at the size of the current scale, on the device.
+        """
+
+
+class _Calling(Observer):
+    """An observer that calls a function after each iteration."""
+
+    def __init__(self, function: Callable[[int, int], object]) -> None:
+        self.function = function
+
+    def iteration(self, done: int, total: int) -> None:
+        self.function(done, total)
+
+
+class OfScale(Observer):
+    """Tells an observer of all scales what happens at one of them."""
+
+    def __init__(self, observer: Observer, *, before: int, total: int) -> None:
+        """Observe a scale that begins after `before` of `total` iterations."""
+        self.observer, self.before, self.total = observer, before, total
+        self.picture_every, self.done = observer.picture_every, before
+
+    @property
+    def stop(self) -> bool:
+        """Whether to stop, which is too late after the last iteration."""
+        return self.observer.stop and self.done < self.total
+
+    def iteration(self, done: int, total: int) -> None:
+        """Take note of an iteration of this scale."""
+        self.done = self.before + done
+        self.observer.iteration(self.done, self.total)
+
+    def picture(self, done: int, samples: Sequence[int], x: Tensor) -> None:
+        """Take note of the best iterates of this scale."""
+        self.observer.picture(self.before + done, samples, x)
