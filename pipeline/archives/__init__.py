@@ -1,4 +1,4 @@
-"""Photo archives: their photos, the style of each, what is new since the last run."""
+"""Photo archives: which photos they have, which style each photo gets, and which are new since the last run."""
 
 from pipeline.archives import index
 from pipeline.archives.chooser import Chooser

@@ -1,4 +1,4 @@
-"""Which style each photo gets."""
+"""The choice of the style that each photo gets."""
 
 from collections.abc import Callable, Collection, Mapping
 
@@ -7,12 +7,12 @@ from pipeline.specs import ArchiveSpec
 
 
 class Chooser:
-    """Which of several styles a photo gets.
+    """The choice among several styles, by the `choose` of an archive.
 
-    `random` asks each style for a number made of the seed, the photo's path and the style's name, and takes the
-    highest: other photos have no say, and a new style takes its share from all others without moving the rest.
-    `round-robin` gives a photo the style that it had before, as far as that is known; a new one gets the style that
-    was given least often so far.
+    `random` makes a number of the seed, the photo's path and each style's name, and takes the style with the highest:
+    other photos have no influence, and a new style takes its share from all others without moving the rest.
+    `round-robin` gives a photo the style that it had before, where that is known; a new one gets the style that was
+    given least often so far.
     """
 
     def __init__(
@@ -23,12 +23,19 @@ class Chooser:
         before: Callable[[str], str | None] = lambda path: None,
         given: Mapping[str, int] | None = None,
     ) -> None:
-        """Args: the archive; names of its styles; the style that the photo at a path had, and how many had each."""
+        """Take what the choice depends on.
+
+        Args:
+            spec: the archive.
+            styles: names of its styles.
+            before: returns the style that the photo at a path had, or None.
+            given: how many photos have each style.
+        """
         self._choose, self._seed, self._styles, self._before = spec.choose, spec.seed, tuple(styles), before
         self._given = {name: (given or {}).get(name, 0) for name in styles}
 
     def __call__(self, path: str) -> tuple[str, ...]:
-        """Names of the styles that the photo at this path gets."""
+        """Return the names of the styles that the photo at this path gets."""
         match self._choose:
             case "all":
                 return self._styles

@@ -1,4 +1,4 @@
-"""OUTPUT/index.parquet: which original became what. It tells a later run what is new, and people where to look."""
+"""The index of an archive's output, index.parquet: which photo became which picture, and what is done."""
 
 import io
 from collections import Counter
@@ -10,20 +10,24 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline import storage
-from pipeline.archives.rows import Asked, digest
+from pipeline.archives.rows import PhotoRow, digest
 from pipeline.outputs import layout, read_results
 
 _DOCUMENTED: Sequence[tuple[str, pa.DataType, str]] = (
     ("original", pa.string(), "URI of the photo"),
     ("path", pa.string(), "of the photo, below the archive's root"),
-    ("size", pa.int64(), "of the photo, bytes, as it was when it was taken up"),
-    ("modified", pa.timestamp("us", tz="UTC"), "when the photo was last changed, likewise"),
-    ("identity", pa.string(), "what changes with the photo, its ETag or size and time of change, likewise"),
+    ("size", pa.int64(), "of the photo, bytes, when work on it began"),
+    ("modified", pa.timestamp("us", tz="UTC"), "when the photo was last changed, as of when work on it began"),
+    (
+        "identity",
+        pa.string(),
+        "what changes with the photo: its ETag, or its size and time of change, when work on it began",
+    ),
     ("style", pa.string(), "name of the style"),
     ("style_uri", pa.string(), "URI of the style picture"),
     ("id", pa.string(), "of the row in the results"),
     ("fingerprint", pa.string(), "of photo, style, parameters, encoder and algorithm, as in the results"),
-    ("status", pa.string(), "as in the results; pending: it was taken up, and its run broke off"),
+    ("status", pa.string(), "as in the results; pending: work on it began, and its run broke off"),
     ("error", pa.string(), "what went wrong"),
     ("output", pa.string(), "URI of the result"),
     ("output_name", pa.string(), "name of the result below images/"),
@@ -36,12 +40,13 @@ SCHEMA = pa.schema(
 """The index. A column's meaning is in its field's metadata under `doc`."""
 
 ROWS_AT_ONCE = 65_536
+"""Rows of the index that are in memory at once."""
 
 _Hashes = np.ndarray[tuple[int], np.dtype[np.uint64]]
 
 
 def read_index(output: str) -> pa.Table:
-    """One row for each photo and style that was ever asked for; empty where there was no run yet.
+    """Return the index: one row for each photo and style that was ever requested; empty where there was no run yet.
 
     Raises:
         StorageError: if it cannot be read.
@@ -50,14 +55,18 @@ def read_index(output: str) -> pa.Table:
 
 
 class Known:
-    """What an index tells the next run, in 32 bytes for each row.
+    """The rows of an index that the next run has to know, in 32 bytes each.
 
     Attributes:
         given: how many photos have each style.
     """
 
     def __init__(self, output: str, *, styles: bool = False) -> None:
-        """Read it; which photo has which style only if that is needed.
+        """Read the index of an output.
+
+        Args:
+            output: whose index.
+            styles: whether `style_of` is needed, for which more has to be kept.
 
         Raises:
             StorageError: if it cannot be read.
@@ -89,14 +98,17 @@ class Known:
         self._styles = np.array([places[name] for name in names], dtype=np.int32)[order]
 
     def is_done(self, fingerprint: str) -> bool:
-        """Whether this came to a picture, and nothing that decides it has changed."""
+        """Return whether the row with this fingerprint has a picture, and nothing that decides it has changed."""
         return _find(self._done, int(fingerprint, 16)) is not None
 
-    def check_own(self, one: Asked) -> None:
-        """Find out whether the place of a row's result is that of another photo, of another archive, that still exists.
+    def check_own(self, one: PhotoRow) -> None:
+        """Raise if another photo that still exists, of another archive, has its result where this row's would be.
+
+        Args:
+            one: the row.
 
         Raises:
-            ValueError: if so.
+            ValueError: if there is such a photo.
         """
         place = _find(self._ids, int(one.row.id, 16))
         if place is None or int(self._originals[place]) == int(digest(one.photo.entry.uri), 16):
@@ -110,12 +122,13 @@ class Known:
                     )
 
     def style_of(self, path: str) -> str | None:
-        """The style that the photo at this path has."""
+        """Return the style that the photo at this path has; None where it is not known."""
         place = _find(self._paths, int(digest(path), 16))
         return None if place is None else self._names[self._styles[place]]
 
 
 def _exists(uri: str) -> bool:
+    """Return whether there is a file at a URI."""
     try:
         return bool(storage.identity(uri))
     except (storage.NotFound, storage.WrongKind):
@@ -123,40 +136,43 @@ def _exists(uri: str) -> bool:
 
 
 def _hashes(digests: Sequence[str]) -> _Hashes:
+    """Return texts of 16 hex digits as 64-bit numbers."""
     return np.array([int(digest, 16) for digest in digests], dtype=np.uint64)
 
 
 def _find(hashes: _Hashes, wanted: int) -> int | None:
+    """Return the place of a number in sorted ones; None if it is not there."""
     place = int(np.searchsorted(hashes, np.uint64(wanted)))
     return place if place < len(hashes) and int(hashes[place]) == wanted else None
 
 
-def update(output: str, asked: Sequence[tuple[Asked, str]], *, outcomes: Mapping[str, Mapping[str, object]]) -> None:
-    """Put rows into an index, in the place of what it said of them before; all other rows stay.
+def update(output: str, rows: Sequence[tuple[PhotoRow, str]], *, outcomes: Mapping[str, Mapping[str, object]]) -> None:
+    """Put rows into the index, in the place of what it has of them; all other rows stay.
 
-    The file is written whole, from one part of it to the next, so that an index of any size fits.
+    The file is written whole, but read and written in parts, so that an index of any size fits into memory.
 
     Args:
         output: whose index.
-        asked: rows with their fingerprints.
-        outcomes: by id, of those that came to an end, the columns that `results` has too.
+        rows: with their fingerprints.
+        outcomes: by id, of rows that were computed, the columns that `results` has too.
 
     Raises:
         StorageError: if it cannot be read or written; then the old one is still there.
     """
-    fresh = pa.array([each.row.id for each, _ in asked], pa.string())
+    fresh = pa.array([each.row.id for each, _ in rows], pa.string())
     buffer = io.BytesIO()
     with pq.ParquetWriter(buffer, SCHEMA, compression="zstd") as writer:
         for batch in _batches(output, SCHEMA.names):
             writer.write_batch(batch.filter(pc.invert(pc.is_in(batch["id"], fresh))))
-        for start in range(0, len(asked), ROWS_AT_ONCE):
-            rows = [_entry(*each, outcomes) for each in asked[start : start + ROWS_AT_ONCE]]
-            writer.write_batch(pa.RecordBatch.from_pylist(rows, schema=SCHEMA))
+        for start in range(0, len(rows), ROWS_AT_ONCE):
+            entries = [_entry(*each, outcomes) for each in rows[start : start + ROWS_AT_ONCE]]
+            writer.write_batch(pa.RecordBatch.from_pylist(entries, schema=SCHEMA))
     storage.write_bytes(layout.index_file(output), buffer.getvalue())
 
 
-def _entry(asked: Asked, fingerprint: str, outcomes: Mapping[str, Mapping[str, object]]) -> dict[str, object]:
-    photo, row = asked.photo, asked.row
+def _entry(one: PhotoRow, fingerprint: str, outcomes: Mapping[str, Mapping[str, object]]) -> dict[str, object]:
+    """Return a row of the index."""
+    photo, row = one.photo, one.row
     outcome = outcomes.get(row.id, {"status": "pending"})
     return {
         "original": photo.entry.uri,
@@ -164,7 +180,7 @@ def _entry(asked: Asked, fingerprint: str, outcomes: Mapping[str, Mapping[str, o
         "size": photo.entry.size,
         "modified": photo.entry.modified,
         "identity": photo.entry.identity,
-        "style": asked.style,
+        "style": one.style,
         "style_uri": row.style,
         "id": row.id,
         "fingerprint": fingerprint,
@@ -173,19 +189,19 @@ def _entry(asked: Asked, fingerprint: str, outcomes: Mapping[str, Mapping[str, o
     }
 
 
-def outcomes_of(output: str, asked: Sequence[tuple[Asked, str]]) -> dict[str, dict[str, object]]:
-    """By id, what the results say of rows.
+def outcomes_of(output: str, rows: Sequence[tuple[PhotoRow, str]]) -> dict[str, dict[str, object]]:
+    """Return the columns of the index that come from the results, by id.
 
     Raises:
         StorageError: if there are no results, or they cannot be read.
     """
     table = read_results(output, columns=["id", "status", "error", "output", "finished_at"])
-    wanted = pc.is_in(table["id"], pa.array([each.row.id for each, _ in asked], pa.string()))
+    wanted = pc.is_in(table["id"], pa.array([each.row.id for each, _ in rows], pa.string()))
     return {row["id"]: row for row in table.filter(wanted).to_pylist()}
 
 
 def _batches(output: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
-    """The index part by part; nothing where there is none."""
+    """Yield columns of the index in parts; nothing where there is no index."""
     try:
         data = storage.read_bytes(layout.index_file(output))
     except storage.NotFound:

@@ -1,4 +1,4 @@
-"""Photo archives: a folder of any size as rows, one for each photo and style, listed lazily."""
+"""The photos of an archive: a folder of any size, listed lazily and filtered."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -14,12 +14,12 @@ T = TypeVar("T")
 
 @dataclass
 class Selection:
-    """What a listing came to.
+    """The counts of a listing, kept up to date while it goes on.
 
     Attributes:
-        taken: photos.
+        taken: photos that were selected.
+        done: rows of photos that an earlier run has done.
         passed_over: files that are no photos of this archive, by reason.
-        done: rows of photos that need nothing, since an earlier run came to them.
     """
 
     taken: int = 0
@@ -36,15 +36,15 @@ class Photo:
 
 
 def photos(spec: ArchiveSpec, selection: Selection | None = None) -> Iterator[Photo]:
-    """The photos of an archive, one at a time, in the order in which its store lists them.
+    """Yield the photos of an archive, one at a time, in the order in which its store lists them.
 
     Args:
         spec: which photos.
-        selection: counts them, and what was passed over.
+        selection: where photos and files that are passed over are counted.
 
     Raises:
         StorageError: if the archive cannot be listed.
-        ValueError: if a filter asks for what the store does not tell.
+        ValueError: if a filter needs what the store does not list.
     """
     selection = selection if selection is not None else Selection()
     root, reasons = spec.root, _filters(spec)
@@ -62,30 +62,35 @@ _Filter = tuple[str, Callable[[Entry, str], bool]]
 
 
 def _filters(spec: ArchiveSpec) -> list[_Filter]:
-    """Reasons to pass a file over, and what tells whether it does not apply; only those that are asked for."""
+    """Return the filters of an archive: a reason to pass a file over, and the test that a photo passes."""
     pattern, named = spec.pattern, globs.is_glob(spec.photos)
-    found: list[_Filter] = [
+    filters: list[_Filter] = [
         ("hidden", lambda _, path: not globs.is_hidden(path)),
         ("a name that is no UTF-8", lambda _, path: _is_text(path)),
         ("another name", lambda _, path: globs.matches(pattern, path) and (named or globs.is_picture(path))),
     ]
     if spec.include:
-        found.append(("not included", lambda _, path: any(globs.matches(each, path) for each in spec.include)))
+        filters.append(("not included", lambda _, path: any(globs.matches(each, path) for each in spec.include)))
     if spec.exclude:
-        found.append(("excluded", lambda _, path: not any(globs.matches(each, path) for each in spec.exclude)))
+        filters.append(("excluded", lambda _, path: not any(globs.matches(each, path) for each in spec.exclude)))
     least, most, after, before = spec.min_bytes, spec.max_bytes, spec.after, spec.before
     if least is not None:
-        found.append((f"smaller than {least:,} bytes", lambda entry, _: _told(entry.size, entry, "size") >= least))
+        filters.append((f"smaller than {least:,} bytes", lambda entry, _: _listed(entry.size, entry, "size") >= least))
     if most is not None:
-        found.append((f"larger than {most:,} bytes", lambda entry, _: _told(entry.size, entry, "size") <= most))
+        filters.append((f"larger than {most:,} bytes", lambda entry, _: _listed(entry.size, entry, "size") <= most))
     if after is not None:
-        found.append((f"older than {after:%Y-%m-%d}", lambda entry, _: _told(entry.modified, entry, "date") >= after))
+        filters.append(
+            (f"older than {after:%Y-%m-%d}", lambda entry, _: _listed(entry.modified, entry, "date") >= after)
+        )
     if before is not None:
-        found.append((f"{before:%Y-%m-%d} or newer", lambda entry, _: _told(entry.modified, entry, "date") < before))
-    return found
+        filters.append(
+            (f"{before:%Y-%m-%d} or newer", lambda entry, _: _listed(entry.modified, entry, "date") < before)
+        )
+    return filters
 
 
 def _is_text(path: str) -> bool:
+    """Return whether a path can be written as UTF-8."""
     try:
         path.encode()
     except UnicodeEncodeError:  # bytes that a file system takes for a name, and no table does
@@ -93,7 +98,8 @@ def _is_text(path: str) -> bool:
     return True
 
 
-def _told(value: T | None, entry: Entry, what: str) -> T:
+def _listed(value: T | None, entry: Entry, what: str) -> T:
+    """Return what a store lists of a file, or raise ValueError if it does not."""
     if value is None:
         raise ValueError(f"{entry.uri}: its store tells no {what}, so that photos cannot be filtered by it")
     return value

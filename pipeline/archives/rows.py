@@ -1,4 +1,4 @@
-"""Photos as rows of work: their ids and the names of their pictures."""
+"""The rows of an archive: a photo with a style, its id, and the name of its picture."""
 
 import hashlib
 import json
@@ -15,7 +15,7 @@ from pipeline.specs import ArchiveSpec, globs
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class PhotoRow:
     """A photo with one of its styles, as a row."""
 
     photo: Photo
@@ -23,26 +23,37 @@ class Asked:
     row: Row
 
 
-def asked(spec: ArchiveSpec, photo: Photo, style: str, uri: str, params: StyleParams) -> Asked:
-    """The row of a photo and a style.
+def row_of(spec: ArchiveSpec, photo: Photo, style: str, uri: str, params: StyleParams) -> PhotoRow:
+    """Return the row of a photo and a style.
 
-    Its id stands for the place that the result takes: photo and style, or the photo alone where results are not in a
-    folder for each style. So parameters or a style that change make the same row again, and its picture takes the old
-    one's place.
+    Its id stands for the place of the result: photo and style, or the photo alone where results are not in a folder
+    for each style. So changed parameters, or another style, make the same row again, and its picture takes the place of
+    the old one.
+
+    Args:
+        spec: the archive.
+        photo: one of its photos.
+        style: name of the style.
+        uri: of the style picture.
+        params: of all rows.
     """
     path = output_name(photo.path, spec.format)
     if spec.by_style:
         path = f"{_safe(style)}/{path}"
     place = [photo.path, style] if spec.by_style else [photo.path]
-    return Asked(photo, style, Row(digest(*place), photo.entry.uri, uri, path, params, spec.photos, 0))
+    return PhotoRow(photo, style, Row(digest(*place), photo.entry.uri, uri, path, params, spec.photos, 0))
 
 
 def output_name(path: str, format: str) -> str:
-    """The name of a photo's result: its path, of which nothing but an extension changes.
+    """Return the name of a photo's result: its path, of which nothing but the extension changes.
 
     Another format is written behind the old one, `a.tif.png`, or behind `~` where there was none: no two photos get
     the same name, whatever else there is in their folder, now or later. For the same reason a photo that is called
     `a.tif.png` itself becomes `a.tif.png.png`.
+
+    Args:
+        path: of the photo, below the archive's root.
+        format: `keep`, `png`, `jpg` or `webp`.
     """
     folder, slash, name = path.rpartition("/")
     stem, extension = posixpath.splitext(name)
@@ -59,20 +70,20 @@ def output_name(path: str, format: str) -> str:
 
 
 def _safe(name: str) -> str:
-    """A part of a path that object stores allow and file systems do not, in another spelling."""
+    """Return a part of a path in a spelling that file systems allow, as object stores allow more."""
     return name.replace("\\", "%5C") if name.strip(".") else f"%{name.replace('.', '%2E')}"
 
 
 def digest(*parts: object) -> str:
-    """16 hex digits of what is given."""
+    """Return 16 hex digits that stand for values."""
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 
 def check_originals_are_safe(spec: ArchiveSpec, output: str) -> None:
-    """Find out before any work whether results could be taken for photos, or take their place.
+    """Raise if results could be taken for photos of the archive, or take their place.
 
     Raises:
-        ValueError: if so; the message says what to do.
+        ValueError: if they could; the message says what to do.
     """
     root, pictures = _real(spec.root), _real(layout.images_folder(output))
     if _is_below(root, pictures):
@@ -88,9 +99,11 @@ def check_originals_are_safe(spec: ArchiveSpec, output: str) -> None:
 
 
 def _real(uri: str) -> str:
+    """Return a path without symbolic links; a URI as it is."""
     uri = storage.absolute(uri)
     return uri if storage.is_uri(uri) else str(Path(uri).resolve())
 
 
 def _is_below(path: str, folder: str) -> bool:
+    """Return whether a path is a folder or below it."""
     return f"{path}/".startswith(f"{folder.rstrip('/')}/")

@@ -1,8 +1,8 @@
-"""An archive's run: what is new or changed since the last one, slice by slice, and the index of it all."""
+"""The run of an archive: what is new or changed since the last run is computed in slices, and the index kept."""
 
 import dataclasses
 import itertools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from nst_kernel import StyleParams
@@ -10,7 +10,7 @@ from pipeline import storage
 from pipeline.archives import index
 from pipeline.archives.chooser import Chooser
 from pipeline.archives.photos import Selection, photos
-from pipeline.archives.rows import Asked, asked, check_originals_are_safe
+from pipeline.archives.rows import PhotoRow, check_originals_are_safe, row_of
 from pipeline.encoder import load_encoder
 from pipeline.flow import RunBroken, run_rows
 from pipeline.manifest import pictures_of
@@ -21,7 +21,7 @@ from pipeline.recovery import RunLock
 from pipeline.specs import ArchiveSpec, gather
 
 SLICE = 20_000
-"""Rows that are planned together. More share batches a little better, fewer take less memory."""
+"""Rows that are planned together: more rows fill batches a little better, fewer take less memory."""
 
 
 def rows_to_do(
@@ -32,8 +32,16 @@ def rows_to_do(
     weights: str,
     overwrite: bool = False,
     selection: Selection | None = None,
-) -> Iterator[tuple[Asked, str]]:
-    """The rows of an archive that the index of an output does not know as done, and their fingerprints, lazily.
+) -> Iterator[tuple[PhotoRow, str]]:
+    """Return the rows of an archive that are new or changed, with their fingerprints; the archive is listed lazily.
+
+    Args:
+        spec: the archive.
+        output: whose index says what is done.
+        defaults: style parameters of all rows.
+        weights: `embedded`, `imagenet`, or the URI of a file of weights.
+        overwrite: whether rows that are done are wanted as well.
+        selection: where photos and files that are passed over are counted.
 
     Raises:
         ValueError: if results would get in the way of originals, or styles or parameters cannot be used.
@@ -49,27 +57,37 @@ def rows_to_do(
             f"{len(styles):,} styles for each photo, which would take each other's place: expected style_folders, or "
             "choose: round-robin or random"
         )
+    # Pictures that all rows share are identified once.
     shared = pictures_of({}, params.to_json()).values()
     identities = {uri: storage.identity(uri) for uri in [*styles.values(), *shared]}
     known = index.Known(output, styles=spec.choose == "round-robin")
     choose = Chooser(spec, styles, before=known.style_of, given=known.given)
     counted = selection if selection is not None else Selection()
 
-    def listed() -> Iterator[tuple[Asked, str]]:
-        for photo in photos(spec, counted):
-            for style in choose(photo.path):
-                one = asked(spec, photo, style, styles[style], params)
-                mark = fingerprint(one.row, encoder.sha256, {**identities, photo.entry.uri: photo.entry.identity})
-                if known.is_done(mark) and not overwrite:
-                    counted.done += 1
-                else:
-                    known.check_own(one)
-                    yield one, mark
+    def listed() -> Iterator[tuple[PhotoRow, str]]:
+        rows = (
+            row_of(spec, photo, style, styles[style], params)
+            for photo in photos(spec, counted)
+            for style in choose(photo.path)
+        )
+        for one in rows:
+            entry = one.photo.entry
+            mark = fingerprint(one.row, encoder.sha256, {**identities, entry.uri: entry.identity})
+            if known.is_done(mark) and not overwrite:
+                counted.done += 1
+            else:
+                known.check_own(one)
+                yield one, mark
         if not counted.taken:
-            reasons = ", ".join(f"{count:,} files: {why}" for why, count in counted.passed_over.items())
-            raise ValueError(f"{spec.photos}: expected at least one photo ({reasons or 'there is no file'})")
+            raise ValueError(f"{spec.photos}: expected at least one photo ({_why_none(counted)})")
 
     return listed()
+
+
+def _why_none(selection: Selection) -> str:
+    """Return why no photo was selected, in words."""
+    reasons = ", ".join(f"{count:,} files: {why}" for why, count in selection.passed_over.items())
+    return reasons or "there is no file"
 
 
 def run_archive(
@@ -82,8 +100,15 @@ def run_archive(
 ) -> Progress:
     """Compute what is new or changed in an archive, and bring the index up to date.
 
-    Photos are listed while the slice before is done with: of an archive of any size, one slice is in memory. The index
-    says which rows a slice has taken up before it runs, and what became of them afterwards.
+    Photos are listed while the slice before is computed: of an archive of any size, one slice is in memory. The index
+    has the rows of a slice as pending before it runs, and their outcomes afterwards.
+
+    Args:
+        spec: the archive.
+        job: options of the run; its output has the index.
+        defaults: style parameters of all rows.
+        on_progress: called with the progress of the whole run.
+        slice_rows: rows that are planned together.
 
     Raises:
         ValueError: as `rows_to_do`, or if no photo is selected; nothing was started.
@@ -91,46 +116,65 @@ def run_archive(
         RunBroken: as `run`, and whatever else it raises.
     """
     check_originals_are_safe(spec, job.output)
-    selection, whole, said = Selection(), Progress(total=0, done_before=0), dict[str, Any]()
+    selection, whole, joined = Selection(), Progress(total=0, done_before=0), dict[str, Any]()
+    # Every slice is a run with a lock of its own; this one keeps other runs of the archive out between slices.
     with RunLock(layout.ledger_folder(job.output), force=job.force) as lock:
         todo = rows_to_do(
             spec, job.output, defaults=defaults, weights=job.weights, overwrite=job.overwrite, selection=selection
         )
-        while some := list(itertools.islice(todo, slice_rows)):
+        while rows := list(itertools.islice(todo, slice_rows)):
             lock.check()
-            index.update(job.output, some, outcomes={})
             before = dataclasses.replace(whole, done_before=whole.done_before + selection.done)
             selection.done = 0
-            own = dataclasses.replace(job, max_failures=job.max_failures.after(failures(before.counts)))
-            part = run_rows([one.row for one, _ in some], own, on_progress=_telling(before, on_progress))
-            whole = _together(before, part)
-            said = summary.joined(said, summary.read(job.output))
-            index.update(job.output, some, outcomes=index.outcomes_of(job.output, some))
+            whole = _together(before, _run_slice(rows, job, before, on_progress))
+            joined = summary.joined(joined, summary.read(job.output))
         whole.done_before += selection.done
-        if said:
+        if joined:
             lock.check()
-            _speak_of_all(said, job, whole)
+            _write_summary(joined, job, whole)
     if not whole.total and on_progress:
         on_progress(whole)
     return whole
 
 
-def _speak_of_all(said: dict[str, Any], job: Job, whole: Progress) -> None:
-    """Put the summary of the whole in the place of the last slice's own."""
-    said["plan"]["done"] = whole.done_before
-    said["job"]["max_failures"] = str(job.max_failures)
+def _run_slice(
+    rows: Sequence[tuple[PhotoRow, str]],
+    job: Job,
+    before: Progress,
+    on_progress: Callable[[Progress], None] | None,
+) -> Progress:
+    """Compute one slice of an archive, and put it into the index before and after.
+
+    Args:
+        rows: of the slice, with their fingerprints.
+        job: options of the whole run.
+        before: progress of the slices before.
+        on_progress: called with the progress of the whole run.
+    """
+    index.update(job.output, rows, outcomes={})
+    own = dataclasses.replace(job, max_failures=job.max_failures.after(failures(before.counts)))
+    progress = run_rows([one.row for one, _ in rows], own, on_progress=_of_whole(before, on_progress))
+    index.update(job.output, rows, outcomes=index.outcomes_of(job.output, rows))
+    return progress
+
+
+def _write_summary(joined: dict[str, Any], job: Job, whole: Progress) -> None:
+    """Write the summary of the whole run in the place of the last slice's own."""
+    joined["plan"]["done"] = whole.done_before
+    joined["job"]["max_failures"] = str(job.max_failures)
     try:
-        summary.write(job.output, said)
+        summary.write(job.output, joined)
     except storage.StorageError as error:
         raise RunBroken(f"every row has its outcome, but the end could not be put in order: {error}") from error
 
 
-def _telling(before: Progress, on_progress: Callable[[Progress], None] | None) -> Callable[[Progress], None] | None:
-    """What tells of a slice as of a part of the whole."""
+def _of_whole(before: Progress, on_progress: Callable[[Progress], None] | None) -> Callable[[Progress], None] | None:
+    """Return a function that takes the progress of a slice, and passes on that of the whole run."""
     return None if on_progress is None else lambda part: on_progress(_together(before, part))
 
 
 def _together(before: Progress, part: Progress) -> Progress:
+    """Return the progress of some slices and the next one as that of one run."""
     return dataclasses.replace(
         part,
         total=before.total + part.total,

@@ -1,5 +1,6 @@
 """The comparison of two runs, row by row: losses, times, pictures, and what got worse."""
 
+import dataclasses
 import json
 import math
 import os
@@ -8,16 +9,16 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.comparison.pairing import ComparedRow, paired
+from pipeline.comparison.pairing import ComparedRow, Pairing, paired
 from pipeline.comparison.pictures import similarity_of
 from pipeline.images import Similarity
 from pipeline.manifest import PICTURE_COLUMNS
 from pipeline.outputs import SCHEMA, layout, read_results, run_of
 
 PICTURES_AT_ONCE = min(8, os.cpu_count() or 1)
-"""Pairs of pictures in memory at a time."""
+"""Pairs of pictures that are in memory at once."""
 
-LOSS_MEANING = (
+LOSS_PARAMETERS = (
     "objective",
     "content_weight",
     "style_weight",
@@ -29,7 +30,7 @@ LOSS_MEANING = (
     "content_layer_weights",
     "pooling",
 )
-"""Parameters that decide what a loss is: between rows that differ in one, numbers say nothing."""
+"""Parameters that decide what a loss is: the losses of rows that differ in one cannot be compared."""
 
 _SEVERITY = {"ok": 0, "diverged": 1, "failed": 2, "quarantined": 3}
 _HAS_PICTURE = ("ok", "diverged")
@@ -38,7 +39,7 @@ _AT_ONCE = 1024
 
 @dataclass(frozen=True)
 class Thresholds:
-    """From where on a change is for the worse. A status that gets worse always is.
+    """The sizes of a change from which on it is for the worse; a status that gets worse always is.
 
     Attributes:
         loss: share by which a final loss may rise.
@@ -60,13 +61,13 @@ class Change:
     """One row that two runs have in common.
 
     Attributes:
-        key: what the row means in both: content, style, and the parameters that vary within the runs.
+        key: what the row is in both runs: content, style, and the parameters that vary within the runs.
         before: the row of the older run, a mapping of result columns (no curve).
         after: that of the newer one.
         loss_ratio: final loss after over before; None where either has none.
-        seconds_ratio: optimising seconds after over before; None likewise.
+        seconds_ratio: optimising seconds after over before; None where either has no picture.
         psnr: of the two pictures, dB; infinite if they are equal; None if they cannot be compared.
-        ssim: of the two pictures, up to 1; None likewise.
+        ssim: of the two pictures, up to 1; None if they cannot be compared.
         worse: what got worse beyond a threshold, as sentences; empty if nothing.
         notes: what cannot be compared and why, and what else to know, as sentences.
     """
@@ -84,7 +85,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two runs.
+    """The comparison of two runs.
 
     Attributes:
         before: output of the older one, a URI.
@@ -115,7 +116,7 @@ def compare(
     thresholds: Thresholds | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Comparison:
-    """Hold the results of a run against those of an older one.
+    """Return what changed between the results of two runs.
 
     `pipeline.comparison.pairing` says which rows are the same.
 
@@ -137,12 +138,7 @@ def compare(
             f"{before} and {after} have no row in common: expected rows with the same content and style pictures. "
             f"They have, for example, {_example(olds)} and {_example(news)}"
         )
-    changes: list[Change] = []
-    similarities = _similarities(outputs, pairing.pairs)
-    for (old, new), alike in zip(pairing.pairs, similarities, strict=True):
-        changes.append(_change(old, new, alike, pairing.varying, thresholds or Thresholds()))
-        if on_progress:
-            on_progress(len(changes), len(pairing.pairs))
+    changes = list(_changes(outputs, pairing, thresholds or Thresholds(), on_progress))
     return Comparison(
         before=before,
         after=after,
@@ -153,18 +149,34 @@ def compare(
     )
 
 
+def _changes(
+    outputs: tuple[str, str],
+    pairing: Pairing,
+    thresholds: Thresholds,
+    on_progress: Callable[[int, int], None] | None,
+) -> Iterator[Change]:
+    """Yield the change of each row that two runs have in common."""
+    similarities = _similarities(outputs, pairing.pairs)
+    for count, ((old, new), alike) in enumerate(zip(pairing.pairs, similarities, strict=True), start=1):
+        yield _change(old, new, alike, pairing.varying, thresholds)
+        if on_progress:
+            on_progress(count, len(pairing.pairs))
+
+
 def _rows(output: str) -> list[Mapping[str, Any]]:
+    """Return the results of a run without their curves."""
     columns = [name for name in SCHEMA.names if name != "curve"]
     rows: list[Mapping[str, Any]] = read_results(output, columns=columns).to_pylist()
     return rows
 
 
 def _example(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return the pictures of the first row, for a message."""
     return f"({', '.join(str(rows[0][role]) for role in PICTURE_COLUMNS)})" if rows else "none"
 
 
 def _settings(before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any]]) -> dict[str, tuple[Any, Any]]:
-    """What is the same in all rows of a run, and another in the other run."""
+    """Return what all rows of each run share and the two runs differ in: name to (before, after)."""
     old, new = _shared(before), _shared(after)
     both = [name for name in dict.fromkeys([*old, *new]) if _SEVERAL not in (old.get(name), new.get(name))]
     return {name: (old.get(name), new.get(name)) for name in both if old.get(name) != new.get(name)}
@@ -174,7 +186,7 @@ _SEVERAL = object()
 
 
 def _shared(rows: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """The value that all rows have, by name; `_SEVERAL` where they do not agree."""
+    """Return the value that all rows have, by name; `_SEVERAL` where they differ."""
     found: dict[str, Any] = {}
     for text in dict.fromkeys(
         json.dumps([row["params"], row["versions"], [row[name] for name in _ABOUT_RUNS]]) for row in rows
@@ -197,13 +209,13 @@ _ABOUT_RUNS = {
     "precision": "computed in",
     "host": "host",
 }
-"""Columns that say how a run was computed, and what settings call them."""
+"""Columns of how a run was computed, and what settings call them."""
 
 
 def _similarities(
     outputs: tuple[str, str], pairs: Sequence[tuple[ComparedRow, ComparedRow]]
 ) -> Iterator[Similarity | None]:
-    """Of the pictures of each pair; None where a row has none."""
+    """Yield the similarity of each pair's pictures; None where a row has no picture."""
 
     def of(pair: tuple[ComparedRow, ComparedRow]) -> Similarity | None:
         if not all(row.row["status"] in _HAS_PICTURE for row in pair):
@@ -218,44 +230,64 @@ def _similarities(
 def _change(
     old: ComparedRow, new: ComparedRow, alike: Similarity | None, varying: Sequence[str], thresholds: Thresholds
 ) -> Change:
+    """Return the change of one row.
+
+    Args:
+        old: the row in the older run.
+        new: the row in the newer run.
+        alike: similarity of the pictures; None where a row has no picture.
+        varying: names of parameters that vary within the runs.
+        thresholds: from where on a change is for the worse.
+    """
     before, after = old.row, new.row
     same = [name for name in varying if old.params.get(name) == new.params.get(name)]
-    key = {**old.pictures} | {name: old.params.get(name) for name in same}
     incomparable = _incomparable(old, new)
-    comparable = alike is not None and not incomparable
-    loss_ratio = _ratio(before["total_loss"], after["total_loss"]) if comparable else None
-    seconds = _seconds(before), _seconds(after)
-    seconds_ratio = _ratio(*seconds) if alike is not None else None
-    alike = alike or Similarity()
-    worse: list[str] = []
-    if _SEVERITY[after["status"]] > _SEVERITY[before["status"]]:
-        why = f": {after['error']}" if after["error"] else ""
-        worse.append(f"{after['status']}, was {before['status']}{why}")
-    if loss_ratio is not None and loss_ratio > 1 + thresholds.loss:
-        worse.append(f"loss {after['total_loss']:.4g}, was {before['total_loss']:.4g} ({_rise(loss_ratio)})")
-    if seconds_ratio is not None and _is_slower(seconds, thresholds):
-        worse.append(f"took {seconds[1]:.3g} s, was {seconds[0]:.3g} s ({_rise(seconds_ratio)})")
-    if alike.lost:
-        worse.append(f"the picture is gone: {alike.obstacle}")
-    if alike.psnr is not None and alike.psnr < thresholds.psnr:
-        worse.append(f"the picture differs: PSNR {alike.psnr:.1f} dB, under {thresholds.psnr:g}")
-    if alike.ssim is not None and alike.ssim < thresholds.ssim:
-        worse.append(f"the picture differs: SSIM {alike.ssim:.3f}, under {thresholds.ssim:g}")
-    notes = [f"asked with {name} {_text(new, name)}, was {_text(old, name)}" for name in varying if name not in same]
-    if incomparable and before["status"] in _HAS_PICTURE and after["status"] in _HAS_PICTURE:
+    change = Change(
+        key={**old.pictures} | {name: old.params.get(name) for name in same},
+        before=before,
+        after=after,
+        loss_ratio=None if alike is None or incomparable else _ratio(before["total_loss"], after["total_loss"]),
+        seconds_ratio=None if alike is None else _ratio(_seconds(before), _seconds(after)),
+        psnr=alike.psnr if alike else None,
+        ssim=alike.ssim if alike else None,
+        worse=(),
+    )
+    notes = [
+        f"requested with {name} {_text(new, name)}, was {_text(old, name)}" for name in varying if name not in same
+    ]
+    if incomparable and alike is not None:
         notes.append(f"losses mean different things: {', '.join(incomparable)} changed")
-    if alike.obstacle and not alike.lost:
+    if alike is not None and alike.obstacle and not alike.lost:
         notes.append(f"pictures not compared: {alike.obstacle}")
     if _inputs_changed(before, after):
-        notes.append("asked alike, but a source picture was replaced or the algorithm is another")
-    return Change(key, before, after, loss_ratio, seconds_ratio, alike.psnr, alike.ssim, worse, notes)
+        notes.append("requested alike, but a source picture was replaced or the algorithm is another")
+    return dataclasses.replace(change, worse=list(_worse(change, alike, thresholds)), notes=notes)
+
+
+def _worse(change: Change, alike: Similarity | None, thresholds: Thresholds) -> Iterator[str]:
+    """Yield what got worse in a row beyond a threshold, as sentences."""
+    before, after = change.before, change.after
+    seconds = _seconds(before), _seconds(after)
+    if _SEVERITY[after["status"]] > _SEVERITY[before["status"]]:
+        why = f": {after['error']}" if after["error"] else ""
+        yield f"{after['status']}, was {before['status']}{why}"
+    if change.loss_ratio is not None and change.loss_ratio > 1 + thresholds.loss:
+        yield f"loss {after['total_loss']:.4g}, was {before['total_loss']:.4g} ({_rise(change.loss_ratio)})"
+    if change.seconds_ratio is not None and _is_slower(seconds, thresholds):
+        yield f"took {seconds[1]:.3g} s, was {seconds[0]:.3g} s ({_rise(change.seconds_ratio)})"
+    if alike is not None and alike.lost:
+        yield f"the picture is gone: {alike.obstacle}"
+    if change.psnr is not None and change.psnr < thresholds.psnr:
+        yield f"the picture differs: PSNR {change.psnr:.1f} dB, under {thresholds.psnr:g}"
+    if change.ssim is not None and change.ssim < thresholds.ssim:
+        yield f"the picture differs: SSIM {change.ssim:.3f}, under {thresholds.ssim:g}"
 
 
 def _incomparable(old: ComparedRow, new: ComparedRow) -> list[str]:
-    """What makes the losses of two rows different things."""
-    found = [name for name in LOSS_MEANING if old.params.get(name) != new.params.get(name)]
-    found += ["encoder"] if old.row["encoder_sha256"] != new.row["encoder_sha256"] else []
-    return found + (["the size of the picture"] if _size(old.row) != _size(new.row) else [])
+    """Return what makes the losses of two rows incomparable: names of parameters and of other differences."""
+    names = [name for name in LOSS_PARAMETERS if old.params.get(name) != new.params.get(name)]
+    names += ["encoder"] if old.row["encoder_sha256"] != new.row["encoder_sha256"] else []
+    return names + (["the size of the picture"] if _size(old.row) != _size(new.row) else [])
 
 
 def _size(row: Mapping[str, Any]) -> tuple[int | None, int | None]:
@@ -263,37 +295,43 @@ def _size(row: Mapping[str, Any]) -> tuple[int | None, int | None]:
 
 
 def _ratio(before: float | None, after: float | None) -> float | None:
+    """Return after over before; None where either is missing or not finite."""
     if before is None or after is None or not (math.isfinite(before) and math.isfinite(after)):
         return None
     return after / before if before else (1.0 if not after else math.inf)
 
 
 def _rise(ratio: float) -> str:
+    """Return a ratio in words, such as +5 %."""
     return f"+{100 * (ratio - 1):.3g} %"
 
 
 def _seconds(row: Mapping[str, Any]) -> float:
+    """Return the seconds that optimising a row took; NaN where they are not known."""
     return float((row["seconds"] or {}).get("optimise") or math.nan)
 
 
 def _is_slower(seconds: tuple[float, float], thresholds: Thresholds) -> bool:
+    """Return whether seconds (before, after) rose beyond both thresholds."""
     before, after = seconds
     return after > before * (1 + thresholds.seconds) and after - before >= thresholds.min_seconds
 
 
 def _text(row: ComparedRow, name: str) -> str:
+    """Return the value of a parameter as text."""
     value = row.params.get(name)
     return ",".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _inputs_changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
-    asked = (*PICTURE_COLUMNS, "params", "encoder_sha256", "output_name")
+    """Return whether two rows request the same with another fingerprint: a picture or the algorithm changed."""
+    request = (*PICTURE_COLUMNS, "params", "encoder_sha256", "output_name")
     marks = before["fingerprint"], after["fingerprint"]
-    return all(marks) and marks[0] != marks[1] and all(before[name] == after[name] for name in asked)
+    return all(marks) and marks[0] != marks[1] and all(before[name] == after[name] for name in request)
 
 
 def _worst_first(change: Change) -> tuple[object, ...]:
-    """By status, by how many things got worse, then by loss, picture and time."""
+    """Return the sort key of a change: by status, by how many things got worse, then by loss, picture and time."""
     return (
         _SEVERITY[change.before["status"]] - _SEVERITY[change.after["status"]],
         -len(change.worse),

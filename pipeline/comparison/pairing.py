@@ -1,4 +1,4 @@
-"""Which rows of two runs mean the same, although every id may differ."""
+"""The pairing of rows of two runs that request the same picture, although every id may differ."""
 
 import json
 from collections import defaultdict, deque
@@ -11,7 +11,7 @@ from pipeline import storage
 from pipeline.manifest import PICTURE_COLUMNS, pictures_of
 
 UNNAMED = ("preset",)
-"""Parameters without a meaning of their own: a preset names where values came from, and they are all there."""
+"""Parameters that are not compared: a preset names where values came from, and all of those are compared."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Pairing:
 
 
 def paired(before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any]]) -> Pairing:
-    """Join two tables of results.
+    """Return which rows of two tables of results belong together.
 
     Ids contain the parameters, so that one changed default changes them all. Rows are the same if they have the same
     pictures and, in this order,
@@ -55,10 +55,14 @@ def paired(before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any
     1. the same values of the parameters that vary within a run, and the same id;
     2. the same values, whatever their ids: several of one key meet in the order of seed and id;
     3. the same id: somebody gave it;
-    4. the same row of a manifest of the same name: one that leaves to a changed default what others say.
+    4. the same row of a manifest of the same name: such as one that takes a changed default.
 
     A picture is the same if its URI is; where a URI is in one run only, if it lies in the same place below the folder
     of its run's manifest. So two copies of a project compare, and two projects on one archive.
+
+    Args:
+        before: rows of the older run, mappings of result columns.
+        after: rows of the newer run.
     """
     shared = _pictures(before) & _pictures(after)
     olds, news = ([_compared(row, shared) for row in rows] for rows in (before, after))
@@ -75,15 +79,15 @@ def paired(before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any
     )
     pairs: list[tuple[ComparedRow, ComparedRow]] = []
     for key in keys:
-        found, olds, news = _join(olds, news, key)
-        pairs += found
+        joined, olds, news = _join(olds, news, key)
+        pairs += joined
     return Pairing(varying, pairs, olds, news)
 
 
 def _join(
     olds: Iterable[ComparedRow], news: Iterable[ComparedRow], key: Callable[[ComparedRow], Hashable]
 ) -> tuple[list[tuple[ComparedRow, ComparedRow]], list[ComparedRow], list[ComparedRow]]:
-    """Pairs of equal pictures and key, and what is left on both sides. A row without key (None) is left."""
+    """Return pairs of rows with equal pictures and key, and what is left of both sides: a None is no key."""
     waiting: defaultdict[Hashable, deque[ComparedRow]] = defaultdict(deque)
     left_over: list[ComparedRow] = []
     for new in sorted(news, key=_order):
@@ -102,15 +106,18 @@ def _join(
 
 
 def _order(row: ComparedRow) -> tuple[int, str]:
+    """Return by what several rows of one key are ordered: seed, then id."""
     return row.params.get("seed") or 0, row.row["id"]
 
 
 def _manifest_row(row: ComparedRow) -> Hashable:
+    """Return the name of a row's manifest and its place there; None where it is not known."""
     file, number = row.row.get("manifest"), row.row.get("manifest_row")
     return (file.rpartition("/")[2], number) if file and number is not None else None
 
 
 def _compared(row: Mapping[str, Any], shared: set[str]) -> ComparedRow:
+    """Return a row with names of its pictures: URIs that both runs have, or paths below its manifest's folder."""
     base = f"{storage.parent(row.get('manifest') or '').rstrip('/')}/"
 
     def name(uri: str | None) -> str | None:
@@ -125,28 +132,31 @@ def _compared(row: Mapping[str, Any], shared: set[str]) -> ComparedRow:
 
 @lru_cache(maxsize=65536)
 def _params(text: str) -> Mapping[str, Any]:
+    """Return the parameters that are compared, from the JSON of the column `params`."""
     return {name: value for name, value in json.loads(text).items() if name not in UNNAMED}
 
 
 def _pictures(rows: Iterable[Mapping[str, Any]]) -> set[str]:
+    """Return the URIs of all pictures that rows of results read."""
     return {uri for row in rows for uri in pictures_of(row, _params(row.get("params") or "{}")).values()}
 
 
 def _varying(rows: Iterable[ComparedRow]) -> set[str]:
-    """Parameters that have several values in a run."""
-    met: dict[str, Hashable] = {}
-    found: set[str] = set()
+    """Return the names of parameters that have several values in a run."""
+    first: dict[str, Hashable] = {}
+    varying: set[str] = set()
     names: set[str] = set()
     rows = list(rows)
     for row in rows:
         names.update(row.params)
     for row in rows:
-        for name in names - found:
+        for name in names - varying:
             value = _hashable(row.params.get(name))
-            if met.setdefault(name, value) != value:
-                found.add(name)
-    return found
+            if first.setdefault(name, value) != value:
+                varying.add(name)
+    return varying
 
 
 def _hashable(value: Any) -> Hashable:
+    """Return a value that can be a key: a tuple for a list."""
     return tuple(value) if isinstance(value, list) else value

@@ -1,4 +1,4 @@
-"""How alike the pictures at two URIs are."""
+"""The similarity of the pictures at two URIs."""
 
 from pipeline import images, storage
 from pipeline.images import ImageError, Pixels, Similarity, similarity
@@ -6,19 +6,24 @@ from pipeline.storage import StorageError
 
 
 def similarity_of(before: str, after: str) -> Similarity:
-    """Of the pictures at two URIs; one that cannot be read or decoded is an obstacle, not an error."""
-    found: list[bytes | None] = []
+    """Return the similarity of the pictures at two URIs; one that cannot be read is an obstacle, not an error.
+
+    Args:
+        before: URI of the older picture.
+        after: URI of the newer one.
+    """
+    contents: list[bytes | None] = []
     obstacles: list[str] = []
     for uri in (before, after):
         try:
-            found.append(storage.read_bytes(uri))
+            contents.append(storage.read_bytes(uri))
         except StorageError as error:
-            found.append(None)
+            contents.append(None)
             obstacles.append(str(error))
     if obstacles:
-        return Similarity(obstacle="; ".join(obstacles), lost=found[0] is not None)
+        return Similarity(obstacle="; ".join(obstacles), lost=contents[0] is not None)
     pictures: list[Pixels | None] = []
-    for uri, data in zip((before, after), found, strict=True):
+    for uri, data in zip((before, after), contents, strict=True):
         try:
             pictures.append(images.decode(data or b""))
         except ImageError as error:

@@ -38,21 +38,19 @@ def run_grid(
     keep: Keep | None = None,
     now: datetime | None = None,
     on_progress: Callable[[Progress], None] | None = None,
-    compute: Callable[..., Progress] = run_rows,
 ) -> Progress:
-    """Compute a grid's rows as a run of its own, or go on with the one that broke off.
+    """Compute the rows of a grid as a run of its own, or continue the one that broke off.
 
     Args:
         rows: of the grid.
-        job: how; its output holds all runs.
+        job: options of the run; its output holds all runs.
         name: of the job.
         keep: which complete runs are kept; None: all.
-        now: UTC.
+        now: UTC; by default the time now.
         on_progress: as for `run`.
-        compute: computes rows, as `run_rows`.
 
     Raises:
-        ManifestError: if rows ask for layers that the encoder lacks; nothing was started.
+        ManifestError: if rows use layers that the encoder lacks; nothing was started.
         Locked: if another run writes to this output; nothing was started.
         RunBroken: as `run`, and whatever else it raises.
     """
@@ -63,67 +61,84 @@ def run_grid(
         grid_run = _continued_or_new(job.output, grid_of(rows, encoder.sha256), name, len(rows), now)
         grid_runs.write_run(job.output, grid_run)
         own = dataclasses.replace(job, output=layout.run_folder(job.output, grid_run.id))
-        progress = compute(rows, own, on_progress=on_progress)
+        progress = run_rows(rows, own, on_progress=on_progress)
         lock.check()
         ended = max(provenance.now(), now)
         grid_run = dataclasses.replace(grid_run, finished_at=ended, counts=_counted(own.output))
         grid_runs.write_run(job.output, grid_run)
-        said = {"run": grid_run.id, "folder": f"{layout.RUNS}/{grid_run.id}", "name": name, "rows": grid_run.rows}
-        said |= {"counts": grid_run.counts, "finished_at": ended.isoformat(timespec="seconds")}
-        storage.write_bytes(layout.latest_file(job.output), json.dumps(said, indent=2).encode() + b"\n")
+        _point_to(job.output, grid_run)
         if keep:
             clear(job.output, keep, now=ended)
     return progress
 
 
+def _point_to(output: str, grid_run: grid_runs.GridRun) -> None:
+    """Make a run that has come to its end the latest complete one of its grid."""
+    assert grid_run.finished_at is not None
+    pointer = {
+        "run": grid_run.id,
+        "folder": f"{layout.RUNS}/{grid_run.id}",
+        "name": grid_run.name,
+        "rows": grid_run.rows,
+        "counts": grid_run.counts,
+        "finished_at": grid_run.finished_at.isoformat(timespec="seconds"),
+    }
+    storage.write_bytes(layout.latest_file(output), json.dumps(pointer, indent=2).encode() + b"\n")
+
+
 def grid_of(rows: Sequence[Row], encoder_sha256: str) -> str:
-    """Eight digits for what is asked, whatever the order."""
-    meanings = sorted((row.id, derive_id(row.content, row.style, row.params, encoder_sha256)) for row in rows)
-    return hashlib.sha256(json.dumps(meanings).encode()).hexdigest()[:8]
+    """Return eight hex digits that stand for the rows of a grid and the encoder, in any order."""
+    requests = sorted((row.id, derive_id(row.content, row.style, row.params, encoder_sha256)) for row in rows)
+    return hashlib.sha256(json.dumps(requests).encode()).hexdigest()[:8]
 
 
 def _continued_or_new(output: str, grid: str, name: str, rows: int, now: datetime) -> grid_runs.GridRun:
-    """The last run of this grid if it broke off a while ago, else a new one."""
-    found = grid_runs.all_runs(output)
-    same = [grid_run for grid_run in found if grid_run.grid == grid]
+    """Return the last run of a grid if it broke off not long ago, else a new one."""
+    runs = grid_runs.all_runs(output)
+    same = [grid_run for grid_run in runs if grid_run.grid == grid]
     if same and same[0].finished_at is None and now - same[0].began_at < CONTINUED_WITHIN:
         log.info("run %s is continued", same[0].id)
         return same[0]
     id = f"{now:%Y-%m-%dT%H%M%SZ}-{grid}"
-    while any(grid_run.id == id for grid_run in found):  # the last one took less than a second
+    while any(grid_run.id == id for grid_run in runs):  # the last one took less than a second
         id += "-again"
     return grid_runs.GridRun(id, grid, name, now, rows)
 
 
 def _counted(folder: str) -> dict[str, int]:
-    """Rows by status over the whole run, not only its last part."""
+    """Return rows by status of a whole run, not only of the part that was computed last."""
     statuses = read_results(folder, columns=["status"])["status"].to_pylist()
     return {status: statuses.count(status) for status in STATUSES if status in statuses}
 
 
 def clear(output: str, keep: Keep, *, now: datetime) -> list[str]:
-    """Delete complete runs that need not be kept; ids of those that are gone.
+    """Delete complete runs that need not be kept, and return their ids.
 
-    The latest stays in any case, and so does one that is being worked on, such as by `nst retry`. What was about to
-    be deleted when an earlier run died is deleted now.
+    The latest stays in any case, and so does one that another run writes to, such as `nst retry`. What was being
+    deleted when an earlier run crashed is deleted now.
+
+    Args:
+        output: of the grid.
+        keep: which complete runs are kept.
+        now: UTC.
 
     Raises:
         StorageError: if something cannot be deleted; what is half deleted is no complete run any more.
     """
-    found = grid_runs.all_runs(output)
-    complete = sorted((grid_run for grid_run in found if grid_run.is_complete), key=_end, reverse=True)
+    runs = grid_runs.all_runs(output)
+    complete = sorted((grid_run for grid_run in runs if grid_run.is_complete), key=_end, reverse=True)
     kept = {grid_run.id for grid_run in complete[: keep.runs or 0]}
     kept |= {grid_run.id for grid_run in complete if keep.days and now - _end(grid_run) <= timedelta(days=keep.days)}
     kept |= {grid_run.id for grid_run in complete if layout.run_folder(output, grid_run.id) == grid_runs.latest(output)}
     gone = []
-    for grid_run in [each for each in found if each.leaving or (each.is_complete and each.id not in kept)]:
+    for grid_run in [each for each in runs if each.leaving or (each.is_complete and each.id not in kept)]:
         folder = layout.run_folder(output, grid_run.id)
         try:
             with RunLock(folder):
                 grid_runs.write_run(output, dataclasses.replace(grid_run, leaving=True))
                 storage.remove_folder(folder)
         except Locked:
-            log.info("run %s is being worked on and stays", grid_run.id)
+            log.info("run %s is being written to and stays", grid_run.id)
             continue
         storage.remove(layout.history_file(output, grid_run.id))
         gone.append(grid_run.id)
@@ -131,4 +146,5 @@ def clear(output: str, keep: Keep, *, now: datetime) -> list[str]:
 
 
 def _end(grid_run: grid_runs.GridRun) -> datetime:
+    """Return when a run ended; when it began, if it is not complete."""
     return grid_run.finished_at or grid_run.began_at

@@ -1,4 +1,4 @@
-"""Bytes of image files to pixels and back, and how alike two pictures are."""
+"""Image files: their bytes to pixels and back, and how similar two pictures are. Nothing here opens a file."""
 
 from pipeline.images import exif
 from pipeline.images.decode import MAX_PIXELS, ImageError, ImageInfo, Pixels, decode, probe, resize

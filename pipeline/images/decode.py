@@ -1,7 +1,7 @@
-"""Bytes <-> pictures. Whatever an archive holds comes out as uint8 (H, W, 3), upright, sRGB, opaque.
+"""The decoding of image files: their bytes become uint8 (H, W, 3), upright, sRGB, opaque.
 
-Nothing here opens a file or a connection, and nothing trusts its input: any bytes give a picture or an
-`ImageError`, and a picture's size is judged by its header before memory is set aside for its pixels.
+Nothing here opens a file or a connection, and no input is trusted: any bytes give a picture or an `ImageError`, and a
+picture's size is checked in its header before memory is allocated for its pixels.
 """
 
 import io
@@ -17,8 +17,10 @@ from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
 from nst_kernel.pictures import MIN_SIDE
 
 Pixels = NDArray[np.uint8]
+"""A picture, uint8 (H, W, 3), RGB in sRGB."""
 
 MAX_PIXELS = 200_000_000
+"""Pixels that a picture may have; Pillow itself stops at about 179 million."""
 
 # Pillow's other decoders are old, seldom met and seldom tested; one of them starts another program.
 _FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP", "AVIF", "JPEG2000", "PPM", "QOI")
@@ -57,12 +59,12 @@ _logger = logging.getLogger(__name__)
 
 
 class ImageError(ValueError):
-    """These bytes are not a picture that can be served; says why and what to do, without a file's name."""
+    """Bytes that are not a picture that can be used; the message says why and what to do, without a file's name."""
 
 
 @dataclass(frozen=True)
 class ImageInfo:
-    """A picture's upright size in pixels and its format (`jpeg`, `png`, …)."""
+    """The size of a picture as it is shown, in pixels, and its format (`jpeg`, `png`, …)."""
 
     width: int
     height: int
@@ -70,11 +72,16 @@ class ImageInfo:
 
 
 def probe(data: bytes, *, max_pixels: int = MAX_PIXELS, min_side: int = MIN_SIDE) -> ImageInfo:
-    """The size a picture will have once decoded, from its header alone.
+    """Return the size that a picture has once decoded, from its header alone.
 
     The first bytes of a file do for JPEG, PNG, GIF, BMP, PPM, QOI and JPEG 2000 (64 kB, or more where a JPEG
     carries large metadata); WebP, AVIF and TIFF keep what is needed at their end and want the whole file. Where
-    the beginning does not do this raises, so a caller with a part asks again with the whole.
+    the beginning does not do, this raises, and a caller that has a part tries again with the whole.
+
+    Args:
+        data: the file, or its beginning.
+        max_pixels: that the picture may have.
+        min_side: pixels that each side must have.
 
     Raises:
         ImageError: not a picture, an unreadable header, more than `max_pixels` (or than Pillow's own limit,
@@ -87,17 +94,21 @@ def probe(data: bytes, *, max_pixels: int = MAX_PIXELS, min_side: int = MIN_SIDE
 
 
 def decode(data: bytes, *, max_pixels: int = MAX_PIXELS, min_side: int = MIN_SIDE, at_least: int = 0) -> Pixels:
-    """The picture as uint8 (H, W, 3), sRGB: turned upright, colour-managed, laid on white where transparent.
+    """Return a picture as uint8 (H, W, 3), sRGB: turned upright, colour-managed, laid on white where transparent.
 
-    `at_least`, if not 0, is a number of pixels that both sides may shrink to: a large JPEG is then decoded at a half,
-    a quarter or an eighth of its size, which is many times faster.
-
-    Of animations and multi-page files, the first picture. 16-bit greys keep their high byte's worth of range;
+    Animations and multi-page files give their first picture. 16-bit greys keep their high byte's worth of range;
     integers beyond 16 bits are taken as 32-bit; floats as 0..1, or 0..255 or 0..65535 where they exceed it.
     A broken colour profile or orientation is passed over (the former with a warning in the log).
 
+    Args:
+        data: the whole file.
+        max_pixels: that the picture may have.
+        min_side: pixels that each side must have.
+        at_least: pixels that both sides may shrink to; 0: keep the size. A large JPEG is then decoded at a half, a
+            quarter or an eighth of its size, which is many times faster.
+
     Raises:
-        ImageError: as `probe`; also damaged or truncated pixels.
+        ImageError: for what `probe` refuses, and for damaged or truncated pixels.
     """
     with explained(data), opened(data, max_pixels, min_side) as image:
         # Before load(): a PNG may bring another orientation after its pixels, which probe() cannot see.
@@ -120,7 +131,7 @@ def check_pixels(image: Pixels) -> None:
 
 
 def resize(image: Pixels, size: tuple[int, int]) -> Pixels:
-    """`image` (H, W, 3) at `size` (height, width), Lanczos with antialiasing; itself if it has that size."""
+    """Return a picture (H, W, 3) resized to (height, width), by Lanczos with antialiasing."""
     check_pixels(image)
     height, width = size
     if image.shape[:2] == (height, width):
@@ -130,7 +141,7 @@ def resize(image: Pixels, size: tuple[int, int]) -> Pixels:
 
 @contextmanager
 def explained(data: bytes) -> Iterator[None]:
-    """Decoders fail in any way they like; here each becomes an ImageError that helps."""
+    """Turn whatever a decoder raises in this block into an ImageError that says what to do about `data`."""
     try:
         yield
     except ImageError:
@@ -148,11 +159,11 @@ def explained(data: bytes) -> Iterator[None]:
 
 
 def _what_is_this(data: bytes) -> str:
-    """Why no decoder took these bytes, as helpfully as their beginning allows."""
+    """Return why no decoder accepts these bytes, as far as their beginning tells."""
     text = data[:256].removeprefix(b"\xef\xbb\xbf").lstrip().lower()
-    for start, meaning in _STRANGERS:
+    for start, description in _STRANGERS:
         if text.startswith(start) or data.startswith(start, 4):
-            return f"the file {meaning}"
+            return f"the file {description}"
     for start, name in _KNOWN:
         if data.startswith(start) or data.startswith(start, 4):
             fault = "but its header is damaged, cut short or of a rare kind"
@@ -161,7 +172,7 @@ def _what_is_this(data: bytes) -> str:
 
 
 def opened(data: bytes, max_pixels: int, min_side: int) -> Image.Image:
-    """The lazily opened picture: header read, size accepted, pixels untouched."""
+    """Return a picture of which only the header was read, and whose size is accepted."""
     if not data:
         raise ImageError("the file is empty: the upload or copy that made it failed")
     image = Image.open(io.BytesIO(data), formats=_FORMATS)
@@ -174,7 +185,7 @@ def opened(data: bytes, max_pixels: int, min_side: int) -> Image.Image:
 
 
 def _orientation(image: Image.Image) -> int:
-    """The EXIF orientation, 1 to 8; 1 where there is none or it makes no sense."""
+    """Return the EXIF orientation of a picture, 1 to 8; 1 where there is none or it is invalid."""
     if image.format == "TIFF":
         return 1  # Pillow turns these by itself.
     try:
@@ -195,7 +206,7 @@ def _upright(pixels: Pixels, orientation: int) -> Pixels:
 
 
 def _separate(image: Image.Image) -> tuple[Image.Image, Pixels | None]:
-    """The colours as an L, RGB, CMYK or LAB picture, and the alpha (H, W) if there is one."""
+    """Return the colours as an L, RGB, CMYK or LAB picture, and the alpha channel (H, W) if there is one."""
     transparency = image.info.get("transparency")
     if image.mode == "F" or image.mode.startswith("I"):
         levels = np.asarray(image)
@@ -213,7 +224,7 @@ def _separate(image: Image.Image) -> tuple[Image.Image, Pixels | None]:
 
 
 def _to_bytes(levels: NDArray[np.generic]) -> Pixels:
-    """Deep grey levels (H, W), integer or float, as 0..255."""
+    """Return grey levels (H, W) of more than 8 bits, integer or float, as 0..255."""
     if levels.dtype.kind == "f":
         values = np.nan_to_num(levels.astype(np.float32), nan=0.0, posinf=0.0, neginf=0.0)
         top = next((limit for limit in (1.0, 255.0, 65535.0) if values.max() <= limit), float(values.max()))
@@ -226,7 +237,7 @@ def _to_bytes(levels: NDArray[np.generic]) -> Pixels:
 
 
 def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
-    """An L, RGB, CMYK or LAB picture as RGB in sRGB, by its profile if that is sound and fits."""
+    """Return an L, RGB, CMYK or LAB picture as RGB in sRGB, by its colour profile if that is valid and fits."""
     if profile and image.mode != "LAB":
         try:
             source = ImageCms.ImageCmsProfile(io.BytesIO(profile))

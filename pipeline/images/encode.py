@@ -1,4 +1,4 @@
-"""Pixels to the bytes of image files, and the parameters that are kept in them."""
+"""The encoding of pictures as image files, with the parameters that are kept in them."""
 
 import io
 import json
@@ -24,11 +24,17 @@ def encode(
     quality: int = 95,
     exif: Image.Exif | None = None,
 ) -> bytes:
-    """`image` (H, W, 3) as a file that carries `metadata`; the same arguments give the same bytes.
+    """Return a picture as an image file that carries metadata; equal arguments give equal bytes.
 
     PNG holds each entry as a text chunk `nst:<key>`; JPEG and WebP hold them all as JSON in the EXIF image
-    description. `quality` (1-100) is for the latter two; JPEG keeps colour at full resolution. `exif` has further
-    tags for the file; it is changed.
+    description. JPEG keeps colour at full resolution.
+
+    Args:
+        image: uint8 (H, W, 3), or float32 in [0, 1].
+        format: of the file.
+        metadata: texts by key.
+        quality: 1 to 100, of JPEG and WebP.
+        exif: further tags for the file; this object is changed.
 
     Raises:
         ValueError: `image` is neither uint8 nor float32 in [0, 1], which is rounded to 8 bits.
@@ -37,11 +43,7 @@ def encode(
     """
     pixels = to_uint8(image)
     check_pixels(pixels)
-    for key, text in metadata.items():
-        if not (0 < len(key) <= 75 and key.isascii() and key.isprintable() and key == key.strip()):
-            raise ImageError(f"metadata key {key!r} is not 1-75 printable ASCII characters")
-        if "\0" in text:
-            raise ImageError(f"metadata {key!r} holds a null character, which text chunks cannot")
+    _check_metadata(metadata)
     picture, buffer = Image.fromarray(pixels), io.BytesIO()
     try:
         if format == "png":
@@ -60,8 +62,17 @@ def encode(
     return buffer.getvalue()
 
 
+def _check_metadata(metadata: Mapping[str, str]) -> None:
+    """Raise ImageError for a key or text that not every format can hold."""
+    for key, text in metadata.items():
+        if not (0 < len(key) <= 75 and key.isascii() and key.isprintable() and key == key.strip()):
+            raise ImageError(f"metadata key {key!r} is not 1-75 printable ASCII characters")
+        if "\0" in text:
+            raise ImageError(f"metadata {key!r} holds a null character, which text chunks cannot")
+
+
 def read_metadata(data: bytes) -> dict[str, str]:
-    """What `encode` put in; empty for pictures from elsewhere.
+    """Return the metadata that `encode` put into a file; empty for pictures from elsewhere.
 
     Raises:
         ImageError: not a picture.
@@ -72,18 +83,18 @@ def read_metadata(data: bytes) -> dict[str, str]:
             texts = {str(key): text for key, text in image.info.items() if isinstance(text, str)}
             return {k.removeprefix(_PNG_PREFIX): str(v) for k, v in texts.items() if k.startswith(_PNG_PREFIX)}
         try:
-            found = json.loads(image.getexif()[ExifTags.Base.ImageDescription])
+            entries = json.loads(image.getexif()[ExifTags.Base.ImageDescription])
         except Exception:  # Someone else's description, or someone else's broken EXIF.
             return {}
-        return {str(key): str(text) for key, text in found.items()} if isinstance(found, dict) else {}
+        return {str(key): str(text) for key, text in entries.items()} if isinstance(entries, dict) else {}
 
 
 FORMATS: dict[str, Literal["png", "jpeg", "webp"]] = {"png": "png", "jpg": "jpeg", "jpeg": "jpeg", "webp": "webp"}
-"""By the extension of the output's name."""
+"""Formats by the extension of the picture's name."""
 
 
 def format_of(name: str) -> Literal["png", "jpeg", "webp"]:
-    """The format that a file's extension asks for.
+    """Return the format that the extension of a name means.
 
     Raises:
         ValueError: for an extension that is none of png, jpg, jpeg and webp.

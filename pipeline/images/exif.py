@@ -1,4 +1,4 @@
-"""What a result keeps of its photo's EXIF: when, where and with what it was taken. What no longer holds stays out."""
+"""The EXIF tags that a result keeps of its photo: when, where and with what it was taken."""
 
 import io
 import logging
@@ -8,12 +8,12 @@ from PIL import ExifTags, Image
 
 JPEG = b"\xff\xd8\xff"
 JPEG_HEAD = 256 * 1024
-"""As much of a JPEG as has its EXIF: it stands first, and a segment ends at 64 kB."""
+"""Bytes of a JPEG that hold its EXIF, which comes first, in a segment of at most 64 kB."""
 
 _Base, _IFD = ExifTags.Base, ExifTags.IFD
 
 KEPT = (_Base.Make, _Base.Model, _Base.DateTime, _Base.Artist, _Base.Copyright, _Base.HostComputer)
-"""Of the tags of the picture as a whole. Its orientation is in the pixels now; its thumbnail is another picture."""
+"""Tags of the picture as a whole that stay. Its orientation is in the pixels now; its thumbnail is another picture."""
 
 DROPPED = (
     _Base.MakerNote,  # its contents are addressed from the old file's beginning
@@ -27,31 +27,31 @@ DROPPED = (
     _Base.ExifInteroperabilityOffset,
     _Base.SubjectLocation,
 )
-"""Of the tags of how it was taken."""
+"""Tags of how it was taken that do not hold for the result; all others stay."""
 
 MOST_BYTES = 4096
-"""Of one tag; what is larger is a program's own."""
+"""Bytes of one tag that is kept; larger ones are private data of a program."""
 
 SRGB = 1
 
 log = logging.getLogger(__name__)
 
 
-def of(photo: bytes, width: int, height: int) -> Image.Exif | None:
-    """The tags that a result of this size in pixels keeps; None where the photo has none, or none that can be read.
+def kept_tags(photo: bytes, width: int, height: int) -> Image.Exif | None:
+    """Return the tags that a result keeps of its photo; None where the photo has none that can be read.
 
     Args:
         photo: the file, or as much of it as has its EXIF.
-        width: of the result.
-        height: of the result.
+        width: of the result, pixels.
+        height: of the result, pixels.
     """
     try:
         with Image.open(io.BytesIO(photo)) as image:
-            found = image.getexif()
+            tags = image.getexif()
             kept = Image.Exif()
-            kept.update({tag: found[tag] for tag in KEPT if tag in found and _is_small(found[tag])})
-            taken = {tag: value for tag, value in found.get_ifd(_IFD.Exif).items() if _is_small(value)}
-            place = {tag: value for tag, value in found.get_ifd(_IFD.GPSInfo).items() if _is_small(value)}
+            kept.update({tag: tags[tag] for tag in KEPT if tag in tags and _is_small(tags[tag])})
+            taken = {tag: value for tag, value in tags.get_ifd(_IFD.Exif).items() if _is_small(value)}
+            place = {tag: value for tag, value in tags.get_ifd(_IFD.GPSInfo).items() if _is_small(value)}
         taken = {tag: value for tag, value in taken.items() if tag not in DROPPED}
         if not kept and not taken and not place:
             return None
@@ -68,4 +68,5 @@ def of(photo: bytes, width: int, height: int) -> Image.Exif | None:
 
 
 def _is_small(value: object) -> bool:
+    """Return whether the value of a tag is small enough to be kept."""
     return not isinstance(value, bytes | str | tuple) or len(cast(bytes, value)) <= MOST_BYTES

@@ -1,4 +1,4 @@
-"""How much two pictures look alike: peak signal-to-noise ratio, and structural similarity (Wang et al. 2004)."""
+"""The similarity of two pictures: peak signal-to-noise ratio, and structural similarity (Wang et al. 2004)."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -10,13 +10,13 @@ from pipeline.images.decode import Pixels
 
 @dataclass(frozen=True)
 class Similarity:
-    """What came of comparing two pictures.
+    """The result of comparing two pictures.
 
     Attributes:
         psnr: dB; infinite if they are equal; None if they cannot be compared.
-        ssim: up to 1; None likewise.
+        ssim: up to 1; None if they cannot be compared.
         obstacle: why they cannot be compared; empty if they were.
-        lost: whether that is because the newer one, and it alone, cannot be read.
+        lost: whether they cannot be compared because the newer one, and it alone, cannot be read.
     """
 
     psnr: float | None = None
@@ -26,12 +26,18 @@ class Similarity:
 
 
 EQUAL = Similarity(float("inf"), 1.0)
+"""The similarity of equal pictures."""
 
 
 def similarity(before: Pixels, after: Pixels) -> Similarity:
-    """Of two pictures, uint8 (H, W, 3); those of different sizes cannot be compared.
+    """Return the similarity of two pictures; those of different sizes cannot be compared.
 
-    SSIM is the mean over Gaussian windows of 11 x 11 pixels and over the channels, with the constants of its paper.
+    SSIM is the mean over Gaussian windows of 11 x 11 pixels and over the channels, with the constants of its paper
+    (Wang, Bovik, Sheikh, Simoncelli, 2004).
+
+    Args:
+        before: uint8 (H, W, 3).
+        after: uint8 (H, W, 3).
     """
     import skimage.metrics  # SciPy comes along
 

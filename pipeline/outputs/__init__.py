@@ -1,4 +1,4 @@
-"""What a run leaves in its output folder, and how it is read back."""
+"""The output folder of a run: its shape, the results and other files in it, and how they are read back."""
 
 from pipeline.outputs import grid_runs, layout, progress, provenance, query, summary
 from pipeline.outputs.as_manifest import REQUEST_COLUMNS, as_manifest, name_of

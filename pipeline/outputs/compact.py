@@ -1,4 +1,4 @@
-"""Many small Parquet parts made into few well-sized files, at the end of a run, in bounded memory."""
+"""The merging of many small Parquet files of results into few large ones, at the end of a run, in bounded memory."""
 
 import hashlib
 import io
@@ -15,19 +15,24 @@ from pipeline.outputs.schema import SCHEMA
 from pipeline.outputs.table import newest, parts, read_part
 
 FILE_BYTES = 128 * 2**20
-"""Of rows in memory, that make a file: some tens of megabytes in Parquet."""
+"""Bytes of rows in memory that make a full file, which is some tens of megabytes in Parquet."""
 
 PARTS_AT_ONCE = 64
+"""Small files that are read before it is decided whether they fill a large one."""
 
 log = logging.getLogger(__name__)
 
 
 def compact(output: str, *, file_bytes: int = FILE_BYTES) -> list[str]:
-    """Merge the small files of the results; the URIs of those that took their place.
+    """Merge the small files of the results, and return the URIs of the files that took their place.
 
     New files are whole before any old one is deleted, and readers take the newest row of each id: a crash in between
-    leaves rows twice in storage and once in every answer. Full files, `rows-…`, are not touched again; what is left
-    over, `rest-…`, is merged with the parts of the next run. Only who holds the run lock may do this.
+    leaves rows twice in storage and once in every answer. Full files, `rows-…`, are not touched again; the last
+    one, `rest-…`, is merged with the parts of the next run. Only the holder of the run lock may do this.
+
+    Args:
+        output: of the run.
+        file_bytes: of rows in memory that make a full file.
 
     Raises:
         StorageError: if a file cannot be read, written or deleted; no row is lost then.
@@ -45,7 +50,7 @@ def compact(output: str, *, file_bytes: int = FILE_BYTES) -> list[str]:
 
 
 def _merged(parts: Sequence[str], file_bytes: int) -> Iterator[tuple[pa.Table, bool]]:
-    """Tables of about so many bytes, the newest row of each id, and whether each is full."""
+    """Yield tables of about `file_bytes`, with the newest row of each id, and whether each is full."""
     held: list[pa.Table] = []
     with ThreadPoolExecutor(16) as pool:
         for start in range(0, len(parts), PARTS_AT_ONCE):
@@ -62,6 +67,7 @@ def _merged(parts: Sequence[str], file_bytes: int) -> Iterator[tuple[pa.Table, b
 
 
 def _write(output: str, table: pa.Table, *, full: bool) -> str:
+    """Write merged rows, and return the URI of their file."""
     buffer = io.BytesIO()
     pq.write_table(table.cast(SCHEMA), buffer, compression="zstd")
     data = buffer.getvalue()
@@ -71,4 +77,5 @@ def _write(output: str, table: pa.Table, *, full: bool) -> str:
 
 
 def _name(uri: str) -> str:
+    """Return the name of a file without its folder."""
     return uri.rpartition("/")[2]

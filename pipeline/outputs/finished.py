@@ -1,4 +1,4 @@
-"""What is done already in an output."""
+"""The rows of an output that an earlier run has done already."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,12 +12,12 @@ from pipeline.outputs.table import parts, read_results
 
 @dataclass(frozen=True)
 class Finished:
-    """What needs no repeating.
+    """Rows that need no repeating.
 
     Attributes:
         fingerprints: by id, of rows that are `ok` or `diverged`.
-        owners: id by output name below images/, of the same.
-        quarantined: fingerprints by id, of rows that are not tried again until somebody says so.
+        owners: id by the name of the picture below images/, of rows that are `ok` or `diverged`.
+        quarantined: fingerprints by id, of rows that are tried again only by `nst retry`.
     """
 
     fingerprints: Mapping[str, str]
@@ -26,7 +26,11 @@ class Finished:
 
 
 def finished(output: str) -> Finished:
-    """What is done in an output; nothing where there are no results yet."""
+    """Return the rows that are done in an output; none where there are no results yet.
+
+    Raises:
+        StorageError: if the results cannot be read.
+    """
     if not parts(output):
         return Finished({}, {})
     table = read_results(output, columns=["id", "fingerprint", "status", "output_name"], ordered=False)

@@ -1,4 +1,4 @@
-"""The runs of a grid, as its output folder keeps them."""
+"""The records of the runs of a grid, in the folder of the grid."""
 
 import dataclasses
 import json
@@ -17,14 +17,14 @@ class GridRun:
     """One run of a grid.
 
     Attributes:
-        id: with its date.
-        grid: digits of what was asked.
+        id: the UTC time of the beginning, and `grid`.
+        grid: eight hex digits of its rows, parameters and encoder.
         name: of the job.
         began_at: UTC.
-        rows: in all.
-        finished_at: UTC; None: it is at work, or broke off.
+        rows: of the grid.
+        finished_at: UTC; None: it is still going on, or broke off.
         counts: rows by status.
-        leaving: whether it is being deleted.
+        leaving: whether its output is being deleted.
     """
 
     id: str
@@ -38,16 +38,16 @@ class GridRun:
 
     @property
     def is_complete(self) -> bool:
-        """Whether it came to its end and is all there."""
+        """Whether it came to its end and is not being deleted."""
         return self.finished_at is not None and not self.leaving
 
 
 def latest(output: str) -> str | None:
-    """The output of the last complete run; None where there is none.
+    """Return the output of the last complete run of a grid; None where there is none.
 
     Raises:
         StorageError: if the pointer cannot be read.
-        ValueError: for one that somebody else has written.
+        ValueError: if the pointer was written by another program.
     """
     pointer = layout.latest_file(output)
     try:
@@ -59,36 +59,38 @@ def latest(output: str) -> str | None:
 
 
 def all_runs(output: str) -> list[GridRun]:
-    """Every run, the newest first; nothing where there was none.
+    """Return the record of every run of a grid, the newest first; none where there was no run.
 
     Raises:
         StorageError: if one cannot be read.
     """
     try:
-        found = storage.list_files(layout.history_folder(output), suffix=".json")
+        records = storage.list_files(layout.history_folder(output), suffix=".json")
     except storage.NotFound:
         return []
     with ThreadPoolExecutor(16) as pool:
-        return sorted(pool.map(_read, found), key=lambda grid_run: grid_run.id, reverse=True)
+        return sorted(pool.map(_read, records), key=lambda grid_run: grid_run.id, reverse=True)
 
 
 def write_run(output: str, grid_run: GridRun) -> None:
-    """Write the record of a run, over an older one of it."""
-    said = dataclasses.asdict(grid_run)
+    """Write the record of a run, in the place of an older one."""
+    record = dataclasses.asdict(grid_run)
     storage.write_bytes(
-        layout.history_file(output, grid_run.id), json.dumps(said, indent=2, default=_as_text).encode() + b"\n"
+        layout.history_file(output, grid_run.id), json.dumps(record, indent=2, default=_as_text).encode() + b"\n"
     )
 
 
 def _as_text(moment: datetime) -> str:
+    """Return a moment as ISO 8601 with whole seconds."""
     return moment.isoformat(timespec="seconds")
 
 
 def _read(uri: str) -> GridRun:
+    """Return the record of a run, or raise StorageError with what to do."""
     try:
-        said: dict[str, Any] = json.loads(storage.read_bytes(uri))
-        said["began_at"] = datetime.fromisoformat(said["began_at"])
-        said["finished_at"] = said["finished_at"] and datetime.fromisoformat(said["finished_at"])
-        return GridRun(**said)
+        record: dict[str, Any] = json.loads(storage.read_bytes(uri))
+        record["began_at"] = datetime.fromisoformat(record["began_at"])
+        record["finished_at"] = record["finished_at"] and datetime.fromisoformat(record["finished_at"])
+        return GridRun(**record)
     except (ValueError, KeyError, TypeError) as error:
         raise storage.StorageError(f"cannot read {uri}: {error}. Delete it if its run is of no use") from error

@@ -1,4 +1,4 @@
-"""How far a run is: counted by the driver, and written beside its results where others can read it."""
+"""The progress of a run: counted by the driver, and written into its output, where others can read it."""
 
 import json
 import logging
@@ -16,7 +16,7 @@ from pipeline.outputs import provenance
 
 VERSION = 1
 EVERY_SECONDS = 5.0
-"""Between two writes of the file, even if no row finished meanwhile: that tells a reader that the driver lives."""
+"""Seconds between two writes of the file, even if no row finished meanwhile: readers see that the driver lives."""
 
 State = Literal["running", "finished", "stopped", "broken off"]
 
@@ -25,16 +25,17 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class Progress:
-    """How far a run is.
+    """The numbers of rows that a run has to compute and has computed.
 
     Attributes:
         total: rows that the plan has to compute.
         done_before: rows that needed nothing.
-        quarantined_before: rows that are left alone, since they killed their processes in earlier runs.
+        quarantined_before: rows that are not tried, since their processes crashed in earlier runs.
         counts: rows finished in this run, by status.
         failures: of this run, id and error, the first hundred.
         retries: requests to storage that were repeated for rows of this run.
-        seconds: since the work began.
+        began: when the work began, on the monotonic clock.
+        seconds: from then to the last row that finished.
     """
 
     total: int
@@ -48,11 +49,11 @@ class Progress:
 
     @property
     def finished(self) -> int:
-        """Rows that have an outcome."""
+        """The number of rows that have an outcome."""
         return sum(self.counts.values())
 
     def add(self, row: Mapping[str, Any]) -> None:
-        """Count a row's outcome."""
+        """Count the outcome of a row, given as a mapping of result columns."""
         self.counts[row["status"]] += 1
         self.retries += row["retries"]
         if row["status"] in ("failed", "quarantined") and len(self.failures) < 100:
@@ -62,13 +63,13 @@ class Progress:
 
 @dataclass(frozen=True)
 class Report:
-    """A progress file as read.
+    """The contents of a progress file.
 
     Attributes:
-        state: of the run, when it last said so.
+        state: of the run, when the file was written.
         progress: of its rows.
-        updated_at: when that was, UTC. A living driver says so every few seconds.
-        submission: the job on a cluster that the run is of; empty for a run that nobody submitted.
+        updated_at: when the file was written, UTC. A living driver writes it every few seconds.
+        submission: name of the job on a cluster that is this run; empty for a run that was not submitted.
         error: why it broke off.
     """
 
@@ -80,19 +81,23 @@ class Report:
 
 
 def read(uri: str) -> Report | None:
-    """What a progress file says; None where there is none yet.
+    """Return the contents of a progress file; None where there is none yet.
 
     Raises:
         StorageError: if it cannot be read, or is no progress file.
     """
     try:
-        said = json.loads(storage.read_bytes(uri))
+        contents = json.loads(storage.read_bytes(uri))
         progress = Progress(
-            said["total"], said["done_before"], said["quarantined_before"], Counter(said["counts"]), said["failures"]
+            contents["total"],
+            contents["done_before"],
+            contents["quarantined_before"],
+            Counter(contents["counts"]),
+            contents["failures"],
         )
-        progress.seconds = said["seconds"]
-        updated_at = datetime.fromisoformat(said["updated_at"])
-        return Report(said["state"], progress, updated_at, said["submission"], said["error"])
+        progress.seconds = contents["seconds"]
+        updated_at = datetime.fromisoformat(contents["updated_at"])
+        return Report(contents["state"], progress, updated_at, contents["submission"], contents["error"])
     except storage.NotFound:
         return None
     except (ValueError, KeyError, TypeError) as error:
@@ -100,11 +105,11 @@ def read(uri: str) -> Report | None:
 
 
 class ProgressFile:
-    """Keeps a progress file up to date from `with` to the end of it, from a thread of its own.
+    """A thread that keeps a progress file up to date while its `with` block lasts.
 
-    Storage that is slow or down holds nobody up: the file is for looking at, and the next one will do. Nothing is
-    written before the first `update`, which comes once the run has the lock of its output: a run that is refused does
-    not speak for the one at work.
+    Storage that is slow or down does not delay the run: a later write makes up for one that failed. Nothing is written
+    before the first `update`, which comes once the run has the lock of its output: a run that is refused leaves the
+    file of the running one alone.
     """
 
     def __init__(self, uri: str, *, submission: str = "", every: float = EVERY_SECONDS) -> None:
@@ -117,7 +122,7 @@ class ProgressFile:
         return self
 
     def update(self, progress: Progress) -> None:
-        """Take notice of how far the run is."""
+        """Set the progress that is written from now on."""
         first, self._progress = self._progress is None, progress
         if first:
             self._writer.start()
@@ -137,18 +142,21 @@ class ProgressFile:
         self._write(state, str(error) if state == "broken off" else "")
 
     def _keep(self) -> None:
+        """Write the file again and again until the run is over."""
         self._write("running")
         while not self._over.wait(self.every):
             self._write("running")
 
     def _write(self, state: State, error: str = "") -> None:
+        """Write the file; a failure is only logged."""
         assert self._progress is not None
         try:
-            storage.write_bytes(self.uri, json.dumps(self._said(self._progress, state, error)).encode() + b"\n")
+            storage.write_bytes(self.uri, json.dumps(self._contents(self._progress, state, error)).encode() + b"\n")
         except storage.StorageError as trouble:
-            log.warning("how far the run is could not be written: %s", trouble)
+            log.warning("the progress of the run could not be written: %s", trouble)
 
-    def _said(self, progress: Progress, state: State, error: str) -> Mapping[str, Any]:
+    def _contents(self, progress: Progress, state: State, error: str) -> Mapping[str, Any]:
+        """Return what the file holds as JSON."""
         return {
             "version": VERSION,
             "state": state,

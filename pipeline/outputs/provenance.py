@@ -1,4 +1,4 @@
-"""Where, when and by which versions a result was computed."""
+"""The machine, the time and the versions by which a result was computed."""
 
 import socket
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 @cache
 def versions() -> Mapping[str, str]:
-    """Of the packages that decide what a picture looks like; `source` for this one where it is not installed."""
+    """Return the versions of the packages that decide what a picture looks like; `source` for one not installed."""
 
     def of(name: str) -> str:
         try:
@@ -22,10 +22,10 @@ def versions() -> Mapping[str, str]:
 
 
 def host() -> str:
-    """The name of this machine."""
+    """Return the name of this machine."""
     return socket.gethostname()
 
 
 def now() -> datetime:
-    """UTC."""
+    """Return the time now, UTC."""
     return datetime.now(UTC)

@@ -6,17 +6,23 @@ from typing import Literal, get_args
 import pyarrow as pa
 
 Status = Literal["ok", "failed", "diverged", "quarantined"]
+"""What became of a row; the column `status` says what each means."""
 
 
 STATUSES: tuple[str, ...] = get_args(Status)
 
 
 SCHEMA_VERSION = 4
+"""Raised when a column is added or changed; readers accept every older version."""
 
 
 _DOCUMENTED: Sequence[tuple[str, pa.DataType, str]] = (
-    ("id", pa.string(), "the row's own, or derived from its meaning"),
-    ("fingerprint", pa.string(), "of what was asked: pictures as they were, parameters, encoder, algorithm version"),
+    ("id", pa.string(), "the row's own, or derived from what decides the picture"),
+    (
+        "fingerprint",
+        pa.string(),
+        "of what was requested: pictures as they were, parameters, encoder, algorithm version",
+    ),
     ("content", pa.string(), "URI of the content picture"),
     ("style", pa.string(), "URI of the style picture"),
     ("params", pa.string(), "every parameter, resolved, as JSON"),
@@ -24,7 +30,7 @@ _DOCUMENTED: Sequence[tuple[str, pa.DataType, str]] = (
         "status",
         pa.string(),
         "ok, failed, diverged (a loss stopped being finite; the best iterate was kept) "
-        "or quarantined (its process died again and again)",
+        "or quarantined (its process crashed again and again)",
     ),
     ("error_class", pa.string(), "what kind of error, of a failed or quarantined row"),
     ("error", pa.string(), "what went wrong and what to do, of a failed or quarantined row"),
@@ -58,7 +64,7 @@ _DOCUMENTED: Sequence[tuple[str, pa.DataType, str]] = (
     (
         "retries",
         pa.int32(),
-        "requests to storage that were repeated for it; those for its whole batch are told with the first row of that",
+        "requests to storage that were repeated for it; those for its whole batch count with the first row of that",
     ),
     ("seed", pa.int64(), "of the white noise"),
     ("encoder", pa.string(), "name of the weights"),
@@ -67,9 +73,9 @@ _DOCUMENTED: Sequence[tuple[str, pa.DataType, str]] = (
     ("host", pa.string(), "where it was computed"),
     ("device", pa.string(), "what computed it, such as cpu or the name of a GPU"),
     ("precision", pa.string(), "what its convolutions were computed in: fp32, tf32 or bf16"),
-    ("started_at", pa.timestamp("us", tz="UTC"), "when its batch was taken up"),
+    ("started_at", pa.timestamp("us", tz="UTC"), "when work on its batch began"),
     ("finished_at", pa.timestamp("us", tz="UTC"), "when its picture was whole, or it had failed"),
-    ("manifest", pa.string(), "file that asked for it"),
+    ("manifest", pa.string(), "file that requested it"),
     ("manifest_row", pa.int64(), "line or row number in that file"),
 )
 

@@ -1,4 +1,4 @@
-"""run.json: what a run was asked, what it planned, what it came to. Written last: where it is new, a run is over."""
+"""The summary of a run, run.json: its options, plan and outcome. It is written last: where it is new, a run is over."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ def of(
     encoder: Weights,
     started_at: datetime,
 ) -> dict[str, object]:
-    """A run that has ended.
+    """Return the summary of a run that has ended.
 
     Args:
-        job: its parameters.
-        plan: rows to do, in how many batches, and rows that needed none.
-        counts: rows by status. They add up to the plan's.
+        job: its options by name.
+        plan: numbers of rows to do, of batches, and of rows that were done before.
+        counts: rows by status, which add up to the rows to do.
         retries: requests to storage that were repeated for its rows.
         encoder: that was used.
         started_at: UTC.
@@ -55,17 +55,22 @@ def of(
     }
 
 
-def write(output: str, said: Mapping[str, object]) -> None:
-    """Write the summary whole.
+def write(output: str, contents: Mapping[str, object]) -> None:
+    """Write the summary of a run into its output, whole or not at all.
 
     Raises:
         StorageError: if it cannot be written.
     """
-    storage.write_bytes(summary_file(output), json.dumps(said, indent=2, default=str).encode() + b"\n")
+    storage.write_bytes(summary_file(output), json.dumps(contents, indent=2, default=str).encode() + b"\n")
 
 
 def joined(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
-    """The summary of a run that was computed in parts, of those of all parts before, and of the one that followed."""
+    """Return one summary for a run that was computed in parts.
+
+    Args:
+        before: summary of all parts so far; may be empty.
+        after: summary of the part that followed; may be empty.
+    """
     if not before or not after:
         return dict(after or before)
     sums = {
@@ -83,40 +88,41 @@ def joined(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any
 
 
 def read(output: str) -> dict[str, object]:
-    """The summary of the last run that ended by itself; empty where there is none.
+    """Return the summary of the last run that came to its end; empty where there is none.
 
     Raises:
         StorageError: if it cannot be read.
     """
     try:
-        said = json.loads(storage.read_bytes(summary_file(output)))
+        contents = json.loads(storage.read_bytes(summary_file(output)))
     except storage.NotFound:
         return {}
     except ValueError:
         return {}
-    return said if isinstance(said, dict) else {}
+    return contents if isinstance(contents, dict) else {}
 
 
 def weights_of(output: str) -> str | None:
-    """The weights that the last run was given, if it says so.
+    """Return the option `weights` of the last run; None where no summary has it.
 
     Raises:
         StorageError: if the summary cannot be read.
     """
-    found = _job(output).get("weights")
-    return found if isinstance(found, str) else None
+    weights = _job(output).get("weights")
+    return weights if isinstance(weights, str) else None
 
 
 def encoding_of(output: str) -> Encoding:
-    """How the last run wrote its pictures, if it says so.
+    """Return how the last run encoded its pictures; the default where no summary has it.
 
     Raises:
         StorageError: if the summary cannot be read.
     """
-    found = _job(output).get("encoding")
-    return Encoding(**found) if isinstance(found, dict) else Encoding()
+    encoding = _job(output).get("encoding")
+    return Encoding(**encoding) if isinstance(encoding, dict) else Encoding()
 
 
 def _job(output: str) -> Mapping[str, object]:
+    """Return the options of the last run by name."""
     job = read(output).get("job")
     return job if isinstance(job, dict) else {}

@@ -1,4 +1,4 @@
-"""What happened: the schema of the results, commit of a batch, reading back, a summary."""
+"""The results as Parquet files: a finished batch is committed as one file, and all files are read as one table."""
 
 import hashlib
 import io
@@ -18,9 +18,13 @@ from pipeline.storage import RangedFile
 
 
 def commit(output: str, rows: Iterable[Mapping[str, Any]]) -> str:
-    """Write the rows of a finished batch as one Parquet part, whole or not at all; its URI.
+    """Write the rows of a finished batch as one Parquet file, whole or not at all, and return its URI.
 
-    The part is named after the rows' meaning and outcome, so that the same batch done twice overwrites itself.
+    The file is named after the rows' ids, fingerprints and outcomes, so that a batch done twice overwrites itself.
+
+    Args:
+        output: of the run.
+        rows: mappings of result columns; a column that is missing is null.
 
     Raises:
         StorageError: if it cannot be written.
@@ -36,12 +40,12 @@ def commit(output: str, rows: Iterable[Mapping[str, Any]]) -> str:
 
 
 def read_results(output: str, *, columns: Sequence[str] | None = None, ordered: bool = True) -> pa.Table:
-    """The results of a run, one row per id (the last to finish), ordered by id.
+    """Return the results of a run: one row for each id, the last to finish, ordered by id.
 
     Args:
         output: the folder given to the run.
         columns: only these, in this order; all by default.
-        ordered: False: in any order, which is quicker.
+        ordered: whether rows are ordered by id; any order is quicker.
 
     Raises:
         StorageError: if the folder has no results or a part cannot be read.
@@ -49,14 +53,14 @@ def read_results(output: str, *, columns: Sequence[str] | None = None, ordered: 
     wanted = list(columns or SCHEMA.names)
     read = list(dict.fromkeys([*wanted, "id", "finished_at"]))
     for attempt in range(READINGS):
-        found = parts(output)
-        if not found:
+        files = parts(output)
+        if not files:
             raise storage.StorageError(
                 f"no results in {output}: expected {layout.results_folder(output)}/{layout.PARTS}"
             )
         try:
             with ThreadPoolExecutor(16) as pool:
-                tables = list(pool.map(lambda part: read_part(part, read), found))
+                tables = list(pool.map(lambda part: read_part(part, read), files))
         except storage.NotFound:
             # A run that ends merges its parts meanwhile: what is gone is in another file by now.
             if attempt + 1 < READINGS:
@@ -70,11 +74,11 @@ def read_results(output: str, *, columns: Sequence[str] | None = None, ordered: 
 
 
 READINGS = 3
-"""Times that results are read anew since files vanished meanwhile."""
+"""How often results are read when files vanish meanwhile."""
 
 
 def newest(table: pa.Table) -> pa.Table:
-    """The row of each id that was the last to finish, ordered by id."""
+    """Return the rows of a table that were the last of their id to finish, ordered by id."""
     table = table.sort_by([("id", "ascending"), ("finished_at", "ascending")])
     ids = table["id"].combine_chunks()
     if len(ids) < 2:
@@ -83,7 +87,7 @@ def newest(table: pa.Table) -> pa.Table:
 
 
 def parts(output: str) -> list[str]:
-    """URIs of the Parquet files of a run; none where there was no run."""
+    """Return the URIs of the Parquet files of a run's results; none where there was no run."""
     try:
         return storage.list_files(layout.results_folder(output), suffix=".parquet")
     except storage.NotFound:
@@ -91,7 +95,7 @@ def parts(output: str) -> list[str]:
 
 
 def read_part(part: str, columns: Sequence[str] = SCHEMA.names) -> pa.Table:
-    """A part in today's schema: a column that an older version did not have is null.
+    """Return a Parquet file of results in today's schema; a column that an older version lacks is null.
 
     Raises:
         StorageError: if it cannot be read; the message says what to do.
@@ -111,6 +115,8 @@ def read_part(part: str, columns: Sequence[str] = SCHEMA.names) -> pa.Table:
 
 
 def _opened(part: str, columns: Sequence[str]) -> io.IOBase:
-    """A part to be read: nearly all of a full one are its curves, so that where they are not asked for, it is not read
-    whole."""
+    """Return a file of results, opened.
+
+    Nearly all bytes of a full file are its curves: where they are not wanted, only other columns are read.
+    """
     return RangedFile(part) if layout.is_full(part) and "curve" not in columns else io.BytesIO(storage.read_bytes(part))

@@ -115,7 +115,9 @@ def encode_result(
     }
     height, width = outcome.image.shape[:2]
     kept = (
-        exif.of(_beginning(planned.row.content), width, height) if encoding.keep_exif and planned.row.content else None
+        exif.kept_tags(_beginning(planned.row.content), width, height)
+        if encoding.keep_exif and planned.row.content
+        else None
     )
     return images.encode(
         outcome.image,

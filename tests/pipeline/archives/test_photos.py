@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from pipeline import storage
 from pipeline.archives.chooser import Chooser
 from pipeline.archives.photos import Photo, Selection, photos
-from pipeline.archives.rows import asked, check_originals_are_safe, output_name
+from pipeline.archives.rows import check_originals_are_safe, output_name, row_of
 from pipeline.manifest.columns import bad_output
 from pipeline.specs import globs
 from pipeline.specs.archive import ArchiveSpec
@@ -181,7 +181,7 @@ def test_a_row_keeps_its_place_when_parameters_change() -> None:
     photo = Photo(Entry("/photos/b/a.tif", 1, None, "x"), "b/a.tif")
     both = spec(styles=["s.jpg", "t.jpg"])
     rows = {
-        (style, size): asked(both, photo, style, both.styles[style], StyleParams(size=size)).row
+        (style, size): row_of(both, photo, style, both.styles[style], StyleParams(size=size)).row
         for style in "st"
         for size in (64, 96)
     }
@@ -189,7 +189,7 @@ def test_a_row_keeps_its_place_when_parameters_change() -> None:
     assert rows["s", 64].id == rows["s", 96].id
     assert {row.output for row in rows.values()} == {"s/b/a.tif.png", "t/b/a.tif.png"}
     chosen = spec(styles=["s.jpg", "t.jpg"], choose="random")
-    one, other = (asked(chosen, photo, style, "/u", StyleParams()).row for style in "st")
+    one, other = (row_of(chosen, photo, style, "/u", StyleParams()).row for style in "st")
     assert (one.id, one.output) == (other.id, "b/a.tif.png")
 
 

@@ -62,7 +62,8 @@ class Output:
         """The id of the run that it was."""
         self.monkeypatch.setattr(provenance, "now", lambda: now)
         with contextlib.suppress(RunBroken):
-            history.run_grid(rows, Job(self.uri), name="g", keep=keep, now=now, compute=compute)
+            self.monkeypatch.setattr(history, "run_rows", compute)
+            history.run_grid(rows, Job(self.uri), name="g", keep=keep, now=now)
         return grid_runs.all_runs(self.uri)[0].id
 
     @property
@@ -187,7 +188,7 @@ def test_a_deletion_that_died_is_no_complete_run_and_is_finished_later(
 def test_one_run_at_a_time(output: Output) -> None:
     def meanwhile(rows: Sequence[Row], job: Job, **_: object) -> Progress:
         with pytest.raises(Locked):
-            history.run_grid(ROWS, Job(output.uri), name="g", compute=compute)
+            history.run_grid(ROWS, Job(output.uri), name="g")
         return compute(rows, job)
 
     output.run(compute=meanwhile)
@@ -199,7 +200,7 @@ def test_layers_that_the_encoder_lacks_start_nothing(output: Output, monkeypatch
     with pytest.raises(LayerMissing):
         random_weights(deepest="conv1_1").check_covers(ROWS[0].params.layers)
     with pytest.raises(ManifestError, match="have no layer"):
-        history.run_grid(ROWS, Job(output.uri), name="g", compute=compute)
+        history.run_grid(ROWS, Job(output.uri), name="g")
     assert not Path(output.uri).exists()
 
 

@@ -57,7 +57,7 @@ def read(data: bytes) -> tuple[dict[int, Any], dict[int, Any], dict[int, Any]]:
 def test_date_camera_and_place_go_along_and_nothing_that_no_longer_holds(
     source: str, format: Literal["jpeg", "png", "webp"]
 ) -> None:
-    kept = exif.of(photo(source, camera()), 32, 24)
+    kept = exif.kept_tags(photo(source, camera()), 32, 24)
     data = images.encode(draw(2, 24, 32), format=format, metadata={"id": "mine"}, exif=kept)
     whole, taken, place = read(data)
     assert (whole[Base.Make], whole[Base.Model], whole[Base.DateTime]) == ("Canon", "EOS", TAKEN)
@@ -73,18 +73,18 @@ def test_date_camera_and_place_go_along_and_nothing_that_no_longer_holds(
 
 
 def test_a_photo_without_exif_has_none_to_keep() -> None:
-    assert exif.of(photo("JPEG", b""), 32, 24) is None
-    assert exif.of(b"no picture", 32, 24) is None
+    assert exif.kept_tags(photo("JPEG", b""), 32, 24) is None
+    assert exif.kept_tags(b"no picture", 32, 24) is None
     only_sideways = Image.Exif()
     only_sideways[Base.Orientation] = 6
-    assert exif.of(photo("JPEG", only_sideways), 32, 24) is None
+    assert exif.kept_tags(photo("JPEG", only_sideways), 32, 24) is None
 
 
 @given(st.binary(max_size=400), st.integers(0, 300), st.binary(max_size=40))
 def test_broken_exif_costs_no_picture(rubbish: bytes, place: int, patch: bytes) -> None:
     sound = camera().tobytes()
     for tags in (b"Exif\0\0" + rubbish, b"Exif\0\0" + sound[:place] + patch + sound[place + len(patch) :]):
-        kept = exif.of(photo("JPEG", tags), 32, 24)
+        kept = exif.kept_tags(photo("JPEG", tags), 32, 24)
         for format in ("jpeg", "png", "webp"):
             images.encode(draw(2, 24, 32), format=format, metadata={"id": "mine"}, exif=kept)
 
