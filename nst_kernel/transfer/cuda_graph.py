@@ -1,4 +1,4 @@
-"""A step that is repeated hundreds of times, launched as one on devices that can."""
+"""CUDA graphs: a step that is repeated hundreds of times, launched as one."""
 
 import logging
 from collections.abc import Callable
@@ -8,7 +8,7 @@ import torch
 log = logging.getLogger(__name__)
 
 WARM_UP = 3
-"""Calls before a capture: cuDNN tries its algorithms, and what is made once is made."""
+"""Calls before a step is captured: cuDNN tries its algorithms, and tensors that are made once are made."""
 
 
 class Repeated:
@@ -25,7 +25,7 @@ class Repeated:
         self.graph: torch.cuda.CUDAGraph | None = None
 
     def __call__(self) -> None:
-        """Once more."""
+        """Make the step once more."""
         self.calls += 1
         if self.captures and self.graph is None and self.calls > WARM_UP:
             self._capture()

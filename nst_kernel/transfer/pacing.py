@@ -1,4 +1,4 @@
-"""How far the host may run ahead of the device: far enough that the device never waits, and no farther."""
+"""Pacing of the host: it runs ahead of the device just far enough that the device never waits."""
 
 from collections.abc import Callable
 
@@ -9,7 +9,7 @@ STRIDE = 4
 
 
 def mark(*, blocking: bool = False) -> torch.cuda.Event:
-    """A point in what the device was given so far, that can be waited for; `blocking` waits without a busy CPU."""
+    """Return an event after the work that the device was given so far; waiting for a `blocking` one takes no CPU."""
     event: Callable[..., torch.cuda.Event] = torch.cuda.Event
     made = event(blocking=blocking)
     made.record()
@@ -17,7 +17,7 @@ def mark(*, blocking: bool = False) -> torch.cuda.Event:
 
 
 class Pace:
-    """Keeps whoever launches steps near the one that the device is at, so that a clock beside it means something.
+    """Keeps the host near the step that the device is at, so that clocks on the host tell when steps are done.
 
     Without it hundreds of evaluations are launched before the first is done, and none of them can be taken back.
     """
@@ -27,7 +27,7 @@ class Pace:
         self.mark: torch.cuda.Event | None = None
 
     def step(self) -> None:
-        """After a step was launched: at every few, wait until the device has done those before the last few."""
+        """Note that a step was launched; every few steps, wait until the device has done all but the last few."""
         self.steps += 1
         if not self.on_gpu or self.steps % STRIDE:
             return

@@ -1,6 +1,7 @@
-"""Where a transfer stands in the middle: what can be kept, and resumed from as if nothing had happened.
+"""States of transfers that were interrupted: saved, and resumed as if nothing had happened.
 
-There is no state of a random generator in it: only the first pixels are drawn, by a seed, and they are long in here.
+The state of a random generator is not part of it: only the first pixels are drawn, by a seed, and the state has what
+became of them.
 """
 
 import dataclasses
@@ -19,7 +20,7 @@ from nst_kernel.params import StyleParams
 from nst_kernel.result import StylizeResult
 
 LAYOUT = 1
-"""Raised whenever the names or meanings of the tensors change."""
+"""Version of the names and contents of the tensors; states of another one are refused."""
 
 _ENTRY = "nst_state"
 
@@ -29,7 +30,7 @@ class StateError(ValueError):
 
 
 class Interrupted(Exception):
-    """Raised by a transfer that its `progress` has stopped.
+    """Raised by a transfer that its observer has stopped.
 
     Attributes:
         state: to go on from.
@@ -44,7 +45,7 @@ class Interrupted(Exception):
 
 @dataclass(frozen=True)
 class State:
-    """A batch in the middle of its transfer.
+    """The state of a batch in the middle of its transfer.
 
     Attributes:
         request: a digest of what was asked, as `digest` says it; pictures take no part.
@@ -59,22 +60,22 @@ class State:
 
     @classmethod
     def of(cls, request: str, tensors: Mapping[str, Tensor]) -> Self:
-        """Of tensors on any device, which may change afterwards."""
+        """Return a state of copies of tensors, which may lie on any device and change afterwards."""
         plain = torch.contiguous_format  # the only one that a file can have
         return cls(request, {name: t.detach().cpu().clone(memory_format=plain) for name, t in tensors.items()})
 
     def noting(self, **notes: Any) -> Self:
-        """The same with these notes."""
+        """Return a copy of the state with further notes."""
         return dataclasses.replace(self, notes={**self.notes, **notes})
 
     def to_bytes(self) -> bytes:
-        """A safetensors file."""
+        """Return the state as the bytes of a safetensors file."""
         entry = {"layout": LAYOUT, "request": self.request, "notes": self.notes}
         return save(dict(self.tensors), metadata={_ENTRY: json.dumps(entry)})
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
-        """From `to_bytes`, in this or another process. Nothing in the bytes is executed.
+        """Return the state that `to_bytes` wrote, in this or another process. Nothing in the bytes is executed.
 
         Raises:
             StateError: if they are damaged, or of another layout.
@@ -95,7 +96,7 @@ class State:
 def digest(
     shape: tuple[int, int], params: Sequence[StyleParams], encoder_sha256: str, dtype: torch.dtype, precision: str
 ) -> str:
-    """Of everything but pictures that decides what a batch in the middle looks like.
+    """Return a digest of everything but pictures that decides what a batch in the middle of its transfer looks like.
 
     The precision is what `auto` came to: changes of gradient between two precisions would teach the optimiser noise.
     """
@@ -105,22 +106,22 @@ def digest(
 
 
 def named(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The same below a name."""
+    """Return the tensors with `prefix/` before each name."""
     return {f"{prefix}/{name}": tensor for name, tensor in tensors.items()}
 
 
 def below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Those below a name, without it."""
+    """Return the tensors whose names begin with `prefix/`, without it."""
     return {name.removeprefix(f"{prefix}/"): t for name, t in tensors.items() if name.startswith(f"{prefix}/")}
 
 
 def numbered(prefix: str, parts: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
-    """Many below a name, each below its number."""
+    """Return the tensors of all parts, with `prefix/NUMBER/` before each name."""
     return {name: t for n, part in enumerate(parts) for name, t in named(f"{prefix}/{n}", part).items()}
 
 
 def listed(prefix: str, tensors: Mapping[str, Tensor]) -> list[dict[str, Tensor]]:
-    """What `numbered` was given."""
+    """Return the parts that `numbered` was given."""
     parts: list[dict[str, Tensor]] = []
     while part := below(f"{prefix}/{len(parts)}", tensors):
         parts.append(part)
