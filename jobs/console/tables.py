@@ -199,7 +199,7 @@ def print_checks(console: Console, checks: Sequence[Check]) -> None:
     table = Table("check", "expected", "found", "", show_edge=False)
     for check in checks:
         table.add_row(
-            check.what, check.expected, check.found, "[green]ok[/green]" if check.ok else "[red]differs[/red]"
+            check.what, check.expected, check.actual, "[green]ok[/green]" if check.ok else "[red]differs[/red]"
         )
     console.print(table)
     intact = all(check.ok for check in checks)

@@ -1,8 +1,9 @@
-"""Where weights come from: `imagenet`, `embedded` or a file; layouts, hashes, and errors that name the remedy."""
+"""Loading of weights, by the names `imagenet` and `embedded` or from a file, and the layouts that files have."""
 
 import hashlib
 import importlib.resources
 import io
+import itertools
 import json
 import re
 from collections.abc import Mapping
@@ -18,31 +19,33 @@ from nst_kernel.encoder.weights import Weights
 from nst_kernel.layers import LAYERS, shape_of
 
 EMBEDDED = "vgg19_kmeans.safetensors"
+"""Name of the embedded encoder's file."""
+
 IMAGENET_HASH = "dcbb9e9d"
 """First hexadecimal digits of the SHA-256 of torchvision's file, as its name carries them."""
 
 _TORCHVISION = dict(zip(LAYERS, (0, 2, 5, 7, 10, 12, 14, 16, 19, 21, 23, 25, 28, 30, 32, 34), strict=True))
-"""N of `features.N` in torchvision's VGG-19, by layer name."""
+"""Number of each convolution in torchvision's VGG-19, N of `features.N`, by layer name."""
 
 
 class WeightsError(ValueError):
-    """Weights that are not to be had or not to be used; the message says why and what to do."""
+    """Weights cannot be loaded or used; the message says why and what to do."""
 
 
 def load_weights(source: str | Path = "embedded", *, sha256: str | None = None) -> Weights:
-    """Weights by name or from a file.
+    """Load weights by name or from a file.
 
     Args:
         source: `embedded` (shipped with the package), `imagenet` (torchvision's, from its cache or its server), or
             the path of a `.pth` or `.safetensors` file in torchvision's layout (`features.0.weight` or `0.weight`,
-            RGB normalised) or Gatys' (`conv1_1.weight`, BGR 0-255 minus the mean).
+            normalised RGB) or Gatys' (`conv1_1.weight`, BGR 0-255 minus the mean).
         sha256: the digest that the file must have, hexadecimal.
 
     Raises:
-        WeightsError: if they are missing, damaged, of another shape, or have another digest.
+        WeightsError: if the weights are missing, damaged, of another shape, or have another digest.
     """
     if source == "embedded":
-        return parse_weights(_embedded_file(), name="embedded", sha256=sha256)
+        return parse_weights(embedded_file(), name="embedded", sha256=sha256)
     if source == "imagenet":
         return parse_weights(_imagenet_file().read_bytes(), name="imagenet", sha256=sha256 or IMAGENET_HASH)
     path = Path(source)
@@ -57,50 +60,49 @@ def load_weights(source: str | Path = "embedded", *, sha256: str | None = None) 
 
 
 def parse_weights(data: bytes, *, name: str, sha256: str | None = None) -> Weights:
-    """Weights from the bytes of a `.pth` or safetensors file, whichever layout it has.
+    """Read weights from the bytes of a `.pth` or safetensors file in torchvision's or Gatys' layout.
 
     Args:
         data: the file.
-        name: what to call it in results and errors.
-        sha256: the digest that it must have, or the first digits of it.
+        name: name of the weights in results and errors.
+        sha256: the digest that the file must have, or the first digits of it, hexadecimal.
 
     Raises:
-        WeightsError: as `load_weights`.
+        WeightsError: if the weights are damaged, of another shape, or have another digest.
     """
     digest = hashlib.sha256(data).hexdigest()
     if sha256 and not digest.startswith(sha256.lower()):
         raise WeightsError(
             f"weights {name!r} have SHA-256 {digest}, expected {sha256}: the file is damaged or another one"
         )
-    state, about = _read(data, name)
-    layout: Literal["rgb", "bgr255"]
-    if any(re.fullmatch(r"(features\.)?\d+\.(weight|bias)", key) for key in state):
-        layout = "rgb"
-        prefix = "features." if any(key.startswith("features.") for key in state) else ""
-        keys = {layer: f"{prefix}{_TORCHVISION[layer]}" for layer in LAYERS}
-    else:
-        layout = "rgb" if about.get("input") == "rgb" else "bgr255"
-        keys = {layer: layer for layer in LAYERS}
-    convolutions: dict[str, tuple[Tensor, Tensor]] = {}
-    for layer, key in keys.items():
-        if f"{key}.weight" not in state:
-            break
-        convolutions[layer] = _convolution(state, key, layer, name)
-    if beyond := [layer for layer, key in keys.items() if f"{key}.weight" in state and layer not in convolutions]:
-        missing = LAYERS[len(convolutions)]
+    state, header = _read(data, name)
+    layout, keys = _layout(state, header)
+    # Consecutive layers from conv1_1 on, as many as there are.
+    covered = list(itertools.takewhile(lambda layer: f"{keys[layer]}.weight" in state, LAYERS))
+    if beyond := [layer for layer in LAYERS[len(covered) :] if f"{keys[layer]}.weight" in state]:
+        missing = LAYERS[len(covered)]
         raise WeightsError(f"weights {name!r} lack layer {missing} ({keys[missing]}.weight) but have {beyond[0]}")
-    if not convolutions:
-        found = ", ".join(sorted(state)[:4]) or "nothing"
+    if not covered:
+        names = ", ".join(sorted(state)[:4]) or "nothing"
         raise WeightsError(
             f"weights {name!r} have no VGG-19 layer: expected features.0.weight (torchvision) or conv1_1.weight "
-            f"(Gatys), found {found}"
+            f"(Gatys), found {names}"
         )
-    border: Literal["zero", "replicate"] = "replicate" if about.get("border") == "replicate" else "zero"
+    convolutions = {layer: _convolution(state, keys[layer], layer, name) for layer in covered}
+    border: Literal["zero", "replicate"] = "replicate" if header.get("border") == "replicate" else "zero"
     return Weights(name, digest, convolutions, layout, border)
 
 
+def _layout(state: Mapping[str, Any], header: Mapping[str, str]) -> tuple[Literal["rgb", "bgr255"], Mapping[str, str]]:
+    """Return the input that the filters of a file expect, and by layer the key of its tensors without `.weight`."""
+    if any(re.fullmatch(r"(features\.)?\d+\.(weight|bias)", key) for key in state):
+        prefix = "features." if any(key.startswith("features.") for key in state) else ""
+        return "rgb", {layer: f"{prefix}{_TORCHVISION[layer]}" for layer in LAYERS}
+    return "rgb" if header.get("input") == "rgb" else "bgr255", {layer: layer for layer in LAYERS}
+
+
 def _read(data: bytes, name: str) -> tuple[Mapping[str, Any], Mapping[str, str]]:
-    """The tensors of a file and what its header says of them."""
+    """Return the tensors of a file by key, and the metadata of its header, which only safetensors files have."""
     try:
         if data[:2] == b"PK" or data[:1] == b"\x80":
             state = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
@@ -116,12 +118,20 @@ def _read(data: bytes, name: str) -> tuple[Mapping[str, Any], Mapping[str, str]]
 
 
 def _json_header(data: bytes) -> Mapping[str, str]:
+    """Return the metadata in the header of a safetensors file."""
     length = int.from_bytes(data[:8], "little")
     return cast(Mapping[str, str], json.loads(data[8 : 8 + length]).get("__metadata__") or {})
 
 
 def _convolution(state: Mapping[str, Any], key: str, layer: str, name: str) -> tuple[Tensor, Tensor]:
-    """Weight and bias of a layer as float32, from 8 bits with a scale per filter where the file has that."""
+    """Return weight and bias of a layer as float32.
+
+    Args:
+        state: the tensors of a file; 8-bit weights have a `scale` for each filter.
+        key: of the layer's tensors, without `.weight`.
+        layer: its name.
+        name: name of the weights in errors.
+    """
     shape = shape_of(layer)
     weight, bias, scale = (state.get(f"{key}.{part}") for part in ("weight", "bias", "scale"))
     if bias is None:
@@ -131,8 +141,8 @@ def _convolution(state: Mapping[str, Any], key: str, layer: str, name: str) -> t
         parts.append(("scale", scale, shape[:1]))
     for part, tensor, expected in parts:
         if not isinstance(tensor, Tensor) or tuple(tensor.shape) != expected:
-            found = tuple(tensor.shape) if isinstance(tensor, Tensor) else type(tensor).__name__
-            raise WeightsError(f"weights {name!r}, layer {layer}: {key}.{part} is {found}, expected {expected}")
+            actual = tuple(tensor.shape) if isinstance(tensor, Tensor) else type(tensor).__name__
+            raise WeightsError(f"weights {name!r}, layer {layer}: {key}.{part} is {actual}, expected {expected}")
     assert isinstance(weight, Tensor)
     weight = weight.float() if scale is None else weight.float() * scale.float().view(-1, 1, 1, 1)
     if not (weight.isfinite().all() and bias.isfinite().all()):
@@ -140,12 +150,13 @@ def _convolution(state: Mapping[str, Any], key: str, layer: str, name: str) -> t
     return weight, bias.float()
 
 
-def _embedded_file() -> bytes:
+def embedded_file() -> bytes:
+    """Return the bytes of the embedded encoder's file."""
     return (importlib.resources.files("nst_kernel") / "encoder" / "embedded" / EMBEDDED).read_bytes()
 
 
 def _imagenet_file() -> Path:
-    """torchvision's file in torch's cache, fetched if it is not there."""
+    """Return the path of torchvision's file in torch's cache, after fetching it if it is missing."""
     from torchvision.models import VGG19_Weights  # 170 MB of memory come along, for one address
 
     url = VGG19_Weights.IMAGENET1K_V1.url

@@ -1,4 +1,4 @@
-"""Optimisers of the pixels: L-BFGS with a learned curvature, and Adam."""
+"""Optimisers of pixels: L-BFGS with a learned initial Hessian, and Adam."""
 
 from nst_kernel.optimisers.adam import Adam
 from nst_kernel.optimisers.lbfgs import LBFGS

@@ -7,15 +7,26 @@ BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
 
 
 class Adam:
-    """Steps for x (B, ...), given the gradient of each sample's own loss. All state changes in place."""
+    """Adam for a batch of independent samples.
+
+    Attributes:
+        state: moments `m` and `v` (B, D) and steps made `t` (B, 1), empty before the first step; they change in place,
+            so that a step can be replayed as a CUDA graph.
+    """
 
     def __init__(self, *, learning_rate: Tensor) -> None:
-        """`learning_rate` is (B,)."""
+        """Take the `learning_rate` of each sample, (B,)."""
         self.learning_rate = learning_rate.unsqueeze(1)
-        self.state: dict[str, Tensor] = {}  # moments m, v (B, D), steps t (B, 1)
+        self.state: dict[str, Tensor] = {}
 
     def step(self, x: Tensor, gradient: Tensor, restart: Tensor) -> Tensor:
-        """The next x. Samples where `restart` (B,) is true forget their moments first."""
+        """Return the pixels after one step (algorithm 1 of the paper).
+
+        Args:
+            x: values (B, ...).
+            gradient: of each sample's own loss, of the shape of x.
+            restart: (B,), true for samples that forget their moments before the step.
+        """
         g = gradient.flatten(1)
         if not self.state:
             self.state = {"m": torch.zeros_like(g), "v": torch.zeros_like(g), "t": torch.zeros_like(g[:, :1])}
@@ -29,6 +40,6 @@ class Adam:
         return x - (self.learning_rate / (1 - BETA1**t) * m / deviation).view_as(x)
 
     def select(self, samples: Tensor) -> None:
-        """Go on with these samples (indices) alone."""
+        """Keep the state of these samples alone, given by index (n,)."""
         self.learning_rate = self.learning_rate[samples]
         self.state = {name: tensor[samples] for name, tensor in self.state.items()}

@@ -1,16 +1,17 @@
-"""How far a picture gives way, by colour, frequency and place: the initial Hessian of L-BFGS, learned on the way.
+"""The initial inverse Hessian H₀ of L-BFGS, learned from its steps by colour, frequency and place in the picture.
 
-The usual one is a multiple of the identity. But a style loss pulls a thousand times harder at broad stripes of light
-than at fine ones of colour, and harder where there is texture than in a clear sky, and in a hundred evaluations L-BFGS
-does not learn that from pairs alone. So H₀ is a diagonal twice (after Gilbert and Lemaréchal, *Some numerical
-experiments with variable-storage quasi-Newton algorithms*, 1989, who learn one diagonal):
+L-BFGS usually starts from a multiple of the identity. But a style loss is a thousand times more sensitive to broad
+stripes of light than to fine ones of colour, and more sensitive where there is texture than in a clear sky, and in a
+hundred evaluations L-BFGS does not learn that from its history of m pairs. So H₀ is the product of two diagonals
+(Gilbert and Lemaréchal, *Some numerical experiments with variable-storage quasi-Newton algorithms*, 1989, learn one):
 
     H₀ = scale · a Fᵀ γ F a
 
-F goes to opponent colours and, orthonormally, to frequencies; γ has a value for each colour and ring of frequencies,
-a one for each place. Where y = D·s with a diagonal D, its inverse is √(s²/y²); here both are sums over a ring or a
-neighbourhood and over the pairs so far, old ones discounted. The scale is such that H₀ agrees with the last pair on
-y·H₀y = y·s, as γ = y·s / y·y does for the identity.
+F transforms to opponent colours and, orthonormally, to frequencies. γ has a value for each colour and ring of
+frequencies, a one for each place. They are learned from pairs of a step s and the change of gradient y that it made:
+where y = D·s with a diagonal D, the inverse of D is √(s²/y²). Here s² and y² are sums over a ring or a neighbourhood
+and over the pairs so far, older ones discounted. The scale is such that y·H₀y = y·s holds for the last pair, as
+γ = y·s / y·y makes it hold for the identity.
 """
 
 import math
@@ -20,26 +21,40 @@ import torch.nn.functional as nnf
 from torch import Tensor
 
 OPPONENT = ((1.0, 1.0, 1.0), (1.0, 0.0, -1.0), (1.0, -2.0, 1.0))
-"""Light, red against blue, and green against both: orthogonal."""
+"""Rows of an orthogonal transform of RGB: light, red against blue, and green against both."""
 
 RINGS_PER_OCTAVE = 2
+"""Rings of frequencies from one frequency to its double."""
+
 DECAY = 0.9
-"""Of what older pairs say, with each new one."""
+"""Factor by which the sums over older pairs shrink with each new pair."""
 
 NEIGHBOURHOOD = 8
-"""Pixels, each way, that make one place; between their centres a is interpolated."""
+"""Side in pixels of the square that is one place; between centres of places, a is interpolated."""
 
 RING_AT_MOST, PLACE_AT_MOST = 30.0, 16.0
-"""By what factor a ring or a place may differ from the geometric mean of all."""
+"""Factors by which γ of a ring and a of a place may differ from the geometric mean of all."""
 
 NOTHING = 1e-10
-"""Of the largest ring or place: added to all, so that one that nothing is known of is like the mean."""
+"""Share of the largest sum that is added to all, so that a ring or place without data gets the mean."""
 
 
 class Curvature:
-    """H₀ for pictures of one shape (C, H, W), given flat; what is learned is in the caller's `state`, per sample."""
+    """H₀ for flat pictures (B, C·H·W) of one shape.
+
+    What is learned lies in a `state` that the caller keeps, tensors by name with one row per sample: sums `ring_s` and
+    `ring_y` (B, C, rings), `place_s` and `place_y` (B, 1, h, w), and what follows from them, `ring` (scale · γ) and
+    `place` (a at every pixel, (B, 1, H, W)).
+
+    Attributes:
+        shape: (C, H, W).
+        rings: number of rings of frequencies.
+        ring: ring of each frequency of the half spectrum, flat, from 0 (highest) to `rings` - 1.
+        count: how many frequencies of the whole spectrum each of the half spectrum stands for: 1 or 2.
+    """
 
     def __init__(self, shape: torch.Size, like: Tensor) -> None:
+        """Prepare for pictures of a shape (C, H, W), with the type and on the device of `like`."""
         self.shape = C, H, W = shape
         dtype, device = like.dtype, like.device
         colours = torch.tensor(OPPONENT if len(OPPONENT) == C else torch.eye(C).tolist(), dtype=dtype, device=device)
@@ -49,14 +64,14 @@ class Curvature:
         self.rings = 1 + math.ceil(RINGS_PER_OCTAVE * math.log2(max(H, W) / 2))
         octaves = 1 + torch.log2(torch.hypot(rows[:, None], columns).clamp_min(1 / max(H, W)))  # at most a half
         self.ring = (-RINGS_PER_OCTAVE * octaves).floor().clamp(0, self.rings - 1).to(torch.int64).flatten()
-        twice = torch.full_like(columns, 2.0)  # a half of the spectrum stands for the other too
+        twice = torch.full_like(columns, 2.0)  # the half spectrum stands for its mirror image too
         twice[0] = 1.0
         if W % 2 == 0:
             twice[-1] = 1.0
         self.count = twice.expand(H, -1).flatten()
 
-    def nothing_known(self, B: int, like: Tensor) -> dict[str, Tensor]:
-        """The state of B samples that have made no step: H₀ is the identity."""
+    def initial_state(self, B: int, like: Tensor) -> dict[str, Tensor]:
+        """Return the state of B samples that have made no step, with which H₀ is the identity."""
         C, H, W = self.shape
         rings, places = (B, C, self.rings), (B, 1, *(math.ceil(side / NEIGHBOURHOOD) for side in (H, W)))
         return {
@@ -64,21 +79,30 @@ class Curvature:
             "ring_y": like.new_zeros(rings),
             "place_s": like.new_zeros(places),
             "place_y": like.new_zeros(places),
-            "ring": like.new_ones(rings),  # scale · γ
-            "place": like.new_ones(B, 1, H, W),  # a
+            "ring": like.new_ones(rings),
+            "place": like.new_ones(B, 1, H, W),
         }
 
     def forget(self, state: dict[str, Tensor], fresh: Tensor) -> None:
-        """Samples where `fresh` (B, 1) is true are as if they had made no step."""
+        """Reset the state of samples where `fresh` (B, 1) is true to that of samples that have made no step."""
         for name in ("ring_s", "ring_y", "place_s", "place_y"):
             state[name].masked_fill_(_like(fresh, state[name]), 0.0)
         for name in ("ring", "place"):
             state[name].masked_fill_(_like(fresh, state[name]), 1.0)
 
     def learn(self, state: dict[str, Tensor], s: Tensor, y: Tensor, ys: Tensor, usable: Tensor) -> None:
-        """Take in steps s and changes of gradient y (B, D), with y·s (B, 1), where `usable` (B, 1) is true."""
+        """Update the state by one pair of each sample.
+
+        Args:
+            state: of all samples; it changes in place.
+            s: steps (B, D).
+            y: changes of gradient that they made (B, D).
+            ys: inner products y·s (B, 1).
+            usable: (B, 1), false for samples whose pair is ignored.
+        """
         s, y = s.view(-1, *self.shape), y.view(-1, *self.shape)
         usable, ys = usable[:, :, None, None], ys[:, :, None, None]
+        # a: from sums over neighbourhoods. Divided by y·s, pairs of long and of short steps count alike.
         for name, v in (("place_s", s), ("place_y", y)):
             new = DECAY * state[name] + _by_place(v.square().sum(1, keepdim=True)) / ys
             state[name].copy_(torch.where(usable, new, state[name]))
@@ -86,15 +110,17 @@ class Curvature:
         a = nnf.interpolate(a, self.shape[1:], mode="bilinear")
         state["place"].copy_(torch.where(usable, a, state["place"]))
         usable, ys = usable[:, :, 0], ys[:, :, 0]
+        # γ: from sums over rings, of the pair as it looks once a has been taken out of it.
         power = self._power(state["place"] * y)
         for name, new in (("ring_s", self._power(s / state["place"])), ("ring_y", power)):
             state[name].copy_(torch.where(usable, DECAY * state[name] + new / ys, state[name]))
         gamma = _ratio(state["ring_s"], state["ring_y"], (1, 2), RING_AT_MOST)
+        # Scale: y·H₀y = y·s for this pair.
         scale = ys / (gamma * power).sum((1, 2), keepdim=True)
         state["ring"].copy_(torch.where(usable, scale * gamma, state["ring"]))
 
     def apply(self, state: dict[str, Tensor], v: Tensor) -> Tensor:
-        """H₀·v of flat v (B, D)."""
+        """Return H₀·v of flat pictures v (B, D)."""
         place = state["place"]
         spectrum = self._spectrum(place * v.view(-1, *self.shape))
         spectrum = spectrum * state["ring"][:, :, self.ring].view(spectrum.shape)
@@ -103,17 +129,18 @@ class Curvature:
         return (place * picture).flatten(1)
 
     def _spectrum(self, v: Tensor) -> Tensor:
+        """Return F·v of v (B, C, H, W): the half spectrum of each opponent colour, complex (B, C, H, W // 2 + 1)."""
         spectrum: Tensor = torch.fft.rfft2(torch.einsum("ij,bjhw->bihw", self.colours, v), norm="ortho")
         return spectrum
 
     def _power(self, v: Tensor) -> Tensor:
-        """Squares of v (B, C, H, W) summed by colour and ring, (B, C, rings)."""
+        """Return the sums of squares of F·v by colour and ring, (B, C, rings), of v (B, C, H, W)."""
         power = torch.view_as_real(self._spectrum(v)).square().sum(-1).flatten(2).mul_(self.count)
         return power.new_zeros(*power.shape[:2], self.rings).scatter_add_(2, self.ring.expand_as(power), power)
 
 
 def _ratio(ss: Tensor, yy: Tensor, dims: tuple[int, int], at_most: float) -> Tensor:
-    """√(s²/y²), over its geometric mean along `dims` and within a factor `at_most` of it."""
+    """Return √(s²/y²) divided by its geometric mean along `dims`, clipped to a factor `at_most` either way."""
     least = torch.finfo(ss.dtype).tiny
     ss, yy = (sums + NOTHING * sums.amax(dims, keepdim=True) + least for sums in (ss, yy))
     logs = 0.5 * (ss.log() - yy.log())
@@ -122,10 +149,10 @@ def _ratio(ss: Tensor, yy: Tensor, dims: tuple[int, int], at_most: float) -> Ten
 
 
 def _by_place(v: Tensor) -> Tensor:
-    """Means over neighbourhoods of v (B, 1, H, W)."""
+    """Return the means over neighbourhoods of v (B, 1, H, W)."""
     return nnf.avg_pool2d(v, NEIGHBOURHOOD, ceil_mode=True)
 
 
 def _like(mask: Tensor, v: Tensor) -> Tensor:
-    """A mask (B, 1) that broadcasts against v (B, ...)."""
+    """View a mask (B, 1) so that it broadcasts against v (B, ...)."""
     return mask.view(-1, *(1,) * (v.dim() - 1))

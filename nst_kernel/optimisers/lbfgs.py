@@ -1,8 +1,9 @@
-"""L-BFGS for a batch of independent problems: every sample has its own history, curvature check and step.
+"""L-BFGS for a batch of independent samples: every sample has its own history, curvature check and step.
 
-Per sample it is `torch.optim.LBFGS` with a fixed step (Nocedal and Wright, algorithm 7.4 and 7.5): the first step is
-scaled by 1/‖g‖₁, a pair of too little curvature (y·s ≤ 1e-10) is left out, and a direction that does not descend is
-replaced by steepest descent. Its initial Hessian may be learned too (`curvature.py`).
+For each sample it is `torch.optim.LBFGS` with a fixed step (Nocedal and Wright, *Numerical Optimization*, algorithms
+7.4 and 7.5): the first step is scaled by 1/‖g‖₁, a pair of too little curvature (y·s ≤ 1e-10) is left out. Unlike
+torch's, a direction that does not descend is replaced by steepest descent, and the initial Hessian may be learned
+(`curvature.py`).
 
 The two-loop recursion runs on inner products (after Chen, Wang and Zhou, *Large-scale L-BFGS using MapReduce*, 2014):
 the history is read in a few products of matrices, not in 4m products of vectors. All state changes in place and
@@ -17,10 +18,16 @@ from torch import Tensor
 from nst_kernel.optimisers.curvature import Curvature
 
 MIN_CURVATURE = 1e-10
+"""Least y·s of a pair that is kept, as in `torch.optim.LBFGS`."""
 
 
 class LBFGS:
-    """Steps for x (B, ...), given the gradient of each sample's own loss."""
+    """L-BFGS for a batch of independent samples.
+
+    Attributes:
+        state: tensors by name, one row per sample, empty before the first step: see `_initial_state`, and `Curvature`
+            for those of a learned initial Hessian.
+    """
 
     def __init__(
         self,
@@ -31,13 +38,17 @@ class LBFGS:
         max_step: float = math.inf,
         learns_curvature: bool = False,
     ) -> None:
-        """`history` pairs are kept (two copies of x each); `learning_rate` is (B,).
+        """Set the options of all samples.
 
-        A first step has the root mean square `first_step`, or torch's length: by that, a picture of n values moves by
-        1/n each, and in bf16 the change of gradient that should tell the curvature is then rounding noise.
-        A step whose root mean square exceeds `max_step` is shortened to it: without a line search a poor estimate of
-        the curvature would throw a sample far away, and cost it dozens of iterations to come back.
-        With `learns_curvature`, x are pictures (B, C, H, W), and the initial Hessian is no multiple of the identity.
+        Args:
+            history: pairs of a step and a change of gradient that are kept, m; each takes two copies of x.
+            learning_rate: factor of every step, (B,).
+            first_step: root mean square of the first step, in units of x; None: torch's length, 1/‖g‖₁. With torch's, a
+                picture of n values moves by 1/n each, and in bf16 the change of gradient, which should show the
+                curvature, is then rounding noise.
+            max_step: root mean square to which longer steps are shortened: without a line search, a poor estimate of
+                the curvature would make a step so long that recovering from it takes dozens of iterations.
+            learns_curvature: whether the initial Hessian is learned (`Curvature`); x are then pictures (B, C, H, W).
         """
         self.history, self.first_step, self.max_step = history, first_step, max_step
         self.learning_rate = learning_rate.unsqueeze(1)
@@ -46,62 +57,92 @@ class LBFGS:
         self.state: dict[str, Tensor] = {}
 
     def step(self, x: Tensor, gradient: Tensor, restart: Tensor) -> Tensor:
-        """The next x. Samples where `restart` (B,) is true forget their history first."""
-        g, fresh = gradient.flatten(1), restart.unsqueeze(1)
+        """Return the pixels after one step.
+
+        Args:
+            x: values (B, ...).
+            gradient: of each sample's own loss, of the shape of x.
+            restart: (B,), true for samples that forget their history before the step.
+        """
+        g = gradient.flatten(1)
         if self.learns_curvature and not self.curvature:
             self.curvature = Curvature(x.shape[1:], x)
         if not self.state:
-            self.state = _nothing_known(g, self.history)
+            self.state = _initial_state(g, self.history)
             if self.curvature:
-                self.state |= self.curvature.nothing_known(len(g), g)
-        state = self.state
-        state["known"].masked_fill_(fresh, 0.0)
-        state["scale"].masked_fill_(fresh, 1.0)
-        state["begun"].logical_and_(~fresh)
-        if self.curvature:
-            self.curvature.forget(state, fresh)
-        if self.first_step is not None:
-            # Units in which a sample's first gradient is 1: products of extreme ones would overflow.
-            unit = 1 / _rms(g).clamp_min(torch.finfo(g.dtype).tiny)
-            g = g * state["unit"].copy_(torch.where(state["begun"], state["unit"], unit))
+                self.state |= self.curvature.initial_state(len(g), g)
+        self._forget(restart.unsqueeze(1))
+        g = self._in_units(g)
+        # The direction, or steepest descent if it does not descend.
         products = self._remember(g)
         direction = self._direction(g, products)
         descends = _dot(direction, g) < 0  # false of a NaN too: products of huge gradients overflow
         direction = torch.where(descends, direction, -g)
-        if self.first_step is None:
-            careful = torch.clamp(1 / g.abs().sum(1, keepdim=True), max=1.0)
-        else:
-            careful = self.first_step / _rms(g).clamp_min(torch.finfo(g.dtype).tiny)
-        step = direction.mul_(self.learning_rate * torch.where(state["begun"] & descends, 1.0, careful))
+        # Its length: a short one for a first step and for steepest descent, and never above `max_step`.
+        begun = self.state["begun"]
+        step = direction.mul_(self.learning_rate * torch.where(begun & descends, 1.0, self._first_length(g)))
         step.mul_(torch.clamp(self.max_step / _rms(step), max=1.0))
-        state["begun"].fill_(True)
-        state["gradient"].copy_(g)
-        state["step"].copy_(step)
+        # What the next step needs to form a pair.
+        begun.fill_(True)
+        self.state["gradient"].copy_(g)
+        self.state["step"].copy_(step)
         return x + step.view_as(x)
 
     def select(self, samples: Tensor) -> None:
-        """Go on with these samples (indices) alone."""
+        """Keep the state of these samples alone, given by index (n,)."""
         self.learning_rate = self.learning_rate[samples]
         for name in self.state:  # one by one: the history is most of what there is
             self.state[name] = self.state[name][samples]
 
+    def _forget(self, fresh: Tensor) -> None:
+        """Reset samples where `fresh` (B, 1) is true, as if they had made no step."""
+        self.state["known"].masked_fill_(fresh, 0.0)
+        self.state["scale"].masked_fill_(fresh, 1.0)
+        self.state["begun"].logical_and_(~fresh)
+        if self.curvature:
+            self.curvature.forget(self.state, fresh)
+
+    def _in_units(self, g: Tensor) -> Tensor:
+        """Return the gradient (B, D) in units in which a sample's first one has root mean square 1.
+
+        Products of extreme gradients would overflow. With torch's first step, which depends on the unit, it stays as
+        it is.
+        """
+        if self.first_step is None:
+            return g
+        state, unit = self.state, 1 / _rms(g).clamp_min(torch.finfo(g.dtype).tiny)
+        return g * state["unit"].copy_(torch.where(state["begun"], state["unit"], unit))
+
+    def _first_length(self, g: Tensor) -> Tensor:
+        """Return the factor (B, 1) that scales a step along the gradient g (B, D) to the length of a first step."""
+        if self.first_step is None:
+            return torch.clamp(1 / g.abs().sum(1, keepdim=True), max=1.0)
+        return self.first_step / _rms(g).clamp_min(torch.finfo(g.dtype).tiny)
+
     def _remember(self, g: Tensor) -> Tensor:
-        """Keep the last step s and change of gradient y where they are usable; s·g of all pairs (B, m)."""
+        """Keep the last step s and the change of gradient y that it made, where their y·s suffices.
+
+        Returns:
+            s·g of all pairs (B, m), by slot.
+        """
         state, m = self.state, self.history
         s, y = state["step"], g - state["gradient"]
         ys, yy = _dot(y, s), _dot(y, y)
         usable = (ys > MIN_CURVATURE) & state["begun"]
-        slot = state["next"]  # (B, 1): where the oldest pair of each sample lies
+        # The pair takes the place of the oldest one.
+        slot = state["next"]  # (B, 1)
         S, Y, sy = state["steps"], state["changes"], state["sy"]
         rows, at = torch.arange(len(g), device=g.device), slot[:, 0]
         S[rows, at] = torch.where(usable, s, S[rows, at])
         Y[rows, at] = torch.where(usable, y, Y[rows, at])
+        # Its inner products with all pairs.
         of_s = torch.bmm(S, torch.stack([y, g], dim=1).mT)  # (B, m, 2)
         of_y = torch.bmm(Y, s.unsqueeze(2))[:, :, 0]
         sy[rows, :, at] = torch.where(usable, of_s[:, :, 0], sy[rows, :, at])
         sy[rows, at] = torch.where(usable, of_y, sy[rows, at])
-        known = state["known"]  # ρ = 1/(y·s) by slot, 0 where there is no pair
+        known = state["known"]
         known.scatter_(1, slot, torch.where(usable, 1 / ys, known.gather(1, slot)))
+        # The initial Hessian: a multiple of the identity, or learned.
         state["scale"].copy_(torch.where(usable, ys / yy, state["scale"]))
         if self.curvature:
             self.curvature.learn(state, s, y, ys, usable)
@@ -109,52 +150,73 @@ class LBFGS:
         return of_s[:, :, 1]
 
     def _direction(self, g: Tensor, sg: Tensor) -> Tensor:
-        """−H·g, by the two-loop recursion on coefficients of s and y."""
+        """Return −H·g (B, D) by the two-loop recursion (Nocedal and Wright, algorithm 7.4).
+
+        Its vectors q and r are sums of g, the s and the y; the loops run on their coefficients, of which there are m.
+
+        Args:
+            g: gradients (B, D).
+            sg: s·g of all pairs (B, m), by slot.
+        """
         state, m = self.state, self.history
-        age = torch.arange(1, m + 1, device=g.device)  # newest first
+        # Pairs by age, newest first.
+        age = torch.arange(1, m + 1, device=g.device)
         order = (state["next"] - age) % m  # (B, m)
         sy = state["sy"].gather(1, order.unsqueeze(2).expand(-1, -1, m))
         sy = sy.gather(2, order.unsqueeze(1).expand(-1, m, -1))
         sg, rho = sg.gather(1, order), state["known"].gather(1, order)
         of_y, of_s = torch.zeros_like(rho), torch.zeros_like(rho)
+        # First loop, newest to oldest.
         for j in range(m):  # α_j = ρ_j s_j·q with q = −g + Σ of_y·y
             of_y[:, j] = -rho[:, j] * ((sy[:, j] * of_y).sum(1) - sg[:, j])
         q = _combined(of_y, order, state["changes"]).sub_(g)
+        # r = H₀·q.
         r = self.curvature.apply(state, q) if self.curvature else q.mul_(state["scale"])
         yr = torch.bmm(state["changes"], r.unsqueeze(2))[:, :, 0].gather(1, order)
+        # Second loop, oldest to newest.
         for j in reversed(range(m)):  # β_j = ρ_j y_j·r with r = H₀·q + Σ of_s·s
             of_s[:, j] = -of_y[:, j] - rho[:, j] * (yr[:, j] + (sy[:, :, j] * of_s).sum(1))
         return r.add_(_combined(of_s, order, state["steps"]))
 
 
 def _combined(coefficients: Tensor, order: Tensor, vectors: Tensor) -> Tensor:
-    """Σ_j coefficients_j · vectors_order(j): of (B, m), (B, m) and (B, m, D)."""
+    """Return Σ_j c_j·v_j (B, D).
+
+    Args:
+        coefficients: c_j by age (B, m).
+        order: slot of the pair of each age (B, m).
+        vectors: v by slot (B, m, D).
+    """
     by_slot = torch.zeros_like(coefficients).scatter(1, order, coefficients)
     return torch.bmm(by_slot.unsqueeze(1), vectors).squeeze(1)
 
 
-def _nothing_known(g: Tensor, m: int) -> dict[str, Tensor]:
+def _initial_state(g: Tensor, m: int) -> dict[str, Tensor]:
+    """Return the state of samples that have made no step, for gradients like g (B, D) and m pairs.
+
+    The names are those of tensors in files of saved states.
+    """
     B, D = g.shape
     return {
         "steps": g.new_zeros(B, m, D),  # s
         "changes": g.new_zeros(B, m, D),  # y
         "sy": g.new_zeros(B, m, m),  # their inner products
-        "known": g.new_zeros(B, m),
-        "next": torch.zeros(B, 1, dtype=torch.int64, device=g.device),
-        "unit": g.new_ones(B, 1),
-        "scale": g.new_ones(B, 1),  # γ: the initial Hessian's diagonal
-        "begun": torch.zeros(B, 1, dtype=torch.bool, device=g.device),
-        "gradient": torch.zeros_like(g),
+        "known": g.new_zeros(B, m),  # ρ = 1/(y·s) by slot, 0 where there is no pair
+        "next": torch.zeros(B, 1, dtype=torch.int64, device=g.device),  # slot of the oldest pair
+        "unit": g.new_ones(B, 1),  # factor of gradients
+        "scale": g.new_ones(B, 1),  # γ: the initial Hessian is γ·I
+        "begun": torch.zeros(B, 1, dtype=torch.bool, device=g.device),  # whether there was a step
+        "gradient": torch.zeros_like(g),  # at that step
         "step": torch.zeros_like(g),
     }
 
 
 def _rms(a: Tensor) -> Tensor:
-    """Root mean squares of rows, (B, 1), safe from overflow."""
+    """Return the root mean square of each row, (B, 1); computed in float64, since squares may overflow."""
     norm: Tensor = torch.linalg.vector_norm(a, dim=1, keepdim=True, dtype=torch.float64)
     return norm.div(math.sqrt(a.shape[1])).to(a.dtype)
 
 
 def _dot(a: Tensor, b: Tensor) -> Tensor:
-    """Inner products of rows, (B, 1)."""
+    """Return the inner products of rows, (B, 1)."""
     return (a * b).sum(1, keepdim=True)

@@ -24,7 +24,7 @@ def learned(shape: tuple[int, int, int], seed: int, pairs: int = 3) -> tuple[Cur
     """After some pairs of a random positive definite diagonal, of two samples; with the last change of gradient."""
     curvature = Curvature(torch.Size(shape), normal(0, 1))
     D = curvature.shape.numel()
-    state = curvature.nothing_known(2, normal(0, 1))
+    state = curvature.initial_state(2, normal(0, 1))
     hessian, y = normal(seed, 2, D).exp(), normal(0, 1)
     for k in range(pairs):
         s = normal(seed + 1 + k, 2, D)
@@ -54,7 +54,7 @@ def test_it_is_the_identity_before_anything_is_known_and_after_it_is_forgotten(
     applied = curvature.apply(state, y)
     torch.testing.assert_close(applied[1], y[1], rtol=1e-9, atol=1e-12)
     assert not torch.allclose(applied[0], y[0])
-    fresh = curvature.nothing_known(2, y)
+    fresh = curvature.initial_state(2, y)
     assert all(torch.equal(state[name][1], fresh[name][1]) for name in fresh)
 
 
@@ -66,10 +66,10 @@ def test_an_unusable_pair_teaches_nothing() -> None:
 
 
 @pytest.mark.parametrize("size", [(16, 16), (15, 22)])
-def test_rings_of_frequencies_are_found(size: tuple[int, int]) -> None:
+def test_rings_of_frequencies_are_learned(size: tuple[int, int]) -> None:
     """A Hessian that is diagonal in opponent colours and rings is inverted, up to what places smear."""
     curvature = Curvature(torch.Size((3, *size)), normal(0, 1))
-    state = curvature.nothing_known(1, normal(0, 1))
+    state = curvature.initial_state(1, normal(0, 1))
     stiffness = torch.logspace(-1, 1, 3 * curvature.rings, dtype=torch.float64).view(1, 3, -1)
     hessian = {"place": torch.ones(1, 1, *size, dtype=torch.float64), "ring": stiffness}
     for k in range(30):
