@@ -7,7 +7,7 @@ from pipeline.encoder import load_encoder
 from pipeline.flow import Estimate, estimate, estimate_rows, run_rows
 from pipeline.grids import Expansion, expand, grid_of, run_grid
 from pipeline.manifest import Manifest, Row, check_covered, validate
-from pipeline.options import NO_LIMIT, Encoding, FailureLimit, Job, Resources
+from pipeline.options import NO_LIMIT, Encoding, FailureLimit, Resources, RunOptions
 from pipeline.outputs import Progress, grid_runs, layout
 from pipeline.specs import ArchiveJob, GridJob, JobFile, ManifestJob
 
@@ -45,11 +45,11 @@ def execute(
             return run_grid(expansion_of(job).rows, asked, name=job.name, keep=job.keep, on_progress=on_progress)
 
 
-def _asked(job: JobFile, *, address: str | None, overwrite: bool, force: bool) -> Job:
+def _asked(job: JobFile, *, address: str | None, overwrite: bool, force: bool) -> RunOptions:
     """The job as the pipeline knows it."""
     limit = job.limits.max_failures
-    encoding = Encoding(job.quality, keep_exif=not job.strip) if isinstance(job, ArchiveJob) else Encoding()
-    return Job(
+    encoding = Encoding(quality=job.quality, keep_exif=not job.strip) if isinstance(job, ArchiveJob) else Encoding()
+    return RunOptions(
         output=job.output,
         weights=job.weights,
         resources=_resources(job, address),
@@ -102,20 +102,12 @@ def estimate_job(
 
     A grid is computed as a whole each time, so nothing of it is done before.
     """
-    resources = _resources(job, address)
+    options = _asked(job, address=address, overwrite=overwrite, force=False)
     if isinstance(job, ManifestJob):
-        return estimate(
-            list(job.manifest),
-            output=job.output,
-            defaults=job.defaults,
-            weights=job.weights,
-            resources=resources,
-            rate=rate,
-            overwrite=overwrite,
-        )
-    output = None if isinstance(job, GridJob) else job.output
-    rows = list(rows_of(job, overwrite=overwrite))
-    return estimate_rows(rows, output=output, weights=job.weights, resources=resources, rate=rate, overwrite=overwrite)
+        return estimate(list(job.manifest), options, defaults=job.defaults, rate=rate)
+    if isinstance(job, GridJob):
+        options = options.model_copy(update={"output": ""})
+    return estimate_rows(list(rows_of(job, overwrite=overwrite)), options, rate=rate)
 
 
 def results_of(job: JobFile) -> str:

@@ -55,14 +55,14 @@ def with_options(job: JobFile, options: Mapping[str, Any], parameters: Mapping[s
     Raises:
         JobFileError: with every option that cannot be used.
     """
-    from pipeline.options import outranked
+    from pipeline.options import overridden
     from pipeline.specs import job_of
 
     fields = job.model_dump()
     fields["defaults"] = {**job.defaults, **parameters}
     fields |= {name: options[name] for name in ("output", "weights") if name in options}
     for section, names in SECTIONS.items():
-        fields[section] = outranked(fields[section], {name: options[name] for name in names if name in options})
+        fields[section] = overridden(fields[section], {name: options[name] for name in names if name in options})
     return job_of(fields)
 
 

@@ -56,21 +56,26 @@ def plan(
     """
     from jobs.console import print_estimate
     from pipeline.flow import estimate
-    from pipeline.options import Interruptions, Resources
+    from pipeline.options import Resources, RunOptions
 
-    bounds = Interruptions()
-    resources = Resources(num_actors, batch_size, address, bounds, min_actors, max_actors, actors_per_gpu, device)
+    resources = Resources(
+        num_actors=num_actors,
+        batch_size=batch_size,
+        address=address,
+        min_actors=min_actors,
+        max_actors=max_actors,
+        actors_per_gpu=actors_per_gpu,
+        device=device,
+    )
+    options = RunOptions(output=output or "", weights=weights, resources=resources, overwrite=overwrite)
     with every_problem_listed():
         if job := _job.job_from(ctx, manifest, parameters(defaults, settings)):
             _job.plan(job, address=address, rate=rate, price=price, overwrite=overwrite, as_json=as_json)
         found = estimate(
             manifest,
-            output=output,
+            options,
             defaults=parameters(defaults, settings),
-            weights=weights,
-            resources=resources,
             rate=rate,
-            overwrite=overwrite,
         )
     print_estimate(out, found, price=price, as_json=as_json)
     if found.failures:

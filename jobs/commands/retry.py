@@ -35,24 +35,24 @@ def retry(
     from jobs.runner import launch
     from pipeline import storage
     from pipeline.flow import retry as retry_rows
-    from pipeline.options import NO_LIMIT, FailureLimit, Job, Resources
+    from pipeline.options import NO_LIMIT, FailureLimit, Resources, RunOptions
     from pipeline.outputs import run_of, summary
 
     statuses = [name for name, asked in (("failed", failed), ("quarantined", quarantined)) if asked]
     if not statuses:
         raise ValueError("nothing to retry: give --failed, --quarantined or both")
     output = run_of(output)
-    job = Job(
+    options = RunOptions(
         output=storage.absolute(output),
         weights=weights or summary.weights_of(output) or "embedded",
-        resources=Resources(num_actors, batch_size, address, device=device),
+        resources=Resources(num_actors=num_actors, batch_size=batch_size, address=address, device=device),
         max_attempts=max_attempts,
         stall_timeout=stall_timeout,
         max_failures=FailureLimit.parse(max_failures) if max_failures else NO_LIMIT,
         force=force,
     )
     code = launch(
-        lambda on_progress: retry_rows(job, statuses, on_progress=on_progress),
+        lambda on_progress: retry_rows(statuses, options, on_progress=on_progress),
         output,
         out=out,
         err=err,

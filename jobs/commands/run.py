@@ -67,7 +67,7 @@ def run(
     """
     from jobs.runner import launch
     from pipeline.flow import run as run_pipeline
-    from pipeline.options import NO_LIMIT, FailureLimit, Interruptions, Resources
+    from pipeline.options import NO_LIMIT, FailureLimit, Interruptions, Resources, RunOptions
 
     given = parameters(defaults, settings)
     if job := _job.job_from(ctx, manifest, given):
@@ -77,20 +77,31 @@ def run(
     if not output:
         raise ValueError("--output is missing: expected a folder, any URI")
     limit = FailureLimit.parse(max_failures) if max_failures else NO_LIMIT
-    bounds = Interruptions(row_timeout)
-    resources = Resources(num_actors, batch_size, address, bounds, min_actors, max_actors, actors_per_gpu, device)
+    resources = Resources(
+        num_actors=num_actors,
+        batch_size=batch_size,
+        address=address,
+        interruptions=Interruptions(row_timeout=row_timeout),
+        min_actors=min_actors,
+        max_actors=max_actors,
+        actors_per_gpu=actors_per_gpu,
+        device=device,
+    )
+    options = RunOptions(
+        output=output,
+        weights=weights,
+        resources=resources,
+        overwrite=overwrite,
+        max_attempts=max_attempts,
+        stall_timeout=stall_timeout,
+        max_failures=limit,
+        force=force,
+    )
     code = launch(
         lambda on_progress: run_pipeline(
             manifest,
-            output=output,
+            options,
             defaults=given,
-            weights=weights,
-            resources=resources,
-            overwrite=overwrite,
-            max_attempts=max_attempts,
-            stall_timeout=stall_timeout,
-            max_failures=limit,
-            force=force,
             on_progress=on_progress,
         ),
         output,

@@ -17,6 +17,7 @@ from jobs.demo.contact_sheet import contact_sheet
 from jobs.pictures import draw, photographs
 from pipeline import storage
 from pipeline.flow import run
+from pipeline.options import RunOptions
 from pipeline.outputs import query
 from pipeline.report import write_report
 
@@ -61,7 +62,7 @@ def main(folder: Path = FOLDER) -> None:
     manifest = prepare(folder)
     output = str((folder / "output").absolute())
     with native_stderr_hidden(), LiveProgress(console) as live:
-        progress = run(str(manifest), output=output, defaults=SETTINGS, on_progress=live.update)
+        progress = run(str(manifest), RunOptions(output=output), defaults=SETTINGS, on_progress=live.update)
     print_summary(console, progress, output)
     print_results(console, query.select(output, columns="id,status,width,height,iterations,total_loss"))
     if progress.counts["ok"] < progress.total:

@@ -9,7 +9,7 @@ from pipeline import images, storage
 from pipeline.cluster import connect, pool_on_cluster
 from pipeline.encoder import load_encoder
 from pipeline.flow import run
-from pipeline.options import Resources
+from pipeline.options import Resources, RunOptions
 from pipeline.outputs import read_results
 
 
@@ -87,7 +87,9 @@ def _row(home: str, weights: str) -> str:
     manifest, output = storage.join(home, "rows.csv"), storage.join(home, "output")
     storage.write_bytes(manifest, b"content,style\nlake.png,night.png\n")
     defaults = {"size": 128, "iterations": 20, "scales": ""}
-    progress = run(manifest, output=output, defaults=defaults, weights=weights, resources=Resources(num_actors=1))
+    progress = run(
+        manifest, RunOptions(output=output, weights=weights, resources=Resources(num_actors=1)), defaults=defaults
+    )
     (row,) = read_results(output).to_pylist()
     if progress.counts["ok"] != 1:
         raise ValueError(f"the row is {row['status']}: {row['error']}")

@@ -14,7 +14,7 @@ from pipeline.archives.rows import PhotoRow, check_originals_are_safe, row_of
 from pipeline.encoder import load_encoder
 from pipeline.flow import RunBroken, run_rows
 from pipeline.manifest import pictures_of
-from pipeline.options import Job, failures
+from pipeline.options import RunOptions, failures
 from pipeline.outputs import Progress, layout, summary
 from pipeline.planning import fingerprint
 from pipeline.recovery import RunLock
@@ -92,7 +92,7 @@ def _why_none(selection: Selection) -> str:
 
 def run_archive(
     spec: ArchiveSpec,
-    job: Job,
+    options: RunOptions,
     *,
     defaults: Mapping[str, object],
     on_progress: Callable[[Progress], None] | None = None,
@@ -105,7 +105,7 @@ def run_archive(
 
     Args:
         spec: the archive.
-        job: options of the run; its output has the index.
+        options: of the run; their output has the index.
         defaults: style parameters of all rows.
         on_progress: called with the progress of the whole run.
         slice_rows: rows that are planned together.
@@ -115,23 +115,28 @@ def run_archive(
         Locked: if another run of the archive writes to the output.
         RunBroken: as `run`, and whatever else it raises.
     """
-    check_originals_are_safe(spec, job.output)
+    check_originals_are_safe(spec, options.output)
     selection, whole, joined = Selection(), Progress(total=0, done_before=0), dict[str, Any]()
     # Every slice is a run with a lock of its own; this one keeps other runs of the archive out between slices.
-    with RunLock(layout.ledger_folder(job.output), force=job.force) as lock:
+    with RunLock(layout.ledger_folder(options.output), force=options.force) as lock:
         todo = rows_to_do(
-            spec, job.output, defaults=defaults, weights=job.weights, overwrite=job.overwrite, selection=selection
+            spec,
+            options.output,
+            defaults=defaults,
+            weights=options.weights,
+            overwrite=options.overwrite,
+            selection=selection,
         )
         while rows := list(itertools.islice(todo, slice_rows)):
             lock.check()
             before = dataclasses.replace(whole, done_before=whole.done_before + selection.done)
             selection.done = 0
-            whole = _together(before, _run_slice(rows, job, before, on_progress))
-            joined = summary.joined(joined, summary.read(job.output))
+            whole = _together(before, _run_slice(rows, options, before, on_progress))
+            joined = summary.joined(joined, summary.read(options.output))
         whole.done_before += selection.done
         if joined:
             lock.check()
-            _write_summary(joined, job, whole)
+            _write_summary(joined, options, whole)
     if not whole.total and on_progress:
         on_progress(whole)
     return whole
@@ -139,7 +144,7 @@ def run_archive(
 
 def _run_slice(
     rows: Sequence[tuple[PhotoRow, str]],
-    job: Job,
+    options: RunOptions,
     before: Progress,
     on_progress: Callable[[Progress], None] | None,
 ) -> Progress:
@@ -147,23 +152,23 @@ def _run_slice(
 
     Args:
         rows: of the slice, with their fingerprints.
-        job: options of the whole run.
+        options: of the whole run.
         before: progress of the slices before.
         on_progress: called with the progress of the whole run.
     """
-    index.update(job.output, rows, outcomes={})
-    own = dataclasses.replace(job, max_failures=job.max_failures.after(failures(before.counts)))
+    index.update(options.output, rows, outcomes={})
+    own = options.model_copy(update={"max_failures": options.max_failures.after(failures(before.counts))})
     progress = run_rows([one.row for one, _ in rows], own, on_progress=_of_whole(before, on_progress))
-    index.update(job.output, rows, outcomes=index.outcomes_of(job.output, rows))
+    index.update(options.output, rows, outcomes=index.outcomes_of(options.output, rows))
     return progress
 
 
-def _write_summary(joined: dict[str, Any], job: Job, whole: Progress) -> None:
+def _write_summary(joined: dict[str, Any], options: RunOptions, whole: Progress) -> None:
     """Write the summary of the whole run in the place of the last slice's own."""
     joined["plan"]["done"] = whole.done_before
-    joined["job"]["max_failures"] = str(job.max_failures)
+    joined["job"]["max_failures"] = str(options.max_failures)
     try:
-        summary.write(job.output, joined)
+        summary.write(options.output, joined)
     except storage.StorageError as error:
         raise RunBroken(f"every row has its outcome, but the end could not be put in order: {error}") from error
 

@@ -17,7 +17,7 @@ from pipeline import storage
 from pipeline.cluster import ActorPool, pool_for
 from pipeline.encoder import load_encoder
 from pipeline.manifest import Row, Source, validate
-from pipeline.options import Resources
+from pipeline.options import RunOptions
 from pipeline.outputs import Finished, finished
 from pipeline.planning import Batch, Failure, Plan, cost, plan
 
@@ -141,58 +141,43 @@ class Estimate:
 
 def estimate(
     manifest: Source,
+    options: RunOptions,
     *,
-    output: str | None = None,
     defaults: Mapping[str, object] | None = None,
-    weights: str = "embedded",
-    resources: Resources | None = None,
     rate: float | None = None,
-    overwrite: bool = False,
 ) -> Estimate:
-    """Plan a run and say what it would come to. Nothing is started and nothing written.
+    """Return what a run would come to. Nothing is started and nothing written.
 
     Args:
         manifest: as for `run`.
-        output: as for `run`; what is done there is left out. None: nothing is done yet.
+        options: as for `run`. What is done in their output is left out; without an output nothing is done yet. Without
+            a cluster's address, actors are those of this machine.
         defaults: as for `run`.
-        weights: as for `run`.
-        resources: as for `run`; without a cluster's address, actors are those of this machine.
         rate: multiply-adds per second of one actor; None: this machine's, from a second's work.
-        overwrite: as for `run`.
 
     Raises:
         ManifestError: with every problem of the manifest.
         WeightsError: if the encoder is not to be had.
-        StorageError: if the results in `output` cannot be read.
+        StorageError: if the results in the output cannot be read.
     """
-    asked = validate(manifest, defaults=defaults, weights=weights)
-    found = estimate_rows(
-        asked.rows, output=output, weights=weights, resources=resources, rate=rate, overwrite=overwrite
-    )
-    return dataclasses.replace(found, duplicates=len(asked.duplicates))
+    valid = validate(manifest, defaults=defaults, weights=options.weights)
+    whole = estimate_rows(valid.rows, options, rate=rate)
+    return dataclasses.replace(whole, duplicates=len(valid.duplicates))
 
 
-def estimate_rows(
-    rows: Sequence[Row],
-    *,
-    output: str | None = None,
-    weights: str = "embedded",
-    resources: Resources | None = None,
-    rate: float | None = None,
-    overwrite: bool = False,
-) -> Estimate:
-    """What computing rows would come to, as `estimate`; it raises the same, but for a manifest's errors."""
-    resources = resources or Resources()
-    encoder = load_encoder(weights)
-    pool = pool_for(resources)
+def estimate_rows(rows: Sequence[Row], options: RunOptions, *, rate: float | None = None) -> Estimate:
+    """Return what computing rows would come to, as `estimate`; it raises the same, but for a manifest's errors."""
+    output = options.output
+    encoder = load_encoder(options.weights)
+    pool = pool_for(options.resources)
     done = finished(storage.absolute(output)) if output else Finished({}, {})
     work = plan(
         rows,
         encoder_sha256=encoder.sha256,
-        finished={} if overwrite else done.fingerprints,
+        finished={} if options.overwrite else done.fingerprints,
         owners=done.owners,
         quarantined=done.quarantined,
-        limits=pool.limits(resources.batch_size),
+        limits=pool.limits(options.resources.batch_size),
     )
     if rate:
         known = Rate(rate, "as given")

@@ -1,6 +1,5 @@
 """Rows of the results as work again: for `nst retry`, and as a manifest."""
 
-import dataclasses
 import json
 from collections.abc import Callable, Collection
 from typing import Any
@@ -13,7 +12,7 @@ from pipeline import storage
 from pipeline.encoder import load_encoder
 from pipeline.flow.run import run_rows
 from pipeline.manifest import PICTURE_COLUMNS, Row
-from pipeline.options import Job
+from pipeline.options import RunOptions
 from pipeline.outputs import REQUEST_COLUMNS, Progress, name_of, read_results, summary
 
 
@@ -27,34 +26,37 @@ def rows_of(output: str, statuses: Collection[str]) -> pa.Table:
     return table.filter(pc.is_in(table["status"], pa.array(list(statuses), pa.string())))
 
 
-def retry(job: Job, statuses: Collection[str], *, on_progress: Callable[[Progress], None] | None = None) -> Progress:
+def retry(
+    statuses: Collection[str], options: RunOptions, *, on_progress: Callable[[Progress], None] | None = None
+) -> Progress:
     """Compute rows again that have one of these statuses, as the results say that they were asked.
 
     Of a quarantined row all deaths are forgotten: it has as many attempts as a new one. Pictures are written as the
     last run wrote them.
 
     Args:
-        job: how; its output is where the rows are.
         statuses: which rows.
+        options: how; their output is where the rows are.
         on_progress: as for `run`.
 
     Raises:
-        ValueError: if rows were asked of another encoder than the job's.
+        ValueError: if rows were asked of another encoder than that of the options.
         StorageError: if there are no results.
         RunBroken: as `run` does, and whatever else it raises.
     """
-    table = rows_of(job.output, statuses)
-    encoder = load_encoder(job.weights)
+    table = rows_of(options.output, statuses)
+    encoder = load_encoder(options.weights)
     others = {row["encoder"] for row in table.to_pylist() if row["encoder_sha256"] not in (None, encoder.sha256)}
     if others:
         raise ValueError(
-            f"rows in {job.output} were asked of other weights ({', '.join(sorted(map(str, others)))}) than "
+            f"rows in {options.output} were asked of other weights ({', '.join(sorted(map(str, others)))}) than "
             f"{encoder.name}: give them with --weights"
         )
     source = {"retry": sorted(statuses)}
-    encoding = summary.encoding_of(job.output)
-    job = dataclasses.replace(job, release="quarantined" in statuses, source=source, encoding=encoding)
-    return run_rows([_row(asked) for asked in table.to_pylist()], job, on_progress=on_progress)
+    encoding = summary.encoding_of(options.output)
+    update = {"release": "quarantined" in statuses, "source": source, "encoding": encoding}
+    options = options.model_copy(update=update)
+    return run_rows([_row(asked) for asked in table.to_pylist()], options, on_progress=on_progress)
 
 
 def _row(asked: dict[str, object]) -> Row:

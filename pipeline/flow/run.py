@@ -1,7 +1,6 @@
 """The whole flow, top to bottom: manifest, plan, fetch, optimise, write, results."""
 
 import contextlib
-import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -12,7 +11,7 @@ from pipeline.encoder import load_encoder
 from pipeline.flow.dataset import Kernel, RunBroken, TooManyFailures, flow, style_actor
 from pipeline.flow.metrics import RunMetrics
 from pipeline.manifest import Row, Source, described, validate
-from pipeline.options import MAX_ATTEMPTS, NO_LIMIT, STALL_TIMEOUT, FailureLimit, Job, Resources, failures
+from pipeline.options import FailureLimit, RunOptions, failures
 from pipeline.outputs import Finished, Progress, compact, finished, layout, provenance, summary
 from pipeline.planning import Plan, crashes, plan
 from pipeline.process import interruptible
@@ -25,95 +24,75 @@ if TYPE_CHECKING:
 
 def run(
     manifest: Source,
+    options: RunOptions,
     *,
-    output: str,
     defaults: Mapping[str, object] | None = None,
-    weights: str = "embedded",
-    resources: Resources | None = None,
-    overwrite: bool = False,
-    max_attempts: int = MAX_ATTEMPTS,
-    stall_timeout: float = STALL_TIMEOUT,
-    max_failures: FailureLimit = NO_LIMIT,
-    force: bool = False,
     on_progress: Callable[[Progress], None] | None = None,
     kernel: Kernel = style_actor,
 ) -> Progress:
-    """Compute every row of a manifest that is not in `output` yet.
+    """Compute every row of a manifest that is not in the output yet.
 
     Args:
         manifest: one file, several, or a folder, at any URI; or rows at hand.
-        output: a folder at any URI; pictures go to `images/`, the table to `results/`.
+        options: where results go, with what and how; pictures go to `images/` in its output, the table to `results/`.
         defaults: style parameters for rows that do not give them.
-        weights: `embedded`, `imagenet`, or the URI of a file.
-        resources: what the run may use.
-        overwrite: compute rows again that are done.
-        max_attempts: deaths of its process after which a row is quarantined.
-        stall_timeout: seconds without a sign of life after which a process at work is ended, which is such a death.
-        max_failures: rows that may fail or be quarantined before the run stops.
-        force: take the lock of the output even if another run holds it.
         on_progress: called when the plan is made and after every row.
         kernel: what optimises, made anew on each actor.
 
     Raises:
         ManifestError: with every problem of the manifest; nothing was started.
         WeightsError: if the encoder is not to be had; nothing was started.
-        Locked: if another run writes to `output`; nothing was started.
-        StorageError: if `output` cannot be written; nothing was started.
+        Locked: if another run writes to the output; nothing was started.
+        StorageError: if the output cannot be written; nothing was started.
         TooManyFailures: if more rows failed than may; what is finished is kept.
         RunBroken: if work that had begun could not go on.
     """
-    asked = validate(manifest, defaults=defaults, weights=weights)
-    job = Job(
-        output=storage.absolute(output),
-        weights=weights,
-        resources=resources or Resources(),
-        overwrite=overwrite,
-        max_attempts=max_attempts,
-        stall_timeout=stall_timeout,
-        max_failures=max_failures,
-        force=force,
-        source={"manifest": described(manifest), "defaults": defaults or {}},
-    )
-    return run_rows(asked.rows, job, on_progress=on_progress, kernel=kernel)
+    valid = validate(manifest, defaults=defaults, weights=options.weights)
+    source = options.source or {"manifest": described(manifest), "defaults": defaults or {}}
+    options = options.model_copy(update={"source": source})
+    return run_rows(valid.rows, options, on_progress=on_progress, kernel=kernel)
 
 
 def run_rows(
     rows: Iterable[Row],
-    job: Job,
+    options: RunOptions,
     *,
     on_progress: Callable[[Progress], None] | None = None,
     kernel: Kernel = style_actor,
 ) -> Progress:
     """Compute rows, as `run`; it raises the same, but for a manifest's errors."""
-    started_at, output = provenance.now(), job.output
-    encoder = load_encoder(job.weights)
+    if not options.output:
+        raise ValueError("output: expected a folder for pictures and results, any URI")
+    started_at, output = provenance.now(), storage.absolute(options.output)
+    options = options.model_copy(update={"output": output})
+    encoder = load_encoder(options.weights)
     # A row may take an hour: the wait for one is interrupted when the lock is lost.
-    with interruptible() as interrupt, RunLock(output, force=job.force, on_loss=interrupt) as lock:
+    with interruptible() as interrupt, RunLock(output, force=options.force, on_loss=interrupt) as lock:
         for folder in (layout.images_folder(output), layout.results_folder(output)):
             storage.check_writable(folder)
-        connect(job.resources.address)
-        pool = pool_on_cluster(job.resources)
+        connect(options.resources.address)
+        pool = pool_on_cluster(options.resources)
         done, attempts = finished(output), ledger.collect_crashes(output)
-        if job.release:
+        if options.release:
             ledger.remove_settled(attempts, set(done.quarantined.items()))
         work = plan(
             rows if isinstance(rows, Sequence) else list(rows),
             encoder_sha256=encoder.sha256,
-            finished={} if job.overwrite else done.fingerprints,
+            finished={} if options.overwrite else done.fingerprints,
             owners=done.owners,
-            quarantined={} if job.release else done.quarantined,
-            crashes={} if job.release else ledger.crashes_by_row(attempts),
-            max_attempts=job.max_attempts,
-            limits=pool.limits(job.resources.batch_size),
+            quarantined={} if options.release else done.quarantined,
+            crashes={} if options.release else ledger.crashes_by_row(attempts),
+            max_attempts=options.max_attempts,
+            limits=pool.limits(options.resources.batch_size),
         )
         progress = Progress(total=work.rows, done_before=work.done, quarantined_before=work.quarantined)
         if on_progress:
             on_progress(progress)
-        _stop_if_hopeless(work, progress, job.max_failures)
-        writer = Writer(output, encoder=encoder.name, encoder_sha256=encoder.sha256, encoding=job.encoding)
-        pinned = f"{job.weights.partition('#')[0]}#sha256={encoder.sha256}"  # actors read the file themselves
-        notes = Ledger(output, lock.owner, job.max_attempts, job.stall_timeout)
-        outcomes = flow(work, pinned, writer, pool, notes, interruptions=job.resources.interruptions, kernel=kernel)
+        _stop_if_hopeless(work, progress, options.max_failures)
+        writer = Writer(output, encoder=encoder.name, encoder_sha256=encoder.sha256, encoding=options.encoding)
+        pinned = f"{options.weights.partition('#')[0]}#sha256={encoder.sha256}"  # actors read the file themselves
+        notes = Ledger(output, lock.owner, options.max_attempts, options.stall_timeout)
+        outcomes = flow(work, pinned, writer, pool, notes, interruptions=options.resources.interruptions, kernel=kernel)
         metrics = RunMetrics()
         try:
             for row in outcomes:
@@ -122,7 +101,7 @@ def run_rows(
                 if on_progress:
                     on_progress(progress)
                 lock.check()
-                _stop_if_failing(progress, job.max_failures)
+                _stop_if_failing(progress, options.max_failures)
         except (KeyboardInterrupt, SystemExit, TooManyFailures):  # SystemExit: what Ray makes of SIGTERM
             outcomes.close()
             if lock.lost:
@@ -137,7 +116,7 @@ def run_rows(
             raise RunBroken(f"{progress.total - progress.finished:,} of {progress.total:,} rows came to no outcome")
         try:
             _put_in_order(output, work, done)
-            summary.write(output, _summary_of(job, work, progress, encoder=encoder, started_at=started_at))
+            summary.write(output, _summary_of(options, work, progress, encoder=encoder, started_at=started_at))
         except storage.StorageError as error:
             raise RunBroken(f"every row has its outcome, but the end could not be put in order: {error}") from error
         return progress
@@ -155,7 +134,7 @@ def _put_in_order(output: str, work: Plan, done: Finished) -> None:
 
 
 def _summary_of(
-    job: Job, work: Plan, progress: Progress, *, encoder: "Weights", started_at: datetime
+    options: RunOptions, work: Plan, progress: Progress, *, encoder: "Weights", started_at: datetime
 ) -> Mapping[str, object]:
     planned = {
         "rows": work.rows,
@@ -164,7 +143,7 @@ def _summary_of(
         "quarantined": work.quarantined,
     }
     return summary.of(
-        {**dataclasses.asdict(job), "max_failures": str(job.max_failures)},
+        {**options.model_dump(), "max_failures": str(options.max_failures)},
         planned,
         progress.counts,
         retries=progress.retries,

@@ -18,7 +18,7 @@ from pipeline import storage
 from pipeline.encoder import load_encoder
 from pipeline.flow import run_rows
 from pipeline.manifest import Row, check_covered, derive_id
-from pipeline.options import Job
+from pipeline.options import RunOptions
 from pipeline.outputs import STATUSES, Progress, grid_runs, layout, provenance, read_results
 from pipeline.recovery import Locked, RunLock
 from pipeline.specs import Keep
@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 
 def run_grid(
     rows: Sequence[Row],
-    job: Job,
+    options: RunOptions,
     *,
     name: str,
     keep: Keep | None = None,
@@ -43,7 +43,7 @@ def run_grid(
 
     Args:
         rows: of the grid.
-        job: options of the run; its output holds all runs.
+        options: of the run; their output holds all runs.
         name: of the job.
         keep: which complete runs are kept; None: all.
         now: UTC; by default the time now.
@@ -54,21 +54,21 @@ def run_grid(
         Locked: if another run writes to this output; nothing was started.
         RunBroken: as `run`, and whatever else it raises.
     """
-    encoder = load_encoder(job.weights)
+    encoder = load_encoder(options.weights)
     check_covered(rows, encoder)
     now = now or provenance.now()
-    with RunLock(job.output, force=job.force) as lock:
-        grid_run = _continued_or_new(job.output, grid_of(rows, encoder.sha256), name, len(rows), now)
-        grid_runs.write_run(job.output, grid_run)
-        own = dataclasses.replace(job, output=layout.run_folder(job.output, grid_run.id))
+    with RunLock(options.output, force=options.force) as lock:
+        grid_run = _continued_or_new(options.output, grid_of(rows, encoder.sha256), name, len(rows), now)
+        grid_runs.write_run(options.output, grid_run)
+        own = options.model_copy(update={"output": layout.run_folder(options.output, grid_run.id)})
         progress = run_rows(rows, own, on_progress=on_progress)
         lock.check()
         ended = max(provenance.now(), now)
         grid_run = dataclasses.replace(grid_run, finished_at=ended, counts=_counted(own.output))
-        grid_runs.write_run(job.output, grid_run)
-        _point_to(job.output, grid_run)
+        grid_runs.write_run(options.output, grid_run)
+        _point_to(options.output, grid_run)
         if keep:
-            clear(job.output, keep, now=ended)
+            clear(options.output, keep, now=ended)
     return progress
 
 

@@ -17,7 +17,7 @@ from pipeline import storage
 from pipeline.manifest import Records, Source
 from pipeline.notebook import html
 from pipeline.notebook.shown_results import Results, Shown
-from pipeline.options import NO_LIMIT, FailureLimit
+from pipeline.options import NO_LIMIT, FailureLimit, RunOptions
 from pipeline.outputs import SCHEMA, read_results, run_of
 
 if TYPE_CHECKING:
@@ -141,15 +141,17 @@ def run(
 
         progress = run_pipeline(
             source,
-            output=output,
+            RunOptions(
+                output=output,
+                weights=weights or (job.weights if job else "embedded"),
+                resources=resources,
+                overwrite=overwrite,
+                max_attempts=max_attempts or (limits.max_attempts if limits else MAX_ATTEMPTS),
+                stall_timeout=stall_timeout or (limits.stall_timeout if limits else STALL_TIMEOUT),
+                max_failures=FailureLimit.parse(limit) if limit else NO_LIMIT,
+                force=force,
+            ),
             defaults=_defaults(job, defaults),
-            weights=weights or (job.weights if job else "embedded"),
-            resources=resources,
-            overwrite=overwrite,
-            max_attempts=max_attempts or (limits.max_attempts if limits else MAX_ATTEMPTS),
-            stall_timeout=stall_timeout or (limits.stall_timeout if limits else STALL_TIMEOUT),
-            max_failures=FailureLimit.parse(limit) if limit else NO_LIMIT,
-            force=force,
             on_progress=report,
         )
     return Run(output, progress)
@@ -185,25 +187,24 @@ def plan(
     from pipeline.notebook.shown_estimate import ShownEstimate
 
     source, job = _source(asked)
-    found = estimate(
-        source,
-        output=output or (job.output if job else None),
-        defaults=_defaults(job, defaults),
+    resources = _resources(
+        job,
+        address,
+        None,
+        num_actors=num_actors,
+        min_actors=min_actors,
+        max_actors=max_actors,
+        actors_per_gpu=actors_per_gpu,
+        device=device,
+        batch_size=batch_size,
+    )
+    options = RunOptions(
+        output=output or (job.output if job else ""),
         weights=weights or (job.weights if job else "embedded"),
-        resources=_resources(
-            job,
-            address,
-            None,
-            num_actors=num_actors,
-            min_actors=min_actors,
-            max_actors=max_actors,
-            actors_per_gpu=actors_per_gpu,
-            device=device,
-            batch_size=batch_size,
-        ),
-        rate=rate,
+        resources=resources,
         overwrite=overwrite,
     )
+    found = estimate(source, options, defaults=_defaults(job, defaults), rate=rate)
     return ShownEstimate(**vars(found))
 
 
@@ -252,10 +253,10 @@ def _defaults(job: Job | None, given: Mapping[str, object] | None) -> dict[str, 
 
 
 def _resources(job: Job | None, address: str | None, row_timeout: float | None, **given: Any) -> "Resources":
-    from pipeline.options import Interruptions, Resources, outranked
+    from pipeline.options import Interruptions, Resources, overridden
 
     said = job.resources.model_dump() if job else {}
-    return Resources(**outranked(said, given), address=address, interruptions=Interruptions(row_timeout))
+    return Resources(**overridden(said, given), address=address, interruptions=Interruptions(row_timeout=row_timeout))
 
 
 class _Bar:

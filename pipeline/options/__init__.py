@@ -3,8 +3,9 @@
 from pipeline.options.encoding import DEFAULT_ENCODING, Encoding
 from pipeline.options.failure_limit import EXPECTED, NO_LIMIT, FailureLimit, failures
 from pipeline.options.interruptions import Interruptions
-from pipeline.options.resources import Device, Resources, outranked
-from pipeline.options.run_options import MAX_ATTEMPTS, STALL_TIMEOUT, Job
+from pipeline.options.model import OptionError
+from pipeline.options.resources import Device, Resources, overridden
+from pipeline.options.run_options import MAX_ATTEMPTS, STALL_TIMEOUT, RunOptions
 
 __all__ = [
     "DEFAULT_ENCODING",
@@ -16,8 +17,9 @@ __all__ = [
     "Encoding",
     "FailureLimit",
     "Interruptions",
-    "Job",
+    "OptionError",
     "Resources",
+    "RunOptions",
     "failures",
-    "outranked",
+    "overridden",
 ]

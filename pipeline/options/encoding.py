@@ -1,19 +1,15 @@
 """How pictures are written."""
 
-from dataclasses import dataclass
+from pipeline.options.model import Options, option
 
 
-@dataclass(frozen=True)
-class Encoding:
-    """How pictures are written, beside their format, which their names say.
+class Encoding(Options):
+    """How pictures are written; their format follows from their names."""
 
-    Attributes:
-        quality: of JPEG and WebP, 1 to 100.
-        keep_exif: whether a picture has the date, camera and place of its content picture.
-    """
-
-    quality: int = 95
-    keep_exif: bool = False
+    quality: int = option(95, "Quality of JPEG and WebP results.", library=True, ge=1, le=100)
+    keep_exif: bool = option(
+        False, "Whether a result keeps the date, camera and place of its content picture.", library=True
+    )
 
 
 DEFAULT_ENCODING = Encoding()

@@ -1,29 +1,24 @@
-"""When a run is hopeless: so many failures that going on would only cost."""
+"""How many rows may fail before a run is stopped."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from pipeline.options.model import Options, option
 
 EXPECTED = "a number of rows, such as 100, or a share of them, such as 5%"
 
 
-@dataclass(frozen=True)
-class FailureLimit:
-    """How many rows of a run may fail or be quarantined.
+class FailureLimit(Options):
+    """How many rows of a run may fail or be quarantined before it is stopped."""
 
-    Attributes:
-        rows: at most; None: any number.
-        share: of the rows that a run has to do, at most.
-    """
-
-    rows: int | None = None
-    share: float = 1.0
+    rows: int | None = option(None, "Rows at most; None: any number.", ge=0, library=True)
+    share: float = option(1.0, "Share of the rows that a run has to do, at most.", ge=0, le=1, library=True)
 
     @classmethod
     def parse(cls, text: str) -> "FailureLimit":
-        """Of `100` or `5%`.
+        """Return the limit that a text such as `100` or `5%` describes.
 
         Raises:
-            ValueError: for anything else.
+            ValueError: for any other text.
         """
         number, percent, rest = text.strip().partition("%")
         try:
@@ -38,12 +33,15 @@ class FailureLimit:
         raise ValueError(f"max_failures = {text!r}: expected {EXPECTED}")
 
     def exceeded(self, failures: int, total: int) -> bool:
-        """Whether so many of so many are too many."""
+        """Return whether so many failures of so many rows are more than the limit allows."""
         return (self.rows is not None and failures > self.rows) or failures > self.share * total
 
     def after(self, failures: int) -> "FailureLimit":
-        """What is left of a number once so many rows have failed; a share is of each part that is run by itself."""
-        return self if self.rows is None else FailureLimit(max(0, self.rows - failures))
+        """Return the limit for the rest of a run once so many rows have failed.
+
+        A number shrinks by the failures so far; a share stays, since it holds for each part that is run by itself.
+        """
+        return self if self.rows is None else FailureLimit(rows=max(0, self.rows - failures))
 
     def __str__(self) -> str:
         return f"{100 * self.share:g}%" if self.rows is None else f"{self.rows:,}"
@@ -53,5 +51,5 @@ NO_LIMIT = FailureLimit()
 
 
 def failures(counts: Mapping[str, int]) -> int:
-    """Rows that came to nothing, of counts by status."""
+    """Return how many rows failed or are quarantined, of counts by status."""
     return counts.get("failed", 0) + counts.get("quarantined", 0)

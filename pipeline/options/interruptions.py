@@ -1,25 +1,29 @@
-"""When an actor leaves off in the middle of a batch."""
+"""When an actor stops in the middle of a batch, and when it saves its work."""
 
-from dataclasses import dataclass
+from pipeline.options.model import Options, option
 
 
-@dataclass(frozen=True)
-class Interruptions:
-    """When an actor leaves off in the middle of a batch.
+class Interruptions(Options):
+    """When an actor stops in the middle of a batch, and when it saves its work.
 
-    Attributes:
-        row_timeout: seconds that a row may be optimised; None: as long as it takes. Rows of a batch share a device, so
-            together they have the sum of theirs. What was spent before an interruption counts.
-        worth_saving: seconds of work from which on an actor that gets SIGTERM saves it before it goes.
-        save_every: seconds of work after which it is saved anyway, since not every death is announced.
+    Rows of a batch share a device, so that together they have the sum of their timeouts. Seconds that were spent before
+    an interruption count.
     """
 
-    row_timeout: float | None = None
-    worth_saving: float = 10.0
-    save_every: float = 60.0
-
-    def __post_init__(self) -> None:
-        for name in ("row_timeout", "worth_saving", "save_every"):
-            value = getattr(self, name)
-            if value is not None and not value >= 0:
-                raise ValueError(f"{name} = {value}: expected seconds, 0 or more")
+    row_timeout: float | None = option(
+        None, "Seconds that a row may be optimised, or it fails; by default any number.", unit="seconds", ge=0
+    )
+    worth_saving: float = option(
+        10.0,
+        "Seconds of work from which on an actor that gets SIGTERM saves its state before it ends.",
+        unit="seconds",
+        ge=0,
+        library=True,
+    )
+    save_every: float = option(
+        60.0,
+        "Seconds of work after which the state is saved in any case, since not every crash is announced.",
+        unit="seconds",
+        ge=0,
+        library=True,
+    )

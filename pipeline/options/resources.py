@@ -1,53 +1,51 @@
-"""What a run may use, and when its work is left off. Light: job files and command lines need no torch for it."""
+"""What a run may use. Job files and command lines need neither torch nor Ray for it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Self
+
+from pydantic import model_validator
 
 from pipeline.options.interruptions import Interruptions
+from pipeline.options.model import Options, option
 
 Device = Literal["auto", "gpu", "cpu"]
 
 
-@dataclass(frozen=True)
-class Resources:
-    """What a run may use.
-
-    Attributes:
-        num_actors: encoders at work; None: one per GPU, or one per CPU where there is no GPU.
-        batch_size: pairs that an actor optimises together, at most; None: as the plan finds best.
-        address: of a Ray cluster; None: the one this process is connected to or was submitted to, else one of its own
-            on this machine.
-        interruptions: deadlines, and when work is saved midway.
-        min_actors: a pool that grows and shrinks with its work has at least so many; by default 1.
-        max_actors: and at most so many, on nodes that join later too; by default as many as there are devices now.
-        actors_per_gpu: that share one; None: 1, or as many as `num_actors` ask for.
-        device: what actors compute on. auto: GPUs alone where there are any, since a CPU actor would hold its batch
-            for a hundred times as long; CPU nodes then fetch, decode and write.
+class Resources(Options):
+    """What a run may use: its actors, their device and batches, and the cluster that they run on.
 
     Raises:
-        ValueError: for numbers of actors that contradict each other.
+        OptionError: for numbers of actors that contradict each other.
     """
 
-    num_actors: int | None = None
-    batch_size: int | None = None
-    address: str | None = None
-    interruptions: Interruptions = field(default_factory=Interruptions)
-    min_actors: int | None = None
-    max_actors: int | None = None
-    actors_per_gpu: int | None = None
-    device: Device = "auto"
+    num_actors: int | None = option(
+        None, "Encoders at work; by default one per GPU, or one per CPU where there is no GPU.", ge=1
+    )
+    batch_size: int | None = option(
+        None, "Pairs that an actor optimises together, at most; by default what suits memory and device.", ge=1
+    )
+    address: str | None = option(
+        None,
+        "Address of a Ray cluster; by default the one this process was submitted to, else one of its own on this "
+        "machine.",
+    )
+    interruptions: Interruptions = Interruptions()
+    min_actors: int | None = option(
+        None, "Instead of a fixed number: a pool that grows and shrinks with its work, of at least so many.", ge=1
+    )
+    max_actors: int | None = option(
+        None, "At most so many, on nodes that join later too; by default one per device that there is now.", ge=1
+    )
+    actors_per_gpu: int | None = option(None, "Encoders that share a GPU; by default one.", ge=1)
+    # A CPU actor would hold its batch for a hundred times as long as a GPU actor.
+    device: Device = option(
+        "auto", "What encoders compute on. auto: GPUs alone if there are any; CPU nodes then read and write."
+    )
 
-    def __post_init__(self) -> None:
-        for name in ("num_actors", "min_actors", "max_actors", "actors_per_gpu", "batch_size"):
-            if (value := getattr(self, name)) is not None and not (isinstance(value, int) and value >= 1):
-                raise ValueError(f"{name} = {value!r}: expected a whole number of at least 1")
-        if self.num_actors and self.grows:
-            raise ValueError("expected num_actors, a fixed number, or min_actors and max_actors, not both")
-        if self.min_actors and self.max_actors and self.min_actors > self.max_actors:
-            raise ValueError(f"expected min_actors, {self.min_actors}, to be at most max_actors, {self.max_actors}")
-        if self.device not in get_args(Device):
-            raise ValueError(f"device = {self.device!r}: expected one of {', '.join(get_args(Device))}")
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        check_actors(self.num_actors, self.min_actors, self.max_actors)
+        return self
 
     @property
     def grows(self) -> bool:
@@ -55,12 +53,24 @@ class Resources:
         return bool(self.min_actors or self.max_actors)
 
 
-def outranked(said: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Fields of `Resources` with those that are given (not None) in the place of what was said before.
+def check_actors(num_actors: int | None, min_actors: int | None, max_actors: int | None) -> None:
+    """Check that numbers of actors agree with each other.
+
+    Raises:
+        ValueError: for a fixed number together with a pool that grows, or a minimum above the maximum.
+    """
+    if num_actors and (min_actors or max_actors):
+        raise ValueError("expected num_actors, a fixed number, or min_actors and max_actors, not both")
+    if min_actors and max_actors and min_actors > max_actors:
+        raise ValueError(f"expected min_actors, {min_actors}, to be at most max_actors, {max_actors}")
+
+
+def overridden(before: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return fields of `Resources` in which those that are given (not None) replace those from before.
 
     A fixed number of actors takes the place of a pool that grows, and the other way round.
     """
     given = {name: value for name, value in given.items() if value is not None}
     grows = {"min_actors", "max_actors"}
     replaced = grows if "num_actors" in given else {"num_actors"} if grows & given.keys() else set()
-    return {**said, **dict.fromkeys(replaced), **given}
+    return {**before, **dict.fromkeys(replaced), **given}

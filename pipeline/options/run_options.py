@@ -1,38 +1,61 @@
-"""How a run computes its rows."""
+"""All options of a run."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator
 
 from pipeline.options.encoding import Encoding
 from pipeline.options.failure_limit import NO_LIMIT, FailureLimit
+from pipeline.options.model import Options, option
 from pipeline.options.resources import Resources
 
-MAX_ATTEMPTS = 2
-"""Deaths of a row until it is quarantined."""
+
+def _limit(written: object) -> object:
+    """Return the limit of failures that a person wrote as a number or a share, and no limit for None."""
+    if written is None:
+        return NO_LIMIT
+    return FailureLimit.parse(str(written)) if isinstance(written, str | int) else written
 
 
-STALL_TIMEOUT = 600.0
-"""Seconds. An iteration at 4096 px takes half a minute of a slow CPU, and a download ends before (`retry.Policy`)."""
-
-
-@dataclass(frozen=True)
-class Job:
-    """How rows are to be computed; the arguments of `run`.
+class RunOptions(Options):
+    """How, with what and where to a run computes its rows.
 
     Attributes:
-        source: where the rows come from, for the summary.
-        release: whether quarantined rows are tried again, as if none of their processes had died.
-        encoding: how pictures are written; what is done already is not written again for it.
+        source: where the rows come from, for run.json.
     """
 
-    output: str
-    weights: str = "embedded"
-    resources: Resources = field(default_factory=Resources)
-    overwrite: bool = False
-    max_attempts: int = MAX_ATTEMPTS
-    stall_timeout: float = STALL_TIMEOUT
-    max_failures: FailureLimit = NO_LIMIT
-    force: bool = False
-    source: Mapping[str, object] = field(default_factory=dict)
-    release: bool = False
-    encoding: Encoding = field(default_factory=Encoding)
+    output: str = option("", "Folder for images/ and results/, any URI.")
+    weights: str = option(
+        "embedded",
+        "embedded, imagenet, or the path or URI of a .pth or .safetensors file; #sha256=… behind it is the digest it "
+        "must have.",
+    )
+    resources: Resources = Resources()
+    overwrite: bool = option(False, "Compute rows again that are done.")
+    max_attempts: int = option(
+        2, "Crashes of its process after which a row is quarantined: left alone until nst retry.", ge=1
+    )
+    # An iteration at 4096 px takes half a minute of a slow CPU, and a download ends before (`storage.Policy`).
+    stall_timeout: float = option(
+        600.0,
+        "Seconds without a sign of life after which a process at work on rows is ended, which counts as a crash.",
+        unit="seconds",
+        gt=0,
+    )
+    max_failures: Annotated[FailureLimit, BeforeValidator(_limit)] = option(
+        NO_LIMIT,
+        "Stop once more rows failed or are quarantined: so many, or a share of those to do such as 5%.",
+        metavar="N|P%",
+        written=str | None,
+    )
+    force: bool = option(False, "Take the lock of the output from another run, which is dead for certain.")
+    source: Mapping[str, Any] = option({}, "Where the rows come from, for run.json.", library=True)
+    release: bool = option(
+        False, "Whether quarantined rows are tried again, as if none of their processes had crashed.", library=True
+    )
+    encoding: Encoding = Encoding()
+
+
+MAX_ATTEMPTS: int = RunOptions.model_fields["max_attempts"].default
+STALL_TIMEOUT: float = RunOptions.model_fields["stall_timeout"].default

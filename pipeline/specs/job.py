@@ -45,7 +45,7 @@ class Pool(Section):
         Raises:
             ValueError: for numbers of actors that contradict each other.
         """
-        return Resources(**self.model_dump(), address=address, interruptions=Interruptions(row_timeout))
+        return Resources(**self.model_dump(), address=address, interruptions=Interruptions(row_timeout=row_timeout))
 
 
 def _failures(text: str | int) -> str:

@@ -9,6 +9,7 @@ from PIL import Image
 from jobs.pictures import CONTENTS, STYLES, draw
 from pipeline.flow.run import run
 from pipeline.options.resources import Resources
+from pipeline.options.run_options import RunOptions
 from pipeline.outputs.table import read_results
 
 
@@ -24,7 +25,8 @@ def idle_share(*, rows: int = 16, size: int = 256, iterations: int = 20) -> dict
             lines.append(f"{number},content{number}.jpg,style{number}.jpg")
         (here / "rows.csv").write_text("\n".join(lines))
         parameters = {"size": size, "iterations": iterations, "scales": ()}
-        run(str(here / "rows.csv"), output=str(here / "out"), defaults=parameters, resources=Resources(num_actors=1))
+        options = RunOptions(output=str(here / "out"), resources=Resources(num_actors=1))
+        run(str(here / "rows.csv"), options, defaults=parameters)
         table = read_results(str(here / "out")).sort_by("started_at")
     busy = pc.struct_field(table["seconds"], "optimise")
     first = pc.equal(table["started_at"], pc.min(table["started_at"]))

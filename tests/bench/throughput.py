@@ -19,6 +19,7 @@ from pipeline.flow.run import run
 from pipeline.manifest.reader import read_manifest
 from pipeline.manifest.row import Row
 from pipeline.options.resources import Resources
+from pipeline.options.run_options import RunOptions
 from pipeline.outputs.table import read_results
 from pipeline.planning.limits import Limits
 from pipeline.planning.plan import plan
@@ -78,7 +79,9 @@ def long_run(home: Path, *, rows: int, size: int = 64) -> dict[str, Any]:
         if progress.finished in marks:
             seen[marks[progress.finished]] = memory()
 
-    progress = run(manifest, output=str(home / "out"), defaults={"size": size}, on_progress=look, kernel=StubKernel)
+    progress = run(
+        manifest, RunOptions(output=str(home / "out")), defaults={"size": size}, on_progress=look, kernel=StubKernel
+    )
     spent = progress.seconds
     assert progress.counts == {"ok": rows}
     assert len(read_results(str(home / "out"), columns=["id"])) == rows
@@ -101,7 +104,7 @@ def scaling(home: Path, *, counts: tuple[int, ...] = (1, 2, 4, 8), waves: int = 
 
 def _pool(count: int) -> ActorPool:
     connect("local")
-    return pool_on_cluster(Resources(count))
+    return pool_on_cluster(Resources(num_actors=count))
 
 
 def _outcomes(

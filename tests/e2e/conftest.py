@@ -12,6 +12,7 @@ from PIL import Image
 
 from pipeline.flow.run import run
 from pipeline.options.resources import Resources
+from pipeline.options.run_options import RunOptions
 from pipeline.outputs.progress import Progress
 from pipeline.outputs.table import read_results
 from tests.support import draw
@@ -57,8 +58,10 @@ class Studio:
         return str(path)
 
     def run(self, manifest: str, **options: Any) -> Progress:
-        given = {"defaults": QUICK, "resources": Resources(num_actors=1), **options}
-        return run(manifest, output=self.output, **given)
+        defaults = options.pop("defaults", QUICK)
+        run_arguments = {"kernel": options.pop("kernel")} if "kernel" in options else {}
+        how = RunOptions(**{"output": self.output, "resources": Resources(num_actors=1), **options})
+        return run(manifest, how, defaults=defaults, **run_arguments)
 
     def results(self) -> dict[str, dict[str, Any]]:
         """By id."""

@@ -15,7 +15,7 @@ from pipeline.flow.dataset import RunBroken, TooManyFailures
 from pipeline.flow.retry import retry
 from pipeline.options.failure_limit import FailureLimit
 from pipeline.options.resources import Resources
-from pipeline.options.run_options import Job
+from pipeline.options.run_options import RunOptions
 from pipeline.outputs import layout, provenance, schema
 from pipeline.outputs import table as result_table
 from pipeline.outputs.layout import lock_file
@@ -45,9 +45,9 @@ def test_failed_and_quarantined_rows_are_retried_without_their_manifest(studio: 
         {**ROWS[1], "id": "held"},
     ]
     manifest = studio.write("rows.jsonl", as_jsonl(rows))
-    job = Job(studio.output, resources=Resources(num_actors=1))
+    options = RunOptions(output=studio.output, resources=Resources(num_actors=1))
     with pytest.raises(storage.StorageError, match="no results"):
-        retry(job, ["failed"])
+        retry(["failed"], options)
     studio.run(manifest, kernel=StubKernel)
     held = studio.results()["held"]
     quarantined = {name: held[name] for name in schema.SCHEMA.names if name not in ("output", "curve", "seconds")}
@@ -57,14 +57,14 @@ def test_failed_and_quarantined_rows_are_retried_without_their_manifest(studio: 
     again = studio.run(manifest, kernel=StubKernel)
     assert (again.total, again.quarantined_before, again.counts["ok"]) == (1, 1, 1)
     assert studio.results()["later"]["output"].endswith("images/my/name.webp")
-    assert retry(job, ["failed"]).total == 0
-    progress = retry(job, ["quarantined"])
+    assert retry(["failed"], options).total == 0
+    progress = retry(["quarantined"], options)
     assert (progress.total, progress.counts["ok"]) == (1, 1)
     again = studio.run(manifest, kernel=StubKernel)
     assert (again.total, again.done_before) == (0, 2)
     result_table.commit(studio.output, [{**held, "id": "x", "status": "failed", "encoder_sha256": "another"}])
     with pytest.raises(ValueError, match="other weights"):
-        retry(job, ["failed"])
+        retry(["failed"], options)
 
 
 def test_a_second_run_on_an_output_starts_nothing(tmp_path: Path) -> None:

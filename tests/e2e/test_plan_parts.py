@@ -7,6 +7,7 @@ import pytest
 
 from pipeline.flow import plan_parts, run
 from pipeline.options.resources import Resources
+from pipeline.options.run_options import RunOptions
 from pipeline.outputs import table as result_table
 from pipeline.outputs.compact import compact
 from tests.bench.stub import StubKernel
@@ -31,9 +32,8 @@ def test_legs_are_run_one_after_the_other(studio: Studio, monkeypatch: pytest.Mo
     rows[3] |= {"width": 48, "height": 64}
     progress = run(
         studio.write("rows.csv", as_csv(rows)),
-        output=studio.output,
+        RunOptions(output=studio.output, resources=Resources(num_actors=1, batch_size=1)),
         defaults=QUICK,
-        resources=Resources(num_actors=1, batch_size=1),
         kernel=StubKernel,
     )
     assert progress.counts == {"ok": 6, "failed": 1}

@@ -15,6 +15,7 @@ from pipeline import images, storage
 from pipeline.flow.run import run
 from pipeline.manifest.row import ManifestError
 from pipeline.options.resources import Resources
+from pipeline.options.run_options import RunOptions
 from pipeline.outputs import schema
 from pipeline.outputs import table as result_table
 from tests.bench.stub import StubKernel
@@ -124,15 +125,15 @@ def test_everything_in_an_object_store(studio: Studio, bucket: str) -> None:
     rows = [{**row, "content": f"pictures/{row['content']}", "style": f"pictures/{row['style']}"} for row in ROWS]
     storage.write_bytes(f"{home}/rows.csv", as_csv(rows).encode())
 
-    first = run(f"{home}/rows.csv", output=f"{home}/out", defaults=QUICK, resources=Resources(num_actors=1))
+    first = run(f"{home}/rows.csv", RunOptions(output=f"{home}/out", resources=Resources(num_actors=1)), defaults=QUICK)
     assert dict(first.counts) == {"ok": 3}
     for row in result_table.read_results(f"{home}/out").to_pylist():
         assert row["output"].startswith(f"{home}/out/images/")
         assert images.decode(storage.read_bytes(row["output"])).shape == (row["height"], row["width"], 3)
-    again = run(f"{home}/rows.csv", output=f"{home}/out", defaults=QUICK)
+    again = run(f"{home}/rows.csv", RunOptions(output=f"{home}/out"), defaults=QUICK)
     assert (again.total, again.done_before) == (0, 3)
     storage.write_bytes(f"{home}/pictures/photo.png", (studio.folder / "painting.png").read_bytes())
-    again = run(f"{home}/rows.csv", output=f"{home}/out", defaults=QUICK, kernel=StubKernel)
+    again = run(f"{home}/rows.csv", RunOptions(output=f"{home}/out"), defaults=QUICK, kernel=StubKernel)
     assert (again.total, again.done_before, again.counts["ok"]) == (2, 1, 2)
 
 

@@ -17,6 +17,7 @@ from PIL import Image
 from pipeline.flow.run import run
 from pipeline.options.interruptions import Interruptions
 from pipeline.options.resources import Resources
+from pipeline.options.run_options import RunOptions
 from pipeline.outputs.table import read_results
 from pipeline.recovery import saved_states
 from tests.faults.support.processes import actors, actors_at_work
@@ -36,7 +37,7 @@ class Runs:
         """What became of it."""
         where = str(self.home / output)
         resources = Resources(num_actors=1, interruptions=interruptions or Interruptions())
-        run(str(self.home / "rows.csv"), output=where, defaults=LONG, resources=resources)
+        run(str(self.home / "rows.csv"), RunOptions(output=where, resources=resources), defaults=LONG)
         (row,) = read_results(where).to_pylist()
         return dict(row)
 
@@ -124,7 +125,8 @@ def test_a_row_over_its_deadline_fails_and_the_next_run_tries_it_again(runs: Run
     def again(ids: list[str], interruptions: Interruptions) -> dict[str, dict[str, Any]]:
         manifest.write_text("".join(json.dumps({"id": id, **pair}) + "\n" for id in ids), encoding="utf-8")
         resources = Resources(num_actors=1, interruptions=interruptions)
-        run(str(manifest), output=overdue, defaults={**LONG, "iterations": 60}, resources=resources)
+        options = RunOptions(output=overdue, resources=resources)
+        run(str(manifest), options, defaults={**LONG, "iterations": 60})
         return {row["id"]: row for row in read_results(overdue).to_pylist()}
 
     row = again(["late"], Interruptions(row_timeout=0.2))["late"]

@@ -17,7 +17,7 @@ from jobs.selftest.chaos import hooks
 from pipeline import images, storage
 from pipeline.cluster import connect as connect_pipeline
 from pipeline.flow import run
-from pipeline.options import Interruptions, Resources
+from pipeline.options import Interruptions, Resources, RunOptions
 from pipeline.outputs import Progress, parts, read_part, read_results, summary
 from pipeline.recovery import ledger
 
@@ -81,14 +81,16 @@ class Scenario:
         """Run the scenario in this process, which is connected to a cluster."""
         return run(
             self.manifest,
-            output=self.output,
-            defaults={"size": SIZE, "iterations": self.iterations, "scales": "", "precision": "fp32"},
-            resources=Resources(
-                num_actors=self.actors,
-                batch_size=self.rows_per_batch,
-                interruptions=Interruptions(worth_saving=self.worth_saving),
+            RunOptions(
+                output=self.output,
+                resources=Resources(
+                    num_actors=self.actors,
+                    batch_size=self.rows_per_batch,
+                    interruptions=Interruptions(worth_saving=self.worth_saving),
+                ),
+                stall_timeout=self.stall_timeout,
             ),
-            stall_timeout=self.stall_timeout,
+            defaults={"size": SIZE, "iterations": self.iterations, "scales": "", "precision": "fp32"},
         )
 
     def start_driver(self, address: str) -> "subprocess.Popen[str]":

@@ -25,6 +25,7 @@ from pipeline.cluster.connection import HEALTH_CHECKS, KEPT_WORKERS
 from pipeline.flow import plan_parts
 from pipeline.flow.run import run
 from pipeline.options.resources import Resources
+from pipeline.options.run_options import RunOptions
 from pipeline.outputs.table import read_results
 from pipeline.planning.batch import Fetched, Optimised
 from tests.bench.stub import StubKernel
@@ -84,9 +85,8 @@ def main(case: str, home: Path, rows: int, seconds: float, options: dict[str, An
             after = partial(late_node, cluster, output, **later)
     kernel = partial(Located, seconds=seconds)
     asked: dict[str, Any] = {
-        "output": str(output),
+        "options": RunOptions(output=str(output), resources=Resources(**options)),
         "defaults": {"size": 32},
-        "resources": Resources(**options),
         "kernel": kernel,
     }
     failed: list[BaseException] = []

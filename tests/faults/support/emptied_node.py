@@ -19,6 +19,7 @@ from pipeline.cluster.connection import HEALTH_CHECKS, KEPT_WORKERS
 from pipeline.flow.run import run
 from pipeline.options.interruptions import Interruptions
 from pipeline.options.resources import Resources
+from pipeline.options.run_options import RunOptions
 from pipeline.outputs.table import read_results
 from pipeline.recovery import saved_states
 from tests.faults.support.processes import actors_at_work
@@ -39,7 +40,10 @@ def main(home: Path) -> None:
     ray.init(cluster.address, log_to_driver=False)
     saved: list[int] = []
     resources = Resources(num_actors=1, interruptions=Interruptions(worth_saving=0.5, save_every=1e9))
-    asked = {"output": str(output), "defaults": {**LONG, "iterations": 500}, "resources": resources}
+    asked = {
+        "options": RunOptions(output=str(output), resources=resources),
+        "defaults": {**LONG, "iterations": 500},
+    }
     with ThreadPoolExecutor(1) as pool:  # nodes can be added by a main thread only
         running = pool.submit(run, str(home / "rows.csv"), **cast(Any, asked))
         while not actors_at_work() and not running.done():

@@ -16,7 +16,7 @@ from pipeline.encoder import load_encoder
 from pipeline.flow.dataset import RunBroken
 from pipeline.manifest.row import Row
 from pipeline.options.failure_limit import FailureLimit
-from pipeline.options.run_options import Job
+from pipeline.options.run_options import RunOptions
 from pipeline.outputs import Progress, layout, provenance, summary
 from pipeline.outputs import table as result_table
 from pipeline.outputs.finished import finished
@@ -43,16 +43,16 @@ class Studio:
         file.write_text(text)
 
     def run_rows(
-        self, rows: Sequence[Row], job: Job, *, on_progress: Callable[[Progress], None] | None = None
+        self, rows: Sequence[Row], options: RunOptions, *, on_progress: Callable[[Progress], None] | None = None
     ) -> Progress:
         """As the real one, but for Ray and the pictures."""
-        encoder, started_at = load_encoder(job.weights), provenance.now()
+        encoder, started_at = load_encoder(options.weights), provenance.now()
         sha = encoder.sha256
-        done = finished(job.output)
+        done = finished(options.output)
         work = plan(
             rows,
             encoder_sha256=sha,
-            finished={} if job.overwrite else done.fingerprints,
+            finished={} if options.overwrite else done.fingerprints,
             owners=done.owners,
             shape_of=lambda rows: [(32, 32)] * len(rows),
         )
@@ -64,7 +64,7 @@ class Studio:
                 raise RunBroken("the lights went out")
             assert planned.failure is None, planned.failure
             status = "failed" if name in self.broken else "ok"
-            uri = storage.join(layout.images_folder(job.output), name)
+            uri = storage.join(layout.images_folder(options.output), name)
             if status == "ok":
                 storage.write_bytes(uri, b"picture")
             row: dict[str, Any] = {
@@ -74,16 +74,16 @@ class Studio:
                 "content": planned.row.content,
             }
             row |= {"output": uri if status == "ok" else None, "output_name": name, "finished_at": provenance.now()}
-            result_table.commit(job.output, [{**row, "error": None if status == "ok" else "no picture"}])
+            result_table.commit(options.output, [{**row, "error": None if status == "ok" else "no picture"}])
             self.computed[-1].append(name)
             progress.add({**row, "error": "no picture", "retries": 0})
             if on_progress:
                 on_progress(progress)
         planned_counts = {"rows": work.rows, "batches": len(work.batches), "done": work.done, "quarantined": 0}
-        asked = {"max_failures": str(job.max_failures)}
+        asked = {"max_failures": str(options.max_failures)}
         said = summary.of(asked, planned_counts, progress.counts, retries=1, encoder=encoder, started_at=started_at)
-        summary.write(job.output, said)
-        self.limits.append(job.max_failures)
+        summary.write(options.output, said)
+        self.limits.append(options.max_failures)
         return progress
 
     def run(self, slice_rows: int = 1000, overwrite: bool = False, defaults: Any = None, **fields: Any) -> Progress:
@@ -91,7 +91,7 @@ class Studio:
         self.computed = []
         return run_archive(
             ArchiveSpec.model_validate(given),
-            Job(self.output, overwrite=overwrite),
+            RunOptions(output=self.output, overwrite=overwrite),
             defaults=defaults or {},
             slice_rows=slice_rows,
         )
@@ -177,7 +177,7 @@ def test_progress_is_of_the_whole(studio: Studio) -> None:
     spec = ArchiveSpec.model_validate({"photos": str(studio.folder), "styles": [f"{studio.folder}/../s.jpg"]})
     run_archive(
         spec,
-        Job(studio.output),
+        RunOptions(output=studio.output),
         defaults={},
         slice_rows=2,
         on_progress=lambda progress: told.append((progress.finished, progress.total)),
@@ -194,8 +194,8 @@ def test_the_summary_and_the_limit_are_of_the_whole(studio: Studio) -> None:
     studio.broken = {"5.jpg", "8.jpg"}
     studio.limits = []
     spec = ArchiveSpec.model_validate({"photos": str(studio.folder), "styles": [f"{studio.folder}/../s.jpg"]})
-    run_archive(spec, Job(studio.output, max_failures=FailureLimit(3)), defaults={}, slice_rows=1)
-    assert studio.limits == [FailureLimit(3), FailureLimit(2), FailureLimit(2), FailureLimit(2)]
+    run_archive(spec, RunOptions(output=studio.output, max_failures=FailureLimit(rows=3)), defaults={}, slice_rows=1)
+    assert studio.limits == [FailureLimit(rows=3), FailureLimit(rows=2), FailureLimit(rows=2), FailureLimit(rows=2)]
     said: dict[str, Any] = summary.read(studio.output)
     assert said["plan"] == {"rows": 4, "batches": 4, "done": 5, "quarantined": 0}
     assert said["counts"] == {"ok": 2, "failed": 2, "diverged": 0, "quarantined": 0}

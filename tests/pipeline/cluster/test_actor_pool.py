@@ -29,7 +29,7 @@ GPU_NODES = st.builds(Node, cpus=st.integers(1, 128), gpus=st.integers(1, 8), me
 
 @given(st.lists(CPU_NODES | GPU_NODES, min_size=1, max_size=9), st.none() | st.integers(1, 100))
 def test_every_actor_fits_a_node_beside_the_other_stages(nodes: list[Node], count: int | None) -> None:
-    pool = ActorPool.on(nodes, Resources(count))
+    pool = ActorPool.on(nodes, Resources(num_actors=count))
     with_gpu = [node for node in nodes if node.gpus]
     able = with_gpu or nodes
     assert (pool.num_gpus > 0) == bool(with_gpu)
@@ -48,7 +48,7 @@ def test_every_actor_fits_a_node_beside_the_other_stages(nodes: list[Node], coun
 
 @given(st.lists(CPU_NODES, min_size=1, max_size=9), st.none() | st.integers(1, 100))
 def test_actors_of_a_node_share_its_memory(nodes: list[Node], count: int | None) -> None:
-    pool = ActorPool.on(nodes, Resources(count))
+    pool = ActorPool.on(nodes, Resources(num_actors=count))
     assert pool.memory is not None
     for node in nodes:
         side_by_side = max(1, int(node.cpus / max(pool.num_cpus / cluster.ACTORS_CPU_SHARE, 1e-9) + 1e-6))
@@ -62,7 +62,7 @@ def test_actors_on_gpus_share_the_memory_that_is_free() -> None:
     pool = ActorPool.on([node(80 * GB), node(40 * GB)])
     assert pool.memory == pytest.approx(36 * GB)
     assert pool.precision == "bf16"
-    assert ActorPool.on([node(80 * GB)], Resources(4)).memory == pytest.approx(36 * GB)
+    assert ActorPool.on([node(80 * GB)], Resources(num_actors=4)).memory == pytest.approx(36 * GB)
     assert ActorPool.on([node(80 * GB), node(None)]).memory is None
     assert ActorPool.on([node(80 * GB), node(80 * GB, "fp32")]).precision == "fp32"
 
@@ -85,7 +85,7 @@ def test_without_a_cluster_the_pool_is_this_machine(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("ray.is_initialized", lambda: False)
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     monkeypatch.setattr(cluster, "this_machine", lambda: Node(4, 0, 8 * GB))
-    assert cluster.pool_for(Resources(2)) == ActorPool.on([Node(4, 0, 8 * GB)], Resources(2))
+    assert cluster.pool_for(Resources(num_actors=2)) == ActorPool.on([Node(4, 0, 8 * GB)], Resources(num_actors=2))
 
 
 def test_this_machine_has_something() -> None:
@@ -100,17 +100,17 @@ def test_by_default_an_actor_for_each_device() -> None:
 
 
 def test_actors_share_what_there_is() -> None:
-    assert ActorPool.on([Node(8, 0, GB)], Resources(2)).threads == 4
-    assert ActorPool.on([Node(2, 0, GB)] * 8, Resources(2)).threads == 2
-    assert ActorPool.on([Node(2, 0, GB)], Resources(5)).threads == 1
-    assert ActorPool.on([Node(8, 1, GB)], Resources(2)).num_gpus == 0.5
-    assert ActorPool.on([Node(8, 2, GB)], Resources(3)).num_gpus == 0.5
+    assert ActorPool.on([Node(8, 0, GB)], Resources(num_actors=2)).threads == 4
+    assert ActorPool.on([Node(2, 0, GB)] * 8, Resources(num_actors=2)).threads == 2
+    assert ActorPool.on([Node(2, 0, GB)], Resources(num_actors=5)).threads == 1
+    assert ActorPool.on([Node(8, 1, GB)], Resources(num_actors=2)).num_gpus == 0.5
+    assert ActorPool.on([Node(8, 2, GB)], Resources(num_actors=3)).num_gpus == 0.5
     assert ActorPool.on([Node(64, 0, GB), Node(4, 1, GB)]).num_cpus == 2.0
 
 
 def test_a_pool_of_none_is_refused() -> None:
     with pytest.raises(ValueError, match="num_actors = 0: expected a whole number of at least 1"):
-        Resources(0)
+        Resources(num_actors=0)
 
 
 def test_a_batch_may_take_longer_than_ray_data_would_wait(local_ray: None) -> None:

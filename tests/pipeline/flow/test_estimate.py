@@ -16,6 +16,7 @@ from pipeline.flow.estimate import SHARED_SETTINGS, Rate, estimate, measure_rate
 from pipeline.manifest.row import Row
 from pipeline.manifest.validate import validate
 from pipeline.options.resources import Resources
+from pipeline.options.run_options import RunOptions
 from pipeline.outputs import provenance
 from pipeline.outputs import table as result_table
 from pipeline.planning import cost
@@ -103,12 +104,16 @@ def test_from_a_manifest_and_without_what_is_done(tmp_path: Path) -> None:
     before = sorted(tmp_path.rglob("*"))
 
     def found(*, overwrite: bool = False) -> tuple[int, int, int]:
-        of = estimate(str(manifest), output=str(output), resources=Resources(1), rate=1e9, overwrite=overwrite)
+        of = estimate(
+            str(manifest),
+            RunOptions(output=str(output), resources=Resources(num_actors=1), overwrite=overwrite),
+            rate=1e9,
+        )
         return of.rows, of.done, len(of.failures)
 
     assert found() == (2, 0, 1)
     assert sorted(tmp_path.rglob("*")) == before
-    of = estimate(str(manifest), resources=Resources(1), rate=1e9)
+    of = estimate(str(manifest), RunOptions(resources=Resources(num_actors=1)), rate=1e9)
     assert (of.actors, of.rate) == (1, Rate(1e9, "as given"))
     assert of.buckets[0].shape == (96, 128)
     assert 128 * 96 * of.buckets[0].rows_per_batch <= CPU_BATCH_PIXELS

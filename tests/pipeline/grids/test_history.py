@@ -16,7 +16,7 @@ from pipeline.flow.dataset import RunBroken
 from pipeline.grids import history
 from pipeline.grids.expand import combination_id
 from pipeline.manifest.row import ManifestError, Row
-from pipeline.options.run_options import Job
+from pipeline.options.run_options import RunOptions
 from pipeline.outputs import Progress, grid_runs, layout, provenance
 from pipeline.outputs import table as result_table
 from pipeline.recovery.run_lock import Locked, RunLock
@@ -34,14 +34,18 @@ def row(size: int) -> Row:
 ROWS = [row(64), row(96)]
 
 
-def compute(rows: Sequence[Row], job: Job, *, on_progress: Callable[[Progress], None] | None = None) -> Progress:
-    storage.write_bytes(storage.join(layout.images_folder(job.output), "64.png"), b"picture")
-    result_table.commit(job.output, [{"id": row.id, "status": "ok", "finished_at": provenance.now()} for row in rows])
+def compute(
+    rows: Sequence[Row], options: RunOptions, *, on_progress: Callable[[Progress], None] | None = None
+) -> Progress:
+    storage.write_bytes(storage.join(layout.images_folder(options.output), "64.png"), b"picture")
+    result_table.commit(
+        options.output, [{"id": row.id, "status": "ok", "finished_at": provenance.now()} for row in rows]
+    )
     return Progress(total=len(rows), done_before=0)
 
 
-def die(rows: Sequence[Row], job: Job, *, on_progress: Callable[[Progress], None] | None = None) -> Progress:
-    compute(rows[:1], job)
+def die(rows: Sequence[Row], options: RunOptions, *, on_progress: Callable[[Progress], None] | None = None) -> Progress:
+    compute(rows[:1], options)
     raise RunBroken("the lights went out")
 
 
@@ -63,7 +67,7 @@ class Output:
         self.monkeypatch.setattr(provenance, "now", lambda: now)
         with contextlib.suppress(RunBroken):
             self.monkeypatch.setattr(history, "run_rows", compute)
-            history.run_grid(rows, Job(self.uri), name="g", keep=keep, now=now)
+            history.run_grid(rows, RunOptions(output=self.uri), name="g", keep=keep, now=now)
         return grid_runs.all_runs(self.uri)[0].id
 
     @property
@@ -186,10 +190,10 @@ def test_a_deletion_that_died_is_no_complete_run_and_is_finished_later(
 
 
 def test_one_run_at_a_time(output: Output) -> None:
-    def meanwhile(rows: Sequence[Row], job: Job, **_: object) -> Progress:
+    def meanwhile(rows: Sequence[Row], options: RunOptions, **_: object) -> Progress:
         with pytest.raises(Locked):
-            history.run_grid(ROWS, Job(output.uri), name="g")
-        return compute(rows, job)
+            history.run_grid(ROWS, RunOptions(output=output.uri), name="g")
+        return compute(rows, options)
 
     output.run(compute=meanwhile)
     assert len(grid_runs.all_runs(output.uri)) == 1
@@ -200,7 +204,7 @@ def test_layers_that_the_encoder_lacks_start_nothing(output: Output, monkeypatch
     with pytest.raises(LayerMissing):
         random_weights(deepest="conv1_1").check_covers(ROWS[0].params.layers)
     with pytest.raises(ManifestError, match="have no layer"):
-        history.run_grid(ROWS, Job(output.uri), name="g")
+        history.run_grid(ROWS, RunOptions(output=output.uri), name="g")
     assert not Path(output.uri).exists()
 
 

@@ -1,6 +1,5 @@
 """What a result keeps of its photo's EXIF, in every format; and that broken EXIF costs no picture."""
 
-import dataclasses
 import io
 from pathlib import Path
 from typing import Any, Literal
@@ -17,7 +16,7 @@ from pipeline import images, storage
 from pipeline.images import exif
 from pipeline.manifest.row import Row
 from pipeline.options.encoding import Encoding
-from pipeline.options.run_options import Job
+from pipeline.options.run_options import RunOptions
 from pipeline.outputs import summary
 from pipeline.planning.batch import PlannedRow
 from pipeline.stages.write import encode_result
@@ -98,7 +97,7 @@ def test_a_result_is_encoded_as_asked(name: str, source: str) -> None:
     planned = PlannedRow(Row("i", uri, None, "o.jpg", StyleParams(), "", 1), "f", (24, 32))
     outcome = StylizeResult(draw(2, 24, 32), diverged=False, losses={}, curve={}, iterations=0)
     kept, stripped, small = (
-        encode_result(planned, outcome, "e", Encoding(quality, keep_exif=keep))
+        encode_result(planned, outcome, "e", Encoding(quality=quality, keep_exif=keep))
         for quality, keep in ((95, True), (95, False), (20, False))
     )
     assert read(kept)[0][Base.Make] == "Canon"
@@ -110,5 +109,7 @@ def test_a_result_is_encoded_as_asked(name: str, source: str) -> None:
 def test_a_run_tells_a_retry_how_its_pictures_are_written(tmp_path: Path) -> None:
     output = str(tmp_path)
     assert summary.encoding_of(output) == Encoding()
-    summary.write(output, {"job": dataclasses.asdict(Job(output, encoding=Encoding(70, keep_exif=True)))})
-    assert summary.encoding_of(output) == Encoding(70, keep_exif=True)
+    summary.write(
+        output, {"job": RunOptions(output=output, encoding=Encoding(quality=70, keep_exif=True)).model_dump()}
+    )
+    assert summary.encoding_of(output) == Encoding(quality=70, keep_exif=True)
