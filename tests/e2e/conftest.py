@@ -3,6 +3,7 @@
 import json
 import shutil
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from pipeline.options.resources import Resources
 from pipeline.options.run_options import RunOptions
 from pipeline.outputs.progress import Progress
 from pipeline.outputs.table import read_results
+from tests.e2e.support.in_process import flow as in_process_flow
 from tests.support import draw
 
 ROWS: list[dict[str, object]] = [
@@ -89,6 +91,12 @@ def finished(tmp_path_factory: pytest.TempPathFactory, local_ray: None) -> Studi
     studio = furnish(tmp_path_factory.mktemp("finished"))
     studio.run(studio.write("rows.csv", as_csv(ROWS)))
     return studio
+
+
+@pytest.fixture
+def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs of this test compute in this process: which rows they take is the point, not where these are computed."""
+    monkeypatch.setattr(import_module("pipeline.flow.run"), "flow", in_process_flow)
 
 
 @pytest.fixture

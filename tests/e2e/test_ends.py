@@ -39,7 +39,7 @@ def test_a_finished_run_leaves_one_file_of_results_and_a_summary(finished: Studi
     assert all(Path(part).stat().st_mtime_ns <= last for part in result_table.parts(finished.output))
 
 
-def test_failed_and_quarantined_rows_are_retried_without_their_manifest(studio: Studio) -> None:
+def test_failed_and_quarantined_rows_are_retried_without_their_manifest(studio: Studio, in_process: None) -> None:
     rows: list[dict[str, object]] = [
         {**ROWS[0], "id": "later", "content": "later.png", "output": "my/name.webp"},
         {**ROWS[1], "id": "held"},
@@ -48,19 +48,19 @@ def test_failed_and_quarantined_rows_are_retried_without_their_manifest(studio: 
     options = RunOptions(output=studio.output, resources=Resources(num_actors=1))
     with pytest.raises(storage.StorageError, match="no results"):
         retry(["failed"], options)
-    studio.run(manifest, kernel=StubKernel)
+    studio.run(manifest)
     held = studio.results()["held"]
     quarantined = {name: held[name] for name in schema.SCHEMA.names if name not in ("output", "curve", "seconds")}
     result_table.commit(studio.output, [{**quarantined, "status": "quarantined", "finished_at": provenance.now()}])
     studio.picture("later.png", 5)
 
-    again = studio.run(manifest, kernel=StubKernel)
+    again = studio.run(manifest)
     assert (again.total, again.quarantined_before, again.counts["ok"]) == (1, 1, 1)
     assert studio.results()["later"]["output"].endswith("images/my/name.webp")
     assert retry(["failed"], options).total == 0
     progress = retry(["quarantined"], options)
     assert (progress.total, progress.counts["ok"]) == (1, 1)
-    again = studio.run(manifest, kernel=StubKernel)
+    again = studio.run(manifest)
     assert (again.total, again.done_before) == (0, 2)
     result_table.commit(studio.output, [{**held, "id": "x", "status": "failed", "encoder_sha256": "another"}])
     with pytest.raises(ValueError, match="other weights"):

@@ -78,42 +78,44 @@ def test_pictures_are_there_in_their_shape_and_say_what_they_are(finished: Studi
         assert json.loads(metadata["versions"]) == json.loads(row["versions"])
 
 
-def test_again_does_what_is_missing_or_changed_and_nothing_else(resumed: Studio) -> None:
-    studio, stub = resumed, StubKernel  # what is computed again is the point, not its pictures
+def test_again_does_what_is_missing_or_changed_and_nothing_else(resumed: Studio, in_process: None) -> None:
+    studio = resumed
     manifest = studio.write("rows.csv", as_csv(ROWS))
     first = studio.results()
 
     part = next(p for p in Path(studio.output, "results").iterdir() if "one" in pq.read_table(p)["id"].to_pylist())
     lost = set(pq.read_table(part)["id"].to_pylist())
     part.unlink()
-    again = studio.run(manifest, kernel=stub)
+    again = studio.run(manifest)
     assert (again.total, again.done_before) == (len(lost), 3 - len(lost))
     second = studio.results()
     assert {i for i in second if second[i]["finished_at"] != first[i]["finished_at"]} == lost
 
     changed = studio.write("changed.csv", as_csv([{**ROWS[0], "style_weight": 9.0}, *ROWS[1:]]))
-    again = studio.run(changed, kernel=stub)
+    again = studio.run(changed)
     assert (again.total, again.done_before) == (1, 2)
     third = studio.results()
     assert {i for i in third if third[i]["finished_at"] != second[i]["finished_at"]} == {"one"}
     assert json.loads(third["one"]["params"])["style_weight"] == 9.0
 
-    again = studio.run(changed, overwrite=True, kernel=stub)
+    again = studio.run(changed, overwrite=True)
     assert (again.total, again.done_before) == (3, 0)
     assert all(row["finished_at"] > third[row_id]["finished_at"] for row_id, row in studio.results().items())
 
 
-def test_a_replaced_photo_is_done_again_and_one_gone_stays_done_while_it_is_asked_alike(studio: Studio) -> None:
+def test_a_replaced_photo_is_done_again_and_one_gone_stays_done_while_it_is_asked_alike(
+    studio: Studio, in_process: None
+) -> None:
     manifest = studio.write("rows.csv", as_csv(ROWS))
-    studio.run(manifest, kernel=StubKernel)
+    studio.run(manifest)
     studio.picture("tall.jpg", 9, height=64, width=48)
-    again = studio.run(manifest, kernel=StubKernel)
+    again = studio.run(manifest)
     assert (again.total, again.done_before, again.counts["ok"]) == (1, 2, 1)
     (studio.folder / "other.webp").unlink()
-    again = studio.run(manifest, kernel=StubKernel)
+    again = studio.run(manifest)
     assert (again.total, again.done_before) == (0, 3)
     assert studio.results()["two"]["status"] == "ok"
-    again = studio.run(manifest, defaults={**QUICK, "iterations": 5}, kernel=StubKernel)
+    again = studio.run(manifest, defaults={**QUICK, "iterations": 5})
     assert (again.total, again.counts["failed"]) == (3, 1)
     assert "other.webp" in studio.results()["two"]["error"]
 
@@ -137,13 +139,13 @@ def test_everything_in_an_object_store(studio: Studio, bucket: str) -> None:
     assert (again.total, again.done_before, again.counts["ok"]) == (2, 1, 2)
 
 
-def test_a_mended_row_succeeds_the_next_time(studio: Studio) -> None:
+def test_a_mended_row_succeeds_the_next_time(studio: Studio, in_process: None) -> None:
     manifest = studio.write("rows.csv", "id,content,style\nlate,later.png,painting.png\n")
-    assert studio.run(manifest, kernel=StubKernel).counts["failed"] == 1
+    assert studio.run(manifest).counts["failed"] == 1
     studio.picture("later.png", 5)
-    assert studio.run(manifest, kernel=StubKernel).counts["ok"] == 1
+    assert studio.run(manifest).counts["ok"] == 1
     assert studio.results()["late"]["status"] == "ok"
-    assert studio.run(manifest, kernel=StubKernel).total == 0
+    assert studio.run(manifest).total == 0
 
 
 def test_a_bad_manifest_starts_nothing(studio: Studio) -> None:

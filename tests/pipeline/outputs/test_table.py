@@ -16,7 +16,7 @@ from pipeline.outputs import table as result_table
 from pipeline.outputs.finished import Finished, finished
 from pipeline.storage import StorageError
 
-NOON = provenance.now()
+START = provenance.now()
 """One moment for all: commits may take longer than what they are apart."""
 
 
@@ -26,7 +26,7 @@ def record(row_id: str, *, status: str = "ok", mark: str = "f", later: int = 0) 
         "fingerprint": mark,
         "status": status,
         "output": f"{row_id}.png",
-        "finished_at": NOON + timedelta(seconds=later),
+        "finished_at": START + timedelta(seconds=later),
     }
 
 

@@ -32,7 +32,7 @@ def test_a_process_that_stands_still_is_ended_and_says_where(hang: str) -> None:
 
 def test_signs_of_life_and_an_end_in_time_keep_a_process() -> None:
     alive = "for _ in range(20):\n        time.sleep(0.1)\n        alive()"
-    assert run(f"with watching(1):\n    {alive}").stdout == "done\n"
+    assert run(f"with watching(1.5):\n    {alive}").stdout == "done\n"
     assert run("with watching(0.3): pass\nalive()\ntime.sleep(1)").stdout == "done\n"
     raised = "try:\n    with watching(0.3): 1 / 0\nexcept ZeroDivisionError: time.sleep(1)"
     assert run(raised).stdout == "done\n"
