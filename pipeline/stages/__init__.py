@@ -1,6 +1,6 @@
-"""The three stages of a run: fetch, optimise, write; a batch in, a batch out.
+"""The three stages of a run, fetch, optimise and write: a batch in, a batch out.
 
-What computes brings torch along and is imported when it is asked for: only actors pay for it.
+The optimising stage loads torch and is imported when its names are used, which only actors do.
 """
 
 from typing import TYPE_CHECKING

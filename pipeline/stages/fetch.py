@@ -1,4 +1,4 @@
-"""Fetch and decode: a planned batch in, its pictures out. Errors stay with their row."""
+"""The fetching stage: a planned batch in, its decoded and resized pictures out; an error concerns its row alone."""
 
 import time
 from collections.abc import Callable
@@ -12,30 +12,46 @@ from pipeline.process import watchdog
 
 
 class _Reader:
-    """Pictures of a batch at their sizes; one that rows share is read once, and none is kept at its full size."""
+    """Reads the pictures of a batch; one that rows share is read once, and none is kept at its full size."""
 
     def __init__(self) -> None:
         self.kept: dict[tuple[object, ...], Picture] = {}
 
-    def at_shape(self, uri: str, shape: tuple[int, int], said: tuple[int, int] | None = None) -> Picture:
-        """A picture at (height, width), if it has the shape that is said of it."""
+    def at_shape(self, uri: str, shape: tuple[int, int], expected: tuple[int, int] | None = None) -> Picture:
+        """Return a picture resized to a shape.
+
+        Args:
+            uri: of the picture.
+            shape: (height, width), pixels.
+            expected: (height, width) that the manifest gives for the file; None: it gives none.
+
+        Raises:
+            ImageError: if it cannot be decoded, or is not of the expected shape.
+            StorageError: if it cannot be read.
+        """
 
         def checked(height: int, width: int) -> tuple[int, int]:
-            if said and said != (height, width):
+            if expected and expected != (height, width):
                 raise images.ImageError(
                     f"{uri} is {width} x {height} px as it is shown, the manifest's columns width and height say "
-                    f"{said[1]} x {said[0]}: correct them or leave them out"
+                    f"{expected[1]} x {expected[0]}: correct them or leave them out"
                 )
             return shape
 
-        return self._read((uri, shape, said), checked)
+        return self._read((uri, shape, expected), checked)
 
     def within(self, uri: str, params: StyleParams) -> Picture:
-        """A picture with its long side at the asked size."""
+        """Return a picture with its long side at a row's `size`, in its own aspect ratio.
+
+        Raises:
+            ImageError: if it cannot be decoded.
+            StorageError: if it cannot be read.
+        """
         size, upscale = params.size, params.upscale
         return self._read((uri, size, upscale), lambda height, width: fit(height, width, size=size, upscale=upscale))
 
     def _read(self, key: tuple[str, *tuple[object, ...]], shape: Callable[[int, int], tuple[int, int]]) -> Picture:
+        """Return a picture at the shape that a function makes of its own, from memory where it was read before."""
         if key not in self.kept:
             uri = key[0]
             data = storage.read_bytes(uri)
@@ -49,7 +65,10 @@ class _Reader:
 
 
 def fetch(batch: Batch) -> Fetched:
-    """Read, decode and resize what the rows of a batch need. A row whose picture is bad gets a `Failure`."""
+    """Read, decode and resize the pictures that the rows of a batch need.
+
+    A row with a picture that cannot be read or decoded gets a `Failure` in the place of its pictures.
+    """
     started_at, clock = provenance.now(), time.perf_counter()
     reader = _Reader()
     pictures: list[Pictures | Failure] = []

@@ -1,4 +1,4 @@
-"""StyleActor: the encoder resident on its device; a fetched batch in, pictures and curves out."""
+"""The optimising stage: an actor that keeps the encoder on its device; a fetched batch in, pictures and curves out."""
 
 import contextlib
 import dataclasses
@@ -22,14 +22,25 @@ from pipeline.stages.resumable import ResumableOptimisation
 
 log = logging.getLogger(__name__)
 
-NO_ROOM = ("can't allocate memory", "out of memory", "alloc_failed", "unable to find an engine to execute")
+_OUT_OF_MEMORY = ("can't allocate memory", "out of memory", "alloc_failed", "unable to find an engine to execute")
+"""Parts of the messages by which torch, oneDNN and cuDNN report that memory is short."""
 
-_Servable = tuple[int, PlannedRow, Pictures]
-"""A row that has its pictures, and its place in the batch."""
+_Ready = tuple[int, PlannedRow, Pictures]
+"""A row that has its pictures, with its place in the batch in front."""
 
 
 class StyleActor:
-    """Keeps an encoder on one device and optimises one batch after the other. It outlives any batch."""
+    """An encoder on one device, which optimises one batch after the other.
+
+    Attributes:
+        on_iteration: is called after each iteration with its number and the number of all.
+        resumable: deadlines, and when states are saved.
+        device: what computes.
+        device_name: cpu, or the name of the GPU.
+        encoder: VGG-19 with its weights.
+        grams: Gram matrices of the styles that were used last.
+        free_since: when the last batch ended, by `time.perf_counter`.
+    """
 
     def __init__(
         self,
@@ -57,19 +68,19 @@ class StyleActor:
         self.free_since = time.perf_counter()
 
     def __call__(self, fetched: Fetched) -> Optimised:
-        """Optimise the rows that have their pictures; the others pass through as they are."""
+        """Optimise the rows that have their pictures; a `Failure` in the place of pictures becomes the outcome."""
         clock = time.perf_counter()
         waited = clock - self.free_since
         outcomes: dict[int, StylizeResult | Failure] = {}
-        servable: list[_Servable] = []
+        ready: list[_Ready] = []
         for index, (planned, pictures) in enumerate(zip(fetched.batch.rows, fetched.pictures, strict=True)):
             if isinstance(pictures, Failure):
                 outcomes[index] = pictures
             else:
-                servable.append((index, planned, pictures))
+                ready.append((index, planned, pictures))
         self.resumable.touched.clear()
         with self.resumable.preemption.working() if self.resumable.preemption else contextlib.nullcontext():
-            outcomes.update(self._optimise(servable, checkpoint=fetched.batch.checkpoint))
+            outcomes.update(self._optimise(ready, checkpoint=fetched.batch.checkpoint))
         in_order = tuple(_packed(outcomes[index]) for index in range(len(fetched.batch.rows)))
         precision = resolve_precision(fetched.batch.rows[0].row.params.precision, self.device)
         without_pictures = dataclasses.replace(fetched, pictures=())
@@ -78,16 +89,16 @@ class StyleActor:
         saved_states = tuple(dict.fromkeys(self.resumable.touched))
         return Optimised(without_pictures, in_order, self.device_name, precision, seconds, waited, saved_states)
 
-    def _optimise(self, rows: list[_Servable], *, checkpoint: bool) -> dict[int, StylizeResult | Failure]:
-        """Together; where that fails each half by itself, so that only a row at fault fails.
+    def _optimise(self, rows: list[_Ready], *, checkpoint: bool) -> dict[int, StylizeResult | Failure]:
+        """Return the outcome of each row by its place; where a batch fails, its halves are tried, down to single rows.
 
-        A row that is alone and out of memory has one more try, with its activations computed twice.
+        A single row that is out of memory has one more try, with its activations computed twice (checkpointing).
         """
         if not rows:
             return {}
         try:
-            found = self._transfer(rows, checkpoint=checkpoint)
-            return {index: result for (index, _, _), result in zip(rows, found, strict=True)}
+            results = self._transfer(rows, checkpoint=checkpoint)
+            return {index: result for (index, _, _), result in zip(rows, results, strict=True)}
         except Exception as error:
             failure, short_of_memory = Failure.of(error, "optimising"), is_out_of_memory(error)
         # Outside of the handler, whose traceback would keep the failed attempt's tensors in memory.
@@ -107,10 +118,10 @@ class StyleActor:
         return {index: failure}
 
     def _check_device(self) -> None:
-        """Give back what the libraries set aside; die if the device is of no use to this process any more.
+        """Free the memory that libraries keep cached; end the process if it can no longer use the device.
 
-        After an illegal access or a hardware error all that follows fails too, whosever fault it is. A death is noted
-        in the ledger: Ray starts another actor, and the rows are tried one by one.
+        After an illegal access or a hardware error everything that follows fails too, whatever row caused it. Ending
+        is a crash to the ledger: Ray starts another actor, and the rows are tried one by one.
         """
         try:
             torch.cuda.synchronize()
@@ -120,7 +131,8 @@ class StyleActor:
             logging.shutdown()
             os._exit(1)
 
-    def _transfer(self, rows: list[_Servable], *, checkpoint: bool) -> Sequence[StylizeResult | Failure]:
+    def _transfer(self, rows: list[_Ready], *, checkpoint: bool) -> Sequence[StylizeResult | Failure]:
+        """Optimise rows together, in segments, and return their outcomes in order."""
         pairs = [self._pair(planned, pictures) for _, planned, pictures in rows]
 
         def transfer(observer: Observer, resume: State | None) -> list[StylizeResult]:
@@ -129,10 +141,11 @@ class StyleActor:
             )
 
         pictures = _digest([pictures for _, _, pictures in rows])
-        asked = [planned for _, planned, _ in rows]
-        return self.resumable.optimise(asked, transfer, pictures=pictures, tell=self.on_iteration)
+        planned_rows = [planned for _, planned, _ in rows]
+        return self.resumable.optimise(planned_rows, transfer, pictures=pictures, on_iteration=self.on_iteration)
 
     def _pair(self, planned: PlannedRow, pictures: Pictures) -> Pair:
+        """Return a row as a sample of the kernel: its pictures as tensors on the device, and its parameters."""
         content, style, init = (
             None if picture is None else to_tensor(picture, self.device)
             for picture in (pictures.content, pictures.style, pictures.init)
@@ -161,6 +174,6 @@ def _digest(rows: Sequence[Pictures]) -> str:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether a device, or the machine itself, had no room, which torch and its libraries say in several ways."""
-    said = str(error).lower()
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(words in said for words in NO_ROOM)
+    """Return whether an error means that a device, or the machine itself, is out of memory."""
+    message = str(error).lower()
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(words in message for words in _OUT_OF_MEMORY)

@@ -1,6 +1,7 @@
-"""A batch optimised in one or more stints: up to its deadline, saved now and then, and left off when told to."""
+"""Optimisation of a batch in segments: within its deadline, saved now and then, and interrupted on request."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from time import monotonic
 from typing import Literal
 
@@ -12,22 +13,35 @@ from pipeline.process import Preemption, watchdog
 from pipeline.recovery import saved_states
 
 SAVING_SHARE = 0.05
-"""Of the time of a batch, that saving its state may take at most, whatever `save_every` says."""
+"""Share of the time of a batch that saving its state may take, whatever `save_every` is."""
 
 Why = Literal["overdue", "preempted", "save"]
+"""Why a segment ends before the batch does."""
+
 Transfer = Callable[[Observer, State | None], list[StylizeResult]]
-"""Optimises a batch from a state, or from its start, under the eyes of a watch."""
+"""Optimises a batch from a state, or from its start, until it ends or its observer stops it."""
+
+OnIteration = Callable[[int, int], object]
+"""Is called after each iteration with its number and the number of all."""
 
 
 class ResumableOptimisation:
-    """Optimises batches under one set of `Interruptions`.
+    """Optimises batches in segments, between which a state may be saved, as one set of `Interruptions` asks.
 
     Attributes:
-        touched: URIs of states that were written or found since this was last emptied.
+        interruptions: deadlines, and when states are saved.
+        output: folder below which states are saved; None: nothing is saved, and SIGTERM keeps its default effect.
+        preemption: requests that this process end; None without an output.
+        touched: URIs of states that were saved or resumed from since this was last emptied.
     """
 
     def __init__(self, interruptions: Interruptions | None = None, *, output: str | None = None) -> None:
-        """States go below `output`; without one nothing is saved, and SIGTERM is not looked at."""
+        """Set the handler of SIGTERM, if states can be saved and this is the main thread.
+
+        Args:
+            interruptions: by default there are no deadlines.
+            output: folder below which states are saved.
+        """
         self.interruptions, self.output = interruptions or Interruptions(), output
         self.preemption = Preemption(self.interruptions.worth_saving) if output else None
         self.touched: list[str] = []
@@ -38,57 +52,51 @@ class ResumableOptimisation:
         transfer: Transfer,
         *,
         pictures: str,
-        tell: Callable[[int, int], object] | None,
+        on_iteration: OnIteration | None,
     ) -> list[StylizeResult | Failure]:
-        """What became of each row. Over its deadline, a row that has not come to its end is a `Failure`.
+        """Optimise a batch to its end or its deadline, from a saved state if there is one.
+
+        If this process is asked to end, the state is saved and the process ends.
 
         Args:
             rows: of the batch.
-            transfer: the work itself.
+            transfer: the optimisation itself.
             pictures: a digest of the pixels of the rows, which may have changed since a state was saved.
-            tell: called after each iteration.
+            on_iteration: is called after each iteration.
+
+        Returns:
+            The outcome of each row: over the deadline, a `Failure` for a row that has not reached its end.
+
+        Raises:
+            Exception: whatever the transfer raises.
         """
-        timeout = self.interruptions.row_timeout
-        allowed = None if timeout is None else timeout * len(rows)
         uri = saved_states.uri_of(self.output, row_keys(rows)) if self.output else None
-        state = self._found(uri, pictures) if uri else None
-        spent = float(state.notes["seconds"]) if state else 0.0
-        began, pause = monotonic(), self.interruptions.save_every
+        state = self._load(uri, pictures) if uri else None
+        clock = _BatchClock(len(rows), self.interruptions.row_timeout, float(state.notes["seconds"]) if state else 0.0)
+        pause = self.interruptions.save_every
         while True:
-            now = monotonic()
-            watch = _Watch(
-                tell,
-                overdue=None if allowed is None else began + allowed - spent,
-                save=now + pause if uri else None,
-                preemption=self.preemption,
-            )
+            save_at = monotonic() + pause if uri else None
+            observer = _SegmentObserver(on_iteration, clock.deadline, save_at, self.preemption)
             try:
-                return list(transfer(watch, state))
-            except StateError:
+                return list(transfer(observer, state))
+            except StateError:  # of another version or request: the work begins from its start
                 if state is None:
                     raise
                 saved_states.delete([uri] if uri else [])
-                state, spent, began = None, 0.0, monotonic()
+                state, clock = None, _BatchClock(len(rows), self.interruptions.row_timeout)
                 continue
-            except Interrupted as stop:
-                state, iteration, finished = stop.state, stop.iteration, stop.finished
-            seconds = spent + monotonic() - began
-            if watch.why == "overdue":
-                why = f"{seconds:.1f} s of {allowed:g} s for {len(rows)} rows" if len(rows) > 1 else f"{seconds:.1f} s"
-                failure = Failure(
-                    "DeadlineExceeded",
-                    f"optimising took longer than {timeout:g} s a row: {why}; reached iteration {iteration} "
-                    f"of {watch.total}",
-                )
-                return [finished.get(b, failure) for b in range(len(rows))]
+            except Interrupted as interruption:
+                state, iteration, finished = interruption.state, interruption.iteration, interruption.finished
+            if observer.why == "overdue":
+                failure = clock.failure(iteration, observer.total)
+                return [finished.get(place, failure) for place in range(len(rows))]
             assert uri is not None
-            clock = monotonic()
-            self._save(uri, state.noting(pictures=pictures, seconds=seconds))
-            pause = max(self.interruptions.save_every, (monotonic() - clock) / SAVING_SHARE)
-            if self.preemption and (watch.why == "preempted" or self.preemption.wanted):
+            pause = self._save(uri, state.noting(pictures=pictures, seconds=clock.seconds))
+            if self.preemption and (observer.why == "preempted" or self.preemption.wanted):
                 self.preemption.leave()
 
-    def _found(self, uri: str, pictures: str) -> State | None:
+    def _load(self, uri: str, pictures: str) -> State | None:
+        """Return the saved state of a batch; None if there is none, or one of other pixels, which is deleted."""
         state = saved_states.load(uri)
         if state is None:
             return None
@@ -98,43 +106,100 @@ class ResumableOptimisation:
         self.touched.append(uri)
         return state
 
-    def _save(self, uri: str, state: State) -> None:
+    def _save(self, uri: str, state: State) -> float:
+        """Save a state, and return the seconds until the next save: the longer, the more time saving takes."""
+        began = monotonic()
         if saved_states.save(uri, state):
             self.touched.append(uri)
             if self.preemption:
                 self.preemption.saved()
+        return max(self.interruptions.save_every, (monotonic() - began) / SAVING_SHARE)
 
 
-class _Watch(Observer):
-    """Looks at the clock and for SIGTERM after each iteration; says whether to stop, and remembers why."""
+@dataclass(frozen=True)
+class _BatchClock:
+    """How long a batch has been optimised, and until when it may be.
+
+    Rows of a batch share a device, so that together they have the sum of their time.
+
+    Attributes:
+        rows: number of rows.
+        row_timeout: seconds for each row; None: no deadline.
+        spent: seconds that the batch was optimised before its state was saved by an earlier process.
+        began: when this process took it up, on the monotonic clock.
+    """
+
+    rows: int
+    row_timeout: float | None
+    spent: float = 0.0
+    began: float = field(default_factory=lambda: monotonic())
+
+    @property
+    def seconds(self) -> float:
+        """Seconds that the batch has been optimised, by all processes."""
+        return self.spent + monotonic() - self.began
+
+    @property
+    def deadline(self) -> float | None:
+        """Until when the batch may be optimised, on the monotonic clock; None: for ever."""
+        return None if self.row_timeout is None else self.began + self.row_timeout * self.rows - self.spent
+
+    def failure(self, iteration: int, total: int) -> Failure:
+        """Return the failure of a row that has not reached its end by the deadline."""
+        assert self.row_timeout is not None
+        took = f"{self.seconds:.1f} s"
+        if self.rows > 1:
+            took += f" of {self.row_timeout * self.rows:g} s for {self.rows} rows"
+        return Failure(
+            "DeadlineExceeded",
+            f"optimising took longer than {self.row_timeout:g} s a row: {took}; "
+            f"reached iteration {iteration} of {total}",
+        )
+
+
+class _SegmentObserver(Observer):
+    """Ends a segment: at the deadline, when this process is asked to end, or when the state is to be saved.
+
+    Attributes:
+        why: why the segment ends; None: it does not yet.
+        total: iterations of the whole batch.
+    """
 
     def __init__(
         self,
-        tell: Callable[[int, int], object] | None,
-        *,
-        overdue: float | None,
-        save: float | None,
+        on_iteration: OnIteration | None,
+        deadline: float | None,
+        save_at: float | None,
         preemption: Preemption | None,
     ) -> None:
-        self.tell, self.preemption = tell, preemption
-        self.overdue, self.save = overdue, save
+        """Observe a segment that begins now.
+
+        Args:
+            on_iteration: is called after each iteration.
+            deadline: of the batch, on the monotonic clock; None: it has none.
+            save_at: when the state is to be saved, on the monotonic clock; None: never.
+            preemption: requests that this process end; None: they are not looked at.
+        """
+        self.on_iteration, self.preemption = on_iteration, preemption
+        self.deadline, self.save_at = deadline, save_at
         self.why: Why | None = None
         self.total = 0
 
     def iteration(self, done: int, total: int) -> None:
+        """Give a sign of life, call the function, and decide whether the segment ends here."""
         self.total = total
         watchdog.alive()
-        if self.tell:
-            self.tell(done, total)
+        if self.on_iteration:
+            self.on_iteration(done, total)
         now = monotonic()
-        if self.overdue is not None and now >= self.overdue:
+        if self.deadline is not None and now >= self.deadline:
             self.why = "overdue"
         elif self.preemption and self.preemption.wanted:
             self.why = "preempted"
-        elif self.save is not None and now >= self.save:
+        elif self.save_at is not None and now >= self.save_at:
             self.why = "save"
 
     @property
     def stop(self) -> bool:
-        """Whether there is a reason to stop."""
+        """Whether the segment ends."""
         return self.why is not None

@@ -1,4 +1,4 @@
-"""Encode and write: pictures first, then the rows that say so, where and when a batch is finished."""
+"""The writing stage: an optimised batch in; its pictures are encoded and written, and then its rows of results."""
 
 import json
 import time
@@ -15,12 +15,19 @@ from pipeline.planning import Failure, Fetched, Optimised, PlannedRow
 from pipeline.process import watchdog
 from pipeline.recovery import saved_states
 
-TOLD = ("id", "status", "error_class", "error", "output", "total_loss", "seconds", "retries")
-"""Of a row's results, what travels on to the driver."""
+REPORTED = ("id", "status", "error_class", "error", "output", "total_loss", "seconds", "retries")
+"""Columns of results that the driver gets of each written row."""
 
 
 class Writer:
-    """Commits finished batches to one output folder."""
+    """Commits finished batches to one output folder.
+
+    Attributes:
+        output: URI of the folder.
+        encoder: name of the encoder, for the results.
+        encoder_sha256: of its weights, for the results.
+        encoding: how pictures are encoded.
+    """
 
     def __init__(
         self, output: str, *, encoder: str, encoder_sha256: str, encoding: Encoding = DEFAULT_ENCODING
@@ -38,7 +45,7 @@ class Writer:
             places: of the rows to write, 0 for the batch's first; None: all of them.
 
         Returns:
-            For each row, its columns in `TOLD` and `batch_size`: how many rows the batch has, 0 but for its first row.
+            For each row, its columns in `REPORTED`, and `batch_size`: rows of the batch for its first row, else 0.
 
         Raises:
             StorageError: if the part cannot be written: that concerns every row.
@@ -49,14 +56,15 @@ class Writer:
         commit(self.output, rows)
         if 0 in places:
             saved_states.delete(optimised.saved_states)
-        told: list[dict[str, Any]] = [
-            {name: row.get(name) for name in TOLD} | {"batch_size": 0 if place else len(optimised.outcomes)}
+        reported: list[dict[str, Any]] = [
+            {name: row.get(name) for name in REPORTED} | {"batch_size": 0 if place else len(optimised.outcomes)}
             for place, row in zip(places, rows, strict=True)
         ]
-        told[0]["retries"] += storage.repeated() - before
-        return told
+        reported[0]["retries"] += storage.repeated() - before
+        return reported
 
     def _row(self, optimised: Optimised, place: int) -> dict[str, Any]:
+        """Write the picture of a row, and return its row of results; a picture that cannot be written fails the row."""
         clock, before = time.perf_counter(), storage.repeated()
         fetched, outcome = optimised.fetched, optimised.outcomes[place]
         planned, share = fetched.batch.rows[place], 1 / len(optimised.outcomes)
@@ -68,7 +76,7 @@ class Writer:
                 watchdog.alive()
             except Exception as error:  # whatever keeps a picture from being written concerns its row alone
                 outcome = Failure.of(error)
-        row: dict[str, Any] = self._asked(planned, fetched) | {
+        row: dict[str, Any] = self._requested(planned, fetched) | {
             "device": optimised.device,
             "precision": optimised.precision,
             "host": provenance.host(),
@@ -83,9 +91,10 @@ class Writer:
         }
         if isinstance(outcome, Failure):
             return row | {"status": outcome.status, "error_class": outcome.error_class, "error": outcome.error}
-        return row | {"output": uri} | _happened(outcome)
+        return row | {"output": uri} | _computed(outcome)
 
-    def _asked(self, planned: PlannedRow, fetched: Fetched) -> dict[str, Any]:
+    def _requested(self, planned: PlannedRow, fetched: Fetched) -> dict[str, Any]:
+        """Return the columns of results that are known before a row is optimised."""
         row = planned.row
         return {
             "id": row.id,
@@ -106,7 +115,17 @@ class Writer:
 def encode_result(
     planned: PlannedRow, outcome: StylizeResult, encoder_sha256: str, encoding: Encoding = DEFAULT_ENCODING
 ) -> bytes:
-    """The picture as a file that says what it is: id, parameters, encoder and versions."""
+    """Return the bytes of a result's picture file, which carries its id, parameters, encoder and versions.
+
+    Args:
+        planned: the row.
+        outcome: its picture.
+        encoder_sha256: of the encoder's weights.
+        encoding: quality, and whether EXIF tags of the content are kept.
+
+    Raises:
+        StorageError: if tags are to be kept and the content cannot be read again.
+    """
     metadata = {
         "id": planned.row.id,
         "params": json.dumps(planned.row.params.to_json(), sort_keys=True),
@@ -129,7 +148,7 @@ def encode_result(
 
 
 def _beginning(uri: str) -> bytes:
-    """As much of a photo as has its EXIF: a JPEG's beginning; other formats keep it wherever they like.
+    """Return as much of a photo as has its EXIF tags: the beginning of a JPEG, the whole of any other format.
 
     It is read again here, so that it need not travel with the pixels through every stage.
     """
@@ -137,7 +156,8 @@ def _beginning(uri: str) -> bytes:
     return head if len(head) < exif.JPEG_HEAD or head.startswith(exif.JPEG) else storage.read_bytes(uri)
 
 
-def _happened(outcome: StylizeResult) -> dict[str, Any]:
+def _computed(outcome: StylizeResult) -> dict[str, Any]:
+    """Return the columns of results that optimising gave: status, size, losses and their curves."""
     height, width = outcome.image.shape[:2]
     return {
         "status": "diverged" if outcome.diverged else "ok",
