@@ -1,4 +1,4 @@
-"""The page that a person opens next morning: a static folder, from disk or object storage, with no server."""
+"""The report of a run: a static page that opens from disk or object storage, with no server."""
 
 from pipeline.report.page import write_report
 

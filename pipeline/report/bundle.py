@@ -1,4 +1,4 @@
-"""The files of one report beside its page: data, code, the charting library."""
+"""The files of a report next to its page: data, code, and the charting library."""
 
 import itertools
 import re
@@ -29,6 +29,7 @@ CODE = (
 """Scripts of the page in the order in which they are loaded: each uses those before it."""
 
 STYLES = ("page", "gallery")
+"""Style sheets of the page."""
 
 _AT_ONCE = 8
 _BEING_MADE = timedelta(hours=1)
@@ -36,7 +37,7 @@ _STAMPED = re.compile(r"\.\d{8}T\d{12}Z\.(js|css)$")
 
 
 class Files:
-    """What one report consists of beside its page and thumbnails; names end in when it was made."""
+    """The data and code of one report; their names end in a stamp of when it was made."""
 
     def __init__(self, page: str) -> None:
         self.page = page
@@ -44,11 +45,11 @@ class Files:
         self.stamp = f"{self.made_at:%Y%m%dT%H%M%S%f}Z"
 
     def data_name(self, kind: str, number: int) -> str:
-        """Relative to the page."""
+        """Return the name of a file of data, relative to the page."""
         return f"{layout.DATA}/{kind}-{number}.{self.stamp}.js"
 
     def write_data(self, kind: str, payloads: Iterable[object]) -> int:
-        """Write each payload as a script; how many there were. Few are in memory at once."""
+        """Write each payload as a script, and return how many there were; few are in memory at once."""
         numbered, count = enumerate(payloads), 0
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             while some := list(itertools.islice(numbered, _AT_ONCE)):
@@ -58,12 +59,12 @@ class Files:
         return count
 
     def write_code(self) -> tuple[list[str], list[str]]:
-        """Write the page's own scripts and styles; their names relative to the page, in order of loading."""
+        """Write the page's own scripts and styles, and return their names relative to the page, in order of loading."""
         code = [self._write_static(name, "js") for name in CODE]
         return code, [self._write_static(name, "css") for name in STYLES]
 
     def write_plotly(self) -> str:
-        """Put the charting library beside the page, unless it is there; its name relative to the page."""
+        """Write the charting library, unless it is there, and return its name relative to the page."""
         from plotly.offline import get_plotlyjs, get_plotlyjs_version
 
         name = f"{layout.CODE}/plotly-{get_plotlyjs_version()}.min.js"
@@ -74,7 +75,7 @@ class Files:
         return name
 
     def tidy(self) -> None:
-        """Delete the data and code of older reports in this place; a page that is being made beside this one has its.
+        """Delete the data and code of older reports in this folder, but for files of the last hour.
 
         Raises:
             StorageError: if they cannot be.
@@ -93,10 +94,12 @@ class Files:
             list(pool.map(storage.remove, old))
 
     def _write_static(self, name: str, extension: str) -> str:
+        """Write a file of the package, and return its name relative to the page."""
         source = resources.files("pipeline.report") / "static" / f"{name}.{extension}"
         stamped = f"{layout.CODE}/{name}.{self.stamp}.{extension}"
         self._write(stamped, source.read_bytes())
         return stamped
 
     def _write(self, name: str, data: bytes) -> None:
+        """Write a file, named relative to the page."""
         storage.write_bytes(storage.join(self.page, name), data)

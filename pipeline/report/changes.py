@@ -19,7 +19,7 @@ CHANGES_PER_FILE = 100
 
 
 def pictures(comparison: Comparison, shelf: Shelf, *, page: str) -> tuple[Pictures, Pictures]:
-    """Those of the older run and of the newer one, one for each change that is shown."""
+    """Return the pictures of the older and of the newer run, one of each for every change that is shown."""
     changes = comparison.changes[:MAX_CHANGES]
     before = outcomes([_whole(change.before) for change in changes], shelf, page=page, output=comparison.before)
     after = outcomes([_whole(change.after) for change in changes], shelf, page=page, output=comparison.after)
@@ -27,23 +27,24 @@ def pictures(comparison: Comparison, shelf: Shelf, *, page: str) -> tuple[Pictur
 
 
 def change_files(comparison: Comparison, before: Pictures, after: Pictures) -> Iterator[Sequence[Mapping[str, Any]]]:
-    """What the page knows of each change, `CHANGES_PER_FILE` at a time."""
+    """Yield the data of each change that is shown, `CHANGES_PER_FILE` at a time."""
     changes = comparison.changes[:MAX_CHANGES]
-    yield from chunks([_said(change, k, before, after) for k, change in enumerate(changes)], CHANGES_PER_FILE)
+    yield from chunks([_data(change, k, before, after) for k, change in enumerate(changes)], CHANGES_PER_FILE)
 
 
 def label(key: Mapping[str, Any]) -> str:
-    """What rows in common mean, in one line: names of pictures, then parameters."""
-    said = []
+    """Return the key of a change in one line: names of pictures, then parameters."""
+    words = []
     for name, value in key.items():
         if name in PICTURE_COLUMNS:
-            said += links.names([str(value)]) if value else []
+            words += links.names([str(value)]) if value else []
         else:
-            said.append(f"{name} {value}")
-    return ", ".join(said)
+            words.append(f"{name} {value}")
+    return ", ".join(words)
 
 
-def _said(change: Change, k: int, before: Pictures, after: Pictures) -> Mapping[str, Any]:
+def _data(change: Change, k: int, before: Pictures, after: Pictures) -> Mapping[str, Any]:
+    """Return the data of one change, the `k`-th."""
     return {
         "label": label(change.key),
         "worse": list(change.worse),
@@ -58,6 +59,7 @@ def _said(change: Change, k: int, before: Pictures, after: Pictures) -> Mapping[
 
 
 def _side(row: Mapping[str, Any], k: int, shown: Pictures) -> Mapping[str, Any]:
+    """Return the data of one row of the `k`-th change."""
     return {
         "id": row.get("id"),
         "status": row.get("status"),
@@ -70,5 +72,5 @@ def _side(row: Mapping[str, Any], k: int, shown: Pictures) -> Mapping[str, Any]:
 
 
 def _whole(row: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A row with every column that tells its picture."""
+    """Return a row with every column that decides where its picture is and whether it changed."""
     return {name: row.get(name) for name in ("output", "output_name", "fingerprint", "finished_at")}

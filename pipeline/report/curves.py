@@ -1,4 +1,4 @@
-"""Loss curves, thin enough for a page: whole in their course, with fewer points."""
+"""Loss curves with so few points that a page can hold those of many rows."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,7 +9,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 POINTS, SKETCH_POINTS = 96, 28
-"""Of a row's own curves, and of the one that is drawn among thousands."""
+"""Points of a row's own curves, and of the curve that is drawn together with thousands of others."""
 
 ROWS_PER_FILE, SKETCHES_PER_FILE = 50, 2000
 
@@ -17,7 +17,7 @@ Numbers = list[float | None]
 
 
 def curve_files(table: pa.Table) -> Iterator[Mapping[str, Any]]:
-    """All curves of each row, `ROWS_PER_FILE` rows at a time.
+    """Yield all curves of each row, `ROWS_PER_FILE` rows at a time.
 
     Args:
         table: with a column `curve`, in the order of the page.
@@ -30,7 +30,10 @@ def curve_files(table: pa.Table) -> Iterator[Mapping[str, Any]]:
 
 
 def sketch_files(table: pa.Table) -> Iterator[Mapping[str, Any]]:
-    """The total loss of each row at few iterations, `SKETCHES_PER_FILE` rows at a time.
+    """Yield the total loss of each row at few iterations, `SKETCHES_PER_FILE` rows at a time.
+
+    Args:
+        table: with a column `curve`, in the order of the page.
 
     Yields:
         `grids`: iterations that are shown, by length of the curve; `rows`: for each row None, or its length and losses.
@@ -66,10 +69,14 @@ def _at(values: Sequence[float] | None, kept: Sequence[int]) -> Numbers:
 
 
 def telling(values: NDArray[np.float64], points: int) -> list[int]:
-    """Indices of at most about `points` values that keep a curve's look: the ends, and of each stretch both extremes.
+    """Return indices of about `points` values that keep the look of a curve: its ends, and extremes in between.
 
-    Steps where a scale ends and single leaps stay, however few points there are. Stretches are shorter at the
-    beginning, where losses fall.
+    The smallest and largest value of each stretch are kept, so that steps where a scale ends and single leaps stay,
+    however few points there are. Stretches are shorter at the beginning, where losses fall.
+
+    Args:
+        values: of the curve, by iteration.
+        points: that are wanted.
     """
     count = len(values)
     if count <= points:
@@ -83,11 +90,12 @@ def telling(values: NDArray[np.float64], points: int) -> list[int]:
 
 
 def _grid(count: int) -> list[int]:
+    """Return the iterations of a curve of `count` values that a sketch of it shows."""
     return sorted({*_spread(count, SKETCH_POINTS), count - 1})
 
 
 def _spread(count: int, points: int) -> list[int]:
-    """At most `points` indices below `count`, half of them evenly, half of them closer at the beginning."""
+    """Return at most `points` indices below `count`: half of them evenly, half of them denser at the beginning."""
     if count <= points:
         return list(range(count))
     even = np.linspace(0, count - 1, points - points // 2)
@@ -96,7 +104,7 @@ def _spread(count: int, points: int) -> list[int]:
 
 
 def short(values: NDArray[np.float64]) -> Numbers:
-    """Numbers of four digits; None for what is not finite, which JSON has not."""
+    """Return numbers rounded to four digits; None for one that is not finite, which JSON cannot hold."""
     finite = np.isfinite(values)
     known = np.where(finite & (values != 0), values, 1.0)
     digits = 3 - np.floor(np.log10(np.abs(known)))
@@ -106,5 +114,5 @@ def short(values: NDArray[np.float64]) -> Numbers:
 
 
 def number(value: float | None) -> float | None:
-    """One number of six digits; None for none, and for what is not finite."""
+    """Return a number rounded to six digits; None for None, and for one that is not finite."""
     return None if value is None or not math.isfinite(value) else float(f"{value:.6g}")

@@ -1,4 +1,4 @@
-"""What all rows share, and what varies between them: by that a page filters, sorts and groups."""
+"""The settings that all rows share, and the dimensions in which they differ: by these the page filters and sorts."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from nst_kernel import PARAMETERS, StyleParams
 
-ASIDE = {"encoder": "encoder", "device": "device", "precision": "computed in"}
+COLUMNS = {"encoder": "encoder", "device": "device", "precision": "computed in"}
 """Columns of the results that tell rows apart as parameters do, and what the page calls them."""
 
 
@@ -40,8 +40,8 @@ class Setting:
     Attributes:
         name: of the parameter.
         value: as text.
-        meaning: in words.
-        usual: whether that is the value where nothing is asked.
+        meaning: what the parameter does, in words.
+        usual: whether that is the default.
     """
 
     name: str
@@ -51,10 +51,10 @@ class Setting:
 
 
 def split(table: pa.Table) -> tuple[list[Setting], list[Dimension]]:
-    """Settings that all rows share, and dimensions in which they differ.
+    """Return the settings that all rows share, and the dimensions in which they differ.
 
     Args:
-        table: results with the columns `params` and those of `ASIDE`.
+        table: results with the columns `params` and those of `COLUMNS`.
     """
     rows = _params(table)
     usual = StyleParams.of({}).to_json()
@@ -66,17 +66,17 @@ def split(table: pa.Table) -> tuple[list[Setting], list[Dimension]]:
         else:
             value = _text(column[0])
             settings.append(Setting(name, value, PARAMETERS.get(name, ""), value == _text(_plain(usual.get(name)))))
-    for name, said in ASIDE.items():
+    for name, title in COLUMNS.items():
         column = table[name].to_pylist()
         if len({value for value in column if value is not None}) > 1:
-            dimensions.append(dimension(said, column))
+            dimensions.append(dimension(title, column))
     return sorted(
         settings, key=lambda s: (s.usual, list(PARAMETERS).index(s.name) if s.name in PARAMETERS else 0)
     ), dimensions
 
 
 def dimension(name: str, column: Sequence[float | str | None]) -> Dimension:
-    """A column of values as a dimension: numbers in their order if all are, else texts in theirs."""
+    """Return a column of values as a dimension: in order of numbers if all are numbers, else of texts."""
     present = {value for value in column if value is not None}
     if all(not isinstance(value, str) for value in present):
         values: list[float | str] = sorted(present, key=lambda value: (float(value), str(value)))
@@ -87,13 +87,13 @@ def dimension(name: str, column: Sequence[float | str | None]) -> Dimension:
     return Dimension(name, values, [-1 if value is None else codes[_text(value)] for value in column])
 
 
-def told(value: Any) -> str:
-    """A value of a setting in words; a dash for none."""
+def in_words(value: Any) -> str:
+    """Return a value of a setting in words; a dash for none."""
     return _text(_plain(value)) or "–"
 
 
 def _params(table: pa.Table) -> list[Mapping[str, Any]]:
-    """Of each row; rows with the same text share one object, since most of a run's do."""
+    """Return the parameters of each row; rows with equal ones share one object, as most of a run do."""
     known: dict[str | None, Mapping[str, Any]] = {None: {}}
     texts = table["params"].to_pylist()
     for text in set(texts):
@@ -102,7 +102,7 @@ def _params(table: pa.Table) -> list[Mapping[str, Any]]:
 
 
 def _plain(value: Any) -> float | str | None:
-    """A number, a text, or None: what is neither becomes text."""
+    """Return a value as a number, a text or None: anything else becomes text."""
     if value is None or isinstance(value, str):
         return value
     if isinstance(value, bool):
@@ -113,6 +113,7 @@ def _plain(value: Any) -> float | str | None:
 
 
 def _text(value: float | str | None) -> str:
+    """Return a value as text; empty for None."""
     if value is None:
         return ""
     return value if isinstance(value, str) else f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,4 +1,4 @@
-"""A run in figures: what became of its rows, how fast, on what, by which versions."""
+"""The figures of a run: its rows by status, throughput, devices, and versions."""
 
 import json
 from collections import Counter
@@ -24,7 +24,7 @@ class Reason:
         name: class of the error, or the status where there is none.
         status: of most of the rows.
         rows: how many.
-        example: what most of them say.
+        example: the error that most of them have.
     """
 
     name: str
@@ -35,7 +35,7 @@ class Reason:
 
 @dataclass(frozen=True)
 class Figures:
-    """A run in figures.
+    """The figures of a run.
 
     Attributes:
         rows: in the results, of all runs into this output.
@@ -43,8 +43,8 @@ class Figures:
         reasons: the most frequent first.
         began: when the first batch was taken up; None without rows.
         ended: when the last row was finished.
-        last_rows: that the last run computed; None if it left no summary.
-        last_seconds: that it took.
+        last_rows: rows that the last run computed; None if it left no summary.
+        last_seconds: seconds that the last run took.
         busy: seconds of optimising, over all devices.
         idle: seconds that actors waited for work.
         devices: rows by name of the device.
@@ -71,7 +71,7 @@ class Figures:
 
     @property
     def pictures(self) -> int:
-        """Rows that have one."""
+        """The number of rows that have a picture."""
         return self.counts["ok"] + self.counts["diverged"]
 
     @property
@@ -81,11 +81,15 @@ class Figures:
 
     @property
     def device_hours(self) -> float:
-        """That devices were held, busy or waiting."""
+        """Hours that devices were held, busy or waiting."""
         return (self.busy + self.idle) / 3600
 
     def dollars(self, hourly_price: float) -> float:
-        """What the devices' time costs."""
+        """Return the cost of the devices' time, in dollars.
+
+        Args:
+            hourly_price: dollars for an hour of one device.
+        """
         return self.device_hours * hourly_price
 
 
@@ -108,7 +112,7 @@ COLUMNS = (
 
 
 def figures(table: pa.Table, summary: Mapping[str, Any]) -> Figures:
-    """Figures of results.
+    """Return the figures of a run.
 
     Args:
         table: with `COLUMNS`.
@@ -142,35 +146,42 @@ def figures(table: pa.Table, summary: Mapping[str, Any]) -> Figures:
 
 
 def reasons(table: pa.Table) -> list[Reason]:
-    """Rows that are not ok by their reason, the most frequent first."""
-    found: dict[str, list[tuple[str, str]]] = {}
+    """Return the reasons why rows are not ok, the most frequent first.
+
+    Args:
+        table: with the columns status, error_class and error.
+    """
+    errors: dict[str, list[tuple[str, str]]] = {}
     for status, name, error in zip(*(table[c].to_pylist() for c in ("status", "error_class", "error")), strict=True):
         if status != "ok":
-            found.setdefault(reason(status, name), []).append((status, error or ""))
+            errors.setdefault(reason(status, name), []).append((status, error or ""))
     listed = []
-    for name, said in found.items():
-        [(status, _)] = Counter(status for status, _ in said).most_common(1)
-        [(example, _)] = Counter(error[:EXAMPLE] for _, error in said).most_common(1)
-        listed.append(Reason(name, status, len(said), example))
+    for name, rows in errors.items():
+        [(status, _)] = Counter(status for status, _ in rows).most_common(1)
+        [(example, _)] = Counter(error[:EXAMPLE] for _, error in rows).most_common(1)
+        listed.append(Reason(name, status, len(rows), example))
     return sorted(listed, key=lambda r: (-r.rows, r.name))
 
 
 def reason(status: str, error_class: str | None) -> str:
-    """By what a row that is not ok is grouped."""
+    """Return the name of the reason why a row is not ok: the class of its error, or else its status."""
     return error_class or status
 
 
 def _sum(column: Any) -> float:
+    """Return the sum of a column; 0 for an empty one."""
     return float(pc.sum(column).as_py() or 0)
 
 
 def _count(column: pa.ChunkedArray) -> dict[str, int]:
+    """Return how often each value of a column occurs, the most frequent first."""
     return dict(Counter(value for value in column.to_pylist() if value is not None).most_common())
 
 
 def _versions(column: pa.ChunkedArray) -> dict[str, list[str]]:
-    found: dict[str, set[str]] = {}
+    """Return every version of each package, from JSON in each row."""
+    known: dict[str, set[str]] = {}
     for text in column.unique().to_pylist():
         for name, version in json.loads(text or "{}").items():
-            found.setdefault(name, set()).add(version)
-    return {name: sorted(versions) for name, versions in sorted(found.items())}
+            known.setdefault(name, set()).add(version)
+    return {name: sorted(versions) for name, versions in sorted(known.items())}

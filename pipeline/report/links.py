@@ -1,4 +1,4 @@
-"""Where a link on the page may lead: pictures beside it, files of this machine, the web. Nothing else becomes one."""
+"""The links on the page: to pictures near it, to files of this machine, and to the web, and to nothing else."""
 
 import posixpath
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ _SAFE_URI = _SAFE + ":?&%#[]*$;"
 
 
 def href(uri: str | None, *, page: str, output: str) -> str | None:
-    """What a browser can follow to a picture, percent-encoded; None where it cannot, or must not.
+    """Return a link to a picture, percent-encoded; None where a browser cannot follow one, or must not.
 
     Args:
         uri: of the picture.
@@ -32,12 +32,12 @@ def href(uri: str | None, *, page: str, output: str) -> str | None:
 
 
 def shown_here(link: str | None) -> bool:
-    """Whether the page itself may show what a link leads to: without asking any other host."""
+    """Return whether the page may show what a link leads to: only if that needs no other host."""
     return link is not None and not link.startswith(_WEB)
 
 
 def names(uris: Sequence[str]) -> list[str]:
-    """The shortest ends of paths that tell the URIs apart: `cat.jpg`, or `a/cat.jpg` and `b/cat.jpg`."""
+    """Return names for URIs, the shortest ends that differ: `cat.jpg`, or `a/cat.jpg` and `b/cat.jpg`."""
     given = [""] * len(uris)
     left = list(range(len(uris)))
     for segments in (1, 2, 3):
@@ -54,8 +54,10 @@ def names(uris: Sequence[str]) -> list[str]:
 
 
 def _below(uri: str, folder: str) -> bool:
+    """Return whether a URI is a folder or below it."""
     return uri == folder or uri.startswith(folder.rstrip("/") + "/")
 
 
 def _path(uri: str) -> str:
+    """Return the part of a URI behind its scheme; a path as it is."""
     return uri.partition("://")[2] if storage.is_uri(uri) else uri

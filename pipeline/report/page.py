@@ -1,4 +1,4 @@
-"""The report of a run: gathered, then written, the page itself last."""
+"""The writing of a report: its data, its code, and last the page that names them."""
 
 import logging
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from pipeline.outputs import STATUSES, layout
 from pipeline.report import changes, curves, rows
 from pipeline.report.bundle import Files
 from pipeline.report.data import Gathered, gather
-from pipeline.report.dimensions import told
+from pipeline.report.dimensions import in_words
 from pipeline.report.thumbs import Shelf
 
 log = logging.getLogger(__name__)
@@ -27,14 +27,14 @@ def write_report(
     comparison: Comparison | None = None,
     thumbnail_seconds: float | None = None,
 ) -> str:
-    """Make the report of a run: a folder that opens from disk or object storage.
+    """Write the report of a run: a folder that opens from disk or object storage.
 
     Data and code are written under new names, then `index.html`, which names them, then those of the last report are
-    deleted: whoever opens the page meanwhile sees one report or the other, and no cache mixes them.
+    deleted: a page that is opened meanwhile is one report or the other, and no cache mixes them.
 
     Args:
         output: the folder given to the run.
-        to: the folder of the report; by default `report/` below the output, from where pictures have short links.
+        to: the folder of the report; by default `report/` below the output, from where links to pictures are short.
         hourly_price: dollars for an hour of one device.
         comparison: of this run with an older one, to be shown as well.
         thumbnail_seconds: after which no more thumbnails are begun; the page then shows pictures themselves.
@@ -77,7 +77,7 @@ def write_report(
 
 
 def _index(run: Gathered, files: Files, counts: Mapping[str, int]) -> Mapping[str, Any]:
-    """What the page's code knows of all rows together."""
+    """Return the data about all rows together, from which the page's code starts."""
     return {
         "stamp": files.stamp,
         "plotly": files.write_plotly(),
@@ -97,24 +97,25 @@ def _index(run: Gathered, files: Files, counts: Mapping[str, int]) -> Mapping[st
 
 
 def _environment() -> Environment:
-    """Templates that escape whatever they are given."""
-    found = Environment(
+    """Return the templates of the page, which escape every value."""
+    templates = Environment(
         loader=PackageLoader("pipeline.report"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    found.filters |= {"moment": _moment, "duration": _duration, "told": told}
-    return found
+    templates.filters |= {"moment": _moment, "duration": _duration, "in_words": in_words}
+    return templates
 
 
 def _moment(at: datetime | None) -> str:
+    """Return a moment in words; empty for None."""
     return "" if at is None else f"{at:%Y-%m-%d %H:%M} UTC"
 
 
 def _duration(seconds: float) -> str:
-    """`48 s`, `12 min` or `3 h 04 min`."""
+    """Return seconds in words: `48 s`, `12 min` or `3 h 04 min`."""
     if seconds < 120:
         return f"{seconds:.0f} s"
     hours, minutes = divmod(round(seconds / 60), 60)

@@ -1,4 +1,4 @@
-"""Pictures that the page shows: where each is, its small copies, and the link to the whole."""
+"""The pictures that the page shows: where each is, its small copies, and the link to the whole."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -32,13 +32,17 @@ class Pictures:
     views: list[str | None] = field(default_factory=list)
 
     def keep(self, there: set[str]) -> None:
-        """Forget the copies that could not be made."""
+        """Drop the names of copies that could not be made.
+
+        Args:
+            there: names of copies that exist.
+        """
         self.thumbs = [name if name in there else None for name in self.thumbs]
         self.views = [name if name in there else None for name in self.views]
 
 
 def sources(table: pa.Table, shelf: Shelf, *, page: str, output: str) -> tuple[Pictures, Mapping[str, int]]:
-    """Contents and styles of all rows, each once, and their numbers by URI.
+    """Return the contents and styles of all rows, each once, and their numbers by URI.
 
     Contents get a view as large as the largest result that is made of them, so that one can be laid over the other.
     """
@@ -63,9 +67,9 @@ def sources(table: pa.Table, shelf: Shelf, *, page: str, output: str) -> tuple[P
 
 
 def outcomes(rows: Sequence[Mapping[str, Any]], shelf: Shelf, *, page: str, output: str) -> Pictures:
-    """The results' pictures, one for each row; the URI is empty where there is none.
+    """Return the pictures of the results, one for each row; the URI is empty where there is none.
 
-    A result is known by its fingerprint and when it was finished, so that its storage need not be asked. It gets a
+    The version of a result is its fingerprint and when it was finished, so that its storage need not be read. It gets a
     larger copy only where the page cannot show the picture itself.
     """
     found = Pictures()

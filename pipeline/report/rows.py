@@ -1,4 +1,4 @@
-"""Rows of the results as the page's data: columns with numbers for what repeats."""
+"""The rows of the results as data of the page: columns, with numbers in the place of values that repeat."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -41,7 +41,7 @@ def row_files(
     dimensions: Sequence[Dimension],
     reasons: Sequence[Reason],
 ) -> Iterator[Mapping[str, Any]]:
-    """What the gallery needs to know of every row, column by column, `ROWS_PER_FILE` rows at a time.
+    """Yield the data of every row, column by column, `ROWS_PER_FILE` rows at a time.
 
     Args:
         table: results with `COLUMNS`, content and style, in the order of the page.
@@ -77,7 +77,12 @@ def row_files(
 
 
 def source_files(sources: Pictures, names: Sequence[str]) -> Iterator[Mapping[str, Any]]:
-    """Contents and styles, `ROWS_PER_FILE` at a time."""
+    """Yield the data of contents and styles, `ROWS_PER_FILE` at a time.
+
+    Args:
+        sources: the pictures.
+        names: of the pictures, in their order.
+    """
     for start in range(0, len(names), ROWS_PER_FILE):
         part = slice(start, start + ROWS_PER_FILE)
         columns: Mapping[str, Sequence[str | None]]
@@ -86,7 +91,7 @@ def source_files(sources: Pictures, names: Sequence[str]) -> Iterator[Mapping[st
 
 
 def error_files(failed: pa.Table) -> Iterator[Mapping[str, Any]]:
-    """What rows that are not ok say, and which line of a manifest asked for them, `ERRORS_PER_FILE` at a time."""
+    """Yield the errors of rows that are not ok and their places in a manifest, `ERRORS_PER_FILE` at a time."""
     for rows in chunks(failed.select(["error", "manifest", "manifest_row"]).to_pylist(), ERRORS_PER_FILE):
         yield {
             "error": [bounded(row["error"] or "") for row in rows],
@@ -95,11 +100,11 @@ def error_files(failed: pa.Table) -> Iterator[Mapping[str, Any]]:
 
 
 def line_files(failed: pa.Table) -> Iterator[Sequence[str]]:
-    """Rows that are not ok as lines of a manifest that asks for them again, `LINES_PER_FILE` at a time."""
+    """Yield rows that are not ok as lines of a manifest that requests them again, `LINES_PER_FILE` at a time."""
     for start in range(0, len(failed), LINES_PER_FILE):
         yield as_manifest(failed.slice(start, LINES_PER_FILE).select(REQUEST_COLUMNS)).splitlines()
 
 
 def bounded(error: str) -> str:
-    """An error that a page can hold."""
+    """Return an error, cut to `MAX_ERROR` characters."""
     return error if len(error) <= MAX_ERROR else f"{error[:MAX_ERROR]}… ({len(error):,} characters in all)"

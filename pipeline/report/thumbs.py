@@ -1,4 +1,4 @@
-"""Small copies of pictures, made when the page is made; named after what they show, so that a second page has them."""
+"""The small copies of pictures on the page, named after what they show, so that a later page finds them."""
 
 import hashlib
 import io
@@ -17,19 +17,19 @@ from PIL import Image
 from pipeline import images, storage
 
 THUMB, VIEW = 256, 768
-"""Long sides in pixels: of pictures in the gallery, and at most of those that stand in for a large one."""
+"""Long sides in pixels: of pictures in the gallery, and of copies that stand in for a large picture, at most."""
 
 QUALITY, EFFORT = 74, 2
-"""Of WebP. More effort takes three times as long for a file 4 % smaller."""
+"""The settings of WebP. More effort takes three times as long for a file 4 % smaller."""
 
 LOST_CAUSE = 3
-"""Pictures that may fail at one endpoint, other than by being absent or broken, before no more are asked for there."""
+"""Pictures that may fail at one endpoint, other than by being absent or broken, before no more are read there."""
 
 _NAME = re.compile(r"[0-9a-f]{20}\.webp")
 _SIMULTANEOUS = max(2, min(8, os.cpu_count() or 2))
 
 LOOKING = 16
-"""Pictures that are looked at at once: that is waiting, not work."""
+"""Pictures whose versions are looked up at once: that is waiting, not work."""
 
 T = TypeVar("T")
 
@@ -37,7 +37,7 @@ _log = logging.getLogger(__name__)
 
 
 class Shelf:
-    """The small copies beside one page."""
+    """The small copies of the pictures of one page."""
 
     def __init__(self, folder: str) -> None:
         self.folder = folder
@@ -45,20 +45,20 @@ class Shelf:
         self._lost: Counter[str] = Counter()
 
     def want(self, uri: str, version: object, *, side: int) -> str:
-        """Ask for a copy of a picture with its long side at `side` pixels or its own; the copy's name, without .webp.
+        """Request a copy of a picture, and return the name of the copy without .webp.
 
         Args:
             uri: of the picture.
             version: JSON that changes when the picture does.
-            side: pixels.
+            side: pixels of the long side; a smaller picture keeps its own.
         """
-        meaning = json.dumps([uri, version, side, QUALITY, EFFORT])
-        name = hashlib.sha256(meaning.encode()).hexdigest()[:20]
+        content = json.dumps([uri, version, side, QUALITY, EFFORT])
+        name = hashlib.sha256(content.encode()).hexdigest()[:20]
         self._wanted.setdefault(uri, {})[name] = side
         return name
 
     def versions(self, uris: Collection[str]) -> dict[str, str | None]:
-        """What tells whether a picture changed, by URI; None of those that cannot be had."""
+        """Return by URI what changes with a picture; None for one that cannot be read."""
 
         def one(uri: str) -> str | None:
             return self._patiently(uri, lambda: storage.identity(uri))
@@ -67,24 +67,24 @@ class Shelf:
             return dict(zip(uris, pool.map(one, uris), strict=True))
 
     def make(self, *, seconds: float | None = None) -> tuple[set[str], int]:
-        """Make what is not there yet, many at once.
+        """Make the requested copies that do not exist yet, many at once.
 
         Args:
             seconds: after which no more are begun; None: any number.
 
         Returns:
-            The names of copies that are there, and how many pictures time did not suffice for. Pictures that cannot
-            be had or decoded have none.
+            The names of requested copies that exist, and for how many pictures there was no time. Pictures that cannot
+            be read or decoded have no copies.
 
         Raises:
             StorageError: if copies cannot be listed or written.
         """
         there = self._there()
-        asked = {
+        missing = {
             uri: {name: side for name, side in sides.items() if name not in there}
             for uri, sides in self._wanted.items()
         }
-        todo = {uri: sides for uri, sides in asked.items() if sides}
+        todo = {uri: sides for uri, sides in missing.items() if sides}
         ends = None if seconds is None else time.monotonic() + seconds
 
         def one(uri: str) -> bool:
@@ -98,7 +98,7 @@ class Shelf:
         return there & self._names(), begun.count(False)
 
     def tidy(self) -> None:
-        """Delete copies that nothing asked for.
+        """Delete copies that were not requested.
 
         Raises:
             StorageError: if one cannot be deleted.
@@ -107,9 +107,11 @@ class Shelf:
             list(pool.map(lambda name: storage.remove(self._file(name)), self._there() - self._names()))
 
     def _names(self) -> set[str]:
+        """Return the names of all requested copies."""
         return {name for sides in self._wanted.values() for name in sides}
 
     def _there(self) -> set[str]:
+        """Return the names of copies that exist."""
         try:
             found = storage.list_files(self.folder, suffix=".webp")
         except storage.NotFound:
@@ -118,10 +120,11 @@ class Shelf:
         return {name.removesuffix(".webp") for name in names if _NAME.fullmatch(name)}
 
     def _file(self, name: str) -> str:
+        """Return the URI of a copy."""
         return storage.join(self.folder, f"{name}.webp")
 
     def _copies(self, uri: str, sides: Mapping[str, int]) -> Collection[str]:
-        """Names of the copies that were made; none of a picture that cannot be had."""
+        """Make copies of a picture, and return their names; none for a picture that cannot be read."""
         data = self._patiently(uri, lambda: storage.read_bytes(uri))
         if data is None:
             return ()
@@ -135,9 +138,9 @@ class Shelf:
         return made
 
     def _patiently(self, uri: str, ask: Callable[[], T]) -> T | None:
-        """What storage says of a picture, or None; where an endpoint is lost, it is not asked any more.
+        """Return what a request to storage gives; None where it fails, or its endpoint is known not to answer.
 
-        Each question is repeated for minutes. Thousands of them to a server that is no more would take days.
+        Each request is repeated for minutes. Thousands of them to a server that is gone would take days.
         """
         endpoint = "/".join(uri.split("/")[:3]) if storage.is_uri(uri) else ""
         if self._lost[endpoint] >= LOST_CAUSE:
@@ -152,7 +155,7 @@ class Shelf:
 
 
 def shrink(data: bytes, side: int) -> bytes:
-    """A picture as WebP with its long side at `side` pixels, or at its own if that is shorter.
+    """Return a picture as WebP with its long side at `side` pixels, or at its own if that is shorter.
 
     Raises:
         ImageError: if it is no picture.
