@@ -19,7 +19,7 @@ from pipeline.encoder import load_encoder
 from pipeline.manifest import Row, Source, validate
 from pipeline.options import RunOptions
 from pipeline.outputs import Finished, finished
-from pipeline.planning import Batch, Failure, Plan, cost, plan
+from pipeline.planning import Batch, Failure, History, Plan, cost, plan
 
 if TYPE_CHECKING:
     from nst_kernel import Vgg19
@@ -174,9 +174,7 @@ def estimate_rows(rows: Sequence[Row], options: RunOptions, *, rate: float | Non
     work = plan(
         rows,
         encoder_sha256=encoder.sha256,
-        finished={} if options.overwrite else done.fingerprints,
-        owners=done.owners,
-        quarantined=done.quarantined,
+        history=History({} if options.overwrite else done.fingerprints, done.owners, done.quarantined),
         limits=pool.limits(options.resources.batch_size),
     )
     if rate:

@@ -13,7 +13,7 @@ from pipeline.flow.metrics import RunMetrics
 from pipeline.manifest import Row, Source, described, validate
 from pipeline.options import FailureLimit, RunOptions, failures
 from pipeline.outputs import Finished, Progress, compact, finished, layout, provenance, summary
-from pipeline.planning import Plan, crashes, plan
+from pipeline.planning import History, Plan, crashes, plan
 from pipeline.process import interruptible
 from pipeline.recovery import Ledger, Locked, RunLock, ledger, saved_states
 from pipeline.stages import Writer
@@ -78,11 +78,13 @@ def run_rows(
         work = plan(
             rows if isinstance(rows, Sequence) else list(rows),
             encoder_sha256=encoder.sha256,
-            finished={} if options.overwrite else done.fingerprints,
-            owners=done.owners,
-            quarantined={} if options.release else done.quarantined,
-            crashes={} if options.release else ledger.crashes_by_row(attempts),
-            max_attempts=options.max_attempts,
+            history=History(
+                finished={} if options.overwrite else done.fingerprints,
+                owners=done.owners,
+                quarantined={} if options.release else done.quarantined,
+                crashes={} if options.release else ledger.crashes_by_row(attempts),
+                max_attempts=options.max_attempts,
+            ),
             limits=pool.limits(options.resources.batch_size),
         )
         progress = Progress(total=work.rows, done_before=work.done, quarantined_before=work.quarantined)

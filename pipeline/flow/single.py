@@ -46,7 +46,7 @@ def stylize_one(
     encoder.check_covers(resolved.layers)
     row_id = derive_id(content, style, resolved, encoder.sha256)
     row = Row(row_id, content, style, output.rpartition("/")[2], resolved, file="", number=1)
-    (batch,) = plan([row], encoder_sha256=encoder.sha256, finished={}).batches
+    (batch,) = plan([row], encoder_sha256=encoder.sha256).batches
     fetched = fetch(batch)
     (outcome,) = StyleActor(weights, on_iteration=on_iteration)(fetched).outcomes
     if isinstance(outcome, Failure):

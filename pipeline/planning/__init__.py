@@ -5,6 +5,7 @@ from pipeline.planning.batch import Batch, Failure, Fetched, Optimised, Picture,
 from pipeline.planning.crashes import NO_CRASHES, Crashes, RowKey, quarantine_failure, row_keys
 from pipeline.planning.fingerprint import Identities, fingerprint
 from pipeline.planning.headers import Shape
+from pipeline.planning.history import History
 from pipeline.planning.limits import ROWS_AT_MOST, Limits
 from pipeline.planning.plan import Plan, plan
 from pipeline.planning.shapes import output_shapes
@@ -16,6 +17,7 @@ __all__ = [
     "Crashes",
     "Failure",
     "Fetched",
+    "History",
     "Identities",
     "Limits",
     "Optimised",

@@ -1,4 +1,4 @@
-"""Fingerprints: what was asked of a row, as a short string."""
+"""Fingerprints of rows: short strings that are equal where a result need not be computed again."""
 
 import hashlib
 import json
@@ -9,24 +9,39 @@ from pipeline import storage
 from pipeline.manifest import Row, derive_id
 
 Identities = Mapping[str, str | storage.StorageError]
-"""By URI what changes whenever a picture does, or why it cannot be told."""
+"""By URI, a string that changes whenever the picture does, or why its store gives none."""
 
 
 UNKNOWN = "unknown"
+"""What stands for the identity of a picture that is missing or whose store gives none."""
+
+_HALF = 8
+"""Hexadecimal digits of each half of a fingerprint."""
 
 
 def fingerprint(row: Row, encoder_sha256: str, identities: Identities) -> str:
-    """Of what was asked: the row's meaning with the version of the algorithm, and its pictures as they are now.
+    """Return the fingerprint of a row: 16 hexadecimal digits.
 
-    Equal ones need no second run. The first half is of the meaning, the second of the pictures. One whose identity
-    cannot be told, since it is missing or its store does not say, counts as unknown: whether it can be read is found
-    out by reading it.
+    The first half stands for the request: pictures by URI, parameters, encoder, name of the output and version of the
+    algorithm. The second stands for the pictures as they are now. A picture without a known identity counts as
+    `UNKNOWN`: whether it can be read turns out when it is read.
+
+    Args:
+        row: of a manifest.
+        encoder_sha256: digest of the encoder's weights.
+        identities: of every picture that the row reads.
     """
     known = [identities[uri] for uri in row.pictures().values()]
     pictures = [UNKNOWN if isinstance(identity, storage.StorageError) else identity for identity in known]
-    meaning = [derive_id(row.content, row.style, row.params, encoder_sha256), row.output, ALGORITHM_VERSION]
-    return _half(meaning) + _half(pictures)
+    request = [derive_id(row.content, row.style, row.params, encoder_sha256), row.output, ALGORITHM_VERSION]
+    return _digest(request) + _digest(pictures)
 
 
-def _half(what: object) -> str:
-    return hashlib.sha256(json.dumps(what).encode()).hexdigest()[:8]
+def same_request(one: str, other: str) -> bool:
+    """Tell whether two fingerprints are of the same request, whatever its pictures were at the time."""
+    return one[:_HALF] == other[:_HALF]
+
+
+def _digest(json_value: object) -> str:
+    """Return one half of a fingerprint."""
+    return hashlib.sha256(json.dumps(json_value).encode()).hexdigest()[:_HALF]

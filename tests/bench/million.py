@@ -25,6 +25,7 @@ from pipeline.outputs import layout, provenance, schema
 from pipeline.outputs.compact import FILE_BYTES
 from pipeline.outputs.finished import Finished, finished
 from pipeline.planning.batch import PlannedRow
+from pipeline.planning.history import History
 from pipeline.planning.plan import Plan, plan
 from pipeline.recovery import ledger
 from tests.bench.processes import memory
@@ -67,8 +68,7 @@ def _planned(home: Path, done: Finished) -> tuple[Plan, dict[str, Any]]:
     work = plan(
         asked.rows,
         encoder_sha256=load_encoder("embedded").sha256,
-        finished=done.fingerprints,
-        owners=done.owners,
+        history=History(done.fingerprints, done.owners),
         limits=ActorPool.on([this_machine()]).limits(),
     )
     clocks.append(time.perf_counter())

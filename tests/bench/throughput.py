@@ -111,7 +111,7 @@ def _outcomes(
     rows: list[Row], home: Path, pool: ActorPool, limits: Limits, *, kernel: Any = StubKernel
 ) -> Iterator[object]:
     encoder = load_encoder("embedded")
-    work = plan(rows, encoder_sha256=encoder.sha256, finished={}, limits=limits)
+    work = plan(rows, encoder_sha256=encoder.sha256, limits=limits)
     writer = Writer(str(home / "out"), encoder=encoder.name, encoder_sha256=encoder.sha256)
     with RunLock(str(home / "out")) as lock:
         yield from flow(work, "embedded", writer, pool, Ledger(str(home / "out"), lock.owner), kernel=kernel)

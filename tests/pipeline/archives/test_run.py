@@ -20,6 +20,7 @@ from pipeline.options.run_options import RunOptions
 from pipeline.outputs import Progress, layout, provenance, summary
 from pipeline.outputs import table as result_table
 from pipeline.outputs.finished import finished
+from pipeline.planning.history import History
 from pipeline.planning.plan import plan
 from pipeline.recovery.run_lock import Locked, RunLock
 from pipeline.specs.archive import ArchiveSpec
@@ -52,8 +53,7 @@ class Studio:
         work = plan(
             rows,
             encoder_sha256=sha,
-            finished={} if options.overwrite else done.fingerprints,
-            owners=done.owners,
+            history=History({} if options.overwrite else done.fingerprints, done.owners),
             shape_of=lambda rows: [(32, 32)] * len(rows),
         )
         progress = Progress(total=work.rows, done_before=work.done)

@@ -51,7 +51,6 @@ def test_a_plan_in_numbers() -> None:
     work = plan(
         rows,
         encoder_sha256="e",
-        finished={},
         limits=POOL.limits(2),
         shape_of=lambda todo: [broken if r.id == "row6" else shapes[r.id] for r in todo],
     )
@@ -77,7 +76,6 @@ def test_time_is_between_even_shares_and_all_in_a_row(count: int, workers: int) 
     work = plan(
         [row(n, ALONE) for n in range(count)],
         encoder_sha256="e",
-        finished={},
         limits=pool.limits(),
         shape_of=lambda todo: [(16 + int(r.id[3:]) % 3, 64) for r in todo],
     )
@@ -128,5 +126,5 @@ def test_from_a_manifest_and_without_what_is_done(tmp_path: Path) -> None:
 
 def _sound_rows(manifest: str) -> list[PlannedRow]:
     asked = validate(manifest)
-    work = plan(asked.rows, encoder_sha256=load_encoder("embedded").sha256, finished={})
+    work = plan(asked.rows, encoder_sha256=load_encoder("embedded").sha256)
     return [planned for batch in work.batches for planned in batch.rows if not planned.failure]

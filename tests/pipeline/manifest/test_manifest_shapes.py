@@ -79,7 +79,7 @@ def test_a_shape_that_is_wrong_fails_its_row(tmp_path: Path) -> None:
     ]
     outcomes = {
         planned.row.id: pictures
-        for batch in plan(rows, encoder_sha256="e", finished={}).batches
+        for batch in plan(rows, encoder_sha256="e").batches
         for planned, pictures in zip(batch.rows, fetch(batch).pictures, strict=True)
     }
     failure = outcomes.pop("wrong")

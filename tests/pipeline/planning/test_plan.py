@@ -17,6 +17,7 @@ from pipeline.manifest.row import Row
 from pipeline.planning import cost
 from pipeline.planning.batch import Failure
 from pipeline.planning.fingerprint import fingerprint
+from pipeline.planning.history import History
 from pipeline.planning.limits import ASSUMED_MEMORY, Limits
 from pipeline.planning.plan import Plan, plan
 from pipeline.planning.shapes import output_shapes
@@ -73,7 +74,6 @@ def planned(rows: Asked, limits: Limits | None = None) -> Plan:
     return plan(
         [r for r, _ in rows],
         encoder_sha256="e",
-        finished={},
         limits=limits,
         shape_of=lambda todo: [known[r.id] for r in todo],
         identify=unchanged,
@@ -170,7 +170,7 @@ def test_what_is_done_is_left_out_by_id_and_fingerprint(
     work = plan(
         [r for r, _ in rows],
         encoder_sha256="e",
-        finished=finished,
+        history=History(finished),
         shape_of=lambda todo: [(64, 64) for _ in todo],
         identify=unchanged,
     )
@@ -217,7 +217,7 @@ def test_rows_whose_pictures_changed_are_done_again_and_no_others(fates: list[st
         work = plan(
             asked,
             encoder_sha256="e",
-            finished=done,
+            history=History(done),
             shape_of=lambda todo: [(64, 64) for _ in todo],
             identify=lambda _: now,
         )
@@ -273,8 +273,7 @@ def test_a_picture_of_another_id_is_not_overwritten() -> None:
     work = plan(
         [first, other],
         encoder_sha256="e",
-        finished={},
-        owners=owners,
+        history=History(owners=owners),
         shape_of=lambda todo: [(64, 64) for _ in todo],
         identify=unchanged,
     )

@@ -18,6 +18,7 @@ from pipeline.outputs import provenance
 from pipeline.planning.batch import Failure, PlannedRow
 from pipeline.planning.crashes import NO_CRASHES, Crashes, row_keys
 from pipeline.planning.fingerprint import fingerprint
+from pipeline.planning.history import History
 from pipeline.planning.plan import plan
 from pipeline.recovery import ledger
 from pipeline.recovery.guard import isolate_crashes
@@ -199,9 +200,11 @@ def test_a_run_plans_suspects_alone_and_leaves_convicts_out() -> None:
     work = plan(
         asked,
         encoder_sha256="e",
-        finished={"r5": marks[5]},
-        quarantined={"r4": marks[4], "r3": "asked otherwise"},
-        crashes={("r0", marks[0]): Crashes(1, 0), ("r1", marks[1]): Crashes(1, 1)},
+        history=History(
+            finished={"r5": marks[5]},
+            quarantined={"r4": marks[4], "r3": "asked otherwise"},
+            crashes={("r0", marks[0]): Crashes(1, 0), ("r1", marks[1]): Crashes(1, 1)},
+        ),
         shape_of=lambda todo: [(8, 8) for _ in todo],
         identify=lambda _: same,
     )
@@ -303,8 +306,9 @@ def test_a_first_death_with_the_whole_run_leaves_a_batch_together() -> None:
         work = plan(
             asked,
             encoder_sha256="e",
-            finished={},
-            crashes={(asked[0].id, mark): deaths for mark in [fingerprint(asked[0], "e", dict.fromkeys(uris, "1"))]},
+            history=History(
+                crashes={(asked[0].id, mark): deaths for mark in [fingerprint(asked[0], "e", dict.fromkeys(uris, "1"))]}
+            ),
             shape_of=lambda todo: [(64, 64) for _ in todo],
             identify=lambda uris: dict.fromkeys(uris, "1"),
         )

@@ -61,7 +61,7 @@ def rows(folder: Path, *contents: str, params: StyleParams = QUICK) -> list[Row]
 
 def batch_of(asked: list[Row]) -> Batch:
     """One batch, in the order asked."""
-    (batch,) = plan(asked, encoder_sha256="e", finished={}).batches
+    (batch,) = plan(asked, encoder_sha256="e").batches
     planned = {planned.row.id: planned for planned in batch.rows}
     return Batch(tuple(planned[row.id] for row in asked))
 
