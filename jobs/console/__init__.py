@@ -1,9 +1,11 @@
 """What a terminal shows: lines, tables and progress."""
 
+from jobs.console.estimate import print_estimate
 from jobs.console.native_stderr import native_stderr_hidden
 from jobs.console.output import complain, counted, err, out
-from jobs.console.progress import LiveProgress, clock, describe
-from jobs.console.tables import IterationBar, print_checks, print_estimate, print_params, print_results, print_summary
+from jobs.console.progress import IterationBar, LiveProgress, clock, describe
+from jobs.console.results import print_results, print_summary
+from jobs.console.tables import print_checks, print_params
 
 __all__ = [
     "IterationBar",

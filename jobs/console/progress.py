@@ -7,7 +7,7 @@ from typing import Self
 
 from rich.console import Console, RenderableType
 from rich.live import Live
-from rich.progress import BarColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 from rich.table import Table
 
@@ -103,3 +103,33 @@ def clock(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+class IterationBar:
+    """A bar over the iterations of one pair."""
+
+    def __init__(self, console: Console) -> None:
+        self.progress = Bar(
+            TextColumn("optimising"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self.task = self.progress.add_task("", total=None)
+
+    def __enter__(self) -> Self:
+        self.progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        self.progress.stop()
+
+    def update(self, done: int, total: int) -> None:
+        """Show iterations done, of how many."""
+        self.progress.update(self.task, completed=done, total=total)

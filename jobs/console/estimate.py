@@ -1,0 +1,79 @@
+"""The estimate of a run on a terminal: buckets, work, time and cost."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Column, Table
+
+from jobs.console.output import counted
+from jobs.console.progress import clock
+from jobs.console.values import as_text, jsonable
+
+if TYPE_CHECKING:
+    from pipeline.flow import Bucket, Estimate, Rate
+
+
+BUCKETS_SHOWN = FAILURES_SHOWN = 20
+
+
+def print_estimate(console: Console, estimate: Estimate, *, price: float | None = None, as_json: bool = False) -> None:
+    """What a run would come to, as tables or as one JSON object; with its cost at dollars per device hour."""
+    dollars = None if price is None else estimate.dollars(price)
+    if as_json:
+        console.out(json.dumps(jsonable(estimate.to_json() | {"dollars": dollars})), highlight=False)
+        return
+    if estimate.buckets:
+        console.print(_buckets(estimate.buckets[:BUCKETS_SHOWN], estimate.rate))
+    if (more := len(estimate.buckets) - BUCKETS_SHOWN) > 0:
+        console.print(f"… and {more:,} more with less work each: --json has them all")
+    if estimate.failures:
+        table = Table("fails at planning", "why", show_edge=False)
+        for row_id, failure in estimate.failures[:FAILURES_SHOWN]:
+            table.add_row(escape(row_id), escape(failure.error))
+        console.print(table)
+        if (more := len(estimate.failures) - FAILURES_SHOWN) > 0:
+            console.print(f"… and {more:,} more: --json has them all")
+    batches, buckets = counted(estimate.batches, "batch"), counted(len(estimate.buckets), "bucket")
+    words = [f"{counted(estimate.rows, 'row')} to do in {batches} of {buckets}"]
+    words += [f"{estimate.done:,} done before"] if estimate.done else []
+    words += [f"{estimate.duplicates:,} repeat others"] if estimate.duplicates else []
+    words += [f"{len(estimate.failures):,} fail at planning"] if estimate.failures else []
+    has = f" with {_bytes(estimate.memory)} each" if estimate.memory else ", whose memory is not known"
+    grid = Table.grid(padding=(0, 2))
+    grid.add_row("rows", ", ".join(words))
+    grid.add_row("actors", f"{estimate.actors:,} on {estimate.device}{has}")
+    grid.add_row(
+        "work", f"{estimate.evaluations:,} loss evaluations, {estimate.multiply_adds:.3g} multiply-adds, at most"
+    )
+    if estimate.device_seconds:
+        each = f"{estimate.rate.multiply_adds:.3g} multiply-adds/s for each actor ({estimate.rate.source})"
+        grid.add_row("rate", each)
+        busy = clock(estimate.device_seconds)
+        grid.add_row("time", f"{clock(estimate.seconds)}, {busy} of device time; another device differs: --rate")
+    if dollars is not None:
+        grid.add_row("cost", f"${dollars:,.2f} at ${price:,.2f} for each device hour")
+    console.print(grid, highlight=False)
+
+
+def _buckets(buckets: Sequence[Bucket], rate: Rate) -> Table:
+    right = [Column(name, justify="right") for name in ("rows", "styles", "batches", "of up to", "memory", "time")]
+    table = Table(Column("size", no_wrap=True), Column("settings", overflow="fold"), *right, show_edge=False)
+    for bucket in buckets:
+        height, width = bucket.shape
+        table.add_row(
+            f"{width} x {height}",
+            " ".join(f"{name}={as_text(value)}" for name, value in bucket.settings.items()),
+            *(f"{count:,}" for count in (bucket.rows, bucket.styles, bucket.batches, bucket.rows_per_batch)),
+            _bytes(bucket.memory) + (", computed twice" if bucket.checkpoint else ""),
+            clock(rate.seconds(bucket.multiply_adds)),
+        )
+    return table
+
+
+def _bytes(count: float) -> str:
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"

@@ -1,0 +1,62 @@
+"""The end of a run and its results on a terminal."""
+
+from __future__ import annotations
+
+import json
+
+import pyarrow as pa
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Column, Table
+
+from jobs.console.progress import clock
+from jobs.console.values import jsonable
+from pipeline.manifest import PICTURE_COLUMNS
+from pipeline.outputs import Progress as RunProgress
+from pipeline.outputs import layout
+
+
+def print_summary(console: Console, progress: RunProgress, output: str) -> None:
+    """What a run came to, and where its results are."""
+    counts = ", ".join(f"{count:,} {status}" for status, count in sorted(progress.counts.items()) if count)
+    before = f"; {progress.done_before:,} were done before" if progress.done_before else ""
+    took = f" Took {clock(progress.seconds)}." if progress.seconds else ""
+    console.print(f"[bold]{counts or 'Nothing to do'}[/bold]{before}.{took}", highlight=False)
+    if progress.failures:
+        table = Table("row not done", "why", title_justify="left", show_edge=False)
+        for row_id, error in progress.failures[:20]:
+            table.add_row(escape(row_id), escape(error))
+        console.print(table)
+        if (more := progress.counts["failed"] + progress.counts["quarantined"] - 20) > 0:
+            console.print(f"… and {more:,} more: nst results {escape(output)} --status failed, or quarantined")
+        console.print("The same command tries failed rows again and repeats nothing that is done.")
+    if progress.quarantined_before:
+        console.print(
+            f"{progress.quarantined_before:,} rows were quarantined before and are left alone: "
+            f"nst retry {escape(output)} --quarantined"
+        )
+    console.print(f"Pictures: {escape(layout.images_folder(output))}", highlight=False, soft_wrap=True)
+    console.print(f"Results:  {escape(layout.results_folder(output))}", highlight=False, soft_wrap=True)
+
+
+def print_results(console: Console, table: pa.Table, *, as_json: bool = False) -> None:
+    """A table of results, or one JSON object a line."""
+    rows = table.to_pylist()
+    if as_json:
+        for row in rows:
+            console.out(json.dumps(jsonable(row), default=str, allow_nan=False), highlight=False)
+        return
+    columns = (Column(name, no_wrap=name == "id", overflow="fold") for name in table.column_names)
+    shown = Table(*columns, show_edge=False)
+    for row in rows:
+        shown.add_row(*(escape(_cell(name, value)) for name, value in row.items()))
+    console.print(shown)
+    console.print(f"{len(rows):,} rows", highlight=False)
+
+
+def _cell(column: str, value: object) -> str:
+    if value is None:
+        return ""
+    if column in (*PICTURE_COLUMNS, "output"):
+        return "/".join(str(value).split("/")[-2:])  # whole in --json
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,19 @@
+"""Values as text and as JSON."""
+
+from __future__ import annotations
+
+import math
+
+
+def jsonable(value: object) -> object:
+    """The same without NaN and infinities, which JSON has not."""
+    if isinstance(value, dict):
+        return {key: jsonable(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [jsonable(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def as_text(value: object) -> str:
+    """Return a value as text; of a tuple, its parts with commas."""
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
