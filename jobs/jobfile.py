@@ -1,4 +1,4 @@
-"""Job files: what a person runs again and again, as one small YAML file."""
+"""Read job files: YAML files that describe a job to be run again and again."""
 
 from pathlib import Path
 
@@ -11,12 +11,12 @@ EXTENSIONS = (".yaml", ".yml")
 
 
 def is_job_file(path: str) -> bool:
-    """Whether a name is that of a job file, rather than of a manifest."""
+    """Return whether a name is that of a job file, rather than of a manifest."""
     return path.lower().endswith(EXTENSIONS)
 
 
 def load(path: Path | str) -> JobFile:
-    """The job of a file. Relative paths in it start at the file's folder.
+    """Read the job of a file; relative paths in it start at the file's folder.
 
     Args:
         path: of a YAML file, at any URI.

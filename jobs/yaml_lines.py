@@ -1,4 +1,4 @@
-"""YAML as a person writes it: what it says, and on which line each part of it stands."""
+"""Read YAML along with the line on which each part of it is written."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ Loc = tuple[str | int, ...]
 
 
 class YamlError(ValueError):
-    """Raised where a text is no YAML, or is ambiguous; says what was expected, and on which line, from 1."""
+    """Raised for text that is not YAML or is ambiguous; has what was expected, and the line, from 1."""
 
     def __init__(self, line: int | None, message: str) -> None:
         self.line = line
@@ -17,7 +17,7 @@ class YamlError(ValueError):
 
 
 class _Loader(yaml.SafeLoader):
-    """Leaves dates as they are written: who wants one reads it, and can say where it is wrong."""
+    """A YAML loader that leaves dates as text, so that a wrong date can be reported with its field."""
 
 
 _Loader.yaml_implicit_resolvers = {
@@ -28,23 +28,23 @@ _Loader.yaml_implicit_resolvers = {
 
 @dataclass(frozen=True)
 class Document:
-    """What a file says.
+    """The content of a YAML file, with line numbers.
 
     Attributes:
-        value: of the whole.
-        lines: by place, the line on which it stands, from 1.
+        value: of the whole document.
+        lines: by path of names and indices, the line on which a field is written, from 1.
     """
 
     value: object
     lines: dict[Loc, int]
 
     def line(self, loc: Loc) -> int | None:
-        """The line of a place, or of the nearest thing around it that is written."""
+        """Return the line of a field, from 1, or of the nearest field around it that is written."""
         return next((self.lines[loc[:end]] for end in range(len(loc), -1, -1) if loc[:end] in self.lines), None)
 
 
 def parse(text: str) -> Document:
-    """The one document of a text.
+    """Parse a text that holds one YAML document.
 
     Raises:
         YamlError: for text that is no YAML, has a name twice in one place, or more than one document.
@@ -54,14 +54,15 @@ def parse(text: str) -> Document:
         value = yaml.load(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        said = " ".join(filter(None, (error.context, error.problem)))
-        raise YamlError(mark.line + 1 if mark else None, f"YAML: {said}") from error
-    except yaml.YAMLError as error:  # letters that it does not allow
+        problem = " ".join(filter(None, (error.context, error.problem)))
+        raise YamlError(mark.line + 1 if mark else None, f"YAML: {problem}") from error
+    except yaml.YAMLError as error:  # characters that YAML does not allow
         raise YamlError(None, f"YAML: {' '.join(str(error).split())}") from error
     return Document(value, dict(_lines(tree, ())) if tree else {})
 
 
 def _lines(node: yaml.Node, loc: Loc) -> Iterator[tuple[Loc, int]]:
+    """Yield each field below a node, by its path, and its line; raise YamlError for a name that is given twice."""
     yield loc, node.start_mark.line + 1
     if isinstance(node, yaml.SequenceNode):
         for number, part in enumerate(node.value):

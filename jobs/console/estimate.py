@@ -1,4 +1,4 @@
-"""The estimate of a run on a terminal: buckets, work, time and cost."""
+"""Print the estimate of a run on a terminal: buckets, work, time and cost."""
 
 from __future__ import annotations
 
@@ -22,7 +22,14 @@ BUCKETS_SHOWN = FAILURES_SHOWN = 20
 
 
 def print_estimate(console: Console, estimate: Estimate, *, price: float | None = None, as_json: bool = False) -> None:
-    """What a run would come to, as tables or as one JSON object; with its cost at dollars per device hour."""
+    """Print what a run would do and take, as tables or as one JSON object.
+
+    Args:
+        console: where to print.
+        estimate: of the run.
+        price: dollars per device hour; None: no cost is printed.
+        as_json: one JSON object in place of tables.
+    """
     dollars = None if price is None else estimate.dollars(price)
     if as_json:
         console.out(json.dumps(jsonable(estimate.to_json() | {"dollars": dollars})), highlight=False)
@@ -32,12 +39,25 @@ def print_estimate(console: Console, estimate: Estimate, *, price: float | None 
     if (more := len(estimate.buckets) - BUCKETS_SHOWN) > 0:
         console.print(f"… and {more:,} more with less work each: --json has them all")
     if estimate.failures:
-        table = Table("fails at planning", "why", show_edge=False)
-        for row_id, failure in estimate.failures[:FAILURES_SHOWN]:
-            table.add_row(escape(row_id), escape(failure.error))
-        console.print(table)
-        if (more := len(estimate.failures) - FAILURES_SHOWN) > 0:
-            console.print(f"… and {more:,} more: --json has them all")
+        _print_failures(console, estimate)
+    totals = _totals(estimate)
+    if dollars is not None:
+        totals.add_row("cost", f"${dollars:,.2f} at ${price:,.2f} for each device hour")
+    console.print(totals, highlight=False)
+
+
+def _print_failures(console: Console, estimate: Estimate) -> None:
+    """Print the first rows that fail at planning, and how many more there are."""
+    table = Table("fails at planning", "why", show_edge=False)
+    for row_id, failure in estimate.failures[:FAILURES_SHOWN]:
+        table.add_row(escape(row_id), escape(failure.error))
+    console.print(table)
+    if (more := len(estimate.failures) - FAILURES_SHOWN) > 0:
+        console.print(f"… and {more:,} more: --json has them all")
+
+
+def _totals(estimate: Estimate) -> Table:
+    """Return a grid of the run's rows, actors, work, rate and time."""
     batches, buckets = counted(estimate.batches, "batch"), counted(len(estimate.buckets), "bucket")
     words = [f"{counted(estimate.rows, 'row')} to do in {batches} of {buckets}"]
     words += [f"{estimate.done:,} done before"] if estimate.done else []
@@ -55,12 +75,11 @@ def print_estimate(console: Console, estimate: Estimate, *, price: float | None 
         grid.add_row("rate", each)
         busy = clock(estimate.device_seconds)
         grid.add_row("time", f"{clock(estimate.seconds)}, {busy} of device time; another device differs: --rate")
-    if dollars is not None:
-        grid.add_row("cost", f"${dollars:,.2f} at ${price:,.2f} for each device hour")
-    console.print(grid, highlight=False)
+    return grid
 
 
 def _buckets(buckets: Sequence[Bucket], rate: Rate) -> Table:
+    """Return a table with a line for each bucket."""
     right = [Column(name, justify="right") for name in ("rows", "styles", "batches", "of up to", "memory", "time")]
     table = Table(Column("size", no_wrap=True), Column("settings", overflow="fold"), *right, show_edge=False)
     for bucket in buckets:
@@ -76,4 +95,5 @@ def _buckets(buckets: Sequence[Bucket], rate: Rate) -> Table:
 
 
 def _bytes(count: float) -> str:
+    """Return a number of bytes in MB or GB."""
     return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"

@@ -1,4 +1,4 @@
-"""Messages of native code on the terminal, hidden."""
+"""Hide messages that native code writes to the terminal."""
 
 from __future__ import annotations
 

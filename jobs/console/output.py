@@ -1,4 +1,4 @@
-"""Where commands write to."""
+"""The consoles that commands write to, and lines that several of them print."""
 
 import os
 
@@ -6,17 +6,17 @@ from rich.console import Console
 from rich.markup import escape
 
 WIDE = 10_000
-"""Columns of what is no terminal: a log, a pipe. Lines there are whole, so that they can be searched."""
+"""Columns of a log or a pipe: lines there are not folded, so that they can be searched."""
 
 
 def console(*, stderr: bool = False) -> Console:
-    """One that folds lines where there is a window to fold them for: a terminal, or COLUMNS in the environment."""
-    found = Console(stderr=stderr)
-    return found if found.is_terminal or "COLUMNS" in os.environ else Console(stderr=stderr, width=WIDE)
+    """Return a console that folds lines for a terminal, or for COLUMNS of the environment, and never in a log."""
+    usual = Console(stderr=stderr)
+    return usual if usual.is_terminal or "COLUMNS" in os.environ else Console(stderr=stderr, width=WIDE)
 
 
 def counted(count: int, word: str) -> str:
-    """So many of something: 1 row, 2 rows, 1,000 batches."""
+    """Return a count with its noun: 1 row, 2 rows, 1,000 batches."""
     return f"{count:,} {word}" + ("" if count == 1 else "es" if word.endswith("ch") else "s")
 
 
@@ -24,5 +24,5 @@ out, err = console(), console(stderr=True)
 
 
 def complain(err: Console, message: str) -> None:
-    """Say what is wrong, in one line."""
+    """Print what is wrong as one line."""
     err.print(f"[bold red]Error:[/bold red] {escape(message)}", highlight=False, soft_wrap=True)

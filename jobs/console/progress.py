@@ -1,4 +1,4 @@
-"""How far a run is, in words: a bar on a terminal, lines in a log."""
+"""Show how far a run is: a bar on a terminal, lines in a log."""
 
 import time
 from collections.abc import Callable
@@ -14,25 +14,30 @@ from rich.table import Table
 from pipeline.outputs import Progress, provenance
 
 LINE_EVERY = 30.0
-"""Seconds after which a log has another line, if a row finished meanwhile."""
+"""Seconds after which a log gets another line, if a row has finished since the last one."""
 
 LINE_SHARE = 0.05
-"""Of the rows, after which it has another line in any case."""
+"""Share of the rows after which a log gets another line in any case."""
 
 
 class LiveProgress:
-    """Rows done, failed and in all, their rate and the time left.
+    """A display of how many rows of a run are done and failed, of their rate and of the time left.
 
-    On a terminal that is a bar. Else it is whole lines with the time in front, for log files: the first, one for each
-    twentieth of the rows, one when the last is half a minute old, and always the last.
+    On a terminal it is a bar. In a log file it is lines that begin with the time: one at the beginning, one for each
+    twentieth of the rows, one when the previous is half a minute old, and always one at the end.
     """
 
     def __init__(self, console: Console, *, clock: Callable[[], float] = time.monotonic) -> None:
-        """`clock` gives seconds."""
+        """Show progress on a console.
+
+        Args:
+            console: where to show it.
+            clock: gives the time in seconds.
+        """
         self.console, self.clock = console, clock
         self.live = Live(console=console, refresh_per_second=4, transient=True) if console.is_terminal else None
-        self._unsaid: str | None = None
-        self._share, self._said_at = -1.0, clock()
+        self._unwritten: str | None = None
+        self._share, self._written_at = -1.0, clock()
 
     def __enter__(self) -> Self:
         starting = "Reading what is asked and starting Ray …"
@@ -40,7 +45,7 @@ class LiveProgress:
             self.live.start()
             self.live.update(starting)
         else:
-            self._say(starting)
+            self._write(starting)
         return self
 
     def __exit__(
@@ -48,29 +53,31 @@ class LiveProgress:
     ) -> None:
         if self.live:
             self.live.stop()
-        elif self._unsaid:
-            self._say(self._unsaid)
+        elif self._unwritten:
+            self._write(self._unwritten)
 
     def update(self, progress: Progress) -> None:
-        """Show how far a run is."""
+        """Show the progress of a run, or remember it for a later line of the log."""
         share = progress.finished / progress.total if progress.total else 1.0
         line = describe(progress)
         if self.live:
             self.live.update(_bar(share, line))
-        elif share - self._share >= LINE_SHARE or share == 1.0 or self.clock() - self._said_at >= LINE_EVERY:
+        elif share - self._share >= LINE_SHARE or share == 1.0 or self.clock() - self._written_at >= LINE_EVERY:
             self._share = share
-            self._say(line)
+            self._write(line)
         else:
-            self._unsaid = line
+            self._unwritten = line
 
-    def _say(self, line: str) -> None:
-        self._unsaid, self._said_at = None, self.clock()
+    def _write(self, line: str) -> None:
+        """Write a line to the log, with the time in front."""
+        self._unwritten, self._written_at = None, self.clock()
         self.console.print(
             f"{provenance.now():%Y-%m-%dT%H:%M:%SZ} {line}", markup=False, highlight=False, soft_wrap=True
         )
 
 
 def _bar(share: float, line: str) -> RenderableType:
+    """Return a progress bar with a line of text behind it."""
     grid = Table.grid(padding=(0, 1))
     bar = Bar(BarColumn(bar_width=30), auto_refresh=False)
     bar.add_task("", total=1000, completed=round(1000 * share))
@@ -79,7 +86,7 @@ def _bar(share: float, line: str) -> RenderableType:
 
 
 def describe(progress: Progress) -> str:
-    """One line: `12 of 40 rows, 1 failed, 0.52 rows/s, 0:54 left`."""
+    """Return the progress of a run as one line: `12 of 40 rows, 1 failed, 0.52 rows/s, 0:54 left`."""
     words = [f"{progress.finished:,} of {progress.total:,} rows" if progress.total else "nothing left to do"]
     words += [
         f"{progress.counts[status]:,} {status}"
@@ -99,14 +106,14 @@ def describe(progress: Progress) -> str:
 
 
 def clock(seconds: float) -> str:
-    """`0:54`, `12:03` or `3:04:05`."""
+    """Return a number of seconds as text: `0:54`, `12:03` or `3:04:05`."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 class IterationBar:
-    """A bar over the iterations of one pair."""
+    """A progress bar over the iterations of one pair."""
 
     def __init__(self, console: Console) -> None:
         self.progress = Bar(

@@ -1,4 +1,4 @@
-"""The end of a run and its results on a terminal."""
+"""Print the summary of a run and its results on a terminal."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pipeline.outputs import layout
 
 
 def print_summary(console: Console, progress: RunProgress, output: str) -> None:
-    """What a run came to, and where its results are."""
+    """Print how many rows a run finished, which failed, and where its results are."""
     counts = ", ".join(f"{count:,} {status}" for status, count in sorted(progress.counts.items()) if count)
     before = f"; {progress.done_before:,} were done before" if progress.done_before else ""
     took = f" Took {clock(progress.seconds)}." if progress.seconds else ""
@@ -40,7 +40,7 @@ def print_summary(console: Console, progress: RunProgress, output: str) -> None:
 
 
 def print_results(console: Console, table: pa.Table, *, as_json: bool = False) -> None:
-    """A table of results, or one JSON object a line."""
+    """Print results as a table, or as one JSON object a line."""
     rows = table.to_pylist()
     if as_json:
         for row in rows:
@@ -55,6 +55,7 @@ def print_results(console: Console, table: pa.Table, *, as_json: bool = False) -
 
 
 def _cell(column: str, value: object) -> str:
+    """Return a value of a column as the text of a table's cell."""
     if value is None:
         return ""
     if column in (*PICTURE_COLUMNS, "output"):

@@ -1,4 +1,4 @@
-"""What a person sees on a terminal; plain lines where there is none."""
+"""Print style parameters, presets and the checks of a weights file as tables."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # torch and Ray come along, for which a look at results need 
 
 
 def print_params(console: Console) -> None:
-    """Every style parameter, and the presets."""
+    """Print every style parameter with its default, and the presets with their sources."""
     defaults = StyleParams.of({}).to_json()
     table = Table("parameter", Column("default", overflow="fold"), "meaning", show_edge=False)
     for name, meaning in PARAMETERS.items():
@@ -33,7 +33,7 @@ def print_params(console: Console) -> None:
 
 
 def print_checks(console: Console, checks: Sequence[Check]) -> None:
-    """What was looked at in a weights file."""
+    """Print each check of a weights file, with what was expected and what it has."""
     table = Table("check", "expected", "found", "", show_edge=False)
     for check in checks:
         table.add_row(

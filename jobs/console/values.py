@@ -1,4 +1,4 @@
-"""Values as text and as JSON."""
+"""Turn values into text for tables and into JSON."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 
 
 def jsonable(value: object) -> object:
-    """The same without NaN and infinities, which JSON has not."""
+    """Return a value with null for NaN and infinities, which JSON cannot express."""
     if isinstance(value, dict):
         return {key: jsonable(part) for key, part in value.items()}
     if isinstance(value, list | tuple):
