@@ -25,6 +25,7 @@ from jobs.commands import (
     weights,
 )
 from jobs.console import complain, err
+from jobs.exit_codes import ExitCode
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -50,7 +51,6 @@ app = typer.Typer(
     """,
     rich_markup_mode="rich",
 )
-NOTHING_STARTED = 2
 
 
 @app.callback()
@@ -92,12 +92,12 @@ def main() -> None:
         if debug:
             raise
         complain(err, str(error))
-        sys.exit(NOTHING_STARTED)
+        sys.exit(ExitCode.NOTHING_STARTED)
     except Exception as error:
         if debug:
             raise
         complain(err, f"{type(error).__name__}: {' '.join(str(error).split())[:500]}. `nst --debug …` says more.")
-        sys.exit(NOTHING_STARTED)
+        sys.exit(ExitCode.NOTHING_STARTED)
 
 
 if __name__ == "__main__":

@@ -1,66 +1,122 @@
-"""Options that several commands share."""
+"""Options of commands: typer's signatures, made from the models that declare the options."""
 
+import functools
+import inspect
 import json
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import typer
+from pydantic import BaseModel
 
-Weights = Annotated[
-    str,
-    typer.Option(
-        help="embedded, imagenet, or the path or URI of a .pth or .safetensors file; "
-        "#sha256=… behind it is the digest it must have.",
-    ),
-]
+from pipeline.options import GIVEN, bounds_of
+
 Settings = Annotated[
     list[str], typer.Option("--set", metavar="KEY=VALUE", help="A style parameter for rows that do not give it.")
 ]
 Defaults = Annotated[Path | None, typer.Option(help="A JSON file of style parameters for rows that do not give them.")]
-
-NumActors = Annotated[
-    int | None, typer.Option(min=1, help="Encoders at work; by default one per GPU, or per CPU without GPUs.")
-]
-MinActors = Annotated[
-    int | None, typer.Option(min=1, help="Instead of a fixed number: a pool that grows with its work, from so many on.")
-]
-MaxActors = Annotated[
-    int | None, typer.Option(min=1, help="Up to so many, on nodes that join later too; by default one per device now.")
-]
-ActorsPerGpu = Annotated[int | None, typer.Option(min=1, help="Encoders that share a GPU; by default one.")]
-Device = Annotated[
-    Literal["auto", "gpu", "cpu"],
-    typer.Option(help="What encoders compute on. auto: GPUs alone if there are any; CPU nodes then read and write."),
-]
-BatchSize = Annotated[
-    int | None, typer.Option(min=1, help="Pairs optimised together, at most; by default what suits memory and device.")
-]
-RowTimeout = Annotated[
-    float | None, typer.Option(min=0, help="Seconds that a row may be optimised, or it fails; by default any number.")
-]
-MaxAttempts = Annotated[
-    int, typer.Option(min=1, help="Deaths of its process after which a row is quarantined: left alone until nst retry.")
-]
-StallTimeout = Annotated[
-    float, typer.Option(min=0.1, help="Seconds without a sign of life after which a process at work on rows is ended.")
-]
-MaxFailures = Annotated[
-    str | None,
-    typer.Option(
-        metavar="N|P%", help="Stop, with exit code 3, once more rows failed: so many, or a share of those to do."
-    ),
-]
-Force = Annotated[bool, typer.Option(help="Take the lock of the output from another run, which is dead for certain.")]
-Overwrite = Annotated[bool, typer.Option(help="Compute rows again that are done.")]
 WithReport = Annotated[
     bool, typer.Option("--report/--no-report", help="Make the report at the end, in OUTPUT/report/.")
 ]
+Rate = Annotated[
+    float | None,
+    typer.Option(min=1, help="Multiply-adds per second of one actor; by default measured here in about a second."),
+]
+Price = Annotated[float | None, typer.Option(min=0, help="Dollars for an hour of one actor's device.")]
+
+SHORT = {"output": "-o"}
+"""Short names of options."""
+
+METAVARS = {"include": "PATTERN", "exclude": "PATTERN", "after": "DATE", "before": "DATE"}
+"""What `--help` shows in the place of values whose type tells less."""
 
 _EXAMPLE = '{"size": 512}'
 
 
+def run_options(*, only: Collection[str] = (), without: Collection[str] = ()) -> list[inspect.Parameter]:
+    """Return parameters of a command for the options of a run.
+
+    Args:
+        only: names of the options; by default all.
+        without: names of options that the command has in another way.
+    """
+    names = [name for name in GIVEN if (name in only or not only) and name not in without]
+    return [
+        _parameter(name, option.annotation, option.default, _shown(option.description, option.metavar, option.bounds))
+        for name, option in ((name, GIVEN[name]) for name in names)
+    ]
+
+
+def fields_of(model: type[BaseModel], *, without: Collection[str]) -> list[inspect.Parameter]:
+    """Return parameters of a command for the fields of a job's model."""
+    return [
+        _parameter(
+            name,
+            _plain(field.annotation),
+            field.default,
+            _shown(field.description or "", METAVARS.get(name), bounds_of(field)),
+        )
+        for name, field in model.model_fields.items()
+        if name not in without
+    ]
+
+
+def _plain(annotation: Any) -> Any:
+    """Return the type of a field as a command line can read it: what it cannot read is text, checked by the model."""
+    if get_origin(annotation) is Literal:
+        return annotation
+    if get_origin(annotation) is tuple:
+        return list[str]
+    kinds = [kind for kind in (get_args(annotation) or (annotation,)) if kind is not type(None)]
+    optional = type(None) in get_args(annotation)
+    kind = kinds[0] if len(kinds) == 1 and kinds[0] in (bool, int, float, str) else str
+    return kind | None if optional else kind
+
+
+def _shown(description: str, metavar: str | None, bounds: Mapping[str, Any]) -> dict[str, Any]:
+    """Return how `--help` shows an option, as keywords of typer's; the model itself checks a bound that is excluded."""
+    return {"help": description, "metavar": metavar, "min": bounds.get("ge"), "max": bounds.get("le")}
+
+
+def _parameter(name: str, annotation: Any, default: Any, shown: Mapping[str, Any]) -> inspect.Parameter:
+    """Return a parameter that typer makes an option of."""
+    names = [f"--{name.replace('_', '-')}", SHORT[name]] if name in SHORT else []
+    default = list(default) if isinstance(default, tuple) else default
+    option = Annotated[annotation, typer.Option(*names, **shown)]
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=option)
+
+
+def takes(*groups: Iterable[inspect.Parameter]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Return a decorator that gives a command options in the place of its parameter `given`.
+
+    The command gets those that a person gave, by name: what is not given is the model's default, or a job file's value.
+    """
+    options = [parameter for group in groups for parameter in group]
+    names = [parameter.name for parameter in options]
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        own = inspect.signature(command, eval_str=True).parameters
+
+        @functools.wraps(command)
+        def called(ctx: typer.Context, **values: Any) -> None:
+            sources = {name: ctx.get_parameter_source(name) for name in names}
+            given = {name: values.pop(name) for name in names}
+            given = {name: given[name] for name, source in sources.items() if source and source.name == "COMMANDLINE"}
+            command(ctx=ctx, given=given, **values)
+
+        parameters: list[inspect.Parameter] = []
+        for name, parameter in own.items():
+            parameters += options if name == "given" else [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)]
+        called.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        called.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+        return called
+
+    return decorate
+
+
 def parameters(defaults: Path | None, settings: list[str]) -> dict[str, object]:
-    """Style parameters from a JSON file and KEY=VALUE words, the latter first in rank.
+    """Return style parameters from a JSON file and KEY=VALUE words, of which the latter outrank the former.
 
     Raises:
         ValueError: for a file that is no JSON object, a word without `=`, or values that cannot be used, every one of
@@ -69,23 +125,23 @@ def parameters(defaults: Path | None, settings: list[str]) -> dict[str, object]:
     from nst_kernel import StyleParams
     from nst_kernel.params import ALIASES, ParamError
 
-    given: dict[str, object] = {}
+    values: dict[str, object] = {}
     if defaults:
         try:
-            given = json.loads(defaults.read_text(encoding="utf-8"))
+            values = json.loads(defaults.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise ValueError(f"--defaults {defaults}: {error}. Expected a JSON file such as {_EXAMPLE}") from error
-        if not isinstance(given, dict):
+        if not isinstance(values, dict):
             raise ValueError(f"--defaults {defaults}: expected a JSON object such as {_EXAMPLE}")
-    options = {ALIASES.get(name, name): f"--defaults {defaults}: " for name in given}
+    origins = {ALIASES.get(name, name): f"--defaults {defaults}: " for name in values}
     for setting in settings:
         key, equals, value = (part.strip() for part in setting.partition("="))
         if not equals:
             raise ValueError(f"--set {setting}: expected KEY=VALUE, such as size=512")
-        given[key] = value
-        options[ALIASES.get(key, key)] = "--set "
+        values[key] = value
+        origins[ALIASES.get(key, key)] = "--set "
     try:
-        StyleParams.of({}, defaults=given)
+        StyleParams.of({}, defaults=values)
     except ParamError as error:
-        raise ValueError("; ".join(f"{options.get(p.name, '')}{p}" for p in error.problems)) from None
-    return given
+        raise ValueError("; ".join(f"{origins.get(p.name, '')}{p}" for p in error.problems)) from None
+    return values

@@ -1,4 +1,4 @@
-"""A run as a command: progress, a summary, and an exit code."""
+"""A run as a command: progress, a summary, a report, and an exit code."""
 
 from __future__ import annotations
 
@@ -7,131 +7,175 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
 
-from jobs.console import complain, err, out
+from jobs.console import complain
+from jobs.console import err as standard_error
+from jobs.console import out as standard_output
+from jobs.exit_codes import ExitCode
 
 if TYPE_CHECKING:
+    from pipeline.execute import Job
+    from pipeline.options import RunOptions
     from pipeline.outputs import Progress
-    from pipeline.specs import JobFile
 
-SOME_ROWS_FAILED, BROKEN_OFF, INTERRUPTED, TERMINATED = 1, 3, 130, 143
+    Work = Callable[[Callable[[Progress], None]], Progress]
 
 PROGRESS_VARIABLE, SUBMISSION_VARIABLE = "NST_PROGRESS", "NST_SUBMISSION"
-"""Environment variables of a submitted job: where it says how far it is, and what it is called on its cluster."""
+"""Environment variables of a submitted job: where it writes how far it is, and what it is called on its cluster."""
+
+REPORT_SECONDS = 60.0
+"""Seconds after which the report at the end of a run begins no more thumbnails, since somebody waits for its end."""
+
+
+@dataclass(frozen=True)
+class Terminal:
+    """Where a command writes to.
+
+    Attributes:
+        out: for progress and the summary.
+        err: for errors.
+        debug: whether errors pass with their tracebacks.
+    """
+
+    out: Console = standard_output
+    err: Console = standard_error
+    debug: bool = False
+
+
+@dataclass(frozen=True)
+class Page:
+    """The report that is made at the end of a run.
+
+    Attributes:
+        hourly_price: dollars for an hour of one device, for the report.
+    """
+
+    hourly_price: float | None = None
+
+
+def run(job: Job, options: RunOptions, *, report: bool = True, debug: bool = False) -> ExitCode:
+    """Run a job as a command: show progress, a summary and where the report is.
+
+    Args:
+        job: of any kind.
+        options: how it is computed.
+        report: whether the report is made at the end.
+        debug: whether errors pass with their tracebacks.
+
+    Returns:
+        The exit code.
+    """
+    from pipeline.execute import RetryJob, execute, results_of
+
+    price = None if isinstance(job, RetryJob) else job.report.hourly_price
+    return launch(
+        lambda on_progress: execute(job, options, on_progress),
+        options.output,
+        results=lambda: results_of(job, options),
+        terminal=Terminal(debug=debug),
+        page=Page(price) if report else None,
+    )
 
 
 def launch(
-    work: Callable[[Callable[[Progress], None]], Progress],
+    work: Work,
     output: str,
     *,
     results: Callable[[], str] | None = None,
-    out: Console,
-    err: Console,
-    debug: bool,
-    report: bool = True,
-    hourly_price: float | None = None,
-) -> int:
-    """Do the work of a run, which reports its progress to the function that it is given; the exit code.
+    terminal: Terminal | None = None,
+    page: Page | None = None,
+) -> ExitCode:
+    """Do the work of a run, which reports its progress to the function that it is given.
 
     SIGTERM ends it like Ctrl-C: finished rows are kept and the lock of the output is given back.
 
     Args:
         work: the run.
         output: where it writes to.
-        results: tells, once it is over, where its results are, if not there.
-        out: for progress and the summary.
-        err: for complaints.
-        debug: let errors through, with their tracebacks.
-        report: whether the page of the results is made at the end.
-        hourly_price: dollars for an hour of one device, for the page.
+        results: returns where its results are, once it is over; by default in `output`.
+        terminal: where the command writes to; by default standard output and standard error.
+        page: the report at the end; None: no report.
+
+    Returns:
+        The exit code.
 
     Raises:
-        RunBroken: only with `debug`.
+        RunBroken: only for a terminal with `debug`.
     """
-    from jobs.console import LiveProgress, native_stderr_hidden, print_summary
-    from pipeline import storage
+    from jobs.console import print_summary
     from pipeline.flow import RunBroken, TooManyFailures
+
+    terminal = terminal or Terminal()
+    results_at = results or (lambda: output)
+    _end_in_order_on_sigterm()
+    try:
+        progress = _with_progress(work, output, terminal)
+    except (KeyboardInterrupt, SystemExit) as stop:
+        terminal.err.print("Interrupted. Finished rows are kept; the same command goes on from there.", soft_wrap=True)
+        return ExitCode.INTERRUPTED if isinstance(stop, KeyboardInterrupt) else ExitCode.TERMINATED
+    except RunBroken as error:
+        if terminal.debug:
+            raise
+        _explain(error, terminal)
+        if page and isinstance(error, TooManyFailures):  # storage and cluster work, and the report shows what failed
+            report_at_end(results_at(), page, terminal)
+        return ExitCode.BROKEN_OFF
+    print_summary(terminal.out, progress, results_at())
+    if page:
+        report_at_end(results_at(), page, terminal)
+    return ExitCode.PROBLEMS if progress.counts["ok"] < progress.total + progress.quarantined_before else ExitCode.OK
+
+
+def _end_in_order_on_sigterm() -> None:
+    """Let SIGTERM end the process as an exception, until Ray sets a handler that does so too."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(ExitCode.TERMINATED))
+
+
+def _with_progress(work: Work, output: str, terminal: Terminal) -> Progress:
+    """Do the work of a run, with its progress on the terminal and in a file for `nst status`."""
+    from jobs.console import LiveProgress, native_stderr_hidden
+    from pipeline import storage
     from pipeline.outputs import ProgressFile, layout
 
-    if threading.current_thread() is threading.main_thread():  # Ray sets one that does the same, once it is there
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
     uri = os.environ.get(PROGRESS_VARIABLE) or layout.progress_file(storage.absolute(output))
     submission = os.environ.get(SUBMISSION_VARIABLE, "")
-    try:
-        with (
-            native_stderr_hidden(unless=debug),
-            LiveProgress(out) as live,
-            ProgressFile(uri, submission=submission) as told,
-        ):
+    with (
+        native_stderr_hidden(unless=terminal.debug),
+        LiveProgress(terminal.out) as live,
+        ProgressFile(uri, submission=submission) as file,
+    ):
 
-            def on_progress(progress: Progress) -> None:
-                live.update(progress)
-                told.update(progress)
+        def on_progress(progress: Progress) -> None:
+            live.update(progress)
+            file.update(progress)
 
-            progress = work(on_progress)
-    except (KeyboardInterrupt, SystemExit) as stop:
-        err.print("Interrupted. Finished rows are kept; the same command goes on from there.", soft_wrap=True)
-        return INTERRUPTED if isinstance(stop, KeyboardInterrupt) else TERMINATED
-    except RunBroken as error:
-        if debug:
-            raise
-        complain(err, str(error))
-        err.print(
-            "Finished rows are kept; the same command goes on from there. `nst --debug run …` says more.",
-            soft_wrap=True,
-        )
-        if report and isinstance(error, TooManyFailures):  # storage and cluster are well, and the page says why
-            report_at_end(results() if results else output, hourly_price=hourly_price, out=out, err=err)
-        return BROKEN_OFF
-    results_at = results() if results else output
-    print_summary(out, progress, results_at)
-    if report:
-        report_at_end(results_at, hourly_price=hourly_price, out=out, err=err)
-    return SOME_ROWS_FAILED if progress.counts["ok"] < progress.total + progress.quarantined_before else 0
+        return work(on_progress)
 
 
-def run(
-    job: JobFile,
-    *,
-    address: str | None = None,
-    overwrite: bool = False,
-    force: bool = False,
-    report: bool = True,
-    debug: bool = False,
-) -> int:
-    """Run a job: progress, a summary, a report; the exit code."""
-    from jobs.execute import execute, results_of
-    from jobs.runner import launch
-
-    return launch(
-        lambda tell: execute(job, tell, address=address, overwrite=overwrite, force=force),
-        job.output,
-        results=lambda: results_of(job),
-        out=out,
-        err=err,
-        debug=debug,
-        report=report,
-        hourly_price=job.report.hourly_price,
+def _explain(error: Exception, terminal: Terminal) -> None:
+    """Print why a run broke off and how it goes on."""
+    complain(terminal.err, str(error))
+    terminal.err.print(
+        "Finished rows are kept; the same command goes on from there. `nst --debug run …` says more.", soft_wrap=True
     )
 
 
-PATIENCE = 60.0
-"""Seconds after which the end of a run begins no more thumbnails: nobody waits longer for a page than for a coffee."""
-
-
-def report_at_end(output: str, *, hourly_price: float | None, out: Console, err: Console) -> None:
-    """Make the page of a run that has just ended; if it cannot be made, say so, and the run is none the worse."""
+def report_at_end(output: str, page: Page, terminal: Terminal) -> None:
+    """Make the report of a run that has just ended; where that fails, warn: the results are there all the same."""
     from pipeline.report import write_report
 
     try:
-        page = write_report(output, hourly_price=hourly_price, thumbnail_seconds=PATIENCE)
-    except Exception as error:  # whatever it is: the results are there
-        said = escape(" ".join(f"{type(error).__name__}: {error}".split())[:500])
+        file = write_report(output, hourly_price=page.hourly_price, thumbnail_seconds=REPORT_SECONDS)
+    except Exception as error:  # of any kind: the results are there
+        reason = escape(" ".join(f"{type(error).__name__}: {error}".split())[:500])
         again = f"nst report {escape(output)}"
-        err.print(f"[yellow]Warning:[/yellow] no report: {said}. Again: {again}", highlight=False, soft_wrap=True)
+        warning = f"[yellow]Warning:[/yellow] no report: {reason}. Again: {again}"
+        terminal.err.print(warning, highlight=False, soft_wrap=True)
         return
-    out.print(f"Report:   {escape(page)}", highlight=False, soft_wrap=True)
+    terminal.out.print(f"Report:   {escape(file)}", highlight=False, soft_wrap=True)

@@ -19,10 +19,10 @@ ORDER = {
     ),
     "pipeline": (
         *("process", "storage", "options", "images", "encoder", "manifest", "outputs", "planning", "specs", "cluster"),
-        *("recovery", "comparison", "stages", "report", "flow", "archives", "grids", "notebook"),
+        *("recovery", "comparison", "stages", "report", "flow", "archives", "grids", "execute", "notebook"),
     ),
     "jobs": (
-        *("pictures", "yaml_lines", "console", "jobfile", "execute", "runner", "submit", "selftest"),
+        *("exit_codes", "pictures", "yaml_lines", "console", "jobfile", "runner", "submit", "selftest"),
         *("training", "demo", "options", "commands", "cli"),
     ),
 }

@@ -1,4 +1,4 @@
-"""What `nst run`, `nst plan` and `nst validate` do with a job file, and `nst schema`."""
+"""What commands that compute, plan or validate jobs share: a job and its options from words of a command line."""
 
 from __future__ import annotations
 
@@ -9,25 +9,21 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import typer
 
 from jobs.console import complain, err, out
+from jobs.exit_codes import ExitCode
 
 if TYPE_CHECKING:
+    from pipeline.options import RunOptions
     from pipeline.specs import JobFile
 
-SOME_ROWS_FAILED, NOTHING_STARTED = 1, 2
 
-SECTIONS: Mapping[str, tuple[str, ...]] = {
-    "resources": ("num_actors", "min_actors", "max_actors", "actors_per_gpu", "device", "batch_size"),
-    "limits": ("row_timeout", "max_attempts", "stall_timeout", "max_failures"),
-}
-"""Options by the section of a job file that has them too."""
-
-
-def job_from(ctx: typer.Context, words: list[str], parameters: Mapping[str, object]) -> JobFile | None:
-    """The job of the file that a command was given, with the options that were given too; None: it is a manifest.
+def job_from(
+    words: Sequence[str], given: Mapping[str, Any], parameters: Mapping[str, object]
+) -> tuple[JobFile, RunOptions]:
+    """Return the job that the arguments of a command describe, and the options of its run.
 
     Args:
-        ctx: of the command, which knows which of its options were given.
-        words: its arguments.
+        words: one job file, or manifests.
+        given: options that were given, by name. They outrank what a job file gives.
         parameters: style parameters that were given.
 
     Raises:
@@ -35,67 +31,48 @@ def job_from(ctx: typer.Context, words: list[str], parameters: Mapping[str, obje
         ValueError: for a job file among other arguments.
     """
     from jobs.jobfile import is_job_file, load
+    from pipeline.specs import fields_with_options, job_of, options_of, with_options
 
-    if not any(map(is_job_file, words)):
-        return None
-    if len(words) > 1:
-        raise ValueError(f"{' '.join(words)}: expected one job file by itself, or manifests")
-    return with_options(load(words[0]), given(ctx), parameters)
+    if any(map(is_job_file, words)):
+        if len(words) > 1:
+            raise ValueError(f"{' '.join(words)}: expected one job file by itself, or manifests")
+        job = with_options(load(words[0]), given, parameters)
+        return job, options_of(job, **only_for_runs(given))
+    fields = {"kind": "manifest", "name": "manifest", "manifest": list(words), "output": "."}
+    job = job_of(fields_with_options(fields, given, parameters), as_written=True)
+    # Without --output, nothing is done before; `run` refuses to begin.
+    return job, options_of(job, output=given.get("output", ""), source={}, **only_for_runs(given))
 
 
-def given(ctx: typer.Context) -> dict[str, Any]:
-    """The options of a command that a person gave."""
-    sources = {name: ctx.get_parameter_source(name) for name in ctx.params}
-    return {name: ctx.params[name] for name, source in sources.items() if source and source.name == "COMMANDLINE"}
+def only_for_runs(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those of the options that were given which a job file does not have."""
+    return {name: given[name] for name in ("address", "overwrite", "force") if name in given}
 
 
-def with_options(job: JobFile, options: Mapping[str, Any], parameters: Mapping[str, object]) -> JobFile:
-    """A job of which options outrank what the file says.
+def needs_output(options: RunOptions) -> None:
+    """Check that a run has a folder to write to.
 
     Raises:
-        JobFileError: with every option that cannot be used.
+        ValueError: if it has none.
     """
-    from pipeline.options import overridden
-    from pipeline.specs import job_of
-
-    fields = job.model_dump()
-    fields["defaults"] = {**job.defaults, **parameters}
-    fields |= {name: options[name] for name in ("output", "weights") if name in options}
-    for section, names in SECTIONS.items():
-        fields[section] = overridden(fields[section], {name: options[name] for name in names if name in options})
-    return job_of(fields)
-
-
-def validate(job: JobFile) -> NoReturn:
-    """Count what a job asks for, or list its problems, and end the command."""
-    from jobs.execute import rows_of
-
-    count = sum(1 for _ in rows_of(job))
-    what = "rows are new or changed" if job.kind == "archive" else "rows are valid"
-    out.print(f"{job.kind} {job.name}: {count:,} {what}.", markup=False, highlight=False)
-    raise typer.Exit(0)
+    if not options.output:
+        raise ValueError("--output is missing: expected a folder, any URI")
 
 
 def plan(
-    job: JobFile,
-    *,
-    address: str | None = None,
-    rate: float | None = None,
-    price: float | None = None,
-    overwrite: bool = False,
-    as_json: bool = False,
+    job: JobFile, options: RunOptions, *, rate: float | None = None, price: float | None = None, as_json: bool = False
 ) -> NoReturn:
     """Show what a job would do and cost, and end the command. Where no price is given, the file's is used."""
     from jobs.console import print_estimate
-    from jobs.execute import estimate_job
+    from pipeline.execute import estimate_job
 
-    found = estimate_job(job, address=address, rate=rate, overwrite=overwrite)
-    print_estimate(out, found, price=job.report.hourly_price if price is None else price, as_json=as_json)
-    raise typer.Exit(SOME_ROWS_FAILED if found.failures else 0)
+    estimate = estimate_job(job, options, rate=rate)
+    print_estimate(out, estimate, price=job.report.hourly_price if price is None else price, as_json=as_json)
+    raise typer.Exit(ExitCode.PROBLEMS if estimate.failures else ExitCode.OK)
 
 
 def named(pictures: Sequence[str]) -> list[str] | dict[str, str]:
-    """Pictures as a command line has them, `NAME=FILE` or `FILE`, as a job file has them.
+    """Return pictures given as `NAME=FILE` or `FILE` on a command line as a job file has them.
 
     Raises:
         ValueError: if two have one name.
@@ -105,18 +82,18 @@ def named(pictures: Sequence[str]) -> list[str] | dict[str, str]:
     pairs = [picture.partition("=") for picture in pictures]
     if not any(equals and is_file_name(name) for name, equals, _ in pairs):
         return list(pictures)
-    found: dict[str, str] = {}
+    by_name: dict[str, str] = {}
     for picture, (name, equals, uri) in zip(pictures, pairs, strict=True):
         called, where = (name, uri) if equals and is_file_name(name) else (stem(picture), picture)
-        if called in found:
-            raise ValueError(f"{picture}: expected a name of its own, {found[called]} is {called!r} too: NAME=FILE")
-        found[called] = where
-    return found
+        if called in by_name:
+            raise ValueError(f"{picture}: expected a name of its own, {by_name[called]} is {called!r} too: NAME=FILE")
+        by_name[called] = where
+    return by_name
 
 
 @contextlib.contextmanager
 def every_problem_listed() -> Iterator[None]:
-    """A bad manifest ends the command with all its problems, one a line."""
+    """End the command with all problems of a manifest, one a line, where it cannot be used."""
     from pipeline.manifest import ManifestError
 
     try:
@@ -125,4 +102,4 @@ def every_problem_listed() -> Iterator[None]:
         for problem in error.problems:
             err.print(str(problem), markup=False, highlight=False, soft_wrap=True)
         complain(err, f"{len(error.problems):,} in all; nothing would start.")
-        raise typer.Exit(NOTHING_STARTED) from None
+        raise typer.Exit(ExitCode.NOTHING_STARTED) from None

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from jobs.console import out
+from jobs.exit_codes import ExitCode, explains_exit_codes
 
 if TYPE_CHECKING:
     from jobs.submit import Cluster, Submission
@@ -23,8 +24,6 @@ Address = Annotated[
 JobWord = Annotated[str, typer.Argument(metavar="JOB", help="The job file, its name, or the id of a submission.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line, for programs.")]
 
-STOPPED = 130
-
 
 def add_to(app: typer.Typer) -> None:
     """Add the commands to `nst`."""
@@ -33,14 +32,13 @@ def add_to(app: typer.Typer) -> None:
     app.command("jobs", rich_help_panel="On a cluster")(jobs_of_cluster)
 
 
+@explains_exit_codes("submit")
 def submit(
     file: Annotated[Path, typer.Argument(metavar="JOB.yaml", help="A job file; its `cluster` section says where.")],
     address: Address = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Show its log until it is over.")] = False,
 ) -> None:
     """Run a job file on a Ray cluster. The same job again attaches to the one that runs, or goes on where it ended.
-
-    Exit code 0: it was taken, or with --follow every row is ok; else, with --follow, that of `nst run`.
 
     Example: nst submit night.yaml --address http://head:8265 --follow
     """
@@ -168,12 +166,12 @@ def _follow(cluster: Cluster, submission: Submission) -> None:
         submission = cluster.follow(submission.id, lambda lines: typer.echo(lines, nl=False))
     except KeyboardInterrupt:
         _say(f"\nThe job goes on. nst logs {submission.id} --follow is back at it, nst cancel {submission.id} ends it.")
-        raise typer.Exit(STOPPED) from None
+        raise typer.Exit(ExitCode.INTERRUPTED) from None
     _print(submission)
     if submission.status == "STOPPED":
-        raise typer.Exit(STOPPED)
+        raise typer.Exit(ExitCode.INTERRUPTED)
     if submission.status == "FAILED":
-        raise typer.Exit(submission.exit_code or 1)
+        raise typer.Exit(submission.exit_code or ExitCode.PROBLEMS)
 
 
 def _print(submission: Submission, *, as_json: bool = False) -> None:

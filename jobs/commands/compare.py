@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from jobs.console import err, out
+from jobs.exit_codes import ExitCode, explains_exit_codes
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from pipeline.comparison import Change, Comparison
 
-SOMETHING_WORSE = 1
 
-
+@explains_exit_codes("compare")
 def compare(
     before: Annotated[
         str, typer.Argument(help="Output of the older run; or a grid's folder, for its latest run; or FOLDER@previous.")
@@ -37,8 +37,8 @@ def compare(
 ) -> None:
     """Hold a run against an older one: losses, time and pictures of the rows that mean the same.
 
-    Rows meet by their pictures and by the parameters that vary within a run, so that a changed default joins them all
-    the same, and is said. Exit code 0: nothing got worse. 1: something did. 2: the input is wrong.
+    Rows meet by their pictures and by the parameters that vary within a run, so that a changed default joins them
+    all the same, and is shown.
 
     Example: nst compare nights/2026-01-01 nights/2026-01-02 --loss 2% --ssim 0.9
 
@@ -66,7 +66,7 @@ def compare(
         page = write_report(found.after, to=report, comparison=found)
         err.print(f"Report: {page}", markup=False, highlight=False, soft_wrap=True)
     if found.worse:
-        raise typer.Exit(SOMETHING_WORSE)
+        raise typer.Exit(ExitCode.PROBLEMS)
 
 
 def share(option: str, text: str) -> float:

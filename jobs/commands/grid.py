@@ -3,63 +3,65 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from jobs import runner
 from jobs.commands import _job
 from jobs.console import counted, out
-from jobs.options import Force, NumActors, WithReport
+from jobs.exit_codes import explains_exit_codes
+from jobs.options import Defaults, Price, Rate, Settings, WithReport, parameters, run_options, takes
 
 if TYPE_CHECKING:
+    from pipeline.options import RunOptions
     from pipeline.specs import GridJob
 
 app = typer.Typer(no_args_is_help=True, help="Parameter grids: contents × styles × parameters.")
 
-_Job = Annotated[str, typer.Argument(help="A job file of kind grid.")]
-_Address = Annotated[str | None, typer.Option(help="Of a Ray cluster; by default one of its own, here.")]
+_JobFile = Annotated[str, typer.Argument(help="A job file of kind grid.")]
 
 
 @app.command("plan")
+@takes(run_options())
+@explains_exit_codes("plan")
 def plan(
-    job: _Job,
-    num_actors: NumActors = None,
-    address: _Address = None,
-    rate: Annotated[
-        float | None,
-        typer.Option(min=1, help="Multiply-adds per second of one actor; by default measured here in about a second."),
-    ] = None,
-    price: Annotated[float | None, typer.Option(min=0, help="Dollars for an hour of one actor's device.")] = None,
+    ctx: typer.Context,
+    job: _JobFile,
+    given: dict[str, Any],
+    defaults: Defaults = None,
+    settings: Settings = [],
+    rate: Rate = None,
+    price: Price = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of tables.")] = False,
 ) -> None:
     """Say how many rows a grid has, how long they take and what they cost. Starts nothing and writes nothing.
 
     Example: nst grid plan grid.yaml --price 2.5
     """
-    found = _grid(job, {"num_actors": num_actors})
+    grid, options = _grid(job, given, parameters(defaults, settings))
     if not as_json:
-        _describe(found)
-    _job.plan(found, address=address, rate=rate, price=price, as_json=as_json)
+        _describe(grid, options)
+    _job.plan(grid, options, rate=rate, price=price, as_json=as_json)
 
 
 @app.command("run")
+@takes(run_options())
+@explains_exit_codes("run")
 def run(
     ctx: typer.Context,
-    job: _Job,
-    num_actors: NumActors = None,
-    address: _Address = None,
-    force: Force = False,
+    job: _JobFile,
+    given: dict[str, Any],
+    defaults: Defaults = None,
+    settings: Settings = [],
     with_report: WithReport = True,
 ) -> None:
     """Compute a grid as a run of its own, below OUTPUT/runs/, or go on with the one that broke off.
 
-    Exit codes are those of `nst run`.
-
     Example: nst grid run grid.yaml
     """
-    found = _grid(job, {"num_actors": num_actors})
-    raise typer.Exit(runner.run(found, address=address, force=force, report=with_report, debug=ctx.obj))
+    grid, options = _grid(job, given, parameters(defaults, settings))
+    raise typer.Exit(runner.run(grid, options, report=with_report, debug=ctx.obj))
 
 
 @app.command("runs")
@@ -75,12 +77,12 @@ def runs(output: Annotated[str, typer.Argument(help="A job file of kind grid, or
     from pipeline.outputs import grid_runs, layout
 
     if is_job_file(output):
-        output = _grid(output, {}).output
-    latest, found = grid_runs.latest(output), grid_runs.all_runs(output)
-    if not found:
+        output = _grid(output, {}, {})[0].output
+    latest, listed = grid_runs.latest(output), grid_runs.all_runs(output)
+    if not listed:
         raise ValueError(f"{output}: expected the output of a grid, with a run below runs/, or its job file")
     table = Table("run", "job", Column("rows", justify="right"), "outcome", "began", "ended", "", show_edge=False)
-    for grid_run in found:
+    for grid_run in listed:
         counts = ", ".join(f"{count:,} {status}" for status, count in grid_run.counts.items())
         state = "being deleted" if grid_run.leaving else counts if grid_run.finished_at else "not complete"
         ended = f"{grid_run.finished_at:%Y-%m-%d %H:%M}" if grid_run.finished_at else ""
@@ -88,33 +90,35 @@ def runs(output: Annotated[str, typer.Argument(help="A job file of kind grid, or
         began = f"{grid_run.began_at:%Y-%m-%d %H:%M}"
         table.add_row(escape(grid_run.id), escape(grid_run.name), f"{grid_run.rows:,}", state, began, ended, mark)
     out.print(table)
-    out.print(counted(len(found), "run"), highlight=False)
+    out.print(counted(len(listed), "run"), highlight=False)
 
 
-def _grid(path: str, options: dict[str, object]) -> GridJob:
-    from jobs.jobfile import load
+def _grid(path: str, given: Mapping[str, Any], parameters: Mapping[str, object]) -> tuple[GridJob, RunOptions]:
+    """Return the job of a file of kind grid, and the options of its run."""
     from pipeline.specs import GridJob
 
-    job = _job.with_options(load(path), {name: value for name, value in options.items() if value is not None}, {})
+    job, options = _job.job_from([path], given, parameters)
     if not isinstance(job, GridJob):
         raise ValueError(f"{path}: kind = {job.kind!r}: expected kind: grid; `nst run` runs any kind")
-    return job
+    return job, options
 
 
-def _describe(job: GridJob) -> None:
-    from jobs.execute import expansion_of
+def _describe(job: GridJob, options: RunOptions) -> None:
+    """Print how many combinations a grid has and how many of them are left out."""
+    from pipeline.execute import expansion_of
 
-    found = expansion_of(job)
-    words = [counted(found.combinations, "combination")]
+    expansion = expansion_of(job, options)
+    words = [counted(expansion.combinations, "combination")]
     words += [
         f"{count:,} left out by {', '.join(f'{name}: {_words(value)}' for name, value in condition.items())}"
-        for condition, count in zip(job.exclude, found.excluded, strict=True)
+        for condition, count in zip(job.exclude, expansion.excluded, strict=True)
     ]
-    words += [f"{found.repeated:,} drawn twice"] if found.repeated else []
-    out.print(f"{'; '.join(words)}: {counted(len(found.rows), 'row')}", markup=False, highlight=False)
+    words += [f"{expansion.repeated:,} drawn twice"] if expansion.repeated else []
+    out.print(f"{'; '.join(words)}: {counted(len(expansion.rows), 'row')}", markup=False, highlight=False)
 
 
 def _words(value: object) -> str:
+    """Return a condition of a grid as a person reads it."""
     if isinstance(value, Mapping):
         return " ".join(f"{end} {number}" for end, number in value.items())
     return " or ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

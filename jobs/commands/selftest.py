@@ -9,12 +9,13 @@ import tempfile
 import uuid
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from jobs.console import err, out
-from jobs.options import Weights
+from jobs.exit_codes import ExitCode, explains_exit_codes
+from jobs.options import run_options, takes
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -22,8 +23,11 @@ if TYPE_CHECKING:
     from jobs.selftest import Harness, Outcome
 
 
+@takes(run_options(only=("weights", "address")))
+@explains_exit_codes("selftest")
 def selftest(
     ctx: typer.Context,
+    given: dict[str, Any],
     chaos: Annotated[
         bool, typer.Option("--chaos", help="Kill, refuse and spoil things; see whether a row is lost.")
     ] = False,
@@ -31,8 +35,6 @@ def selftest(
         str | None,
         typer.Option("--output", "-o", help="Scratch folder that all machines reach, any URI; by default one here."),
     ] = None,
-    address: Annotated[str | None, typer.Option(help="Of a Ray cluster; by default one of its own, here.")] = None,
-    weights: Weights = "embedded",
     repeat: Annotated[int, typer.Option(min=1, help="With --chaos: times that each fault is played.")] = 1,
     only: Annotated[
         list[str] | None, typer.Option(help="With --chaos: only faults whose name has this in it; repeatable.")
@@ -40,7 +42,7 @@ def selftest(
     seed: Annotated[int, typer.Option(help="With --chaos: of the moments at which faults strike.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="A JSON object for each check or scenario instead.")] = False,
 ) -> None:
-    """See with a few small runs whether encoder, devices and storage work. Exit code 0 if they do, else 1.
+    """See with a few small runs whether encoder, devices and storage work.
 
     With --chaos drivers, actors and rows die, storage fails and pictures are broken, and a table says how many rows
     were lost, are in the results twice, or were computed again; of a cluster only the test's own processes are killed.
@@ -50,16 +52,17 @@ def selftest(
     """
     from jobs.console import native_stderr_hidden
 
+    address, weights = given.get("address"), given.get("weights", "embedded")
     if address not in (None, "local") and not output:
         raise ValueError("--address: give --output too, a scratch folder that every machine of the cluster reaches")
     with native_stderr_hidden(unless=ctx.obj), _scratch(output) as scratch:
         if chaos:
             well = _chaos(scratch, address, only or [""], repeat=repeat, seed=seed, as_json=as_json)
         else:
-            well = _sanity(scratch, address, weights, as_json=as_json)
+            well = _checks(scratch, address, weights, as_json=as_json)
         if not well:
             err.print(f"Look at what is left: {scratch}", markup=False, highlight=False, soft_wrap=True)
-            raise typer.Exit(1)
+            raise typer.Exit(ExitCode.PROBLEMS)
 
 
 @contextlib.contextmanager
@@ -73,7 +76,7 @@ def _scratch(output: str | None) -> Iterator[str]:
         storage.remove(uri)
 
 
-def _sanity(home: str, address: str | None, weights: str, *, as_json: bool) -> bool:
+def _checks(home: str, address: str | None, weights: str, *, as_json: bool) -> bool:
     from jobs.selftest import findings
 
     well = True

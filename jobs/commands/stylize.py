@@ -1,22 +1,24 @@
 """`nst stylize`: one pair, here and now."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from jobs.console import out
-from jobs.options import Defaults, Settings, Weights, parameters
+from jobs.exit_codes import ExitCode, explains_exit_codes
+from jobs.options import Defaults, Settings, parameters, run_options, takes
 
-DIVERGED = 1
 
-
+@takes(run_options(only=("weights",)))
+@explains_exit_codes("stylize")
 def stylize(
+    ctx: typer.Context,
     content: Annotated[str, typer.Argument(help="Path or URI of a picture.")],
     style: Annotated[str, typer.Argument(help="Path or URI of a picture.")],
     output: Annotated[str, typer.Option("--output", "-o", help="A .png, .jpg or .webp file.")],
+    given: dict[str, Any],
     defaults: Defaults = None,
     settings: Settings = [],
-    weights: Weights = "embedded",
 ) -> None:
     """Stylise one pair, here and now, without Ray.
 
@@ -33,7 +35,7 @@ def stylize(
             style,
             output=output,
             params=parameters(defaults, settings),
-            weights=weights,
+            weights=given.get("weights", "embedded"),
             on_iteration=bar.update,
         )
     height, width = result.image.shape[:2]
@@ -44,4 +46,4 @@ def stylize(
         highlight=False,
     )
     if result.diverged:
-        raise typer.Exit(DIVERGED)
+        raise typer.Exit(ExitCode.PROBLEMS)

@@ -1,33 +1,41 @@
-"""`nst validate`."""
+"""`nst validate`: every problem of a manifest or a job, before anything starts."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from jobs.commands import _job
-from jobs.commands._job import every_problem_listed
 from jobs.console import out
-from jobs.options import Defaults, Settings, Weights, parameters
+from jobs.exit_codes import explains_exit_codes
+from jobs.options import Defaults, Settings, parameters, run_options, takes
 
 
+@takes(run_options(only=("weights",)))
+@explains_exit_codes("validate")
 def validate(
     ctx: typer.Context,
     manifest: Annotated[list[str], typer.Argument(help="As for `nst run`.")],
+    given: dict[str, Any],
     defaults: Defaults = None,
     settings: Settings = [],
-    weights: Weights = "embedded",
 ) -> None:
     """List every problem of a manifest, with row, column, value and what was expected. Starts nothing.
 
     Example: nst validate pairs.csv --set preset=gatys2015
     """
-    from pipeline.manifest import validate as validate_manifest
+    from jobs.jobfile import is_job_file
+    from pipeline.execute import manifest_of, rows_of
+    from pipeline.specs import ManifestJob
 
-    with every_problem_listed():
-        if job := _job.job_from(ctx, manifest, parameters(defaults, settings)):
-            _job.validate(job)
-        asked = validate_manifest(manifest, defaults=parameters(defaults, settings), weights=weights)
-    for repeat in asked.duplicates:
+    with _job.every_problem_listed():
+        job, options = _job.job_from(manifest, given, parameters(defaults, settings))
+        if is_job_file(manifest[0]) or not isinstance(job, ManifestJob):
+            count = sum(1 for _ in rows_of(job, options))
+            what = "rows are new or changed" if job.kind == "archive" else "rows are valid"
+            out.print(f"{job.kind} {job.name}: {count:,} {what}.", markup=False, highlight=False)
+            return
+        valid = manifest_of(job, options)
+    for repeat in valid.duplicates:
         out.print(f"{repeat.file}, row {repeat.number}: repeats row {repeat.id}", markup=False, highlight=False)
-    repeats = f", {len(asked.duplicates):,} more repeat them and are computed once" if asked.duplicates else ""
-    out.print(f"{len(asked.rows):,} rows are valid{repeats}.", highlight=False)
+    repeats = f", {len(valid.duplicates):,} more repeat them and are computed once" if valid.duplicates else ""
+    out.print(f"{len(valid.rows):,} rows are valid{repeats}.", highlight=False)

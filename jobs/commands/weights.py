@@ -5,13 +5,13 @@ from typing import Annotated
 import typer
 
 from jobs.console import out
+from jobs.exit_codes import ExitCode, explains_exit_codes
 
 app = typer.Typer(no_args_is_help=True, help="Look at files of VGG-19 weights.")
 
-DIFFERS = 1
-
 
 @app.command("check")
+@explains_exit_codes("weights check")
 def check(file: Annotated[str, typer.Argument(help="Path or URI of a .pth or .safetensors file.")]) -> None:
     """Tell whether a file holds torchvision's ImageNet weights, intact, by its hash and its activations; or our own.
 
@@ -29,4 +29,4 @@ def check(file: Annotated[str, typer.Argument(help="Path or URI of a .pth or .sa
     checks = check_imagenet(data, name=file.rpartition("/")[2])
     print_checks(out, checks)
     if not all(check.ok for check in checks):
-        raise typer.Exit(DIFFERS)
+        raise typer.Exit(ExitCode.PROBLEMS)

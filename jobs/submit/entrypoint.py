@@ -8,16 +8,16 @@ from pathlib import Path
 
 from jobs import runner
 from jobs.console import complain, err
+from jobs.exit_codes import ExitCode
 from jobs.jobfile import load
 
 JOB_VARIABLE = "NST_JOB"
 """Environment variable with the text of a job file."""
 
-NOTHING_STARTED = 2
-
 
 def main() -> None:
     """Run the job of the file that is named, or else of the environment; errors are one clear line."""
+    from pipeline.specs import options_of
     from pipeline.storage import StorageError
 
     with tempfile.TemporaryDirectory() as folder:
@@ -27,14 +27,15 @@ def main() -> None:
             file = Path(folder) / "job.yaml"
             file.write_text(os.environ[JOB_VARIABLE], "utf-8")
         try:
-            code = runner.run(load(file))
+            job = load(file)
+            code = runner.run(job, options_of(job))
         except (ValueError, StorageError) as error:
             complain(err, str(error))
-            code = NOTHING_STARTED
+            code = ExitCode.NOTHING_STARTED
         except Exception as error:  # exit code 1 would say that rows have failed
             traceback.print_exc()
             complain(err, f"{type(error).__name__}: {' '.join(str(error).split())[:500]}")
-            code = NOTHING_STARTED
+            code = ExitCode.NOTHING_STARTED
     sys.exit(code)
 
 

@@ -5,19 +5,13 @@ from datetime import datetime
 from typing import Self
 
 from jobs.console import clock, describe
+from jobs.exit_codes import ExitCode
 from jobs.submit.client import Submission
 from pipeline import storage
 from pipeline.outputs import progress, provenance
 
 SILENT_SECONDS = 60.0
 """Without a sign of life from a driver, which gives one every few seconds, after which that is worth saying."""
-
-EXIT_CODES = {
-    1: "some rows failed, diverged or are quarantined",
-    2: "nothing was started: what is asked, or where, is wrong",
-    3: "it broke off; submitting it again goes on from there",
-    127: "no interpreter there has ray and nst-pipeline: set cluster.python, cluster.upload or cluster.pip",
-}
 
 
 @dataclass(frozen=True)
@@ -81,7 +75,7 @@ class Standing:
         if self.report and self.report.error:
             return f"exit code {code}: {self.report.error}"
         if code is not None:
-            return f"exit code {code}: {EXIT_CODES.get(code, 'it died')}; nst logs {self.submission.id}"
+            return f"exit code {code}: {_sentence(code)}; nst logs {self.submission.id}"
         return " ".join(self.submission.message.split())[:500]
 
     def to_json(self) -> dict[str, object]:
@@ -108,3 +102,8 @@ class Standing:
                 "error": report.error,
             },
         }
+
+
+def _sentence(code: int) -> str:
+    """Return what an exit code of a driver tells."""
+    return next((known.sentence for known in ExitCode if known == code), "it crashed")

@@ -1,15 +1,16 @@
-"""For notebooks and programs: plan, run, look at results. The same work, with the same objects, as on a command line.
+"""Plan, run and look at results from notebooks and programs: the work of the command line, as functions.
 
 What to compute is a manifest (a URI, or several), a table of its columns (pandas, Arrow, or a list of mappings), or a
-job that was loaded from its file.
+job of any kind, such as `jobs.jobfile.load` returns.
 """
 
+import inspect
 import os
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict, Unpack, cast
 
 import pyarrow as pa
 
@@ -17,30 +18,46 @@ from pipeline import storage
 from pipeline.manifest import Records, Source
 from pipeline.notebook import html
 from pipeline.notebook.shown_results import Results, Shown
-from pipeline.options import NO_LIMIT, FailureLimit, RunOptions
+from pipeline.options import GIVEN, Device, RunOptions
 from pipeline.outputs import SCHEMA, read_results, run_of
+from pipeline.specs import (
+    ArchiveJob,
+    GridJob,
+    JobFile,
+    ManifestJob,
+    fields_with_options,
+    job_of,
+    options_of,
+    with_options,
+)
 
 if TYPE_CHECKING:
     from pipeline.flow import Estimate
-    from pipeline.options import Device, Resources
     from pipeline.outputs import Progress
 
 JOB_FILES = (".yaml", ".yml")
 
-
-class Job(Protocol):
-    """A job of kind `manifest`, as a job file says it."""
-
-    manifest: str | tuple[str, ...]
-    output: str
-    defaults: Mapping[str, Any]
-    weights: str
-    resources: Any
-    limits: Any
-
-
-Asked: TypeAlias = str | os.PathLike[str] | Sequence[str] | Sequence[Mapping[str, Any]] | pa.Table | Job
+Rows: TypeAlias = str | os.PathLike[str] | Sequence[str] | Sequence[Mapping[str, Any]] | pa.Table | JobFile
 """What to compute. Data frames are welcome too: pandas need not be installed, so they have no name here."""
+
+
+class Given(TypedDict, total=False):
+    """Options of a run that a notebook may give, for type checkers; a test compares them with the models."""
+
+    weights: str | None
+    num_actors: int | None
+    batch_size: int | None
+    address: str | None
+    row_timeout: float | None
+    min_actors: int | None
+    max_actors: int | None
+    actors_per_gpu: int | None
+    device: Device | None
+    overwrite: bool | None
+    max_attempts: int | None
+    stall_timeout: float | None
+    max_failures: str | None
+    force: bool | None
 
 
 @dataclass(frozen=True)
@@ -77,105 +94,63 @@ class Run:
 
 
 def run(
-    asked: Asked,
+    rows: Rows,
     output: str | None = None,
     *,
     defaults: Mapping[str, object] | None = None,
-    weights: str | None = None,
-    num_actors: int | None = None,
-    min_actors: int | None = None,
-    max_actors: int | None = None,
-    actors_per_gpu: int | None = None,
-    device: "Device | None" = None,
-    batch_size: int | None = None,
-    address: str | None = None,
-    row_timeout: float | None = None,
-    max_attempts: int | None = None,
-    stall_timeout: float | None = None,
-    max_failures: str | None = None,
-    overwrite: bool = False,
-    force: bool = False,
     on_progress: Callable[["Progress"], None] | None = None,
+    **options: Unpack[Given],
 ) -> Run:
     """Compute every row that is not in `output` yet; `nst run` as a function. Shows a bar in a notebook.
 
-    Options are those of `nst run`. What a job says is taken from it where it is not given here, and `defaults` here
-    outrank those there, one by one.
+    Args:
+        rows: what to compute.
+        output: folder for pictures and results, any URI; by default the job's.
+        defaults: style parameters for rows that do not give them; they outrank those of a job, one by one.
+        on_progress: called when the plan is made and after every row.
+        **options: those of `nst run`, which outrank the job's.
 
     Raises:
         ManifestError: with every problem, by row (from 1) and column; nothing was started.
-        ValueError: for something else than rows, or if there is no output.
+        ValueError: for something else than rows, or if there is no output; nothing was started.
         WeightsError: if the encoder is not to be had; nothing was started.
         Locked: if another run writes to `output`; nothing was started.
         StorageError: if `output` cannot be written; nothing was started.
         RunBroken: if work that had begun could not go on; the same call goes on from there.
     """
-    from pipeline.flow import run as run_pipeline
-    from pipeline.options import MAX_ATTEMPTS, STALL_TIMEOUT
+    from pipeline.execute import execute, results_of
 
-    source, job = _source(asked)
-    output = output or (job.output if job else None)
-    if not output:
+    job, how = _job(rows, output, defaults, options)
+    if not how.output:
         raise ValueError('output: expected a folder for pictures and results, such as run(pairs, "out")')
-    output = storage.absolute(output)
-    limits = job.limits if job else None
-    limit = max_failures or (limits.max_failures if limits else None)
-    timeout = row_timeout if row_timeout is not None else (limits.row_timeout if limits else None)
-    resources = _resources(
-        job,
-        address,
-        timeout,
-        num_actors=num_actors,
-        min_actors=min_actors,
-        max_actors=max_actors,
-        actors_per_gpu=actors_per_gpu,
-        device=device,
-        batch_size=batch_size,
-    )
-    with _Bar(output) as bar:
+    how = how.model_copy(update={"output": storage.absolute(how.output)})
+    with _Bar(how.output) as bar:
 
         def report(progress: "Progress") -> None:
             bar.update(progress)
             if on_progress:
                 on_progress(progress)
 
-        progress = run_pipeline(
-            source,
-            RunOptions(
-                output=output,
-                weights=weights or (job.weights if job else "embedded"),
-                resources=resources,
-                overwrite=overwrite,
-                max_attempts=max_attempts or (limits.max_attempts if limits else MAX_ATTEMPTS),
-                stall_timeout=stall_timeout or (limits.stall_timeout if limits else STALL_TIMEOUT),
-                max_failures=FailureLimit.parse(limit) if limit else NO_LIMIT,
-                force=force,
-            ),
-            defaults=_defaults(job, defaults),
-            on_progress=report,
-        )
-    return Run(output, progress)
+        progress = execute(job, how, report)
+    return Run(results_of(job, how), progress)
 
 
 def plan(
-    asked: Asked,
+    rows: Rows,
     output: str | None = None,
     *,
     defaults: Mapping[str, object] | None = None,
-    weights: str | None = None,
-    num_actors: int | None = None,
-    min_actors: int | None = None,
-    max_actors: int | None = None,
-    actors_per_gpu: int | None = None,
-    device: "Device | None" = None,
-    batch_size: int | None = None,
-    address: str | None = None,
-    overwrite: bool = False,
     rate: float | None = None,
+    **options: Unpack[Given],
 ) -> "Estimate":
-    """What a run would do and take; `nst plan` as a function. Starts nothing and writes nothing.
+    """Return what a run would do and take; `nst plan` as a function. Starts nothing and writes nothing.
 
-    Options are those of `nst plan`; a job's are taken as by `run`.
+    Args:
+        rows: as for `run`.
+        output: as for `run`: what is done there is left out.
+        defaults: as for `run`.
+        rate: multiply-adds per second of one actor; None: this machine's, from a second's work.
+        **options: as for `run`.
 
     Raises:
         ManifestError: with every problem, by row (from 1) and column.
@@ -183,29 +158,28 @@ def plan(
         WeightsError: if the encoder is not to be had.
         StorageError: if the results in `output` cannot be read.
     """
-    from pipeline.flow import estimate
+    from pipeline.execute import estimate_job
     from pipeline.notebook.shown_estimate import ShownEstimate
 
-    source, job = _source(asked)
-    resources = _resources(
-        job,
-        address,
-        None,
-        num_actors=num_actors,
-        min_actors=min_actors,
-        max_actors=max_actors,
-        actors_per_gpu=actors_per_gpu,
-        device=device,
-        batch_size=batch_size,
-    )
-    options = RunOptions(
-        output=output or (job.output if job else ""),
-        weights=weights or (job.weights if job else "embedded"),
-        resources=resources,
-        overwrite=overwrite,
-    )
-    found = estimate(source, options, defaults=_defaults(job, defaults), rate=rate)
-    return ShownEstimate(**vars(found))
+    job, how = _job(rows, output, defaults, options)
+    return ShownEstimate(**vars(estimate_job(job, how, rate=rate)))
+
+
+def _with_named_options(function: Callable[..., Any]) -> None:
+    """Show the options of a run by name in the signature of a function, for help and completion."""
+    own = inspect.signature(function)
+    kinds = inspect.Parameter
+    parameters = [parameter for parameter in own.parameters.values() if parameter.kind != kinds.VAR_KEYWORD]
+    parameters += [
+        kinds(name, kinds.KEYWORD_ONLY, default=None, annotation=option.annotation | None)
+        for name, option in GIVEN.items()
+        if name not in own.parameters
+    ]
+    function.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
+
+
+_with_named_options(run)
+_with_named_options(plan)
 
 
 def results(output: str, *, curves: bool = True) -> Results:
@@ -223,40 +197,49 @@ def results(output: str, *, curves: bool = True) -> Results:
     return Results(read_results(output, columns=columns), output)
 
 
-def _source(asked: Asked) -> tuple[Source, Job | None]:
-    """Rows as a manifest's reader takes them, and the job that they come from."""
-    if isinstance(asked, str | os.PathLike):
-        uri = os.fspath(asked)
+def _job(
+    rows: Rows, output: str | None, defaults: Mapping[str, object] | None, options: Given
+) -> tuple[JobFile, RunOptions]:
+    """Return the job that computes rows, and the options of its run."""
+    unknown = options.keys() - GIVEN.keys()
+    if unknown:
+        raise TypeError(f"{', '.join(sorted(unknown))}: expected options such as {', '.join(GIVEN)}")
+    given = {name: value for name, value in {**options, "output": output}.items() if value is not None}
+    others = {name: given[name] for name in ("address", "overwrite", "force") if name in given}
+    if isinstance(rows, ManifestJob | ArchiveJob | GridJob):
+        job = with_options(rows, given, defaults or {})
+        return job, options_of(job, **others)
+    source = _source(rows)
+    members = [source] if isinstance(source, str | Records) else list(source)
+    fields = {"kind": "manifest", "name": "notebook", "manifest": members, "output": "."}
+    job = job_of(fields_with_options(fields, given, defaults or {}), as_written=True)
+    # Without an output, nothing is done before.
+    return job, options_of(job, output=given.get("output", ""), source={}, **others)
+
+
+def _source(rows: Any) -> Source:
+    """Return rows as a manifest's reader takes them.
+
+    Raises:
+        ValueError: for something else than rows.
+    """
+    if isinstance(rows, str | os.PathLike):
+        uri = os.fspath(rows)
         if uri.lower().endswith(JOB_FILES):
-            raise ValueError(f"{uri} is a job file: load it first, with jobs.jobfile.load(pathlib.Path({uri!r}))")
-        return uri, None
-    if isinstance(asked, pa.Table):
-        return Records(asked.to_pylist()), None
-    if hasattr(asked, "manifest"):
-        job = cast(Job, asked)
-        return (job.manifest if isinstance(job.manifest, str) else list(job.manifest)), job
-    if "pandas" in sys.modules and isinstance(asked, sys.modules["pandas"].DataFrame):
-        frame = cast(Any, asked).astype(object)
-        return Records(frame.where(frame.notna(), None).to_dict("records")), None
-    if isinstance(asked, Sequence) and all(isinstance(row, Mapping) for row in asked):
-        return Records(cast(Sequence[Mapping[str, Any]], asked)), None
-    if isinstance(asked, Sequence) and all(isinstance(uri, str) for uri in asked):
-        return list(cast(Sequence[str], asked)), None
+            raise ValueError(f"{uri} is a job file: load it first, with jobs.jobfile.load({uri!r})")
+        return str(uri)
+    if isinstance(rows, pa.Table):
+        return Records(rows.to_pylist())
+    if "pandas" in sys.modules and isinstance(rows, sys.modules["pandas"].DataFrame):
+        frame = cast(Any, rows).astype(object)
+        return Records(frame.where(frame.notna(), None).to_dict("records"))
+    if isinstance(rows, Sequence) and all(isinstance(row, Mapping) for row in rows):
+        return Records(rows)
+    if isinstance(rows, Sequence) and all(isinstance(uri, str) for uri in rows):
+        return list(rows)
     raise ValueError(
-        f"{type(asked).__name__}: expected the URI of a manifest, a pandas or Arrow table, a list of rows, or a job of "
-        "kind manifest"
+        f"{type(rows).__name__}: expected the URI of a manifest, a pandas or Arrow table, a list of rows, or a job"
     )
-
-
-def _defaults(job: Job | None, given: Mapping[str, object] | None) -> dict[str, object]:
-    return {**(job.defaults if job else {}), **(given or {})}
-
-
-def _resources(job: Job | None, address: str | None, row_timeout: float | None, **given: Any) -> "Resources":
-    from pipeline.options import Interruptions, Resources, overridden
-
-    said = job.resources.model_dump() if job else {}
-    return Resources(**overridden(said, given), address=address, interruptions=Interruptions(row_timeout=row_timeout))
 
 
 class _Bar:

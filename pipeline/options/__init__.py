@@ -3,23 +3,30 @@
 from pipeline.options.encoding import DEFAULT_ENCODING, Encoding
 from pipeline.options.failure_limit import EXPECTED, NO_LIMIT, FailureLimit, failures
 from pipeline.options.interruptions import Interruptions
-from pipeline.options.model import OptionError
-from pipeline.options.resources import Device, Resources, overridden
+from pipeline.options.model import OptionError, bounds_of
+from pipeline.options.names import GIVEN, OPTIONS, Option, run_options
+from pipeline.options.resources import Device, Resources, check_actors, overridden
 from pipeline.options.run_options import MAX_ATTEMPTS, STALL_TIMEOUT, RunOptions
 
 __all__ = [
     "DEFAULT_ENCODING",
     "EXPECTED",
+    "GIVEN",
     "MAX_ATTEMPTS",
     "NO_LIMIT",
+    "OPTIONS",
     "STALL_TIMEOUT",
     "Device",
     "Encoding",
     "FailureLimit",
     "Interruptions",
+    "Option",
     "OptionError",
     "Resources",
     "RunOptions",
+    "bounds_of",
+    "check_actors",
     "failures",
     "overridden",
+    "run_options",
 ]

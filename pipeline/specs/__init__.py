@@ -17,6 +17,7 @@ from pipeline.specs.job import (
     job_of,
     schema,
 )
+from pipeline.specs.run_options import fields_with_options, options_of, with_options
 
 __all__ = [
     "ArchiveJob",
@@ -34,10 +35,13 @@ __all__ = [
     "Samples",
     "axes",
     "conditions",
+    "fields_with_options",
     "gather",
     "globs",
     "is_file_name",
     "job_of",
+    "options_of",
     "schema",
     "stem",
+    "with_options",
 ]

@@ -7,7 +7,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from pipeline import storage
 from pipeline.specs import globs
-from pipeline.specs.fields import Named, Pattern, Section, Text
+from pipeline.specs.fields import Named, Pattern, Section, Text, as_option
 
 
 def _with_a_month(value: object) -> object:
@@ -44,7 +44,7 @@ class ArchiveSpec(Section):
     format: Literal["keep", "png", "jpg", "webp"] = Field(
         "keep", description="Of results; keep: as the photo, or PNG where its format cannot be written."
     )
-    quality: int = Field(95, ge=1, le=100, description="Of JPEG and WebP results.")
+    quality: int = as_option("quality")
     strip: bool = Field(False, description="Leave out the photo's date, camera and place.")
     style_folders: bool | None = Field(
         None, description="Whether results are below a folder for each style; by default if photos may get several."

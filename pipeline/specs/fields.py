@@ -11,6 +11,7 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Field,
     StringConstraints,
     ValidationError,
     ValidationInfo,
@@ -21,6 +22,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from nst_kernel.params import ALIASES, INITS, PARAMETERS, ParamError, StyleParams
 from pipeline import storage
 from pipeline.manifest import MAX_NAME
+from pipeline.options import OPTIONS
 from pipeline.specs import globs
 
 Loc = tuple[str | int, ...]
@@ -32,6 +34,12 @@ class Section(BaseModel):
     """A part of a job: nothing unknown in it, and it does not change."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def as_option(name: str) -> Any:
+    """Declare a field of a job that is an option of a run: with the option's description, bounds and default."""
+    option = OPTIONS[name]
+    return Field(option.default, description=option.description, **option.bounds)
 
 
 def unusable(complaints: Iterable[Complaint]) -> ValidationError:
@@ -50,6 +58,8 @@ def known(name: str, names: Collection[str]) -> str:
 
 
 def _located(uri: str, info: ValidationInfo) -> str:
+    if (info.context or {}).get("as_written"):
+        return uri
     return storage.absolute(storage.resolve(uri, _base(info)))
 
 

@@ -13,39 +13,41 @@ from pydantic import (
     TypeAdapter,
     ValidationError,
     WithJsonSchema,
+    WrapValidator,
     model_validator,
 )
 
 from pipeline import storage
-from pipeline.manifest import shown
-from pipeline.options import EXPECTED, STALL_TIMEOUT, Device, FailureLimit, Interruptions, Resources
+from pipeline.manifest import Records, shown
+from pipeline.options import EXPECTED, OPTIONS, Device, FailureLimit, check_actors
 from pipeline.specs.archive import ArchiveSpec
-from pipeline.specs.fields import JOB_NAME, Location, Parameters, Section, WeightsLocation, known, problems_of
+from pipeline.specs.fields import (
+    JOB_NAME,
+    Location,
+    Parameters,
+    Section,
+    WeightsLocation,
+    as_option,
+    known,
+    problems_of,
+)
 from pipeline.specs.grid import GridSpec, Keep
 
 
 class Pool(Section):
     """`resources`: what a run may use."""
 
-    num_actors: int | None = Field(None, ge=1, description="Encoders at work; by default one per GPU, or per CPU.")
-    min_actors: int | None = Field(None, ge=1, description="Instead: a pool that grows with its work, from so many on.")
-    max_actors: int | None = Field(None, ge=1, description="Up to so many, on nodes that join later too.")
-    actors_per_gpu: int | None = Field(None, ge=1, description="Encoders that share a GPU; by default one.")
-    device: Device = Field("auto", description="What encoders compute on; auto: GPUs alone if there are any.")
-    batch_size: int | None = Field(None, ge=1, description="Pairs optimised together, at most.")
+    num_actors: int | None = as_option("num_actors")
+    min_actors: int | None = as_option("min_actors")
+    max_actors: int | None = as_option("max_actors")
+    actors_per_gpu: int | None = as_option("actors_per_gpu")
+    device: Device = as_option("device")
+    batch_size: int | None = as_option("batch_size")
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
-        self.resources()
+        check_actors(self.num_actors, self.min_actors, self.max_actors)
         return self
-
-    def resources(self, address: str | None = None, row_timeout: float | None = None) -> Resources:
-        """As the pipeline knows them.
-
-        Raises:
-            ValueError: for numbers of actors that contradict each other.
-        """
-        return Resources(**self.model_dump(), address=address, interruptions=Interruptions(row_timeout=row_timeout))
 
 
 def _failures(text: str | int) -> str:
@@ -59,16 +61,14 @@ def _failures(text: str | int) -> str:
 class Bounds(Section):
     """`limits`: when to give up."""
 
-    row_timeout: float | None = Field(None, ge=0, description="Seconds that a row may be optimised.")
-    max_attempts: int = Field(2, ge=1, description="Deaths of its process after which a row is quarantined.")
-    stall_timeout: float = Field(
-        STALL_TIMEOUT, gt=0, description="Seconds without a sign of life after which a process at work is ended."
-    )
+    row_timeout: float | None = as_option("row_timeout")
+    max_attempts: int = as_option("max_attempts")
+    stall_timeout: float = as_option("stall_timeout")
     max_failures: Annotated[
         str | int | None,
         AfterValidator(lambda text: None if text is None else _failures(text)),
         WithJsonSchema({"type": ["string", "integer", "null"], "pattern": r"^\s*[0-9.]+\s*%?\s*$"}),
-    ] = Field(None, description="Stop once more rows failed: so many, or a share such as 5%.")
+    ] = as_option("max_failures")
 
 
 class ReportSection(Section):
@@ -96,13 +96,17 @@ class Common(Section):
     """What every job has."""
 
     name: str = Field(pattern=JOB_NAME, description="Of the job: letters, digits, and _ . - between.")
-    output: Location = Field(description="Folder for what the job makes, any URI.")
+    output: Location = Field(description=OPTIONS["output"].description)
     defaults: Parameters = Field(default_factory=dict, description="Style parameters that nothing else decides.")
-    weights: WeightsLocation = Field("embedded", description="embedded, imagenet, or the path or URI of a file.")
+    weights: WeightsLocation = as_option("weights")
     resources: Pool = Field(Pool(), description="What the run may use.")
     limits: Bounds = Field(Bounds(), description="When to give up.")
     report: ReportSection = Field(ReportSection(), description="What a report says beside the results.")
     cluster: ClusterSection = Field(ClusterSection(), description="Where and in what `nst submit` runs the job.")
+
+
+_Member = Annotated[Location, WrapValidator(lambda one, check: one if isinstance(one, Records) else check(one))]
+"""A location of rows; programs may give rows at hand in its place."""
 
 
 class ManifestJob(Common):
@@ -110,8 +114,8 @@ class ManifestJob(Common):
 
     kind: Literal["manifest"]
     manifest: Annotated[
-        tuple[Location, ...],
-        BeforeValidator(lambda value: [value] if isinstance(value, str) else value),
+        tuple[_Member, ...],
+        BeforeValidator(lambda value: [value] if isinstance(value, str | Records) else value),
         WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
     ] = Field(min_length=1, description="CSV, JSON Lines or Parquet: a file, a folder, or several of either.")
 
@@ -176,6 +180,7 @@ def job_of(
     base: str | None = None,
     file: str = "",
     line_of: Any = lambda loc: None,
+    as_written: bool = False,
 ) -> JobFile:
     """The job that some fields describe.
 
@@ -184,6 +189,7 @@ def job_of(
         base: the folder at which relative paths start; None: where the process is.
         file: for messages.
         line_of: the line of a place in it.
+        as_written: whether locations stay as they are, so that messages and results name them as a person does.
 
     Raises:
         JobFileError: with every problem.
@@ -192,7 +198,9 @@ def job_of(
     if kind not in KINDS:
         raise JobFileError([JobProblem(file, line_of(("kind",)), "kind", kind and shown(kind), known(kind, KINDS))])
     try:
-        return _ADAPTER.validate_python(fields, context={"base": base or storage.absolute(".")})
+        return _ADAPTER.validate_python(
+            fields, context={"base": base or storage.absolute("."), "as_written": as_written}
+        )
     except ValidationError as error:
         problems = []
         for (_, *place), value, expected in problems_of(error):

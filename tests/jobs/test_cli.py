@@ -12,7 +12,7 @@ import typer
 from PIL import Image
 
 from jobs import cli
-from jobs.commands._job import SOME_ROWS_FAILED
+from jobs.exit_codes import ExitCode
 from pipeline import images
 from pipeline.outputs import provenance
 from pipeline.outputs import table as result_table
@@ -66,7 +66,7 @@ def test_an_error_is_one_clear_line(
     pair: Path, capsys: pytest.CaptureFixture[str], words: list[str], said: str
 ) -> None:
     result_table.commit("out", [{"id": "a", "status": "ok", "finished_at": provenance.now()}])
-    assert nst(*words) == cli.NOTHING_STARTED
+    assert nst(*words) == ExitCode.NOTHING_STARTED
     shown = capsys.readouterr()
     assert said in shown.err
     assert len(shown.err.strip().splitlines()) == 1
@@ -87,7 +87,7 @@ def test_validate_counts_rows_and_lists_problems(pair: Path, capsys: pytest.Capt
     assert nst("validate", "good.csv") == 0
     assert "2 rows are valid, 1 more" in capsys.readouterr().out
     Path("bad.csv").write_text("content,style,size\nphoto.png,painting.png,0\nphoto.png,,64\n")
-    assert nst("validate", "bad.csv") == cli.NOTHING_STARTED
+    assert nst("validate", "bad.csv") == ExitCode.NOTHING_STARTED
     shown = capsys.readouterr().err
     assert "bad.csv" in shown
     assert "size" in shown
@@ -104,7 +104,7 @@ def test_validate_holds_layers_against_the_weights(pair: Path, capsys: pytest.Ca
         state |= {f"{layer}.weight": weight, f"{layer}.bias": bias}
     torch.save(state, "small.pth")
     Path("rows.csv").write_text("content,style\nphoto.png,painting.png\n")
-    assert nst("validate", "rows.csv", "--weights", "small.pth") == cli.NOTHING_STARTED
+    assert nst("validate", "rows.csv", "--weights", "small.pth") == ExitCode.NOTHING_STARTED
     assert re.search(r"line 2.*the weights 'small.pth' have no layer conv\d_\d", capsys.readouterr().err)
 
 
@@ -115,7 +115,7 @@ def test_plan_shows_buckets_work_and_cost_and_starts_nothing(pair: Path, capsys:
     )
     before = sorted(pair.iterdir())
     words = ["plan", "rows.csv", "--num-actors", "1", "--rate", "1e6", "--price", "36", *QUICK]
-    assert nst(*words) == SOME_ROWS_FAILED
+    assert nst(*words) == ExitCode.PROBLEMS
     shown = capsys.readouterr().out
     assert re.search(r"32 x 21 .*pooling=avg", shown)
     assert re.search(r"32 x 32 .*pooling=max", shown)
@@ -123,7 +123,7 @@ def test_plan_shows_buckets_work_and_cost_and_starts_nothing(pair: Path, capsys:
     assert "gone.png: it does not exist" in shown
     assert "9 loss evaluations" in shown
     assert "1 on cpu" in shown
-    assert nst(*words, "--json") == SOME_ROWS_FAILED
+    assert nst(*words, "--json") == ExitCode.PROBLEMS
     found = json.loads(capsys.readouterr().out)
     assert (found["rows"], found["batches"], len(found["buckets"])) == (3, 3, 3)
     assert found["failures"][0][0] == "d"
@@ -143,7 +143,7 @@ def test_a_bad_manifest_is_not_planned(pair: Path, capsys: pytest.CaptureFixture
     Path("bad.csv").write_text("content,style,size\nphoto.png,painting.png,0\nphoto.png,,64\n")
     said = []
     for command in ("validate", "plan"):
-        assert nst(command, "bad.csv") == cli.NOTHING_STARTED
+        assert nst(command, "bad.csv") == ExitCode.NOTHING_STARTED
         said.append(capsys.readouterr().err)
     assert said[0] == said[1]
 
@@ -240,7 +240,7 @@ def test_run_from_manifest_to_summary(pair: Path, local_ray: None, capsys: pytes
     Path("rows.csv").write_text("id,content,style\nfine,photo.png,painting.png\nlost,gone.png,painting.png\n")
     Path("defaults.json").write_text('{"iterations": 99, "seed": 5}')
     words = ["run", "rows.csv", "--output", "out", "--defaults", "defaults.json", *QUICK]
-    assert nst(*words) == SOME_ROWS_FAILED
+    assert nst(*words) == ExitCode.PROBLEMS
     shown = capsys.readouterr().out
     assert "1 failed, 1 ok" in shown
     assert "gone.png: it does not exist" in shown
@@ -267,7 +267,7 @@ def test_a_bad_parameter_is_named_by_the_option_that_gave_it(
     Path("defaults.json").write_text('{"pooling": "mean"}')
     Path("rows.csv").write_text("content,style\nphoto.png,painting.png\n")
     for command in (["validate", "rows.csv"], ["plan", "rows.csv"], ["run", "rows.csv", "-o", "out"]):
-        assert nst(*command, *words) == cli.NOTHING_STARTED
+        assert nst(*command, *words) == ExitCode.NOTHING_STARTED
         assert said in capsys.readouterr().err
 
 
@@ -278,12 +278,12 @@ def test_the_embedded_encoder_is_known(tmp_path: Path, capsys: pytest.CaptureFix
     data = bytearray(file.read_bytes())
     data[-1] ^= 1
     (tmp_path / "damaged.safetensors").write_bytes(data)
-    assert nst("weights", "check", str(tmp_path / "damaged.safetensors")) == SOME_ROWS_FAILED
+    assert nst("weights", "check", str(tmp_path / "damaged.safetensors")) == ExitCode.PROBLEMS
     assert "These are not them, or damaged" in capsys.readouterr().out
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="the real weights are not part of the repository")
 def test_other_files_are_not_the_imagenet_ones(capsys: pytest.CaptureFixture[str]) -> None:
     for file in sorted((SHARED / "weights").iterdir()):
-        assert nst("weights", "check", str(file)) == SOME_ROWS_FAILED
+        assert nst("weights", "check", str(file)) == ExitCode.PROBLEMS
         assert "differs" in capsys.readouterr().out

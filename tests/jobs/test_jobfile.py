@@ -7,11 +7,12 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from jobs.commands._job import named, with_options
+from jobs.commands._job import named
 from jobs.jobfile import load
 from pipeline.options.interruptions import Interruptions
 from pipeline.options.resources import Resources
 from pipeline.specs.job import ArchiveJob, GridJob, JobFileError, ManifestJob, job_of, schema
+from pipeline.specs.run_options import options_of, with_options
 from tests.support import REPOSITORY
 
 EXAMPLES = sorted((REPOSITORY / "jobs" / "examples").glob("*.yaml"))
@@ -197,7 +198,7 @@ def test_options_outrank_the_file(tmp_path: Path) -> None:
 def test_what_a_run_may_use(tmp_path: Path) -> None:
     file = tmp_path / "job.yaml"
     file.write_text(MANIFEST + "resources: {min_actors: 2, max_actors: 8, device: gpu}\nlimits: {row_timeout: 9}\n")
-    pool = load(file).resources.resources("auto", load(file).limits.row_timeout)
+    pool = options_of(load(file), address="auto").resources
     assert pool == Resources(
         min_actors=2, max_actors=8, device="gpu", address="auto", interruptions=Interruptions(row_timeout=9)
     )

@@ -11,7 +11,8 @@ import pytest
 from rich.console import Console
 
 from jobs import runner as launching
-from jobs.runner import launch
+from jobs.exit_codes import ExitCode
+from jobs.runner import Page, Terminal, launch
 from pipeline.flow.dataset import RunBroken, TooManyFailures
 from pipeline.outputs import layout, progress
 from pipeline.outputs.progress import Progress
@@ -45,10 +46,10 @@ def finished(done: Progress) -> Progress:
 @pytest.mark.parametrize(
     ("end", "code", "state", "said"),
     [
-        (told_to_go, launching.TERMINATED, "stopped", "Finished rows are kept"),
-        (interrupted, launching.INTERRUPTED, "stopped", "Finished rows are kept"),
-        (broken, launching.BROKEN_OFF, "broken off", "the cluster is gone"),
-        (finished, launching.SOME_ROWS_FAILED, "finished", "1 failed, 2 ok"),
+        (told_to_go, ExitCode.TERMINATED, "stopped", "Finished rows are kept"),
+        (interrupted, ExitCode.INTERRUPTED, "stopped", "Finished rows are kept"),
+        (broken, ExitCode.BROKEN_OFF, "broken off", "the cluster is gone"),
+        (finished, ExitCode.PROBLEMS, "finished", "1 failed, 2 ok"),
     ],
 )
 @pytest.mark.parametrize("submitted", [False, True])
@@ -76,7 +77,7 @@ def test_how_a_run_ends(
 
     log = io.StringIO()
     shown = Console(file=log, width=200)
-    assert launch(work, str(tmp_path / "output"), out=shown, err=shown, debug=False) == code
+    assert launch(work, str(tmp_path / "output"), terminal=Terminal(shown, shown), page=Page()) == code
     assert said in log.getvalue()
     assert "3 of 3 rows, 1 failed" in log.getvalue()
     report = progress.read(uri)
@@ -91,12 +92,12 @@ def test_a_run_that_stops_by_itself_has_its_page(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: RunBroken, reported: bool
 ) -> None:
     made: list[str] = []
-    monkeypatch.setattr(launching, "report_at_end", lambda output, **_: made.append(output))
+    monkeypatch.setattr(launching, "report_at_end", lambda output, *_: made.append(output))
 
     def work(_: Callable[[Progress], None]) -> Progress:
         raise error
 
     nowhere = Console(file=io.StringIO())
     output = str(tmp_path)
-    assert launch(work, output, out=nowhere, err=nowhere, debug=False) == launching.BROKEN_OFF
+    assert launch(work, output, terminal=Terminal(nowhere, nowhere), page=Page()) == ExitCode.BROKEN_OFF
     assert made == [output] * reported

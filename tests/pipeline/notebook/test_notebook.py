@@ -123,8 +123,7 @@ def test_a_data_frame_means_what_its_rows_mean(rows: list[dict[str, Any]]) -> No
 
     from pipeline.notebook.api import _source
 
-    framed, job = _source(pd.DataFrame(rows, dtype=object))
-    assert job is None
+    framed = _source(pd.DataFrame(rows, dtype=object))
     assert isinstance(framed, Records)
     assert read(framed) == read(Records(rows))
 

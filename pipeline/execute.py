@@ -1,0 +1,129 @@
+"""Execute any job, whatever its kind: the command line, notebooks and submitted jobs all come in here."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from pipeline.archives import rows_to_do, run_archive
+from pipeline.encoder import load_encoder
+from pipeline.flow import Estimate, estimate, estimate_rows, retry, run
+from pipeline.grids import Expansion, expand, grid_of, run_grid
+from pipeline.manifest import Manifest, Row, check_covered, validate
+from pipeline.options import RunOptions
+from pipeline.outputs import Progress, grid_runs, layout
+from pipeline.specs import ArchiveJob, GridJob, JobFile, ManifestJob
+
+
+@dataclass(frozen=True)
+class RetryJob:
+    """A job that computes rows of an output again, without their manifest.
+
+    Attributes:
+        statuses: which rows: failed, quarantined, or both.
+    """
+
+    statuses: tuple[str, ...]
+
+
+Job = JobFile | RetryJob
+"""What `execute` takes: a job of any kind."""
+
+
+def execute(job: Job, options: RunOptions, on_progress: Callable[[Progress], None] | None = None) -> Progress:
+    """Run a job to its end: what is not done yet.
+
+    Args:
+        job: which rows.
+        options: how they are computed and where results go; `pipeline.specs.options_of` makes them from a job file's.
+        on_progress: called when there is a plan and after every row.
+
+    Raises:
+        ValueError: if the job's manifest, archive or grid cannot be used; nothing was started.
+        WeightsError: if the encoder is not to be had; nothing was started.
+        StorageError: if something cannot be read or written; nothing was started.
+        RunBroken: if work that had begun could not go on.
+    """
+    match job:
+        case ManifestJob():
+            return run(list(job.manifest), options, defaults=job.defaults, on_progress=on_progress)
+        case ArchiveJob():
+            return run_archive(job, options, defaults=job.defaults, on_progress=on_progress)
+        case GridJob():
+            rows = expansion_of(job, options).rows
+            return run_grid(rows, options, name=job.name, keep=job.keep, on_progress=on_progress)
+        case RetryJob():
+            return retry(job.statuses, options, on_progress=on_progress)
+
+
+def manifest_of(job: ManifestJob, options: RunOptions) -> Manifest:
+    """Return a job's manifest, read and validated as a whole.
+
+    Raises:
+        ManifestError: with every problem.
+        WeightsError: if the encoder is not to be had.
+    """
+    return validate(list(job.manifest), defaults=job.defaults, weights=options.weights)
+
+
+def expansion_of(job: GridJob, options: RunOptions) -> Expansion:
+    """Return the rows of a job's grid, checked against the encoder.
+
+    Raises:
+        ValueError: if the grid cannot be expanded, or the encoder lacks a layer.
+        WeightsError: if the encoder is not to be had.
+    """
+    expansion = expand(job, defaults=job.defaults, file=job.name)
+    check_covered(expansion.rows, load_encoder(options.weights))
+    return expansion
+
+
+def rows_of(job: JobFile, options: RunOptions) -> Iterator[Row]:
+    """Yield the rows of a job; of an archive, lazily, those that are new or changed, or all with `overwrite`.
+
+    Raises:
+        ValueError: if the job's manifest, archive or grid cannot be used.
+        WeightsError: if the encoder is not to be had.
+        StorageError: if something cannot be read.
+    """
+    match job:
+        case ManifestJob():
+            yield from manifest_of(job, options).rows
+        case ArchiveJob():
+            todo = rows_to_do(
+                job, options.output, defaults=job.defaults, weights=options.weights, overwrite=options.overwrite
+            )
+            yield from (one.row for one, _ in todo)
+        case GridJob():
+            yield from expansion_of(job, options).rows
+
+
+def estimate_job(job: JobFile, options: RunOptions, *, rate: float | None = None) -> Estimate:
+    """Return what running a job would come to; nothing is started.
+
+    A grid is computed as a whole each time, so that nothing of it is done before.
+
+    Args:
+        job: of any kind that a job file may have.
+        options: as for `execute`; without an output nothing is done before.
+        rate: multiply-adds per second of one actor; None: this machine's, from a second's work.
+
+    Raises:
+        ValueError: if the job's manifest, archive or grid cannot be used.
+        WeightsError: if the encoder is not to be had.
+        StorageError: if something cannot be read.
+    """
+    if isinstance(job, ManifestJob):
+        return estimate(list(job.manifest), options, defaults=job.defaults, rate=rate)
+    rows = list(rows_of(job, options))
+    if isinstance(job, GridJob):
+        options = options.model_copy(update={"output": ""})
+    return estimate_rows(rows, options, rate=rate)
+
+
+def results_of(job: Job, options: RunOptions) -> str:
+    """Return the output with the results of the run that has just ended: of a grid, that of its last run."""
+    if not isinstance(job, GridJob):
+        return options.output
+    rows, sha = expansion_of(job, options).rows, load_encoder(options.weights).sha256
+    grid = grid_of(rows, sha)
+    ours = [one for one in grid_runs.all_runs(options.output) if one.grid == grid]
+    return layout.run_folder(options.output, ours[0].id) if ours else options.output

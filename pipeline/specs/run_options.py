@@ -1,0 +1,57 @@
+"""Jobs and the options of their runs: one made of the other."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel
+
+from pipeline.options import RunOptions, overridden, run_options
+from pipeline.specs.archive import ArchiveSpec
+from pipeline.specs.job import Bounds, JobFile, Pool, job_of
+
+SECTIONS: Mapping[str, type[BaseModel]] = {"resources": Pool, "limits": Bounds}
+"""Sections of a job file whose fields are options of a run. (`cluster.address` is that of a job server.)"""
+
+
+def with_options(job: JobFile, options: Mapping[str, Any], parameters: Mapping[str, object]) -> JobFile:
+    """Return a job in which options and style parameters replace what its file gives.
+
+    Args:
+        job: as its file describes it.
+        options: by name, those that were given; of these, the ones that a job file may have.
+        parameters: style parameters that were given.
+
+    Raises:
+        JobFileError: with every option that cannot be used.
+    """
+    return job_of(fields_with_options(job.model_dump(), options, parameters))
+
+
+def fields_with_options(
+    fields: Mapping[str, Any], options: Mapping[str, Any], parameters: Mapping[str, object]
+) -> dict[str, Any]:
+    """Return the fields of a job in which options and style parameters replace what was there."""
+    changed = {**fields, "defaults": {**fields.get("defaults", {}), **parameters}}
+    changed |= {name: options[name] for name in ("output", "weights") if options.get(name) is not None}
+    for section, model in SECTIONS.items():
+        given = {name: options[name] for name in model.model_fields if name in options}
+        changed[section] = overridden(fields.get(section, {}), given)
+    return changed
+
+
+def options_of(job: JobFile, **others: Any) -> RunOptions:
+    """Return the options of a job's run.
+
+    Args:
+        job: of any kind.
+        **others: options by name that a job file does not have, such as overwrite; or other values than the job's.
+
+    Raises:
+        OptionError: for values that cannot be used.
+    """
+    values = {**job.resources.model_dump(), **job.limits.model_dump(), "output": job.output, "weights": job.weights}
+    if isinstance(job, ArchiveSpec):
+        values |= {"quality": job.quality, "keep_exif": not job.strip}
+    if "source" not in others:
+        values["source"] = job.model_dump(mode="json", exclude_defaults=True, exclude={"cluster"})
+    return run_options(**{**values, **others})
