@@ -45,7 +45,7 @@ class Preemption:
 
     @contextlib.contextmanager
     def working(self) -> Iterator[None]:
-        """Count the time within this block as unsaved work; a process that was asked to end does not enter it."""
+        """Count the time within this block as unsaved work; a process that shall end does not enter it."""
         if self.requested:
             self.leave()
         self._unsaved_since = time.monotonic()

@@ -58,6 +58,28 @@ def isolate_crashes(
             made = work(range(len(rows)))
         _remove(crashed)
         return [made]
+    return _one_by_one(ledger, stage, rows, crashed, work=work, refuse=refuse)
+
+
+def _one_by_one(
+    ledger: Ledger,
+    stage: str,
+    rows: Sequence[PlannedRow],
+    crashed: Sequence[str],
+    *,
+    work: Callable[[Sequence[int]], Made],
+    refuse: Callable[[int, Failure], Made],
+) -> list[Made]:
+    """Work on each row alone, or refuse it if it has crashed its process often enough.
+
+    Args:
+        ledger: where attempts are recorded.
+        stage: name of the work.
+        rows: to work on.
+        crashed: URIs of attempts at all rows together that crashed.
+        work: works on the rows at these places.
+        refuse: makes what stands for the row at this place, which is not worked on any more.
+    """
     parts, refused = [], False
     for place, planned in enumerate(rows):
         # A batch of one row that crashed has crashed alone; crashes of a larger one are shared by its rows.

@@ -2,7 +2,7 @@
 
 A process records an attempt at some rows before it begins, and withdraws the record when it is through. A record that
 is there when the same rows are taken up again was left by a process that crashed: so rows that crash their process are
-found, and quarantined after `max_attempts` crashes.
+identified, and quarantined after `max_attempts` crashes.
 
 A record is one small file, `OUTPUT/ledger/STAGE-KEY-NAME.json`; `AttemptName` has its parts. Only what is being worked
 on is in the folder, so that listing it is one short request.

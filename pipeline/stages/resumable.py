@@ -1,6 +1,6 @@
 """Optimisation of a batch in segments: within its deadline, saved now and then, and interrupted on request."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import Literal
@@ -47,16 +47,11 @@ class ResumableOptimisation:
         self.touched: list[str] = []
 
     def optimise(
-        self,
-        rows: Sequence[PlannedRow],
-        transfer: Transfer,
-        *,
-        pictures: str,
-        on_iteration: OnIteration | None,
+        self, rows: Sequence[PlannedRow], transfer: Transfer, *, pictures: str, on_iteration: OnIteration | None
     ) -> list[StylizeResult | Failure]:
         """Optimise a batch to its end or its deadline, from a saved state if there is one.
 
-        If this process is asked to end, the state is saved and the process ends.
+        If this process shall end, the state is saved and the process ends.
 
         Args:
             rows: of the batch.
@@ -66,9 +61,6 @@ class ResumableOptimisation:
 
         Returns:
             The outcome of each row: over the deadline, a `Failure` for a row that has not reached its end.
-
-        Raises:
-            Exception: whatever the transfer raises.
         """
         uri = saved_states.uri_of(self.output, row_keys(rows)) if self.output else None
         state = self._load(uri, pictures) if uri else None
@@ -88,8 +80,7 @@ class ResumableOptimisation:
             except Interrupted as interruption:
                 state, iteration, finished = interruption.state, interruption.iteration, interruption.finished
             if observer.why == "overdue":
-                failure = clock.failure(iteration, observer.total)
-                return [finished.get(place, failure) for place in range(len(rows))]
+                return clock.outcomes(finished, iteration, observer.total)
             assert uri is not None
             pause = self._save(uri, state.noting(pictures=pictures, seconds=clock.seconds))
             if self.preemption and (observer.why == "preempted" or self.preemption.wanted):
@@ -144,21 +135,30 @@ class _BatchClock:
         """Until when the batch may be optimised, on the monotonic clock; None: for ever."""
         return None if self.row_timeout is None else self.began + self.row_timeout * self.rows - self.spent
 
-    def failure(self, iteration: int, total: int) -> Failure:
-        """Return the failure of a row that has not reached its end by the deadline."""
+    def outcomes(
+        self, finished: Mapping[int, StylizeResult], iteration: int, total: int
+    ) -> list[StylizeResult | Failure]:
+        """Return the outcome of each row at the deadline.
+
+        Args:
+            finished: results of the rows that have reached their end, by place.
+            iteration: that the others have reached.
+            total: iterations of the batch.
+        """
         assert self.row_timeout is not None
         took = f"{self.seconds:.1f} s"
         if self.rows > 1:
             took += f" of {self.row_timeout * self.rows:g} s for {self.rows} rows"
-        return Failure(
+        failure = Failure(
             "DeadlineExceeded",
             f"optimising took longer than {self.row_timeout:g} s a row: {took}; "
             f"reached iteration {iteration} of {total}",
         )
+        return [finished.get(place, failure) for place in range(self.rows)]
 
 
 class _SegmentObserver(Observer):
-    """Ends a segment: at the deadline, when this process is asked to end, or when the state is to be saved.
+    """Ends a segment: at the deadline, when this process shall end, or when the state is to be saved.
 
     Attributes:
         why: why the segment ends; None: it does not yet.

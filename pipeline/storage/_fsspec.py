@@ -44,7 +44,7 @@ class AnyStore:
     def write_if(self, path: str, data: bytes, replaces: str | None) -> bool:
         """Compare the identity first and write then.
 
-        Two writers at once may both be told that they wrote: whoever must know reads the file back.
+        Two writers at once may both be answered that they wrote: read the file back where that matters.
         """
         try:
             current = self.identity(path)

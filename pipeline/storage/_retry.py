@@ -49,16 +49,13 @@ def repeated() -> int:
 
 
 def persist(what: str, call: Callable[[], T], *, policy: Policy, renew: Callable[[], None] = lambda: None) -> T:
-    """Call a function until it succeeds, fails for good, or the policy allows no further attempt.
+    """Call a function until it succeeds, fails for good, or the policy allows no further attempt; return its result.
 
     Args:
         what: is tried, for the log, such as "read s3://bucket/key".
         call: one attempt.
         policy: how often and for how long.
         renew: is called before the one repetition that expired credentials get.
-
-    Returns:
-        What the first successful attempt returned.
 
     Raises:
         GaveUp: from the last error, if that was transient.
@@ -75,10 +72,8 @@ def persist(what: str, call: Callable[[], T], *, policy: Policy, renew: Callable
         assert error is not None
         why = reason(error) or ""
         _count(why)
-        _log.warning(
-            "cannot %s: %s (attempt %d of %d, the next in %.1f s)",
-            *(what, why, state.attempt_number, policy.attempts, state.upcoming_sleep),
-        )
+        attempts = f"attempt {state.attempt_number} of {policy.attempts}"
+        _log.warning("cannot %s: %s (%s, the next in %.1f s)", what, why, attempts, state.upcoming_sleep)
         if expired(error):
             renewed = True
             renew()
@@ -91,10 +86,9 @@ def persist(what: str, call: Callable[[], T], *, policy: Policy, renew: Callable
             before_sleep=before_sleep,
         )(call)
     except RetryError as error:
-        last = error.last_attempt
-        cause = last.exception()
+        last, cause = error.last_attempt.attempt_number, error.last_attempt.exception()
         why = reason(cause) if cause else None
-        raise GaveUp(f"{why}, attempt {last.attempt_number} of {policy.attempts}, the last") from cause
+        raise GaveUp(f"{why}, attempt {last} of {policy.attempts}, the last") from cause
 
 
 def _count(why: str) -> None:

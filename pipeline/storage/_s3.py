@@ -67,7 +67,7 @@ class S3Store:
     def write_if(self, path: str, data: bytes, replaces: str | None) -> bool:
         """Let the store itself compare, so that one of several writers succeeds.
 
-        A store that ignores conditions lets all of them succeed: whoever must know reads the object back.
+        A store that ignores conditions lets all of them succeed: read the object back where that matters.
         """
         if replaces is None:
             return self._put_if(path, data, IfNoneMatch="*")

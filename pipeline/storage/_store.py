@@ -1,4 +1,4 @@
-"""The protocol of a storage back end: each method is one attempt at one operation, and whoever calls repeats it."""
+"""The protocol of a storage back end: each method is one attempt at one operation, and its caller repeats it."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any, Protocol

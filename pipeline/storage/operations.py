@@ -59,7 +59,7 @@ def write_if(uri: str, data: bytes, *, replaces: str | None) -> bool:
     """Write a small file whole, but only if there is none yet, or the one that is there is still the expected one.
 
     Object stores decide that themselves, and so do file systems for a new file. Elsewhere two writers at once may both
-    be told that they wrote: read the file back where that matters.
+    get True: read the file back where that matters.
 
     Args:
         uri: of the file.
