@@ -15,6 +15,8 @@ from pipeline.outputs import provenance, schema
 from pipeline.outputs import table as result_table
 from pipeline.outputs.finished import Finished, finished
 from pipeline.storage import StorageError
+from tests.support import REPOSITORY
+from tests.support.generated import check_section, table
 
 START = provenance.now()
 """One moment for all: commits may take longer than what they are apart."""
@@ -103,3 +105,14 @@ def test_an_output_that_was_moved_knows_whose_its_pictures_are(tmp_path: Path, n
     before.rename(after)
     if named:
         assert finished(str(after)).owners == {"cat.png": "a"}
+
+
+def test_the_readme_has_every_column() -> None:
+    rows = [(f"`{field.name}`", short(field.type), field.metadata[b"doc"].decode()) for field in schema.SCHEMA]
+    readme = REPOSITORY / "pipeline" / "outputs" / "README.md"
+    check_section(readme, "columns", table(["column", "type", "what it holds"], rows))
+
+
+def short(kind: pa.DataType) -> str:
+    """Return the name of a type; of a structure, the names of its fields."""
+    return f"struct of {', '.join(f.name for f in kind)}" if pa.types.is_struct(kind) else str(kind)
