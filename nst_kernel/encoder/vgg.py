@@ -88,11 +88,13 @@ class Vgg19(nn.Module):
             LayerMissing: if the weights do not reach a layer.
             ValueError: if a side has fewer than 16 pixels.
         """
+        # The layers that are wanted, each once, and whether they can be had.
         features, statistics = tuple(dict.fromkeys(layers)), dict(statistics or {})
         wanted = {*features, *statistics}
         check_covers(self.name, self.layers, wanted)
         if min(x.shape[-2:]) < MIN_SIDE:
             raise ValueError(f"a picture of {x.shape[-1]}x{x.shape[-2]} px: VGG-19 needs {MIN_SIDE} on each side")
+        # One pass through the blocks down to the deepest of them.
         depth = 1 + max((LAYERS.index(layer) for layer in wanted), default=-1)
         blocks = tuple(tuple(block) for _, block in itertools.groupby(LAYERS[:depth], key=lambda layer: layer[4]))
         request = Request(

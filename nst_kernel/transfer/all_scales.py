@@ -74,20 +74,21 @@ def stylize_batch(
     Args:
         pairs: samples of one output shape and one `StyleParams.graph`.
         encoder: on the device to use.
-        observer: told of each iteration; it may interrupt.
+        observer: called after each iteration; it may stop the transfer.
         grams: where the statistics of styles that have a key are looked up and kept.
-        checkpoint: less than half the memory for a third more time; the same pictures.
+        checkpoint: use less than half the memory for a third more time; pictures are equal.
         resume: the state of the same pairs when they were interrupted. The results are those of an uninterrupted
             transfer, on a CPU with as many threads to the bit.
 
     Raises:
         ValueError: if two pairs differ in the shape of their output or in `StyleParams.graph`.
-        Interrupted: with the state, when the observer says so before the last iteration.
+        Interrupted: with the state, when the observer stops the transfer before the last iteration.
         StateError: if `resume` is of other parameters, another shape, encoder or version.
     """
     shape, params = pairs[0].shape, pairs[0].params
     if any(pair.shape != shape or pair.params.graph != params.graph for pair in pairs):
         raise ValueError("pairs of one batch must agree in the shape of their output and in StyleParams.graph")
+    # The scales that are left, after those that are finished in the state.
     schedule = params.schedule(max(shape))
     total = sum(iterations for _, iterations in schedule)
     precision = resolve_precision(params.precision, encoder.mean.device)
@@ -95,6 +96,7 @@ def stylize_batch(
     descents, on_the_way = _resumed(resume, request, encoder.mean.device)
     done = sum(iterations for _, iterations in schedule[: len(descents)])
     for side, iterations in schedule[len(descents) :]:
+        # One scale: from the pixels of the one before, or from those of the state.
         objective, x = _at_scale(pairs, side / max(shape), encoder, grams, descents, checkpoint=checkpoint)
         watching = OfScale(observer, before=done, total=total) if observer else None
         try:
@@ -103,11 +105,11 @@ def stylize_batch(
                     objective, x, objective.params, iterations=iterations, observer=watching, resume=on_the_way
                 )
         except Stopped as stop:
-            results = _results([*descents, stop.so_far], objective.names) if side == schedule[-1][0] else []
+            is_last = side == schedule[-1][0]
             raise Interrupted(
                 State.of(request, _kept(descents, stop)),
                 iteration=done + stop.iteration,
-                finished={b: result for b, result in enumerate(results) if stop.ended[b]},
+                finished=_finished(descents, stop, objective.names) if is_last else {},
             ) from None
         descents.append(descent)
         on_the_way, done = None, done + iterations
@@ -129,6 +131,12 @@ def _resumed(
 def _kept(descents: Sequence[Descent], stop: Stopped) -> dict[str, Tensor]:
     """Return the tensors of a state by the names that they have in files: finished scales, and the stopped one."""
     return numbered("scale", [descent.to_tensors() for descent in descents]) | named("walk", stop.tensors)
+
+
+def _finished(descents: Sequence[Descent], stop: Stopped, names: Sequence[str]) -> dict[int, StylizeResult]:
+    """Return the results of samples that had ended when the last scale was stopped, by place in the batch."""
+    results = _results([*descents, stop.so_far], names)
+    return {b: result for b, result in enumerate(results) if stop.ended[b]}
 
 
 def _at_scale(

@@ -1,4 +1,4 @@
-"""Observers: what a transfer tells whoever watches it, and how it is stopped."""
+"""Observers: objects that a transfer calls after each iteration, and that may stop it."""
 
 from collections.abc import Callable, Sequence
 
@@ -6,9 +6,9 @@ from torch import Tensor
 
 
 class Observer:
-    """Watches a transfer. This one does nothing: override what is of interest.
+    """An observer of a transfer. The base class does nothing: subclasses override what they need.
 
-    On a GPU the host runs at most eight iterations ahead of the device, so that it is told of them a little early.
+    On a GPU the host runs at most eight iterations ahead of the device, and the calls come as early.
 
     Attributes:
         picture_every: iterations between two calls of `picture`; 0: it is never called, and costs nothing.
@@ -30,7 +30,7 @@ class Observer:
         """Take note that `done` of `total` iterations, over all scales, have been made."""
 
     def picture(self, done: int, samples: Sequence[int], x: Tensor) -> None:
-        """Take note of the best iterates so far.
+        """Take note of the best iterates so far. The tensor changes with the next iteration: copy what is kept.
 
         Args:
             done: iterations made, over all scales.

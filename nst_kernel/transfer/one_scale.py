@@ -34,14 +34,15 @@ def descend(
 
     Args:
         objective: of all samples.
-        x: where they start.
+        x: the first pixels of each sample.
         params: of each sample.
         iterations: evaluations at most.
-        observer: told of each evaluation, and asked whether to stop.
-        resume: `Stopped.tensors` of the same descent. It ends as if it had not been stopped, on a CPU to the bit.
+        observer: called after each evaluation; it may stop the descent.
+        resume: `Stopped.tensors` of an earlier call with equal arguments. The result is that of an uninterrupted one,
+            on a CPU to the bit.
 
     Raises:
-        Stopped: when the observer says so, unless no sample is left to go on.
+        Stopped: when the observer stops it while there are samples left to optimise.
     """
     batch = _Batch(objective, x, params, iterations, resume)
     pace = Pace(x.device)

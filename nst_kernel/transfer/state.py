@@ -48,10 +48,10 @@ class State:
     """The state of a batch in the middle of its transfer.
 
     Attributes:
-        request: a digest of what was asked, as `digest` says it; pictures take no part.
+        request: what `digest` returns for the batch; it does not depend on pictures.
         tensors: by name, on the CPU: pixels, best pixels, losses, curves, masks, counters, the optimiser's memory, and
             what became of the scales before.
-        notes: whatever the caller wants to keep beside it, as JSON.
+        notes: values that the caller wants to keep with it, as JSON.
     """
 
     request: str
@@ -100,8 +100,8 @@ def digest(
 
     The precision is what `auto` came to: changes of gradient between two precisions would teach the optimiser noise.
     """
-    asked = [p.to_json() for p in params]
-    about = [LAYOUT, nst_kernel.ALGORITHM_VERSION, shape, asked, encoder_sha256, str(dtype), precision]
+    parameters = [p.to_json() for p in params]
+    about = [LAYOUT, nst_kernel.ALGORITHM_VERSION, shape, parameters, encoder_sha256, str(dtype), precision]
     return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
 
 

@@ -30,14 +30,14 @@ def by_autograd(vgg: Vgg19, x: Tensor, pooling: str) -> dict[str, Tensor]:
     if vgg.input == "bgr255":
         x = x.flip(1)
     x = (x - vgg.mean) * vgg.scale
-    found = {}
+    activations = {}
     for layer in vgg.layers:
         if layer in ("conv2_1", "conv3_1"):
             x = nnf.avg_pool2d(x, 2) if pooling == "avg" else nnf.max_pool2d(x, 2)
         weight, bias = vgg.get_buffer(f"{layer}_weight"), vgg.get_buffer(f"{layer}_bias")
         x = nnf.relu(nnf.conv2d(nnf.pad(x, (1, 1, 1, 1), mode=mode), weight, bias))
-        found[layer] = x
-    return found
+        activations[layer] = x
+    return activations
 
 
 def some_loss(tensors: Sequence[Tensor]) -> Tensor:
@@ -79,18 +79,16 @@ def test_values_and_gradients_are_those_of_autograd(
     monkeypatch.setattr(strips, "ROWS", rows)
     vgg = network(border, kind)
     x = torch.stack([pixels(0, height, width), pixels(1, height, width)]).requires_grad_()
-    found_features, found_grams = vgg.observe(
-        x, features, dict.fromkeys(grams, GRAM), pooling=pooling, checkpoint=checkpoint
-    )
+    activated, statistics = vgg.observe(x, features, dict.fromkeys(grams, GRAM), pooling=pooling, checkpoint=checkpoint)
     activations = by_autograd(vgg, x, pooling)
-    found = [*found_features.values(), *found_grams.values()]
+    actual = [*activated.values(), *statistics.values()]
     expected = [
         *(activations[layer] for layer in features),
         *(gram(activations[layer]) / activations[layer][0, 0].numel() for layer in grams),
     ]
-    for a, b in zip(found, expected, strict=True):
+    for a, b in zip(actual, expected, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-9)
-    (gradient,) = torch.autograd.grad(some_loss(found), x)
+    (gradient,) = torch.autograd.grad(some_loss(actual), x)
     (reference,) = torch.autograd.grad(some_loss(expected), x)
     torch.testing.assert_close(gradient, reference, rtol=1e-8, atol=1e-8 * reference.abs().max().item())
 

@@ -53,10 +53,10 @@ def test_bf16_convolutions_give_almost_the_same_in_fp32() -> None:
 @pytest.mark.parametrize("precision", ["tf32", "bf16"])
 def test_float64_is_served_in_float64(precision: Precision) -> None:
     exact, gradient = features_and_gradient("fp32", torch.float64)
-    found, found_gradient = features_and_gradient(precision, torch.float64)
-    assert {F.dtype for F in found.values()} == {torch.float64}
-    assert all(torch.equal(found[layer], exact[layer]) for layer in LAYERS)
-    assert torch.equal(found_gradient, gradient)
+    actual, actual_gradient = features_and_gradient(precision, torch.float64)
+    assert {F.dtype for F in actual.values()} == {torch.float64}
+    assert all(torch.equal(actual[layer], exact[layer]) for layer in LAYERS)
+    assert torch.equal(actual_gradient, gradient)
 
 
 def test_a_transfer_in_bf16_ends_close_to_one_in_fp32() -> None:

@@ -25,16 +25,16 @@ def torchvision_features() -> nn.Sequential:
 
 def activations(features: nn.Sequential, x: Tensor, pooling: str) -> dict[str, Tensor]:
     """Every activation after its ReLU, by the layers' names in their order."""
-    found: list[Tensor] = []
+    in_order: list[Tensor] = []
     for module in features:
         if isinstance(module, nn.ReLU):
             x = x.relu()
-            found.append(x)
+            in_order.append(x)
         elif isinstance(module, nn.MaxPool2d) and pooling == "avg":
             x = nnf.avg_pool2d(x, 2)
         else:
             x = module(x)
-    return dict(zip(LAYERS, found, strict=True))
+    return dict(zip(LAYERS, in_order, strict=True))
 
 
 @pytest.mark.xdist_group("torchvision")
@@ -46,10 +46,10 @@ def test_features_are_those_of_torchvision(torchvision_features: nn.Sequential, 
     picture = torch.stack([pixels(0, 37, 50), pixels(1, 37, 50)])
     mean, deviation = torch.tensor([[0.485, 0.456, 0.406], [0.229, 0.224, 0.225]])[..., None, None]
     expected = activations(torchvision_features, (picture - mean) / deviation, pooling)
-    found = vgg(picture, LAYERS, pooling="avg" if pooling == "avg" else "max")
-    assert list(found) == list(LAYERS)
+    actual = vgg(picture, LAYERS, pooling="avg" if pooling == "avg" else "max")
+    assert list(actual) == list(LAYERS)
     for layer in LAYERS:
-        torch.testing.assert_close(found[layer], expected[layer], rtol=1e-6, atol=1e-6)
+        torch.testing.assert_close(actual[layer], expected[layer], rtol=1e-6, atol=1e-6)
 
 
 def test_names_and_shapes() -> None:
@@ -81,10 +81,10 @@ def test_both_input_conventions_give_the_same_features() -> None:
     first = (weight / (255 * deviation.view(1, 3, 1, 1))).flip(1), bias + (weight * shift).sum((1, 2, 3))
     bgr = Weights("bgr", "", {**rgb.convolutions, "conv1_1": first}, input="bgr255")
     x, layers = pixels(0, 24, 32).unsqueeze(0), ("conv1_1", "conv2_1")
-    expected, found = Vgg19(rgb).double()(x, layers), Vgg19(bgr).double()(x, layers)
+    expected, actual = Vgg19(rgb).double()(x, layers), Vgg19(bgr).double()(x, layers)
     for layer in layers:
         inside = (..., slice(3, -3), slice(3, -3))
-        torch.testing.assert_close(found[layer][inside], expected[layer][inside], rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(actual[layer][inside], expected[layer][inside], rtol=1e-4, atol=1e-5)
 
 
 def test_only_pixels_get_gradients() -> None:

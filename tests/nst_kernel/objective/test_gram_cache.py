@@ -24,7 +24,7 @@ def test_what_was_used_longest_ago_gives_way() -> None:
 def test_what_is_larger_than_the_budget_is_served_and_not_kept() -> None:
     cache = GramCache(budget=1024)
     cache.get("small", lambda: grams(1))
-    found = cache.get("large", lambda: grams(2))
-    assert len(found["conv1_1"]) == 512
+    kept = cache.get("large", lambda: grams(2))
+    assert len(kept["conv1_1"]) == 512
     cache.get("small", lambda: grams(1))
     assert (cache.used, cache.hits) == (1024, 1)

@@ -67,8 +67,8 @@ def test_style_losses_of_styles_of_any_size(
     seed: int,
 ) -> None:
     F, S = normal(seed, *shape), normal(seed + 1, *shape[:2], height, width)
-    found = loss(per_position(F), per_position(S))
-    np.testing.assert_allclose(found, list(map(expected, array(F), array(S))), rtol=1e-9)
+    actual = loss(per_position(F), per_position(S))
+    np.testing.assert_allclose(actual, list(map(expected, array(F), array(S))), rtol=1e-9)
 
 
 @pytest.mark.parametrize(

@@ -48,8 +48,8 @@ each_optimizer = pytest.mark.parametrize(
 
 def gradient(problem: Problem, x: Tensor) -> Tensor:
     x = x.detach().requires_grad_()
-    (found,) = torch.autograd.grad(problem(x).sum(), x)
-    return found
+    (actual,) = torch.autograd.grad(problem(x).sum(), x)
+    return actual
 
 
 def iterates(optimizer: LBFGS | Adam, problem: Problem, x: Tensor, steps: int, restart_at: int = -1) -> Tensor:
@@ -92,9 +92,9 @@ def torch_lbfgs(problem: Problem, x: Tensor, steps: int, *, rate: float, history
 )
 def test_lbfgs_follows_torch(problem: Problem, rate: float, history: int) -> None:
     optimizer = LBFGS(history=history, learning_rate=torch.tensor([rate], dtype=torch.float64))
-    found = iterates(optimizer, problem, START[:1], 50)
+    actual = iterates(optimizer, problem, START[:1], 50)
     expected = torch_lbfgs(problem, START[:1], 50, rate=rate, history=history)
-    torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(actual, expected, rtol=1e-9, atol=1e-9)
 
 
 def test_lbfgs_of_a_longer_history_goes_another_way() -> None:
@@ -110,10 +110,10 @@ def test_wells_have_steps_of_unusable_curvature() -> None:
 
 
 def test_adam_follows_torch() -> None:
-    found = iterates(Adam(learning_rate=RATES[:1]), rosenbrock, START[:1], 50)
+    actual = iterates(Adam(learning_rate=RATES[:1]), rosenbrock, START[:1], 50)
     x = START[:1].clone().requires_grad_()
     optimizer = torch.optim.Adam([x], lr=0.1)
-    for expected in found:
+    for expected in actual:
         torch.testing.assert_close(x.detach(), expected, rtol=1e-9, atol=1e-12)
         x.grad = gradient(rosenbrock, x)
         optimizer.step()
@@ -174,9 +174,9 @@ def test_lbfgs_shortens_a_step_that_is_too_long() -> None:
     free, bounded = LBFGS(history=4, learning_rate=RATES), LBFGS(history=4, learning_rate=RATES, max_step=1e-4)
     g = torch.stack([torch.full((12,), slope, dtype=torch.float64) for slope in (1e-4, 1.0, -1e3)])
     step, shortened = free.step(START, g, STAY) - START, bounded.step(START, g, STAY) - START
-    length, found = (s.square().mean(1).sqrt() for s in (step, shortened))
-    torch.testing.assert_close(found, length.clamp(max=1e-4), rtol=1e-9, atol=0)
-    torch.testing.assert_close(shortened / found.unsqueeze(1), step / length.unsqueeze(1), rtol=1e-9, atol=0)
+    length, actual = (s.square().mean(1).sqrt() for s in (step, shortened))
+    torch.testing.assert_close(actual, length.clamp(max=1e-4), rtol=1e-9, atol=0)
+    torch.testing.assert_close(shortened / actual.unsqueeze(1), step / length.unsqueeze(1), rtol=1e-9, atol=0)
     assert (length > 1e-4).tolist() == [False, True, True]
 
 

@@ -134,18 +134,18 @@ def test_reconstruction_finds_its_content_again() -> None:
     result = alone(Pair.of(content, None, params))
     assert result.losses["total"] < 0.01 * result.curve["total"][0]
     noise = torch.rand((3, 24, 32), generator=torch.Generator().manual_seed(0))
-    found = to_tensor(to_uint8(result.image))
-    assert (found - content).norm() < 0.3 * (noise - content).norm()
+    reconstructed = to_tensor(to_uint8(result.image))
+    assert (reconstructed - content).norm() < 0.3 * (noise - content).norm()
 
 
 def test_scales_are_passed_through_one_after_another() -> None:
     content, style = pixels(0, 40, 64), pixels(1, 48, 48)
-    told: list[tuple[int, int]] = []
+    calls: list[tuple[int, int]] = []
     params = shallow(scales="16, 32, 64, 128", iterations=6, init="noise")
     result = alone(
-        Pair.of(content, style, params), observer=Observer.of(lambda done, total: told.append((done, total)))
+        Pair.of(content, style, params), observer=Observer.of(lambda done, total: calls.append((done, total)))
     )
-    assert told == [(k, 18) for k in range(1, 19)]
+    assert calls == [(k, 18) for k in range(1, 19)]
     assert result.image.shape == (40, 64, 3)
     assert result.iterations == 18
     assert {name: curve.shape for name, curve in result.curve.items()} == dict.fromkeys(result.losses, (18,))
@@ -219,11 +219,11 @@ def test_from_pictures_to_a_picture(tmp_path: Path) -> None:
     }
     save_file(tensors, tmp_path / "weights.safetensors", {"input": "rgb"})
     content, style, params = draw(0, 60, 90), draw(1, 50, 40), shallow(size=45)
-    told: list[tuple[int, int]] = []
-    result = stylize(content, style, params, encoder=SINGLE, progress=lambda *done: told.append(done))
+    calls: list[tuple[int, int]] = []
+    result = stylize(content, style, params, encoder=SINGLE, progress=lambda *done: calls.append(done))
     assert result.image.shape == (30, 45, 3)
     assert result.image.dtype == np.float32
-    assert told == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    assert calls == [(1, 4), (2, 4), (3, 4), (4, 4)]
     again = stylize(
         Image.fromarray(content), Image.fromarray(style), params, encoder=str(tmp_path / "weights.safetensors")
     )

@@ -43,15 +43,15 @@ def batch(kind: str) -> list[Pair]:
 
 def interrupted(pairs: Sequence[Pair], when: int, state: State | None = None) -> Interrupted | None:
     """Stopped after `when` of all iterations; None if it came to its end before."""
-    told: list[int] = []
+    calls: list[int] = []
 
     class Stopping(Observer):
         def iteration(self, done: int, total: int) -> None:
-            told.append(done)
+            calls.append(done)
 
         @property
         def stop(self) -> bool:
-            return told[-1] == when
+            return calls[-1] == when
 
     try:
         stylize_batch(pairs, SINGLE, observer=Stopping(), resume=state)
@@ -59,7 +59,7 @@ def interrupted(pairs: Sequence[Pair], when: int, state: State | None = None) ->
         stop = error
     else:
         return None
-    assert stop.iteration == told[-1] == when
+    assert stop.iteration == calls[-1] == when
     return stop
 
 
@@ -109,11 +109,11 @@ def test_a_state_can_be_used_twice() -> None:
 
 
 def test_what_is_done_is_not_done_again() -> None:
-    pairs, told = batch("lbfgs"), list[tuple[int, int]]()
+    pairs, calls = batch("lbfgs"), list[tuple[int, int]]()
     stop = interrupted(pairs, 50)
     assert stop is not None
-    stylize_batch(pairs, SINGLE, resume=stop.state, observer=Observer.of(lambda *done: told.append(done)))
-    assert told == [(k, 70) for k in range(51, 71)]
+    stylize_batch(pairs, SINGLE, resume=stop.state, observer=Observer.of(lambda *done: calls.append(done)))
+    assert calls == [(k, 70) for k in range(51, 71)]
 
 
 def test_samples_that_had_ended_have_their_pictures() -> None:
