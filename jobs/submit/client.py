@@ -23,10 +23,10 @@ CHATTY = (
 """Modules of Ray's client that log every package they send."""
 
 TOO_LARGE = ("status code 413", "exceeds the maximum size")
-"""In what the job server says of a package: it takes 100 MiB at once."""
+"""Parts of the job server's message about a package above its limit of 100 MiB."""
 
 LOOK_EVERY = 0.5
-"""Seconds between two questions whether a job has ended."""
+"""Seconds between two looks at whether a job has ended."""
 
 
 class ClusterError(ValueError):
@@ -34,7 +34,7 @@ class ClusterError(ValueError):
 
 
 class JobServer(Protocol):
-    """What is used of `ray.job_submission.JobSubmissionClient`."""
+    """The methods that are used of `ray.job_submission.JobSubmissionClient`."""
 
     def submit_job(
         self,
@@ -51,16 +51,16 @@ class JobServer(Protocol):
         """Start a job; RuntimeError if there is one of this id."""
 
     def list_jobs(self) -> Sequence[Any]:
-        """Details of every job that the cluster knows."""
+        """Return details of every job that the cluster knows."""
 
     def stop_job(self, job_id: str) -> bool:
         """Ask a job to end; False if it has."""
 
     def get_job_logs(self, job_id: str) -> str:
-        """What a job wrote so far."""
+        """Return what a job wrote so far."""
 
     def tail_job_logs(self, job_id: str) -> AsyncIterator[str]:
-        """What a job wrote and writes, up to its end."""
+        """Yield what a job wrote and writes, until its end."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ class Submission:
 
     @classmethod
     def of(cls, details: Any) -> Self | None:
-        """From a `ray.job_submission.JobDetails`; None if the job is none of this project."""
+        """Make a submission from a `ray.job_submission.JobDetails`; None for jobs of other projects."""
         notes: Mapping[str, str] = details.metadata or {}
         if not details.submission_id or "nst_output" not in notes:
             return None
@@ -115,16 +115,17 @@ class Submission:
 
     @property
     def over(self) -> bool:
-        """Whether it has ended, one way or the other."""
+        """Whether the job has ended, in whatever way."""
         return self.status in ("STOPPED", "SUCCEEDED", "FAILED")
 
     @property
     def progress(self) -> str:
-        """Where it says how far it is."""
+        """URI of the file in which the run reports its progress."""
         return layout.progress_file(self.output)
 
 
 def _time(milliseconds: int | None) -> datetime | None:
+    """Return milliseconds since 1970 as a time in UTC; None stays None."""
     return datetime.fromtimestamp(milliseconds / 1000, UTC) if milliseconds else None
 
 
@@ -136,7 +137,7 @@ class Cluster:
 
     @classmethod
     def at(cls, address: str | None, *, of_job: str | None = None) -> Self:
-        """The cluster at an address: the one given, else the job file's, else the environment's, else this machine's.
+        """Connect to the cluster at the given address, else the job file's, the environment's, or this machine's.
 
         Raises:
             ClusterError: if no job server answers there.
@@ -157,7 +158,7 @@ class Cluster:
             ) from error
 
     def submissions(self) -> list[Submission]:
-        """Every job of this project, the oldest first.
+        """List every job of this project, the oldest first.
 
         Raises:
             ClusterError: if the cluster cannot be asked.
@@ -168,7 +169,7 @@ class Cluster:
         return sorted(known, key=lambda one: (one.began_at or datetime.max.replace(tzinfo=UTC), one.attempt))
 
     def find(self, word: str) -> Submission:
-        """A job by the id of its submission, or the last one of its name.
+        """Find a job by the id of its submission, or the last one of its name.
 
         Raises:
             ClusterError: if there is none.
@@ -183,7 +184,7 @@ class Cluster:
         return found[-1]
 
     def submit(self, request: Request) -> tuple[Submission, bool]:
-        """The running submission of this job, or else a new one; and whether it is new.
+        """Submit a job unless it runs already; return its submission and whether that is new.
 
         Raises:
             ClusterError: if the cluster refuses.
@@ -216,7 +217,7 @@ class Cluster:
             return self.find(id), True
 
     def cancel(self, id: str, *, seconds: float = STOP_SECONDS + 15.0) -> Submission:
-        """Stop a job, which ends in order; what became of it.
+        """Stop a job, which ends in order, and return its submission.
 
         Raises:
             ClusterError: if it has not ended after so many seconds.
@@ -226,7 +227,7 @@ class Cluster:
         return self.ended(id, seconds=seconds)
 
     def ended(self, id: str, *, seconds: float) -> Submission:
-        """A job once it is over.
+        """Wait until a job is over and return its submission.
 
         Raises:
             ClusterError: if it is not after so many seconds.
@@ -239,7 +240,7 @@ class Cluster:
         return found
 
     def logs(self, id: str) -> str:
-        """What a job wrote so far.
+        """Return what a job wrote so far.
 
         Raises:
             ClusterError: if the cluster does not give it.
@@ -248,7 +249,7 @@ class Cluster:
             return self.server.get_job_logs(id)
 
     def follow(self, id: str, write: Callable[[str], object]) -> Submission:
-        """Pass on what a job wrote and writes until it is over; what became of it.
+        """Pass on what a job wrote and writes until it is over, and return its submission.
 
         Raises:
             ClusterError: if the connection ends before the job.
@@ -264,7 +265,7 @@ class Cluster:
 
 
 def find_address(address: str | None, of_job: str | None = None) -> str:
-    """The address of a job server, whole.
+    """Return the whole address of a job server, from what is given or the environment.
 
     Raises:
         ClusterError: for one of another kind.
@@ -278,7 +279,7 @@ def find_address(address: str | None, of_job: str | None = None) -> str:
 
 
 def _entrypoint_resources(resources: Mapping[str, float]) -> dict[str, Any]:
-    """As keywords of Ray's client."""
+    """Return the resources of a driver as keyword arguments of Ray's client."""
     known = {"CPU": "entrypoint_num_cpus", "GPU": "entrypoint_num_gpus", "memory": "entrypoint_memory"}
     given: dict[str, Any] = {known[name]: value for name, value in resources.items() if name in known}
     if "entrypoint_memory" in given:
@@ -290,7 +291,7 @@ def _entrypoint_resources(resources: Mapping[str, float]) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def _explained(address: str, doing: str) -> Any:
-    """Errors of Ray's client and of the connection as one clear line."""
+    """Raise errors of Ray's client and of the connection as ClusterError with one clear line."""
     try:
         yield
     except ClusterError:
@@ -300,7 +301,7 @@ def _explained(address: str, doing: str) -> Any:
 
 
 def _short(error: BaseException) -> str:
-    """One line of an error, which may bring a server's traceback along: its last line says what it was."""
+    """Return one line of an error; of a server's traceback the last line, which names the error."""
     lines = [line.strip() for line in str(error).strip().splitlines() if line.strip()] or [type(error).__name__]
     line = lines[0] if len(lines) == 1 or "Traceback" not in str(error) else lines[-1]
     return line[:300].rstrip(".")

@@ -50,17 +50,17 @@ class Request:
     address: str | None = None
 
     def id(self, attempt: int) -> str:
-        """Of a submission: the first has the name and what it computes in it, later ones count on."""
+        """Return the id of a submission: name and digest, and from the second attempt on its number."""
         return f"{self.name}-{self.digest}" + (f".{attempt}" if attempt > 1 else "")
 
     def environment(self, attempt: int) -> dict[str, Any]:
-        """`runtime_env` of a submission, which is told its own name."""
+        """Return the `runtime_env` of a submission, with its own id in the environment."""
         variables = {**self.runtime_env["env_vars"], SUBMISSION_VARIABLE: self.id(attempt)}
         return {**self.runtime_env, "env_vars": variables}
 
 
 def request(file: Path) -> Request:
-    """A job file as a request.
+    """Make a request from a job file.
 
     Raises:
         ValueError: for a file that is no job, or that cannot run anywhere but here; the message names the field.
@@ -97,7 +97,7 @@ def request(file: Path) -> Request:
 
 
 def entrypoint(cluster: ClusterSection, job_file: str | None) -> str:
-    """The shell command of a job: the first interpreter that has Ray and this project, become the driver.
+    """Return the shell command that becomes the driver: the first interpreter with Ray and this project.
 
     `python` alone is often another one than Ray's, and SIGTERM must reach the driver, not a shell around it.
     """
@@ -119,6 +119,7 @@ def entrypoint(cluster: ClusterSection, job_file: str | None) -> str:
 
 
 def _check(file: Path, said: Mapping[str, Any], cluster: ClusterSection) -> None:
+    """Refuse outputs that no other machine reaches, and settings of the cluster that exclude each other."""
     if _is_relative(str(said["output"])):
         raise ValueError(
             f"{file}: output: {said['output']!r} would be a folder of one machine that goes with the job; expected a "
@@ -132,6 +133,7 @@ def _check(file: Path, said: Mapping[str, Any], cluster: ClusterSection) -> None
 
 
 def _runtime_env(file: Path, cluster: ClusterSection, variables: Mapping[str, str]) -> dict[str, Any]:
+    """Return what Ray needs to know about image, folder, packages and environment."""
     env: dict[str, Any] = {"env_vars": dict(variables)}
     if cluster.image:
         env["image_uri"] = cluster.image
@@ -146,6 +148,7 @@ def _runtime_env(file: Path, cluster: ClusterSection, variables: Mapping[str, st
 
 
 def _folder_of(package: str) -> str:
+    """Return the folder of an installed package."""
     spec = importlib.util.find_spec(package)
     assert spec is not None
     assert spec.submodule_search_locations
@@ -153,7 +156,7 @@ def _folder_of(package: str) -> str:
 
 
 def _working_dir(file: Path, working_dir: str) -> str:
-    """Absolute, or the URI that it is.
+    """Return the folder that travels as an absolute path, or unchanged if it is a URI.
 
     Raises:
         ValueError: if there is no such folder.
@@ -167,7 +170,7 @@ def _working_dir(file: Path, working_dir: str) -> str:
 
 
 def _place_in_working_dir(file: Path, cluster: ClusterSection) -> str | None:
-    """Where the job file is in the folder that travels; None if it is not in it."""
+    """Return the path of the job file in the folder that travels; None if it is not in it."""
     if not cluster.working_dir or storage.is_uri(cluster.working_dir):
         return None
     folder, whole = Path(_working_dir(file, cluster.working_dir)), file.resolve()
@@ -175,7 +178,7 @@ def _place_in_working_dir(file: Path, cluster: ClusterSection) -> str | None:
 
 
 def _inputs(said: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """What a job reads, with the field that names it."""
+    """Yield each path or URI that a job reads, with the field that names it."""
     for name in ("manifest", "photos", "contents", "styles"):
         found = said.get(name) or []
         found = [found] if isinstance(found, str) else found
@@ -190,4 +193,5 @@ def _inputs(said: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _is_relative(path: str) -> bool:
+    """Return whether a path is relative and no URI."""
     return not storage.is_uri(path) and not path.startswith("/")

@@ -68,7 +68,7 @@ SHOWN = 20
 
 
 def cell(value: object) -> str:
-    """A value as the text of a table's cell."""
+    """Return a value as the text of a table's cell."""
     if value is None:
         return ""
     if isinstance(value, list | tuple):
@@ -88,7 +88,7 @@ class Thumbnail(NamedTuple):
 
 
 def thumbnail(uri: str, side: int) -> Thumbnail:
-    """Of the picture at a URI, its long side `side` pixels at most."""
+    """Return a thumbnail of the picture at a URI, its long side at most `side` pixels."""
     try:
         picture = Image.fromarray(images.decode(storage.read_bytes(uri), min_side=1))
     except (storage.StorageError, images.ImageError) as error:
@@ -100,7 +100,7 @@ def thumbnail(uri: str, side: int) -> Thumbnail:
 
 
 def thumbnails(uris: Sequence[str | None], side: int) -> list[Thumbnail]:
-    """Of many pictures, read at once; none for None."""
+    """Return thumbnails of many pictures, read in parallel; an empty one for None."""
     with ThreadPoolExecutor(8) as pool:
         return list(pool.map(lambda uri: thumbnail(uri, side) if uri else Thumbnail(""), uris))
 
@@ -108,14 +108,14 @@ def thumbnails(uris: Sequence[str | None], side: int) -> list[Thumbnail]:
 def of_results(
     title: str, rows: Sequence[Mapping[str, Any]], pictures: Sequence[str | None], *, columns: Sequence[str], more: int
 ) -> str:
-    """Rows of results with their pictures, as a table.
+    """Return a table of results with their pictures, as HTML.
 
     Args:
         title: above it.
         rows: by column.
         pictures: their URIs.
         columns: which are shown.
-        more: how many rows there are beside these.
+        more: how many further rows there are.
     """
     small = thumbnails(pictures, 96)
     shown = list(zip(rows, small, strict=True))
@@ -123,13 +123,13 @@ def of_results(
 
 
 def of_row(pictures: Mapping[str, str | None], facts: Mapping[str, object]) -> str:
-    """One row: its pictures by name side by side, and what is known of it."""
+    """Return one row as HTML: its pictures by name side by side, and a table of its values."""
     small = dict(zip(pictures, thumbnails(list(pictures.values()), 256), strict=True))
     return _pages.get_template("row").render(thumbnails=small, facts=facts)
 
 
 def of_estimate(estimate: "Estimate") -> str:
-    """What a plan comes to."""
+    """Return an estimate as HTML: buckets, totals and rows that fail at planning."""
     buckets = [
         (
             f"{bucket.shape[1]} x {bucket.shape[0]}",
@@ -156,11 +156,12 @@ def of_estimate(estimate: "Estimate") -> str:
 
 
 def of_run(progress: "Progress", summary: str) -> str:
-    """How far a run is, or what it came to."""
+    """Return the progress of a run as HTML."""
     return _pages.get_template("run").render(
         total=progress.total, done=progress.finished, summary=summary, failures=progress.failures[:SHOWN]
     )
 
 
 def _clock(seconds: float) -> str:
+    """Return a number of seconds as hours, minutes and seconds."""
     return str(timedelta(seconds=round(seconds)))

@@ -14,13 +14,13 @@ from pipeline.notebook import html
 from pipeline.outputs import layout, query
 
 SHOWN = 20
-"""Rows that a notebook shows unasked."""
+"""Rows that a notebook shows by default."""
 
 _COLUMNS = ("id", "status", *PICTURE_COLUMNS, "width", "height", "iterations", "total_loss", "error")
 
 
 class ResultRow(Mapping[str, Any]):
-    """What became of one row: columns of the results by name, its parameters, curve and pictures."""
+    """One row of the results: columns by name, its parameters, curve and pictures."""
 
     def __init__(self, values: Mapping[str, Any], output: str) -> None:
         self._values, self._output = values, output
@@ -39,7 +39,7 @@ class ResultRow(Mapping[str, Any]):
 
     @property
     def params(self) -> StyleParams:
-        """Every parameter."""
+        """Every style parameter of the row, resolved."""
         return StyleParams.of(query.parameters_of(self["params"]))
 
     @property
@@ -92,7 +92,7 @@ class Results(Sequence[ResultRow]):
     def __getitem__(self, which: slice) -> "Results": ...
 
     def __getitem__(self, which: int | str | slice) -> "ResultRow | Results":
-        """A row by its place or its id, or rows by a slice of places."""
+        """Return a row by its place or its id, or rows by a slice of places."""
         if isinstance(which, slice):
             return self._take(range(*which.indices(len(self))))
         place: int = self._table["id"].index(which).as_py() if isinstance(which, str) else which
@@ -112,11 +112,11 @@ class Results(Sequence[ResultRow]):
 
     @property
     def counts(self) -> dict[str, int]:
-        """Rows by status."""
+        """Number of rows by status."""
         return dict(sorted(Counter(self._table["status"].to_pylist()).items()))
 
     def filter(self, status: str | Sequence[str] | None = None, /, **wanted: Any) -> "Results":
-        """Rows that have all these values.
+        """Return the rows that have all of the given values.
 
         Args:
             status: one, or several of which a row has one.
@@ -132,7 +132,7 @@ class Results(Sequence[ResultRow]):
         return Results(query.matching(self._table, conditions), self._output)
 
     def to_arrow(self, *, params: bool = False) -> pa.Table:
-        """The table; what a column means is in its field's metadata under `doc`.
+        """Return the results as an Arrow table; the metadata `doc` of each field describes its column.
 
         With `params`, there is a column `params.NAME` for each parameter in place of one with all of them as JSON.
         """
@@ -145,11 +145,11 @@ class Results(Sequence[ResultRow]):
         return table
 
     def to_pandas(self, *, params: bool = False) -> Any:
-        """The same as a pandas.DataFrame."""
+        """Return the results as a pandas.DataFrame; `params` is that of `to_arrow`."""
         return self.to_arrow(params=params).to_pandas()
 
     def show(self, limit: int = 100) -> "Shown":
-        """Up to so many rows with their pictures, as a notebook's cell shows them."""
+        """Return an object that a notebook shows as a table of up to `limit` rows with their pictures."""
         return Shown(self._page(limit), repr(self))
 
     def _take(self, places: Sequence[int]) -> "Results":
@@ -169,7 +169,7 @@ class Results(Sequence[ResultRow]):
 
 
 class Shown:
-    """Something to be shown by a notebook, as HTML, and elsewhere as text."""
+    """An object that a notebook shows as HTML, and that is text elsewhere."""
 
     def __init__(self, page: str, text: str) -> None:
         self._page, self._text = page, text

@@ -13,11 +13,11 @@ from nst_kernel.params import PARAMETERS, Problem, StyleParams
 from pipeline.specs.fields import RULES, Complaint, known, parameter_name
 
 MAX_VALUES = 100_000
-"""Of one parameter."""
+"""Values that one parameter of a grid may have, at most."""
 
 _HINTS = get_type_hints(StyleParams)
 _WHOLE = {name for name, hint in _HINTS.items() if hint in (int, tuple[int, ...])}
-"""Parameters of whole numbers: what falls between is rounded."""
+"""Parameters of whole numbers: numbers between are rounded."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Draw:
     choices: tuple[Any, ...] = ()
 
     def at(self, share: float) -> object:
-        """The value that so much of all draws are below, from 0 up to 1."""
+        """Return the value below which a share of all draws lie, from 0 up to 1."""
         if self.choices:
             return self.choices[min(int(share * len(self.choices)), len(self.choices) - 1)]
         span = self.high - self.low
@@ -57,7 +57,7 @@ class Draw:
 
 
 def shares(parameter: str, count: int, *, method: str, seed: int) -> NDArray[np.float64]:
-    """Where in its distribution (count,) draws of a parameter stand, each from 0 up to 1.
+    """Draw places (count,) in the distribution of a parameter, each from 0 up to 1.
 
     Each parameter has a stream of its own, so that another one changes nothing for it. `random` draws are independent,
     and more of them go on where fewer end. `latin-hypercube` has one in each of `count` equal shares.
@@ -72,19 +72,19 @@ def shares(parameter: str, count: int, *, method: str, seed: int) -> NDArray[np.
 
 
 def parse(parameters: Mapping[str, object]) -> tuple[list[Axis | Draw], list[Complaint]]:
-    """What a grid's parameters say, in the order of the parameters, and what cannot be used of it."""
-    found: dict[str, Axis | Draw] = {}
+    """Read the values of a grid's parameters, in the order of PARAMETERS, along with the problems of those entries."""
+    axes: dict[str, Axis | Draw] = {}
     complaints: list[Complaint] = []
     for name, value in parameters.items():
         if parameter_name(name) not in PARAMETERS:
             complaints.append(((name,), value, known(name, PARAMETERS)))
-        elif parameter_name(name) in found:
+        elif parameter_name(name) in axes:
             complaints.append(((name,), value, f"{parameter_name(name)} once: it is given by another name too"))
         else:
             parsed, wrong = _one(parameter_name(name), value)
             complaints += [((name, *loc), part, expected) for loc, part, expected in wrong]
-            found[parameter_name(name)] = parsed
-    return [found[name] for name in PARAMETERS if name in found], complaints
+            axes[parameter_name(name)] = parsed
+    return [axes[name] for name in PARAMETERS if name in axes], complaints
 
 
 _SPACED, _RANGES = ("linspace", "logspace"), ("uniform", "loguniform")
@@ -92,6 +92,7 @@ KINDS = (*_SPACED, *_RANGES, "choice")
 
 
 def _one(name: str, value: object) -> tuple[Axis | Draw, list[Complaint]]:
+    """Parse the entry of one parameter: a value, a list, a spacing or a distribution."""
     if not isinstance(value, Mapping):
         listed = list(value) if isinstance(value, list | tuple) else [value]
         return _listed(
@@ -143,7 +144,7 @@ _EXAMPLES = {
 def _listed(
     name: str, values: Sequence[object], *, places: Sequence[tuple[str | int, ...]]
 ) -> tuple[Axis, list[Complaint]]:
-    """Values as the parameter has them."""
+    """Parse listed values by the rule of their parameter, along with the problems of each."""
     complaints: list[Complaint] = []
     parsed: dict[Any, None] = {}
     for place, value in zip(places, values, strict=True):
@@ -159,12 +160,12 @@ def _listed(
 
 
 def _refused(name: str, value: object) -> Iterator[Problem]:
-    """Why a parameter does not take a number, if so."""
+    """Yield the problem of a number that a parameter does not take."""
     result = RULES[name](name, _written(name, float(str(value))))
     if isinstance(result, Problem):
         yield result
 
 
 def _written(name: str, value: float) -> int | float:
-    """A number as a person writes it: whole where the parameter wants that, else without digits that are rounding."""
+    """Return a number as a person would write it: whole for parameters of whole numbers, else to twelve digits."""
     return round(value) if name in _WHOLE else float(f"{value:.12g}")

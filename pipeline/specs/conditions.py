@@ -17,7 +17,7 @@ Condition = Callable[[Mapping[str, str | None], Mapping[str, Any]], bool]
 
 
 def parse(condition: Mapping[str, object]) -> tuple[Condition, list[Complaint]]:
-    """A condition, and what cannot be used of it."""
+    """Read a condition of a grid, along with the problems of its entries."""
     tests: list[Condition] = []
     complaints: list[Complaint] = []
     for name, wanted in condition.items():
@@ -39,11 +39,12 @@ def parse(condition: Mapping[str, object]) -> tuple[Condition, list[Complaint]]:
 
 
 def _named(name: str, patterns: list[object] | tuple[object, ...]) -> Condition:
+    """Return the condition that the name of a picture fits one of some patterns."""
     return lambda names, _: any(fnmatch.fnmatchcase(names[name] or "", str(pattern)) for pattern in patterns)
 
 
 def _equal(name: str, wanted: object) -> tuple[Condition, list[Complaint]]:
-    """One of some values; a parameter that is a list itself is compared as a whole, written with commas."""
+    """Return the condition that a parameter has one of some values; a list of layers is compared as a whole."""
     listed = list(wanted) if isinstance(wanted, list | tuple) else [wanted]
     parsed = [RULES[name](name, value) for value in listed]
     complaints: list[Complaint] = [
@@ -55,7 +56,7 @@ def _equal(name: str, wanted: object) -> tuple[Condition, list[Complaint]]:
 
 
 def _in_range(name: str, wanted: Mapping[Any, object]) -> tuple[Condition, list[Complaint]]:
-    """From `min` to `max`, both included; one may be left out."""
+    """Return the condition that a parameter is between `min` and `max`, both included; one may be left out."""
     complaints: list[Complaint] = [((end,), wanted[end], known(str(end), RANGE)) for end in wanted if end not in RANGE]
     ends = {"min": -math.inf, "max": math.inf}
     for end in RANGE:

@@ -9,28 +9,28 @@ import re
 from pipeline import storage
 
 PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".gif", ".bmp", ".avif", ".jp2", ".ppm", ".qoi")
-"""Names of pictures end so, in any case."""
+"""Extensions of pictures, in any case."""
 
 _WILD, _ESCAPED = re.compile(r"[*?[]"), re.compile(r"\[([*?[])\]")
 
 
 def is_glob(text: str) -> bool:
-    """Whether a path or URI is a pattern: has wildcards that are not `escaped`."""
+    """Return whether a path or URI is a pattern: has wildcards that are not `escaped`."""
     return bool(_WILD.search(_ESCAPED.sub("", text)))
 
 
 def escaped(text: str) -> str:
-    """A pattern that fits nothing but this text."""
+    """Return a pattern that fits nothing but a given text."""
     return _WILD.sub(r"[\g<0>]", text)
 
 
 def literal(text: str) -> str:
-    """What `escaped` made a pattern of."""
+    """Return the text that `escaped` made a pattern of."""
     return _ESCAPED.sub(r"\1", text)
 
 
 def split(uri: str) -> tuple[str, str | None]:
-    """The folder that a pattern is about, and the rest of it; None where there is nothing but the folder."""
+    """Split a pattern into the folder above its first wildcard and the rest; None where there is no wildcard."""
     names = uri.split("/")
     for place, name in enumerate(names):
         if is_glob(name):
@@ -40,12 +40,12 @@ def split(uri: str) -> tuple[str, str | None]:
 
 
 def matches(pattern: str, path: str) -> bool:
-    """Whether a relative path fits a pattern. One without a slash is about names, in whatever folder they are."""
+    """Return whether a relative path fits a pattern; one without a slash is for names in any folder."""
     return bool(_compiled(pattern if "/" in pattern else f"**/{pattern}").match(path))
 
 
 def covers(pattern: str, folder: str) -> bool:
-    """Whether a pattern is sure to fit every file below a folder: it ends in `**` after that folder, or one above."""
+    """Return whether a pattern fits every file below a folder: it ends in `**` after that folder or one above."""
     head, slash, last = pattern.rpartition("/")
     names = folder.split("/")
     above = ("/".join(names[: count + 1]) for count in range(len(names)))
@@ -53,23 +53,23 @@ def covers(pattern: str, folder: str) -> bool:
 
 
 def is_picture(path: str) -> bool:
-    """Whether a name ends as pictures' names do."""
+    """Return whether a name has the extension of a picture."""
     return path.lower().endswith(PICTURES)
 
 
 def is_hidden(path: str) -> bool:
-    """Whether a name on the way starts with a dot, as those that systems leave beside photos do."""
+    """Return whether a file or a folder of a path is hidden: its name starts with a dot."""
     return path.startswith(".") or "/." in path
 
 
 def stem(uri: str) -> str:
-    """A file's name without its extension."""
+    """Return the name of a file without its extension."""
     name = uri.rpartition("/")[2]
     return name.rpartition(".")[0] or name
 
 
 def found(uri: str) -> list[str]:
-    """The files that a pattern fits, sorted, but for hidden ones.
+    """List the files that a pattern fits, sorted, without hidden ones.
 
     Raises:
         ValueError: if there are none.
@@ -84,14 +84,14 @@ def found(uri: str) -> list[str]:
 
 
 def relative(uri: str, root: str) -> str:
-    """The path of a file below a folder."""
+    """Return the path of a file relative to a folder."""
     root, uri = (text.removeprefix("file://").replace(":///", "://") for text in (root, uri))
     return uri.removeprefix(root.rstrip("/")).removeprefix("/")
 
 
 @functools.lru_cache(maxsize=1024)
 def _compiled(pattern: str) -> re.Pattern[str]:
-    """A relative path's expression; as in pathlib, `**` at the end stands for files at any depth.
+    """Compile a pattern of relative paths; as in pathlib, `**` at the end stands for files at any depth.
 
     Object stores allow folders without a name.
     """
@@ -102,18 +102,18 @@ def _compiled(pattern: str) -> re.Pattern[str]:
 
 
 def _name(pattern: str) -> str:
-    """The expression of one name."""
-    found, place = "", 0
+    """Return the regular expression for one name of a pattern."""
+    expression, place = "", 0
     while place < len(pattern):
         letter = pattern[place]
         end = pattern.find("]", place + 2) if letter == "[" else -1
         if letter in "*?":
-            found += "[^/]*" if letter == "*" else "[^/]"
+            expression += "[^/]*" if letter == "*" else "[^/]"
         elif end > 0:
             inside = pattern[place + 1 : end].replace("\\", r"\\").replace("[", r"\[").replace("^", r"\^")
-            found += f"[^{inside[1:]}/]" if inside.startswith("!") else f"[{inside}]"
+            expression += f"[^{inside[1:]}/]" if inside.startswith("!") else f"[{inside}]"
             place = end
         else:
-            found += re.escape(letter)
+            expression += re.escape(letter)
         place += 1
-    return found
+    return expression

@@ -1,4 +1,4 @@
-"""What a job of a grid may say."""
+"""Fields of a job of kind grid."""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
@@ -11,7 +11,7 @@ from pipeline.specs.fields import Complaint, Named, Section, parameter_schemas, 
 
 
 class Samples(Section):
-    """How often, and how, the parameters that are left to chance are drawn."""
+    """How often, and how, parameters with a distribution are drawn."""
 
     count: int = Field(ge=1, le=axes.MAX_VALUES, description="Draws; each meets all contents, styles and values.")
     seed: int = Field(0, ge=0, description="Another one, other draws.")
@@ -21,6 +21,7 @@ class Samples(Section):
 
 
 def _usable(parameters: Mapping[str, Any], info: ValidationInfo) -> Mapping[str, Any]:
+    """Refuse parameters whose values cannot be used; make paths of `init` absolute."""
     _, complaints = axes.parse(parameters)
     if complaints:
         raise unusable(complaints)
@@ -28,7 +29,7 @@ def _usable(parameters: Mapping[str, Any], info: ValidationInfo) -> Mapping[str,
 
 
 def _schema() -> dict[str, Any]:
-    """Of parameters: each parameter's value, a list of them, or a distribution."""
+    """Return the JSON Schema of a grid's parameters: a value, a list of values or a distribution for each."""
     number = {"type": ["number", "string"]}
     spaces = [("linspace", 3), ("logspace", 3), ("uniform", 2), ("loguniform", 2)]
     forms = [
@@ -55,11 +56,13 @@ def _schema() -> dict[str, Any]:
 
 
 def _choice(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the JSON Schema of a choice between values."""
     items = {"type": "array", "items": schema, "minItems": 1}
     return {"type": "object", "properties": {"choice": items}, "required": ["choice"], "additionalProperties": False}
 
 
 def _excludable(listed: Sequence[Mapping[str, Any]]) -> tuple[dict[str, Any], ...]:
+    """Refuse conditions that cannot be used."""
     complaints: list[Complaint] = []
     for place, condition in enumerate(listed):
         complaints += [((place, *loc), value, expected) for loc, value, expected in conditions.parse(condition)[1]]
@@ -75,10 +78,10 @@ _Excluded = Annotated[tuple[Mapping[str, Any], ...], AfterValidator(_excludable)
 
 
 class GridSpec(Section):
-    """What a grid is made of."""
+    """The combinations of a grid: contents, styles and parameters."""
 
     contents: Named | None = Field(None, description="Content pictures: a path, a list of them, or names with paths.")
-    styles: Named | None = Field(None, description="Style pictures, likewise.")
+    styles: Named | None = Field(None, description="Style pictures: a path, a list of them, or names with paths.")
     parameters: _Parameters = Field(
         default_factory=dict,
         description="By style parameter a value, a list of values, or one of linspace: [from, to, count], logspace: "
