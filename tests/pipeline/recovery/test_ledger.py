@@ -1,4 +1,4 @@
-"""Deaths are counted in storage: the row at fault is found, quarantined alone, and nobody else suffers."""
+"""Crashes are counted in storage: a row that crashes its process is quarantined alone, and the others get through."""
 
 import contextlib
 import dataclasses
@@ -42,12 +42,12 @@ def refuse(_: int, failure: Failure) -> list[str]:
     return [failure.status]
 
 
-class Died(BaseException):
+class Crashed(BaseException):
     """A process ended in the middle."""
 
 
-class Mortal(Ledger):
-    """A ledger whose process ends without a word when `Died` is raised."""
+class CrashingLedger(Ledger):
+    """A ledger whose process ends without a word when `Crashed` is raised."""
 
     @contextlib.contextmanager
     def attempt(self, stage: str, rows: Sequence[PlannedRow]) -> Iterator[None]:
@@ -69,7 +69,7 @@ class Process:
         def work(places: Sequence[int]) -> list[str]:
             if any(planned[place].row.id in self.poison for place in places):
                 self.deaths += 1
-                raise Died
+                raise Crashed
             self.done_at_once.append(len(places))
             return ["ok" for _ in places]
 
@@ -78,7 +78,7 @@ class Process:
 
     def until_it_ends(self, planned: Sequence[PlannedRow]) -> list[str]:
         for _ in range(100):
-            with contextlib.suppress(Died):
+            with contextlib.suppress(Crashed):
                 return self.once(planned)
         raise AssertionError("it never ends")
 
@@ -86,7 +86,7 @@ class Process:
 @given(st.integers(1, 8), st.frozensets(st.integers(0, 7)), st.integers(1, 4))
 def test_poison_is_quarantined_alone_and_the_rest_is_done(count: int, bad: frozenset[int], most: int) -> None:
     planned = rows(count)
-    process = Process(Mortal(new_output(), "run", most), frozenset(f"r{n}" for n in bad))
+    process = Process(CrashingLedger(new_output(), "run", most), frozenset(f"r{n}" for n in bad))
     outcomes = process.until_it_ends(planned)
     poison = len(bad & set(range(count)))
     assert outcomes == ["quarantined" if n in bad else "ok" for n in range(count)]
@@ -94,7 +94,7 @@ def test_poison_is_quarantined_alone_and_the_rest_is_done(count: int, bad: froze
     assert process.deaths == together + poison * max(1, most - together)
 
 
-def test_without_a_death_a_batch_stays_together_and_nothing_is_left() -> None:
+def test_without_a_crash_a_batch_stays_together_and_nothing_is_left() -> None:
     output = new_output()
     process = Process(Ledger(output), frozenset())
     assert process.once(rows(5)) == ["ok"] * 5
@@ -102,15 +102,15 @@ def test_without_a_death_a_batch_stays_together_and_nothing_is_left() -> None:
     assert ledger.read_attempts(output) == []
 
 
-def test_whoever_survived_a_batch_that_died_by_chance_is_not_suspect_any_more() -> None:
+def test_rows_that_get_through_after_a_crash_by_chance_are_not_suspected_any_more() -> None:
     output, planned = new_output(), rows(3)
-    with contextlib.suppress(Died):
-        Process(Mortal(output), frozenset(["r1"])).once(planned)
-    assert Process(Mortal(output), frozenset()).once(planned) == ["ok"] * 3
+    with contextlib.suppress(Crashed):
+        Process(CrashingLedger(output), frozenset(["r1"])).once(planned)
+    assert Process(CrashingLedger(output), frozenset()).once(planned) == ["ok"] * 3
     assert ledger.read_attempts(output) == []
 
 
-def test_an_error_is_no_death() -> None:
+def test_an_error_is_no_crash() -> None:
     output = new_output()
     with pytest.raises(ValueError, match="oops"), Ledger(output).attempt("optimise", rows(2)):
         raise ValueError("oops")
@@ -133,10 +133,10 @@ def test_an_observer_hears_of_each_attempt_once_it_is_recorded() -> None:
         assert len(heard) == 1
 
 
-def test_another_photo_under_the_same_id_has_no_deaths() -> None:
+def test_another_photo_under_the_same_id_has_no_crashes() -> None:
     output, (planned,) = new_output(), rows(1)
-    with contextlib.suppress(Died):
-        Process(Mortal(output), frozenset(["r0"])).once([planned])
+    with contextlib.suppress(Crashed):
+        Process(CrashingLedger(output), frozenset(["r0"])).once([planned])
     notes = Ledger(output)
     assert len(notes.open_attempts("optimise", [planned])) == 1
     assert notes.open_attempts("fetch", [planned]) == []
@@ -156,11 +156,14 @@ def test_an_attempt_says_who_when_and_what() -> None:
 
 
 @given(st.lists(st.sets(st.integers(0, 4), min_size=1), max_size=8), st.sets(st.integers(0, 4)))
-def test_deaths_add_up_and_are_forgotten_with_their_rows(died: list[set[int]], settled: set[int]) -> None:
+def test_crashes_add_up_and_are_removed_with_their_rows(died: list[set[int]], settled: set[int]) -> None:
     output, planned = new_output(), rows(5)
     for group in died:
-        with contextlib.suppress(Died), Mortal(output).attempt("optimise", [planned[n] for n in sorted(group)]):
-            raise Died
+        with (
+            contextlib.suppress(Crashed),
+            CrashingLedger(output).attempt("optimise", [planned[n] for n in sorted(group)]),
+        ):
+            raise Crashed
     found = ledger.crashes_by_row(ledger.read_attempts(output))
     for n, row in enumerate(planned):
         mine = [group for group in died if n in group]
@@ -170,17 +173,17 @@ def test_deaths_add_up_and_are_forgotten_with_their_rows(died: list[set[int]], s
     assert len(ledger.read_attempts(output)) == sum(not group <= settled for group in died)
 
 
-def test_who_was_stopped_from_outside_is_forgiven_the_last_attempt_only() -> None:
+def test_of_a_stopped_run_only_the_last_attempts_are_withdrawn() -> None:
     output, planned = new_output(), rows(2)
     for run in ("old", "new", "new"):
-        with contextlib.suppress(Died), Mortal(output, run).attempt("optimise", planned):
-            raise Died
+        with contextlib.suppress(Crashed), CrashingLedger(output, run).attempt("optimise", planned):
+            raise Crashed
     ledger.withdraw_run(output, "new")
     assert [attempt.run for attempt in ledger.read_attempts(output)].count("new") == 1
     assert len(ledger.read_attempts(output)) == 2
 
 
-def test_what_a_worker_notes_after_its_driver_was_stopped_is_forgiven_too() -> None:
+def test_what_a_worker_records_after_its_driver_was_stopped_is_withdrawn_too() -> None:
     output = new_output()
     dead, late = rows(2)
     for _ in range(2):
@@ -191,7 +194,7 @@ def test_what_a_worker_notes_after_its_driver_was_stopped_is_forgiven_too() -> N
     assert [attempt.rows for attempt in ledger.read_attempts(output)] == [row_keys([dead])]
 
 
-def test_a_run_plans_suspects_alone_and_leaves_convicts_out() -> None:
+def test_a_run_plans_suspected_rows_alone_and_leaves_quarantined_ones_out() -> None:
     asked = [p.row for p in rows(6)]
     same: dict[str, str | storage.StorageError] = dict.fromkeys(
         (uri for row in asked for uri in row.pictures().values()), "1"
@@ -218,11 +221,11 @@ def test_a_run_plans_suspects_alone_and_leaves_convicts_out() -> None:
     assert (work.done, work.quarantined, work.rows) == (1, 1, 4)
 
 
-def test_whoever_was_there_when_runs_were_killed_is_suspect_and_not_convicted_at_once() -> None:
+def test_rows_of_runs_that_were_killed_are_suspected_and_not_quarantined_at_once() -> None:
     output, planned = new_output(), rows(3)
     for run in ("first", "second", "second"):  # the second one's process died, was started again, and died with the run
-        with contextlib.suppress(Died), Mortal(output, run).attempt("optimise", planned[:1]):
-            raise Died
+        with contextlib.suppress(Crashed), CrashingLedger(output, run).attempt("optimise", planned[:1]):
+            raise Crashed
     attempts = ledger.collect_crashes(output)
     assert len(attempts) == 3
     assert {attempt.uri for attempt in ledger.collect_crashes(output)} == {attempt.uri for attempt in attempts}
@@ -234,7 +237,7 @@ def test_whoever_was_there_when_runs_were_killed_is_suspect_and_not_convicted_at
 
 
 @given(st.integers(1, 5), st.frozensets(st.integers(0, 4)), st.integers(1, 3))
-def test_deaths_count_across_runs_too(count: int, bad: frozenset[int], most: int) -> None:
+def test_crashes_count_across_runs_too(count: int, bad: frozenset[int], most: int) -> None:
     """As if the driver died with every worker: each run plans anew from what the last one left."""
     output, poison = new_output(), frozenset(f"r{n}" for n in bad)
     todo, ended, runs = rows(count), dict[str, str](), 0
@@ -250,8 +253,8 @@ def test_deaths_count_across_runs_too(count: int, bad: frozenset[int], most: int
             else:
                 groups[0].append(planned)
         for group in filter(None, groups):
-            with contextlib.suppress(Died):
-                outcomes = Process(Mortal(output, f"{runs}", most), poison).once(group)
+            with contextlib.suppress(Crashed):
+                outcomes = Process(CrashingLedger(output, f"{runs}", most), poison).once(group)
                 ended.update({p.row.id: outcome for p, outcome in zip(group, outcomes, strict=True)})
         todo = [planned for planned in todo if planned.row.id not in ended]
         runs += 1
@@ -262,8 +265,8 @@ def test_deaths_count_across_runs_too(count: int, bad: frozenset[int], most: int
 @pytest.mark.parametrize(("states", "together"), [(True, [3]), (False, [1, 1, 1])])
 def test_a_batch_that_can_go_on_has_a_second_chance_together(states: bool, together: list[int]) -> None:
     output, planned = new_output(), rows(3)
-    process = Process(Mortal(output), frozenset(["r1"]))
-    with contextlib.suppress(Died):
+    process = Process(CrashingLedger(output), frozenset(["r1"]))
+    with contextlib.suppress(Crashed):
         process.once(planned)
     process.poison = frozenset()
     worked: list[int] = []
@@ -280,17 +283,17 @@ def test_a_batch_that_can_go_on_has_a_second_chance_together(states: bool, toget
 @given(st.integers(2, 5), st.integers(0, 4))
 def test_poison_in_a_batch_that_can_go_on_is_found_too(count: int, bad: int) -> None:
     planned, poison, deaths = rows(count), f"r{bad % count}", 0
-    notes = Mortal(new_output(), "run", 2)
+    notes = CrashingLedger(new_output(), "run", 2)
 
     def work(places: Sequence[int]) -> list[str]:
         nonlocal deaths
         if any(planned[place].row.id == poison for place in places):
             deaths += 1
-            raise Died
+            raise Crashed
         return ["ok"] * len(places)
 
     for _ in range(10):
-        with contextlib.suppress(Died):
+        with contextlib.suppress(Crashed):
             parts = isolate_crashes(notes, "optimise", planned, work=work, refuse=refuse, resumable=lambda: True)
             break
     assert list(itertools.chain.from_iterable(parts)) == [
@@ -299,7 +302,7 @@ def test_poison_in_a_batch_that_can_go_on_is_found_too(count: int, bad: int) -> 
     assert deaths == 3  # twice together, once alone
 
 
-def test_a_first_death_with_the_whole_run_leaves_a_batch_together() -> None:
+def test_a_first_crash_with_the_whole_run_leaves_a_batch_together() -> None:
     asked = [planned.row for planned in rows(4)]
 
     def batches(deaths: Crashes) -> list[int]:

@@ -1,4 +1,4 @@
-"""Batches that are left off in the middle: at their deadline, to be saved, and on SIGTERM; without Ray."""
+"""Batches that are interrupted: at their deadline, to be saved, and on SIGTERM; without Ray."""
 
 import dataclasses
 import os
@@ -98,7 +98,7 @@ def test_rows_of_a_batch_have_the_sum_of_their_time(home: Path, make: Make) -> N
     assert "reached iteration 27 of 30" in str(outcomes[0])
 
 
-def test_a_mate_that_had_come_to_its_end_keeps_its_picture(home: Path, make: Make) -> None:
+def test_a_row_of_the_batch_that_had_reached_its_end_keeps_its_picture(home: Path, make: Make) -> None:
     quick = StyleParams.of({**LONG.to_json(), "min_improvement": 0.4, "window": 3})
     slow = StyleParams.of({**LONG.to_json(), "min_improvement": 1e-9, "window": 3})
     asked = rows(home, "a.png", "b.png", params=slow)
@@ -110,7 +110,7 @@ def test_a_mate_that_had_come_to_its_end_keeps_its_picture(home: Path, make: Mak
     assert fine.iterations == undisturbed.iterations < 28
 
 
-def test_work_is_saved_now_and_then_and_nobody_can_tell(home: Path, make: Make) -> None:
+def test_periodic_saving_does_not_change_the_picture(home: Path, make: Make) -> None:
     batch = batch_of(rows(home, "a.png", "b.png", params=LONG))
     undisturbed = pictures(make(), batch)
     seen: list[int] = []
@@ -156,7 +156,7 @@ def test_time_before_an_interruption_counts(home: Path, make: Make) -> None:
 
 
 @pytest.mark.parametrize("iteration", [1, 13, 29])
-def test_told_to_go_it_saves_within_an_iteration_and_leaves(
+def test_on_sigterm_it_saves_within_an_iteration_and_leaves(
     home: Path, make: Make, iteration: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def gone(_: object) -> None:
