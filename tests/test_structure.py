@@ -258,13 +258,3 @@ def test_no_file_knows_whose_machine_it_was_written_on() -> None:
     home = re.compile(rb"/(?:home|Users)/(?!ray\b)\w|/(?:root)/\w")
     assert home.search(b"open('/home/" + b"me/x')")
     assert [str(path.relative_to(REPOSITORY)) for path in files() if home.search(path.read_bytes())] == []
-
-
-def test_the_readme_lists_every_parameter_with_its_default() -> None:
-    from nst_kernel import PARAMETERS, StyleParams
-
-    text = (REPOSITORY / "README.md").read_text("utf-8")
-    for name, value in StyleParams().to_json().items():
-        shown = ",".join(map(str, value)) if isinstance(value, list) else "" if value is None else str(value)
-        shown = shown.lower() if isinstance(value, bool) else shown
-        assert f"| `{name}` | {shown} | {PARAMETERS[name]} |" in text

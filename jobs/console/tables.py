@@ -6,23 +6,22 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Column, Table
 
-from jobs.console.values import as_text
-from nst_kernel import PARAMETERS, PRESETS, StyleParams
+from nst_kernel import PARAMETERS, PRESETS
+from nst_kernel.params import as_text
 
 if TYPE_CHECKING:  # torch and Ray come along, for which a look at results need not wait
     from nst_kernel.encoder import Check
 
 
 def print_params(console: Console) -> None:
-    """Print every style parameter with its default, and the presets with their sources."""
-    defaults = StyleParams.of({}).to_json()
-    table = Table("parameter", Column("default", overflow="fold"), "meaning", show_edge=False)
-    for name, meaning in PARAMETERS.items():
-        value = defaults[name]
-        text = ",".join(map(str, value)) if isinstance(value, list) else "" if value is None else str(value)
-        table.add_row(name, text, meaning)
+    """Print every style parameter with its default, values and meaning, and the presets with their sources."""
+    wide = [Column(title, overflow="fold") for title in ("default", "values", "meaning")]
+    table = Table("parameter", *wide, show_edge=False)
+    for name, parameter in PARAMETERS.items():
+        table.add_row(name, as_text(parameter.default), escape(parameter.expected), escape(parameter.described))
     console.print(table)
     presets = Table("preset", Column("changes", overflow="fold"), "source", show_edge=False)
     for name, preset in PRESETS.items():

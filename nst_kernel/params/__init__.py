@@ -1,7 +1,8 @@
 """Every parameter of a style transfer, declared once, and the presets."""
 
+from nst_kernel.params.declaration import Parameter, as_text
 from nst_kernel.params.presets import PRESETS
 from nst_kernel.params.rules import INITS, ParamError, Problem
 from nst_kernel.params.style_params import ALIASES, PARAMETERS, StyleParams
 
-__all__ = ["ALIASES", "INITS", "PARAMETERS", "PRESETS", "ParamError", "Problem", "StyleParams"]
+__all__ = ["ALIASES", "INITS", "PARAMETERS", "PRESETS", "ParamError", "Parameter", "Problem", "StyleParams", "as_text"]

@@ -1,18 +1,19 @@
-"""Rules that turn a value as it stands in CSV, JSON or Python into the value of a parameter."""
+"""Types of parameters: how a value as CSV, JSON or Python has it becomes the value of a parameter, or is refused."""
 
-import math
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Annotated, Any
 
-from nst_kernel.layers import LAYERS
+from pydantic import AfterValidator, BeforeValidator, GetCoreSchemaHandler, Strict
+from pydantic_core import CoreSchema, core_schema
 
 INITS = ("content", "noise", "style")
+"""Values of `init` that name no picture file."""
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One value that cannot be used: where it stands, what it was and what was expected."""
+    """A value that cannot be used: the name of its parameter, the value, and what was expected."""
 
     name: str
     value: object
@@ -30,114 +31,112 @@ class ParamError(ValueError):
         super().__init__("; ".join(map(str, problems)))
 
 
-class _Unusable(Exception):
-    """A value that a rule refuses."""
-
-
 @dataclass(frozen=True)
-class _Rule:
-    """Turns a value as it stands in CSV, JSON or Python into the value of a parameter, or refuses it."""
+class OneOf:
+    """An annotation of a text that must be one of some words, where these are not known to a `Literal`."""
 
-    expected: str
-    parse: Callable[[Any], Any]
+    choices: Sequence[str]
 
-    def __call__(self, name: str, value: object) -> object | Problem:
-        try:
-            return cast(object, self.parse(value))
-        except (_Unusable, KeyError, ValueError, TypeError, OverflowError):
-            return Problem(name, value, self.expected)
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.literal_schema(list(self.choices))
 
 
-def _number(value: object) -> float:
+def _number(value: Any) -> float:
+    """Return a number from a number or its text; true and false are no numbers."""
     if isinstance(value, bool):
-        raise _Unusable
-    number = float(cast(float, value))
-    if not math.isfinite(number):
-        raise _Unusable
-    return number
+        raise ValueError("a truth value")
+    try:
+        return float(value)
+    except (TypeError, OverflowError) as error:  # which pydantic would not take for a refusal
+        raise ValueError(str(error)) from None
 
 
-def _integer(low: int, high: int) -> _Rule:
-    def parse(value: object) -> int:
-        if isinstance(value, str) and value.strip().isdecimal():
-            value = int(value)  # a float would lose digits of a seed beyond 2**53
-        number = value if isinstance(value, int) and not isinstance(value, bool) else _number(value)
-        if number != int(number) or not low <= number <= high:
-            raise _Unusable
-        return int(number)
-
-    return _Rule(f"a whole number from {low} to {high}", parse)
-
-
-def _real(low: float, *, above: bool = False) -> _Rule:
-    def parse(value: object) -> float:
-        number = _number(value)
-        if number < low or (above and number == low):
-            raise _Unusable
-        return number
-
-    return _Rule(f"a finite number {'above' if above else 'of at least'} {low:g}", parse)
-
-
-def _fraction(value: object) -> float:
-    number = _number(value)
-    if not 0 <= number <= 0.5:
-        raise _Unusable
-    return number
-
-
-_share = _Rule("a number from 0 to 0.5", _fraction)
-
-
-def _one_of(*choices: str) -> _Rule:
-    def parse(value: object) -> str:
-        if not isinstance(value, str) or value not in choices:
-            raise _Unusable
+def _whole(value: Any) -> int:
+    """Return a whole number from a number or its text, such as 1000, 1e3 or " 256.0 "."""
+    if type(value) is int:
         return value
-
-    return _Rule(" or ".join(choices), parse)
-
-
-def _optional(rule: _Rule) -> _Rule:
-    return _Rule(f"{rule.expected}, or nothing", lambda value: None if value in (None, "") else rule.parse(value))
-
-
-def _many(rule: _Rule, expected: str, *, unique: bool = False, ascending: bool = False, least: int = 0) -> _Rule:
-    def parse(value: object) -> tuple[Any, ...]:
-        if isinstance(value, str):
-            value = [part.strip() for part in value.split(",") if part.strip()]
-        elif isinstance(value, int | float):
-            value = [value]
-        parsed = tuple(rule.parse(part) for part in cast(list[object], value))
-        if (unique and len(set(parsed)) != len(parsed)) or (ascending and list(parsed) != sorted(set(parsed))):
-            raise _Unusable
-        if len(parsed) < least:
-            raise _Unusable
-        return parsed
-
-    return _Rule(expected, parse)
+    if isinstance(value, str) and value.strip().isdecimal():
+        return int(value)  # a float would lose digits of a seed beyond 2**53
+    exact = isinstance(value, int) and not isinstance(value, bool)
+    try:
+        number = value if exact else _number(value)
+        if number != int(number):
+            raise ValueError("not whole")
+        return int(number)
+    except OverflowError as error:  # infinity
+        raise ValueError(str(error)) from None
 
 
-def _start(value: object) -> str:
-    text = value.strip() if isinstance(value, str) else ""
+_TRUTHS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+
+
+def _truth(value: Any) -> bool:
+    """Return a truth value from itself or one of the words and digits that stand for it."""
+    word = str(value).strip().lower()
+    if word not in _TRUTHS:
+        raise ValueError("neither true nor false")
+    return _TRUTHS[word]
+
+
+def _listed(value: Any) -> tuple[Any, ...]:
+    """Return the members of a list, of a text with commas between them, or a single number as its only member."""
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    if isinstance(value, int | float):
+        return (value,)
+    try:
+        return tuple(value)
+    except TypeError as error:
+        raise ValueError(str(error)) from None
+
+
+def _each_once(members: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return a tuple whose members are distinct."""
+    if len(set(members)) != len(members):
+        raise ValueError("a member twice")
+    return members
+
+
+def _ascending(members: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return a tuple each of whose members is above the one before it."""
+    if list(members) != sorted(set(members)):
+        raise ValueError("not ascending")
+    return members
+
+
+def _start(value: str) -> str:
+    """Return where pixels start: one of `INITS`, or a text that may be the path or URI of a picture."""
+    text = value.strip()
     if text not in INITS and "/" not in text and "." not in text:  # a misspelt word is no file
-        raise _Unusable
+        raise ValueError("neither a known word nor a path")
     return text
 
 
-_TRUTH = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+def _nothing_if_empty(value: Any) -> Any:
+    """Return None for an empty text, as an empty cell of a table has it."""
+    return None if isinstance(value, str) and not value else value
 
 
-_truth = _Rule("true or false", lambda value: _TRUTH[str(value).strip().lower()])
+Whole = Annotated[int, BeforeValidator(_whole)]
+"""A whole number. Bounds come from the parameter's declaration."""
 
+Number = Annotated[float, BeforeValidator(_number)]
+"""A finite number. Bounds come from the parameter's declaration."""
 
-_init = _Rule("content, noise, style, or the path or URI of an image file", _start)
+Truth = Annotated[bool, BeforeValidator(_truth)]
+"""True or false."""
 
+Start = Annotated[str, Strict(), AfterValidator(_start)]
+"""Where pixels start."""
 
-_SEED = _integer(0, 2**63 - 1)
+Listed = BeforeValidator(_listed)
+"""An annotation of a tuple that may be written as text with commas."""
 
+EachOnce = AfterValidator(_each_once)
+"""An annotation of a tuple whose members are distinct."""
 
-_layers = _many(_one_of(*LAYERS), "VGG-19 layers such as conv4_2, each at most once, comma-separated", unique=True)
+Ascending = AfterValidator(_ascending)
+"""An annotation of a tuple whose members ascend."""
 
-
-_weights = _many(_real(0), "finite numbers of at least 0, one per layer, comma-separated")
+OrNothing = BeforeValidator(_nothing_if_empty)
+"""An annotation of a value that may be None, which an empty text means too."""

@@ -1,127 +1,185 @@
-"""Every parameter of a style transfer, validated, immutable, JSON in and out; presets as data with their source."""
+"""Every parameter of a style transfer, declared once: type, bounds, default, unit, meaning and what it decides."""
 
 import dataclasses
 import difflib
+import operator
 import types
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Literal, Self, cast
+from typing import Annotated, Any, Literal, Self, TypeVar, cast, get_type_hints
 
+from pydantic import ConfigDict, Field, ValidationError, model_validator
+from pydantic.dataclasses import dataclass
+
+from nst_kernel.layers import LAYERS
+from nst_kernel.params.declaration import Parameter, condition_of, parameter
 from nst_kernel.params.presets import PRESETS
 from nst_kernel.params.rules import (
-    _SEED,
+    Ascending,
+    EachOnce,
+    Listed,
+    Number,
+    OneOf,
+    OrNothing,
     ParamError,
     Problem,
-    _init,
-    _integer,
-    _layers,
-    _many,
-    _one_of,
-    _optional,
-    _real,
-    _Rule,
-    _share,
-    _truth,
-    _weights,
+    Start,
+    Truth,
+    Whole,
 )
 from nst_kernel.pictures import MIN_SIDE
 
+_Layers = Annotated[tuple[Annotated[str, OneOf(LAYERS)], ...], Listed, EachOnce]
+_Weights = Annotated[tuple[Annotated[Number, Field(ge=0, allow_inf_nan=False)], ...], Listed]
+_LAYERS = "VGG-19 layers such as conv4_2, each at most once, comma-separated"
+_WEIGHTS = "finite numbers of at least 0, one per layer, comma-separated"
+_SIDE: dict[str, Any] = {"ge": 16, "le": 16384}
+_SHARE: dict[str, Any] = {"ge": 0, "le": 0.5}
+_WEIGHT: dict[str, Any] = {"ge": 0, "allow_inf_nan": False}
 
-def _parameter(default: Any, rule: _Rule, doc: str) -> Any:
-    """A field whose value, where none is given, is the preset's, else `default`."""
-    return dataclasses.field(default=None, metadata={"default": default, "rule": rule, "doc": doc})
+_Declared = TypeVar("_Declared")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+def _raising_param_error(declared: type[_Declared]) -> type[_Declared]:
+    """Return a pydantic dataclass whose constructor raises a ParamError where pydantic finds unusable values."""
+    changed = cast(Any, declared)
+    validator = changed.__pydantic_validator__
+
+    def __init__(self: object, /, **given: object) -> None:  # noqa: N807
+        try:
+            validator.validate_python(given, self_instance=self)
+        except ValidationError as error:
+            raise ParamError(_problems(error, given)) from None
+
+    changed.__init__ = __init__
+    return declared
+
+
+@_raising_param_error
+@dataclass(frozen=True, kw_only=True, slots=True, config=ConfigDict(extra="forbid"))
 class StyleParams:
-    """What is asked of one style transfer. Values may come as strings (CSV); each is checked and converted.
+    """What is requested of one style transfer. Values may come as text (CSV); each is checked and converted.
 
-    What is not given, or None, is as the preset says.
+    A parameter that is not given, or None, has the preset's value, else its default. A new parameter is one field here;
+    README, command line, JSON Schema and messages follow (`PARAMETERS`).
 
     Raises:
         ParamError: with every unusable value at once.
     """
 
-    preset: str = _parameter(
-        "default",
-        _one_of("default", "gatys2015", "texture", "reconstruction"),
-        "where unset parameters take values from",
-    )
-    size: int = _parameter(512, _integer(16, 16384), "long side of the output, pixels")
-    upscale: bool = _parameter(
-        False,
-        _truth,
-        "whether the output may be larger than its content picture",
-    )
-    aspect_tolerance: float = _parameter(
+    preset: Annotated[str, OneOf(tuple(PRESETS))] = parameter("default", "where unset parameters take values from")
+    size: Whole = parameter(512, "long side of the output", unit="pixels", **_SIDE)
+    upscale: Truth = parameter(False, "whether the output may be larger than its content picture")
+    aspect_tolerance: Number = parameter(
         0.01,
-        _share,
         "how far an aspect ratio may move so that pictures share a shape, and a batch; 0: not at all",
+        **_SHARE,
     )
-    iterations: tuple[int, ...] = _parameter(
+    iterations: Annotated[tuple[Annotated[Whole, Field(ge=1, le=100_000)], ...], Listed] = parameter(
         (150,),
-        _many(_integer(1, 100_000), "whole numbers from 1 to 100000, comma-separated", least=1),
         "loss evaluations at each scale: one number for all, or one for each of `scales` and one for the output",
+        unit="evaluations",
+        expected="whole numbers from 1 to 100000, comma-separated",
+        min_length=1,
+        graph=True,
     )
-    scales: tuple[int, ...] = _parameter(
+    scales: Annotated[tuple[Annotated[Whole, Field(**_SIDE)], ...], Listed, Ascending] = parameter(
         (256, 512, 1024, 2048),
-        _many(_integer(16, 16384), "ascending long sides in pixels, comma-separated", ascending=True),
         "coarser long sides to pass through first; those above three quarters of the output's are left out",
+        unit="pixels",
+        expected="ascending long sides in pixels, comma-separated",
+        graph=True,
     )
-    min_improvement: float = _parameter(
-        0.0, _share, "a scale ends early once the loss fell by less than this share within `window`; 0: never"
+    min_improvement: Number = parameter(
+        0.0,
+        "a scale ends early once the loss fell by less than this share within `window`; 0: never",
+        **_SHARE,
     )
-    window: int = _parameter(20, _integer(1, 100_000), "evaluations over which `min_improvement` is looked for")
-    content_weight: float = _parameter(0.2, _real(0), "alpha of eq. 7")
-    style_weight: float = _parameter(1.0, _real(0), "beta of eq. 7")
-    tv_weight: float = _parameter(0.5, _real(0), "weight of total variation (smoothness); not in the paper")
-    range_weight: float = _parameter(0.0, _real(0), "weight of a penalty on values outside [0, 1]; not in the paper")
-    content_layers: tuple[str, ...] = _parameter(("conv4_2",), _layers, "layers of the content loss")
-    style_layers: tuple[str, ...] = _parameter(
-        ("conv1_1", "conv2_1", "conv3_1", "conv4_1"), _layers, "layers of the style loss"
+    window: Whole = parameter(
+        20,
+        "number of evaluations over which the loss must fall by `min_improvement`",
+        unit="evaluations",
+        ge=1,
+        le=100_000,
+        graph="min_improvement > 0",
     )
-    layer_weights: tuple[float, ...] = _parameter((), _weights, "w_l of eq. 5, one per style layer; none: equal, sum 1")
-    content_layer_weights: tuple[float, ...] = _parameter(
-        (), _weights, "the same for content layers; none: equal, sum 1"
+    content_weight: Number = parameter(0.2, "weight of the content loss, alpha of eq. 7", loss=True, **_WEIGHT)
+    style_weight: Number = parameter(1.0, "weight of the style loss, beta of eq. 7", loss=True, **_WEIGHT)
+    tv_weight: Number = parameter(0.5, "weight of total variation (smoothness); not in the paper", loss=True, **_WEIGHT)
+    range_weight: Number = parameter(
+        0.0, "weight of a penalty on values outside [0, 1]; not in the paper", loss=True, **_WEIGHT
     )
-    objective: Literal["paper", "relative"] = _parameter(
+    content_layers: _Layers = parameter(
+        ("conv4_2",), "layers of the content loss", expected=_LAYERS, graph="content_weight > 0", loss=True
+    )
+    style_layers: _Layers = parameter(
+        ("conv1_1", "conv2_1", "conv3_1", "conv4_1"),
+        "layers of the style loss",
+        expected=_LAYERS,
+        graph="style_weight > 0",
+        loss=True,
+    )
+    layer_weights: _Weights = parameter(
+        (), "w_l of eq. 5, one per style layer; none: equal, sum 1", expected=_WEIGHTS, loss=True
+    )
+    content_layer_weights: _Weights = parameter(
+        (), "weights of the content layers, one per layer; none: equal, sum 1", expected=_WEIGHTS, loss=True
+    )
+    objective: Literal["paper", "relative"] = parameter(
         "relative",
-        _one_of("paper", "relative"),
         "paper: sums as in eq. 1 and 4; relative: each term over its target's own, the same at any size",
+        graph=True,
+        loss=True,
     )
-    pooling: Literal["avg", "max"] = _parameter("avg", _one_of("avg", "max"), "pooling between VGG's blocks")
-    precision: Literal["auto", "fp32", "tf32", "bf16"] = _parameter(
+    pooling: Literal["avg", "max"] = parameter("avg", "pooling between VGG's blocks", graph=True, loss=True)
+    precision: Literal["auto", "fp32", "tf32", "bf16"] = parameter(
         "auto",
-        _one_of("auto", "fp32", "tf32", "bf16"),
-        "of the convolutions; auto: bf16 where the device has instructions for it",
+        "precision of the convolutions; auto: bf16 where the device has instructions for it",
+        graph=True,
     )
-    optimizer: Literal["lbfgs", "adam"] = _parameter("lbfgs", _one_of("lbfgs", "adam"), "optimiser of the pixels")
-    learning_rate: float | None = _parameter(
-        None, _optional(_real(0, above=True)), "step; none: 1 for L-BFGS, 0.02 for Adam"
+    optimizer: Literal["lbfgs", "adam"] = parameter("lbfgs", "optimiser of the pixels", graph=True)
+    learning_rate: Annotated[Annotated[Number, Field(gt=0, allow_inf_nan=False)] | None, OrNothing] = parameter(
+        None,
+        "step of the optimiser; none: 1 for L-BFGS, 0.02 for Adam",
+        expected="a finite number above 0, or nothing",
     )
-    history: int = _parameter(10, _integer(1, 200), "steps that L-BFGS remembers (24 bytes per pixel each)")
-    learn_curvature: bool = _parameter(
-        True, _truth, "whether L-BFGS learns how far the picture gives way by colour, frequency and place"
+    history: Whole = parameter(
+        10,
+        "number of steps that L-BFGS remembers (24 bytes per pixel each)",
+        unit="steps",
+        ge=1,
+        le=200,
+        graph="optimizer == lbfgs",
     )
-    init: str = _parameter("content", _init, "where the pixels start")
-    seed: int = _parameter(0, _SEED, "of the white noise")
+    learn_curvature: Truth = parameter(
+        True,
+        "whether L-BFGS learns how far the picture gives way by colour, frequency and place",
+        graph="optimizer == lbfgs",
+    )
+    init: Start = parameter(
+        "content", "where the pixels start", expected="content, noise, style, or the path or URI of an image file"
+    )
+    seed: Whole = parameter(0, "seed of the white noise", ge=0, le=2**63 - 1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _completed(cls, given: Any) -> Any:
+        """Return the values that are given, and the preset's in the place of others."""
+        if not isinstance(given, Mapping):
+            return given
+        values = {name: value for name, value in given.items() if value is not None}
+        return {**_preset_values(values.get("preset")), **values}
 
     def __post_init__(self) -> None:
-        problems: list[Problem] = []
-        preset = _preset_values(self.preset)
-        for field in dataclasses.fields(self):
-            given = getattr(self, field.name)
-            if given is None:
-                given = preset.get(field.name, field.metadata["default"])
-            value = field.metadata["rule"](field.name, given)
-            if isinstance(value, Problem):
-                problems.append(value)
-            else:
-                object.__setattr__(self, field.name, value)
-        if problems or (problems := self._contradictions()):
+        """Refuse values that contradict each other.
+
+        Raises:
+            ParamError: with every contradiction.
+        """
+        if problems := self._contradictions():
             raise ParamError(problems)
 
     def _contradictions(self) -> list[Problem]:
+        """Return every contradiction between values that are each usable."""
         problems = []
         for weights, layers in (
             ("layer_weights", "style_layers"),
@@ -143,7 +201,7 @@ class StyleParams:
 
     @classmethod
     def of(cls, values: Mapping[str, object], *, defaults: Mapping[str, object] | None = None) -> Self:
-        """The parameters given by name; what `values` leave open is as `defaults` say.
+        """Return the parameters that are given by name; what `values` leave open is as `defaults` say.
 
         A preset that `values` name outranks the defaults: a row that asks for `gatys2015` gets the paper's weights.
         `alpha` and `beta` are accepted for `content_weight` and `style_weight`, as the paper calls them. A parameter of
@@ -155,28 +213,20 @@ class StyleParams:
         given, below = _by_name(values), _by_name(defaults or {})
         if "preset" in given:
             below = {name: value for name, value in below.items() if name not in _preset_values(given["preset"])}
-        given = {**below, **given}
-        unknown = [Problem(name, given[name], _a_known_name(name)) for name in given if name not in PARAMETERS]
-        try:
-            params = cls(**cast(Any, {name: value for name, value in given.items() if name in PARAMETERS}))
-        except ParamError as error:
-            raise ParamError(unknown + error.problems) from None
-        if unknown:
-            raise ParamError(unknown)
-        return params
+        return cls(**cast(Any, {**below, **given}))
 
     def to_json(self) -> dict[str, object]:
-        """Every parameter by name, as JSON types; `StyleParams.of` of it gives the same parameters."""
+        """Return every parameter by name, as JSON types; `StyleParams.of` of it gives equal parameters."""
         parameters = ((name, getattr(self, name)) for name in PARAMETERS)
         return {name: list(value) if isinstance(value, tuple) else value for name, value in parameters}
 
     def reseeded(self, seed: object) -> Self:
-        """The same with another seed. Nothing depends on a seed, so that the rest need not be checked again.
+        """Return these parameters with another seed, without checking the others again: none depends on the seed.
 
         Raises:
-            ParamError: for a seed that is none.
+            ParamError: if the seed cannot be used.
         """
-        checked = _SEED("seed", seed)
+        checked = PARAMETERS["seed"].parse(seed)
         if isinstance(checked, Problem):
             raise ParamError([checked])
         twin = object.__new__(type(self))
@@ -203,45 +253,75 @@ class StyleParams:
         return self.style_weight > 0 or self.init == "style"
 
     def schedule(self, size: int) -> tuple[tuple[int, int], ...]:
-        """(long side, loss evaluations) of every scale of an output whose long side is `size`, coarse to fine."""
+        """Return (long side in pixels, loss evaluations) of each scale of an output, coarse to fine.
+
+        Args:
+            size: long side of the output, pixels.
+        """
         each = self.iterations if len(self.iterations) > 1 else self.iterations * (len(self.scales) + 1)
         coarser = [(side, n) for side, n in zip(self.scales, each, strict=False) if MIN_SIDE <= side <= 0.75 * size]
         return (*coarser, (size, each[-1]))
 
     @property
     def graph(self) -> tuple[object, ...]:
-        """What must be equal for two samples to share a batch, beside their shape; the rest is per sample."""
-        return (
-            self.content_layers if self.content_weight > 0 else (),
-            self.style_layers if self.style_weight > 0 else (),
-            self.objective,
-            self.pooling,
-            self.precision,
-            self.optimizer,
-            self.history if self.optimizer == "lbfgs" else 0,
-            self.learn_curvature if self.optimizer == "lbfgs" else False,
-            self.iterations,
-            self.scales,
-            self.window if self.min_improvement > 0 else 0,
-        )
+        """What must be equal for two samples to share a batch, besides their shape; the rest is per sample.
+
+        It has a value for each parameter whose declaration says `graph`, in their order; an empty or zero one where the
+        condition in that declaration does not hold.
+        """
+        values = list(_shared_values(self))
+        for place, name, compare, value in _CONDITIONS:
+            if not compare(getattr(self, name), value):
+                values[place] = type(values[place])()
+        return tuple(values)
+
+
+ALIASES: Mapping[str, str] = types.MappingProxyType({"alpha": "content_weight", "beta": "style_weight"})
+"""Parameters by the names that the paper has for them."""
+
+_TYPES = get_type_hints(StyleParams, include_extras=True)
+PARAMETERS: Mapping[str, Parameter] = types.MappingProxyType(
+    {field.name: Parameter.of(field, _TYPES[field.name]) for field in dataclasses.fields(cast(Any, StyleParams))}
+)
+"""Every parameter by its name, in the order of their declaration."""
+
+_SHARED = tuple(name for name, each in PARAMETERS.items() if not each.per_sample)
+_shared_values = operator.attrgetter(*_SHARED)
+_CONDITIONS = tuple(
+    (place, *condition_of(str(PARAMETERS[name].graph)))
+    for place, name in enumerate(_SHARED)
+    if PARAMETERS[name].graph is not True
+)
+"""(place among the shared, name of another parameter, comparison, value) of those that are shared conditionally."""
+
+
+def _problems(error: ValidationError, given: Mapping[str, object]) -> list[Problem]:
+    """Return what is wrong with the values that are given, each parameter once, unknown names first."""
+    unknown: dict[str, Problem] = {}
+    wrong: dict[str, Problem] = {}
+    values = {**_preset_values(given.get("preset")), **given}
+    for detail in error.errors(include_url=False, include_input=False):
+        if not detail["loc"]:  # values that contradict each other
+            return list(detail["ctx"]["error"].problems)
+        name = str(detail["loc"][0])
+        if name in PARAMETERS:
+            wrong[name] = Problem(name, values[name], PARAMETERS[name].expected)
+        else:
+            unknown[name] = Problem(name, values[name], _a_known_name(name))
+    return [*unknown.values(), *wrong.values()]
 
 
 def _a_known_name(name: str) -> str:
+    """Return what was expected in the place of an unknown name: the one that is nearest, or all that there are."""
     close = difflib.get_close_matches(name[:80].lower(), [*PARAMETERS, *ALIASES], n=1)
     return f"a known name; did you mean {close[0]}?" if close else f"one of {', '.join(PARAMETERS)}"
 
 
 def _preset_values(name: object) -> Mapping[str, object]:
+    """Return the values of a preset; none if there is no such preset."""
     return PRESETS[name].values if isinstance(name, str) and name in PRESETS else {}
 
 
 def _by_name(values: Mapping[str, object]) -> dict[str, object]:
+    """Return the values that are given by the parameters' own names."""
     return {ALIASES.get(name, name): value for name, value in values.items() if value is not None}
-
-
-ALIASES: Mapping[str, str] = types.MappingProxyType({"alpha": "content_weight", "beta": "style_weight"})
-
-PARAMETERS: Mapping[str, str] = types.MappingProxyType(
-    {field.name: field.metadata["doc"] for field in dataclasses.fields(StyleParams)}
-)
-"""Every parameter's name and what it means."""

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
+from nst_kernel.params import PARAMETERS
 from pipeline.comparison.pairing import ComparedRow, Pairing, paired
 from pipeline.comparison.pictures import similarity_of
 from pipeline.images import Similarity
@@ -18,18 +19,7 @@ from pipeline.outputs import SCHEMA, layout, read_results, run_of
 PICTURES_AT_ONCE = min(8, os.cpu_count() or 1)
 """Pairs of pictures that are in memory at once."""
 
-LOSS_PARAMETERS = (
-    "objective",
-    "content_weight",
-    "style_weight",
-    "tv_weight",
-    "range_weight",
-    "content_layers",
-    "style_layers",
-    "layer_weights",
-    "content_layer_weights",
-    "pooling",
-)
+LOSS_PARAMETERS = tuple(name for name, parameter in PARAMETERS.items() if parameter.loss)
 """Parameters that decide what a loss is: the losses of rows that differ in one cannot be compared."""
 
 _SEVERITY = {"ok": 0, "diverged": 1, "failed": 2, "quarantined": 3}

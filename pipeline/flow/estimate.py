@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nst_kernel import StyleParams
+from nst_kernel import PARAMETERS, StyleParams
 from pipeline import storage
 from pipeline.cluster import ActorPool, pool_for
 from pipeline.encoder import load_encoder
@@ -24,19 +24,7 @@ from pipeline.planning import Batch, Failure, History, Plan, cost, plan
 if TYPE_CHECKING:
     from nst_kernel import Vgg19
 
-SHARED_SETTINGS = (
-    "content_layers",
-    "style_layers",
-    "objective",
-    "pooling",
-    "precision",
-    "optimizer",
-    "history",
-    "learn_curvature",
-    "iterations",
-    "scales",
-    "window",
-)
+SHARED_SETTINGS = tuple(name for name, parameter in PARAMETERS.items() if parameter.graph)
 """Names of what `StyleParams.graph` holds, in its order."""
 
 

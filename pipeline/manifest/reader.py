@@ -7,7 +7,7 @@ import functools
 import posixpath
 import re
 import sys
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from pydantic import ValidationError
 
@@ -154,9 +154,6 @@ def _is_passed_over(file: str) -> bool:
 
 _PARAMETERS = dict.fromkeys([*PARAMETERS, *ALIASES]).keys()
 _WANTED = dict.fromkeys([*EXPECTED, *_PARAMETERS]).keys()
-_RULES: Mapping[str, Callable[[str, object], object]] = {
-    field.name: field.metadata["rule"] for field in dataclasses.fields(StyleParams)
-}
 _UNUSABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
@@ -279,7 +276,7 @@ class _Reader:
                 continue
             if own not in given:
                 given[own], written[own] = value, column
-            elif _RULES[own](own, value) != _RULES[own](own, given[own]):
+            elif PARAMETERS[own].parse(value) != PARAMETERS[own].parse(given[own]):
                 complaints.append((column, shown(value), f"what column {written[own]} says, {shown(given[own])}"))
         try:
             params = StyleParams.of(given, defaults=self._defaults)

@@ -1,6 +1,5 @@
 """The filter over results: rows by values of parameters and columns, or by a text that a column contains."""
 
-import dataclasses
 import difflib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -10,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from nst_kernel.params import ALIASES, PARAMETERS, Problem, StyleParams
+from nst_kernel.params import ALIASES, PARAMETERS, Problem
 from pipeline.manifest import PICTURE_COLUMNS
 from pipeline.outputs.locate import run_of
 from pipeline.outputs.schema import SCHEMA, STATUSES
@@ -21,8 +20,6 @@ SHOWN = ("id", "status", *PICTURE_COLUMNS, "output", "total_loss", "error")
 
 Condition = Callable[[pa.Table], Sequence[bool]]
 """Tells of each row of a table of results whether it is wanted."""
-
-_RULES = {field.name: field.metadata["rule"] for field in dataclasses.fields(StyleParams)}
 
 
 def having(name: str, wanted: Any) -> Condition:
@@ -135,10 +132,10 @@ def _accepted(name: str, value: Any) -> list[Any]:
     """Return the values of a parameter or column that a row may have."""
     several = list(value) if isinstance(value, list | tuple | set) else [value]
     if name in PARAMETERS:
-        one = _RULES[name](name, value)
+        one = PARAMETERS[name].parse(value)
         if not isinstance(one, Problem):
             return [one]
-        parsed = [_RULES[name](name, each) for each in several]
+        parsed = [PARAMETERS[name].parse(each) for each in several]
         if problems := [each for each in parsed if isinstance(each, Problem)]:
             raise ValueError("; ".join(map(str, problems)))
         return parsed

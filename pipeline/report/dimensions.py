@@ -65,7 +65,8 @@ def split(table: pa.Table) -> tuple[list[Setting], list[Dimension]]:
             dimensions.append(dimension(name, column))
         else:
             value = _text(column[0])
-            settings.append(Setting(name, value, PARAMETERS.get(name, ""), value == _text(_plain(usual.get(name)))))
+            meaning = PARAMETERS[name].described if name in PARAMETERS else ""
+            settings.append(Setting(name, value, meaning, value == _text(_plain(usual.get(name)))))
     for name, title in COLUMNS.items():
         column = table[name].to_pylist()
         if len({value for value in column if value is not None}) > 1:

@@ -3,21 +3,17 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, get_type_hints
+from typing import Any
 from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nst_kernel.params import PARAMETERS, Problem, StyleParams
-from pipeline.specs.fields import RULES, Complaint, known, parameter_name
+from nst_kernel.params import PARAMETERS, Problem
+from pipeline.specs.fields import Complaint, known, parameter_name
 
 MAX_VALUES = 100_000
 """Values that one parameter of a grid may have, at most."""
-
-_HINTS = get_type_hints(StyleParams)
-_WHOLE = {name for name, hint in _HINTS.items() if hint in (int, tuple[int, ...])}
-"""Parameters of whole numbers: numbers between are rounded."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +48,7 @@ class Draw:
             return self.choices[min(int(share * len(self.choices)), len(self.choices) - 1)]
         span = self.high - self.low
         number = self.low * (self.high / self.low) ** share if self.log else self.low + share * span
-        value: object = RULES[self.parameter](self.parameter, _written(self.parameter, number))
+        value: object = PARAMETERS[self.parameter].parse(_written(self.parameter, number))
         return value
 
 
@@ -148,7 +144,7 @@ def _listed(
     complaints: list[Complaint] = []
     parsed: dict[Any, None] = {}
     for place, value in zip(places, values, strict=True):
-        result = RULES[name](name, value)
+        result = PARAMETERS[name].parse(value)
         if isinstance(result, Problem):
             complaints.append((place, value, result.expected))
         elif result in parsed:
@@ -161,11 +157,11 @@ def _listed(
 
 def _refused(name: str, value: object) -> Iterator[Problem]:
     """Yield the problem of a number that a parameter does not take."""
-    result = RULES[name](name, _written(name, float(str(value))))
+    result = PARAMETERS[name].parse(_written(name, float(str(value))))
     if isinstance(result, Problem):
         yield result
 
 
 def _written(name: str, value: float) -> int | float:
     """Return a number as a person would write it: whole for parameters of whole numbers, else to twelve digits."""
-    return round(value) if name in _WHOLE else float(f"{value:.12g}")
+    return round(value) if PARAMETERS[name].whole else float(f"{value:.12g}")

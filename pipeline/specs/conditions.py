@@ -7,7 +7,7 @@ from typing import Any
 
 from nst_kernel.params import PARAMETERS, Problem
 from pipeline.manifest import PICTURE_COLUMNS
-from pipeline.specs.fields import RULES, Complaint, known, parameter_name
+from pipeline.specs.fields import Complaint, known, parameter_name
 
 NAMES = PICTURE_COLUMNS
 RANGE = ("min", "max")
@@ -46,7 +46,7 @@ def _named(name: str, patterns: list[object] | tuple[object, ...]) -> Condition:
 def _equal(name: str, wanted: object) -> tuple[Condition, list[Complaint]]:
     """Return the condition that a parameter has one of some values; a list of layers is compared as a whole."""
     listed = list(wanted) if isinstance(wanted, list | tuple) else [wanted]
-    parsed = [RULES[name](name, value) for value in listed]
+    parsed = [PARAMETERS[name].parse(value) for value in listed]
     complaints: list[Complaint] = [
         ((place,) if isinstance(wanted, list | tuple) else (), value, problem.expected)
         for place, (value, problem) in enumerate(zip(listed, parsed, strict=True))

@@ -1,10 +1,8 @@
 """Kinds of fields that jobs are made of: places relative to a job file, named pictures, style parameters."""
 
-import dataclasses
 import difflib
-import types
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+from typing import Annotated, Any
 
 from pydantic import (
     AfterValidator,
@@ -159,10 +157,6 @@ def gather(named: Mapping[str, str]) -> dict[str, str]:
     return found
 
 
-RULES = {field.name: field.metadata["rule"] for field in dataclasses.fields(StyleParams)}
-"""By parameter, what turns a value as it is written into the parameter's, or a Problem."""
-
-
 def parameter_name(name: str) -> str:
     """A parameter by its own name, where it is known by the paper's."""
     return ALIASES.get(name, name)
@@ -197,25 +191,14 @@ def _valid(values: Mapping[str, Any], info: ValidationInfo) -> Mapping[str, Any]
     return with_init_located(values, info)
 
 
-def _json_type(hint: Any) -> dict[str, Any]:
-    if get_origin(hint) is Literal:
-        return {"enum": list(get_args(hint))}
-    if get_origin(hint) is tuple:
-        return {"anyOf": [{"type": "array"}, {"type": "number"}, _STRING]}
-    if get_origin(hint) is types.UnionType:
-        return {"anyOf": [_json_type(part) for part in get_args(hint)]}
-    named = {int: "integer", float: "number", str: "string", bool: "boolean", types.NoneType: "null"}
-    # A number may be written as text: YAML reads 1e-3 as one.
-    return {"type": [named[hint], "string"] if hint in (int, float) else named[hint]}
-
-
 def parameter_schemas() -> dict[str, dict[str, Any]]:
-    """By name, the JSON Schema of each parameter's value."""
-    hints, defaults = get_type_hints(StyleParams), StyleParams().to_json()
-    return {
-        name: _json_type(hints[name]) | {"description": doc, "default": defaults[name]}
-        for name, doc in PARAMETERS.items()
-    } | {alias: _json_type(hints[name]) | {"description": f"{name}"} for alias, name in ALIASES.items()}
+    """Return the JSON Schema of each parameter's value by its name; by its alias too, where it has one."""
+    defaults = StyleParams().to_json()
+    schemas = {
+        name: each.schema | {"description": each.described, "default": defaults[name]}
+        for name, each in PARAMETERS.items()
+    }
+    return schemas | {alias: PARAMETERS[name].schema | {"description": name} for alias, name in ALIASES.items()}
 
 
 Parameters = Annotated[

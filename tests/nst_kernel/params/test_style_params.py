@@ -72,7 +72,7 @@ def test_through_json_and_back(request: dict[str, Any]) -> None:
 def test_values_are_kept_and_the_rest_is_the_presets(request: dict[str, Any]) -> None:
     params = StyleParams.of(request)
     preset = PRESETS[request.get("preset", "default")].values
-    by_default = {field.name: field.metadata["default"] for field in dataclasses.fields(StyleParams)}
+    by_default = {name: declared.default for name, declared in PARAMETERS.items()}
     given_values = {parameter: value for parameter, value in request.items() if value is not None}
     expected = {**by_default, **preset, **given_values}
     for parameter, value in expected.items():
@@ -335,6 +335,9 @@ PER_SAMPLE: dict[str, Any] = {
 def test_every_parameter_is_shared_or_per_sample() -> None:
     assert {*SHARED, *PER_SAMPLE} == set(PARAMETERS)
     assert not set(SHARED) & set(PER_SAMPLE)
+    assert {name for name, declared in PARAMETERS.items() if not declared.per_sample} == {*SHARED, "window"} - {
+        "min_improvement"
+    }
 
 
 PLAIN = StyleParams()

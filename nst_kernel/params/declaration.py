@@ -1,0 +1,165 @@
+"""The declaration of a parameter, and what is derived from it: its rule, its JSON Schema, what it decides."""
+
+import dataclasses
+import operator
+import types
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from nst_kernel.params.rules import OneOf, Problem
+
+_BOUNDS = ("ge", "le", "allow_inf_nan", "min_length")
+_COMPARISONS: Mapping[str, Callable[[Any, Any], bool]] = {"==": operator.eq, ">": operator.gt}
+
+
+def parameter(
+    default: Any, doc: str, *, unit: str = "", graph: bool | str = False, loss: bool = False, **rule: Any
+) -> Any:
+    """Declare a parameter of `StyleParams`, as the default of a field whose annotation is its type.
+
+    Args:
+        default: its value where neither the request nor the preset gives one.
+        doc: what it means, as a phrase that needs no other around it.
+        unit: of its value, such as "pixels"; empty for none.
+        graph: whether samples of one batch must agree in it, since it changes the computation that they share: always,
+            never, or where a condition on another parameter holds, such as "optimizer == lbfgs".
+        loss: whether it is part of what a loss means, so that losses of different values are not comparable.
+        rule: bounds as pydantic's `Field` has them (`ge`, `le`, `min_length`, `allow_inf_nan`), and `expected`:
+            what a value must be, in words, where type and bounds do not say it.
+    """
+    about = {"description": doc, "unit": unit, "graph": graph, "loss": loss}
+    return dataclasses.field(default=default, metadata={**about, **rule})
+
+
+def condition_of(text: str) -> tuple[str, Callable[[Any, Any], bool], float | str]:
+    """Return a condition such as "optimizer == lbfgs" as (name of a parameter, comparison, value to compare with)."""
+    name, comparison, value = text.split()
+    return name, _COMPARISONS[comparison], float(value) if value.isdecimal() else value
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """All that is known about a parameter.
+
+    Attributes:
+        name: of the parameter.
+        type: of its value, as annotated.
+        default: its value where neither the request nor the preset gives one.
+        doc: what it means.
+        unit: of its value; empty for none.
+        graph: whether samples of one batch must agree in it: True, False, or the condition under which they must.
+        loss: whether losses are comparable only between equal values of it.
+        rule: bounds of its value, and how they are put in words.
+    """
+
+    name: str
+    type: Any
+    default: Any
+    doc: str
+    unit: str
+    graph: bool | str
+    loss: bool
+    rule: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, field: "dataclasses.Field[Any]", type: Any) -> "Parameter":
+        """Return the parameter that a field declares.
+
+        Args:
+            field: made by `parameter`.
+            type: its annotation, resolved.
+        """
+        about = dict(field.metadata)
+        doc, unit, graph, loss = (about.pop(name) for name in ("description", "unit", "graph", "loss"))
+        return cls(field.name, type, field.default, doc, unit, graph, loss, about)
+
+    @property
+    def described(self) -> str:
+        """What it means, with its unit."""
+        return f"{self.doc} [{self.unit}]" if self.unit else self.doc
+
+    @property
+    def per_sample(self) -> bool:
+        """Whether the samples of a batch may differ in it, whatever their other parameters are."""
+        return self.graph is False
+
+    @property
+    def whole(self) -> bool:
+        """Whether it is a whole number, or a list of such."""
+        return any(_bare(part) is int for part in (self.type, *get_args(_bare(self.type))))
+
+    @cached_property
+    def expected(self) -> str:
+        """What a value must be, in words that follow "expected"."""
+        return str(self.rule.get("expected")) if "expected" in self.rule else _in_words(self.type, self.rule)
+
+    @cached_property
+    def schema(self) -> dict[str, Any]:
+        """The JSON Schema of a value as a file may have it: numbers and lists may be written as text."""
+        return _schema(self.type, self.rule)
+
+    def parse(self, value: object) -> object:
+        """Return the parameter's value from a value as CSV, JSON or Python has it, or a `Problem`."""
+        try:
+            return self._adapter.validate_python(value)
+        except ValidationError:
+            return Problem(self.name, value, self.expected)
+
+    @cached_property
+    def _adapter(self) -> "TypeAdapter[Any]":
+        bounds = {name: self.rule[name] for name in _BOUNDS if name in self.rule}
+        bounded: Any = Annotated[self.type, Field(**bounds)]
+        return TypeAdapter(bounded)
+
+
+def as_text(value: object) -> str:
+    """Return a parameter's value as a cell of a CSV file may have it; empty for None."""
+    if isinstance(value, tuple | list):
+        return ",".join(map(as_text, value))
+    return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _bare(type: Any) -> Any:
+    """Return an annotated type without its annotations."""
+    return get_args(type)[0] if get_origin(type) is Annotated else type
+
+
+def _choices(type: Any) -> tuple[str, ...]:
+    """Return the words that a text must be one of; empty if it may be another."""
+    if get_origin(type) is Literal:
+        return get_args(type)
+    marks = get_args(type)[1:] if get_origin(type) is Annotated else ()
+    return next((tuple(mark.choices) for mark in marks if isinstance(mark, OneOf)), ())
+
+
+def _in_words(type: Any, bounds: Mapping[str, Any]) -> str:
+    """Return what a value of a type must be."""
+    if choices := _choices(type):
+        return " or ".join(choices)
+    bare = _bare(type)
+    if bare is bool:
+        return "true or false"
+    if "le" in bounds:
+        return f"a {'whole ' if bare is int else ''}number from {bounds['ge']} to {bounds['le']}"
+    return f"a finite number of at least {bounds['ge']}"
+
+
+def _schema(type: Any, bounds: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the JSON Schema of a value of a type; bounds hold where it is written as a number."""
+    if choices := _choices(type):
+        return {"enum": list(choices)}
+    bare = _bare(type)
+    if get_origin(bare) is tuple:
+        return {"anyOf": [{"type": "array"}, {"type": "number"}, {"type": "string"}]}
+    if get_origin(bare) in (Union, types.UnionType):
+        return {"anyOf": [_schema(part, bounds) for part in get_args(bare)]}
+    names = {int: "integer", float: "number", str: "string", bool: "boolean", types.NoneType: "null"}
+    if bare not in (int, float):
+        return {"type": names[bare]}
+    words = {"ge": "minimum", "le": "maximum"}
+    limits = {words[name]: value for name, value in bounds.items() if name in words}
+    return {"type": [names[bare], "string"], **limits}  # YAML reads 1e-3 as text
