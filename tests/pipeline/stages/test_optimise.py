@@ -25,7 +25,7 @@ from pipeline.stages import optimise as actor_module
 from pipeline.stages.fetch import fetch
 from pipeline.stages.optimise import StyleActor, is_out_of_memory
 from pipeline.stages.write import Writer
-from tests.pipeline.recovery.test_ledger import Died, Mortal
+from tests.pipeline.recovery.test_ledger import Crashed, CrashingLedger
 from tests.support import draw, random_weights
 
 QUICK = StyleParams(
@@ -231,13 +231,13 @@ def test_a_writer_that_dies_of_a_row_gets_the_others_through(folder: Path, style
     optimised = style_actor(fetch(batch_of(rows(folder, "a.png", "b.png", "c.png"))))
     output = str(folder / "out")
     writer = Writer(output, encoder="random", encoder_sha256="e")
-    notes = Mortal(output)
+    notes = CrashingLedger(output)
 
     def write(some: Optimised, places: Sequence[int]) -> list[dict[str, Any]]:
         for place in places:
             planned, outcome = some.fetched.batch.rows[place], some.outcomes[place]
             if str(planned.row.content).endswith("b.png") and not isinstance(outcome, Failure):
-                raise Died
+                raise Crashed
         return writer(some, places)
 
     deaths = 0
@@ -245,7 +245,7 @@ def test_a_writer_that_dies_of_a_row_gets_the_others_through(folder: Path, style
         try:
             said = guarded_write(write, notes)(optimised)
             break
-        except Died:
+        except Crashed:
             deaths += 1
     assert deaths == 2
     assert [row["status"] for row in said] == ["ok", "quarantined", "ok"]
