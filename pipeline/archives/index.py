@@ -37,7 +37,7 @@ SCHEMA = pa.schema(
     [pa.field(name, kind, metadata={"doc": doc}) for name, kind, doc in _DOCUMENTED],
     metadata={"nst_index_version": "1"},
 )
-"""The index. A column's meaning is in its field's metadata under `doc`."""
+"""The schema of the index; what a column holds is in its field's metadata under `doc`."""
 
 ROWS_AT_ONCE = 65_536
 """Rows of the index that are in memory at once."""

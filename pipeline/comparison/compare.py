@@ -177,19 +177,19 @@ _SEVERAL = object()
 
 def _shared(rows: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """Return the value that all rows have, by name; `_SEVERAL` where they differ."""
-    found: dict[str, Any] = {}
+    shared: dict[str, Any] = {}
     for text in dict.fromkeys(
         json.dumps([row["params"], row["versions"], [row[name] for name in _ABOUT_RUNS]]) for row in rows
     ):
         params, versions, about = json.loads(text)
-        said = json.loads(params or "{}")
-        said.pop("preset", None)
-        said |= {f"versions.{name}": value for name, value in json.loads(versions or "{}").items()}
-        said |= {shown: value for shown, value in zip(_ABOUT_RUNS.values(), about, strict=True) if value is not None}
-        for name, value in said.items():
-            if found.setdefault(name, value) != value:
-                found[name] = _SEVERAL
-    return found
+        facts = json.loads(params or "{}")
+        facts.pop("preset", None)
+        facts |= {f"versions.{name}": value for name, value in json.loads(versions or "{}").items()}
+        facts |= {shown: value for shown, value in zip(_ABOUT_RUNS.values(), about, strict=True) if value is not None}
+        for name, value in facts.items():
+            if shared.setdefault(name, value) != value:
+                shared[name] = _SEVERAL
+    return shared
 
 
 _ABOUT_RUNS = {

@@ -26,7 +26,7 @@ MAX_PIXELS = 200_000_000
 _FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP", "AVIF", "JPEG2000", "PPM", "QOI")
 
 
-# What is often found under a picture's name, by its first bytes, and what to do about it.
+# Other files that often have a picture's name, by their first bytes, and what to do about it.
 _STRANGERS: tuple[tuple[bytes, str], ...] = (
     (b"<!doctype", "looks like HTML, not a picture: its address probably answered with an error or log-in page"),
     (b"<html", "looks like HTML, not a picture: its address probably answered with an error or log-in page"),

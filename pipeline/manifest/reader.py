@@ -210,7 +210,7 @@ class _Reader:
         params = self._params(raw.model_extra or {}, raw.params)
         if isinstance(params, list):
             complaints += params
-        elif "params" not in bad:  # which might have said that no content or style is needed
+        elif "params" not in bad:  # which might hold that no content or style is needed
             complaints += missing_pictures(raw, params, bad)
         complaints += bad_output(raw.output)
         complaints += bad_content_shape(raw, bad)

@@ -44,7 +44,7 @@ FULL = "rows-"
 
 HOME = "index.html"
 DATA, CODE, THUMBS = "data", "code", "thumbs"
-"""Names in the folder of a report: its page, and the folders beside it."""
+"""Names in the folder of a report: its page, and folders for the rest."""
 
 
 def images_folder(output: str) -> str:

@@ -84,4 +84,4 @@ SCHEMA = pa.schema(
     [pa.field(name, kind, metadata={"doc": doc}) for name, kind, doc in _DOCUMENTED],
     metadata={"nst_results_version": str(SCHEMA_VERSION)},
 )
-"""The results table. A column's meaning is in its field's metadata under `doc`."""
+"""The schema of the results; what a column holds is in its field's metadata under `doc`."""

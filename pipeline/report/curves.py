@@ -64,8 +64,8 @@ def _all(curve: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
 
 
 def _at(values: Sequence[float] | None, kept: Sequence[int]) -> Numbers:
-    found = np.asarray(values or (), dtype=np.float64)
-    return short(found[kept]) if len(found) > kept[-1] else []
+    numbers = np.asarray(values or (), dtype=np.float64)
+    return short(numbers[kept]) if len(numbers) > kept[-1] else []
 
 
 def telling(values: NDArray[np.float64], points: int) -> list[int]:

@@ -40,13 +40,13 @@ class Setting:
     Attributes:
         name: of the parameter.
         value: as text.
-        meaning: what the parameter does, in words.
+        description: what the parameter does, in words.
         usual: whether that is the default.
     """
 
     name: str
     value: str
-    meaning: str
+    description: str
     usual: bool
 
 

@@ -52,18 +52,18 @@ def sources(table: pa.Table, shelf: Shelf, *, page: str, output: str) -> tuple[P
             long_sides[content] = max(long_sides.get(content, 0), width or 0, height or 0)
     named = (uri for role in PICTURE_COLUMNS for uri in table[role].unique().to_pylist() if uri is not None)
     uris = list(dict.fromkeys([*long_sides, *named]))
-    found = Pictures()
+    pictures = Pictures()
     versions = shelf.versions(uris)
     views = 0
     for uri in uris:
         version, side = versions[uri], min(VIEW, long_sides.get(uri, 0))
         larger = version is not None and side > THUMB and views < MAX_VIEWS
         views += larger
-        found.uris.append(uri)
-        found.hrefs.append(links.href(uri, page=page, output=output))
-        found.thumbs.append(shelf.want(uri, version, side=THUMB) if version else None)
-        found.views.append(shelf.want(uri, version, side=side) if larger else None)
-    return found, {uri: number for number, uri in enumerate(uris)}
+        pictures.uris.append(uri)
+        pictures.hrefs.append(links.href(uri, page=page, output=output))
+        pictures.thumbs.append(shelf.want(uri, version, side=THUMB) if version else None)
+        pictures.views.append(shelf.want(uri, version, side=side) if larger else None)
+    return pictures, {uri: number for number, uri in enumerate(uris)}
 
 
 def outcomes(rows: Sequence[Mapping[str, Any]], shelf: Shelf, *, page: str, output: str) -> Pictures:
@@ -72,7 +72,7 @@ def outcomes(rows: Sequence[Mapping[str, Any]], shelf: Shelf, *, page: str, outp
     The version of a result is its fingerprint and when it was finished, so that its storage need not be read. It gets a
     larger copy only where the page cannot show the picture itself.
     """
-    found = Pictures()
+    pictures = Pictures()
     views = 0
     for row in rows:
         uri = where(row, output)
@@ -80,11 +80,11 @@ def outcomes(rows: Sequence[Mapping[str, Any]], shelf: Shelf, *, page: str, outp
         version = [row["fingerprint"], str(row["finished_at"])]
         larger = bool(uri) and not links.shown_here(link) and views < MAX_VIEWS
         views += larger
-        found.uris.append(uri)
-        found.hrefs.append(link)
-        found.thumbs.append(shelf.want(uri, version, side=THUMB) if uri else None)
-        found.views.append(shelf.want(uri, version, side=VIEW) if larger else None)
-    return found
+        pictures.uris.append(uri)
+        pictures.hrefs.append(link)
+        pictures.thumbs.append(shelf.want(uri, version, side=THUMB) if uri else None)
+        pictures.views.append(shelf.want(uri, version, side=VIEW) if larger else None)
+    return pictures
 
 
 def where(row: Mapping[str, Any], output: str) -> str:

@@ -113,10 +113,10 @@ class Shelf:
     def _there(self) -> set[str]:
         """Return the names of copies that exist."""
         try:
-            found = storage.list_files(self.folder, suffix=".webp")
+            copies = storage.list_files(self.folder, suffix=".webp")
         except storage.NotFound:
             return set()
-        names = (uri.rpartition("/")[2] for uri in found)
+        names = (uri.rpartition("/")[2] for uri in copies)
         return {name.removesuffix(".webp") for name in names if _NAME.fullmatch(name)}
 
     def _file(self, name: str) -> str:

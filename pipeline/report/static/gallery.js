@@ -115,7 +115,7 @@ nst.gallery = (() => {
   const renew = () => {
     stale = false;
     nodes.clear();
-    grid().replaceChildren(...(order.length ? [] : [h("li", { class: "empty soft" }, "No row fits what is asked.")]));
+    grid().replaceChildren(...(order.length ? [] : [h("li", { class: "empty soft" }, "No row matches the filters.")]));
     measure();
     draw();
   };

@@ -52,7 +52,7 @@ def test_search_filter_and_sort_find_rows(visit: Visit, output: Path) -> None:
     page.uncheck("#filters .ok input")
     expect(found).to_have_text("5 of 29 rows")
     page.fill("#search", "nothing like that")
-    expect(page.locator("#grid")).to_have_text("No row fits what is asked.")
+    expect(page.locator("#grid")).to_have_text("No row matches the filters.")
 
 
 def test_the_legend_leads_to_rows_of_its_status(visit: Visit, output: Path) -> None:
