@@ -10,7 +10,13 @@ CONTENT_VALUES = 5
 
 
 def bytes_per_pixel(params: StyleParams, precision: str, *, checkpoint: bool = False) -> float:
-    """Peak bytes per pixel of the output and sample, with convolutions in `precision` (`fp32`, `tf32` or `bf16`)."""
+    """Return the peak memory of a transfer, in bytes per pixel of the output and sample.
+
+    Args:
+        params: of the transfer.
+        precision: of the convolutions: `fp32`, `tf32` or `bf16`.
+        checkpoint: whether activations are computed twice and the first block in strips, which takes less memory.
+    """
     size = 2 if precision == "bf16" else 4
     history: float = 24 * params.history if params.optimizer == "lbfgs" else 24
     content = params.content_layers if params.content_weight > 0 else ()
@@ -24,7 +30,7 @@ def bytes_per_pixel(params: StyleParams, precision: str, *, checkpoint: bool = F
 
 
 def macs_per_pixel(params: StyleParams) -> float:
-    """Multiply-adds of the convolutions, forward, per pixel of one evaluation; the way back takes as many."""
+    """Return the multiply-adds of the forward convolutions, per pixel of one evaluation; backward takes as many."""
     total, before = 0.0, 3
     for layer in _through(params):
         total += 9 * before * _width(layer) * _share(layer)
@@ -33,14 +39,15 @@ def macs_per_pixel(params: StyleParams) -> float:
 
 
 def _through(params: StyleParams) -> tuple[str, ...]:
-    """Layers down to the deepest that takes part."""
+    """Return the layers down to the deepest that takes part in the objective."""
     return LAYERS[: 1 + max(LAYERS.index(layer) for layer in params.layers)]
 
 
 def _width(layer: str) -> int:
+    """Return the number of filters of a layer."""
     return WIDTHS[int(layer[4]) - 1]
 
 
 def _share(layer: str) -> float:
-    """Positions of a layer per pixel."""
+    """Return the number of positions of a layer per pixel of the picture."""
     return 0.25 ** (int(layer[4]) - 1)

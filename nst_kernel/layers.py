@@ -11,7 +11,7 @@ WIDTHS = (64, 128, 256, 512, 512)
 
 
 def shape_of(layer: str) -> tuple[int, int, int, int]:
-    """(out, in, 3, 3): the shape of a convolution's filters, by its name."""
+    """Return the shape (filters, input channels, 3, 3) of the weights of a convolution, by its name in `LAYERS`."""
     index = LAYERS.index(layer)
     before = 3 if index == 0 else WIDTHS[int(LAYERS[index - 1][4]) - 1]
     return WIDTHS[int(layer[4]) - 1], before, 3, 3

@@ -1,11 +1,11 @@
-"""Packages whose names are imported when they are first asked for, so that who needs one need not wait for all."""
+"""Packages whose names are imported at their first use, so that a user of one need not wait for all."""
 
 import importlib
 from collections.abc import Callable, Mapping, Sequence
 
 
 def lazily(package: str, homes: Mapping[str, Sequence[str]]) -> Callable[[str], object]:
-    """Return a module-level `__getattr__` (PEP 562) that imports a name from its module when it is asked for.
+    """Return a module-level `__getattr__` (PEP 562) that imports a name from its module at its first use.
 
     Args:
         package: name of the package whose `__getattr__` it is.

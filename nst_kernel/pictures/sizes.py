@@ -1,11 +1,13 @@
-"""How large a picture becomes."""
+"""The size of an output, from the size of its content picture."""
 
 MIN_SIDE = 16
 """Pixels: four poolings halve a picture before VGG-19's block 5."""
 
 
 def fit(height: int, width: int, *, size: int, upscale: bool = False, aspect_tolerance: float = 0.0) -> tuple[int, int]:
-    """(height, width) with the long side at `size` px, or at the source's unless `upscale`, and the aspect kept.
+    """Return the (height, width) of an output: long side at most `size` px, aspect ratio kept.
+
+    The long side is `size`, or the source's own where that is shorter and `upscale` is false.
 
     With `aspect_tolerance`, the share by which the aspect may move, sides snap to multiples of powers of two, which
     convolutions like, and pictures of nearly the same aspect get the same shape: the short side to the nearest one,
@@ -27,5 +29,5 @@ def fit(height: int, width: int, *, size: int, upscale: bool = False, aspect_tol
 
 
 def _step(side: float, tolerance: float) -> int:
-    """The largest power of two that rounding to its multiples moves `side` by the share `tolerance` at most; or 1."""
+    """Return the largest power of two to whose multiples `side` rounds within the share `tolerance`; at least 1."""
     return 1 << max(0, int(2 * tolerance * side).bit_length() - 1)

@@ -9,7 +9,9 @@ from torch import Tensor
 
 
 def to_tensor(image: Any, device: torch.device | None = None) -> Tensor:
-    """(3, H, W) in [0, 1] on a device from uint8 (H, W, 3), which travels as it is, without being waited for.
+    """Return a picture of uint8 (H, W, 3) as a float tensor (3, H, W) in [0, 1] on a device.
+
+    It is copied to the device as uint8, a quarter of the bytes, and without waiting for the copy.
 
     Raises:
         ValueError: for another shape or type.
@@ -24,7 +26,7 @@ def to_tensor(image: Any, device: torch.device | None = None) -> Tensor:
 
 
 def resize(x: Tensor, shape: tuple[int, int]) -> Tensor:
-    """Pictures (..., 3, H, W) at another (height, width), antialiased; the same ones if they have it."""
+    """Return pictures (..., 3, H, W) resized to (height, width), antialiased; unchanged if they have that size."""
     if tuple(x.shape[-2:]) == tuple(shape):
         return x
     batched = x if x.dim() == 4 else x.unsqueeze(0)
