@@ -1,0 +1,264 @@
+"""Every option of every command, job file and notebook function arrives in the options of the run.
+
+Each is set to a value that is no default, and what reaches the pipeline is compared: an option that is lost on the way
+arrives as its default and fails. Nothing is computed here.
+"""
+
+import inspect
+import json
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
+
+import pytest
+import typer
+import yaml
+
+from jobs import cli
+from jobs.jobfile import load
+from jobs.options import takes
+from pipeline.notebook import api
+from pipeline.options import GIVEN, OPTIONS, FailureLimit, RunOptions, run_options
+from pipeline.specs import ArchiveJob, GridJob, ManifestJob, options_of
+from pipeline.specs.run_options import SECTIONS
+from tests.jobs.test_cli import nst
+
+VALUES: dict[str, Any] = {
+    "output": "/elsewhere",
+    "weights": "imagenet",
+    "num_actors": 3,
+    "batch_size": 5,
+    "address": "ray://head:10001",
+    "row_timeout": 7.5,
+    "min_actors": 2,
+    "max_actors": 9,
+    "actors_per_gpu": 4,
+    "device": "cpu",
+    "overwrite": True,
+    "max_attempts": 6,
+    "stall_timeout": 12.5,
+    "max_failures": "5%",
+    "force": True,
+}
+"""By option, a value that is no default, as people write it."""
+
+FILES: dict[str, dict[str, Any]] = {
+    "manifest": {"kind": "manifest", "name": "m", "manifest": "rows.csv", "output": "out"},
+    "archive": {"kind": "archive", "name": "a", "photos": "photos", "styles": "style.png", "output": "out"},
+    "grid": {"kind": "grid", "name": "g", "contents": "photo.png", "styles": "style.png", "output": "out"},
+}
+"""By kind, the fields that a job file needs."""
+
+FIELDS: dict[str, dict[str, Any]] = {
+    "common": {
+        "defaults": {"size": 64},
+        "report": {"hourly_price": 3.5},
+        "cluster": {
+            "address": "http://head:8265",
+            "working_dir": "folder",
+            "image": "image:1",
+            "env": {"A": "b"},
+            "pip": ["one"],
+            "upload": True,
+            "python": "/bin/python",
+            "entrypoint_resources": {"CPU": 1.0},
+        },
+    },
+    "manifest": {},
+    "archive": {
+        "choose": "random",
+        "seed": 3,
+        "include": ["a*"],
+        "exclude": ["b*"],
+        "min_bytes": 1,
+        "max_bytes": 2,
+        "after": "2026-01-31",
+        "before": "2026-02-28",
+        "format": "png",
+        "quality": 50,
+        "strip": True,
+        "style_folders": True,
+    },
+    "grid": {
+        "parameters": {"tv_weight": {"uniform": [0, 1]}},
+        "samples": {"count": 3, "seed": 4, "method": "random"},
+        "exclude": [{"size": 64}],
+        "keep": {"runs": 2, "days": 3.0},
+    },
+}
+"""By kind, fields of a job file that are no options of a run, each with a value that is no default."""
+
+COMMANDS: dict[str, list[str]] = {
+    "run rows.csv": ["run", "rows.csv", "--output", "out"],
+    **{f"run {kind}.yaml": ["run", f"{kind}.yaml"] for kind in FILES},
+    "plan rows.csv": ["plan", "rows.csv"],
+    **{f"plan {kind}.yaml": ["plan", f"{kind}.yaml"] for kind in FILES},
+    "archive": ["archive", "photos", "--style", "style.png", "--output", "out"],
+    "archive --plan": ["archive", "photos", "--style", "style.png", "--output", "out", "--plan"],
+    "grid run": ["grid", "run", "grid.yaml"],
+    "grid plan": ["grid", "plan", "grid.yaml"],
+    "retry": ["retry", "out", "--failed"],
+}
+"""Every command that computes or plans, with what it needs."""
+
+
+class Arrived(Exception):
+    """Raised where the pipeline would begin to compute."""
+
+
+@pytest.fixture
+def arrived(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[RunOptions]:
+    """What options reach the pipeline, in a folder with a job file of each kind."""
+    caught: list[RunOptions] = []
+
+    def stop(*values: Any, **named: Any) -> Any:
+        caught.extend(value for value in (*values, *named.values()) if isinstance(value, RunOptions))
+        raise Arrived
+
+    module = import_module("pipeline.execute")
+    for name in ("run", "run_archive", "run_grid", "retry", "estimate", "estimate_rows"):
+        monkeypatch.setattr(module, name, stop)
+    monkeypatch.setattr(module, "expansion_of", lambda *_: type("Nothing", (), {"rows": []}))
+    monkeypatch.setattr(module, "rows_of", lambda *_: iter(()))
+    monkeypatch.setattr("jobs.commands.grid._describe", lambda *_: None)
+    monkeypatch.setattr("pipeline.outputs.run_of", lambda output: output)
+    monkeypatch.chdir(tmp_path)
+    for kind, fields in FILES.items():
+        Path(f"{kind}.yaml").write_text(yaml.safe_dump(fields))
+    return caught
+
+
+def value_of(options: RunOptions, name: str) -> Any:
+    value: Any = options
+    for part in OPTIONS[name].path:
+        value = getattr(value, part)
+    return value
+
+
+def wanted(name: str, value: Any = None) -> Any:
+    value = VALUES[name] if value is None else value
+    return FailureLimit.parse(value) if name == "max_failures" else value
+
+
+def words(name: str) -> list[str]:
+    option = f"--{name.replace('_', '-')}"
+    return [option] if VALUES[name] is True else [option, str(VALUES[name])]
+
+
+def names_of(command: str) -> list[str]:
+    return [name for name in GIVEN if not (command == "retry" and name == "output")]
+
+
+def test_every_option_has_a_value_here_that_is_no_default() -> None:
+    assert VALUES.keys() == GIVEN.keys()
+    assert [name for name in GIVEN if wanted(name) == value_of(run_options(), name)] == []
+
+
+def computing() -> Iterator[str]:
+    """Every command with the options of a run."""
+    head: Any = typer.main.get_command(cli.app)
+    groups = {"": head.commands, "grid ": head.commands["grid"].commands}
+    for prefix, commands in groups.items():
+        for name, command in commands.items():
+            if {"num_actors", "stall_timeout"} & {parameter.name for parameter in getattr(command, "params", [])}:
+                yield prefix + name
+
+
+def test_every_command_that_computes_is_tried() -> None:
+    assert set(computing()) == {" ".join(line[: 2 if line[0] == "grid" else 1]) for line in COMMANDS.values()}
+
+
+@pytest.mark.parametrize(
+    ("command", "name"), [(command, name) for command in COMMANDS for name in names_of(command)], ids=str
+)
+def test_an_option_of_a_command_arrives(command: str, name: str, arrived: list[RunOptions]) -> None:
+    assert nst(*COMMANDS[command], *words(name)) == 2  # since `Arrived` is raised before anything starts
+    assert [value_of(options, name) for options in arrived] == (
+        [""] if name == "output" and command in ("plan grid.yaml", "grid plan") else [wanted(name)]
+    )
+
+
+@pytest.mark.parametrize("kind", FILES)
+@pytest.mark.parametrize("name", [name for model in SECTIONS.values() for name in model.model_fields] + ["weights"])
+def test_a_field_of_a_job_file_arrives(kind: str, name: str, arrived: list[RunOptions]) -> None:
+    section = next((section for section, model in SECTIONS.items() if name in model.model_fields), None)
+    fields = {section: {name: VALUES[name]}} if section else {name: VALUES[name]}
+    Path(f"{kind}.yaml").write_text(yaml.safe_dump(FILES[kind] | fields))
+    assert nst("run", f"{kind}.yaml") == 2
+    assert [value_of(options, name) for options in arrived] == [wanted(name)]
+
+
+@pytest.mark.parametrize(("kind", "model"), [("manifest", ManifestJob), ("archive", ArchiveJob), ("grid", GridJob)])
+def test_no_field_of_a_job_file_keeps_its_default(kind: str, model: Any, arrived: list[RunOptions]) -> None:
+    del arrived
+    sections = {
+        section: {name: VALUES[name] for name in part.model_fields if name not in ("min_actors", "max_actors")}
+        for section, part in SECTIONS.items()
+    }
+    fields = FILES[kind] | FIELDS["common"] | FIELDS[kind] | sections | {"weights": "imagenet"}
+    assert fields.keys() == model.model_fields.keys()
+    Path(f"{kind}.yaml").write_text(yaml.safe_dump(fields))
+    job: Any = load(f"{kind}.yaml")
+    kept = [name for name, field in model.model_fields.items() if getattr(job, name) == field.get_default()]
+    assert kept == []
+    for section, values in {**sections, **FIELDS["common"], "samples": FIELDS["grid"]["samples"]}.items():
+        if section != "defaults" and hasattr(job, section):
+            part = getattr(job, section)
+            declared = type(part).model_fields
+            defaults = {name: declared[name].get_default(call_default_factory=True) for name in values}
+            same = [name for name in values if getattr(part, name) == defaults[name]]
+            assert (section, same) == (section, [])
+    if kind == "archive":
+        assert options_of(job).encoding.model_dump() == {"quality": 50, "keep_exif": False}
+
+
+@pytest.mark.parametrize("function", ["run", "plan"])
+@pytest.mark.parametrize("name", [name for name in GIVEN if name != "output"])
+@pytest.mark.parametrize("rows", ["table", *FILES])
+def test_an_argument_of_a_notebook_function_arrives(
+    function: str, name: str, rows: str, arrived: list[RunOptions]
+) -> None:
+    given: Any = [{"content": "a.png", "style": "b.png"}] if rows == "table" else load(f"{rows}.yaml")
+    with pytest.raises(Arrived):
+        getattr(api, function)(given, "out", **{name: VALUES[name]})
+    assert [value_of(options, name) for options in arrived] == [wanted(name)]
+
+
+@pytest.mark.parametrize("function", [api.run, api.plan])
+def test_notebook_functions_show_every_option(function: Any) -> None:
+    assert set(inspect.signature(function).parameters) >= GIVEN.keys()
+    with pytest.raises(TypeError, match="colour: expected options such as"):
+        function([], "out", colour="red")
+
+
+def test_type_checkers_know_the_options_of_notebook_functions() -> None:
+    hints = get_type_hints(api.Given)
+    assert hints.keys() == GIVEN.keys() - {"output"}
+    for name, hint in hints.items():
+        kinds = {*get_args(GIVEN[name].annotation | None)}
+        assert {*get_args(hint)} == kinds, name
+
+
+def test_sections_of_job_files_have_the_types_of_the_options() -> None:
+    for model in SECTIONS.values():
+        for name, field in model.model_fields.items():
+            assert name == "max_failures" or field.annotation == OPTIONS[name].annotation
+            assert (field.default, field.description) == (OPTIONS[name].default, OPTIONS[name].description)
+
+
+def test_an_option_that_is_lost_on_the_way_is_noticed() -> None:
+    """The premise of this file: a command gets only what was given, so that nothing hides behind a default."""
+    seen: list[dict[str, Any]] = []
+
+    def command(ctx: typer.Context, given: dict[str, Any]) -> None:
+        seen.append(given)
+
+    app = typer.Typer()
+    from jobs.options import run_options as parameters_of_a_run
+
+    app.command()(takes(parameters_of_a_run())(command))
+    from typer.testing import CliRunner
+
+    assert CliRunner().invoke(app, ["--num-actors", "3"]).exit_code == 0
+    assert json.loads(json.dumps(seen)) == [{"num_actors": 3}]
