@@ -12,6 +12,9 @@ slow = [HealthCheck.too_slow]
 settings.register_profile("nst", deadline=None, max_examples=50, print_blob=True, suppress_health_check=slow)
 settings.load_profile("nst")
 
+# Some shells, and pytest-xdist, give a width: commands would fold their lines, which tests read whole.
+os.environ.pop("COLUMNS", None)
+
 if "PYTEST_XDIST_WORKER" in os.environ:
     # Processes of tests share the CPUs already. Set before torch is loaded, and inherited by what tests start.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
