@@ -128,7 +128,7 @@ def jobs_of_cluster(address: Address = None, as_json: AsJson = False) -> None:
     from rich.markup import escape
     from rich.table import Column, Table
 
-    from jobs.submit import Cluster, Standing
+    from jobs.submit import Cluster, Status
 
     cluster = Cluster.at(address)
     known = cluster.submissions()[::-1]
@@ -141,14 +141,14 @@ def jobs_of_cluster(address: Address = None, as_json: AsJson = False) -> None:
         return
     table = Table("job", "state", "began", Column("took", justify="right"), "rows", show_edge=False)
     for submission in known:
-        standing = Standing.of(submission)
+        state = Status.of(submission)
         began = f"{submission.began_at:%Y-%m-%d %H:%M:%SZ}" if submission.began_at else ""
-        table.add_row(submission.id, submission.status, began, standing.took, escape(standing.words))
+        table.add_row(submission.id, submission.status, began, state.took, escape(state.words))
     out.print(table)
 
 
 def _find(job: str, address: str | None) -> tuple[Cluster, Submission]:
-    """A job by its file, name or id, and its cluster."""
+    """Find a job by its file, name or id, and connect to its cluster."""
     from jobs.jobfile import load
     from jobs.submit import Cluster
 
@@ -175,18 +175,18 @@ def _follow(cluster: Cluster, submission: Submission) -> None:
 
 
 def _print(submission: Submission, *, as_json: bool = False) -> None:
-    """A job and how far it is."""
-    from jobs.submit import Standing
+    """Print a job and its progress."""
+    from jobs.submit import Status
 
-    standing = Standing.of(submission)
+    state = Status.of(submission)
     if as_json:
-        typer.echo(json.dumps(standing.to_json(), allow_nan=False))
+        typer.echo(json.dumps(state.to_json(), allow_nan=False))
         return
     began = f", began {submission.began_at:%Y-%m-%d %H:%M:%SZ}" if submission.began_at else ""
-    took = f", {standing.took}" if standing.took else ""
+    took = f", {state.took}" if state.took else ""
     _say(f"{submission.id}: {submission.status}{began}{took}")
-    _say(f"  {standing.words}")
-    if why := standing.why:
+    _say(f"  {state.words}")
+    if why := state.why:
         _say(f"  {why}")
     _say(f"  results: {submission.output}")
 

@@ -70,7 +70,7 @@ def compare(
 
 
 def share(option: str, text: str) -> float:
-    """0.05 of `5%`.
+    """Read a share from a percentage: 0.05 from `5%`.
 
     Raises:
         ValueError: for anything else.
@@ -103,7 +103,7 @@ def show(found: "Comparison", *, limit: int) -> None:
 
 
 def summary(found: "Comparison") -> str:
-    """One line."""
+    """Return the result of a comparison as one line."""
     equal = sum(change.psnr == math.inf for change in found.changes)
     words = [f"{len(found.worse):,} of {len(found.changes):,} rows got worse" if found.worse else "Nothing got worse"]
     words += [] if found.worse else [f"{len(found.changes):,} rows compared"]
@@ -114,14 +114,14 @@ def summary(found: "Comparison") -> str:
 
 
 def notes(changes: Sequence["Change"]) -> list[tuple[str, int]]:
-    """What else is said of rows, the most frequent first, ten at most."""
+    """Return the notes on rows with their number of rows, the ten most frequent ones, most frequent first."""
     from collections import Counter
 
     return Counter(note for change in changes for note in change.notes).most_common(10)
 
 
 def as_object(found: "Comparison") -> dict[str, Any]:
-    """A comparison in JSON's types. Equal pictures have no PSNR there: JSON has no infinity."""
+    """Return a comparison as JSON types; equal pictures have no PSNR, since JSON has no infinity."""
     said = dataclasses.asdict(found) | {
         "summary": {
             "rows": len(found.changes),
@@ -137,6 +137,7 @@ def as_object(found: "Comparison") -> dict[str, Any]:
 
 
 def _finite(value: object) -> object:
+    """Return a value with None for infinities and NaN."""
     if isinstance(value, Mapping):
         return {name: _finite(member) for name, member in value.items()}
     if isinstance(value, list | tuple):
@@ -145,6 +146,7 @@ def _finite(value: object) -> object:
 
 
 def _settings(settings: Mapping[str, tuple[Any, Any]]) -> "Table":
+    """Return a table of the settings that differ between the runs."""
     from rich.markup import escape
     from rich.table import Table
 
@@ -155,6 +157,7 @@ def _settings(settings: Mapping[str, tuple[Any, Any]]) -> "Table":
 
 
 def _changes(changes: Sequence["Change"]) -> "Table":
+    """Return a table of rows that got worse."""
     from rich.markup import escape
     from rich.table import Column, Table
 
@@ -173,6 +176,7 @@ def _changes(changes: Sequence["Change"]) -> "Table":
 
 
 def _row(key: Mapping[str, Any]) -> str:
+    """Return a row as text: its pictures, and the parameters that vary."""
     from pipeline.manifest import PICTURE_COLUMNS
 
     pictures = " + ".join(str(key[name]).rpartition("/")[2] for name in PICTURE_COLUMNS if key[name])
@@ -181,10 +185,12 @@ def _row(key: Mapping[str, Any]) -> str:
 
 
 def _times(ratio: float | None) -> str:
+    """Return a ratio as a factor; empty for None."""
     return "" if ratio is None else f"× {ratio:.3g}"
 
 
 def _text(value: object) -> str:
+    """Return a value of a setting as text."""
     if value is None:
         return "—"
     return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

@@ -67,7 +67,7 @@ def selftest(
 
 @contextlib.contextmanager
 def _scratch(output: str | None) -> Iterator[str]:
-    """An empty folder, which is deleted unless the test fails."""
+    """Make an empty folder that is deleted unless the test fails."""
     from pipeline import storage
 
     home = storage.join(storage.absolute(output or tempfile.mkdtemp()), f"nst-selftest-{uuid.uuid4().hex[:8]}")
@@ -77,6 +77,7 @@ def _scratch(output: str | None) -> Iterator[str]:
 
 
 def _checks(home: str, address: str | None, weights: str, *, as_json: bool) -> bool:
+    """Run the quick checks, print each, and return whether all are well."""
     from jobs.selftest import findings
 
     well = True
@@ -92,6 +93,7 @@ def _checks(home: str, address: str | None, weights: str, *, as_json: bool) -> b
 
 
 def _chaos(home: str, address: str | None, only: Sequence[str], *, repeat: int, seed: int, as_json: bool) -> bool:
+    """Inject each fault, print what became of the rows, and return whether none was lost."""
     from jobs.selftest import FAULTS, Harness, connect
 
     names = [name for name in FAULTS if any(part in name for part in only)]
@@ -116,7 +118,7 @@ def _chaos(home: str, address: str | None, only: Sequence[str], *, repeat: int, 
 
 
 def _play(name: str, harness: "Harness") -> "Outcome":
-    """A fault, once; what breaks off is an outcome too."""
+    """Inject a fault once; a scenario that breaks off is an outcome too."""
     from jobs.selftest import FAULTS, Outcome
 
     try:
@@ -128,6 +130,7 @@ def _play(name: str, harness: "Harness") -> "Outcome":
 
 
 def _table(played: "dict[str, list[Outcome]]") -> "Table":
+    """Return a table of faults with the rows that each lost, duplicated or computed again."""
     from rich.table import Table
 
     table = Table(title_justify="left", show_edge=False)

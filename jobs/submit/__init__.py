@@ -2,6 +2,6 @@
 
 from jobs.submit.client import Cluster, Submission
 from jobs.submit.request import request
-from jobs.submit.status import Standing
+from jobs.submit.status import Status
 
-__all__ = ["Cluster", "Standing", "Submission", "request"]
+__all__ = ["Cluster", "Status", "Submission", "request"]

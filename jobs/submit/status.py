@@ -1,4 +1,4 @@
-"""Where a submitted job stands: what the cluster says, and what the pipeline itself says beside its results."""
+"""The status of submitted jobs: from the cluster, and from the progress file in their output."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,12 +11,12 @@ from pipeline import storage
 from pipeline.outputs import progress, provenance
 
 SILENT_SECONDS = 60.0
-"""Without a sign of life from a driver, which gives one every few seconds, after which that is worth saying."""
+"""Seconds without an update from a driver, which writes one every few seconds, after which the status mentions it."""
 
 
 @dataclass(frozen=True)
-class Standing:
-    """A submission, and its report if it made one.
+class Status:
+    """The status of a submission: from the cluster, and from its driver's progress file if there is one.
 
     Attributes:
         submission: as the cluster knows it.
@@ -32,7 +32,7 @@ class Standing:
 
     @classmethod
     def of(cls, submission: Submission) -> Self:
-        """Looks at the progress file in the job's output."""
+        """Read the status of a submission from the progress file in the job's output."""
         try:
             report, trouble = progress.read(submission.progress), ""
         except storage.StorageError as error:
@@ -43,14 +43,14 @@ class Standing:
 
     @property
     def took(self) -> str:
-        """From its beginning to its end, or so far."""
+        """Time from the beginning of the job to its end, or until now, as text."""
         if not self.submission.began_at:
             return ""
         return clock(((self.submission.ended_at or self.now) - self.submission.began_at).total_seconds())
 
     @property
     def words(self) -> str:
-        """How far it is, in one line."""
+        """Progress of the job, in one line."""
         if self.trouble:
             return f"how far it is cannot be read from here: {self.trouble}"
         if not self.report and self.submission.over:
@@ -68,7 +68,7 @@ class Standing:
 
     @property
     def why(self) -> str:
-        """Why it failed, in one line; empty if it did not."""
+        """Reason why the job failed, in one line; empty if it did not fail."""
         if self.submission.status != "FAILED":
             return ""
         code = self.submission.exit_code
@@ -79,7 +79,7 @@ class Standing:
         return " ".join(self.submission.message.split())[:500]
 
     def to_json(self) -> dict[str, object]:
-        """For programs: `progress` is null if there is none."""
+        """Return the status as JSON types; `progress` is null if there is no progress file."""
         one, report = self.submission, self.report
         return {
             "id": one.id,

@@ -78,7 +78,7 @@ class Run:
         return {status: count for status, count in sorted(self.progress.counts.items()) if count}
 
     def results(self, *, curves: bool = True) -> Results:
-        """What became of every row in the output, also of those that were done before."""
+        """Read the results of every row in the output, also of rows that were done before."""
         return results(self.output, curves=curves)
 
     def __repr__(self) -> str:
@@ -183,7 +183,7 @@ _with_named_options(plan)
 
 
 def results(output: str, *, curves: bool = True) -> Results:
-    """What became of each row of a run.
+    """Read the results of a run, one for each row.
 
     Args:
         output: its folder, a URI; or a grid's, for its latest run; or that with `@previous` behind it.

@@ -11,7 +11,7 @@ from pipeline.specs.fields import Named, Pattern, Section, Text, as_option
 
 
 def _with_a_month(value: object) -> object:
-    """A bare number is no year to pydantic, but seconds since 1970."""
+    """Refuse a bare number, which pydantic would read as seconds since 1970 and not as a year."""
     if isinstance(value, int | float) or (isinstance(value, str) and "-" not in value):
         raise ValueError("a date such as 2026-01-31")
     return value

@@ -41,7 +41,7 @@ def as_option(name: str) -> Any:
 
 
 def unusable(complaints: Iterable[Complaint]) -> ValidationError:
-    """An error that a validator may raise for places below its field."""
+    """Make an error that a validator can raise for entries below its field."""
     details = [
         InitErrorDetails(type=PydanticCustomError("unusable", "{expected}", {"expected": what}), loc=loc, input=value)
         for loc, value, what in complaints
@@ -50,7 +50,7 @@ def unusable(complaints: Iterable[Complaint]) -> ValidationError:
 
 
 def known(name: str, names: Collection[str]) -> str:
-    """What was expected in the place of an unknown name: the one that is meant, or all that there are."""
+    """Return what was expected in place of an unknown name: the closest one, or all names."""
     close = difflib.get_close_matches(str(name).strip().lower(), names, n=1)
     return f"a known name; did you mean {close[0]}?" if close else f"one of {', '.join(names)}"
 
@@ -158,7 +158,7 @@ def gather(named: Mapping[str, str]) -> dict[str, str]:
 
 
 def parameter_name(name: str) -> str:
-    """A parameter by its own name, where it is known by the paper's."""
+    """Return the name of a parameter, also from its name in the paper."""
     return ALIASES.get(name, name)
 
 
@@ -210,7 +210,7 @@ Parameters = Annotated[
 
 
 def problems_of(error: ValidationError) -> Iterator[Complaint]:
-    """What is wrong with a job, in words that say what was expected."""
+    """Yield each problem of a job: its field, its value and what was expected."""
     for detail in error.errors(include_url=False):
         context = detail.get("ctx", {})
         match detail["type"]:

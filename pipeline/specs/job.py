@@ -182,7 +182,7 @@ def job_of(
     line_of: Any = lambda loc: None,
     as_written: bool = False,
 ) -> JobFile:
-    """The job that some fields describe.
+    """Make the job that some fields describe.
 
     Args:
         fields: as in a job file.
@@ -229,6 +229,6 @@ def _models(annotation: Any) -> Iterator[type[BaseModel]]:
 
 
 def schema() -> dict[str, Any]:
-    """The JSON Schema of job files, for editors."""
+    """Return the JSON Schema of job files, for editors."""
     found = _ADAPTER.json_schema()
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "nst job file", **found}

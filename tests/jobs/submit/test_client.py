@@ -15,7 +15,7 @@ import yaml
 from jobs.submit import client as clusters
 from jobs.submit.client import Cluster, ClusterError, find_address
 from jobs.submit.request import Request, request
-from jobs.submit.status import Standing
+from jobs.submit.status import Status
 from pipeline.outputs import layout, progress, provenance
 from tests.jobs.test_cli import nst
 
@@ -239,18 +239,18 @@ def test_words_for_how_far_a_job_is(
     told(asked.id(1), state, tmp_path / "out", seconds_ago=ago, error="storage is gone")
     server.jobs[asked.id(1)].status = status
     server.jobs[asked.id(1)].driver_exit_code = 3
-    standing = Standing.of(cluster.find("night"))
-    assert standing.words.endswith(said)
-    assert standing.why == ("exit code 3: storage is gone" if status == "FAILED" else "")
+    shown = Status.of(cluster.find("night"))
+    assert shown.words.endswith(said)
+    assert shown.why == ("exit code 3: storage is gone" if status == "FAILED" else "")
 
 
 def test_what_another_run_reports_is_not_taken_for_ones_own(server: FakeServer, job: Path, tmp_path: Path) -> None:
     cluster, asked = Cluster(server, ""), request(job)
     cluster.submit(asked)
     told("another", "running", tmp_path / "out")
-    assert Standing.of(cluster.find("night")).words == "reading what is asked, and planning"
+    assert Status.of(cluster.find("night")).words == "reading what is asked, and planning"
     Path(layout.progress_file(str(tmp_path / "out"))).write_text("{}")
-    assert "cannot be read from here" in Standing.of(cluster.find("night")).words
+    assert "cannot be read from here" in Status.of(cluster.find("night")).words
 
 
 def test_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
