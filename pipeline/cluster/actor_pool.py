@@ -1,7 +1,6 @@
-"""The Ray cluster that a run works on, and how its devices are shared out."""
+"""The pool of actors that optimise batches: how many there are, and what each gets of the cluster."""
 
 import dataclasses
-import logging
 import math
 import os
 from collections.abc import Callable, Sequence
@@ -24,8 +23,8 @@ ACTORS_CPU_SHARE = 0.5
 
 TASKS_PER_ACTOR = 2
 """Tasks that read ahead, and tasks that write: enough unless a store takes longer for two batches than an actor does.
-Beside an actor on one CPU those that read leave just as much as writing takes. Without a limit, Ray Data starts a
-process for each of as many as there are shares for."""
+On one CPU, an actor and the tasks that read leave just as much as the tasks that write need. Without a limit, Ray Data
+starts a process for each task that fits by its share of a CPU."""
 
 CPU_BATCH_PIXELS = 65_536
 """Pixels of a batch on a CPU: with more, a pair takes longer, not less (four of 256 px 140 ms for each evaluation,
@@ -35,19 +34,16 @@ GPU_MEMORY_SHARE = 0.9
 """Share of a GPU's free memory that batches may take; the rest is for what the libraries set aside."""
 
 
-log = logging.getLogger(__name__)
-
-
 @dataclass(frozen=True)
 class ActorPool:
     """A pool of style actors: how many, and what each takes.
 
     Attributes:
-        count: actors, at most.
-        num_cpus: reserved by each, which is less than it uses where the stages around it reserve something too.
-        num_gpus: reserved by each.
-        threads: of torch in each; None on a GPU.
-        memory: bytes for each, of the GPU's memory or else the machine's; None where it is not known.
+        count: how many actors there are at most.
+        num_cpus: CPUs that each actor reserves: less than it uses where the stages around it reserve some too.
+        num_gpus: GPUs, or the share of one, that each actor reserves.
+        threads: of torch in each actor; None on a GPU.
+        memory: bytes that each actor may use, of the GPU's memory or else the machine's; None where it is not known.
         precision: what `auto` means to them; fp32, which needs most memory, where it is not known.
         min_count: actors that a pool which grows and shrinks has at any time; None: `count`, it is fixed.
         current_count: actors that there are CPUs for now, in a pool that grows on CPUs; else None. Such a pool
@@ -71,22 +67,24 @@ class ActorPool:
 
     @property
     def tasks(self) -> int:
-        """Tasks that read, and tasks that write, at a time, at most."""
+        """How many tasks may read at a time, and how many may write."""
         return TASKS_PER_ACTOR * (self.current_count or self.count)
 
     def stage_options(self, share: float) -> dict[str, Any]:
-        """What Ray shall know of a stage that takes such a share of a CPU."""
+        """Return the options of Ray for the tasks of a stage around the actors.
+
+        Args:
+            share: of a CPU that a task needs; not reserved where the actors reserve whole CPUs.
+        """
         if self.current_count is None:
             return {"num_cpus": share}
-        away = (
-            {"label_selector": {"ray.io/node-id": f"!in({','.join(self.nodes_without_cpus)})"}}
-            if self.nodes_without_cpus
-            else {}
-        )
-        return {"num_cpus": 0, **away}
+        options: dict[str, Any] = {"num_cpus": 0}
+        if self.nodes_without_cpus:
+            options["label_selector"] = {"ray.io/node-id": f"!in({','.join(self.nodes_without_cpus)})"}
+        return options
 
     def strategy(self, batches: int) -> ActorPoolStrategy:
-        """How Ray Data keeps this pool for so many batches. Actors that no node has room for wait until one has."""
+        """Return how Ray Data keeps this pool for so many batches; actors that fit no node wait until one joins."""
         most = min(self.count, batches)
         if self.min_count is None:
             return ActorPoolStrategy(size=most)
@@ -94,79 +92,111 @@ class ActorPool:
         return ActorPoolStrategy(min_size=least, max_size=most, initial_size=least)
 
     def limits(self, batch_size: int | None = None) -> Limits:
-        """What batches for these actors must stay within."""
+        """Return what batches for these actors must stay within, of at most `batch_size` rows."""
         pixels = None if self.num_gpus else CPU_BATCH_PIXELS
         return Limits(batch_size or ROWS_AT_MOST, pixels, self.memory, self.precision, self.count)
 
     @classmethod
-    def on(cls, nodes: Sequence[Node], asked: Resources | None = None) -> "ActorPool":
-        """A pool for a cluster, such that every actor fits a node, with room for the stages around it.
+    def on(cls, nodes: Sequence[Node], resources: Resources | None = None) -> "ActorPool":
+        """Return the pool for some nodes, such that every actor fits a node together with the stages around it.
+
+        Args:
+            nodes: of the cluster; none counts as one node with one CPU.
+            resources: what the run may use; None: all there is.
 
         Raises:
-            ValueError: if GPUs are asked for, there are none, and it is not said how many actors shall wait for them.
+            ValueError: if GPUs are required, there are none, and no number of actors is given that could wait for them.
         """
-        asked = asked or Resources()
-        least = (asked.min_actors or 1) if asked.grows else None
-        count = asked.num_actors or asked.max_actors
-        with_gpu = [node for node in nodes if node.gpus >= 1 and asked.device != "cpu"]
-        if asked.device == "gpu" and not with_gpu:
-            if not count:
-                raise ValueError("device = gpu: expected a GPU, or num_actors or max_actors to wait for nodes with one")
-            return cls(count, ACTORS_CPU_SHARE, 1 / (asked.actors_per_gpu or 1), None, min_count=least)
+        resources = resources or Resources()
+        with_gpu = [node for node in nodes if node.gpus >= 1 and resources.device != "cpu"]
+        if resources.device == "gpu" and not with_gpu:
+            return _waiting_for_gpus(resources)
         if with_gpu:
-            gpus = sum(int(node.gpus) for node in with_gpu)
-            per_gpu = asked.actors_per_gpu or (1 if asked.grows else math.ceil((count or gpus) / gpus))
-            count = max(count or gpus * per_gpu, least or 1)
-            share = min(node.cpus / (int(node.gpus) * per_gpu) for node in with_gpu)
-            free = [node.gpu_memory for node in with_gpu if node.gpu_memory]
-            memory = GPU_MEMORY_SHARE * min(free) / per_gpu if len(free) == len(with_gpu) else None
-            precisions = {node.gpu_precision for node in with_gpu}
-            precision = precisions.pop() if len(precisions) == 1 else "fp32"
-            return cls(count, ACTORS_CPU_SHARE * share, 1 / per_gpu, None, memory, precision, least)
-        able = [node for node in nodes if node.cpus >= 1] or [Node(1, 0, 0)]
-        cpus = sum(int(node.cpus) for node in able)
-        count = max(count or cpus, least or 1)
-        if asked.grows:
-            room = min(count, cpus)  # the others are for nodes that join
-            widths = range(1, int(min(node.cpus for node in able)) + 1)
-            threads = max(width for width in widths if sum(int(node.cpus) // width for node in able) >= room)
-            memory = min(node.memory * threads / node.cpus for node in able)
-            return cls(count, threads, 0, threads, memory or None, min_count=least, current_count=room)
-        threads = max(1, min(cpus // count, int(min(node.cpus for node in able))))
-        share = min(threads, cpus / count)
-        memory = min(node.memory * min(1.0, share / node.cpus) for node in able)
-        return cls(count, ACTORS_CPU_SHARE * share, num_gpus=0, threads=threads, memory=memory or None)
+            return _on_gpus(with_gpu, resources)
+        with_cpus = [node for node in nodes if node.cpus >= 1] or [Node(1, 0, 0)]
+        return _growing_on_cpus(with_cpus, resources) if resources.grows else _fixed_on_cpus(with_cpus, resources)
 
 
-def pool_on_cluster(asked: Resources | None = None) -> ActorPool:
-    """A pool for the cluster that this process is connected to.
+def _min_count(resources: Resources) -> int | None:
+    """Return how many actors a pool has at any time; None if its size is fixed."""
+    return (resources.min_actors or 1) if resources.grows else None
+
+
+def _waiting_for_gpus(resources: Resources) -> ActorPool:
+    """Return a pool whose actors wait for nodes with a GPU, as there are none yet; their memory is not known."""
+    count = resources.num_actors or resources.max_actors
+    if not count:
+        raise ValueError("device = gpu: expected a GPU, or num_actors or max_actors to wait for nodes with one")
+    gpus_each = 1 / (resources.actors_per_gpu or 1)
+    return ActorPool(count, ACTORS_CPU_SHARE, gpus_each, None, min_count=_min_count(resources))
+
+
+def _on_gpus(nodes: Sequence[Node], resources: Resources) -> ActorPool:
+    """Return a pool on nodes that all have GPUs; actors that share a GPU share its memory evenly."""
+    gpus = sum(int(node.gpus) for node in nodes)
+    count, min_count = resources.num_actors or resources.max_actors, _min_count(resources)
+    # A fixed number of actors is spread over the GPUs; a pool that grows has one each unless more are requested.
+    per_gpu = resources.actors_per_gpu or (1 if resources.grows else math.ceil((count or gpus) / gpus))
+    count = max(count or gpus * per_gpu, min_count or 1)
+    cpus_each = ACTORS_CPU_SHARE * min(node.cpus / (int(node.gpus) * per_gpu) for node in nodes)
+    # Any actor may get any batch, so that the smallest GPU decides; one that is not known makes all unknown.
+    free = [node.gpu_memory for node in nodes if node.gpu_memory]
+    memory = GPU_MEMORY_SHARE * min(free) / per_gpu if len(free) == len(nodes) else None
+    precisions = {node.gpu_precision for node in nodes}
+    precision = precisions.pop() if len(precisions) == 1 else "fp32"
+    return ActorPool(count, cpus_each, 1 / per_gpu, None, memory, precision, min_count)
+
+
+def _growing_on_cpus(nodes: Sequence[Node], resources: Resources) -> ActorPool:
+    """Return a pool on CPUs whose size follows the work, and whose actors reserve every CPU that they use."""
+    cpus = sum(int(node.cpus) for node in nodes)
+    min_count = _min_count(resources)
+    count = max(resources.max_actors or cpus, min_count or 1)
+    current_count = min(count, cpus)  # the others are for nodes that join
+    # As many threads as leave a place for every actor that there are CPUs for now.
+    widths = range(1, int(min(node.cpus for node in nodes)) + 1)
+    threads = max(width for width in widths if sum(int(node.cpus) // width for node in nodes) >= current_count)
+    memory = min(node.memory * threads / node.cpus for node in nodes)
+    return ActorPool(count, threads, 0, threads, memory or None, min_count=min_count, current_count=current_count)
+
+
+def _fixed_on_cpus(nodes: Sequence[Node], resources: Resources) -> ActorPool:
+    """Return a pool of fixed size on CPUs, which leaves a share of each CPU to the stages around it."""
+    cpus = sum(int(node.cpus) for node in nodes)
+    count = resources.num_actors or cpus
+    threads = max(1, min(cpus // count, int(min(node.cpus for node in nodes))))
+    cpus_each = min(threads, cpus / count)
+    memory = min(node.memory * min(1.0, cpus_each / node.cpus) for node in nodes)
+    return ActorPool(count, ACTORS_CPU_SHARE * cpus_each, num_gpus=0, threads=threads, memory=memory or None)
+
+
+def pool_on_cluster(resources: Resources | None = None) -> ActorPool:
+    """Return the pool for the cluster that this process is connected to.
 
     Raises:
-        ValueError: as `ActorPool.on`.
+        ValueError: as `ActorPool.on` does.
     """
-    asked = asked or Resources()
+    resources = resources or Resources()
     list_nodes: Callable[[], list[dict[str, Any]]] = ray.nodes
     alive = [node for node in list_nodes() if node["Alive"]]
-    with_gpu = [node["NodeID"] for node in alive if node["Resources"].get("GPU", 0) >= 1 and asked.device != "cpu"]
-    told = look_at_gpus(with_gpu)
-    pool = ActorPool.on(
-        [
-            Node(has.get("CPU", 0), has.get("GPU", 0), has.get("memory", 0), *told.get(node["NodeID"], ()))
-            for node in alive
-            for has in [node["Resources"]]
-        ],
-        asked,
-    )
-    return dataclasses.replace(
-        pool, nodes_without_cpus=tuple(n["NodeID"] for n in alive if not n["Resources"].get("CPU"))
-    )
+    # What is free on GPUs only their own nodes can tell.
+    wants_gpus = resources.device != "cpu"
+    with_gpu = [node["NodeID"] for node in alive if wants_gpus and node["Resources"].get("GPU", 0) >= 1]
+    gpus = look_at_gpus(with_gpu)
+    nodes = [
+        Node(has.get("CPU", 0), has.get("GPU", 0), has.get("memory", 0), *gpus.get(node["NodeID"], ()))
+        for node in alive
+        for has in [node["Resources"]]
+    ]
+    without_cpus = tuple(node["NodeID"] for node in alive if not node["Resources"].get("CPU"))
+    return dataclasses.replace(ActorPool.on(nodes, resources), nodes_without_cpus=without_cpus)
 
 
 def pool_for(resources: Resources) -> ActorPool:
-    """The pool that a run would have, without starting anything: of its cluster if there is one, else of this machine.
+    """Return the pool that a run would have, without starting anything: of its cluster, or else of this machine.
 
     Raises:
-        ValueError: as `ActorPool.on`.
+        ValueError: as `ActorPool.on` does.
     """
     address = resources.address or os.environ.get("RAY_ADDRESS", "local")
     if address != "local" or ray.is_initialized():

@@ -4,11 +4,12 @@ import pickle
 from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any, cast
 
+import ray.data
 from ray.data import TaskPoolStrategy
 
 from pipeline.cluster import FETCH_CPUS, WRITE_CPUS, ActorPool
 from pipeline.flow import plan_parts
-from pipeline.flow.metrics import watched
+from pipeline.flow.metrics import with_busy_share
 from pipeline.options import Interruptions
 from pipeline.outputs import compact
 from pipeline.planning import Batch, Fetched, Optimised, Plan
@@ -21,7 +22,7 @@ Kernel = Callable[..., Callable[[Fetched], Optimised]]
 
 
 def style_actor(weights: str, **options: Any) -> Callable[[Fetched], Optimised]:
-    """The kernel that runs are for."""
+    """Return the kernel that computes pictures: a `StyleActor` with these weights."""
     from pipeline.stages import StyleActor
 
     return StyleActor(weights, **options)
@@ -37,66 +38,90 @@ def flow(
     interruptions: Interruptions | None = None,
     kernel: Kernel = style_actor,
 ) -> Generator[Mapping[str, Any]]:
-    """Compute the batches of a plan on Ray Data; what became of each row, once it is durable.
+    """Compute the batches of a plan on Ray Data, and yield what became of each row once it is durable.
 
     From fetching on a dataset row is one batch, pickled, and a block of its own, so that batches spread over the actors
-    and finish one by one. Ray Data schedules and applies back-pressure; what is true is what the writer has committed.
+    and finish one by one. Ray Data schedules and applies back-pressure; what counts is what the writer has committed.
     Ray runs a block again, without end, when its process died; the ledger sees to it that a row which kills it is tried
     only so often.
+
+    Args:
+        work: what to compute.
+        weights: source of the encoder's weights, as for `load_encoder`.
+        writer: commits finished batches.
+        pool: the actors.
+        notes: records which rows are being worked on.
+        interruptions: deadlines of rows, and when states are saved; None: the defaults.
+        kernel: what optimises, made anew on each actor.
+
+    Raises:
+        RunBroken: if a stage failed for another reason than one of its rows.
     """
-    write = guarded_write(writer, notes)
-    for number, leg in enumerate(plan_parts.legs(work.batches, pool.count)):
-        outcomes = (
-            plan_parts.dataset(leg)
-            .flat_map(
-                plan_parts.opened(guarded_fetch(fetch, notes)),
-                compute=_tasks(pool.tasks, leg),
-                **pool.stage_options(FETCH_CPUS),
-            )
-            .map(
-                cast(Any, _Stylise),  # Ray Data's hint forgets that a class is welcome here
-                fn_constructor_args=(kernel, weights, pool.threads, notes, interruptions),
-                compute=pool.strategy(len(leg)),
-                num_cpus=pool.num_cpus,
-                num_gpus=pool.num_gpus,
-            )
-            .map(
-                lambda row: {"rows": pickle.dumps(write(pickle.loads(row["batch"])))},
-                compute=_tasks(pool.tasks, leg),
-                **pool.stage_options(WRITE_CPUS),
-            )
-        )
+    stylise = (kernel, weights, pool.threads, notes, interruptions)
+    for number, part in enumerate(plan_parts.plan_parts(work.batches, pool.count)):
+        outcomes = _stages(part, stylise, writer, pool, notes)
         try:
             if number:
-                compact(writer.output)  # whoever goes on after a crash has few files to read
+                compact(writer.output)  # a run after a crash then has few files to read
             for row in outcomes.iter_rows():
                 yield from pickle.loads(row["rows"])
         except Exception as error:
             raise RunBroken(_innermost(error)) from error
 
 
-def _tasks(most: int, leg: Sequence[Batch]) -> TaskPoolStrategy:
-    """Not more than there is work for, which Ray Data would warn of."""
-    return TaskPoolStrategy(size=min(most, len(leg)))
+def _stages(
+    part: Sequence[Batch], stylise: tuple[Any, ...], writer: Writer, pool: ActorPool, notes: Ledger
+) -> ray.data.Dataset:
+    """Return the dataset of a part of a plan with its three stages: fetch, optimise, write.
+
+    Args:
+        part: the batches.
+        stylise: arguments of `_Stylise`, which each actor makes anew.
+        writer: commits finished batches.
+        pool: the actors.
+        notes: records which rows are being worked on.
+    """
+    write = guarded_write(writer, notes)
+    tasks = min(pool.tasks, len(part))  # Ray Data warns of more than there is work for
+    return (
+        plan_parts.dataset(part)
+        .flat_map(
+            plan_parts.fetching(guarded_fetch(fetch, notes)),
+            compute=TaskPoolStrategy(size=tasks),
+            **pool.stage_options(FETCH_CPUS),
+        )
+        .map(
+            cast(Any, _Stylise),  # Ray Data's type hint leaves out that a class may stand here
+            fn_constructor_args=stylise,
+            compute=pool.strategy(len(part)),
+            num_cpus=pool.num_cpus,
+            num_gpus=pool.num_gpus,
+        )
+        .map(
+            lambda row: {"rows": pickle.dumps(write(pickle.loads(row["batch"])))},
+            compute=TaskPoolStrategy(size=tasks),
+            **pool.stage_options(WRITE_CPUS),
+        )
+    )
 
 
 class RunBroken(RuntimeError):
-    """A run that could not go on; what is finished is kept, and the same call goes on from there."""
+    """Raised when a run cannot go on; what is finished is kept, and the same call goes on from there."""
 
 
 class TooManyFailures(RunBroken):
-    """More rows failed than may."""
+    """Raised when more rows failed than the run's limit allows."""
 
 
 def _innermost(error: BaseException) -> str:
-    """What went wrong in a worker, without the layers of Ray around it."""
+    """Return what went wrong in a worker, without the layers of Ray around it."""
     while (cause := getattr(error, "cause", None) or error.__cause__) and cause is not error:
         error = cause
     return f"{type(error).__name__}: {' '.join(str(error).split())[:500]}"
 
 
 class _Stylise:
-    """A kernel as a stage."""
+    """The stage that optimises: a kernel on an actor, which saves its state and survives rows that crash it."""
 
     def __init__(
         self, kernel: Kernel, weights: str, threads: int | None, notes: Ledger, interruptions: Interruptions | None
@@ -108,7 +133,7 @@ class _Stylise:
             draining.watch(resumable.preemption.on_draining)
             resumable.preemption.before_leaving = ledger.withdraw_own
         orphans.exit_when_run_ends(notes)
-        self.optimise = guarded_optimise(watched(kernel(weights, threads=threads, resumable=resumable)), notes)
+        self.optimise = guarded_optimise(with_busy_share(kernel(weights, threads=threads, resumable=resumable)), notes)
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
         return {"batch": pickle.dumps(self.optimise(pickle.loads(row["batch"])))}

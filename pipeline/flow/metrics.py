@@ -20,7 +20,7 @@ LOSSES = tuple(digit * 10.0**power for power in range(-4, 7) for digit in (1, 3)
 
 
 class RunMetrics:
-    """Counts the outcomes of one run, in its driver."""
+    """Counters of the outcomes of one run, in its driver."""
 
     def __init__(self) -> None:
         self.rows = Counter("nst_rows_total", "Rows that came to an outcome, by status.", ("status",))
@@ -29,7 +29,7 @@ class RunMetrics:
         self.loss = Histogram("nst_loss", "Total loss of the pictures of ok rows.", [*LOSSES])
 
     def add(self, row: Mapping[str, Any]) -> None:
-        """Count a row as the writer tells it; a batch is counted with its first row."""
+        """Count a row as the writer returns it; the size of a batch is counted with its first row."""
         self.rows.inc(tags={"status": row["status"]})
         for stage, seconds in row["seconds"].items():
             if seconds:
@@ -40,16 +40,16 @@ class RunMetrics:
             self.loss.observe(row["total_loss"])
 
 
-def watched(optimise: Callable[[Fetched], Optimised]) -> Callable[[Fetched], Optimised]:
-    """An actor that tells how busy its device is: the share of the time from batch to batch that it optimised."""
+def with_busy_share(optimise: Callable[[Fetched], Optimised]) -> Callable[[Fetched], Optimised]:
+    """Return a kernel that also exports how busy its device is: the share of its time that it spent optimising."""
     busy_share = Gauge(
         "nst_device_busy_share", "Of the time since its last batch but one ended, that an actor optimised.", ("device",)
     )
 
-    def watch(fetched: Fetched) -> Optimised:
+    def measured(fetched: Fetched) -> Optimised:
         optimised = optimise(fetched)
         if whole := optimised.seconds + optimised.waited:
             busy_share.set(optimised.seconds / whole, tags={"device": optimised.device})
         return optimised
 
-    return watch
+    return measured

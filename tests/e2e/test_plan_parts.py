@@ -14,9 +14,9 @@ from tests.bench.stub import StubKernel
 from tests.e2e.conftest import QUICK, Studio, as_csv
 
 
-def test_legs_are_run_one_after_the_other(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plan_parts, "LEG", 3)
-    monkeypatch.setattr(plan_parts, "LEG_PER_ACTOR", 1)
+def test_parts_are_run_one_after_the_other(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plan_parts, "PART", 3)
+    monkeypatch.setattr(plan_parts, "PART_PER_ACTOR", 1)
     monkeypatch.setattr(plan_parts, "SHARDS", 2)
     files: list[int] = []
 
@@ -39,4 +39,4 @@ def test_legs_are_run_one_after_the_other(studio: Studio, monkeypatch: pytest.Mo
     assert progress.counts == {"ok": 6, "failed": 1}
     assert Counter(row["status"] for row in studio.results().values()) == {"ok": 6, "failed": 1}
     assert "width and height say 48 x 64" in next(text for _, text in progress.failures)
-    assert files == [2, 3, 4]  # of a leg's batches; from the second on with what the ones before it came to
+    assert files == [2, 3, 4]  # of a part's batches; from the second on with what the ones before it came to

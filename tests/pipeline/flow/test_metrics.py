@@ -78,7 +78,7 @@ def test_an_actor_tells_how_busy_its_device_is(recorded: Recorded) -> None:
     def optimise(fetched: Fetched) -> Optimised:
         return Optimised(fetched, (), "cpu", "fp32", seconds=fetched.seconds, waited=1.0)
 
-    watched = metrics.watched(optimise)
+    watched = metrics.with_busy_share(optimise)
     for took in (3.0, 1.0):
         fetched = Fetched(Batch(()), (), now(), took, ())
         assert watched(fetched) == optimise(fetched)

@@ -1,4 +1,4 @@
-"""A plan as datasets: every batch once and in order, in legs that are worth starting actors, in shards of a leg."""
+"""A plan as datasets: every batch once and in order, in parts that are worth starting actors, in shards of a part."""
 
 import math
 import pickle
@@ -20,19 +20,19 @@ def batches(count: int) -> list[Batch]:
 
 
 @given(st.integers(0, 300), st.integers(1, 40), st.integers(0, 20), st.integers(1, 5))
-def test_legs_are_a_plan_in_order(count: int, leg: int, per_actor: int, actors: int) -> None:
+def test_parts_are_a_plan_in_order(count: int, part: int, per_actor: int, actors: int) -> None:
     work = batches(count)
-    with patch.multiple(plan_parts, LEG=leg, LEG_PER_ACTOR=per_actor):
-        found = list(plan_parts.legs(work, actors))
+    with patch.multiple(plan_parts, PART=part, PART_PER_ACTOR=per_actor):
+        found = list(plan_parts.plan_parts(work, actors))
     assert [batch for some in found for batch in some] == work
-    most = max(leg, per_actor * actors)
+    most = max(part, per_actor * actors)
     assert len(found) == math.ceil(count / most)
     assert all(len(some) <= most for some in found)
     assert not found or max(map(len, found)) - min(map(len, found)) <= 1
 
 
 @given(st.integers(1, 300), st.integers(1, 40))
-def test_a_leg_is_opened_batch_by_batch(count: int, shards: int) -> None:
+def test_a_part_is_opened_batch_by_batch(count: int, shards: int) -> None:
     work = batches(count)
     seen: list[list[dict[str, bytes]]] = []
     with patch.object(plan_parts, "SHARDS", shards), patch("ray.data.from_items") as from_items:
@@ -46,7 +46,7 @@ def test_a_leg_is_opened_batch_by_batch(count: int, shards: int) -> None:
         fetched.append(batch)
         return Fetched(batch, (), now(), 0.0, ())
 
-    opened = plan_parts.opened(fetch)
+    opened = plan_parts.fetching(fetch)
     out = []
     for row in seen[0]:
         for flowing in opened(row):
