@@ -1,12 +1,12 @@
 """The whole flow, top to bottom: manifest, plan, fetch, optimise, write, results."""
 
 import contextlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pipeline import storage
-from pipeline.cluster import connect, pool_on_cluster
+from pipeline.cluster import ActorPool, connect, pool_on_cluster
 from pipeline.encoder import load_encoder
 from pipeline.flow.dataset import Kernel, RunBroken, TooManyFailures, flow, style_actor
 from pipeline.flow.metrics import RunMetrics
@@ -60,62 +60,42 @@ def run_rows(
     on_progress: Callable[[Progress], None] | None = None,
     kernel: Kernel = style_actor,
 ) -> Progress:
-    """Compute rows, as `run`; it raises the same, but for a manifest's errors."""
+    """Compute rows that are not in the output yet.
+
+    Args:
+        rows: what is requested, each id once.
+        options: as for `run`.
+        on_progress: as for `run`.
+        kernel: as for `run`.
+
+    Raises:
+        ValueError: if the options name no output.
+        RunBroken: if work that had begun could not go on; and whatever else `run` raises, but for `ManifestError`.
+    """
     if not options.output:
         raise ValueError("output: expected a folder for pictures and results, any URI")
     started_at, output = provenance.now(), storage.absolute(options.output)
     options = options.model_copy(update={"output": output})
     encoder = load_encoder(options.weights)
-    # A row may take an hour: the wait for one is interrupted when the lock is lost.
+    # One run at a time; a row may take an hour, so the wait for one is interrupted when the lock is lost.
     with interruptible() as interrupt, RunLock(output, force=options.force, on_loss=interrupt) as lock:
-        for folder in (layout.images_folder(output), layout.results_folder(output)):
-            storage.check_writable(folder)
+        _check_output(output)
         connect(options.resources.address)
         pool = pool_on_cluster(options.resources)
-        done, attempts = finished(output), ledger.collect_crashes(output)
-        if options.release:
-            ledger.remove_settled(attempts, set(done.quarantined.items()))
-        work = plan(
-            rows if isinstance(rows, Sequence) else list(rows),
-            encoder_sha256=encoder.sha256,
-            history=History(
-                finished={} if options.overwrite else done.fingerprints,
-                owners=done.owners,
-                quarantined={} if options.release else done.quarantined,
-                crashes={} if options.release else ledger.crashes_by_row(attempts),
-                max_attempts=options.max_attempts,
-            ),
-            limits=pool.limits(options.resources.batch_size),
-        )
+        # What is left to do, and whether that can come to a good end at all.
+        done = finished(output)
+        work = _plan(rows, options, encoder.sha256, done, pool)
         progress = Progress(total=work.rows, done_before=work.done, quarantined_before=work.quarantined)
         if on_progress:
             on_progress(progress)
         _stop_if_hopeless(work, progress, options.max_failures)
+        # Fetch, optimise and write; what has become of each row is counted as it arrives.
         writer = Writer(output, encoder=encoder.name, encoder_sha256=encoder.sha256, encoding=options.encoding)
         pinned = f"{options.weights.partition('#')[0]}#sha256={encoder.sha256}"  # actors read the file themselves
         notes = Ledger(output, lock.owner, options.max_attempts, options.stall_timeout)
         outcomes = flow(work, pinned, writer, pool, notes, interruptions=options.resources.interruptions, kernel=kernel)
-        metrics = RunMetrics()
-        try:
-            for row in outcomes:
-                progress.add(row)
-                metrics.add(row)
-                if on_progress:
-                    on_progress(progress)
-                lock.check()
-                _stop_if_failing(progress, options.max_failures)
-        except (KeyboardInterrupt, SystemExit, TooManyFailures):  # SystemExit: what Ray makes of SIGTERM
-            outcomes.close()
-            if lock.lost:
-                raise RunBroken(lock.loss) from None
-            with contextlib.suppress(storage.StorageError):  # they stay suspect then, which costs time and no row
-                ledger.withdraw_run(output, notes.run)
-            raise
-        except Locked as error:
-            outcomes.close()
-            raise RunBroken(str(error)) from error
-        if progress.finished < progress.total:
-            raise RunBroken(f"{progress.total - progress.finished:,} of {progress.total:,} rows came to no outcome")
+        _compute(outcomes, progress, lock, options.max_failures, on_progress)
+        # Every row has its outcome: put the output in order, and the summary last.
         try:
             _put_in_order(output, work, done)
             summary.write(output, _summary_of(options, work, progress, encoder=encoder, started_at=started_at))
@@ -124,8 +104,84 @@ def run_rows(
         return progress
 
 
+def _check_output(output: str) -> None:
+    """Raise StorageError if pictures or results cannot be written."""
+    for folder in (layout.images_folder(output), layout.results_folder(output)):
+        storage.check_writable(folder)
+
+
+def _plan(rows: Iterable[Row], options: RunOptions, encoder_sha256: str, done: Finished, pool: ActorPool) -> Plan:
+    """Return what a run has to do, given what earlier runs have left; only the holder of the run lock may do this.
+
+    Args:
+        rows: what is requested, each id once.
+        options: of the run, with an absolute output.
+        encoder_sha256: digest of the encoder's weights.
+        done: rows of the output that need no computing.
+        pool: the actors that batches are made for.
+    """
+    attempts = ledger.collect_crashes(options.output)
+    if options.release:
+        ledger.remove_settled(attempts, set(done.quarantined.items()))
+    history = History(
+        finished={} if options.overwrite else done.fingerprints,
+        owners=done.owners,
+        quarantined={} if options.release else done.quarantined,
+        crashes={} if options.release else ledger.crashes_by_row(attempts),
+        max_attempts=options.max_attempts,
+    )
+    return plan(
+        rows if isinstance(rows, Sequence) else list(rows),
+        encoder_sha256=encoder_sha256,
+        history=history,
+        limits=pool.limits(options.resources.batch_size),
+    )
+
+
+def _compute(
+    outcomes: Generator[Mapping[str, Any]],
+    progress: Progress,
+    lock: RunLock,
+    max_failures: FailureLimit,
+    on_progress: Callable[[Progress], None] | None,
+) -> None:
+    """Count the outcomes of rows as they arrive, until every row has one or the run must stop.
+
+    Args:
+        outcomes: of rows, in any order; closed when the run stops early.
+        progress: counts them.
+        lock: of the output.
+        max_failures: rows that may fail before the run stops.
+        on_progress: called after every row.
+    """
+    metrics = RunMetrics()
+    try:
+        for row in outcomes:
+            progress.add(row)
+            metrics.add(row)
+            if on_progress:
+                on_progress(progress)
+            lock.check()
+            _stop_if_failing(progress, max_failures)
+    except (KeyboardInterrupt, SystemExit, TooManyFailures):  # SystemExit: what Ray makes of SIGTERM
+        outcomes.close()
+        if lock.lost:
+            raise RunBroken(lock.loss) from None
+        with contextlib.suppress(storage.StorageError):  # rows stay suspect then, which costs time and no row
+            ledger.withdraw_run(lock.output, lock.owner)
+        raise
+    except Locked as error:
+        outcomes.close()
+        raise RunBroken(str(error)) from error
+    if progress.finished < progress.total:
+        raise RunBroken(f"{progress.total - progress.finished:,} of {progress.total:,} rows came to no outcome")
+
+
 def _put_in_order(output: str, work: Plan, done: Finished) -> None:
-    """Every planned row has its outcome in the results now, so that nothing is left to learn from its deaths."""
+    """Remove what a finished run needs no more: crash notes, old saved states, temporary and small files.
+
+    Every planned row has its outcome in the results now, so that nothing is left to learn from its crashes.
+    """
     left = ledger.read_attempts(output)
     suspects = {row for attempt in left for row in attempt.rows}
     settled = {row for batch in work.batches for row in crashes.row_keys(batch.rows) if row in suspects}
@@ -138,6 +194,7 @@ def _put_in_order(output: str, work: Plan, done: Finished) -> None:
 def _summary_of(
     options: RunOptions, work: Plan, progress: Progress, *, encoder: "Weights", started_at: datetime
 ) -> Mapping[str, object]:
+    """Return what `run.json` tells of a finished run."""
     planned = {
         "rows": work.rows,
         "batches": len(work.batches),
@@ -155,20 +212,22 @@ def _summary_of(
 
 
 def _stop_if_hopeless(work: Plan, progress: Progress, limit: FailureLimit) -> None:
-    """Those that failed at planning count from the start, although their turn comes last."""
+    """Raise TooManyFailures if more rows failed at planning than may, although their turn comes last."""
     known = [planned for batch in work.batches for planned in batch.rows if planned.failure]
     if limit.exceeded(len(known), progress.total) and known[0].failure:
         raise TooManyFailures(_hopeless(len(known), "at planning", progress.total, limit, known[0].failure.error))
 
 
 def _stop_if_failing(progress: Progress, limit: FailureLimit) -> None:
+    """Raise TooManyFailures if more of the finished rows failed than may."""
     failed = failures(progress.counts)
     if limit.exceeded(failed, progress.total):
-        said = progress.failures[-1][1]
-        raise TooManyFailures(_hopeless(failed, f"of {progress.finished:,} finished", progress.total, limit, said))
+        example = progress.failures[-1][1]
+        raise TooManyFailures(_hopeless(failed, f"of {progress.finished:,} finished", progress.total, limit, example))
 
 
 def _hopeless(failed: int, when: str, total: int, limit: FailureLimit, example: str) -> str:
+    """Return the message of a run that stops since too many rows failed."""
     return (
         f"{failed:,} rows failed {when}, more than the {limit} of {total:,} that --max-failures allows. "
         f"One of them: {example}"

@@ -13,8 +13,15 @@ from pipeline.planning.plan import plan
 RECORDED = "0b82d6ca782bfa3a"
 """Of the function that did everything in one loop. Another model of cost or memory changes it, and nothing else may."""
 
+GONE = Failure("StorageError", "gone")
 SETTINGS = [StyleParams(), StyleParams(seed=1), StyleParams(iterations=(7,)), StyleParams(pooling="max")]
-SHAPES: list[tuple[int, int] | Failure] = [(64, 64), (48, 64), (3000, 2000), (640, 480), Failure("StorageError", "gone")]
+SHAPES: list[tuple[int, int] | Failure] = [
+    (64, 64),
+    (48, 64),
+    (3000, 2000),
+    (640, 480),
+    Failure("StorageError", "gone"),
+]
 
 
 def batches(drawn: Random) -> str:
