@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 else:
 
     def __getattr__(name: str) -> object:
-        """The notebook's functions, loaded when they are asked for: stages in Ray's workers never do."""
+        """Return a function of the notebook, loaded when it is first used: Ray's workers never need one."""
         if name not in __all__:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         from pipeline import notebook

@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
 @lru_cache(maxsize=1)
 def load_encoder(source: str) -> Weights:
-    """`embedded`, `imagenet`, or a file at a URI; `#sha256=…` behind it is the digest that it must have.
+    """Return the weights of an encoder, kept for the next call.
+
+    Args:
+        source: `embedded`, `imagenet`, or the URI of a file, with `#sha256=…` behind it if it must have that digest.
 
     Raises:
         WeightsError: if they are not to be had or not to be used.

@@ -14,7 +14,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 log = logging.getLogger(__name__)
 
 RAYS_SHARE = 0.7
-"""Of a machine's memory, that Ray gives to tasks and actors; the rest is its object store's."""
+"""Share of a machine's memory that Ray gives to tasks and actors; the rest is its object store's."""
 
 
 @dataclass(frozen=True)
@@ -22,8 +22,8 @@ class Node:
     """What one machine of a cluster has.
 
     Attributes:
-        cpus: as Ray counts them.
-        gpus: likewise.
+        cpus: number of CPUs, as Ray counts them.
+        gpus: number of GPUs, as Ray counts them.
         memory: bytes of main memory that Ray may give away.
         gpu_memory: bytes free on one of its GPUs; None if it has none or does not tell.
         gpu_precision: what `auto` means there; fp32 where it is not known.
@@ -37,7 +37,7 @@ class Node:
 
 
 def this_machine() -> Node:
-    """What this machine has, about as Ray would count it."""
+    """Return what this machine has, about as Ray would count it."""
     cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     memory = RAYS_SHARE * os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     with contextlib.suppress(OSError, ValueError):  # a container may have less than its machine
@@ -54,7 +54,7 @@ def _count_gpus() -> int:
 
 
 def _look_at_gpu() -> tuple[float, str]:
-    """Bytes free on this process' GPU, and what precision `auto` means there."""
+    """Return the bytes free on this process' GPU, and what precision `auto` means there."""
     import torch
 
     from nst_kernel.encoder import resolve_precision
@@ -63,24 +63,29 @@ def _look_at_gpu() -> tuple[float, str]:
 
 
 def look_at_gpus(nodes: Sequence[str], *, gpus_each: float = 0.01, seconds: float = 60) -> dict[str, tuple[float, str]]:
-    """By node, the bytes free on a GPU there and what `auto` means to it; one that does not tell in time is left out.
+    """Return by node the bytes free on a GPU there and what `auto` means to it, without nodes that answer too late.
 
-    A sliver of a GPU does for asking, so that the question need not wait for others' work.
+    The task on each node reserves so little of a GPU that it need not wait for others' work.
+
+    Args:
+        nodes: ids of nodes that have GPUs.
+        gpus_each: share of a GPU that the task on a node reserves.
+        seconds: to wait for all answers together.
     """
     look = ray.remote(max_calls=1)(_look_at_gpu)  # its process ends, and gives back what CUDA took
-    asked = {
+    answers = {
         node: look.options(
             num_cpus=0, num_gpus=gpus_each, scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False)
         ).remote()
         for node in nodes
     }
     until = time.monotonic() + seconds
-    told = {}
-    for node, question in asked.items():
+    known = {}
+    for node, answer in answers.items():
         try:
-            told[node] = ray.get(question, timeout=max(0.0, until - time.monotonic()))
+            known[node] = ray.get(answer, timeout=max(0.0, until - time.monotonic()))
         except ray.exceptions.RayError as error:  # a timeout is one
             log.warning("the memory of node %s's GPUs is not known: %s", node, error)
             if isinstance(error, ray.exceptions.GetTimeoutError):
-                ray.cancel(question)
-    return told
+                ray.cancel(answer)
+    return known

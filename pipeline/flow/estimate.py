@@ -65,7 +65,7 @@ class Rate:
     source: str
 
     def seconds(self, multiply_adds: float) -> float:
-        """That one actor takes for so many; 0 where the rate is not known."""
+        """Return the seconds that one actor takes for so many multiply-adds; 0 where the rate is not known."""
         return multiply_adds / self.multiply_adds if self.multiply_adds else 0.0
 
 
@@ -99,30 +99,30 @@ class Estimate:
 
     @property
     def rows(self) -> int:
-        """To be optimised."""
+        """How many rows are to be optimised."""
         return sum(bucket.rows for bucket in self.buckets)
 
     @property
     def batches(self) -> int:
-        """Of rows to be optimised."""
+        """How many batches are to be optimised."""
         return sum(bucket.batches for bucket in self.buckets)
 
     @property
     def evaluations(self) -> int:
-        """Losses of single rows, at most."""
+        """How many losses of single rows are evaluated at most."""
         return sum(bucket.evaluations for bucket in self.buckets)
 
     @property
     def multiply_adds(self) -> float:
-        """Of convolutions, forward and back."""
+        """How many multiply-adds the convolutions take, forward and back."""
         return sum(bucket.multiply_adds for bucket in self.buckets)
 
     def dollars(self, price: float) -> float:
-        """At so many dollars for each device hour."""
+        """Return what the run costs at so many dollars for each device hour."""
         return self.device_seconds / 3600 * price
 
     def to_json(self) -> dict[str, Any]:
-        """Everything, as JSON types."""
+        """Return every figure as JSON types."""
         totals = {name: getattr(self, name) for name in ("rows", "batches", "evaluations", "multiply_adds")}
         return totals | dataclasses.asdict(self)
 
@@ -178,7 +178,7 @@ def estimate_rows(rows: Sequence[Row], options: RunOptions, *, rate: float | Non
 
 
 def summarise(work: Plan, pool: ActorPool, rate: Rate, *, duplicates: int = 0) -> Estimate:
-    """What a plan comes to on a pool whose actors have this rate."""
+    """Return what a plan comes to on a pool whose actors have this rate."""
     groups: defaultdict[tuple[tuple[int, int], tuple[object, ...]], list[Batch]] = defaultdict(list)
     failures: list[tuple[str, Failure]] = []
     for batch in work.batches:
@@ -208,6 +208,7 @@ def summarise(work: Plan, pool: ActorPool, rate: Rate, *, duplicates: int = 0) -
 
 
 def _bucket(shape: tuple[int, int], settings: Mapping[str, object], batches: Sequence[Batch], precision: str) -> Bucket:
+    """Return the figures of one bucket from its batches."""
     rows = [planned for batch in batches for planned in batch.rows]
     params, checkpoint = rows[0].row.params, batches[0].checkpoint
     most = max(len(batch.rows) for batch in batches)
@@ -226,7 +227,7 @@ def _bucket(shape: tuple[int, int], settings: Mapping[str, object], batches: Seq
 
 
 def _until_all_are_done(lengths: Sequence[float], workers: int) -> float:
-    """When the last of some workers is free, if each takes the next piece of work as soon as it can."""
+    """Return when the last of some workers is free, if each takes the next piece of work as soon as it can."""
     free = [0.0] * workers
     for length in lengths:
         heapq.heapreplace(free, free[0] + length)
@@ -234,7 +235,9 @@ def _until_all_are_done(lengths: Sequence[float], workers: int) -> float:
 
 
 def measure_rate(encoder: "Vgg19", params: StyleParams, *, threads: int | None = None) -> float:
-    """Multiply-adds per second of one actor on this machine, from a few evaluations of a small pair; about a second.
+    """Measure the multiply-adds per second of one actor on this machine, from a few evaluations of a small pair.
+
+    It takes about a second.
 
     Args:
         encoder: moved to the GPU if there is one.

@@ -17,7 +17,7 @@ from pipeline.outputs import REQUEST_COLUMNS, Progress, name_of, read_results, s
 
 
 def rows_of(output: str, statuses: Collection[str]) -> pa.Table:
-    """What was asked for the rows that have one of these statuses.
+    """Return the rows of the results that have one of these statuses, with what was requested for them.
 
     Raises:
         StorageError: if there are no results, or they cannot be read.

@@ -1,4 +1,4 @@
-"""One pair, here and now, without Ray: the same reading, optimising and writing as in a run."""
+"""One pair of pictures stylised in this process, without Ray, read and written as in a run."""
 
 from collections.abc import Callable, Mapping
 
@@ -24,7 +24,7 @@ def stylize_one(
 
     Args:
         content: path or URI of a picture.
-        style: the same.
+        style: path or URI of a picture.
         output: path or URI of a .png, .jpg or .webp file.
         params: style parameters by name.
         weights: `embedded`, `imagenet`, or the URI of a file.

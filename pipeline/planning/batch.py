@@ -30,7 +30,7 @@ class Failure:
 
     @classmethod
     def of(cls, error: BaseException, doing: str = "") -> "Failure":
-        """Of an exception, with what was being done."""
+        """Return the failure that stands for an exception, with what was being done when it was raised."""
         return cls(type(error).__name__, f"{doing}: {error}" if doing else str(error))
 
 

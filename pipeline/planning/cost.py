@@ -11,25 +11,25 @@ PASSES = 2
 
 
 def evaluations(params: StyleParams, shape: tuple[int, int]) -> int:
-    """Loss evaluations of a row whose output has this (height, width), at most: a scale may end early."""
+    """Return the loss evaluations of a row whose output has this (height, width), at most: a scale may end early."""
     return sum(count for _, count in params.schedule(max(shape)))
 
 
 def multiply_adds(params: StyleParams, shape: tuple[int, int]) -> float:
-    """Of the convolutions, over all scales and evaluations of such a row, forward and back."""
+    """Return the multiply-adds of a row's convolutions over all scales and evaluations, forward and back."""
     long = max(shape)
     pixels = sum(count * (side / long) ** 2 for side, count in params.schedule(long)) * shape[0] * shape[1]
     return PASSES * macs_per_pixel(params) * pixels
 
 
 def work(rows: Sequence[PlannedRow]) -> float:
-    """Multiply-adds of all rows of a bucket or batch, whose shape and settings are equal."""
+    """Return the multiply-adds of all rows of a bucket or batch, whose shape and settings are equal."""
     shape = rows[0].shape
     return len(rows) * multiply_adds(rows[0].row.params, shape) if shape else 0.0
 
 
 def memory(params: StyleParams, shape: tuple[int, int], *, precision: str, checkpoint: bool = False) -> float:
-    """Bytes that optimising one such row takes at its peak.
+    """Return the bytes that optimising one row takes at its peak.
 
     Args:
         params: of the row.

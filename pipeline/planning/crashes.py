@@ -1,4 +1,4 @@
-"""How often rows were at work when their process died, and what follows from that."""
+"""Crashes of rows: how often a process died while it worked on them, and when a row is quarantined for it."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -25,13 +25,13 @@ class Crashes:
 
     @property
     def total(self) -> int:
-        """Of all kinds."""
+        """How many crashes there were of all kinds."""
         return self.together + self.alone + self.with_run
 
     def should_quarantine(self, max_attempts: int) -> bool:
-        """Whether the row itself must be what kills.
+        """Tell whether the row itself must be what crashes its processes.
 
-        It died often enough, and at least once with nobody else there. Deaths with a whole run weigh half: a row that
+        It crashed often enough, and at least once alone. Crashes with a whole run weigh half: a row that
         takes its machine down each time is found, and one that happened to be there when a run was killed is not.
         """
         if self.alone and self.together + self.alone >= max_attempts:
@@ -43,12 +43,12 @@ NO_CRASHES = Crashes()
 
 
 def row_keys(rows: Iterable[PlannedRow]) -> tuple[RowKey, ...]:
-    """What the ledger knows of planned rows."""
+    """Return the id and fingerprint of each planned row, by which the ledger knows it."""
     return tuple((planned.row.id, planned.fingerprint) for planned in rows)
 
 
 def quarantine_failure(row_id: str, crashes: Crashes) -> Failure:
-    """Why a row is not tried again."""
+    """Return the failure of a row that is not tried again, since its processes died."""
     count = crashes.total
     error = (
         f"the process died {count} time{'s'[: count > 1]} with row {row_id} in it, at last with no other: "

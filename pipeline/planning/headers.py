@@ -25,7 +25,7 @@ Probe = Callable[[Sequence[str]], Mapping[str, Shape]]
 
 
 def shape_of(uri: str) -> Shape:
-    """Of one picture, upright, from its header."""
+    """Return the (height, width) of a picture after EXIF orientation, read from its header."""
     try:
         head = storage.read_bytes(uri, end=HEADER_BYTES)
         try:
@@ -40,14 +40,14 @@ def shape_of(uri: str) -> Shape:
 
 
 def probe(uris: Sequence[str]) -> dict[str, Shape]:
-    """Shapes of many pictures by tasks of the cluster, if this process is connected to one; of few by threads here."""
+    """Return the shapes of pictures by URI, read by tasks of the cluster where many are, else by threads here."""
     import ray
 
     return _probe_on_cluster(uris) if len(uris) >= WORTH_A_CLUSTER and ray.is_initialized() else probe_here(uris)
 
 
 def probe_here(uris: Sequence[str]) -> dict[str, Shape]:
-    """Shapes of pictures, by threads of this process."""
+    """Return the shapes of pictures by URI, read by threads of this process."""
     return dict(zip(uris, storage.map_in_threads(shape_of, uris, threads=AT_ONCE), strict=True))
 
 

@@ -10,7 +10,7 @@ from pipeline.planning.batch import Failure
 
 
 def output_shapes(rows: Sequence[Row], *, probe: headers.Probe = headers.probe) -> list[tuple[int, int] | Failure]:
-    """(height, width) of each row's output, or why there is none.
+    """Return (height, width) in pixels of each row's output, or why there is none.
 
     It follows from the shape of the picture that decides it, which the manifest says, or else that picture's header.
 
@@ -34,5 +34,5 @@ def output_shapes(rows: Sequence[Row], *, probe: headers.Probe = headers.probe) 
 
 
 def _deciding(row: Row) -> str:
-    """The picture that a row's output has the shape of."""
+    """Return the URI of the picture that decides the shape of a row's output."""
     return row.content or row.style or ""
