@@ -34,16 +34,24 @@ METAVARS = {"include": "PATTERN", "exclude": "PATTERN", "after": "DATE", "before
 _EXAMPLE = '{"size": 512}'
 
 
-def run_options(*, only: Collection[str] = (), without: Collection[str] = ()) -> list[inspect.Parameter]:
+def run_options(
+    *, only: Collection[str] = (), without: Collection[str] = (), elsewhere: Collection[str] = ()
+) -> list[inspect.Parameter]:
     """Return parameters of a command for the options of a run.
 
     Args:
         only: names of the options; by default all.
         without: names of options that the command has in another way.
+        elsewhere: names of options whose default comes from somewhere else than the models, so that none is shown.
     """
     names = [name for name in GIVEN if (name in only or not only) and name not in without]
     return [
-        _parameter(name, option.annotation, option.default, _shown(option.description, option.metavar, option.bounds))
+        _parameter(
+            name,
+            option.annotation | None if name in elsewhere else option.annotation,
+            None if name in elsewhere else option.default,
+            _shown(option.description, option.metavar, option.bounds),
+        )
         for name, option in ((name, GIVEN[name]) for name in names)
     ]
 

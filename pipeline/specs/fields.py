@@ -55,7 +55,7 @@ def known(name: str, names: Collection[str]) -> str:
     return f"a known name; did you mean {close[0]}?" if close else f"one of {', '.join(names)}"
 
 
-def _located(uri: str, info: ValidationInfo) -> str:
+def _resolved(uri: str, info: ValidationInfo) -> str:
     if (info.context or {}).get("as_written"):
         return uri
     return storage.absolute(storage.resolve(uri, _base(info)))
@@ -65,7 +65,7 @@ def _base(info: ValidationInfo) -> str:
     return str((info.context or {}).get("base") or storage.absolute("."))
 
 
-def _pattern_located(uri: str, info: ValidationInfo) -> str:
+def _resolved_pattern(uri: str, info: ValidationInfo) -> str:
     return storage.absolute(storage.resolve(uri, globs.escaped(_base(info))))
 
 
@@ -73,16 +73,16 @@ JOB_NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$"
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=4096, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")]
 
-Location = Annotated[Text, AfterValidator(_located)]
+Location = Annotated[Text, AfterValidator(_resolved)]
 """A path or URI; relative ones start at the job file's folder (context `base`), or where the process is."""
 
 
-Pattern = Annotated[Text, AfterValidator(_pattern_located)]
+Pattern = Annotated[Text, AfterValidator(_resolved_pattern)]
 """A location, or a pattern of several. What is a wildcard in it is none in the names of the folders above it."""
 
 
 def _weights(text: str, info: ValidationInfo) -> str:
-    return text if text in ("embedded", "imagenet") else _located(text, info)
+    return text if text in ("embedded", "imagenet") else _resolved(text, info)
 
 
 WeightsLocation = Annotated[Text, AfterValidator(_weights)]
@@ -162,17 +162,17 @@ def parameter_name(name: str) -> str:
     return ALIASES.get(name, name)
 
 
-def with_init_located(values: Mapping[str, Any], info: ValidationInfo) -> dict[str, Any]:
+def with_init_resolved(values: Mapping[str, Any], info: ValidationInfo) -> dict[str, Any]:
     """Parameters whose `init`, where it is the path of a picture, means the same everywhere."""
 
-    def located(value: Any) -> Any:
+    def resolved(value: Any) -> Any:
         if isinstance(value, str):
-            return value if value.strip() in INITS else _located(value, info)
+            return value if value.strip() in INITS else _resolved(value, info)
         if isinstance(value, Mapping):
-            return {kind: located(part) for kind, part in value.items()}
-        return [located(part) for part in value] if isinstance(value, list | tuple) else value
+            return {kind: resolved(part) for kind, part in value.items()}
+        return [resolved(part) for part in value] if isinstance(value, list | tuple) else value
 
-    return {name: located(value) if name == "init" else value for name, value in values.items()}
+    return {name: resolved(value) if name == "init" else value for name, value in values.items()}
 
 
 def _valid(values: Mapping[str, Any], info: ValidationInfo) -> Mapping[str, Any]:
@@ -188,7 +188,7 @@ def _valid(values: Mapping[str, Any], info: ValidationInfo) -> Mapping[str, Any]
             )
             for problem in error.problems
         ) from None
-    return with_init_located(values, info)
+    return with_init_resolved(values, info)
 
 
 def parameter_schemas() -> dict[str, dict[str, Any]]:

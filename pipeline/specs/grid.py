@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Field, ValidationInfo, WithJsonSchema, mode
 
 from pipeline.specs import axes, conditions
 from pipeline.specs.axes import Draw
-from pipeline.specs.fields import Complaint, Named, Section, parameter_schemas, unusable, with_init_located
+from pipeline.specs.fields import Complaint, Named, Section, parameter_schemas, unusable, with_init_resolved
 
 
 class Samples(Section):
@@ -25,7 +25,7 @@ def _usable(parameters: Mapping[str, Any], info: ValidationInfo) -> Mapping[str,
     _, complaints = axes.parse(parameters)
     if complaints:
         raise unusable(complaints)
-    return with_init_located(parameters, info)
+    return with_init_resolved(parameters, info)
 
 
 def _schema() -> dict[str, Any]:
