@@ -63,17 +63,20 @@ def fields_of(model: type[BaseModel], *, without: Collection[str]) -> list[inspe
             name,
             _plain(field.annotation),
             field.default,
-            _shown(field.description or "", METAVARS.get(name), bounds_of(field)),
+            _shown(field.description or "", METAVARS.get(name) or _choices(field.annotation), bounds_of(field)),
         )
         for name, field in model.model_fields.items()
         if name not in without
     ]
 
 
+def _choices(annotation: Any) -> str | None:
+    """Return the values of a field that has a few, for `--help`; the model itself checks them."""
+    return "|".join(get_args(annotation)) if get_origin(annotation) is Literal else None
+
+
 def _plain(annotation: Any) -> Any:
     """Return the type of a field as a command line can read it: what it cannot read is text, checked by the model."""
-    if get_origin(annotation) is Literal:
-        return annotation
     if get_origin(annotation) is tuple:
         return list[str]
     kinds = [kind for kind in (get_args(annotation) or (annotation,)) if kind is not type(None)]

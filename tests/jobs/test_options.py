@@ -262,3 +262,18 @@ def test_an_option_that_is_lost_on_the_way_is_noticed() -> None:
 
     assert CliRunner().invoke(app, ["--num-actors", "3"]).exit_code == 0
     assert json.loads(json.dumps(seen)) == [{"num_actors": 3}]
+
+
+@pytest.mark.parametrize("name", FIELDS["archive"])
+def test_an_option_that_selects_photos_arrives(
+    name: str, arrived: list[RunOptions], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs: list[ArchiveJob] = []
+    monkeypatch.setattr("pipeline.execute.run_archive", lambda job, *_, **__: jobs.append(job))
+    value = FIELDS["archive"][name]
+    text = value[0] if isinstance(value, list) else str(value)
+    option = f"--{name.replace('_', '-')}"
+    nst(*COMMANDS["archive"], *([option] if value is True else [option, text]))
+    Path("archive.yaml").write_text(yaml.safe_dump(FILES["archive"] | {name: value}))
+    assert [getattr(job, name) for job in jobs] == [getattr(load("archive.yaml"), name)]
+    assert getattr(jobs[0], name) != ArchiveJob.model_fields[name].default
