@@ -1,6 +1,6 @@
 """The data flow, on Ray Data: from a manifest of (content, style, params) to pictures and a table of results.
 
-`run`, `plan` and `results` are for notebooks and programs; `import pipeline` alone loads nothing.
+`run`, `plan`, `results` and `compare` are for notebooks and programs; `import pipeline` alone loads nothing.
 """
 
 import os
@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 # a small cluster the next run would get no CPU for as long.
 os.environ.setdefault("RAY_DATA_AUTOSCALING_REQUEST_EXPIRE_TIME_S", "20")
 
-__all__ = ["plan", "results", "run"]
+__all__ = ["compare", "plan", "results", "run"]
 
 if TYPE_CHECKING:
-    from pipeline.notebook import plan, results, run
+    from pipeline.notebook import compare, plan, results, run
 else:
 
     def __getattr__(name: str) -> object:

@@ -51,12 +51,7 @@ def rows_to_do(
     check_originals_are_safe(spec, output)
     params, encoder = StyleParams.of({}, defaults=defaults), load_encoder(weights)
     encoder.check_covers(params.layers)
-    styles = gather(spec.styles)
-    if spec.choose == "all" and len(styles) > 1 and not spec.by_style:
-        raise ValueError(
-            f"{len(styles):,} styles for each photo, which would take each other's place: expected style_folders, or "
-            "choose: round-robin or random"
-        )
+    styles = _styles_of(spec)
     # Pictures that all rows share are identified once.
     shared = pictures_of({}, params.to_json()).values()
     identities = {uri: storage.identity(uri) for uri in [*styles.values(), *shared]}
@@ -82,6 +77,17 @@ def rows_to_do(
             raise ValueError(f"{spec.photos}: expected at least one photo ({_why_none(counted)})")
 
     return listed()
+
+
+def _styles_of(spec: ArchiveSpec) -> Mapping[str, str]:
+    """Return the styles of an archive by name; raise ValueError if their results would take each other's place."""
+    styles = gather(spec.styles)
+    if spec.choose == "all" and len(styles) > 1 and not spec.by_style:
+        raise ValueError(
+            f"{len(styles):,} styles for each photo, which would take each other's place: expected style_folders, or "
+            "choose: round-robin or random"
+        )
+    return styles
 
 
 def _why_none(selection: Selection) -> str:

@@ -10,7 +10,7 @@ from ray.data import TaskPoolStrategy
 from pipeline.cluster import FETCH_CPUS, WRITE_CPUS, ActorPool
 from pipeline.flow import plan_parts
 from pipeline.flow.metrics import with_busy_share
-from pipeline.options import Interruptions
+from pipeline.options import Interruptions, RunOptions
 from pipeline.outputs import compact
 from pipeline.planning import Batch, Fetched, Optimised, Plan
 from pipeline.process import draining
@@ -30,12 +30,11 @@ def style_actor(weights: str, **options: Any) -> Callable[[Fetched], Optimised]:
 
 def flow(
     work: Plan,
-    weights: str,
+    options: RunOptions,
     writer: Writer,
     pool: ActorPool,
     notes: Ledger,
     *,
-    interruptions: Interruptions | None = None,
     kernel: Kernel = style_actor,
 ) -> Generator[Mapping[str, Any]]:
     """Compute the batches of a plan on Ray Data, and yield what became of each row once it is durable.
@@ -47,17 +46,16 @@ def flow(
 
     Args:
         work: what to compute.
-        weights: source of the encoder's weights, as for `load_encoder`.
+        options: of the run: the weights that each actor reads, deadlines of rows, and when states are saved.
         writer: commits finished batches.
         pool: the actors.
         notes: records which rows are being worked on.
-        interruptions: deadlines of rows, and when states are saved; None: the defaults.
         kernel: what optimises, made anew on each actor.
 
     Raises:
         RunBroken: if a stage failed for another reason than one of its rows.
     """
-    stylise = (kernel, weights, pool.threads, notes, interruptions)
+    stylise = (kernel, options.weights, pool.threads, notes, options.resources.interruptions)
     for number, part in enumerate(plan_parts.plan_parts(work.batches, pool.count)):
         outcomes = _stages(part, stylise, writer, pool, notes)
         try:

@@ -90,7 +90,7 @@ WeightsLocation = Annotated[Text, AfterValidator(_weights)]
 
 
 def _by_name(value: object) -> object:
-    """One picture, a list of them or a mapping as a mapping; whoever has no name is called as its file."""
+    """Return one picture, a list of pictures or a mapping as a mapping; a picture without a name has its file's."""
     if isinstance(value, str):
         value = [value]
     if not isinstance(value, list | tuple):
@@ -122,7 +122,7 @@ def _fit_for_files(named: Mapping[str, str]) -> Mapping[str, str]:
 
 
 def is_file_name(name: str) -> bool:
-    """Whether a text may be a folder's name in an output."""
+    """Return whether a text may be a folder's name in an output."""
     return bool(name.strip(". ")) and not {"/", "\\", "\0"} & set(name) and len(name.encode()) <= MAX_NAME
 
 

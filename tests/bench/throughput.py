@@ -114,4 +114,4 @@ def _outcomes(
     work = plan(rows, encoder_sha256=encoder.sha256, limits=limits)
     writer = Writer(str(home / "out"), encoder=encoder.name, encoder_sha256=encoder.sha256)
     with RunLock(str(home / "out")) as lock:
-        yield from flow(work, "embedded", writer, pool, Ledger(str(home / "out"), lock.owner), kernel=kernel)
+        yield from flow(work, RunOptions(), writer, pool, Ledger(str(home / "out"), lock.owner), kernel=kernel)

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 import pipeline
-from pipeline.notebook import api as notebook
+from pipeline import notebook
 
 
 def test_the_package_exports_the_notebooks_functions() -> None:
-    from pipeline import plan, results, run
+    from pipeline import compare, plan, results, run
 
-    assert (plan, results, run) == (notebook.plan, notebook.results, notebook.run)
+    assert (compare, plan, results, run) == (notebook.compare, notebook.plan, notebook.results, notebook.run)
     with pytest.raises(AttributeError, match="no attribute 'rum'"):
         getattr(pipeline, "ru" + "m")
 

@@ -7,6 +7,7 @@ from collections.abc import Generator, Mapping
 from typing import Any
 
 from pipeline.flow.dataset import Kernel, style_actor
+from pipeline.options import RunOptions
 from pipeline.planning import Plan
 from pipeline.recovery import Ledger, guarded_fetch, guarded_optimise, guarded_write
 from pipeline.stages import Writer, fetch
@@ -14,16 +15,15 @@ from pipeline.stages import Writer, fetch
 
 def flow(
     work: Plan,
-    weights: str,
+    options: RunOptions,
     writer: Writer,
     _pool: object,
     notes: Ledger,
     *,
     kernel: Kernel = style_actor,
-    **_: object,
 ) -> Generator[Mapping[str, Any]]:
     """Compute the batches of a plan as `pipeline.flow.dataset.flow` does, without Ray Data."""
-    fetched, optimised = guarded_fetch(fetch, notes), guarded_optimise(kernel(weights), notes)
+    fetched, optimised = guarded_fetch(fetch, notes), guarded_optimise(kernel(options.weights), notes)
     written = guarded_write(writer, notes)
     for batch in work.batches:
         yield from written(optimised(fetched(batch)))
