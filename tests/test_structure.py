@@ -38,7 +38,16 @@ FOREIGN = {
 }
 """Top-level packages that a package never imports."""
 
-MAX_LINES = 450
+MAX_LINES, MAX_FUNCTION, MAX_PARAMETERS = 400, 40, 6
+"""Lines of a file of the packages, lines of a function without its docstring, parameters of a signature."""
+
+MANY_PARAMETERS = {
+    "jobs.commands": "a parameter for each argument and option of a command",
+    "jobs.training.train_encoder": "a command of its own",
+    "jobs.pictures.scenes": "drawing: places, sizes and colours",
+    "jobs.submit.client": "the signature of Ray's own client",
+}
+"""Modules whose functions may have more parameters, and why."""
 
 
 def files() -> list[Path]:
@@ -244,13 +253,58 @@ def test_storage_is_reached_by_one_door() -> None:
 
 
 def test_a_file_can_be_read_in_one_go() -> None:
-    lengths = {
-        str(path.relative_to(REPOSITORY)): len(path.read_text("utf-8").splitlines())
-        for path in files()
-        if path.suffix == ".py"
-    }
-    assert lengths
+    lengths = {name: len(path.read_text("utf-8").splitlines()) for name, path in modules().items()}
     assert {name: length for name, length in lengths.items() if length > MAX_LINES} == {}
+    tests = {str(path): len(path.read_text("utf-8").splitlines()) for path in files() if path.suffix == ".py"}
+    assert {name: length for name, length in tests.items() if length > MAX_LINES + 50} == {}
+
+
+def functions() -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:
+    """Yield every function of the three packages, with the name of its module."""
+    for name, path in modules().items():
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                yield name, node
+
+
+def lines_of(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """Return the lines of a function without its docstring."""
+    first = function.body[0]
+    is_docstring = isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant)
+    docstring = (first.end_lineno or 0) - first.lineno + 1 if is_docstring else 0
+    return (function.end_lineno or 0) - function.lineno + 1 - docstring
+
+
+def test_a_function_fits_a_screen() -> None:
+    long = (f"{name}.{function.name}: {lines_of(function)} lines" for name, function in functions())
+    assert offences(line for line in long if int(line.split(": ")[1].split()[0]) > MAX_FUNCTION) == []
+
+
+def test_a_signature_is_short() -> None:
+    wrong = []
+    for name, function in functions():
+        names = [a.arg for a in (*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs)]
+        own = [a for a in names if a not in ("self", "cls")]
+        if len(own) > MAX_PARAMETERS and not any(name.startswith(exempt) for exempt in MANY_PARAMETERS):
+            wrong.append(f"{name}.{function.name}: {len(own)} parameters")
+    assert offences(wrong) == []
+
+
+def test_a_function_says_what_it_does() -> None:
+    """ruff's D401 knows the imperative of verbs; this knows how a phrase begins that is no sentence at all."""
+    no_verbs = {
+        *("a", "an", "the", "what", "where", "how", "of", "each", "every", "one", "those", "all", "whether", "as"),
+        *("for", "if", "in", "which", "who", "when", "why", "it", "this", "that", "these", "from", "to", "not", "so"),
+        *("by", "more", "with", "its", "likewise", "same", "two", "many", "some"),
+    }
+    wrong = (
+        f"{name}.{function.name}: {docstring.splitlines()[0]}"
+        for name, function in functions()
+        if (docstring := ast.get_docstring(function))
+        and not any("property" in ast.unparse(decorator) for decorator in function.decorator_list)
+        and re.split(r"[\s,:;.(]", docstring)[0].strip("`").lower() in no_verbs
+    )
+    assert offences(wrong) == []
 
 
 def test_no_file_knows_whose_machine_it_was_written_on() -> None:
