@@ -36,20 +36,17 @@ def tables() -> dict[str, str]:
 
 def speed(figures: Mapping[str, Any]) -> str:
     """Return milliseconds per pair and evaluation, by size, and how many times faster than the reference."""
-    sizes = sorted({one["size"] for one in figures["per_evaluation"]})
-    kinds = list(dict.fromkeys(one["what"] for one in figures["per_evaluation"]))
-    by = {(one["what"], one["size"]): one for one in figures["per_evaluation"]}
-
-    def cell(kind: str, size: int) -> str:
-        one = by.get((kind, size))
-        return f"{one['ms']:,.0f}, {one['speedup']:.2f} ×" if one else ""
-
     share = figures["optimiser"]
     step = f"{share['ms']:.1f} ms of an evaluation at {share['size']} px, {100 * share['share']:.1f} %"
-    listed = table(
-        ["ms, × faster", *(f"{size} px" for size in sizes)], [[k, *(cell(k, s) for s in sizes)] for k in kinds]
-    )
-    return f"{listed}\n\nA step of L-BFGS takes {step}."
+    return f"{_by_size(figures['per_evaluation'])}\n\nA step of L-BFGS takes {step}."
+
+
+def in_four_rows() -> str:
+    """Return the README's table of speed: the reference, ours in fp32 and in bf16, and the floor."""
+    measured = json.loads((RESULTS / "cpu.json").read_text("utf-8"))["speed"]
+    kinds = ("reference", "ours, 1 pair, fp32", "ours, 1 pair, bf16", "convolutions alone, bf16")
+    kept = [one for one in measured["figures"]["per_evaluation"] if one["what"] in kinds]
+    return f"{_by_size(kept)}\n\n{measured['machine']}."
 
 
 def race(figures: list[Mapping[str, Any]]) -> str:
@@ -130,3 +127,17 @@ def rows(figures: Mapping[str, Any]) -> str:
 
 def _gigabytes(count: float) -> str:
     return f"{count / 1e9:.2f}"
+
+
+def _by_size(measured: list[Mapping[str, Any]]) -> str:
+    """Return a table of what was measured per evaluation: a line for each candidate, a column for each size."""
+    sizes = sorted({one["size"] for one in measured})
+    kinds = list(dict.fromkeys(one["what"] for one in measured))
+    by = {(one["what"], one["size"]): one for one in measured}
+
+    def cell(kind: str, size: int) -> str:
+        one = by.get((kind, size))
+        return f"{one['ms']:,.0f}, {one['speedup']:.2f} ×" if one else ""
+
+    lines = [[kind, *(cell(kind, size) for size in sizes)] for kind in kinds]
+    return table(["ms, × faster", *(f"{size} px" for size in sizes)], lines)

@@ -1,4 +1,4 @@
-"""The Python of the README, as it stands there."""
+"""The Python of the READMEs, as it stands there."""
 
 import re
 import shutil
@@ -20,8 +20,9 @@ def test_the_readmes_python_runs(finished: Studio, tmp_path: Path, monkeypatch: 
     Image.fromarray(draw(2, 40, 40)).save("painting.jpg")
     for output in ("out", "monday", "tuesday"):
         shutil.copytree(finished.output, output)
-    blocks = re.findall(r"^```python\n(.*?)^```$", (REPOSITORY / "README.md").read_text("utf-8"), re.M | re.S)
-    assert len(blocks) >= 4
+    texts = [(REPOSITORY / name).read_text("utf-8") for name in ("README.md", "pipeline/notebook/README.md")]
+    blocks = [block for text in texts for block in re.findall(r"^```python\n(.*?)^```$", text, re.M | re.S)]
+    assert len(blocks) >= 5
     names: dict[str, Any] = {}
     for block in blocks:
         exec(compile(block, "README.md", "exec"), names)
