@@ -37,7 +37,7 @@ _EXAMPLE = '{"size": 512}'
 def run_options(
     *, only: Collection[str] = (), without: Collection[str] = (), elsewhere: Collection[str] = ()
 ) -> list[inspect.Parameter]:
-    """Return parameters of a command for the options of a run.
+    """Return signature parameters that give a command the options of a run.
 
     Args:
         only: names of the options; by default all.
@@ -86,7 +86,7 @@ def _plain(annotation: Any) -> Any:
 
 
 def _shown(description: str, metavar: str | None, bounds: Mapping[str, Any]) -> dict[str, Any]:
-    """Return how `--help` shows an option, as keywords of typer's; the model itself checks a bound that is excluded."""
+    """Return typer's keywords for an option's help and inclusive bounds; the model checks exclusive bounds."""
     return {"help": description, "metavar": metavar, "min": bounds.get("ge"), "max": bounds.get("le")}
 
 

@@ -159,7 +159,7 @@ def _with_progress(work: Work, output: str, terminal: Terminal) -> Progress:
 
 
 def _explain(error: Exception, terminal: Terminal) -> None:
-    """Print why a run broke off and how it goes on."""
+    """Print why a run stopped early and how to continue it."""
     complain(terminal.err, str(error))
     terminal.err.print(
         "Finished rows are kept; the same command goes on from there. `nst --debug run …` says more.", soft_wrap=True

@@ -39,7 +39,7 @@ class Document:
     lines: dict[Loc, int]
 
     def line(self, loc: Loc) -> int | None:
-        """Return the line of a field, from 1, or of the nearest field around it that is written."""
+        """Return the line number of a field, from 1, or of the closest enclosing field that the text contains."""
         return next((self.lines[loc[:end]] for end in range(len(loc), -1, -1) if loc[:end] in self.lines), None)
 
 

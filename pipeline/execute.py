@@ -29,7 +29,7 @@ Job = JobFile | RetryJob
 
 
 def execute(job: Job, options: RunOptions, on_progress: Callable[[Progress], None] | None = None) -> Progress:
-    """Run a job to its end: what is not done yet.
+    """Run a job to its end, computing only the rows that are not done yet.
 
     Args:
         job: which rows.
@@ -59,7 +59,7 @@ def manifest_of(job: ManifestJob, options: RunOptions) -> Manifest:
 
     Raises:
         ManifestError: with every problem.
-        WeightsError: if the encoder is not to be had.
+        WeightsError: if the encoder is not available.
     """
     return validate(list(job.manifest), defaults=job.defaults, weights=options.weights)
 
@@ -97,7 +97,7 @@ def rows_of(job: JobFile, options: RunOptions) -> Iterator[Row]:
 
 
 def estimate_job(job: JobFile, options: RunOptions, *, rate: float | None = None) -> Estimate:
-    """Return what running a job would come to; nothing is started.
+    """Estimate the work and time that running a job would take; nothing is started.
 
     A grid is computed as a whole each time, so that nothing of it is done before.
 
@@ -108,7 +108,7 @@ def estimate_job(job: JobFile, options: RunOptions, *, rate: float | None = None
 
     Raises:
         ValueError: if the job's manifest, archive or grid cannot be used.
-        WeightsError: if the encoder is not to be had.
+        WeightsError: if the encoder is not available.
         StorageError: if something cannot be read.
     """
     if isinstance(job, ManifestJob):

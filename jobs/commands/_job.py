@@ -72,7 +72,7 @@ def plan(
 
 
 def named(pictures: Sequence[str]) -> list[str] | dict[str, str]:
-    """Return pictures given as `NAME=FILE` or `FILE` on a command line as a job file has them.
+    """Convert pictures given on the command line as `NAME=FILE` or `FILE` to the form used in job files.
 
     Raises:
         ValueError: if two have one name.

@@ -34,7 +34,7 @@ class ClusterError(ValueError):
 
 
 class JobServer(Protocol):
-    """The methods that are used of `ray.job_submission.JobSubmissionClient`."""
+    """The methods of `ray.job_submission.JobSubmissionClient` that this package uses."""
 
     def submit_job(
         self,

@@ -32,11 +32,11 @@ class Request:
     """A job, ready to be submitted.
 
     Attributes:
-        name: that its file gives it.
+        name: the name given in its file.
         digest: of what it computes: the file without its `cluster` section. The same job has the same one.
         entrypoint: shell command.
         runtime_env: as Ray understands it.
-        resources: by name, that are set aside for the driver.
+        resources: by name, the amounts reserved for the driver.
         metadata: what the cluster keeps with the job, from which `nst status` finds its progress.
         address: of the cluster, if the file names one.
     """

@@ -40,7 +40,7 @@ State = dict[str, Tensor]
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """The settings that decide the file, together with the pictures; the defaults gave the shipped one.
+    """The settings that, with the pictures, determine the trained file; the defaults produced the shipped file.
 
     Attributes:
         crops: square crops in all; a quarter of them is also seen disturbed.
@@ -123,7 +123,7 @@ def cut(real: Sequence[Picture], drawn: Sequence[Picture], settings: Settings) -
 
 
 def add_noise(x: Tensor, generator: torch.Generator) -> Tensor:
-    """Return crops (B, 3, H, W) with a quarter of a deviation of noise near the pixel grid's own frequency."""
+    """Return crops (B, 3, H, W) plus pixel-scale noise with a standard deviation of 0.25."""
     noise = torch.randn(x.shape, generator=generator)
     kernel = torch.tensor([1.0, 2.0, 1.0])
     blur = (kernel[:, None] * kernel / 16).expand(3, 1, 3, 3)
@@ -175,7 +175,7 @@ def learn(crops: Tensor, settings: Settings, known: State) -> Iterator[tuple[str
 
 
 def _replace(streams: dict[str, list[Tensor]], function: Callable[[Tensor], Tensor]) -> None:
-    """Replace each chunk by its value, one at a time, so that a layer's input and output never stand side by side."""
+    """Apply a function to each chunk in place, so that memory never holds a layer's whole input and output."""
     for chunks in streams.values():
         for i, x in enumerate(chunks):
             chunks[i] = function(x)

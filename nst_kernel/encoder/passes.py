@@ -51,7 +51,7 @@ class Pass(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
-        """Return the gradient of x from those of what `forward` returned, deepest block first."""
+        """Compute the gradient of x from the gradients of the outputs of `forward`, deepest block first."""
         network, request, kept = ctx.network, ctx.request, ctx.kept
         if not kept:
             raise RuntimeError("what a pass keeps is used up by its first way back: pass the pixels through again")

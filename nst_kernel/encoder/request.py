@@ -16,7 +16,7 @@ Border = Literal["zero", "replicate"]
 
 @dataclass(frozen=True)
 class Request:
-    """What one pass computes, and how.
+    """What one pass through the encoder computes, and how.
 
     Attributes:
         features: layers whose activations are returned.

@@ -27,7 +27,7 @@ class Statistic(Protocol):
         """
 
     def add(self, total: Tensor | None, part: Tensor, M: int) -> Tensor:
-        """Return a running total with the statistic of one more part of a picture, of M positions.
+        """Add the statistic of one more part of a picture, with M positions, to a running total and return it.
 
         Args:
             total: what this returned for the parts before; None at the first.

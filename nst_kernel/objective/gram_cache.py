@@ -36,5 +36,5 @@ class GramCache:
 
 
 def _bytes(grams: Grams) -> int:
-    """Return the bytes that some Gram matrices take."""
+    """Return the size of Gram matrices in bytes."""
     return sum(G.numel() * G.element_size() for G in grams.values())

@@ -40,7 +40,7 @@ NOTHING = 1e-10
 
 
 class Curvature:
-    """H₀ for flat pictures (B, C·H·W) of one shape.
+    """The learned initial inverse Hessian H₀ of L-BFGS, for flat pictures (B, C·H·W) of one shape.
 
     What is learned lies in a `state` that the caller keeps, tensors by name with one row per sample: sums `ring_s` and
     `ring_y` (B, C, rings), `place_s` and `place_y` (B, 1, h, w), and what follows from them, `ring` (scale · γ) and
@@ -84,7 +84,7 @@ class Curvature:
         }
 
     def forget(self, state: dict[str, Tensor], fresh: Tensor) -> None:
-        """Reset the state of samples where `fresh` (B, 1) is true to that of samples that have made no step."""
+        """Reset the state of the samples where `fresh` (B, 1) is true to its values before the first step."""
         for name in ("ring_s", "ring_y", "place_s", "place_y"):
             state[name].masked_fill_(_like(fresh, state[name]), 0.0)
         for name in ("ring", "place"):

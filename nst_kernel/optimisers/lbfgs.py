@@ -120,7 +120,7 @@ class LBFGS:
         return self.first_step / _rms(g).clamp_min(torch.finfo(g.dtype).tiny)
 
     def _remember(self, g: Tensor) -> Tensor:
-        """Keep the last step s and the change of gradient y that it made, where their y·s suffices.
+        """Store the last step s and the gradient change y that it caused, for samples whose y·s is large enough.
 
         Returns:
             s·g of all pairs (B, m), by slot.
@@ -192,7 +192,7 @@ def _combined(coefficients: Tensor, order: Tensor, vectors: Tensor) -> Tensor:
 
 
 def _initial_state(g: Tensor, m: int) -> dict[str, Tensor]:
-    """Return the state of samples that have made no step, for gradients like g (B, D) and m pairs.
+    """Return the L-BFGS state before any step, for gradients shaped like g (B, D) and a history of m pairs.
 
     The names are those of tensors in files of saved states.
     """

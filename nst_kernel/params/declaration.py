@@ -43,7 +43,7 @@ def condition_of(text: str) -> tuple[str, Callable[[Any, Any], bool], float | st
 
 @dataclass(frozen=True)
 class Parameter:
-    """All that is known about a parameter.
+    """The declaration of a parameter: type, default, documentation, unit and rules.
 
     Attributes:
         name: of the parameter.

@@ -33,7 +33,7 @@ class ParamError(ValueError):
 
 @dataclass(frozen=True)
 class OneOf:
-    """An annotation of a text that must be one of some words, where these are not known to a `Literal`."""
+    """A type annotation for a string that must be one of `choices`, where a `Literal` cannot list them."""
 
     choices: Sequence[str]
 
@@ -42,7 +42,7 @@ class OneOf:
 
 
 def _number(value: Any) -> float:
-    """Return a number from a number or its text; true and false are no numbers."""
+    """Convert a number, or the text of one, to a float; raise ValueError for true and false."""
     if isinstance(value, bool):
         raise ValueError("a truth value")
     try:
@@ -71,7 +71,7 @@ _TRUTHS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no
 
 
 def _truth(value: Any) -> bool:
-    """Return a truth value from itself or one of the words and digits that stand for it."""
+    """Convert a bool, or a word or digit that stands for one, to a bool."""
     word = str(value).strip().lower()
     if word not in _TRUTHS:
         raise ValueError("neither true nor false")

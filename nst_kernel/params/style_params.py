@@ -57,7 +57,7 @@ def _raising_param_error(declared: type[_Declared]) -> type[_Declared]:
 @_raising_param_error
 @dataclass(frozen=True, kw_only=True, slots=True, config=ConfigDict(extra="forbid"))
 class StyleParams:
-    """What is requested of one style transfer. Values may come as text (CSV); each is checked and converted.
+    """The parameters of one style transfer. Values may come as text (CSV); each is checked and converted.
 
     A parameter that is not given, or None, has the preset's value, else its default. A new parameter is one field here;
     README, command line, JSON Schema and messages follow (`PARAMETERS`).
@@ -216,7 +216,7 @@ class StyleParams:
         return cls(**cast(Any, {**below, **given}))
 
     def to_json(self) -> dict[str, object]:
-        """Return every parameter by name, as JSON types; `StyleParams.of` of it gives equal parameters."""
+        """Return every parameter by name, as JSON types, from which `StyleParams.of` makes equal parameters."""
         parameters = ((name, getattr(self, name)) for name in PARAMETERS)
         return {name: list(value) if isinstance(value, tuple) else value for name, value in parameters}
 

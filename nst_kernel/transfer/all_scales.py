@@ -55,7 +55,7 @@ def stylize(
 
 
 def _fitted(picture: Tensor, params: StyleParams) -> Tensor:
-    """Return a picture (3, H, W) at the size that the parameters want."""
+    """Return a picture (3, H, W) resized as the parameters `size` and `upscale` request."""
     shape = fit(picture.shape[-2], picture.shape[-1], size=params.size, upscale=params.upscale)
     return resize(picture, shape).clamp(0, 1)
 

@@ -12,7 +12,7 @@ WARM_UP = 3
 
 
 class Repeated:
-    """Calls `step`, which works in place on tensors that stay where they are, again and again.
+    """Calls `step` repeatedly; `step` works in place on tensors that keep their memory addresses.
 
     On CUDA the calls after the first few replay a graph of it: at small sizes the time goes into launching a few
     hundred kernels, not into running them. Elsewhere, and where the driver refuses to capture (which is logged), it

@@ -26,7 +26,7 @@ class Descent:
     diverged: Tensor
 
     def to_tensors(self) -> dict[str, Tensor]:
-        """Return the tensors by the names above; `Descent(**tensors)` makes a descent of them again."""
+        """Return the tensors by attribute name, so that `Descent(**tensors)` rebuilds this result."""
         return dict(vars(self))
 
     def to(self, device: torch.device) -> "Descent":
@@ -50,7 +50,7 @@ class Stopped(Exception):
 
 
 def together(parts: Sequence[tuple[Tensor, Descent]]) -> Descent:
-    """Return one descent of samples that left the batch at different times, each in its place.
+    """Combine the results of samples that left the batch at different times, in the order of the batch.
 
     Args:
         parts: places in the batch, and the descent of the samples there.

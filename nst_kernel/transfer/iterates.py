@@ -112,7 +112,7 @@ class Iterates:
         self.curves, self.trail = self.curves[:, samples], self.trail[:, samples]
 
     def to_tensors(self) -> dict[str, Tensor]:
-        """Return all that changes on the way, by name."""
+        """Return by name every tensor that changes during the descent, including the optimizer's state."""
         tensors: dict[str, Tensor] = {name: getattr(self, name) for name in CHANGING}
         return {**tensors, **named("optimizer", self.optimizer.state)}
 

@@ -96,9 +96,9 @@ class State:
 def digest(
     shape: tuple[int, int], params: Sequence[StyleParams], encoder_sha256: str, dtype: torch.dtype, precision: str
 ) -> str:
-    """Return a digest of everything but pictures that decides what a batch in the middle of its transfer looks like.
+    """Return a digest of everything, except pictures, that determines the state of a batch in mid-transfer.
 
-    The precision is what `auto` came to: changes of gradient between two precisions would teach the optimiser noise.
+    The precision is what `auto` chose: changes of gradient between two precisions would teach the optimiser noise.
     """
     parameters = [p.to_json() for p in params]
     about = [LAYOUT, nst_kernel.ALGORITHM_VERSION, shape, parameters, encoder_sha256, str(dtype), precision]

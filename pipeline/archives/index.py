@@ -55,7 +55,7 @@ def read_index(output: str) -> pa.Table:
 
 
 class Known:
-    """The rows of an index that the next run has to know, in 32 bytes each.
+    """The rows of an index that the next run needs, stored in 32 bytes each.
 
     Attributes:
         given: how many photos have each style.
@@ -147,7 +147,7 @@ def _find(hashes: _Hashes, wanted: int) -> int | None:
 
 
 def update(output: str, rows: Sequence[tuple[PhotoRow, str]], *, outcomes: Mapping[str, Mapping[str, object]]) -> None:
-    """Put rows into the index, in the place of what it has of them; all other rows stay.
+    """Write rows to the index, replacing its older entries with the same ids; all other entries stay.
 
     The file is written whole, but read and written in parts, so that an index of any size fits into memory.
 
@@ -171,7 +171,7 @@ def update(output: str, rows: Sequence[tuple[PhotoRow, str]], *, outcomes: Mappi
 
 
 def _entry(one: PhotoRow, fingerprint: str, outcomes: Mapping[str, Mapping[str, object]]) -> dict[str, object]:
-    """Return a row of the index."""
+    """Return the index entry of a photo's row, with its outcome or else the status `pending`."""
     photo, row = one.photo, one.row
     outcome = outcomes.get(row.id, {"status": "pending"})
     return {

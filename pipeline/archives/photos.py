@@ -62,7 +62,7 @@ _Filter = tuple[str, Callable[[Entry, str], bool]]
 
 
 def _filters(spec: ArchiveSpec) -> list[_Filter]:
-    """Return the filters of an archive: a reason to pass a file over, and the test that a photo passes."""
+    """Return an archive's filters, each a reason to skip a file and a test that is true for files to keep."""
     pattern, named = spec.pattern, globs.is_glob(spec.photos)
     filters: list[_Filter] = [
         ("hidden", lambda _, path: not globs.is_hidden(path)),

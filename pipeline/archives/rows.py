@@ -75,7 +75,7 @@ def _safe(name: str) -> str:
 
 
 def digest(*parts: object) -> str:
-    """Return 16 hex digits that stand for values."""
+    """Return a hash of the given values as 16 hex digits."""
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 
@@ -99,7 +99,7 @@ def check_originals_are_safe(spec: ArchiveSpec, output: str) -> None:
 
 
 def _real(uri: str) -> str:
-    """Return a path without symbolic links; a URI as it is."""
+    """Return a path with its symbolic links resolved; return a URI unchanged."""
     uri = storage.absolute(uri)
     return uri if storage.is_uri(uri) else str(Path(uri).resolve())
 

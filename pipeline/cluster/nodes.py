@@ -37,7 +37,7 @@ class Node:
 
 
 def this_machine() -> Node:
-    """Return what this machine has, about as Ray would count it."""
+    """Return the CPUs, GPUs and memory of this machine, roughly as Ray would count them."""
     cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     memory = RAYS_SHARE * os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     with contextlib.suppress(OSError, ValueError):  # a container may have less than its machine

@@ -87,7 +87,7 @@ def paired(before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any
 def _join(
     olds: Iterable[ComparedRow], news: Iterable[ComparedRow], key: Callable[[ComparedRow], Hashable]
 ) -> tuple[list[tuple[ComparedRow, ComparedRow]], list[ComparedRow], list[ComparedRow]]:
-    """Return pairs of rows with equal pictures and key, and what is left of both sides: a None is no key."""
+    """Pair rows with equal pictures and key (never None); return the pairs and the unpaired rows of each side."""
     waiting: defaultdict[Hashable, deque[ComparedRow]] = defaultdict(deque)
     left_over: list[ComparedRow] = []
     for new in sorted(news, key=_order):
@@ -117,7 +117,7 @@ def _manifest_row(row: ComparedRow) -> Hashable:
 
 
 def _compared(row: Mapping[str, Any], shared: set[str]) -> ComparedRow:
-    """Return a row with names of its pictures: URIs that both runs have, or paths below its manifest's folder."""
+    """Return a row for comparison, its pictures named by URIs of both runs or relative to its manifest's folder."""
     base = f"{storage.parent(row.get('manifest') or '').rstrip('/')}/"
 
     def name(uri: str | None) -> str | None:

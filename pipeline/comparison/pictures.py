@@ -6,7 +6,7 @@ from pipeline.storage import StorageError
 
 
 def similarity_of(before: str, after: str) -> Similarity:
-    """Return the similarity of the pictures at two URIs; one that cannot be read is an obstacle, not an error.
+    """Return the similarity of the pictures at two URIs, or why one cannot be read, without raising an error.
 
     Args:
         before: URI of the older picture.

@@ -59,7 +59,7 @@ class Bucket:
 
 @dataclass(frozen=True)
 class Rate:
-    """Multiply-adds per second of one actor, and how that is known."""
+    """The speed of one actor in multiply-adds per second, and the source of that number."""
 
     multiply_adds: float
     source: str
@@ -178,7 +178,7 @@ def estimate_rows(rows: Sequence[Row], options: RunOptions, *, rate: float | Non
 
 
 def summarise(work: Plan, pool: ActorPool, rate: Rate, *, duplicates: int = 0) -> Estimate:
-    """Return what a plan comes to on a pool whose actors have this rate."""
+    """Return the estimate for running a plan on a pool whose actors work at the given rate."""
     groups: defaultdict[tuple[tuple[int, int], tuple[object, ...]], list[Batch]] = defaultdict(list)
     failures: list[tuple[str, Failure]] = []
     for batch in work.batches:

@@ -219,7 +219,7 @@ def _stop_if_hopeless(work: Plan, progress: Progress, limit: FailureLimit) -> No
 
 
 def _stop_if_failing(progress: Progress, limit: FailureLimit) -> None:
-    """Raise TooManyFailures if more of the finished rows failed than may."""
+    """Raise TooManyFailures if more of the finished rows failed than the limit allows."""
     failed = failures(progress.counts)
     if limit.exceeded(failed, progress.total):
         example = progress.failures[-1][1]

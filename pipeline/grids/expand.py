@@ -85,7 +85,7 @@ def _first_that_fits(
     given: Mapping[str, Any],
     params: StyleParams | ParamError,
 ) -> int | None:
-    """Return the place of the first condition that leaves a combination out; None if none does."""
+    """Return the index of the first condition that excludes a combination; None if none does."""
     values = {name: getattr(params, name) for name in PARAMETERS} if isinstance(params, StyleParams) else given
     return next((place for place, test in enumerate(tests) if test(names, values)), None)
 

@@ -98,7 +98,7 @@ def missing_pictures(raw: RawRow, params: StyleParams, bad: Collection[str]) -> 
 
 
 def bad_output(name: str) -> Iterator[Complaint]:
-    """Yield what is wrong with the name of a picture below OUTPUT/images/; nothing where none is given."""
+    """Yield what is wrong with a row's output name, a path below OUTPUT/images/; nothing if no name is given."""
     parts = name.split("/")
     if not name:
         return

@@ -135,7 +135,7 @@ def parse_json(text: str) -> Any:
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return an object of JSON, or raise ValueError if a name stands in it twice."""
+    """Return a JSON object as a dictionary, or raise ValueError if it has the same name twice."""
     members = dict(pairs)
     if len(members) < len(pairs):
         [(twice, _)] = Counter(name for name, _ in pairs).most_common(1)
@@ -190,7 +190,7 @@ class _CsvLines:
         return line.text
 
     def back(self) -> None:
-        """Go back, so that all lines of this row but the first are read again."""
+        """Rewind, so that all lines of the current row except the first are read again."""
         self._again.extendleft(reversed(self.row[1:]))
 
     def rows(self) -> Iterator[tuple[int, list[str], str]]:

@@ -91,7 +91,7 @@ def read_manifest(source: Source, *, encoder_sha256: str, defaults: Mapping[str,
 def iter_rows(
     source: Source, *, encoder_sha256: str, defaults: Mapping[str, object] | None = None
 ) -> Iterator[Row | Duplicate | RowProblem]:
-    """Yield the rows of a manifest one at a time, with its problems in between, where they are met.
+    """Yield the rows of a manifest one at a time, and each problem at the point where it occurs.
 
     Arguments are those of `read_manifest`. Holds one file's bytes and, for finding duplicates, the rows that went by.
     """
@@ -126,7 +126,7 @@ def iter_rows(
 
 
 def _files(source: str) -> Iterator[str | RowProblem]:
-    """Yield the URIs of the manifests at a file or below a folder, or the problem that there are none."""
+    """Yield the URI of a manifest file or of all manifests below a folder; yield a problem if there are none."""
     try:
         listed = storage.list_files(source)
     except storage.StorageError as error:
@@ -345,6 +345,6 @@ def _blank(value: object) -> bool:
 
 
 def _known_name(name: str, known: Collection[str]) -> str:
-    """Return what was expected in the place of an unknown name: a similar known one, or the list of them."""
+    """Return the text of what was expected instead of an unknown name: a similar known name, or all of them."""
     close = difflib.get_close_matches(name[:80].strip().lower(), known, n=1)
     return f"a known name; did you mean {close[0]}?" if close else f"one of {', '.join(known)}"

@@ -21,7 +21,7 @@ _NO_PICTURE: tuple[Collection[str], ...] = (*((),) * len(PICTURE_COLUMNS), *PICT
 
 
 def by_role(values: Iterable[str | None]) -> dict[str, str]:
-    """Return the URI of every picture that is named, by role.
+    """Return a dictionary from role to URI, for every picture that a row names.
 
     Args:
         values: what a row has in the place of each of `ROLES`, in that order; None or empty where it has nothing.

@@ -111,7 +111,7 @@ class Manifest:
 
 
 class ManifestError(ValueError):
-    """A manifest that cannot be used; `problems` has everything that is wrong, that of whole files before rows."""
+    """A manifest that cannot be used; `problems` lists every problem, those of whole files before those of rows."""
 
     def __init__(self, problems: list[RowProblem]) -> None:
         self.problems = problems = sorted(problems, key=lambda problem: problem.number is not None)

@@ -74,7 +74,7 @@ class Run:
 
     @property
     def counts(self) -> dict[str, int]:
-        """Rows that this run finished, by status."""
+        """The number of rows that this run finished, by status."""
         return {status: count for status, count in sorted(self.progress.counts.items()) if count}
 
     def results(self, *, curves: bool = True) -> Results:

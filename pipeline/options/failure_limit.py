@@ -37,7 +37,7 @@ class FailureLimit(Options):
         return (self.rows is not None and failures > self.rows) or failures > self.share * total
 
     def after(self, failures: int) -> "FailureLimit":
-        """Return the limit for the rest of a run once so many rows have failed.
+        """Return the limit for the rest of a run after the given number of failed rows.
 
         A number shrinks by the failures so far; a share stays, since it holds for each part that is run by itself.
         """
@@ -51,5 +51,5 @@ NO_LIMIT = FailureLimit()
 
 
 def failures(counts: Mapping[str, int]) -> int:
-    """Return how many rows failed or are quarantined, of counts by status."""
+    """Return how many rows failed or are quarantined, given the number of rows by status."""
     return counts.get("failed", 0) + counts.get("quarantined", 0)

@@ -33,7 +33,7 @@ class Option:
 
     @property
     def default(self) -> Any:
-        """What holds where nothing is given; None for an option that people write otherwise than programs."""
+        """The value used if none is given; None if people write the option in another form than programs do."""
         return None if extra_of(self.field).get("written") else self.field.default
 
     @property
@@ -69,7 +69,7 @@ def _options(model: type[Options], path: tuple[str, ...] = ()) -> Iterator[Optio
 
 
 def _model_within(field: FieldInfo) -> type[Options] | None:
-    """Return the option model that a field holds, unless people write it as one value."""
+    """Return the option model that a field contains; None if there is none or it is written as one value."""
     kind = field.annotation
     if isinstance(kind, type) and issubclass(kind, Options) and not extra_of(field).get("written"):
         return kind

@@ -23,7 +23,7 @@ Condition = Callable[[pa.Table], Sequence[bool]]
 
 
 def having(name: str, wanted: Any) -> Condition:
-    """Return the condition that a row has a value.
+    """Return the condition that a parameter or column of a row has the wanted value.
 
     Args:
         name: of a parameter, or else of a column.
@@ -31,7 +31,7 @@ def having(name: str, wanted: Any) -> Condition:
             has to have one. A picture is wanted by its URI or by its file's name.
 
     Raises:
-        ValueError: for a name that there is not, or a value that a parameter or the status cannot have.
+        ValueError: for an unknown name, or a value that a parameter or the status cannot have.
     """
     name = ALIASES.get(name, name)
     accepted = _accepted(name, wanted)
@@ -47,7 +47,7 @@ def having(name: str, wanted: Any) -> Condition:
 
 
 def containing(column: str, text: str) -> Condition:
-    """Return the condition that a column, as text, contains a text in any case.
+    """Return the condition that a column, as text, contains the given text, ignoring case.
 
     Raises:
         ValueError: for a column that there is not.
@@ -78,7 +78,7 @@ def select(
     columns: str | None = None,
     limit: int = 0,
 ) -> pa.Table:
-    """Return the results of a run, filtered and sorted as a command line asks for them.
+    """Return the results of a run, filtered and sorted by options as given on a command line.
 
     Args:
         output: of a run, or a grid's folder, as `run_of` takes it.
@@ -111,7 +111,7 @@ def parameters_of(text: str) -> Mapping[str, Any]:
 
 
 def _parsed(condition: str) -> Condition:
-    """Return what `COLUMN=TEXT` means."""
+    """Parse `COLUMN=TEXT` into the condition that the column contains the text."""
     name, equals, text = condition.partition("=")
     if not equals:
         raise ValueError(f"--where {condition}: expected COLUMN=TEXT, such as style=starry")

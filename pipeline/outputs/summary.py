@@ -88,7 +88,7 @@ def joined(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any
 
 
 def read(output: str) -> dict[str, object]:
-    """Return the summary of the last run that came to its end; empty where there is none.
+    """Return the summary of the last completed run; empty if there is none.
 
     Raises:
         StorageError: if it cannot be read.

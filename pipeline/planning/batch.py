@@ -16,12 +16,12 @@ Picture = NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a row cannot be served, as a value that flows in its place.
+    """The reason why a row cannot be processed, passed through the pipeline in place of its data.
 
     Attributes:
         error_class: what kind of error.
         error: what went wrong and what to do.
-        status: that the row gets; one that kills processes is `quarantined`.
+        status: the status of the row; a row that kills processes is `quarantined`.
     """
 
     error_class: str
@@ -39,7 +39,7 @@ class PlannedRow:
     """A row of the manifest, and what was decided for it.
 
     Attributes:
-        row: what is asked.
+        row: the row of the manifest.
         fingerprint: of everything that decides the picture.
         shape: (height, width) of the output, pixels; None if it could not be found out.
         failure: why it cannot be served, if that is known already.

@@ -29,7 +29,7 @@ class Crashes:
         return self.together + self.alone + self.with_run
 
     def should_quarantine(self, max_attempts: int) -> bool:
-        """Tell whether the row itself must be what crashes its processes.
+        """Return whether the row should be quarantined, since it must be the cause of the crashes.
 
         It crashed often enough, and at least once alone. Crashes with a whole run weigh half: a row that
         takes its machine down each time is found, and one that happened to be there when a run was killed is not.

@@ -38,7 +38,7 @@ def fingerprint(row: Row, encoder_sha256: str, identities: Identities) -> str:
 
 
 def same_request(one: str, other: str) -> bool:
-    """Tell whether two fingerprints are of the same request, whatever its pictures were at the time."""
+    """Return whether two fingerprints are of the same request, even if its pictures have changed."""
     return one[:_HALF] == other[:_HALF]
 
 

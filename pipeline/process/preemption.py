@@ -71,7 +71,7 @@ class Preemption:
             os._exit(1)
 
     def on_draining(self) -> None:
-        """Note that the node will be taken away: short work may finish, long work is to be saved.
+        """Record that this node will be taken away: short work may finish, long work should be saved.
 
         Ray places no more work on such a node, so that ending before there is something to lose gains nothing.
         """

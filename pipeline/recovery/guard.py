@@ -159,7 +159,7 @@ def _guarded(stage: str, ledger: Ledger, parts: _Parts[Given, Made]) -> Callable
 
 
 def guarded_fetch(fetch: Callable[[Batch], Fetched], ledger: Ledger) -> Callable[[Batch], Fetched]:
-    """Return the fetching stage such that it survives pictures which crash a decoder."""
+    """Wrap the fetching stage so that it survives pictures that crash a decoder."""
 
     def part(batch: Batch, places: Sequence[int]) -> Batch:
         return dataclasses.replace(batch, rows=tuple(batch.rows[place] for place in places))

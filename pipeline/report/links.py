@@ -59,5 +59,5 @@ def _below(uri: str, folder: str) -> bool:
 
 
 def _path(uri: str) -> str:
-    """Return the part of a URI behind its scheme; a path as it is."""
+    """Return a URI without its scheme; return a path unchanged."""
     return uri.partition("://")[2] if storage.is_uri(uri) else uri

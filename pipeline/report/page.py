@@ -110,7 +110,7 @@ def _environment() -> Environment:
 
 
 def _moment(at: datetime | None) -> str:
-    """Return a moment in words; empty for None."""
+    """Return a date and time as text; empty for None."""
     return "" if at is None else f"{at:%Y-%m-%d %H:%M} UTC"
 
 

@@ -67,7 +67,7 @@ class Shelf:
             return dict(zip(uris, pool.map(one, uris), strict=True))
 
     def make(self, *, seconds: float | None = None) -> tuple[set[str], int]:
-        """Make the requested copies that do not exist yet, many at once.
+        """Create the requested small copies of pictures, except those that exist already, many at once.
 
         Args:
             seconds: after which no more are begun; None: any number.
@@ -111,7 +111,7 @@ class Shelf:
         return {name for sides in self._wanted.values() for name in sides}
 
     def _there(self) -> set[str]:
-        """Return the names of copies that exist."""
+        """Return the names of the copies that already exist in the folder."""
         try:
             copies = storage.list_files(self.folder, suffix=".webp")
         except storage.NotFound:

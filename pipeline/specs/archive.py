@@ -52,7 +52,7 @@ class ArchiveSpec(Section):
 
     @property
     def root(self) -> str:
-        """The folder that all photos are below, and paths and names start at."""
+        """The folder that contains all photos, and to which their paths and names are relative."""
         root, pattern = globs.split(self.photos)
         return storage.parent(root) if pattern is None and globs.is_picture(root) else root
 

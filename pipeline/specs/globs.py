@@ -20,7 +20,7 @@ def is_glob(text: str) -> bool:
 
 
 def escaped(text: str) -> str:
-    """Return a pattern that fits nothing but a given text."""
+    """Return a pattern that matches only the given text."""
     return _WILD.sub(r"[\g<0>]", text)
 
 
@@ -102,7 +102,7 @@ def _compiled(pattern: str) -> re.Pattern[str]:
 
 
 def _name(pattern: str) -> str:
-    """Return the regular expression for one name of a pattern."""
+    """Return the regular expression for one path component of a glob pattern, such as `*.jpg`."""
     expression, place = "", 0
     while place < len(pattern):
         letter = pattern[place]

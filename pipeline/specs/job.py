@@ -59,7 +59,7 @@ def _failures(text: str | int) -> str:
 
 
 class Bounds(Section):
-    """`limits`: when to give up."""
+    """The `limits` section of a job file: when to give up on a row or on the run."""
 
     row_timeout: float | None = as_option("row_timeout")
     max_attempts: int = as_option("max_attempts")
@@ -182,7 +182,7 @@ def job_of(
     line_of: Any = lambda loc: None,
     as_written: bool = False,
 ) -> JobFile:
-    """Make the job that some fields describe.
+    """Validate the fields of a job file and return the job that they define.
 
     Args:
         fields: as in a job file.

@@ -51,7 +51,7 @@ class _Reader:
         return self._read((uri, size, upscale), lambda height, width: fit(height, width, size=size, upscale=upscale))
 
     def _read(self, key: tuple[str, *tuple[object, ...]], shape: Callable[[int, int], tuple[int, int]]) -> Picture:
-        """Return a picture at the shape that a function makes of its own, from memory where it was read before."""
+        """Return a picture resized to what `shape` returns for its own height and width; later calls reuse it."""
         if key not in self.kept:
             uri = key[0]
             data = storage.read_bytes(uri)

@@ -51,7 +51,7 @@ class ResumableOptimisation:
     ) -> list[StylizeResult | Failure]:
         """Optimise a batch to its end or its deadline, from a saved state if there is one.
 
-        If this process shall end, the state is saved and the process ends.
+        If this process has to end, it saves the state and ends.
 
         Args:
             rows: of the batch.
@@ -186,7 +186,7 @@ class _SegmentObserver(Observer):
         self.total = 0
 
     def iteration(self, done: int, total: int) -> None:
-        """Give a sign of life, call the function, and decide whether the segment ends here."""
+        """Report to the watchdog, call `on_iteration`, and decide whether the segment ends after this iteration."""
         self.total = total
         watchdog.alive()
         if self.on_iteration:

@@ -157,7 +157,7 @@ def _beginning(uri: str) -> bytes:
 
 
 def _computed(outcome: StylizeResult) -> dict[str, Any]:
-    """Return the columns of results that optimising gave: status, size, losses and their curves."""
+    """Return the result columns that come from the optimisation: status, size, iterations, losses and curves."""
     height, width = outcome.image.shape[:2]
     return {
         "status": "diverged" if outcome.diverged else "ok",

@@ -97,7 +97,7 @@ class AnyStore:
         return identity_of(self._file_info(path))
 
     def listing(self, path: str, names: Sequence[str], start: str | None) -> Listing:
-        """Return no identities: such stores may tell less of a file in a listing than when it is looked up."""
+        """Return no identities, since such a store may report less about a file in a listing than in a lookup."""
         return (), None
 
     def _file_info(self, path: str) -> Mapping[str, Any]:

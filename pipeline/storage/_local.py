@@ -118,7 +118,7 @@ class LocalStore(AnyStore):
         return _identity(Path(path).stat())
 
     def listing(self, path: str, names: Sequence[str], start: str | None) -> Listing:
-        """Return the identities of just these files, without those that cannot be looked up."""
+        """Return the identities of the named files in a folder, leaving out those that cannot be looked up."""
         identities = []
         for name in names:  # they may be a million: making a `Path` of each takes longer than looking it up
             with contextlib.suppress(OSError):
@@ -129,7 +129,7 @@ class LocalStore(AnyStore):
 
 
 def _temporary_name(target: Path) -> Path:
-    """Return a hidden name in the folder of a file that no other writer uses."""
+    """Return a hidden file name in the folder of `target`, one that no other writer uses."""
     return target.with_name(f".{uuid.uuid4().hex}{_TEMPORARY}")
 
 

@@ -129,7 +129,7 @@ class S3Store:
         return [Entry.of(uri, {**info, "size": info["Size"]}) for uri, info in objects], following
 
     def remove_folder(self, path: str) -> None:
-        """Delete what is below this name, a thousand objects at a time."""
+        """Delete all objects below this path, a thousand at a time."""
         self.fs.rm(path, recursive=True)
 
     def sweep(self, path: str) -> None:

@@ -104,7 +104,7 @@ def remove_folder(uri: str) -> None:
 
 
 def sweep(uri: str) -> None:
-    """Delete the temporary files below a folder that writes of crashed processes left: they only take up space.
+    """Delete the temporary files that crashed processes left below a folder: they only take up space.
 
     Raises:
         StorageError: if one cannot be deleted.
@@ -159,7 +159,7 @@ def walk(uri: str) -> Iterator[Entry]:
 
 
 def _entries(uri: str, start: Any) -> Entries:
-    """Request a page of the files below a folder with their properties."""
+    """Request one page of the listing of the files below a folder, with their properties."""
     return call("list", uri, lambda store, path: store.entries(path, start))
 
 

@@ -121,7 +121,7 @@ def poisoned(harness: Harness, *, how: str) -> Outcome:
 
 
 def unreliable_storage(harness: Harness) -> Outcome:
-    """Let 30 % of the workers' requests to storage fail: before they took effect, after it, or cut short."""
+    """Make 30 % of the workers' storage requests fail: before they take effect, afterwards, or cut short."""
     scenario = harness.scenario(UNRELIABLE, numbered(12))
     progress = scenario.run()
     repeated = sum(row["retries"] for row in scenario.rows().values())
