@@ -95,12 +95,13 @@ def runs(output: Annotated[str, typer.Argument(help="A job file of kind grid, or
 
 def _grid(path: str, given: Mapping[str, Any], parameters: Mapping[str, object]) -> tuple[GridJob, RunOptions]:
     """Return the job of a file of kind grid, and the options of its run."""
-    from pipeline.specs import GridJob
+    from jobs.jobfile import load
+    from pipeline.specs import GridJob, options_of, with_options
 
-    job, options = _job.job_from([path], given, parameters)
+    job = with_options(load(path), given, parameters)  # whatever its name ends in
     if not isinstance(job, GridJob):
         raise ValueError(f"{path}: kind = {job.kind!r}: expected kind: grid; `nst run` runs any kind")
-    return job, options
+    return job, options_of(job, **_job.only_for_runs(given))
 
 
 def _describe(job: GridJob, options: RunOptions) -> None:
