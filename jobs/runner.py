@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 PROGRESS_VARIABLE, SUBMISSION_VARIABLE = "NST_PROGRESS", "NST_SUBMISSION"
 """Environment variables of a submitted job: where it writes how far it is, and what it is called on its cluster."""
 
+JOB_VARIABLE = "NST_JOB"
+"""Environment variable of a submitted job that has the text of its job file, where no folder travels with it."""
+
 REPORT_SECONDS = 60.0
 """Seconds after which the report at the end of a run begins no more thumbnails, since somebody waits for its end."""
 

@@ -11,9 +11,6 @@ from jobs.console import complain, err
 from jobs.exit_codes import ExitCode
 from jobs.jobfile import load
 
-JOB_VARIABLE = "NST_JOB"
-"""Environment variable with the text of a job file."""
-
 
 def main() -> None:
     """Run the job of the file that is named, or else of the environment; errors are one clear line."""
@@ -25,7 +22,7 @@ def main() -> None:
             file = Path(sys.argv[1])
         else:
             file = Path(folder) / "job.yaml"
-            file.write_text(os.environ[JOB_VARIABLE], "utf-8")
+            file.write_text(os.environ[runner.JOB_VARIABLE], "utf-8")
         try:
             job = load(file)
             code = runner.run(job, options_of(job))

@@ -14,8 +14,7 @@ from typing import Any
 import yaml
 
 from jobs.jobfile import load
-from jobs.runner import PROGRESS_VARIABLE, SUBMISSION_VARIABLE
-from jobs.submit.entrypoint import JOB_VARIABLE
+from jobs.runner import JOB_VARIABLE, PROGRESS_VARIABLE, SUBMISSION_VARIABLE
 from pipeline import storage
 from pipeline.manifest import PICTURE_PARAMETERS
 from pipeline.outputs import layout
