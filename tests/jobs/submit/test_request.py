@@ -108,7 +108,7 @@ def test_every_kind_names_what_all_machines_find(tmp_path: Path, fields: dict[st
 
 
 def test_the_job_of_the_readme_can_be_submitted(tmp_path: Path) -> None:
-    section = (REPOSITORY / "README.md").read_text("utf-8").split("## Clusters")[1]
+    section = (REPOSITORY / "jobs" / "README.md").read_text("utf-8").split("## On a cluster")[1]
     (tmp_path / "night.yaml").write_text(section.split("```yaml\n")[1].split("```")[0])
     asked = request(tmp_path / "night.yaml")
     assert asked.address == "http://head:8265"
