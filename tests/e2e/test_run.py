@@ -135,7 +135,8 @@ def test_everything_in_an_object_store(studio: Studio, bucket: str) -> None:
     again = run(f"{home}/rows.csv", RunOptions(output=f"{home}/out"), defaults=QUICK)
     assert (again.total, again.done_before) == (0, 3)
     storage.write_bytes(f"{home}/pictures/photo.png", (studio.folder / "painting.png").read_bytes())
-    again = run(f"{home}/rows.csv", RunOptions(output=f"{home}/out"), defaults=QUICK, kernel=StubKernel)
+    options = RunOptions(output=f"{home}/out", resources=Resources(num_actors=1))
+    again = run(f"{home}/rows.csv", options, defaults=QUICK, kernel=StubKernel)
     assert (again.total, again.done_before, again.counts["ok"]) == (2, 1, 2)
 
 
