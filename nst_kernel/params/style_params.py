@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import functools
 import operator
 import types
 from collections.abc import Mapping
@@ -269,11 +270,7 @@ class StyleParams:
         It has a value for each parameter whose declaration says `graph`, in their order; an empty or zero one where the
         condition in that declaration does not hold.
         """
-        values = list(_shared_values(self))
-        for place, name, compare, value in _CONDITIONS:
-            if not compare(getattr(self, name), value):
-                values[place] = type(values[place])()
-        return tuple(values)
+        return _graph_of(_shared_values(self), _condition_values(self))
 
 
 ALIASES: Mapping[str, str] = types.MappingProxyType({"alpha": "content_weight", "beta": "style_weight"})
@@ -293,6 +290,22 @@ _CONDITIONS = tuple(
     if PARAMETERS[name].graph is not True
 )
 """(place among the shared, name of another parameter, comparison, value) of those that are shared conditionally."""
+_condition_values = operator.attrgetter(*(name for _, name, _, _ in _CONDITIONS))
+
+
+@functools.lru_cache(4096)
+def _graph_of(shared: tuple[object, ...], conditions: tuple[object, ...]) -> tuple[object, ...]:
+    """Return `StyleParams.graph`, kept for the next of a million rows, most of which differ in their seeds alone.
+
+    Args:
+        shared: values of the parameters that batches may share, in the order of their declaration.
+        conditions: values of the parameters on which some of them depend, in the order of `_CONDITIONS`.
+    """
+    values = list(shared)
+    for (place, _, compare, value), actual in zip(_CONDITIONS, conditions, strict=True):
+        if not compare(actual, value):
+            values[place] = type(values[place])()
+    return tuple(values)
 
 
 def _problems(error: ValidationError, given: Mapping[str, object]) -> list[Problem]:
