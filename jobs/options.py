@@ -5,7 +5,7 @@ import inspect
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, cast, get_args, get_origin
 
 import typer
 from pydantic import BaseModel
@@ -119,7 +119,7 @@ def takes(*groups: Iterable[inspect.Parameter]) -> Callable[[Callable[..., None]
         parameters: list[inspect.Parameter] = []
         for name, parameter in own.items():
             parameters += options if name == "given" else [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)]
-        called.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        cast(Any, called).__signature__ = inspect.Signature(parameters)
         called.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
         return called
 

@@ -13,9 +13,9 @@ def lazily(package: str, homes: Mapping[str, Sequence[str]]) -> Callable[[str], 
     """
     home_of = {name: home for home, names in homes.items() for name in names}
 
-    def __getattr__(name: str) -> object:  # noqa: N807
+    def import_name(name: str) -> object:
         if name not in home_of:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         return getattr(importlib.import_module(home_of[name]), name)
 
-    return __getattr__
+    return import_name

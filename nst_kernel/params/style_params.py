@@ -45,13 +45,13 @@ def _raising_param_error(declared: type[_Declared]) -> type[_Declared]:
     changed = cast(Any, declared)
     validator = changed.__pydantic_validator__
 
-    def __init__(self: object, /, **given: object) -> None:  # noqa: N807
+    def construct(self: object, /, **given: object) -> None:
         try:
             validator.validate_python(given, self_instance=self)
         except ValidationError as error:
             raise ParamError(_problems(error, given)) from None
 
-    changed.__init__ = __init__
+    changed.__init__ = construct
     return declared
 
 

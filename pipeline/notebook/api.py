@@ -175,7 +175,7 @@ def _with_named_options(function: Callable[..., Any]) -> None:
         for name, option in GIVEN.items()
         if name not in own.parameters
     ]
-    function.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
+    cast(Any, function).__signature__ = own.replace(parameters=parameters)
 
 
 _with_named_options(run)

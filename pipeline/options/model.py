@@ -1,7 +1,7 @@
 """The base of all option models, and how one of their fields is declared."""
 
 from collections.abc import Iterator
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, Literal, cast, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -28,7 +28,7 @@ class Options(BaseModel):
             raise OptionError("; ".join(_messages(type(self), error))) from None
 
     # Pydantic then builds nested models without this method, so that their errors keep their places.
-    __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]
+    cast(Any, __init__).__pydantic_base_init__ = True
 
 
 def option(
