@@ -136,7 +136,7 @@ def clear(output: str, keep: Keep, *, now: datetime) -> list[str]:
         try:
             with RunLock(folder):
                 grid_runs.write_run(output, dataclasses.replace(grid_run, leaving=True))
-                storage.remove_folder(folder)
+                storage.remove_folder(folder, inside=layout.runs_folder(output))
         except Locked:
             log.info("run %s is being written to and stays", grid_run.id)
             continue

@@ -85,8 +85,7 @@ def found(uri: str) -> list[str]:
 
 def relative(uri: str, root: str) -> str:
     """Return the path of a file relative to a folder."""
-    root, uri = (text.removeprefix("file://").replace(":///", "://") for text in (root, uri))
-    return uri.removeprefix(root.rstrip("/")).removeprefix("/")
+    return storage.relative(uri, root)
 
 
 @functools.lru_cache(maxsize=1024)

@@ -19,31 +19,40 @@ from pipeline.storage.operations import (
     write_bytes,
     write_if,
 )
+from pipeline.storage.places import Places, canonical, check_inside, is_within, links_in, plain, relative
 from pipeline.storage.policy import Policy
 from pipeline.storage.ranged_file import RangedFile
-from pipeline.storage.uris import absolute, is_uri, join, parent, resolve
+from pipeline.storage.uris import absolute, is_uri, join, local_path, parent, resolve
 
 __all__ = [
     "Damaged",
     "Entry",
     "NotFound",
+    "Places",
     "Policy",
     "RangedFile",
     "StorageError",
     "Store",
     "WrongKind",
     "absolute",
+    "canonical",
+    "check_inside",
     "check_no_folder",
     "check_writable",
     "identities",
     "identity",
     "intercept",
     "is_uri",
+    "is_within",
     "join",
+    "links_in",
     "list_files",
+    "local_path",
     "map_in_threads",
     "parent",
+    "plain",
     "read_bytes",
+    "relative",
     "remove",
     "remove_folder",
     "repeated",

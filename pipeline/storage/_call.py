@@ -6,8 +6,6 @@ from typing import Any, TypeVar
 
 import fsspec.config
 from fsspec import get_filesystem_class
-from fsspec.core import url_to_fs
-from fsspec.implementations.local import LocalFileSystem
 
 from pipeline.storage._fsspec import AnyStore
 from pipeline.storage._local import LocalStore
@@ -16,14 +14,14 @@ from pipeline.storage._s3 import S3Store
 from pipeline.storage._store import Store
 from pipeline.storage.errors import explained
 from pipeline.storage.policy import Policy
-from pipeline.storage.uris import is_uri
+from pipeline.storage.uris import absolute, is_uri, local_path, split_scheme
 
 T = TypeVar("T")
 
 Wrap = Callable[[str, Store], Store]
 """Returns the store that serves a request, given the request's URI and the store that would have served it."""
 
-_S3 = ("s3://", "s3a://")
+_S3 = ("s3", "s3a")
 
 _wraps: list[Wrap] = []
 
@@ -78,23 +76,34 @@ def call(verb: str, uri: str, request: Callable[[Store, str], T]) -> T:
 
 
 def _open(uri: str, policy: Policy) -> tuple[Store, str]:
-    """Return the store of a URI and the path within it."""
+    """Return the store of a URI and the path within it.
+
+    fsspec gets the scheme alone: its parser of URLs would take a name such as `a::b.png` for a chain of file systems,
+    and read, write or delete another file.
+    """
+    if local_path(uri) is not None:
+        return LocalStore(), absolute(uri)
+    scheme, path = split_scheme(uri)
+    kind = get_filesystem_class(scheme)
     # Other processes change folders at any time, so that listings never come from a cache.
     options: dict[str, Any] = {"use_listings_cache": False}
-    if not uri.startswith(_S3):
-        fs, path = url_to_fs(uri, **options)
-        return (LocalStore if isinstance(fs, LocalFileSystem) else AnyStore)(fs, seconds=policy.request_timeout), path
+    if scheme not in _S3:
+        fs = kind(**options, **kind._get_kwargs_from_urls(uri))
+        # Of a name with `::`, fsspec's own memory:// would leave out the slash that all its paths begin with.
+        path = f"/{path.strip('/')}" if scheme == "memory" else kind._strip_protocol(uri)
+        return AnyStore(fs, seconds=policy.request_timeout), path
     options["config_kwargs"] = fsspec.config.conf.get("s3", {}).get("config_kwargs", {}) | {
         "connect_timeout": policy.timeout,
         "read_timeout": policy.timeout,
         "max_pool_connections": policy.concurrency,
         "retries": {"mode": "standard", "total_max_attempts": 1},  # `persist` repeats: attempts would multiply
     }
-    fs, path = url_to_fs(uri, **options)
+    fs = kind(**options)
     fs.retries = 1  # for the same reason: s3fs repeats requests of its own accord
-    return S3Store(fs, verify=policy.verify, seconds=policy.request_timeout), path
+    return S3Store(fs, verify=policy.verify, seconds=policy.request_timeout), path.strip("/")
 
 
 def _forget_credentials(uri: str) -> None:
     """Let the next request ask the provider chain for credentials again, since fsspec keeps connections for ever."""
-    get_filesystem_class(uri.split("://")[0] if is_uri(uri) else "file").clear_instance_cache()
+    if local_path(uri) is None:
+        get_filesystem_class(split_scheme(uri)[0]).clear_instance_cache()

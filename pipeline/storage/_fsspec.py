@@ -1,10 +1,11 @@
 """The storage back end for any file system that fsspec offers, such as memory:// and https://."""
 
 import asyncio
+import glob
 from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any, TypeVar
 
-from pipeline.storage._store import Entries, Listing, Page
+from pipeline.storage._store import Entries, Listing, Page, compare_and_write
 from pipeline.storage.entry import Entry, identity_of
 from pipeline.storage.errors import Damaged
 
@@ -42,18 +43,8 @@ class AnyStore:
         compare_length(data, self._request("info", path).get("size"))
 
     def write_if(self, path: str, data: bytes, replaces: str | None) -> bool:
-        """Compare the identity first and write then.
-
-        Two writers at once may both be answered that they wrote: read the file back where that matters.
-        """
-        try:
-            current = self.identity(path)
-        except FileNotFoundError:
-            current = None
-        if current != replaces:
-            return False
-        self.write(path, data)
-        return True
+        """Compare the identity first and write then; two writers at once may both be answered that they wrote."""
+        return compare_and_write(self, path, data, replaces)
 
     def remove(self, path: str) -> None:
         """Delete a file; raises FileNotFoundError where there is none."""
@@ -86,8 +77,8 @@ class AnyStore:
         return [Entry.of(self.fs.unstrip_protocol(info["name"]), info) for info in files], (*below, *left) or None
 
     def remove_folder(self, path: str) -> None:
-        """Delete a folder by fsspec's recursive deletion."""
-        self._request("rm", path, recursive=True)
+        """Delete a folder by fsspec's recursive deletion, which would take brackets in its name for a pattern."""
+        self._request("rm", glob.escape(path), recursive=True)
 
     def sweep(self, path: str) -> None:
         """Delete nothing: such a store writes by itself, and leaves no temporary files here."""

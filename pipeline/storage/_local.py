@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import stat
 import time
 import uuid
@@ -10,8 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pipeline.storage._fsspec import AnyStore, compare_length
-from pipeline.storage._store import Entries, Listing, Page
+from pipeline.storage._fsspec import compare_length
+from pipeline.storage._store import Entries, Listing, Page, compare_and_write
 from pipeline.storage.entry import Entry
 
 _TEMPORARY = ".part"
@@ -21,8 +22,8 @@ _ABANDONED = 10.0
 """Seconds since the last byte after which nobody is writing a temporary file any more."""
 
 
-class LocalStore(AnyStore):
-    """The file systems of this machine, and what is mounted there, as a `Store`."""
+class LocalStore:
+    """The file systems of this machine, and what is mounted there, as a `Store`; paths are absolute."""
 
     def read(self, path: str, start: int, end: int | None) -> bytes:
         """Read a file or a range of it; the length of a whole one is compared, which network mounts may cut short."""
@@ -53,6 +54,33 @@ class LocalStore(AnyStore):
                 temporary.unlink(missing_ok=True)
             raise
 
+    def size(self, path: str) -> int:
+        """Return the bytes that a file has now."""
+        return _properties(path).st_size
+
+    def remove(self, path: str) -> None:
+        """Delete a file, or a link but not what it points to."""
+        Path(path).unlink()
+
+    def is_file(self, path: str) -> bool:
+        """Return whether a plain file has this name, or a link that leads to one."""
+        try:
+            return stat.S_ISREG(Path(path).stat().st_mode)
+        except FileNotFoundError:
+            return False
+
+    def is_folder(self, path: str) -> bool:
+        """Return whether a folder has this name, or a link that leads to one."""
+        return Path(path).is_dir()
+
+    def remove_folder(self, path: str) -> None:
+        """Delete a folder, without following links; of a link to a folder, the link alone."""
+        folder = Path(path)
+        if folder.is_symlink():
+            folder.unlink()
+        else:
+            shutil.rmtree(folder)
+
     def sweep(self, path: str) -> None:
         """Delete temporary files that were never renamed, unless a living process may still be writing them."""
         since = time.time() - _ABANDONED
@@ -70,7 +98,7 @@ class LocalStore(AnyStore):
         without links.
         """
         if replaces is not None:
-            return super().write_if(path, data, replaces)
+            return compare_and_write(self, path, data, replaces)
         temporary = _temporary_name(Path(path))
         self.write(str(temporary), data)
         try:
@@ -78,7 +106,7 @@ class LocalStore(AnyStore):
         except FileExistsError:
             return False
         except OSError:  # a file system without links
-            return super().write_if(path, data, None)
+            return compare_and_write(self, path, data, None)
         finally:
             temporary.unlink()
         return True
@@ -113,9 +141,7 @@ class LocalStore(AnyStore):
 
     def identity(self, path: str) -> str:
         """Return the size of a file in bytes and the time of its last change in nanoseconds."""
-        if Path(path).is_dir():
-            raise IsADirectoryError(path)
-        return _identity(Path(path).stat())
+        return _identity(_properties(path))
 
     def listing(self, path: str, names: Sequence[str], start: str | None) -> Listing:
         """Return the identities of the named files in a folder, leaving out those that cannot be looked up."""
@@ -146,6 +172,14 @@ def _entries_of(paths: Sequence[str]) -> Iterator[Entry]:
             properties = Path(path).stat()
             modified = datetime.fromtimestamp(properties.st_mtime, UTC)
             yield Entry(path, properties.st_size, modified, _identity(properties))
+
+
+def _properties(path: str) -> os.stat_result:
+    """Look up a file; raises IsADirectoryError for a folder."""
+    properties = Path(path).stat()
+    if stat.S_ISDIR(properties.st_mode):
+        raise IsADirectoryError(path)
+    return properties
 
 
 def _identity(properties: os.stat_result) -> str:

@@ -15,6 +15,10 @@ SINGLE_PUT = 100 * 2**20
 """Bytes below which s3fs sends an object in one request, which is atomic and whose ETag is its MD5."""
 
 
+_VERSION = "?versionId="
+"""What stands between the name of an object and the version of it that is wanted."""
+
+
 class S3Store:
     """S3, or a store with its protocol, as a `Store`, through the connection, credentials and paths of s3fs.
 
@@ -54,10 +58,10 @@ class S3Store:
 
     def write(self, path: str, data: bytes) -> None:
         """Write an object whose checksum the store verifies, and compare the checksum that it reports back."""
-        self._object(path)
         kind = _content_type(path)
         if len(data) >= SINGLE_PUT:  # parts, each with its checksum
-            self._put(path, data, **kind)
+            self._target(path)
+            within(self.seconds, self.fs, self.fs._pipe_file(path, data, **kind))
             compare_length(data, self._head(path).get("ContentLength"))
             return
         digest = _md5(data)
@@ -97,7 +101,7 @@ class S3Store:
 
     def remove(self, path: str) -> None:
         """Delete an object; to S3 it is no error if there is none."""
-        self._call("delete_object", **self._object(path))
+        self._call("delete_object", **self._target(path))
 
     def is_file(self, path: str) -> bool:
         """Return whether an object has this name; False for a user who may list it but not read it."""
@@ -129,8 +133,21 @@ class S3Store:
         return [Entry.of(uri, {**info, "size": info["Size"]}) for uri, info in objects], following
 
     def remove_folder(self, path: str) -> None:
-        """Delete all objects below this path, a thousand at a time."""
-        self.fs.rm(path, recursive=True)
+        """Delete all objects below this path, a thousand at a time.
+
+        fsspec's own deletion would take brackets in a name for a pattern, and pass over what is refused.
+        """
+        following: dict[str, str] = {}
+        while True:
+            answer = self._list(path, **following)
+            if keys := [{"Key": info["Key"]} for info in answer.get("Contents", [])]:
+                wanted = {"Objects": keys, "Quiet": True}
+                deleted = self._call("delete_objects", Bucket=self._split(path)[0], Delete=wanted)
+                for refused in deleted.get("Errors", []):
+                    raise OSError(f"{refused.get('Code')}: {refused.get('Message')} ({refused.get('Key')})")
+            if not answer.get("IsTruncated"):
+                return
+            following = {"ContinuationToken": answer["NextContinuationToken"]}
 
     def sweep(self, path: str) -> None:
         """Delete nothing: an object exists only once it is whole."""
@@ -154,7 +171,7 @@ class S3Store:
 
         Markers that consoles create for folders, with names that end in a slash, are left out.
         """
-        bucket, key = self._split(path)
+        bucket, key, _ = self._split(path)
         answer = self._list(path, **({"ContinuationToken": start} if start else {}))
         objects = answer.get("Contents", [])
         if not objects and key and not start:
@@ -162,17 +179,34 @@ class S3Store:
         following = answer["NextContinuationToken"] if answer.get("IsTruncated") else None
         return [(f"s3://{bucket}/{info['Key']}", info) for info in objects if not info["Key"].endswith("/")], following
 
-    def _split(self, path: str) -> tuple[str, str]:
-        """Return the bucket and the key of a path."""
-        bucket, key, _version = self.fs.split_path(path)
-        return bucket, key
+    def _split(self, path: str) -> tuple[str, str, str]:
+        """Return the bucket and the key of a path, and the version that is wanted; empty for the newest.
+
+        The key is what follows the bucket, whatever letters it has, but for `?versionId=…` at its end.
+        """
+        bucket, _, key = path.partition("/")
+        if path.startswith("arn:"):  # an access point, whose name has slashes and colons of its own
+            bucket, key = self.fs._find_bucket_key(path)
+        key, _, version = key.partition(_VERSION)
+        return bucket, key, version
 
     def _object(self, path: str) -> dict[str, str]:
-        """Return the parameters that name an object; raises IsADirectoryError for a bucket."""
-        bucket, key = self._split(path)
+        """Return the parameters that name an object to be read; raises IsADirectoryError for a bucket."""
+        bucket, key, version = self._split(path)
         if not key:
             raise IsADirectoryError(path)
-        return {"Bucket": bucket, "Key": key}
+        return {"Bucket": bucket, "Key": key} | ({"VersionId": version} if version else {})
+
+    def _target(self, path: str) -> dict[str, str]:
+        """Return the parameters that name an object to be written or deleted.
+
+        Raises:
+            IsADirectoryError: for a bucket.
+            ValueError: for one version of an object, which can only be read.
+        """
+        if _VERSION in path:
+            raise ValueError(f"an older version of an object is only read: expected a name without {_VERSION}…")
+        return self._object(path)
 
     def _head(self, path: str) -> Mapping[str, Any]:
         """Request the properties of an object."""
@@ -180,16 +214,15 @@ class S3Store:
 
     def _list(self, path: str, **options: Any) -> Mapping[str, Any]:
         """Request a page of the objects below a path."""
-        bucket, _ = self._split(path)
-        return self._call("list_objects_v2", Bucket=bucket, Prefix=self._prefix(path), **options)
+        return self._call("list_objects_v2", Bucket=self._split(path)[0], Prefix=self._prefix(path), **options)
 
     def _call(self, method: str, **options: Any) -> Mapping[str, Any]:
         """Call a method of the S3 client with a time limit; errors are translated by s3fs."""
         return within(self.seconds, self.fs, self.fs._call_s3(method, **options))
 
     def _put(self, path: str, data: bytes, **options: str) -> Mapping[str, Any]:
-        """Upload an object with a time limit."""
-        return within(self.seconds, self.fs, self.fs._pipe_file(path, data, **options))
+        """Upload an object in one request."""
+        return self._call("put_object", **self._target(path), Body=data, **options)
 
     async def _get(self, **options: str) -> tuple[Mapping[str, Any], bytes]:
         """Download an object; returns its properties and its bytes."""
@@ -199,7 +232,7 @@ class S3Store:
 
     def _prefix(self, path: str) -> str:
         """Return what the keys of all objects below a folder begin with."""
-        _, key = self._split(path)
+        key = self._split(path)[1]
         return key.rstrip("/") + "/" if key else ""
 
     def _compare_digest(self, path: str, digest: str, answer: Mapping[str, Any]) -> None:

@@ -75,3 +75,18 @@ class Store(Protocol):
             names: of the files that are wanted, sorted; a page may hold others too, and may lack some of these.
             start: where the page starts; None: the first one.
         """
+
+
+def compare_and_write(store: Store, path: str, data: bytes, replaces: str | None) -> bool:
+    """Write a file only in the place of one with an identity, as far as looking before writing can tell.
+
+    Two writers at once may both be answered that they wrote: read the file back where that matters.
+    """
+    try:
+        current: str | None = store.identity(path)
+    except FileNotFoundError:
+        current = None
+    if current != replaces:
+        return False
+    store.write(path, data)
+    return True

@@ -13,6 +13,7 @@ from pipeline.storage._call import call
 from pipeline.storage._store import Entries, Page, Store
 from pipeline.storage.entry import Entry
 from pipeline.storage.errors import explained
+from pipeline.storage.places import check_inside
 from pipeline.storage.uris import join
 
 _PROBE_BYTES = 64 * 1024
@@ -75,12 +76,18 @@ def write_if(uri: str, data: bytes, *, replaces: str | None) -> bool:
     return call("write", uri, lambda store, path: store.write_if(path, data, replaces))
 
 
-def remove(uri: str) -> None:
+def remove(uri: str, *, inside: str | None = None) -> None:
     """Delete a file; it is no error if there is none.
 
+    Args:
+        uri: of the file; of a link, the link is deleted and not what it points to.
+        inside: a folder that the file must be below, where its name was read from storage; None: it may be anywhere.
+
     Raises:
-        StorageError: if it cannot be deleted.
+        StorageError: if it cannot be deleted, or is not inside.
     """
+    if inside is not None:
+        check_inside(uri, inside)
 
     def request(store: Store, path: str) -> None:
         with contextlib.suppress(FileNotFoundError):
@@ -89,12 +96,17 @@ def remove(uri: str) -> None:
     call("delete", uri, request)
 
 
-def remove_folder(uri: str) -> None:
+def remove_folder(uri: str, *, inside: str) -> None:
     """Delete a folder with all that is below it, links but not what they point to; it is no error if there is none.
 
+    Args:
+        uri: of the folder.
+        inside: a folder that it must be below.
+
     Raises:
-        StorageError: if something cannot be deleted.
+        StorageError: if something cannot be deleted, or it is not inside.
     """
+    check_inside(uri, inside)
 
     def request(store: Store, path: str) -> None:
         with contextlib.suppress(FileNotFoundError):

@@ -1,12 +1,31 @@
-"""Operations on URIs, which are strings: joining, resolving, making absolute."""
+"""Operations on URIs, which are strings: taking apart, joining, resolving, making absolute."""
 
 import posixpath
 from pathlib import Path
 
+_THIS_MACHINE = ("", "file", "local")
+"""Schemes of paths of this machine; a path by itself has none."""
+
+
+def split_scheme(uri: str) -> tuple[str, str]:
+    """Return the scheme of a URI and what follows its `://`; of a path an empty scheme and the path.
+
+    Nothing but the first `://` is looked for: `::` stands in the names of files and objects as any other letters do,
+    and never makes a chain of file systems of them.
+    """
+    scheme, separator, rest = uri.partition("://")
+    return (scheme, rest) if separator and scheme and "/" not in scheme else ("", uri)
+
 
 def is_uri(text: str) -> bool:
     """Return whether a string has a scheme, such as s3://."""
-    return "://" in text
+    return split_scheme(text)[0] != ""
+
+
+def local_path(uri: str) -> str | None:
+    """Return the path of this machine that a URI or path means; None for other stores."""
+    scheme, path = split_scheme(uri)
+    return path if scheme in _THIS_MACHINE else None
 
 
 def resolve(uri: str, base: str) -> str:
@@ -18,10 +37,10 @@ def resolve(uri: str, base: str) -> str:
     """
     if is_uri(uri) or uri.startswith("/"):
         return uri
-    scheme, separator, path = join(base, uri).rpartition("://")
-    if separator and {".", ".."} & set(path.split("/")):  # an object store would take dots for parts of a name
+    scheme, path = split_scheme(join(base, uri))
+    if scheme and {".", ".."} & set(path.split("/")):  # an object store would take dots for parts of a name
         path = posixpath.normpath(path)
-    return f"{scheme}{separator}{path}"
+    return f"{scheme}://{path}" if scheme else path
 
 
 def parent(uri: str) -> str:
@@ -45,5 +64,5 @@ def join(base: str, *names: str) -> str:
 
 def absolute(uri: str) -> str:
     """Return a path of this machine as an absolute one, which every process understands; other URIs as they are."""
-    path = uri.removeprefix("file://")
-    return path if is_uri(path) else posixpath.normpath(Path(path).absolute())
+    path = local_path(uri)
+    return uri if path is None else posixpath.normpath(Path(path).absolute())

@@ -89,11 +89,7 @@ class Answers:
     def __init__(self, **fields: str) -> None:
         self.fields = fields
 
-    def split_path(self, path: str) -> tuple[str, str, None]:
-        bucket, _, key = path.partition("/")
-        return bucket, key, None
-
-    async def _pipe_file(self, *_: object, **__: object) -> dict[str, str]:
+    async def _call_s3(self, *_: object, **__: object) -> dict[str, str]:
         return self.fields
 
     @property

@@ -176,7 +176,7 @@ def test_a_deletion_that_died_is_no_complete_run_and_is_finished_later(
     first = output.run()
     with monkeypatch.context() as patch:
 
-        def refuse(_: str) -> None:
+        def refuse(_: str, *, inside: str) -> None:
             raise storage.StorageError("the disk is gone")
 
         patch.setattr(storage, "remove_folder", refuse)

@@ -110,12 +110,12 @@ def test_s3_pages_follow_each_other(bucket: str, monkeypatch: pytest.MonkeyPatch
 def test_a_folder_is_removed_but_not_what_it_links_to(tmp_path: Path, bucket: str) -> None:
     planted(tmp_path, ["kept/a", "gone/b", "gone/deep/c"])
     (tmp_path / "gone" / "link").symlink_to(tmp_path / "kept")
-    storage.remove_folder(str(tmp_path / "gone"))
-    storage.remove_folder(str(tmp_path / "gone"))
+    storage.remove_folder(str(tmp_path / "gone"), inside=str(tmp_path))
+    storage.remove_folder(str(tmp_path / "gone"), inside=str(tmp_path))
     assert [path.name for path in tmp_path.rglob("*")] == ["kept", "a"]
     for name in ("removed/a", "removed/deep/b", "removed2/c"):
         storage.write_bytes(storage.join(bucket, name), b"")
-    storage.remove_folder(storage.join(bucket, "removed"))
+    storage.remove_folder(storage.join(bucket, "removed"), inside=bucket)
     assert [entry.uri for entry in storage.walk(bucket) if "removed" in entry.uri] == [f"{bucket}/removed2/c"]
 
 

@@ -42,6 +42,66 @@ def test_a_folder_is_listed_a_file_is_itself(folder: str) -> None:
     assert storage.list_files(storage.join(folder, "x.csv")) == [storage.join(folder, "x.csv")]
 
 
+CHAINS = ["a::b.png", "trip::1.png", "trip::2.png", "file::x.png", "s3::x.png", "memory::x", "::", "a::b::c.png", "trip"]
+
+
+def test_two_colons_in_a_name_are_letters(folder: str) -> None:
+    """fsspec's parser of URLs takes `a::b` for the file `a` of a chain, and would read, write or delete that one."""
+    uris = [storage.join(folder, name) for name in CHAINS]
+    for number, uri in enumerate(uris):
+        storage.write_bytes(uri, f"{number}".encode())
+        assert storage.write_if(f"{uri}.new", b"", replaces=None)
+        assert not storage.write_if(f"{uri}.new", b"", replaces=None)
+    assert [storage.read_bytes(uri).decode() for uri in uris] == [str(number) for number in range(len(uris))]
+    assert [storage.size(uri) for uri in uris] == [1] * len(uris)
+    assert storage.identities(uris) == {uri: storage.identity(uri) for uri in uris}
+    listed = {storage.relative(uri, folder) for uri in storage.list_files(folder)}
+    assert listed == {*CHAINS, *(f"{name}.new" for name in CHAINS)}
+    assert {storage.relative(entry.uri, folder) for entry in storage.walk(folder)} == listed
+    for name in CHAINS[:-1]:
+        storage.remove(storage.join(folder, name))
+    assert storage.read_bytes(uris[-1]) == b"8"
+    with pytest.raises(storage.NotFound):
+        storage.read_bytes(uris[0])
+
+
+def test_a_folder_may_have_colons_and_brackets_in_its_name(folder: str) -> None:
+    odd, others = storage.join(folder, "a::b[1]"), [storage.join(folder, name, "x") for name in ("a::b1", "a", "a::b")]
+    for uri in (storage.join(odd, "x"), storage.join(odd, "deep", "y"), *others):
+        storage.write_bytes(uri, b"1")
+    assert len(storage.list_files(odd)) == len(list(storage.walk(odd))) == 2
+    storage.remove_folder(odd, inside=folder)
+    assert all(storage.identities(others).values())
+    assert sorted(storage.relative(uri, folder) for uri in storage.list_files(folder)) == ["a/x", "a::b/x", "a::b1/x"]
+
+
+@pytest.mark.parametrize(
+    "chain", ["simplecache::file://{0}", "reference://k.png::file://{0}", "zip://k.png::{0}", "filecache::{0}"]
+)
+def test_a_chain_of_file_systems_is_none(chain: str, tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"1")
+    with pytest.raises(StorageError, match="cannot read"):
+        storage.read_bytes(chain.format(tmp_path / "a.png"))
+
+
+def test_a_version_of_an_object_is_read_and_never_written(bucket: str) -> None:
+    import boto3
+
+    client, name = boto3.client("s3"), bucket.removeprefix("s3://")
+    client.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
+    first = client.put_object(Bucket=name, Key="versions/a.png", Body=b"first")["VersionId"]
+    client.put_object(Bucket=name, Key="versions/a.png", Body=b"second!")
+    client.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Suspended"})
+    uri = f"{bucket}/versions/a.png"
+    old = f"{uri}?versionId={first}"
+    assert (storage.read_bytes(uri), storage.read_bytes(old)) == (b"second!", b"first")
+    assert (storage.size(old), storage.read_bytes(old, start=1, end=3)) == (5, b"ir")
+    assert storage.identity(old) != storage.identity(uri)
+    for change in (storage.remove, lambda uri: storage.write_bytes(uri, b"x")):
+        with pytest.raises(StorageError, match="is only read"):
+            change(old)
+
+
 def test_files_of_other_writers_are_seen_at_once(folder: str) -> None:
     storage.write_bytes(storage.join(folder, "one"), b"1")
     assert len(storage.list_files(folder)) == 1
