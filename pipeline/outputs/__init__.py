@@ -1,6 +1,7 @@
 """The output folder of a run: its shape, the results and other files in it, and how they are read back."""
 
-from pipeline.outputs import grid_runs, layout, progress, provenance, query, summary
+from pipeline import layout
+from pipeline.outputs import grid_runs, progress, provenance, query, summary
 from pipeline.outputs.as_manifest import REQUEST_COLUMNS, as_manifest, name_of
 from pipeline.outputs.compact import compact
 from pipeline.outputs.finished import Finished, finished

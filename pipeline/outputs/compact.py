@@ -9,8 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline import storage
-from pipeline.outputs import layout
+from pipeline import layout, storage
 from pipeline.outputs.schema import SCHEMA
 from pipeline.outputs.table import newest, parts, read_part
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.outputs.layout import images_folder
+from pipeline.layout import images_folder
 from pipeline.outputs.table import parts, read_results
 
 

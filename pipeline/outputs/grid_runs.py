@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from pipeline import storage
-from pipeline.outputs import layout
+from pipeline import layout, storage
 
 
 @dataclass(frozen=True)

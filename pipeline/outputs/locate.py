@@ -1,7 +1,6 @@
 """The run that a URI means: the output of one, or one of the runs in a grid's folder."""
 
-from pipeline import storage
-from pipeline.outputs import layout
+from pipeline import layout, storage
 from pipeline.outputs.grid_runs import all_runs, latest
 from pipeline.outputs.table import parts
 from pipeline.storage import StorageError

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline import storage
 from pipeline.options import Encoding
 from pipeline.outputs import provenance
-from pipeline.outputs.layout import summary_file
+from pipeline.layout import summary_file
 from pipeline.outputs.schema import STATUSES
 
 if TYPE_CHECKING:

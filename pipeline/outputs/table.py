@@ -11,8 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pipeline import storage
-from pipeline.outputs import layout
+from pipeline import layout, storage
 from pipeline.outputs.schema import SCHEMA
 from pipeline.storage import RangedFile
 

@@ -13,7 +13,7 @@ import yaml
 
 from pipeline.outputs import layout, progress
 from pipeline.outputs.finished import finished
-from pipeline.outputs.layout import lock_file
+from pipeline.layout import lock_file
 from tests.e2e.conftest import Studio, as_csv, furnish
 from tests.e2e.support.real_cluster import RealCluster, real_cluster
 

@@ -18,7 +18,7 @@ from pipeline.options.resources import Resources
 from pipeline.options.run_options import RunOptions
 from pipeline.outputs import layout, provenance, schema
 from pipeline.outputs import table as result_table
-from pipeline.outputs.layout import lock_file
+from pipeline.layout import lock_file
 from pipeline.recovery import ledger
 from pipeline.recovery.run_lock import Locked, RunLock
 from tests.bench.stub import StubKernel

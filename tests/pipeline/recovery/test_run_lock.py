@@ -14,7 +14,7 @@ import pytest
 
 from pipeline import storage
 from pipeline.outputs import provenance
-from pipeline.outputs.layout import lock_file
+from pipeline.layout import lock_file
 from pipeline.recovery.run_lock import Locked, RunLock
 
 
