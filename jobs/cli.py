@@ -24,7 +24,7 @@ from jobs.commands import (
     validate,
     weights,
 )
-from jobs.console import complain, err
+from jobs.console import PrintableFormatter, complain, err
 from jobs.exit_codes import ExitCode
 
 app = typer.Typer(
@@ -59,7 +59,9 @@ def main_options(
 ) -> None:
     """Set up logging, which the packages themselves never do."""
     ctx.obj = debug
-    logging.basicConfig(level=logging.DEBUG if debug else logging.ERROR, format="%(levelname)s %(name)s: %(message)s")
+    handler = logging.StreamHandler()
+    handler.setFormatter(PrintableFormatter("%(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.DEBUG if debug else logging.ERROR, handlers=[handler])
     logging.captureWarnings(True)
 
 

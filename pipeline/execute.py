@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from pipeline.archives import rows_to_do, run_archive
 from pipeline.encoder import load_encoder
-from pipeline.flow import Estimate, estimate, estimate_rows, retry, run
+from pipeline.flow import Estimate, estimate, estimate_rows, retry, run, validated
 from pipeline.grids import Expansion, expand, grid_of, run_grid
-from pipeline.manifest import Manifest, Row, check_covered, validate
+from pipeline.manifest import Manifest, Row, check_covered
 from pipeline.options import RunOptions
 from pipeline.outputs import Progress, grid_runs, layout
 from pipeline.specs import ArchiveJob, GridJob, JobFile, ManifestJob
@@ -60,8 +60,9 @@ def manifest_of(job: ManifestJob, options: RunOptions) -> Manifest:
     Raises:
         ManifestError: with every problem.
         WeightsError: if the encoder is not available.
+        StorageError: if the results in the output cannot be read.
     """
-    return validate(list(job.manifest), defaults=job.defaults, weights=options.weights)
+    return validated(list(job.manifest), options, defaults=job.defaults)
 
 
 def expansion_of(job: GridJob, options: RunOptions) -> Expansion:

@@ -28,8 +28,7 @@ The folder of a grid holds its runs, and each of them has the shape above:
 """
 
 import re
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 from pipeline import storage
 
@@ -47,6 +46,10 @@ DATA, CODE, THUMBS = "data", "code", "thumbs"
 """Names in the folder of a report: its page, and folders for the rest."""
 
 
+_RUN_ID = r"\d{4}-\d\d-\d\dT\d{6}Z-[0-9a-f]{8}(?:-again)*"
+_HEX16, _HEX32 = "[0-9a-f]{16}", "[0-9a-f]{32}"
+
+
 def images_folder(output: str) -> str:
     """Return the folder of the pictures."""
     return storage.join(output, "images")
@@ -55,12 +58,6 @@ def images_folder(output: str) -> str:
 def picture_file(output: str, name: str) -> str:
     """Return the URI of the picture that a row's `output` names."""
     return storage.join(images_folder(output), name)
-
-
-def picture_of(output: str, row: Mapping[str, Any]) -> str:
-    """Return the URI of the picture of a row of results, in an output that may have been copied since."""
-    name = row.get("output_name")
-    return picture_file(output, name) if name else str(row["output"])
 
 
 def results_folder(output: str) -> str:
@@ -118,6 +115,11 @@ def saved_state_file(output: str, digest: str) -> str:
     return storage.join(saved_states_folder(output), f"{digest}.safetensors")
 
 
+def is_saved_state(uri: str) -> bool:
+    """Return whether a file is a saved state, as its name says."""
+    return re.fullmatch(rf"{_HEX32}\.safetensors", uri.rpartition("/")[2]) is not None
+
+
 def index_file(output: str) -> str:
     """Return the index of an archive's output."""
     return storage.join(output, INDEX)
@@ -153,16 +155,58 @@ def latest_file(output: str) -> str:
     return storage.join(output, LATEST)
 
 
+def is_run_id(text: object) -> bool:
+    """Return whether a value that was read from storage can be the id of a run of a grid."""
+    return isinstance(text, str) and re.fullmatch(_RUN_ID, text) is not None
+
+
 _WRITTEN = re.compile(
     r"(?:runs/[^/]+/)?"
-    r"(?:images/.+|results/(?:part|rest|rows)-[^/]+\.parquet|(?:run|progress)\.json|(?:ledger/)?run\.lock"
-    r"|ledger/[^/]+\.json|preempted/[^/]+\.safetensors|index\.parquet"
+    rf"(?:images/.+|results/(?:part|rest|rows)-{_HEX16}\.parquet|(?:run|progress)\.json|(?:ledger/)?run\.lock"
+    rf"|ledger/[^/]+\.json|preempted/{_HEX32}\.safetensors|index\.parquet"
     r"|report/(?:index\.html|(?:data|code)/[^/]+|thumbs/[^/]+\.webp))"
-    r"|history/[^/]+\.json|latest\.json"
+    rf"|history/{_RUN_ID}\.json|latest\.json"
 )
+"""Paths below an output that runs write."""
+
+_EVIDENCE = re.compile(
+    rf"(.*?)/(?:results/(?:part|rest|rows)-{_HEX16}\.parquet|(?:ledger/)?run\.lock|preempted/{_HEX32}\.safetensors"
+    rf"|ledger/[^/]+-{_HEX16}-{_HEX32}\.json|history/{_RUN_ID}\.json)"
+)
+"""Files that nothing but a run writes, below the output that they make of a folder."""
 
 
 def is_written_by_runs(output: str, uri: str) -> bool:
     """Return whether a file is one that runs into an output write, as its place and name say."""
     folder = output.rstrip("/") + "/"
     return uri.startswith(folder) and _WRITTEN.fullmatch(uri.removeprefix(folder)) is not None
+
+
+def without_outputs(folder: str, files: Sequence[str]) -> list[str]:
+    """Return the files of a listing without those of runs.
+
+    A folder in which runs have left files is an output. Of one below the listed folder nothing is returned, since
+    whatever is there is about its runs. Of the listed folder itself, or one above, what runs write is left out.
+
+    Args:
+        folder: that was listed.
+        files: below it, as the listing spells them.
+    """
+    found = {match[1] for file in files if (match := _EVIDENCE.fullmatch(file))}
+    if not found:
+        return list(files)
+    top = storage.plain(folder).rstrip("/")
+    below = {output for output in found if storage.plain(output).startswith(f"{top}/")}
+    return [
+        file
+        for file in files
+        if not any(is_written_by_runs(output, file) for output in found - below) and below.isdisjoint(_folders_of(file))
+    ]
+
+
+def _folders_of(file: str) -> Iterator[str]:
+    """Yield every folder above a file."""
+    folder = file
+    while (place := folder.rfind("/")) > 0:
+        folder = folder[:place]
+        yield folder

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from jobs.console import out
+from jobs.console import out, printable
 from jobs.exit_codes import ExitCode, explains_exit_codes
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def logs(
     if follow:
         _follow(cluster, found)
     else:
-        typer.echo(cluster.logs(found.id), nl=False)
+        typer.echo(printable(cluster.logs(found.id), lines=True), nl=False)
 
 
 def cancel(job: JobWord, address: Address = None) -> None:
@@ -163,7 +163,7 @@ def _find(job: str, address: str | None) -> tuple[Cluster, Submission]:
 def _follow(cluster: Cluster, submission: Submission) -> None:
     """Show the log to its end; the command ends with the exit code of the run."""
     try:
-        submission = cluster.follow(submission.id, lambda lines: typer.echo(lines, nl=False))
+        submission = cluster.follow(submission.id, lambda text: typer.echo(printable(text, lines=True), nl=False))
     except KeyboardInterrupt:
         _say(f"\nThe job goes on. nst logs {submission.id} --follow is back at it, nst cancel {submission.id} ends it.")
         raise typer.Exit(ExitCode.INTERRUPTED) from None

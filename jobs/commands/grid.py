@@ -9,7 +9,7 @@ import typer
 
 from jobs import runner
 from jobs.commands import _job
-from jobs.console import counted, out
+from jobs.console import counted, out, printable
 from jobs.exit_codes import explains_exit_codes
 from jobs.options import Defaults, Price, Rate, Settings, WithReport, parameters, run_options, takes
 
@@ -88,7 +88,8 @@ def runs(output: Annotated[str, typer.Argument(help="A job file of kind grid, or
         ended = f"{grid_run.finished_at:%Y-%m-%d %H:%M}" if grid_run.finished_at else ""
         mark = "latest" if layout.run_folder(output, grid_run.id) == latest else ""
         began = f"{grid_run.began_at:%Y-%m-%d %H:%M}"
-        table.add_row(escape(grid_run.id), escape(grid_run.name), f"{grid_run.rows:,}", state, began, ended, mark)
+        name, state = escape(printable(grid_run.name)), escape(printable(state))
+        table.add_row(grid_run.id, name, f"{grid_run.rows:,}", state, began, ended, mark)
     out.print(table)
     out.print(counted(len(listed), "run"), highlight=False)
 

@@ -2,7 +2,7 @@
 
 from jobs.console.estimate import print_estimate
 from jobs.console.native_stderr import native_stderr_hidden
-from jobs.console.output import complain, counted, err, out
+from jobs.console.output import PrintableFormatter, complain, counted, err, out, printable
 from jobs.console.progress import IterationBar, LiveProgress, clock, describe
 from jobs.console.results import print_results, print_summary
 from jobs.console.tables import print_checks, print_params
@@ -10,6 +10,7 @@ from jobs.console.tables import print_checks, print_params
 __all__ = [
     "IterationBar",
     "LiveProgress",
+    "PrintableFormatter",
     "clock",
     "complain",
     "counted",
@@ -22,4 +23,5 @@ __all__ = [
     "print_params",
     "print_results",
     "print_summary",
+    "printable",
 ]

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
-from jobs.console.output import counted
+from jobs.console.output import counted, printable
 from jobs.console.progress import clock
 from jobs.console.values import as_text, jsonable
 
@@ -50,7 +50,7 @@ def _print_failures(console: Console, estimate: Estimate) -> None:
     """Print the first rows that fail at planning, and how many more there are."""
     table = Table("fails at planning", "why", show_edge=False)
     for row_id, failure in estimate.failures[:FAILURES_SHOWN]:
-        table.add_row(escape(row_id), escape(failure.error))
+        table.add_row(escape(printable(row_id)), escape(printable(failure.error)))
     console.print(table)
     if (more := len(estimate.failures) - FAILURES_SHOWN) > 0:
         console.print(f"… and {more:,} more: --json has them all")

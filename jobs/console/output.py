@@ -1,18 +1,59 @@
 """The consoles that commands write to, and lines that several of them print."""
 
+import logging
 import os
+import re
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
+from rich.text import Text
 
 WIDE = 10_000
 """Columns of a log or a pipe: lines there are not folded, so that they can be searched."""
 
+# Control characters of C0 and C1, what turns the direction of text or has no width, separators of lines and
+# paragraphs, and halves of characters, which stand for bytes of a file's name that are no text.
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]")
+_IN_LINES = re.compile(f"(?![\n\t]){_UNPRINTABLE.pattern}")
+
+
+def printable(text: str, *, lines: bool = False) -> str:
+    """Return a text as a terminal may show it: whatever would command the terminal, or hide, is spelled out.
+
+    Names of files, results, locks, job files and logs are written by others: an escape sequence in one of them could
+    clear the screen, set the title of the window, or fake a line.
+
+    Args:
+        text: of any origin.
+        lines: whether line ends and tabs stay.
+    """
+    pattern = _IN_LINES if lines else _UNPRINTABLE
+    return pattern.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
+
+
+class PrintableConsole(Console):
+    """A console that spells out what would command the terminal, in every text that it is given."""
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """Convert a text as rich does, after spelling out all but line ends and tabs."""
+        return super().render_str(printable(text, lines=True), **options)
+
+
+class PrintableFormatter(logging.Formatter):
+    """A format of log lines in which what would command the terminal is spelled out."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return a record as text, with the line ends of its traceback."""
+        return printable(super().format(record), lines=True)
+
 
 def console(*, stderr: bool = False) -> Console:
     """Return a console that folds lines for a terminal, or for COLUMNS of the environment, and never in a log."""
-    usual = Console(stderr=stderr)
-    return usual if usual.is_terminal or "COLUMNS" in os.environ else Console(stderr=stderr, width=WIDE)
+    usual = PrintableConsole(stderr=stderr, emoji=False)
+    if usual.is_terminal or "COLUMNS" in os.environ:
+        return usual
+    return PrintableConsole(stderr=stderr, emoji=False, width=WIDE)
 
 
 def counted(count: int, word: str) -> str:

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
+from jobs.console.output import printable
 from jobs.console.progress import clock
 from jobs.console.values import jsonable
 from pipeline.manifest import PICTURE_COLUMNS
@@ -25,7 +26,7 @@ def print_summary(console: Console, progress: RunProgress, output: str) -> None:
     if progress.failures:
         table = Table("row not done", "why", title_justify="left", show_edge=False)
         for row_id, error in progress.failures[:20]:
-            table.add_row(escape(row_id), escape(error))
+            table.add_row(escape(printable(row_id)), escape(printable(error)))
         console.print(table)
         if (more := progress.counts["failed"] + progress.counts["quarantined"] - 20) > 0:
             console.print(f"… and {more:,} more: nst results {escape(output)} --status failed, or quarantined")
@@ -49,7 +50,7 @@ def print_results(console: Console, table: pa.Table, *, as_json: bool = False) -
     columns = (Column(name, no_wrap=name == "id", overflow="fold") for name in table.column_names)
     shown = Table(*columns, show_edge=False)
     for row in rows:
-        shown.add_row(*(escape(_cell(name, value)) for name, value in row.items()))
+        shown.add_row(*(escape(printable(_cell(name, value))) for name, value in row.items()))
     console.print(shown)
     console.print(f"{len(rows):,} rows", highlight=False)
 

@@ -4,7 +4,6 @@ import hashlib
 import json
 import posixpath
 from dataclasses import dataclass
-from pathlib import Path
 
 from nst_kernel import StyleParams
 from pipeline import storage
@@ -85,25 +84,15 @@ def check_originals_are_safe(spec: ArchiveSpec, output: str) -> None:
     Raises:
         ValueError: if they could; the message says what to do.
     """
-    root, pictures = _real(spec.root), _real(layout.images_folder(output))
-    if _is_below(root, pictures):
+    root, pictures = storage.canonical(spec.root), storage.canonical(layout.images_folder(output))
+    if storage.is_within(root, pictures):
         raise ValueError(f"output {output}: its pictures would take the place of the originals in {spec.root}")
-    place = _real(output)
-    if not _is_below(place, root):
+    # The folder of the pictures may itself be a link, from an output elsewhere into the archive.
+    place = next((each for each in (storage.canonical(output), pictures) if storage.is_within(each, root)), None)
+    if place is None:
         return
     path = globs.relative(place, root)
     if path and any(globs.covers(pattern, path) for pattern in spec.exclude):
         return
     hint = f"; or leave it out: --exclude '{path}/**', in a job file exclude: ['{path}/**']" if path else ""
     raise ValueError(f"output {output} is inside the archive {spec.root}: choose a place outside{hint}")
-
-
-def _real(uri: str) -> str:
-    """Return a path with its symbolic links resolved; return a URI unchanged."""
-    uri = storage.absolute(uri)
-    return uri if storage.is_uri(uri) else str(Path(uri).resolve())
-
-
-def _is_below(path: str, folder: str) -> bool:
-    """Return whether a path is a folder or below it."""
-    return f"{path}/".startswith(f"{folder.rstrip('/')}/")

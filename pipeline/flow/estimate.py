@@ -16,7 +16,8 @@ from nst_kernel import PARAMETERS, StyleParams
 from pipeline import storage
 from pipeline.cluster import ActorPool, pool_for
 from pipeline.encoder import load_encoder
-from pipeline.manifest import Row, Source, validate
+from pipeline.flow.run import validated
+from pipeline.manifest import Row, Source, check_originals
 from pipeline.options import RunOptions
 from pipeline.outputs import Finished, finished
 from pipeline.planning import Batch, Failure, History, Plan, cost, plan
@@ -148,17 +149,19 @@ def estimate(
         WeightsError: if the encoder is not to be had.
         StorageError: if the results in the output cannot be read.
     """
-    valid = validate(manifest, defaults=defaults, weights=options.weights)
+    valid = validated(manifest, options, defaults=defaults)
     whole = estimate_rows(valid.rows, options, rate=rate)
     return dataclasses.replace(whole, duplicates=len(valid.duplicates))
 
 
 def estimate_rows(rows: Sequence[Row], options: RunOptions, *, rate: float | None = None) -> Estimate:
-    """Return what computing rows would come to, as `estimate`; it raises the same, but for a manifest's errors."""
-    output = options.output
+    """Return what computing rows would come to, as `estimate`; it raises the same errors."""
+    output = storage.absolute(options.output) if options.output else ""
+    if output:
+        check_originals(rows, output)
     encoder = load_encoder(options.weights)
     pool = pool_for(options.resources)
-    done = finished(storage.absolute(output)) if output else Finished({}, {})
+    done = finished(output) if output else Finished({}, {})
     work = plan(
         rows,
         encoder_sha256=encoder.sha256,

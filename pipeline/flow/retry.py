@@ -1,7 +1,7 @@
 """Rows of the results as work again: for `nst retry`, and as a manifest."""
 
 import json
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -11,9 +11,9 @@ from nst_kernel import StyleParams
 from pipeline import storage
 from pipeline.encoder import load_encoder
 from pipeline.flow.run import run_rows
-from pipeline.manifest import PICTURE_COLUMNS, Row
+from pipeline.manifest import PICTURE_COLUMNS, ManifestError, Row, RowProblem, bad_output, shown
 from pipeline.options import RunOptions
-from pipeline.outputs import REQUEST_COLUMNS, Progress, name_of, read_results, summary
+from pipeline.outputs import REQUEST_COLUMNS, Progress, layout, name_of, read_results, summary
 
 
 def rows_of(output: str, statuses: Collection[str]) -> pa.Table:
@@ -41,6 +41,7 @@ def retry(
 
     Raises:
         ValueError: if rows were asked of another encoder than that of the options.
+        ManifestError: if results name pictures outside of images/; nothing was started.
         StorageError: if there are no results.
         RunBroken: as `run` does, and whatever else it raises.
     """
@@ -52,11 +53,25 @@ def retry(
             f"rows in {options.output} were asked of other weights ({', '.join(sorted(map(str, others)))}) than "
             f"{encoder.name}: give them with --weights"
         )
+    rows = [_row(asked) for asked in table.to_pylist()]
+    _check_names(rows, options.output)
     source = {"retry": sorted(statuses)}
     encoding = summary.encoding_of(options.output)
     update = {"release": "quarantined" in statuses, "source": source, "encoding": encoding}
     options = options.model_copy(update=update)
-    return run_rows([_row(asked) for asked in table.to_pylist()], options, on_progress=on_progress)
+    return run_rows(rows, options, on_progress=on_progress)
+
+
+def _check_names(rows: Sequence[Row], output: str) -> None:
+    """Raise ManifestError for names of pictures that no manifest could give: somebody else has written the results."""
+    where = layout.results_folder(output)
+    problems = [
+        RowProblem(where, None, f"output_name of row {shown(row.id)}", *complaint[1:])
+        for row in rows
+        for complaint in bad_output(row.output)
+    ]
+    if problems:
+        raise ManifestError(problems)
 
 
 def _row(asked: dict[str, object]) -> Row:

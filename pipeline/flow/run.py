@@ -10,9 +10,18 @@ from pipeline.cluster import ActorPool, connect, pool_on_cluster
 from pipeline.encoder import load_encoder
 from pipeline.flow.dataset import Kernel, RunBroken, TooManyFailures, flow, style_actor
 from pipeline.flow.metrics import RunMetrics
-from pipeline.manifest import Row, Source, described, validate
+from pipeline.manifest import Manifest, Row, Source, check_originals, described, validate
 from pipeline.options import FailureLimit, RunOptions, failures
-from pipeline.outputs import Finished, Progress, compact, finished, layout, provenance, summary
+from pipeline.outputs import (
+    Finished,
+    Progress,
+    compact,
+    finished,
+    inputs_among_pictures,
+    layout,
+    provenance,
+    summary,
+)
 from pipeline.planning import History, Plan, crashes, plan
 from pipeline.process import interruptible
 from pipeline.recovery import Ledger, Locked, RunLock, ledger, saved_states
@@ -47,10 +56,30 @@ def run(
         TooManyFailures: if more rows failed than may; what is finished is kept.
         RunBroken: if work that had begun could not go on.
     """
-    valid = validate(manifest, defaults=defaults, weights=options.weights)
+    valid = validated(manifest, options, defaults=defaults)
     source = options.source or {"manifest": described(manifest), "defaults": defaults or {}}
     options = options.model_copy(update={"source": source})
     return run_rows(valid.rows, options, on_progress=on_progress, kernel=kernel)
+
+
+def validated(manifest: Source, options: RunOptions, *, defaults: Mapping[str, object] | None = None) -> Manifest:
+    """Return a whole manifest, checked against the encoder and against what must not be written over.
+
+    Args:
+        manifest: as for `run`.
+        options: as for `run`; without an output nothing would be written over.
+        defaults: as for `run`.
+
+    Raises:
+        ManifestError: with every problem of the manifest.
+        WeightsError: if the encoder is not to be had.
+        StorageError: if the results in the output cannot be read.
+    """
+    valid = validate(manifest, defaults=defaults, weights=options.weights)
+    if options.output:
+        output = storage.absolute(options.output)
+        check_originals(valid.rows, output, known=inputs_among_pictures(output))
+    return valid
 
 
 def run_rows(
@@ -70,12 +99,15 @@ def run_rows(
 
     Raises:
         ValueError: if the options name no output.
-        RunBroken: if work that had begun could not go on; and whatever else `run` raises, but for `ManifestError`.
+        ManifestError: if a row's picture would be written over one that a row reads; nothing was started.
+        RunBroken: if work that had begun could not go on; and whatever else `run` raises.
     """
     if not options.output:
         raise ValueError("output: expected a folder for pictures and results, any URI")
     started_at, output = provenance.now(), storage.absolute(options.output)
     options = options.model_copy(update={"output": output})
+    rows = rows if isinstance(rows, Sequence) else list(rows)
+    check_originals(rows, output)
     encoder = load_encoder(options.weights)
     # One run at a time; a row may take an hour, so the wait for one is interrupted when the lock is lost.
     with interruptible() as interrupt, RunLock(output, force=options.force, on_loss=interrupt) as lock:
@@ -110,7 +142,7 @@ def _check_output(output: str) -> None:
         storage.check_writable(folder)
 
 
-def _plan(rows: Iterable[Row], options: RunOptions, encoder_sha256: str, done: Finished, pool: ActorPool) -> Plan:
+def _plan(rows: Sequence[Row], options: RunOptions, encoder_sha256: str, done: Finished, pool: ActorPool) -> Plan:
     """Return what a run has to do, given what earlier runs have left; only the holder of the run lock may do this.
 
     Args:
@@ -131,7 +163,7 @@ def _plan(rows: Iterable[Row], options: RunOptions, encoder_sha256: str, done: F
         max_attempts=options.max_attempts,
     )
     return plan(
-        rows if isinstance(rows, Sequence) else list(rows),
+        rows,
         encoder_sha256=encoder_sha256,
         history=history,
         limits=pool.limits(options.resources.batch_size),

@@ -6,7 +6,7 @@ from nst_kernel import StylizeResult
 from pipeline import storage
 from pipeline.encoder import load_encoder
 from pipeline.images import format_of
-from pipeline.manifest import Row, derive_id
+from pipeline.manifest import Row, derive_id, pictures_of, same_file
 from pipeline.planning import Failure, plan
 from pipeline.stages import encode_result, fetch
 
@@ -42,6 +42,8 @@ def stylize_one(
     storage.check_no_folder(output)
     storage.check_writable(storage.parent(storage.absolute(output)))
     resolved = StyleParams.of(params or {})
+    if original := same_file(output, [content, style, *pictures_of({}, resolved.to_json()).values()]):
+        raise ValueError(f"output {output} is {original}, which would be written over: expected another name")
     encoder = load_encoder(weights)
     encoder.check_covers(resolved.layers)
     row_id = derive_id(content, style, resolved, encoder.sha256)

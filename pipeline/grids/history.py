@@ -59,8 +59,9 @@ def run_grid(
     now = now or provenance.now()
     with RunLock(options.output, force=options.force) as lock:
         grid_run = _continued_or_new(options.output, grid_of(rows, encoder.sha256), name, len(rows), now)
-        grid_runs.write_run(options.output, grid_run)
         own = options.model_copy(update={"output": layout.run_folder(options.output, grid_run.id)})
+        storage.check_inside(layout.images_folder(own.output), layout.runs_folder(options.output))
+        grid_runs.write_run(options.output, grid_run)
         progress = run_rows(rows, own, on_progress=on_progress)
         lock.check()
         ended = max(provenance.now(), now)
@@ -132,17 +133,25 @@ def clear(output: str, keep: Keep, *, now: datetime) -> list[str]:
     kept |= {grid_run.id for grid_run in complete if layout.run_folder(output, grid_run.id) == grid_runs.latest(output)}
     gone = []
     for grid_run in [each for each in runs if each.leaving or (each.is_complete and each.id not in kept)]:
-        folder = layout.run_folder(output, grid_run.id)
         try:
-            with RunLock(folder):
-                grid_runs.write_run(output, dataclasses.replace(grid_run, leaving=True))
-                storage.remove_folder(folder, inside=layout.runs_folder(output))
+            _delete(output, grid_run)
         except Locked:
             log.info("run %s is being written to and stays", grid_run.id)
             continue
         storage.remove(layout.history_file(output, grid_run.id))
         gone.append(grid_run.id)
     return gone
+
+
+def _delete(output: str, grid_run: grid_runs.GridRun) -> None:
+    """Delete the output of a run; where it is a link, the link alone, and nothing is written to where that leads."""
+    folder, runs = layout.run_folder(output, grid_run.id), layout.runs_folder(output)
+    if storage.is_link(folder):
+        storage.remove(folder, inside=runs)
+        return
+    with RunLock(folder):
+        grid_runs.write_run(output, dataclasses.replace(grid_run, leaving=True))
+        storage.remove_folder(folder, inside=runs)
 
 
 def _end(grid_run: grid_runs.GridRun) -> datetime:

@@ -1,8 +1,9 @@
 """Manifests: their file formats, columns, rows and ids, and their validation."""
 
-from pipeline.manifest.columns import IMAGE_EXTENSIONS
+from pipeline.manifest.columns import IMAGE_EXTENSIONS, bad_output
 from pipeline.manifest.formats import Records, Source, described
 from pipeline.manifest.ids import MAX_NAME, default_output, derive_id
+from pipeline.manifest.originals import check_originals, same_file
 from pipeline.manifest.reader import iter_rows, read_manifest
 from pipeline.manifest.roles import PICTURE_COLUMNS, PICTURE_PARAMETERS, ROLES, pictures_of
 from pipeline.manifest.row import Duplicate, Manifest, ManifestError, Row, RowProblem, place, shown
@@ -21,7 +22,9 @@ __all__ = [
     "Row",
     "RowProblem",
     "Source",
+    "bad_output",
     "check_covered",
+    "check_originals",
     "default_output",
     "derive_id",
     "described",
@@ -29,6 +32,7 @@ __all__ = [
     "pictures_of",
     "place",
     "read_manifest",
+    "same_file",
     "shown",
     "validate",
 ]

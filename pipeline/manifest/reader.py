@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterator, Mapping
 from pydantic import ValidationError
 
 from nst_kernel.params import ALIASES, INITS, PARAMETERS, ParamError, StyleParams
-from pipeline import storage
+from pipeline import layout, storage
 from pipeline.manifest.columns import (
     EXPECTED,
     URI_EXPECTED,
@@ -64,9 +64,9 @@ def read_manifest(source: Source, *, encoder_sha256: str, defaults: Mapping[str,
     """Return every row of a manifest, or raise with every problem of it.
 
     Args:
-        source: a file, a folder of files, or several of either, at any URI. In a folder, files of other kinds and
-            those whose names start with a dot or an underscore are passed over. Or rows at hand, whose relative paths
-            start where this process is.
+        source: a file, a folder of files, or several of either, at any URI. In a folder, files of other kinds, those
+            whose names start with a dot or an underscore, and what runs have left there are passed over. Or rows at
+            hand, whose relative paths start where this process is.
         encoder_sha256: of the encoder's weights, part of a derived id.
         defaults: style parameters for rows that do not give them. They must be valid by themselves.
 
@@ -135,21 +135,12 @@ def _files(source: str) -> Iterator[str | RowProblem]:
     if listed == [source]:
         yield source
         return
-    files = [file for file in listed if extension(file) is not None and not _is_passed_over(file)]
+    tables = [file for file in layout.without_outputs(source, listed) if extension(file) is not None]
+    files = [file for file in tables if not posixpath.basename(file).startswith((".", "_"))]
     if not files:
-        yield RowProblem(source, None, None, "", f"a folder with a manifest in it ({', '.join(EXTENSIONS)})")
+        expected = f"a folder with a manifest in it ({', '.join(EXTENSIONS)}) that is none of a run's own files"
+        yield RowProblem(source, None, None, "", expected)
     yield from files
-
-
-_RESULTS = ("part-", "rows-", "rest-")
-"""How the names of files of results begin (`pipeline.outputs.layout`, a later package; a test compares them)."""
-
-
-def _is_passed_over(file: str) -> bool:
-    """Return whether a file in a folder of manifests is hidden, or one of the results that a run has left there."""
-    name = posixpath.basename(file)
-    is_result = name.startswith(_RESULTS) and posixpath.basename(storage.parent(file)) == "results"
-    return name.startswith((".", "_")) or is_result
 
 
 _PARAMETERS = dict.fromkeys([*PARAMETERS, *ALIASES]).keys()

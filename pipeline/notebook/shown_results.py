@@ -11,7 +11,7 @@ from nst_kernel.params import StyleParams
 from pipeline import images, storage
 from pipeline.manifest import PICTURE_COLUMNS
 from pipeline.notebook import html
-from pipeline.outputs import layout, query
+from pipeline.outputs import picture_of, query
 
 SHOWN = 20
 """Rows that a notebook shows by default."""
@@ -66,7 +66,7 @@ class ResultRow(Mapping[str, Any]):
     @property
     def picture(self) -> str | None:
         """The URI of the picture, where the output is now; None where there is none."""
-        return layout.picture_of(self._output, self) if self["output"] else None
+        return picture_of(self._output, self) if self["output"] else None
 
     def _repr_html_(self) -> str:
         facts = {name: self[name] for name in _COLUMNS if self[name] is not None}

@@ -6,6 +6,7 @@ from pipeline.outputs.as_manifest import REQUEST_COLUMNS, as_manifest, name_of
 from pipeline.outputs.compact import compact
 from pipeline.outputs.finished import Finished, finished
 from pipeline.outputs.locate import run_of
+from pipeline.outputs.pictures import inputs_among_pictures, picture_of
 from pipeline.outputs.progress import Progress, ProgressFile
 from pipeline.outputs.schema import SCHEMA, STATUSES
 from pipeline.outputs.table import commit, newest, parts, read_part, read_results
@@ -22,10 +23,12 @@ __all__ = [
     "compact",
     "finished",
     "grid_runs",
+    "inputs_among_pictures",
     "layout",
     "name_of",
     "newest",
     "parts",
+    "picture_of",
     "progress",
     "provenance",
     "query",

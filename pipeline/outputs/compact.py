@@ -36,7 +36,9 @@ def compact(output: str, *, file_bytes: int = FILE_BYTES) -> list[str]:
     Raises:
         StorageError: if a file cannot be read, written or deleted; no row is lost then.
     """
-    small = [part for part in parts(output) if not layout.is_full(part)]
+    # Files in folders below, where a link may have led the listing, are read and left alone.
+    own = [part for part in parts(output) if "/" not in storage.relative(part, layout.results_folder(output))]
+    small = [part for part in own if not layout.is_full(part)]
     if len(small) < 2:
         return []
     written = [_write(output, table, full=full) for table, full in _merged(small, file_bytes)]

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.layout import images_folder
+from pipeline.outputs.pictures import name_within
 from pipeline.outputs.table import parts, read_results
 
 
@@ -40,8 +40,8 @@ def finished(output: str) -> Finished:
     held = table.filter(pc.equal(table["status"], "quarantined"))
     ids, names = done["id"].to_pylist(), done["output_name"].to_pylist()
     if None in names:
-        folder, pictures = images_folder(output) + "/", done["output"].to_pylist()
-        names = [name or str(uri).removeprefix(folder) for name, uri in zip(names, pictures, strict=True)]
+        pictures = done["output"].to_pylist()
+        names = [name or name_within(output, str(uri)) for name, uri in zip(names, pictures, strict=True)]
     return Finished(
         dict(zip(ids, done["fingerprint"].to_pylist(), strict=True)),
         dict(zip(names, ids, strict=True)),

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from pipeline import layout, storage
+from pipeline.manifest import shown
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ def latest(output: str) -> str | None:
     """
     pointer = layout.latest_file(output)
     try:
-        return layout.run_folder(output, str(json.loads(storage.read_bytes(pointer))["run"]))
+        return layout.run_folder(output, _run_id(json.loads(storage.read_bytes(pointer))["run"]))
     except storage.NotFound:
         return None
     except (ValueError, TypeError, KeyError) as error:
@@ -85,11 +86,35 @@ def _as_text(moment: datetime) -> str:
 
 
 def _read(uri: str) -> GridRun:
-    """Return the record of a run, or raise StorageError with what to do."""
+    """Return the record of a run, or raise StorageError with what to do.
+
+    Somebody else may have written it: what it says decides which folders are deleted.
+    """
     try:
         record: dict[str, Any] = json.loads(storage.read_bytes(uri))
-        record["began_at"] = datetime.fromisoformat(record["began_at"])
-        record["finished_at"] = record["finished_at"] and datetime.fromisoformat(record["finished_at"])
-        return GridRun(**record)
-    except (ValueError, KeyError, TypeError) as error:
+        if uri.rpartition("/")[2] != f"{_run_id(record['id'])}.json":
+            raise ValueError(f"id {shown(record['id'])}, expected that of the file's name")
+        record["began_at"] = _moment(record["began_at"])
+        record["finished_at"] = record["finished_at"] and _moment(record["finished_at"])
+        run = GridRun(**record)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise storage.StorageError(f"cannot read {uri}: {error}. Delete it if its run is of no use") from error
+    numbers = [run.rows, *run.counts.values()] if isinstance(run.counts, dict) else [None]
+    if not all(type(number) is int for number in numbers) or not isinstance(run.leaving, bool):
+        raise storage.StorageError(f"cannot read {uri}: expected numbers of rows. Delete it if its run is of no use")
+    return run
+
+
+def _run_id(value: object) -> str:
+    """Return a value that was read as the id of a run; raise ValueError if it cannot be one."""
+    if not layout.is_run_id(value):
+        raise ValueError(f"id {shown(value)}, expected one such as 2026-01-31T020000Z-0123abcd")
+    return str(value)
+
+
+def _moment(text: str) -> datetime:
+    """Return a moment that was read; raise ValueError for one without a time zone."""
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError(f"{shown(text)}, expected a time with its zone")
+    return moment

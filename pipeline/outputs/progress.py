@@ -7,9 +7,9 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
 from pipeline import storage
 from pipeline.outputs import provenance
@@ -89,18 +89,21 @@ def read(uri: str) -> Report | None:
     try:
         contents = json.loads(storage.read_bytes(uri))
         progress = Progress(
-            contents["total"],
-            contents["done_before"],
-            contents["quarantined_before"],
-            Counter(contents["counts"]),
-            contents["failures"],
+            int(contents["total"]),
+            int(contents["done_before"]),
+            int(contents["quarantined_before"]),
+            Counter({str(status): int(count) for status, count in contents["counts"].items()}),
+            [(str(row), str(error)) for row, error in contents["failures"]],
         )
-        progress.seconds = contents["seconds"]
-        updated_at = datetime.fromisoformat(contents["updated_at"])
-        return Report(contents["state"], progress, updated_at, contents["submission"], contents["error"])
+        progress.seconds = float(contents["seconds"])
+        updated_at = datetime.fromisoformat(contents["updated_at"]).astimezone(UTC)
+        state = contents["state"]
+        if state not in get_args(State):
+            raise ValueError(f"state {state!r}")
+        return Report(state, progress, updated_at, str(contents["submission"]), str(contents["error"]))
     except storage.NotFound:
         return None
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise storage.StorageError(f"{uri} is no progress file of this version: {error!r}") from error
 
 

@@ -8,9 +8,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from pipeline import storage
+from pipeline.layout import summary_file
 from pipeline.options import Encoding
 from pipeline.outputs import provenance
-from pipeline.layout import summary_file
 from pipeline.outputs.schema import STATUSES
 
 if TYPE_CHECKING:

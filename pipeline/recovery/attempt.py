@@ -78,13 +78,14 @@ class Attempt:
         """Read an attempt from the bytes of its file.
 
         Raises:
-            ValueError: if the bytes are no JSON.
+            ValueError: if the bytes are no JSON, or the process has no number.
             KeyError: if a field is missing.
             TypeError: if a field is of another type.
         """
         fields = json.loads(data)
         rows = tuple((str(row_id), str(fingerprint)) for row_id, fingerprint in fields["rows"])
-        return cls(uri, rows, *(fields[name] for name in ("stage", "run", "host", "pid", "began_at")))
+        said = {name: str(fields[name]) for name in ("stage", "run", "host", "began_at")}
+        return cls(uri, rows, pid=int(fields["pid"]), **said)
 
     def to_json(self) -> bytes:
         """Return the bytes of the attempt's file."""

@@ -238,11 +238,15 @@ def withdraw_run(output: str, run: str, *, seconds: float = 0.5) -> None:
 
 
 def _listed(folder: str) -> list[str]:
-    """Return the URIs of the files of a ledger; none where there is no ledger."""
+    """Return the URIs of the files of a ledger; none where there is no ledger.
+
+    Files in folders below are nobody's attempts: a link may have led the listing elsewhere, and attempts are deleted.
+    """
     try:
-        return storage.list_files(folder, suffix=".json")
+        listed = storage.list_files(folder, suffix=".json")
     except storage.NotFound:
         return []
+    return [uri for uri in listed if "/" not in storage.relative(uri, folder)]
 
 
 def _read(uri: str) -> Attempt | None:

@@ -81,6 +81,6 @@ def delete_old(output: str) -> None:
             [
                 entry.uri
                 for entry in storage.walk(layout.saved_states_folder(output))
-                if entry.modified and entry.modified < since
+                if entry.modified and entry.modified < since and layout.is_saved_state(entry.uri)
             ]
         )

@@ -27,13 +27,16 @@ def href(uri: str | None, *, page: str, output: str) -> str | None:
         return quote(posixpath.relpath(_path(uri), _path(page)), safe=_SAFE)
     if uri.lower().startswith(_WEB):
         return quote(uri, safe=_SAFE_URI)
-    local = uri.removeprefix(_DISK)
-    return _DISK + quote(local, safe=_SAFE) if local.startswith("/") else None
+    local = storage.local_path(uri)
+    if local is None or not local.startswith("/") or "\\" in local:
+        return None
+    # Two slashes, as backslashes, would name another host on Windows, where a browser would log in to show the picture.
+    return f"{_DISK}/{quote(local.lstrip('/'), safe=_SAFE)}"
 
 
 def shown_here(link: str | None) -> bool:
     """Return whether the page may show what a link leads to: only if that needs no other host."""
-    return link is not None and not link.startswith(_WEB)
+    return link is not None and not link.lower().startswith(_WEB)
 
 
 def names(uris: Sequence[str]) -> list[str]:

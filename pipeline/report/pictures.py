@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 
 from pipeline.manifest import PICTURE_COLUMNS
-from pipeline.outputs import layout
+from pipeline.outputs import picture_of
 from pipeline.report import links
 from pipeline.report.thumbs import THUMB, VIEW, Shelf
 
@@ -88,5 +88,8 @@ def outcomes(rows: Sequence[Mapping[str, Any]], shelf: Shelf, *, page: str, outp
 
 
 def where(row: Mapping[str, Any], output: str) -> str:
-    """Return the URI of a row's picture, in an output that may have been moved since; empty if the row has none."""
-    return "" if row["output"] is None else layout.picture_of(output, row)
+    """Return the URI of a row's picture, in an output that may have been moved since; empty if the row has none.
+
+    Results that somebody else has written may name one outside of images/, which counts as none.
+    """
+    return "" if row["output"] is None else picture_of(output, row) or ""

@@ -72,6 +72,7 @@ class Writer:
         uri = layout.picture_file(self.output, planned.row.output)
         if isinstance(outcome, StylizeResult):
             try:
+                storage.check_inside(uri, layout.images_folder(self.output))  # a link to a folder may lead elsewhere
                 storage.write_bytes(uri, encode_result(planned, outcome, self.encoder_sha256, self.encoding))
                 watchdog.alive()
             except Exception as error:  # whatever keeps a picture from being written concerns its row alone

@@ -9,6 +9,7 @@ from pipeline.storage.errors import Damaged, NotFound, StorageError, WrongKind
 from pipeline.storage.operations import (
     check_no_folder,
     check_writable,
+    is_folder,
     list_files,
     read_bytes,
     remove,
@@ -19,7 +20,7 @@ from pipeline.storage.operations import (
     write_bytes,
     write_if,
 )
-from pipeline.storage.places import Places, canonical, check_inside, is_within, links_in, plain, relative
+from pipeline.storage.places import Places, canonical, check_inside, is_link, is_within, links_in, plain, relative
 from pipeline.storage.policy import Policy
 from pipeline.storage.ranged_file import RangedFile
 from pipeline.storage.uris import absolute, is_uri, join, local_path, parent, resolve
@@ -42,6 +43,8 @@ __all__ = [
     "identities",
     "identity",
     "intercept",
+    "is_folder",
+    "is_link",
     "is_uri",
     "is_within",
     "join",

@@ -175,6 +175,15 @@ def _entries(uri: str, start: Any) -> Entries:
     return call("list", uri, lambda store, path: store.entries(path, start))
 
 
+def is_folder(uri: str) -> bool:
+    """Return whether there is a folder of this name; on object stores, whether there is anything below it.
+
+    Raises:
+        StorageError: if that cannot be looked up.
+    """
+    return call("look at", uri, lambda store, path: store.is_folder(path))
+
+
 def check_no_folder(uri: str) -> None:
     """Check before any work that a file may have this name.
 
@@ -183,7 +192,7 @@ def check_no_folder(uri: str) -> None:
         StorageError: if that cannot be looked up.
     """
     with explained("write", uri):
-        if call("look at", uri, lambda store, path: store.is_folder(path)):
+        if is_folder(uri):
             raise IsADirectoryError(uri)
 
 

@@ -42,7 +42,7 @@ def canonical(uri: str) -> str:
 
 
 class Places:
-    """Canonical spellings of many files, each as a place: a link in it is not followed, as who writes there replaces it.
+    """Canonical spellings of many files, each as a place: a link there is not followed, since a writer replaces it.
 
     Links in folders above are followed. Each folder is looked up once, so that a million files take a second.
     """
@@ -52,11 +52,13 @@ class Places:
 
     def __call__(self, uri: str) -> str:
         """Return the canonical spelling of a place."""
-        folder, slash, name = uri.rpartition("/")
-        if local_path(uri) is None or not slash or name in ("", ".", ".."):
+        path = local_path(uri)
+        folder, slash, name = (path or "").rpartition("/")
+        if path is None or name in ("", ".", ".."):
             return canonical(uri)
+        folder = folder or slash or "."
         if folder not in self._folders:
-            self._folders[folder] = canonical(folder or "/"), _folding(local_path(folder) or "/")
+            self._folders[folder] = canonical(folder), _folding(folder)
         where, fold = self._folders[folder]
         return f"{where.rstrip('/')}/{fold(name)}"
 
@@ -77,6 +79,12 @@ def check_inside(uri: str, folder: str) -> None:
         raise StorageError(
             f"{uri} is refused: it is {place}, expected a place below {folder}; if a link leads there, remove it"
         )
+
+
+def is_link(uri: str) -> bool:
+    """Return whether a file is a symbolic link on this machine."""
+    path = local_path(uri)
+    return path is not None and Path(path).is_symlink()
 
 
 def links_in(folder: str) -> Iterator[str]:

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from pipeline.layout import lock_file
 from pipeline.outputs import layout, progress
 from pipeline.outputs.finished import finished
-from pipeline.layout import lock_file
 from tests.e2e.conftest import Studio, as_csv, furnish
 from tests.e2e.support.real_cluster import RealCluster, real_cluster
 

@@ -13,12 +13,12 @@ import pytest
 from pipeline import storage
 from pipeline.flow.dataset import RunBroken, TooManyFailures
 from pipeline.flow.retry import retry
+from pipeline.layout import lock_file
 from pipeline.options.failure_limit import FailureLimit
 from pipeline.options.resources import Resources
 from pipeline.options.run_options import RunOptions
 from pipeline.outputs import layout, provenance, schema
 from pipeline.outputs import table as result_table
-from pipeline.layout import lock_file
 from pipeline.recovery import ledger
 from pipeline.recovery.run_lock import Locked, RunLock
 from tests.bench.stub import StubKernel

@@ -61,7 +61,9 @@ def stored(rows: Sequence[Mapping[str, Any]], pictures: Mapping[int, int] | None
     result_table.commit(output, rows)
     for number, row in enumerate(rows):
         if row["status"] in ("ok", "diverged"):
-            storage.write_bytes(layout.picture_of(output, row), PICTURES[(pictures or {}).get(number, 0)])
+            storage.write_bytes(
+                layout.picture_file(output, row["output_name"]), PICTURES[(pictures or {}).get(number, 0)]
+            )
     return output
 
 
@@ -173,7 +175,7 @@ def test_losses_of_other_encoders_and_sizes_are_not_compared() -> None:
     assert "encoder changed" in only(other).notes[0]
     larger = stored([outcome(1, defaults={"size": 40}, width=40, height=32)])
     storage.write_bytes(
-        layout.picture_of(larger, outcome(1, defaults={"size": 40})),
+        layout.picture_file(larger, outcome(1, defaults={"size": 40})["output_name"]),
         images.encode(draw(1, 32, 40), metadata={}),
     )
     change = only(compare(stored([outcome(1)]), larger))
@@ -193,7 +195,7 @@ def test_versions_and_machines_are_settings_where_a_run_has_but_one() -> None:
 
 def test_a_picture_that_is_gone_is_worse() -> None:
     before, after = stored([outcome(1)]), stored([outcome(1)])
-    storage.remove(layout.picture_of(after, outcome(1)))
+    storage.remove(layout.picture_file(after, outcome(1)["output_name"]))
     assert "the picture is gone" in only(compare(before, after)).worse[0]
     back = only(compare(after, before))
     assert back.worse == []

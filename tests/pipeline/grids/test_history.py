@@ -214,6 +214,72 @@ def test_a_history_that_cannot_be_read_is_said(output: Output) -> None:
         grid_runs.all_runs(output.uri)
 
 
+def planted(output: Output, name: str, **changed: object) -> None:
+    """A record that somebody else has written into the history."""
+    (real, *_) = grid_runs.all_runs(output.uri)
+    record = json.loads(storage.read_bytes(layout.history_file(output.uri, real.id)))
+    storage.write_bytes(f"{output.uri}/history/{name}.json", json.dumps(record | changed).encode())
+
+
+OTHER = "2026-11-20T021500Z-0123abcd"
+
+
+@pytest.mark.parametrize("name", ["x", OTHER])
+@pytest.mark.parametrize(
+    "id", ["", ".", "..", "../victim", "../../victim", "/victim", f"{OTHER}/../..", f"{OTHER}x", 7, None, [OTHER]]
+)
+def test_a_record_with_an_id_of_its_own_deletes_nothing(output: Output, id: object, name: str) -> None:
+    first = output.run()
+    victim = Path(output.uri).parent / "victim"
+    for folder in (victim, Path(output.uri) / "victim"):
+        folder.mkdir()
+        (folder / "a.png").write_bytes(b"mine")
+    planted(output, name, id=id, leaving=True)
+    with pytest.raises(storage.StorageError, match=rf"{name}\.json: id .*Delete it"):
+        history.clear(output.uri, Keep(runs=1), now=NOW)
+    assert (victim / "a.png").exists()
+    assert (Path(output.uri) / "victim" / "a.png").exists()
+    assert output.folders == {first}
+
+
+@pytest.mark.parametrize(
+    "changed", [{"id": OTHER, "rows": "many"}, {"id": OTHER, "counts": []}, {"id": OTHER, "counts": {"ok": "x"}},
+                {"id": OTHER, "leaving": "no"}, {"id": OTHER, "began_at": "2026-11-20T02:15:00"}, {"id": OTHER, "x": 1},
+                {"id": OTHER, "finished_at": 7}],
+)  # fmt: skip
+def test_a_record_of_another_shape_is_said(output: Output, changed: dict[str, object]) -> None:
+    output.run()
+    planted(output, OTHER, **changed)
+    with pytest.raises(storage.StorageError, match=rf"{OTHER}\.json.*Delete it"):
+        grid_runs.all_runs(output.uri)
+
+
+def test_a_run_that_is_a_link_is_deleted_as_a_link(output: Output) -> None:
+    first = output.run()
+    victim = Path(output.uri).parent / "victim"
+    victim.mkdir()
+    (victim / "a.png").write_bytes(b"mine")
+    planted(output, OTHER, id=OTHER, leaving=True)
+    Path(layout.run_folder(output.uri, OTHER)).symlink_to(victim)
+    assert history.clear(output.uri, Keep(runs=1), now=NOW) == [OTHER]
+    assert [path.name for path in victim.iterdir()] == ["a.png"]
+    assert output.folders == {first}
+
+
+def test_a_bucket_keeps_its_runs(bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    output = Output(tmp_path, monkeypatch)
+    output.uri = f"{bucket}/{tmp_path.name}/grid"
+    output.run()
+    before = storage.list_files(layout.runs_folder(output.uri))
+    planted(output, "x", id="", leaving=True)
+    with pytest.raises(storage.StorageError, match="Delete it"):
+        history.clear(output.uri, Keep(runs=1), now=NOW)
+    for folder in ("", ".", "..", "../history"):
+        with pytest.raises(storage.StorageError, match="expected a place below"):
+            storage.remove_folder(layout.run_folder(output.uri, folder), inside=layout.runs_folder(output.uri))
+    assert storage.list_files(layout.runs_folder(output.uri)) == before
+
+
 def test_keep_says_what() -> None:
     with pytest.raises(ValueError, match="how many"):
         Keep()

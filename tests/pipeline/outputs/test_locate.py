@@ -10,7 +10,7 @@ from pipeline.outputs import table as result_table
 from pipeline.outputs.locate import run_of
 from pipeline.storage import StorageError
 
-RUNS = ("2026-01-01T0100Z-a", "2026-01-02T0100Z-a", "2026-01-03T0100Z-a")
+RUNS = ("2026-01-01T010000Z-0123abcd", "2026-01-02T010000Z-0123abcd", "2026-01-03T010000Z-0123abcd")
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def test_a_folder_that_stands_for_nothing_is_said(grid: Path) -> None:
     for name in (str(grid), f"{grid}@previous"):
         with pytest.raises(StorageError, match=r"expected .*/results/\*\.parquet, or a grid's latest\.json"):
             run_of(name)
-    for text in ("{", "[]", "{}"):
+    for text in ("{", "[]", "{}", '{"run": ""}', '{"run": "../../other"}', '{"run": 7}'):
         (grid / "latest.json").write_text(text)
         with pytest.raises(ValueError, match="names a run"):
             run_of(str(grid))

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from pipeline import storage
-from pipeline.outputs import provenance
 from pipeline.layout import lock_file
+from pipeline.outputs import provenance
 from pipeline.recovery.run_lock import Locked, RunLock
 
 

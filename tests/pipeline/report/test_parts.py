@@ -47,13 +47,28 @@ def test_a_script_holds_no_number_that_json_has_not() -> None:
         script("rows", 0, [math.nan])
 
 
-schemes = st.sampled_from(["javascript:", "JavaScript://%0a", "data:text/html,", "vbscript:", "s3://", "x://", "", "/"])
+schemes = st.sampled_from(
+    [
+        "file://",
+        "file:////",
+        "//",
+        "local://",
+        "javascript:",
+        "JavaScript://%0a",
+        "data:text/html,",
+        "vbscript:",
+        "s3://",
+        "x://",
+        "",
+        "/",
+    ]
+)
 
 
 @given(st.builds("".join, st.tuples(schemes, st.text(max_size=30))))
 def test_what_is_no_place_of_the_web_or_this_machine_is_no_link(uri: str) -> None:
     found = links.href(uri, page="/out/report", output="/out")
-    assert found is None or re.match(r"(file:///|\.\./)", found)
+    assert found is None or re.match(r"(file:///(?!/)|\.\./)", found)
     assert found is None or not set(found) & set("\"<> '`\n") - {"'"}
 
 
@@ -69,11 +84,23 @@ def test_what_is_no_place_of_the_web_or_this_machine_is_no_link(uri: str) -> Non
         ("https://x.org/a.jpg?k=1&l=%20", "/out/report", "/out", "https://x.org/a.jpg?k=1&l=%20"),
         ('https://x.org/"onclick="a', "/out/report", "/out", "https://x.org/%22onclick=%22a"),
         ("javascript:alert(1)", "/out/report", "/out", None),
+        ("file:///else/a.png", "/out/report", "/out", "file:///else/a.png"),
+        ("file:////host/share/a.png", "/out/report", "/out", "file:///host/share/a.png"),
+        ("//host/share/a.png", "/out/report", "/out", "file:///host/share/a.png"),
+        ("file://host/share/a.png", "/out/report", "/out", None),
+        ("file:///\\\\host\\a.png", "/out/report", "/out", None),
+        ("local:////host/a.png", "/out/report", "/out", "file:///host/a.png"),
+        ("reference://k.png::http://host/x.json", "/out/report", "/out", None),
         (None, "/out/report", "/out", None),
     ],
 )
 def test_links(uri: str | None, page: str, output: str, found: str | None) -> None:
     assert links.href(uri, page=page, output=output) == found
+
+
+@pytest.mark.parametrize("link", ["https://x.org/a.png", "HTTP://x.org/a.png", None])
+def test_what_needs_another_host_is_not_shown_on_the_page(link: str | None) -> None:
+    assert not links.shown_here(link)
 
 
 @given(st.lists(st.lists(st.sampled_from("abc"), min_size=1, max_size=4).map("/".join), unique=True, max_size=12))

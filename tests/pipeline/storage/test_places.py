@@ -38,7 +38,8 @@ def test_all_names_of_a_file_are_one(folder: Path, monkeypatch: pytest.MonkeyPat
     assert {canonical(uri) for uri in named} == {canonical(whole)}
     assert {Places()(uri) for uri in named} == {canonical(whole)}
     assert canonical("a_link.jpg") == canonical(whole)
-    assert Places()("a_link.jpg") == f"{os.path.realpath(folder)}/a_link.jpg"
+    for uri in ("a_link.jpg", "file://a_link.jpg", f"local://{folder}/a_link.jpg"):
+        assert Places()(uri) == f"{os.path.realpath(folder)}/a_link.jpg"
     assert canonical("photos/new/b.jpg") == canonical(f"{folder}/link/new/b.jpg") != canonical(whole)
 
 
@@ -55,7 +56,12 @@ def test_case_counts_where_the_file_system_says_so(folder: Path, monkeypatch: py
 def test_an_empty_folder_is_asked_by_its_own_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "empty").mkdir()
     tried: list[str] = []
-    monkeypatch.setattr(Path, "samefile", lambda _, other: bool(tried.append(other.name)))
+
+    def differ(_: Path, other: Path) -> bool:
+        tried.append(other.name)
+        return False
+
+    monkeypatch.setattr(Path, "samefile", differ)
     canonical(str(tmp_path / "empty" / "new.jpg"))
     assert tried == ["EMPTY"]
     (tmp_path / "empty" / "7").write_bytes(b"")
@@ -83,14 +89,17 @@ def test_all_spellings_of_an_object_are_one(one: str, other: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("one", "other"), [("s3://b/A", "s3://b/a"), ("s3://b/a", "gs://b/a"), ("s3://b/a", "s3://c/a"), ("/b/a", "s3://b/a")]
+    ("one", "other"),
+    [("s3://b/A", "s3://b/a"), ("s3://b/a", "gs://b/a"), ("s3://b/a", "s3://c/a"), ("/b/a", "s3://b/a")],
 )
 def test_other_objects_are_others(one: str, other: str) -> None:
     assert canonical(one) != canonical(other)
     assert Places()(one) != Places()(other)
 
 
-NAMES = st.lists(st.sampled_from(["a", "b", "::", "x::y", "..", ".", "", "é", "s3:", "file:", "?versionId=1"]), min_size=1)
+NAMES = st.lists(
+    st.sampled_from(["a", "b", "::", "x::y", "..", ".", "", "é", "s3:", "file:", "?versionId=1"]), min_size=1
+)
 
 
 @given(NAMES, st.sampled_from(["/data", "s3://bucket", "memory://x", "file:///data"]))

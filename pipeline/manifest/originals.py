@@ -1,0 +1,91 @@
+"""The check that no row's picture would be written over a picture that is read: what a user owns stays as it is."""
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Sequence
+
+from pipeline import layout, storage
+from pipeline.manifest.row import ManifestError, Row, RowProblem, place, shown
+
+_WORTH_LISTING = 20
+"""Pictures in one folder from which on its links are found by one listing, rather than by a look at each picture."""
+
+
+def check_originals(rows: Sequence[Row], output: str, *, known: Iterable[str] = ()) -> None:
+    """Check that no row's picture would take the place of one that a row reads, however each of them is spelled.
+
+    Args:
+        rows: what is requested.
+        output: folder of the run.
+        known: URIs of further pictures that must stay, such as those that rows of earlier runs have read.
+
+    Raises:
+        ManifestError: with every row whose picture would; also of rows whose names the file system takes for one.
+    """
+    images, places = layout.images_folder(output), storage.Places()
+    taken: dict[str, str] = {}
+    for uri in known:
+        taken.setdefault(places(uri), f"is a picture that rows of earlier runs into {output} read")
+    for row, role, uri in _among(rows, images, places):
+        said = f"is the {role} of {place(row.file, row.number)}"
+        taken.setdefault(places(uri), said)
+        taken.setdefault(storage.canonical(uri), said)  # where a link leads; one in images/ would itself be replaced
+    # Where case does not count, two names may be one file.
+    ignores_case = places(layout.picture_file(output, "Aa")) == places(layout.picture_file(output, "aA"))
+    if not taken and not ignores_case:
+        return
+    problems = []
+    for row in rows:
+        written = places(uri := layout.picture_file(output, row.output))
+        if written in taken:
+            expected = f"another name, since {uri} {taken[written]}"
+            problems.append(RowProblem(row.file, row.number, "output", shown(row.output), expected))
+        elif ignores_case:
+            taken[written] = (
+                f"is written for {place(row.file, row.number)} too: the case of letters does not count there"
+            )
+    if problems:
+        raise ManifestError(problems)
+
+
+def same_file(written: str, pictures: Iterable[str]) -> str | None:
+    """Return which of some pictures is the file that would be written; None if it is none of them."""
+    place_written = storage.Places()(written)
+    return next((uri for uri in pictures if place_written in (storage.canonical(uri), storage.Places()(uri))), None)
+
+
+def _among(rows: Sequence[Row], images: str, places: storage.Places) -> Iterator[tuple[Row, str, str]]:
+    """Yield each picture that rows read (row, role, URI) and that lies below a folder, or is a link that leads there.
+
+    What lies there is seen by the folders of the pictures alone. Links are looked for only where there is something
+    that they could lead to.
+    """
+    inside, counted = storage.canonical(images), Counter[str]()
+    for row in rows:
+        counted.update(uri.rpartition("/")[0] for uri in row.pictures().values())
+    near = {folder for folder in counted if storage.is_within(places(f"{folder}/x"), inside)}
+    linked = dict[str, Collection[str] | None]()
+    if storage.local_path(images) is not None and storage.is_folder(images):
+        local = [folder for folder in counted if storage.local_path(folder) is not None]
+        linked = {
+            folder: {*storage.links_in(folder)} if counted[folder] >= _WORTH_LISTING else None for folder in local
+        }
+    if not near and not linked:
+        return
+    for row in rows:
+        for role, uri in row.pictures().items():
+            folder, _, name = uri.rpartition("/")
+            if folder in near or (folder in linked and _leads(uri, name, linked[folder], inside)):
+                yield row, role, uri
+
+
+def _leads(uri: str, name: str, links: Collection[str] | None, inside: str) -> bool:
+    """Return whether a picture is a link that leads to a place below a folder.
+
+    Args:
+        uri: of the picture.
+        name: its last part.
+        links: names of the links in its folder; None: it was not listed.
+        inside: canonical spelling of the folder.
+    """
+    is_link = storage.is_link(uri) if links is None else name in links
+    return is_link and storage.is_within(storage.canonical(uri), inside)
