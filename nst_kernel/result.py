@@ -17,6 +17,8 @@ class StylizeResult:
         losses: of the image, by name: `total`, `content`, `style` (eq. 7, 1 and 5), `tv`, `range`, `style/<layer>`.
         curve: the same names, a value for every iteration of every scale, in order.
         iterations: loss evaluations made, over all scales.
+        improved: whether the loss fell below that of the first pixels at any scale; if not, the image is the picture
+            that the transfer started from.
     """
 
     image: NDArray[np.float32] | NDArray[np.uint8]
@@ -24,3 +26,4 @@ class StylizeResult:
     losses: dict[str, float]
     curve: dict[str, NDArray[np.float64]]
     iterations: int
+    improved: bool = True

@@ -47,8 +47,9 @@ class Objective:
         self.weights = column(terms)
         self.smooth = any(p.tv_weight > 0 for p in params)
         self.bounded = any(p.range_weight > 0 for p in params)
-        self.content_weights = column([_each(targets.content, p.content_layer_weights) for p in params])
-        self.style_weights = column([_each(targets.style, p.layer_weights) for p in params])
+        by_layer = _as_given if shared.objective == "paper" else _shares
+        self.content_weights = column([by_layer(targets.content, p.content_layer_weights) for p in params])
+        self.style_weights = column([by_layer(targets.style, p.layer_weights) for p in params])
 
     def __call__(self, x: Tensor) -> Tensor:
         """Return losses (B, len(names)) of pictures x (B, 3, H, W); column 0, the total, is what is minimised."""
@@ -87,9 +88,15 @@ class Objective:
         return Objective(self.encoder, targets, params, checkpoint=self.checkpoint)
 
 
-def _each(layers: Mapping[str, Tensor], given: tuple[float, ...]) -> tuple[float, ...]:
+def _as_given(layers: Mapping[str, Tensor], given: tuple[float, ...]) -> tuple[float, ...]:
     """Return w_l of the layers that take part: as given, or equal with sum 1."""
     return (given or (1 / len(layers),) * len(layers)) if layers else ()
+
+
+def _shares(layers: Mapping[str, Tensor], given: tuple[float, ...]) -> tuple[float, ...]:
+    """Return w_l of the layers that take part with sum 1, so that their proportions are no matter of strength."""
+    weights, total = _as_given(layers, given), sum(given) or 1.0
+    return tuple(weight / total for weight in weights)
 
 
 def _weighted(terms: list[Tensor], weights: Tensor, none: Tensor) -> Tensor:

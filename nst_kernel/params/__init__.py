@@ -2,7 +2,19 @@
 
 from nst_kernel.params.declaration import Parameter, as_text
 from nst_kernel.params.presets import PRESETS
+from nst_kernel.params.remarks import remarks_on
 from nst_kernel.params.rules import INITS, ParamError, Problem
 from nst_kernel.params.style_params import ALIASES, PARAMETERS, StyleParams
 
-__all__ = ["ALIASES", "INITS", "PARAMETERS", "PRESETS", "ParamError", "Parameter", "Problem", "StyleParams", "as_text"]
+__all__ = [
+    "ALIASES",
+    "INITS",
+    "PARAMETERS",
+    "PRESETS",
+    "ParamError",
+    "Parameter",
+    "Problem",
+    "StyleParams",
+    "as_text",
+    "remarks_on",
+]

@@ -7,10 +7,17 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Preset:
-    """Values for some parameters, and where they come from."""
+    """Values for some parameters, and where they come from.
+
+    Attributes:
+        source: a paper or program.
+        values: by name of the parameter.
+        remark: what the values give that their source does not lead one to expect; empty for nothing.
+    """
 
     source: str
     values: Mapping[str, object]
+    remark: str = ""
 
 
 _PAPER: dict[str, object] = {
@@ -33,7 +40,12 @@ PRESETS: Mapping[str, Preset] = types.MappingProxyType(
             "ours: relative terms, from the content image, coarse to fine; tuned by eye",
             {},
         ),
-        "gatys2015": Preset("Gatys, Ecker, Bethge, arXiv 1508.06576, section Methods; alpha/beta = 1e-3", _PAPER),
+        "gatys2015": Preset(
+            "Gatys, Ecker, Bethge, arXiv 1508.06576, section Methods; alpha/beta = 1e-3",
+            _PAPER,
+            remark="alpha/beta = 1e-3, as it is printed, leaves the style next to no effect with normalised networks "
+            "and with the embedded encoder; the look appears near style_weight=1e7",
+        ),
         "texture": Preset(
             "style alone from white noise (1508.06576, figure 1, style reconstructions)",
             {**_PAPER, "content_weight": 0.0},

@@ -5,7 +5,7 @@ import difflib
 import functools
 import operator
 import types
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal, Self, TypeVar, cast, get_type_hints
 
 from pydantic import ConfigDict, Field, ValidationError, model_validator
@@ -36,6 +36,15 @@ _WEIGHTS = "finite numbers of at least 0, one per layer, comma-separated"
 _SIDE: dict[str, Any] = {"ge": 16, "le": 16384}
 _SHARE: dict[str, Any] = {"ge": 0, "le": 0.5}
 _WEIGHT: dict[str, Any] = {"ge": 0, "allow_inf_nan": False}
+
+SMALLEST, LARGEST = 1.1754943508222875e-38, 3.4028234663852886e38
+"""The least and the largest positive number that a 32-bit float holds to all its digits."""
+
+MAX_ADAM_RATE = 1.0
+"""The range of pixel values: each step of Adam moves every pixel by about its learning rate."""
+
+_TERMS = ("content_weight", "style_weight", "tv_weight", "range_weight", "learning_rate")
+_BY_LAYER = (("layer_weights", "style_layers"), ("content_layer_weights", "content_layers"))
 
 _Declared = TypeVar("_Declared")
 
@@ -120,10 +129,16 @@ class StyleParams:
         loss=True,
     )
     layer_weights: _Weights = parameter(
-        (), "w_l of eq. 5, one per style layer; none: equal, sum 1", expected=_WEIGHTS, loss=True
+        (),
+        "w_l of eq. 5, one per style layer; divided by their sum unless objective=paper; none: equal, sum 1",
+        expected=_WEIGHTS,
+        loss=True,
     )
     content_layer_weights: _Weights = parameter(
-        (), "weights of the content layers, one per layer; none: equal, sum 1", expected=_WEIGHTS, loss=True
+        (),
+        "weights of the content layers, one per layer; divided by their sum unless objective=paper; none: equal, sum 1",
+        expected=_WEIGHTS,
+        loss=True,
     )
     objective: Literal["paper", "relative"] = parameter(
         "relative",
@@ -140,7 +155,7 @@ class StyleParams:
     optimizer: Literal["lbfgs", "adam"] = parameter("lbfgs", "optimiser of the pixels", graph=True)
     learning_rate: Annotated[Annotated[Number, Field(gt=0, allow_inf_nan=False)] | None, OrNothing] = parameter(
         None,
-        "step of the optimiser; none: 1 for L-BFGS, 0.02 for Adam",
+        "step of the optimiser; none: 1 for L-BFGS, 0.02 for Adam, which takes at most 1",
         expected="a finite number above 0, or nothing",
     )
     history: Whole = parameter(
@@ -176,29 +191,8 @@ class StyleParams:
         Raises:
             ParamError: with every contradiction.
         """
-        if problems := self._contradictions():
+        if problems := _contradictions(self):
             raise ParamError(problems)
-
-    def _contradictions(self) -> list[Problem]:
-        """Return every contradiction between values that are each usable."""
-        problems = []
-        for weights, layers in (
-            ("layer_weights", "style_layers"),
-            ("content_layer_weights", "content_layers"),
-        ):
-            given, needed = getattr(self, weights), getattr(self, layers)
-            if given and len(given) != len(needed):
-                expected = f"{len(needed)} numbers, one for each of {', '.join(needed)}"
-                problems.append(Problem(weights, given, expected))
-        if len(self.iterations) not in (1, len(self.scales) + 1):
-            expected = f"one number, or {len(self.scales) + 1}: one for each of scales {self.scales} and the output"
-            problems.append(Problem("iterations", self.iterations, expected))
-        for weight, layers in (("content_weight", "content_layers"), ("style_weight", "style_layers")):
-            if getattr(self, weight) > 0 and not getattr(self, layers):
-                problems.append(Problem(layers, (), f"at least one layer, since {weight} is not 0"))
-        if self.content_weight == 0 and self.style_weight == 0:
-            problems.append(Problem("style_weight", 0.0, "content_weight or style_weight above 0"))
-        return problems
 
     @classmethod
     def of(cls, values: Mapping[str, object], *, defaults: Mapping[str, object] | None = None) -> Self:
@@ -338,3 +332,49 @@ def _preset_values(name: object) -> Mapping[str, object]:
 def _by_name(values: Mapping[str, object]) -> dict[str, object]:
     """Return the values that are given by the parameters' own names."""
     return {ALIASES.get(name, name): value for name, value in values.items() if value is not None}
+
+
+def _contradictions(params: StyleParams) -> list[Problem]:
+    """Return every contradiction between the values of parameters."""
+    return [*_of_layers(params), *_of_iterations(params), *_of_weights(params), *_beyond_fp32(params)]
+
+
+def _of_layers(params: StyleParams) -> Iterator[Problem]:
+    """Yield what is wrong with weights of layers, and layers that are missing."""
+    for weights, layers in _BY_LAYER:
+        given, needed = getattr(params, weights), getattr(params, layers)
+        if given and len(given) != len(needed):
+            yield Problem(weights, given, f"{len(needed)} numbers, one for each of {', '.join(needed)}")
+        elif given and not any(given):
+            yield Problem(weights, given, "at least one number above 0")
+    for weight, layers in (("content_weight", "content_layers"), ("style_weight", "style_layers")):
+        if getattr(params, weight) > 0 and not getattr(params, layers):
+            yield Problem(layers, (), f"at least one layer, since {weight} is not 0")
+
+
+def _of_iterations(params: StyleParams) -> Iterator[Problem]:
+    """Yield what is wrong with the number of iterations, and with the steps that they make."""
+    count = len(params.scales) + 1
+    if len(params.iterations) not in (1, count):
+        expected = f"one number, or {count}: one for each of scales {params.scales} and the output"
+        yield Problem("iterations", params.iterations, expected)
+    if params.optimizer == "adam" and (params.learning_rate or 0) > MAX_ADAM_RATE:
+        expected = "at most 1 for Adam, whose steps move every pixel by about as much, and pixels are in [0, 1]"
+        yield Problem(
+            "learning_rate", params.learning_rate, f"{expected}; 10 where pixels are in [0, 255] is 0.04 here"
+        )
+
+
+def _of_weights(params: StyleParams) -> Iterator[Problem]:
+    """Yield a problem where nothing is asked of the picture."""
+    if params.content_weight == 0 and params.style_weight == 0:
+        yield Problem("style_weight", 0.0, "content_weight or style_weight above 0")
+
+
+def _beyond_fp32(params: StyleParams) -> Iterator[Problem]:
+    """Yield numbers that would be infinite or lose digits in the 32-bit floats that losses are computed in."""
+    for name in (*_TERMS, *(weights for weights, _ in _BY_LAYER)):
+        value = getattr(params, name)
+        members = value if isinstance(value, tuple) else (value or 0.0,)
+        if any(member and not SMALLEST <= member <= LARGEST for member in members):
+            yield Problem(name, value, "0, or numbers from 1.2e-38 to 3.4e+38, which 32-bit floats hold")

@@ -35,7 +35,8 @@ def stylize(
     Args:
         content: uint8 (H, W, 3) RGB, or anything that NumPy reads as that, such as a PIL image in mode RGB.
         style: the style picture, in the same form.
-        params: its `size` is the long side of the output, and of the style before its features are taken.
+        params: its `size` is the long side of the output, unless the content is smaller. The style's long side is that
+            of the output before its features are taken, unless the style is smaller; `upscale` enlarges both.
         encoder: an encoder, or what `load_weights` takes.
         init: a picture to start from, whatever `params.init` says.
         progress: called with (iterations done, iterations in all) after each one.
@@ -49,15 +50,22 @@ def stylize(
         params = dataclasses.replace(params, init="./given")
     if isinstance(encoder, str):
         encoder = Vgg19(load_weights(encoder))
-    pictures = [None if picture is None else _fitted(to_tensor(picture), params) for picture in (content, style, init)]
-    pair = Pair.of(pictures[0], pictures[1], params, pictures[2])
+    pair = _fitted(content, style, init, params)
     return stylize_batch([pair], encoder, observer=Observer.of(progress) if progress else None)[0]
 
 
-def _fitted(picture: Tensor, params: StyleParams) -> Tensor:
-    """Return a picture (3, H, W) resized as the parameters `size` and `upscale` request."""
-    shape = fit(picture.shape[-2], picture.shape[-1], size=params.size, upscale=params.upscale)
-    return resize(picture, shape).clamp(0, 1)
+def _fitted(content: Any, style: Any, init: Any, params: StyleParams) -> Pair:
+    """Return pictures of any size as a pair whose output is as large as `size` and `upscale` request."""
+
+    def fitted(picture: Any, size: int) -> Tensor | None:
+        if picture is None:
+            return None
+        x = to_tensor(picture)
+        return resize(x, fit(x.shape[-2], x.shape[-1], size=size, upscale=params.upscale)).clamp(0, 1)
+
+    output = fitted(content, params.size)
+    size = params.size if output is None else max(output.shape[1:])
+    return Pair.of(output, fitted(style, size), params, fitted(init, params.size))
 
 
 def stylize_batch(
@@ -192,6 +200,7 @@ def _scaled(pair: Pair, ratio: float) -> Pair:
 
 def _results(descents: Sequence[Descent], names: Sequence[str]) -> list[StylizeResult]:
     """Return the result of each sample: the best iterate of the last scale, and the curves of all."""
+    fell = torch.stack([descent.fell for descent in descents]).any(0).cpu().tolist()
     images = descents[-1].x.clamp(0, 1).float().permute(0, 2, 3, 1).contiguous().cpu().numpy()
     final = descents[-1].losses.double().cpu().numpy()
     diverged = torch.stack([descent.diverged for descent in descents]).any(0).cpu().tolist()
@@ -208,6 +217,7 @@ def _results(descents: Sequence[Descent], names: Sequence[str]) -> list[StylizeR
             losses={name: float(final[b, k]) for k, name in enumerate(names)},
             curve={name: curve(b, k) for k, name in enumerate(names)},
             iterations=sum(n[b] for n in made),
+            improved=fell[b],
         )
         for b in range(len(images))
     ]

@@ -25,6 +25,12 @@ class Descent:
     iterations: Tensor
     diverged: Tensor
 
+    @property
+    def fell(self) -> Tensor:
+        """(B,), whether the loss of the best iterate is below that of the first pixels."""
+        best, first = self.losses[:, 0], self.curves[0, :, 0]
+        return torch.isfinite(best) & ~(best >= first)  # than none, a NaN, too
+
     def to_tensors(self) -> dict[str, Tensor]:
         """Return the tensors by attribute name, so that `Descent(**tensors)` rebuilds this result."""
         return dict(vars(self))

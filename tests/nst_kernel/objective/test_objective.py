@@ -54,7 +54,9 @@ def test_every_column_of_every_sample(form: str, pooling: str) -> None:
         weights, wanted = random_weights(0, "conv2_1"), {*p.content_layers, *p.style_layers}
         F, P, S = (reference.vgg(array(picture), weights, wanted, pooling=pooling) for picture in (x, content, style))
         per_layer = {layer: style_term(F[layer], S[layer]) for layer in p.style_layers}
-        v, w = p.content_layer_weights or (0.5, 0.5), p.layer_weights or (0.5, 0.5)
+        v, w = (np.array(given or (0.5, 0.5)) for given in (p.content_layer_weights, p.layer_weights))
+        if form == "relative":  # where proportions count, and nothing else
+            v, w = v / v.sum(), w / w.sum()
         expected = {
             "content": np.dot(v, [content_term(F[layer], P[layer]) for layer in p.content_layers]),
             "style": np.dot(w, list(per_layer.values())),
@@ -88,6 +90,18 @@ def test_rows_do_not_depend_on_batch_mates() -> None:
     for b, params in enumerate([ALL_TERMS, plain]):
         alone = objective([params], CONTENT[b : b + 1], STYLE[b : b + 1])(X[b : b + 1])
         torch.testing.assert_close(alone, together[b : b + 1], rtol=1e-12, atol=0)
+
+
+@pytest.mark.parametrize("form", ["paper", "relative"])
+def test_weights_of_layers_are_proportions_outside_the_papers_objective(form: str) -> None:
+    losses = [
+        objective([StyleParams.of({**SHALLOW, "objective": form, **weights})], CONTENT[:1], STYLE[:1])(X[:1])
+        for weights in (
+            {"layer_weights": "1, 3", "content_layer_weights": "3, 1"},
+            {"layer_weights": "10, 30", "content_layer_weights": "0.3, 0.1"},
+        )
+    ]
+    assert torch.allclose(losses[0][:, :3], losses[1][:, :3], rtol=1e-6) is (form == "relative")
 
 
 def test_what_has_no_weight_takes_no_part() -> None:

@@ -1,6 +1,7 @@
 """The tables of nst_kernel/README.md, made from the declarations."""
 
 from nst_kernel.params import PARAMETERS, PRESETS, Parameter, as_text
+from nst_kernel.params.presets import Preset
 from tests.support import REPOSITORY
 from tests.support.generated import check_section, table
 
@@ -20,9 +21,14 @@ def test_the_readme_lists_every_parameter() -> None:
     check_section(README, "parameters", table(header, rows))
 
 
+def told(preset: Preset) -> str:
+    """Return where a preset comes from, and what it gives."""
+    return f"{preset.source}. {preset.remark}." if preset.remark else preset.source
+
+
 def test_the_readme_lists_every_preset() -> None:
     rows = [
-        (f"`{name}`", ", ".join(f"`{key}={as_text(value)}`" for key, value in preset.values.items()), preset.source)
+        (f"`{name}`", ", ".join(f"`{key}={as_text(value)}`" for key, value in preset.values.items()), told(preset))
         for name, preset in PRESETS.items()
     ]
     check_section(README, "presets", table(("preset", "values", "source"), rows))

@@ -13,14 +13,15 @@ from nst_kernel.params.rules import Problem
 
 def a_few(layers: st.SearchStrategy[list[str]]) -> st.SearchStrategy[tuple[list[str], list[float]]]:
     """Layers, with a weight for each or none at all."""
-    weight = st.floats(0, 1e6)
+    weight = st.floats(0, 1e6, allow_subnormal=False).map(lambda value: value if value > 1e-30 else 0.0)
     return layers.flatmap(
         lambda names: st.tuples(
-            st.just(names), st.just([]) | st.lists(weight, min_size=len(names), max_size=len(names))
+            st.just(names), st.just([]) | st.lists(weight, min_size=len(names), max_size=len(names)).filter(any)
         )
     )
 
 
+WEIGHT = st.just(0.0) | st.floats(1e-30, 1e12)
 layer_lists = st.lists(st.sampled_from(LAYERS), min_size=1, unique=True)
 parameters: dict[str, st.SearchStrategy[Any]] = {
     "preset": st.sampled_from(sorted(PRESETS)),
@@ -31,15 +32,15 @@ parameters: dict[str, st.SearchStrategy[Any]] = {
     "min_improvement": st.floats(0, 0.5),
     "window": st.integers(1, 100_000),
     "scales": st.lists(st.integers(16, 16384), unique=True).map(sorted),
-    "content_weight": st.floats(0, 1e12),
-    "style_weight": st.floats(0, 1e12),
-    "tv_weight": st.floats(0, 1e12),
-    "range_weight": st.floats(0, 1e12),
+    "content_weight": WEIGHT,
+    "style_weight": WEIGHT,
+    "tv_weight": WEIGHT,
+    "range_weight": WEIGHT,
     "objective": st.sampled_from(["paper", "relative"]),
     "pooling": st.sampled_from(["avg", "max"]),
     "precision": st.sampled_from(["auto", "fp32", "tf32", "bf16"]),
     "optimizer": st.sampled_from(["lbfgs", "adam"]),
-    "learning_rate": st.none() | st.floats(1e-9, 1e3),
+    "learning_rate": st.none() | st.floats(1e-9, 1),
     "history": st.integers(1, 200),
     "init": st.sampled_from(["content", "noise", "style", "s3://bucket/a, b.png"]),
     "seed": st.integers(0, 2**63 - 1),
@@ -220,6 +221,16 @@ def test_unknown_names_are_answered_with_the_known_ones() -> None:
         ({"content_layers": ""}, "content_layers", "at least one layer, since content_weight is not 0"),
         ({"alpha": 0, "beta": 0}, "style_weight", "content_weight or style_weight above 0"),
         ({"preset": "texture", "beta": 0}, "style_weight", "content_weight or style_weight above 0"),
+        ({"layer_weights": "0, 0, 0, 0"}, "layer_weights", "at least one number above 0"),
+        ({"content_layer_weights": 0}, "content_layer_weights", "at least one number above 0"),
+        ({"optimizer": "adam", "learning_rate": 10}, "learning_rate", "at most 1 for Adam, whose steps move"),
+        ({"alpha": 1e39}, "content_weight", "0, or numbers from 1.2e-38 to 3.4e+38, which 32-bit floats hold"),
+        ({"beta": "1e-45"}, "style_weight", "0, or numbers from 1.2e-38"),
+        ({"tv_weight": 1e300}, "tv_weight", "0, or numbers from 1.2e-38"),
+        ({"range_weight": 3.5e38}, "range_weight", "0, or numbers from 1.2e-38"),
+        ({"layer_weights": "1, 1, 1e40, 1"}, "layer_weights", "0, or numbers from 1.2e-38"),
+        ({"content_layer_weights": 1e-40}, "content_layer_weights", "0, or numbers from 1.2e-38"),
+        ({"learning_rate": 1e39}, "learning_rate", "0, or numbers from 1.2e-38"),
     ],
 )
 def test_contradictions(request_: dict[str, Any], name: str, expected: str) -> None:
@@ -228,6 +239,19 @@ def test_contradictions(request_: dict[str, Any], name: str, expected: str) -> N
     (problem,) = error.value.problems
     assert problem.name == name
     assert problem.expected.startswith(expected)
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"layer_weights": "0, 0, 0, 1", "content_layer_weights": 1e-30},
+        {"optimizer": "adam", "learning_rate": 1},
+        {"optimizer": "lbfgs", "learning_rate": 10},
+        {"alpha": 3.4028234e38, "beta": 0, "tv_weight": 1.2e-38},
+    ],
+)
+def test_values_at_the_edge_of_what_can_be_used(parameters: dict[str, Any]) -> None:
+    assert StyleParams.of(StyleParams.of(parameters).to_json()) == StyleParams.of(parameters)
 
 
 def test_what_is_nearest_decides() -> None:

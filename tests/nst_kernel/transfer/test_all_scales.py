@@ -13,6 +13,7 @@ from torch import Tensor
 
 from nst_kernel import Observer, Pair, Style, StyleParams, StylizeResult, stylize, stylize_batch, to_uint8
 from nst_kernel.objective.gram_cache import GramCache
+from nst_kernel.params import style_params
 from nst_kernel.pictures.tensors import resize, to_tensor
 from tests.nst_kernel.support import reference
 from tests.nst_kernel.support.reference import array
@@ -162,7 +163,8 @@ def test_a_single_scale() -> None:
     assert not result.diverged
 
 
-def test_a_sample_that_diverges_says_so_and_keeps_its_best_picture() -> None:
+def test_a_sample_that_diverges_says_so_and_keeps_its_best_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(style_params, "MAX_ADAM_RATE", 1e30)
     content, style = pixels(0, 24, 32), pixels(1, 24, 32)
     result, mate = stylize_batch(
         [Pair.of(content, style, shallow(optimizer="adam", learning_rate=rate)) for rate in (1e30, 0.02)], SINGLE
@@ -230,6 +232,40 @@ def test_from_pictures_to_a_picture(tmp_path: Path) -> None:
     assert np.array_equal(result.image, again.image)
     assert stylize(content, style, shallow(size=120), encoder=SINGLE).image.shape == content.shape
     assert stylize(content, style, shallow(size=120, upscale=True), encoder=SINGLE).image.shape == (80, 120, 3)
+
+
+def test_strokes_follow_the_output() -> None:
+    """The style is as large as the output, whatever `size` is: by its result, and by its Gram matrices."""
+    content, style = draw(0, 30, 40), draw(1, 200, 120)
+    at_own_size, too_large = (stylize(content, style, shallow(size=size), encoder=SINGLE) for size in (40, 512))
+    assert np.array_equal(at_own_size.image, too_large.image)
+    assert at_own_size.losses == too_large.losses
+    resized = np.asarray(Image.fromarray(style).resize((24, 40), Image.Resampling.BICUBIC))
+    by_hand = stylize(content, resized, shallow(size=512), encoder=SINGLE)
+    assert too_large.curve["style"][0] == pytest.approx(by_hand.curve["style"][0], rel=0.02)
+    enlarged = stylize(content, style, shallow(size=80, upscale=True), encoder=SINGLE)
+    assert enlarged.image.shape == (60, 80, 3)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "improved"),
+    [
+        ({"iterations": 1}, False),
+        ({"iterations": 12, "optimizer": "adam", "learning_rate": 1.0, "content_weight": 1e9}, False),
+        ({}, True),
+        ({"scales": "16", "iterations": "4, 1"}, True),
+        ({"scales": "16", "iterations": "1, 4"}, True),
+        ({"scales": "16", "iterations": 1}, False),
+    ],
+)
+def test_a_loss_that_never_falls_is_told(parameters: dict[str, object], improved: bool) -> None:
+    """Beside a mate that falls: at any scale; else the picture is the one that it started from."""
+    shared = {name: value for name, value in parameters.items() if name not in ("content_weight", "learning_rate")}
+    pair, mate = (Pair.of(pixels(0, 24, 32), pixels(1, 24, 24), shallow(**p)) for p in (parameters, shared))
+    result = stylize_batch([pair, mate], SINGLE)[0]
+    assert result.improved is improved
+    if not improved:
+        assert np.abs(to_uint8(result.image).astype(float) - draw(0, 24, 32)).max() <= 1 or "scales" in parameters
 
 
 def test_a_picture_to_start_from_is_one_whatever_the_parameters_say() -> None:

@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import pytest
@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from safetensors.torch import save
 
 from nst_kernel import Interrupted, Observer, Pair, State, StateError, StyleParams, StylizeResult, stylize_batch
+from nst_kernel.params import style_params
 from tests.support import encoder, pixels
 
 SHALLOW: dict[str, object] = {
@@ -32,6 +33,13 @@ KINDS: dict[str, list[dict[str, object]]] = {
     "diverging": [{"optimizer": "adam", "learning_rate": 1e30}, {"optimizer": "adam"}],
 }
 SINGLE = encoder("conv2_1")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def any_rate() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(style_params, "MAX_ADAM_RATE", 1e30)  # so that a sample can diverge
+        yield
 
 
 def batch(kind: str) -> list[Pair]:

@@ -1,0 +1,42 @@
+"""Remarks on parameters that are valid and yet may not give what whoever chose them expects."""
+
+from collections.abc import Iterable
+
+from nst_kernel.params.presets import PRESETS
+from nst_kernel.params.style_params import StyleParams
+
+_WEIGHTS = ("content_weight", "style_weight")
+
+_WEIGHED = {
+    name: tuple(float(str(preset.values[weight])) for weight in _WEIGHTS)
+    for name, preset in PRESETS.items()
+    if all(preset.values.get(weight) for weight in _WEIGHTS)
+}
+"""Weights of content and style of the presets that have both."""
+
+
+def remarks_on(many: Iterable[StyleParams]) -> tuple[str, ...]:
+    """Return the remarks on the parameters of many samples, each remark once, in the order of their first occurrence.
+
+    They are about presets that weigh content against style: what the weights of a preset give, and that one of them
+    stays as it was where only the other is changed.
+    """
+    kinds = dict.fromkeys((p.preset, p.content_weight, p.style_weight) for p in many if p.preset in _WEIGHED)
+    remarks = (_remark(preset, (content, style)) for preset, content, style in kinds)
+    return tuple(dict.fromkeys(remark for remark in remarks if remark))
+
+
+def _remark(preset: str, given: tuple[float, float]) -> str:
+    """Return the remark on the weights of content and style that samples of a preset have; empty for none."""
+    usual = _WEIGHED[preset]
+    if given == usual:
+        return f"preset={preset}: {PRESETS[preset].remark}" if PRESETS[preset].remark else ""
+    changed = [value != own for value, own in zip(given, usual, strict=True)]
+    if all(changed) or 0 in given:
+        return ""
+    other, kept = (_WEIGHTS[changed.index(side)] for side in (True, False))
+    values = dict(zip(_WEIGHTS, given, strict=True))
+    return (
+        f"preset={preset}: {other}={values[other]:g} changes one of two weights, {kept} stays {values[kept]:g}, "
+        f"as the preset has it. What counts is their ratio: set both"
+    )
