@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 
-from jobs.console import complain, err, out
+from jobs.console import complain, err, out, print_note
 from jobs.exit_codes import ExitCode
 
 if TYPE_CHECKING:
+    from nst_kernel import StyleParams
     from pipeline.options import RunOptions
     from pipeline.specs import JobFile
 
@@ -69,6 +70,14 @@ def plan(
     estimate = estimate_job(job, options, rate=rate)
     print_estimate(out, estimate, price=job.report.hourly_price if price is None else price, as_json=as_json)
     raise typer.Exit(ExitCode.PROBLEMS if estimate.failures else ExitCode.OK)
+
+
+def print_remarks(params: Iterable[StyleParams]) -> None:
+    """Print what is worth knowing about style parameters that are valid."""
+    from nst_kernel.params import remarks_on
+
+    for remark in remarks_on(params):
+        print_note(out, remark)
 
 
 def named(pictures: Sequence[str]) -> list[str] | dict[str, str]:

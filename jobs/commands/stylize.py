@@ -4,7 +4,8 @@ from typing import Annotated, Any
 
 import typer
 
-from jobs.console import out
+from jobs.commands import _job
+from jobs.console import out, print_note
 from jobs.exit_codes import ExitCode, explains_exit_codes
 from jobs.options import Defaults, Settings, parameters, run_options, takes
 
@@ -27,14 +28,17 @@ def stylize(
     from rich.markup import escape
 
     from jobs.console import IterationBar
+    from nst_kernel import StyleParams
     from pipeline.flow import stylize_one
 
+    params = parameters(defaults, settings)
+    _job.print_remarks([StyleParams.of(params)])
     with IterationBar(out) as bar:
         result = stylize_one(
             content,
             style,
             output=output,
-            params=parameters(defaults, settings),
+            params=params,
             weights=given.get("weights", "embedded"),
             on_iteration=bar.update,
         )
@@ -45,5 +49,9 @@ def stylize(
         + (" (diverged: this is the best iterate)" if result.diverged else ""),
         highlight=False,
     )
+    if not result.improved:
+        from pipeline.stages import UNIMPROVED
+
+        print_note(out, UNIMPROVED)
     if result.diverged:
         raise typer.Exit(ExitCode.PROBLEMS)

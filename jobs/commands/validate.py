@@ -30,12 +30,14 @@ def validate(
     with _job.every_problem_listed():
         job, options = _job.job_from(manifest, given, parameters(defaults, settings))
         if is_job_file(manifest[0]) or not isinstance(job, ManifestJob):
-            count = sum(1 for _ in rows_of(job, options))
+            params = [row.params for row in rows_of(job, options)]  # an archive's rows share them, and are many
             what = "rows are new or changed" if job.kind == "archive" else "rows are valid"
-            out.print(f"{job.kind} {job.name}: {count:,} {what}.", markup=False, highlight=False)
+            out.print(f"{job.kind} {job.name}: {len(params):,} {what}.", markup=False, highlight=False)
+            _job.print_remarks(params)
             return
         valid = manifest_of(job, options)
     for repeat in valid.duplicates:
         out.print(f"{repeat.file}, row {repeat.number}: repeats row {repeat.id}", markup=False, highlight=False)
     repeats = f", {len(valid.duplicates):,} more repeat them and are computed once" if valid.duplicates else ""
     out.print(f"{len(valid.rows):,} rows are valid{repeats}.", highlight=False)
+    _job.print_remarks(row.params for row in valid.rows)

@@ -2,7 +2,7 @@
 
 from jobs.console.estimate import print_estimate
 from jobs.console.native_stderr import native_stderr_hidden
-from jobs.console.output import PrintableFormatter, complain, counted, err, out, printable
+from jobs.console.output import PrintableFormatter, complain, counted, err, out, print_note, printable
 from jobs.console.progress import IterationBar, LiveProgress, clock, describe
 from jobs.console.results import print_results, print_summary
 from jobs.console.tables import print_checks, print_params
@@ -20,6 +20,7 @@ __all__ = [
     "out",
     "print_checks",
     "print_estimate",
+    "print_note",
     "print_params",
     "print_results",
     "print_summary",

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
-from jobs.console.output import counted, printable
+from jobs.console.output import counted, print_note, printable
 from jobs.console.progress import clock
 from jobs.console.values import as_text, jsonable
 
@@ -44,6 +44,8 @@ def print_estimate(console: Console, estimate: Estimate, *, price: float | None 
     if dollars is not None:
         totals.add_row("cost", f"${dollars:,.2f} at ${price:,.2f} for each device hour")
     console.print(totals, highlight=False)
+    for remark in estimate.remarks:
+        print_note(console, remark)
 
 
 def _print_failures(console: Console, estimate: Estimate) -> None:

@@ -61,6 +61,11 @@ def counted(count: int, word: str) -> str:
     return f"{count:,} {word}" + ("" if count == 1 else "es" if word.endswith("ch") else "s")
 
 
+def print_note(console: Console, note: str) -> None:
+    """Print what is worth knowing and no error."""
+    console.print(f"[yellow]Note:[/yellow] {escape(note)}.", highlight=False, soft_wrap=True)
+
+
 out, err = console(), console(stderr=True)
 
 

@@ -11,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsed
 from rich.progress import Progress as Bar
 from rich.table import Table
 
+from jobs.console.output import print_note
 from pipeline.outputs import Progress, provenance
 
 LINE_EVERY = 30.0
@@ -37,6 +38,7 @@ class LiveProgress:
         self.console, self.clock = console, clock
         self.live = Live(console=console, refresh_per_second=4, transient=True) if console.is_terminal else None
         self._unwritten: str | None = None
+        self._noted: set[str] = set()
         self._share, self._written_at = -1.0, clock()
 
     def __enter__(self) -> Self:
@@ -58,6 +60,10 @@ class LiveProgress:
 
     def update(self, progress: Progress) -> None:
         """Show the progress of a run, or remember it for a later line of the log."""
+        for remark in progress.remarks:
+            if remark not in self._noted:
+                print_note(self.console, remark)
+        self._noted.update(progress.remarks)
         share = progress.finished / progress.total if progress.total else 1.0
         line = describe(progress)
         if self.live:
@@ -93,6 +99,8 @@ def describe(progress: Progress) -> str:
         for status in ("failed", "diverged", "quarantined")
         if progress.counts[status]
     ]
+    if progress.warned:
+        words.append(f"{progress.warned:,} with a warning")
     if progress.done_before:
         words.append(f"{progress.done_before:,} done before")
     if progress.quarantined_before:

@@ -31,6 +31,7 @@ def print_summary(console: Console, progress: RunProgress, output: str) -> None:
         if (more := progress.counts["failed"] + progress.counts["quarantined"] - 20) > 0:
             console.print(f"… and {more:,} more: nst results {escape(output)} --status failed, or quarantined")
         console.print("The same command tries failed rows again and repeats nothing that is done.")
+    _print_warnings(console, progress, output)
     if progress.quarantined_before:
         console.print(
             f"{progress.quarantined_before:,} rows were quarantined before and are left alone: "
@@ -38,6 +39,18 @@ def print_summary(console: Console, progress: RunProgress, output: str) -> None:
         )
     console.print(f"Pictures: {escape(layout.images_folder(output))}", highlight=False, soft_wrap=True)
     console.print(f"Results:  {escape(layout.results_folder(output))}", highlight=False, soft_wrap=True)
+
+
+def _print_warnings(console: Console, progress: RunProgress, output: str) -> None:
+    """Print which pictures of a run are doubtful, the first twenty, and why."""
+    if not progress.warnings:
+        return
+    table = Table("row to look at", "why", title_justify="left", show_edge=False)
+    for row_id, warning in progress.warnings[:20]:
+        table.add_row(escape(printable(row_id)), escape(printable(warning)))
+    console.print(table)
+    if (more := progress.warned - 20) > 0:
+        console.print(f"… and {more:,} more: nst results {escape(output)} --columns id,warning")
 
 
 def print_results(console: Console, table: pa.Table, *, as_json: bool = False) -> None:

@@ -23,10 +23,10 @@ def print_params(console: Console) -> None:
     for name, parameter in PARAMETERS.items():
         table.add_row(name, as_text(parameter.default), escape(parameter.expected), escape(parameter.described))
     console.print(table)
-    presets = Table("preset", Column("changes", overflow="fold"), "source", show_edge=False)
+    presets = Table("preset", Column("changes", overflow="fold"), Column("source", overflow="fold"), show_edge=False)
     for name, preset in PRESETS.items():
         changes = ", ".join(f"{parameter}={as_text(value)}" for parameter, value in preset.values.items())
-        presets.add_row(name, changes, preset.source)
+        presets.add_row(name, changes, f"{preset.source}. {preset.remark}." if preset.remark else preset.source)
     console.print()
     console.print(presets)
 

@@ -85,6 +85,7 @@ class Estimate:
         rate: of one actor.
         device_seconds: of optimising, over all actors.
         seconds: until the last actor is done, if the others' work is as even as planned.
+        remarks: on the parameters of the rows to compute.
     """
 
     buckets: tuple[Bucket, ...]
@@ -97,6 +98,7 @@ class Estimate:
     rate: Rate
     device_seconds: float
     seconds: float
+    remarks: tuple[str, ...] = ()
 
     @property
     def rows(self) -> int:
@@ -207,6 +209,7 @@ def summarise(work: Plan, pool: ActorPool, rate: Rate, *, duplicates: int = 0) -
         rate=rate,
         device_seconds=sum(lengths),
         seconds=_until_all_are_done(sorted(lengths, reverse=True), pool.count),
+        remarks=work.remarks,
     )
 
 

@@ -85,6 +85,7 @@ class Run:
         progress = self.progress
         words = [f"{progress.finished:,} of {progress.total:,} rows"]
         words += [f"{count:,} {status}" for status, count in self.counts.items()]
+        words += [f"{progress.warned:,} with a warning"] if progress.warned else []
         words += [f"{progress.done_before:,} done before"] if progress.done_before else []
         words += [f"{progress.quarantined_before:,} quarantined before"] if progress.quarantined_before else []
         return f"Run into {self.output}: {', '.join(words)}, {progress.seconds:.0f} s"

@@ -49,6 +49,7 @@ _TEMPLATES = {
 </tbody></table>
 {%- if more %}<p>and {{ "{:,}".format(more) }} buckets more, with less work each</p>{% endif %}
 <p>{{ summary }}</p>
+{% for remark in remarks %}<p>Note: {{ remark }}.</p>{% endfor %}
 {% if failures -%}
 <table><thead><tr><th>fails at planning</th><th>why</th></tr></thead><tbody>
 {% for id, failure in failures %}<tr><td>{{ id }}</td><td style="text-align:left">{{ failure.error }}</td></tr>
@@ -56,9 +57,15 @@ _TEMPLATES = {
 {%- endif %}""",
     "run": """
 <p><progress max="{{ total or 1 }}" value="{{ done if total else 1 }}"></progress> {{ summary }}</p>
+{% for remark in remarks %}<p>Note: {{ remark }}.</p>{% endfor %}
 {% if failures -%}
 <table><thead><tr><th>row not done</th><th>why</th></tr></thead><tbody>
 {% for id, why in failures %}<tr><td>{{ id }}</td><td style="text-align:left">{{ why }}</td></tr>
+{% endfor %}</tbody></table>
+{%- endif %}
+{% if warnings -%}
+<table><thead><tr><th>row to look at</th><th>why</th></tr></thead><tbody>
+{% for id, why in warnings %}<tr><td>{{ id }}</td><td style="text-align:left">{{ why }}</td></tr>
 {% endfor %}</tbody></table>
 {%- endif %}""",
 }
@@ -152,13 +159,19 @@ def of_estimate(estimate: "Estimate") -> str:
         more=len(estimate.buckets) - len(buckets),
         summary=", ".join(words),
         failures=estimate.failures[:SHOWN],
+        remarks=estimate.remarks,
     )
 
 
 def of_run(progress: "Progress", summary: str) -> str:
     """Return the progress of a run as HTML."""
     return _pages.get_template("run").render(
-        total=progress.total, done=progress.finished, summary=summary, failures=progress.failures[:SHOWN]
+        total=progress.total,
+        done=progress.finished,
+        summary=summary,
+        failures=progress.failures[:SHOWN],
+        warnings=progress.warnings[:SHOWN],
+        remarks=progress.remarks,
     )
 
 

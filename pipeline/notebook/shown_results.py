@@ -16,7 +16,7 @@ from pipeline.outputs import picture_of, query
 SHOWN = 20
 """Rows that a notebook shows by default."""
 
-_COLUMNS = ("id", "status", *PICTURE_COLUMNS, "width", "height", "iterations", "total_loss", "error")
+_COLUMNS = ("id", "status", *PICTURE_COLUMNS, "width", "height", "iterations", "total_loss", "error", "warning")
 
 
 class ResultRow(Mapping[str, Any]):

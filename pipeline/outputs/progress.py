@@ -33,6 +33,9 @@ class Progress:
         quarantined_before: rows that are not tried, since their processes crashed in earlier runs.
         counts: rows finished in this run, by status.
         failures: of this run, id and error, the first hundred.
+        warnings: of this run, id and what is doubtful about the picture, the first hundred.
+        warned: rows of this run that have such a warning.
+        remarks: on the parameters of the rows to compute.
         retries: requests to storage that were repeated for rows of this run.
         began: when the work began, on the monotonic clock.
         seconds: from then to the last row that finished.
@@ -46,6 +49,9 @@ class Progress:
     retries: int = 0
     began: float = field(default_factory=time.monotonic)
     seconds: float = 0.0
+    warnings: list[tuple[str, str]] = field(default_factory=list)
+    warned: int = 0
+    remarks: tuple[str, ...] = ()
 
     @property
     def finished(self) -> int:
@@ -58,6 +64,10 @@ class Progress:
         self.retries += row["retries"]
         if row["status"] in ("failed", "quarantined") and len(self.failures) < 100:
             self.failures.append((row["id"], row["error"]))
+        if row.get("warning"):
+            self.warned += 1
+            if len(self.warnings) < 100:
+                self.warnings.append((row["id"], row["warning"]))
         self.seconds = time.monotonic() - self.began
 
 

@@ -15,8 +15,8 @@ from pipeline.outputs.locate import run_of
 from pipeline.outputs.schema import SCHEMA, STATUSES
 from pipeline.outputs.table import read_results
 
-SHOWN = ("id", "status", *PICTURE_COLUMNS, "output", "total_loss", "error")
-"""Columns that fit a terminal."""
+SHOWN = ("id", "status", *PICTURE_COLUMNS, "output", "total_loss", "error", "warning")
+"""Columns that fit a terminal; `warning` is left out where no row has one."""
 
 Condition = Callable[[pa.Table], Sequence[bool]]
 """Tells of each row of a table of results whether it is wanted."""
@@ -92,7 +92,7 @@ def select(
         ValueError: for a column or status that there is not.
         StorageError: if there are no results.
     """
-    wanted = [_known(name.strip()) for name in columns.split(",")] if columns else list(SHOWN)
+    wanted = [_known(name.strip()) for name in columns.split(",")] if columns else []
     descending, key = sort.startswith("-"), _known(sort.removeprefix("-"))
     table = read_results(run_of(output))
     if status and status not in STATUSES:
@@ -100,7 +100,10 @@ def select(
     conditions = [having("status", status)] if status else []
     table = matching(table, [*conditions, *map(_parsed, where)])
     table = table.sort_by([(key, "descending" if descending else "ascending")])
-    return (table.slice(0, limit) if limit else table).select(wanted)
+    table = table.slice(0, limit) if limit else table
+    if not wanted:
+        wanted = list(SHOWN if table["warning"].null_count < len(table) else SHOWN[:-1])
+    return table.select(wanted)
 
 
 @lru_cache(maxsize=65536)

@@ -12,7 +12,7 @@ Status = Literal["ok", "failed", "diverged", "quarantined"]
 STATUSES: tuple[str, ...] = get_args(Status)
 
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 """Raised when a column is added or changed; readers accept every older version."""
 
 
@@ -34,6 +34,7 @@ _DOCUMENTED: Sequence[tuple[str, pa.DataType, str]] = (
     ),
     ("error_class", pa.string(), "what kind of error, of a failed or quarantined row"),
     ("error", pa.string(), "what went wrong and what to do, of a failed or quarantined row"),
+    ("warning", pa.string(), "what is doubtful about the picture of a row that is ok or diverged"),
     ("output", pa.string(), "URI of the picture; it was whole before this row was written"),
     ("output_name", pa.string(), "the picture's name below images/, of any row"),
     ("width", pa.int32(), "of the output, pixels"),

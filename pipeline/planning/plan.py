@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from nst_kernel.params import remarks_on
 from pipeline import storage
 from pipeline.manifest import Row
 from pipeline.planning.batch import Batch, Failure
@@ -33,6 +34,11 @@ class Plan:
     def rows(self) -> int:
         """How many rows are to be computed."""
         return sum(len(batch.rows) for batch in self.batches)
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What is worth knowing about the parameters of the rows to be computed."""
+        return remarks_on(planned.row.params for batch in self.batches for planned in batch.rows)
 
 
 @garbage.paused()

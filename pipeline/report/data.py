@@ -67,7 +67,12 @@ def gather(
     failed = table.filter(pc.not_equal(table["status"], "ok"))
     parts: Mapping[str, Iterable[object]] = {
         "rows": rows.row_files(
-            table, numbers=numbers, pictures=pictures, dimensions=dimensions, reasons=run_figures.reasons
+            table,
+            numbers=numbers,
+            pictures=pictures,
+            dimensions=dimensions,
+            reasons=run_figures.reasons,
+            warnings=list(run_figures.warnings),
         ),
         "sources": rows.source_files(shown, links.names(shown.uris)),
         "errors": rows.error_files(failed),

@@ -52,6 +52,7 @@ class Figures:
         versions: of packages; several where runs differ.
         encoders: rows by name and digest of the weights.
         pixels: of all pictures.
+        warnings: rows by what is doubtful about their pictures.
     """
 
     rows: int
@@ -68,6 +69,7 @@ class Figures:
     versions: Mapping[str, Sequence[str]]
     encoders: Mapping[str, int]
     pixels: int
+    warnings: Mapping[str, int]
 
     @property
     def pictures(self) -> int:
@@ -108,6 +110,7 @@ COLUMNS = (
     "encoder_sha256",
     "width",
     "height",
+    "warning",
 )
 
 
@@ -142,6 +145,7 @@ def figures(table: pa.Table, summary: Mapping[str, Any]) -> Figures:
             if name is not None
         ),
         pixels=int(_sum(area)),
+        warnings=_count(table["warning"]),
     )
 
 

@@ -84,6 +84,7 @@ def _index(run: Gathered, files: Files, counts: Mapping[str, int]) -> Mapping[st
         "files": counts,
         "statuses": list(STATUSES),
         "reasons": [reason.name for reason in run.figures.reasons],
+        "warnings": list(run.figures.warnings),
         "dimensions": [{"name": d.name, "values": d.values, "numeric": d.numeric} for d in run.dimensions],
         "settings": [[setting.name, setting.value] for setting in run.settings],
         "perFile": {

@@ -30,6 +30,7 @@ COLUMNS = (
     "seconds",
     "finished_at",
     "error_class",
+    "warning",
 )
 
 
@@ -40,6 +41,7 @@ def row_files(
     pictures: Pictures,
     dimensions: Sequence[Dimension],
     reasons: Sequence[Reason],
+    warnings: Sequence[str],
 ) -> Iterator[Mapping[str, Any]]:
     """Yield the data of every row, column by column, `ROWS_PER_FILE` rows at a time.
 
@@ -49,7 +51,9 @@ def row_files(
         pictures: of the rows.
         dimensions: in which rows differ.
         reasons: why rows have no good picture.
+        warnings: what is doubtful about pictures.
     """
+    warning_numbers = {text: k for k, text in enumerate(warnings)}
     reason_numbers = {known.name: k for k, known in enumerate(reasons)}
     statuses = {status: k for k, status in enumerate(STATUSES)}
     for start in range(0, len(table), ROWS_PER_FILE):
@@ -69,6 +73,7 @@ def row_files(
             "seconds": [number(value["optimise"]) if value else None for value in columns["seconds"]],
             "finished": [None if at is None else round(at.timestamp()) for at in columns["finished_at"]],
             "reason": [reason_numbers[reason(*pair)] if pair[0] != "ok" else -1 for pair in outcome],
+            "warning": [warning_numbers.get(text, -1) for text in columns["warning"]],
             "thumb": pictures.thumbs[part],
             "view": pictures.views[part],
             "href": pictures.hrefs[part],

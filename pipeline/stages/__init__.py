@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from nst_kernel.lazy import lazily
 from pipeline.stages.fetch import fetch
-from pipeline.stages.write import Writer, encode_result
+from pipeline.stages.write import UNIMPROVED, Writer, encode_result
 
 if TYPE_CHECKING:
     from pipeline.stages.optimise import StyleActor
     from pipeline.stages.resumable import ResumableOptimisation
 
-__all__ = ["ResumableOptimisation", "StyleActor", "Writer", "encode_result", "fetch"]
+__all__ = ["UNIMPROVED", "ResumableOptimisation", "StyleActor", "Writer", "encode_result", "fetch"]
 
 __getattr__ = lazily(
     __name__,

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable
 
-from nst_kernel import StyleParams
 from nst_kernel.pictures import fit
 from pipeline import images, storage
 from pipeline.outputs import provenance
@@ -40,15 +39,19 @@ class _Reader:
 
         return self._read((uri, shape, expected), checked)
 
-    def within(self, uri: str, params: StyleParams) -> Picture:
-        """Return a picture with its long side at a row's `size`, in its own aspect ratio.
+    def within(self, uri: str, side: int, *, upscale: bool) -> Picture:
+        """Return a picture with its long side at most `side` pixels, in its own aspect ratio.
+
+        Args:
+            uri: of the picture.
+            side: pixels; the picture's own long side where that is shorter and `upscale` is false.
+            upscale: whether the picture may be enlarged.
 
         Raises:
             ImageError: if it cannot be decoded.
             StorageError: if it cannot be read.
         """
-        size, upscale = params.size, params.upscale
-        return self._read((uri, size, upscale), lambda height, width: fit(height, width, size=size, upscale=upscale))
+        return self._read((uri, side, upscale), lambda height, width: fit(height, width, size=side, upscale=upscale))
 
     def _read(self, key: tuple[str, *tuple[object, ...]], shape: Callable[[int, int], tuple[int, int]]) -> Picture:
         """Return a picture resized to what `shape` returns for its own height and width; later calls reuse it."""
@@ -92,9 +95,13 @@ def _of_row(planned: PlannedRow, reader: _Reader) -> Pictures | Failure:
 
 
 def _sized(role: str, uri: str, planned: PlannedRow, reader: _Reader) -> Picture:
-    """Return a picture at the size that its role asks for: a style keeps its shape, all others get the output's."""
+    """Return a picture at the size that its role asks for.
+
+    A style keeps its aspect ratio and gets the long side of the output, so that its strokes are as large, relative to
+    the picture, in outputs of any size. All others get the output's shape.
+    """
     row, shape = planned.row, planned.shape
     assert shape is not None
     if role == "style":
-        return reader.within(uri, row.params)
+        return reader.within(uri, max(shape), upscale=row.params.upscale)
     return reader.at_shape(uri, shape, row.content_shape if role == "content" else None)

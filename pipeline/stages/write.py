@@ -15,8 +15,14 @@ from pipeline.planning import Failure, Fetched, Optimised, PlannedRow
 from pipeline.process import watchdog
 from pipeline.recovery import saved_states
 
-REPORTED = ("id", "status", "error_class", "error", "output", "total_loss", "seconds", "retries")
+REPORTED = ("id", "status", "error_class", "error", "warning", "output", "total_loss", "seconds", "retries")
 """Columns of results that the driver gets of each written row."""
+
+UNIMPROVED = (
+    "the loss never fell below its start, so that this is the picture it started from: "
+    "lower learning_rate or the weights that hold the picture back, or allow more iterations"
+)
+"""Warning of a row whose picture is the one that its optimisation started from."""
 
 
 class Writer:
@@ -162,6 +168,7 @@ def _computed(outcome: StylizeResult) -> dict[str, Any]:
     height, width = outcome.image.shape[:2]
     return {
         "status": "diverged" if outcome.diverged else "ok",
+        "warning": None if outcome.improved else UNIMPROVED,
         "width": width,
         "height": height,
         "iterations": outcome.iterations,

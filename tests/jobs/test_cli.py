@@ -271,6 +271,35 @@ def test_a_bad_parameter_is_named_by_the_option_that_gave_it(
         assert said in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("words", "note"),
+    [
+        (
+            ["--set", "preset=gatys2015", "--set", "alpha=5"],
+            "preset=gatys2015: content_weight=5 changes one of two weights",
+        ),
+        (["--set", "preset=gatys2015"], "preset=gatys2015: alpha/beta = 1e-3"),
+        (["--set", "alpha=5"], ""),
+    ],
+)
+def test_weights_that_may_not_give_what_is_expected_are_remarked_on(
+    pair: Path, capsys: pytest.CaptureFixture[str], words: list[str], note: str
+) -> None:
+    Path("rows.csv").write_text("content,style\nphoto.png,painting.png\n")
+    job = {"kind": "manifest", "name": "night", "manifest": "rows.csv", "output": "out"}
+    Path("job.yaml").write_text(json.dumps(job))
+    for command in (["validate", "rows.csv"], ["plan", "rows.csv", "--rate", "1e9"], ["validate", "job.yaml"]):
+        assert nst(*command, *words) == 0
+        shown = " ".join(capsys.readouterr().out.split())
+        assert shown.count("Note: ") == shown.count(f"Note: {note}") == bool(note), command
+
+
+def test_stylize_says_that_a_picture_is_still_the_photo(pair: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["stylize", "photo.png", "painting.png", "-o", "out.png", *QUICK, "--set", "iterations=1"]
+    assert nst(*words) == 0
+    assert "Note: the loss never fell below its start" in " ".join(capsys.readouterr().out.split())
+
+
 def test_the_embedded_encoder_is_known(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = REPOSITORY / "nst_kernel" / "encoder" / "embedded" / "vgg19_kmeans.safetensors"
     assert nst("weights", "check", str(file)) == 0

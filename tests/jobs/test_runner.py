@@ -87,6 +87,24 @@ def test_how_a_run_ends(
     assert report.error == ("the cluster is gone" if state == "broken off" else "")
 
 
+def test_a_doubtful_picture_is_named_and_no_problem(tmp_path: Path) -> None:
+    def work(on_progress: Callable[[Progress], None]) -> Progress:
+        done = Progress(31, 0)
+        done.add({"id": "good", "status": "ok", "warning": None, "retries": 0})
+        for k in range(30):
+            done.add({"id": f"still {k}", "status": "ok", "warning": "[b]never fell", "retries": 0})
+        on_progress(done)
+        return done
+
+    log = io.StringIO()
+    shown = Console(file=log, width=200)
+    assert launch(work, str(tmp_path), terminal=Terminal(shown, shown)) == ExitCode.OK
+    assert "31 of 31 rows, 30 with a warning" in log.getvalue()
+    assert log.getvalue().count("[b]never fell") == 20
+    assert "still 19" in log.getvalue()
+    assert f"… and 10 more: nst results {tmp_path} --columns id,warning" in log.getvalue()
+
+
 @pytest.mark.parametrize(("error", "reported"), [(TooManyFailures("hopeless"), True), (RunBroken("lost"), False)])
 def test_a_run_that_stops_by_itself_has_its_page(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: RunBroken, reported: bool

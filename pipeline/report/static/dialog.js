@@ -89,6 +89,11 @@ nst.dialog = (() => {
     return h("div", { class: `why ${nst.model.status(row)}` }, h("b", {}, nst.model.reason(row)), said);
   };
 
+  const warning = (row) => {
+    const text = nst.model.warning(row);
+    return text ? h("div", { class: "why doubtful" }, h("b", {}, "Doubtful"), h("p", { class: "said" }, text)) : null;
+  };
+
   const curve = (row) => {
     const chart = h("div", { class: "chart" });
     const log = h("input", { type: "checkbox", checked: true });
@@ -128,7 +133,7 @@ nst.dialog = (() => {
       return {
         title: nst.model.rows.id[found],
         mark: h("span", { class: `badge ${status}` }, status),
-        body: [pictures(found), h("div", { class: "facts" }, error(found), facts(found), params(found), part)],
+        body: [pictures(found), h("div", { class: "facts" }, error(found), warning(found), facts(found), params(found), part)],
         ready,
       };
     });

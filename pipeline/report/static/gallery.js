@@ -17,14 +17,14 @@ nst.gallery = (() => {
   const pitch = () => cell + CAPTION + GAP;
 
   const caption = (row) => {
-    const { rows, status, reason, labels } = nst.model;
+    const { rows, status, reason, warning, labels } = nst.model;
     const loss = rows.loss[row];
     const good = status(row) === "ok";
     return h("span", { class: "caption" },
       h("span", { class: "small" }, nst.picture(nst.model.contentThumb(row), "content", "–"), nst.picture(nst.model.styleThumb(row), "style", "–")),
       h("span", { class: "words" },
         h("span", { class: "id" }, rows.id[row]),
-        h("span", { class: "soft" }, good ? `loss ${nst.number(loss)}` : h("span", { class: `state ${status(row)}` }, reason(row))),
+        h("span", { class: "soft" }, good ? [`loss ${nst.number(loss)}`, warning(row) ? h("span", { class: "state doubtful" }, ", doubtful") : null] : h("span", { class: `state ${status(row)}` }, reason(row))),
         h("span", { class: "soft varies" }, labels(row).join(" · "))));
   };
 

@@ -45,6 +45,7 @@ nst.model = (() => {
 
   const status = (row) => nst.data.index().statuses[rows.status[row]];
   const reason = (row) => (rows.reason[row] < 0 ? "" : nst.data.index().reasons[rows.reason[row]]);
+  const warning = (row) => (rows.warning[row] < 0 ? "" : nst.data.index().warnings[rows.warning[row]]);
   const sourceName = (number) => (number < 0 ? "none" : sources.name[number]);
   const small = (name) => (name ? `thumbs/${name}.webp` : null);
 
@@ -63,7 +64,7 @@ nst.model = (() => {
   // What a row's id, pictures, parameters and error are called, for the search.
   const haystack = () =>
     (words ??= rows.id.map((id, row) =>
-      [id, sourceName(rows.content[row]), sourceName(rows.style[row]), reason(row), ...labels(row)].join("\n").toLowerCase(),
+      [id, sourceName(rows.content[row]), sourceName(rows.style[row]), reason(row), warning(row), ...labels(row)].join("\n").toLowerCase(),
     ));
 
   // The row's value in each dimension that is a parameter: "style_weight 3".
@@ -111,7 +112,7 @@ nst.model = (() => {
   };
 
   return {
-    rows, sources, dimensions, start, select, sorts, status, reason, sourceName, labels,
+    rows, sources, dimensions, start, select, sorts, status, reason, warning, sourceName, labels,
     whole, thumb, contentThumb, styleThumb, contentView, view, small,
     count: () => count,
   };

@@ -43,6 +43,15 @@ def test_a_log_has_few_whole_lines_and_always_the_last(total: int, data: st.Data
     assert len(set(said)) == len(said)
 
 
+def test_a_remark_on_parameters_is_shown_once() -> None:
+    log = io.StringIO()
+    with LiveProgress(Console(file=log, width=200)) as live:
+        live.update(Progress(4, 0, remarks=("[b]both",)))
+        live.update(Progress(4, 1, remarks=("[b]both", "another")))
+    assert log.getvalue().count("Note: [b]both.") == 1
+    assert log.getvalue().count("Note: another.") == 1
+
+
 def test_when_there_is_a_line() -> None:
     assert len(lines(1000, [0.001] * 1000)) == 1 + 1 + 20
     assert len(lines(1000, [LINE_EVERY] * 10)) == 1 + 1 + 10

@@ -232,12 +232,17 @@ def test_a_plan_shows_its_buckets_and_what_fails(studio: Path) -> None:
 
 
 def test_a_run_shows_how_far_it_is() -> None:
-    progress = Progress(total=4, done_before=1)
+    progress = Progress(total=4, done_before=1, remarks=("<u>both</u>",))
     progress.add({"id": "a", "status": "ok", "retries": 0})
     progress.add({"id": SCRIPT, "status": "failed", "error": "<b>gone</b>", "retries": 0})
+    assert "row to look at" not in page(Run("out", progress)).text
+    progress.add({"id": "still", "status": "ok", "warning": "<i>never fell</i>", "retries": 0})
     seen = page(Run("out", progress))
-    assert ("progress", {"max": "4", "value": "2"}) in seen.tags
-    assert "2 of 4 rows, 1 failed, 1 ok, 1 done before" in seen.text
+    assert "1 with a warning" in seen.text
+    assert "<i>never fell</i>" in seen.text
+    assert "Note: <u>both</u>." in seen.text
+    assert ("progress", {"max": "4", "value": "3"}) in seen.tags
+    assert "3 of 4 rows, 1 failed, 2 ok, 1 with a warning, 1 done before" in seen.text
     assert SCRIPT in seen.text
     assert "<b>gone</b>" in seen.text
 

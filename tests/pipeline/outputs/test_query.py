@@ -1,11 +1,13 @@
 """The one filter over results, for the command line as for notebooks."""
 
 import json
+from datetime import UTC, datetime
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
-from pipeline.outputs import SCHEMA, query
+from pipeline.outputs import SCHEMA, commit, query
 
 TABLE = pa.Table.from_pylist(
     [
@@ -44,3 +46,12 @@ TABLE = pa.Table.from_pylist(
 )
 def test_rows_meet_every_condition(conditions: list[query.Condition], ids: list[str]) -> None:
     assert query.matching(TABLE, conditions)["id"].to_pylist() == ids
+
+
+def test_warnings_are_shown_where_there_are_any(tmp_path: Path) -> None:
+    rows = [{"id": name, "status": "ok", "finished_at": datetime.now(UTC)} for name in ("a", "b")]
+    commit(str(tmp_path), rows)
+    assert "warning" not in query.select(str(tmp_path)).column_names
+    commit(str(tmp_path), [{**rows[1], "warning": "never fell", "finished_at": datetime.now(UTC)}])
+    assert query.select(str(tmp_path))["warning"].to_pylist() == [None, "never fell"]
+    assert query.select(str(tmp_path), columns="warning,id").column_names == ["warning", "id"]

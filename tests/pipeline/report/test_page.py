@@ -115,6 +115,19 @@ def test_the_data_are_the_results(output: Path) -> None:
     assert set(found) == set(samples.WEIGHTS)
 
 
+def test_doubtful_pictures_are_counted_and_marked(output: Path) -> None:
+    page = write_report(str(output))
+    assert "What is doubtful" not in read(page).text
+    assert set(samples.column(page, "warning")) == {-1}
+    result_table.commit(str(output), [samples.ok(output, k, id=f"still {k}", warning="<i>still") for k in (1, 2)])
+    page = write_report(str(output))
+    assert "What is doubtful" in read(page).text
+    assert "<i>still" in read(page).text
+    assert samples.index(page)["warnings"] == ["<i>still"]
+    marked = zip(samples.column(page, "id"), samples.column(page, "warning"), strict=True)
+    assert [name for name, warning in marked if warning == 0] == ["still 1", "still 2"]
+
+
 def test_rows_to_run_again_are_a_manifest(output: Path) -> None:
     page = write_report(str(output))
     failed = rows_of(str(output), ["failed", "quarantined", "diverged"])

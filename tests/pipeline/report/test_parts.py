@@ -182,6 +182,11 @@ def test_figures_add_up(tmp_path: Path) -> None:
     assert found.dollars(7.2) == pytest.approx(0.2)
     assert found.pixels == 6 * 96 * 64
     assert found.encoders == {"embedded, abababababab": 10}
+    assert found.warnings == {}
+    rows[1]["warning"] = rows[2]["warning"] = "never fell"
+    rows[0]["warning"] = "another"
+    doubtful = figures(pa.Table.from_pylist(rows, schema=schema.SCHEMA), said)
+    assert list(doubtful.warnings.items()) == [("never fell", 2), ("another", 1)]
 
 
 def test_nothing_has_figures_too() -> None:

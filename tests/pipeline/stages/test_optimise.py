@@ -24,7 +24,7 @@ from pipeline.recovery.guard import guarded_write
 from pipeline.stages import optimise as actor_module
 from pipeline.stages.fetch import fetch
 from pipeline.stages.optimise import StyleActor, is_out_of_memory
-from pipeline.stages.write import Writer
+from pipeline.stages.write import UNIMPROVED, Writer
 from tests.pipeline.recovery.test_ledger import Crashed, CrashingLedger
 from tests.support import draw, random_weights
 
@@ -64,6 +64,38 @@ def batch_of(asked: list[Row]) -> Batch:
     (batch,) = plan(asked, encoder_sha256="e").batches
     planned = {planned.row.id: planned for planned in batch.rows}
     return Batch(tuple(planned[row.id] for row in asked))
+
+
+def test_a_style_gets_the_long_side_of_the_output(folder: Path) -> None:
+    Image.fromarray(draw(5, 40, 160)).save(folder / "s.png")
+    Image.fromarray(draw(6, 24, 20)).save(folder / "b.png")
+    for size, upscale, sides in ((512, False, (32, 24)), (20, False, (20, 20)), (48, True, (48, 48))):
+        params = dataclasses.replace(QUICK, size=size, upscale=upscale, aspect_tolerance=0.0)
+        batches = plan(rows(folder, "a.png", "b.png", params=params), encoder_sha256="e").batches
+        fetched = {
+            planned.row.output: pictures
+            for batch in batches
+            for planned, pictures in zip(batch.rows, fetch(batch).pictures, strict=True)
+        }
+        for name, side in zip(("0.png", "1.png"), sides, strict=True):
+            pictures = fetched[name]
+            assert isinstance(pictures, Pictures)
+            assert pictures.content is not None
+            assert pictures.style is not None
+            assert max(pictures.content.shape) == side
+            assert pictures.style.shape[:2] == (max(16, side // 4), side)
+
+
+def test_a_row_whose_loss_never_fell_says_so(folder: Path, style_actor: StyleActor) -> None:
+    still = dataclasses.replace(QUICK, iterations=(1,))
+    asked = [*rows(folder, "a.png", params=still), *rows(folder, "b.png")]
+    for row in asked:
+        (batch,) = plan([row], encoder_sha256="e").batches
+        (reported,) = Writer(str(folder / "out"), encoder="any", encoder_sha256="e")(style_actor(fetch(batch)))
+        assert reported["status"] == "ok"
+        assert reported["warning"] == (UNIMPROVED if row.params == still else None)
+    written = result_table.read_results(str(folder / "out"), columns=["warning"])
+    assert sorted(map(str, written["warning"].to_pylist())) == sorted([str(None), UNIMPROVED])
 
 
 def test_a_file_that_rows_share_is_read_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
