@@ -232,7 +232,7 @@ def test_light_rooms_load_neither_torch_nor_ray(room: str) -> None:
 
 def test_workers_that_compute_nothing_load_no_torch() -> None:
     """Tasks that fetch and write import what a run is described by: torch would cost each 3 s of CPU and 200 MB."""
-    code = "import sys, pipeline.flow.dataset; print('torch' in sys.modules)"
+    code = "import sys, pipeline.flow.dataset, tests.bench.stub; print('torch' in sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, check=True, capture_output=True, text=True)
     assert loaded.stdout.split() == ["False"]
 

@@ -1,7 +1,24 @@
-"""The transfer itself: the loop of one scale, the loop over scales, states to resume from."""
+"""The transfer itself: the loop of one scale, the loop over scales, states to resume from.
 
-from nst_kernel.transfer.all_scales import stylize, stylize_batch
-from nst_kernel.transfer.observer import Observer
-from nst_kernel.transfer.state import Interrupted, State, StateError
+What computes loads torch, and is imported when its names are used.
+"""
+
+from typing import TYPE_CHECKING
+
+from nst_kernel.lazy import lazily
+from nst_kernel.transfer.errors import StateError
+from nst_kernel.transfer.observer import Interrupted, Observer
+
+if TYPE_CHECKING:
+    from nst_kernel.transfer.all_scales import stylize, stylize_batch
+    from nst_kernel.transfer.state import State
 
 __all__ = ["Interrupted", "Observer", "State", "StateError", "stylize", "stylize_batch"]
+
+__getattr__ = lazily(
+    __name__,
+    {
+        "nst_kernel.transfer.all_scales": ("stylize", "stylize_batch"),
+        "nst_kernel.transfer.state": ("State",),
+    },
+)

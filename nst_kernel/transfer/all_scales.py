@@ -16,9 +16,10 @@ from nst_kernel.params import StyleParams
 from nst_kernel.pictures import MIN_SIDE, fit, resize, to_tensor
 from nst_kernel.result import StylizeResult
 from nst_kernel.transfer.descent import Descent, Stopped
-from nst_kernel.transfer.observer import Observer, OfScale
+from nst_kernel.transfer.errors import StateError
+from nst_kernel.transfer.observer import Interrupted, Observer, OfScale
 from nst_kernel.transfer.one_scale import descend
-from nst_kernel.transfer.state import Interrupted, State, StateError, below, digest, listed, named, numbered
+from nst_kernel.transfer.state import State, below, digest, listed, named, numbered
 
 
 def stylize(

@@ -1,8 +1,14 @@
-"""Observers: objects that a transfer calls after each iteration, and that may stop it."""
+"""Observers: objects that a transfer calls after each iteration, and that may stop it; what it then raises."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from torch import Tensor
+from nst_kernel.result import StylizeResult
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from nst_kernel.transfer.state import State
 
 
 class Observer:
@@ -29,7 +35,7 @@ class Observer:
     def iteration(self, done: int, total: int) -> None:
         """Take note that `done` of `total` iterations, over all scales, have been made."""
 
-    def picture(self, done: int, samples: Sequence[int], x: Tensor) -> None:
+    def picture(self, done: int, samples: Sequence[int], x: "Tensor") -> None:
         """Take note of the best iterates so far. The tensor changes with the next iteration: copy what is kept.
 
         Args:
@@ -37,6 +43,20 @@ class Observer:
             samples: places in the batch of the samples that are still being optimised.
             x: their best iterates (len(samples), 3, H, W) at the size of the current scale, on the device.
         """
+
+
+class Interrupted(Exception):
+    """Raised by a transfer that its observer has stopped.
+
+    Attributes:
+        state: to go on from.
+        iteration: loss evaluations made, of those of all scales.
+        finished: by place in the batch, samples that had come to their end already.
+    """
+
+    def __init__(self, state: "State", *, iteration: int, finished: Mapping[int, StylizeResult]) -> None:
+        self.state, self.iteration, self.finished = state, iteration, finished
+        super().__init__(f"stopped at iteration {iteration}")
 
 
 class _Calling(Observer):
@@ -67,6 +87,6 @@ class OfScale(Observer):
         self.done = self.before + done
         self.observer.iteration(self.done, self.total)
 
-    def picture(self, done: int, samples: Sequence[int], x: Tensor) -> None:
+    def picture(self, done: int, samples: Sequence[int], x: "Tensor") -> None:
         """Take note of the best iterates of this scale."""
         self.observer.picture(self.before + done, samples, x)

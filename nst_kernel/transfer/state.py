@@ -17,30 +17,12 @@ from torch import Tensor
 
 import nst_kernel
 from nst_kernel.params import StyleParams
-from nst_kernel.result import StylizeResult
+from nst_kernel.transfer.errors import StateError
 
 LAYOUT = 1
 """Version of the names and contents of the tensors; states of another one are refused."""
 
 _ENTRY = "nst_state"
-
-
-class StateError(ValueError):
-    """A state that is damaged, or of another request, encoder or version."""
-
-
-class Interrupted(Exception):
-    """Raised by a transfer that its observer has stopped.
-
-    Attributes:
-        state: to go on from.
-        iteration: loss evaluations made, of those of all scales.
-        finished: by place in the batch, samples that had come to their end already.
-    """
-
-    def __init__(self, state: "State", *, iteration: int, finished: Mapping[int, StylizeResult]) -> None:
-        self.state, self.iteration, self.finished = state, iteration, finished
-        super().__init__(f"stopped at iteration {iteration}")
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from pipeline.outputs import compact
 from pipeline.planning import Batch, Fetched, Optimised, Plan
 from pipeline.process import draining
 from pipeline.recovery import Ledger, guarded_fetch, guarded_optimise, guarded_write, ledger, orphans
-from pipeline.stages import Writer, fetch
+from pipeline.stages import ResumableOptimisation, Writer, fetch
 
 Kernel = Callable[..., Callable[[Fetched], Optimised]]
 """Made on an actor of `weights`, `threads` and `resumable`; optimises one fetched batch after the other."""
@@ -23,7 +23,7 @@ Kernel = Callable[..., Callable[[Fetched], Optimised]]
 
 def style_actor(weights: str, **options: Any) -> Callable[[Fetched], Optimised]:
     """Return the kernel that computes pictures: a `StyleActor` with these weights."""
-    from pipeline.stages import StyleActor
+    from pipeline.stages import StyleActor  # torch comes along, which only actors need
 
     return StyleActor(weights, **options)
 
@@ -124,8 +124,6 @@ class _Stylise:
     def __init__(
         self, kernel: Kernel, weights: str, threads: int | None, notes: Ledger, interruptions: Interruptions | None
     ) -> None:
-        from pipeline.stages import ResumableOptimisation  # torch comes along, which only actors need
-
         resumable = ResumableOptimisation(interruptions, output=notes.output)
         if resumable.preemption:
             draining.watch(resumable.preemption.on_draining)

@@ -1,24 +1,18 @@
 """The three stages of a run, fetch, optimise and write: a batch in, a batch out.
 
-The optimising stage loads torch and is imported when its names are used, which only actors do.
+What optimises loads torch, and is imported when its name is used, which only actors do.
 """
 
 from typing import TYPE_CHECKING
 
 from nst_kernel.lazy import lazily
 from pipeline.stages.fetch import fetch
+from pipeline.stages.resumable import ResumableOptimisation
 from pipeline.stages.write import UNIMPROVED, Writer, encode_result
 
 if TYPE_CHECKING:
     from pipeline.stages.optimise import StyleActor
-    from pipeline.stages.resumable import ResumableOptimisation
 
 __all__ = ["UNIMPROVED", "ResumableOptimisation", "StyleActor", "Writer", "encode_result", "fetch"]
 
-__getattr__ = lazily(
-    __name__,
-    {
-        "pipeline.stages.optimise": ("StyleActor",),
-        "pipeline.stages.resumable": ("ResumableOptimisation",),
-    },
-)
+__getattr__ = lazily(__name__, {"pipeline.stages.optimise": ("StyleActor",)})

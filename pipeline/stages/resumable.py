@@ -3,14 +3,17 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from time import monotonic
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from nst_kernel.result import StylizeResult
-from nst_kernel.transfer import Interrupted, Observer, State, StateError
+from nst_kernel.transfer import Interrupted, Observer, StateError
 from pipeline.options import Interruptions
 from pipeline.planning import Failure, PlannedRow, row_keys
 from pipeline.process import Preemption, watchdog
 from pipeline.recovery import saved_states
+
+if TYPE_CHECKING:
+    from nst_kernel.transfer import State
 
 SAVING_SHARE = 0.05
 """Share of the time of a batch that saving its state may take, whatever `save_every` is."""
@@ -18,7 +21,7 @@ SAVING_SHARE = 0.05
 Why = Literal["overdue", "preempted", "save"]
 """Why a segment ends before the batch does."""
 
-Transfer = Callable[[Observer, State | None], list[StylizeResult]]
+Transfer = Callable[[Observer, "State | None"], list[StylizeResult]]
 """Optimises a batch from a state, or from its start, until it ends or its observer stops it."""
 
 OnIteration = Callable[[int, int], object]
@@ -86,7 +89,7 @@ class ResumableOptimisation:
             if self.preemption and (observer.why == "preempted" or self.preemption.wanted):
                 self.preemption.leave()
 
-    def _load(self, uri: str, pictures: str) -> State | None:
+    def _load(self, uri: str, pictures: str) -> "State | None":
         """Return the saved state of a batch; None if there is none, or one of other pixels, which is deleted."""
         state = saved_states.load(uri)
         if state is None:
@@ -97,7 +100,7 @@ class ResumableOptimisation:
         self.touched.append(uri)
         return state
 
-    def _save(self, uri: str, state: State) -> float:
+    def _save(self, uri: str, state: "State") -> float:
         """Save a state, and return the seconds until the next save: the longer, the more time saving takes."""
         began = monotonic()
         if saved_states.save(uri, state):
