@@ -124,7 +124,7 @@ def run_rows(
         # Fetch, optimise and write; what has become of each row is counted as it arrives.
         writer = Writer(output, encoder=encoder.name, encoder_sha256=encoder.sha256, encoding=options.encoding)
         pinned = f"{options.weights.partition('#')[0]}#sha256={encoder.sha256}"  # actors read the file themselves
-        notes = Ledger(output, lock.owner, options.max_attempts, options.stall_timeout)
+        notes = Ledger(output, lock.owner, options.max_attempts, options.stall_timeout, lock.lease)
         outcomes = flow(work, options.model_copy(update={"weights": pinned}), writer, pool, notes, kernel=kernel)
         _compute(outcomes, progress, lock, options.max_failures, on_progress)
         # Every row has its outcome: put the output in order, and the summary last.

@@ -23,6 +23,7 @@ from pipeline.outputs import layout, provenance
 from pipeline.planning import Crashes, PlannedRow, RowKey, row_keys
 from pipeline.process import watchdog
 from pipeline.recovery.attempt import Attempt, AttemptName, work_of
+from pipeline.recovery.run_lock import LEASE_SECONDS
 
 log = logging.getLogger(__name__)
 
@@ -39,12 +40,14 @@ class Ledger:
         run: owner of the lock of `output`; attempts are recorded under its name.
         max_attempts: crashes of a row until it is quarantined.
         stall_timeout: seconds without a sign of life after which a process that works on rows is ended.
+        lease: seconds that the lock of `output` is valid after each renewal.
     """
 
     output: str
     run: str = ""
     max_attempts: int = MAX_ATTEMPTS
     stall_timeout: float = STALL_TIMEOUT
+    lease: float = LEASE_SECONDS
 
     def open_attempts(self, stage: str, rows: Sequence[PlannedRow]) -> list[str]:
         """Return the URIs of recorded attempts at exactly these rows together.

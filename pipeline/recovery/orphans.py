@@ -12,23 +12,21 @@ from pipeline.recovery import ledger, run_lock
 
 log = logging.getLogger(__name__)
 
-SECONDS = 15.0
-"""Between two readings of the run lock, each a request to storage."""
 
-
-def exit_when_run_ends(run: ledger.Ledger, *, seconds: float = SECONDS) -> threading.Event:
+def exit_when_run_ends(run: ledger.Ledger) -> threading.Event:
     """End this process once its run no longer holds the lock of its output, since it was stopped or replaced.
+
+    The lock is read as often as the run renews it, each time by one request to storage.
 
     Args:
         run: the ledger of the run.
-        seconds: between two readings of the lock.
 
     Returns:
         An event that ends the watch when it is set.
     """
     is_over = run_end_check(run)
     is_over()  # a lock that is given back within the first seconds is so seen at least once
-    return call_when(is_over, _leave, seconds=seconds, name="orphans")
+    return call_when(is_over, _leave, seconds=run.lease / run_lock.RENEWALS_PER_LEASE, name="orphans")
 
 
 def run_end_check(run: ledger.Ledger) -> Callable[[], bool]:

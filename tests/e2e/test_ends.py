@@ -23,6 +23,7 @@ from pipeline.recovery import ledger
 from pipeline.recovery.run_lock import Locked, RunLock
 from tests.bench.stub import StubKernel
 from tests.e2e.conftest import QUICK, ROWS, Studio, as_csv, as_jsonl
+from tests.e2e.support.in_process import in_process
 
 
 def test_a_finished_run_leaves_one_file_of_results_and_a_summary(finished: Studio) -> None:
@@ -39,7 +40,8 @@ def test_a_finished_run_leaves_one_file_of_results_and_a_summary(finished: Studi
     assert all(Path(part).stat().st_mtime_ns <= last for part in result_table.parts(finished.output))
 
 
-def test_failed_and_quarantined_rows_are_retried_without_their_manifest(studio: Studio, in_process: None) -> None:
+@pytest.mark.usefixtures("in_process")
+def test_failed_and_quarantined_rows_are_retried_without_their_manifest(studio: Studio) -> None:
     rows: list[dict[str, object]] = [
         {**ROWS[0], "id": "later", "content": "later.png", "output": "my/name.webp"},
         {**ROWS[1], "id": "held"},
@@ -90,7 +92,8 @@ def test_a_hopeless_run_stops_early_and_goes_on_when_it_is_mended(studio: Studio
     assert not Path(lock_file(studio.output)).exists()
     for n in range(9):
         studio.picture(f"{n}.png", n)
-    progress = studio.run(manifest, max_failures=FailureLimit.parse("25%"), kernel=StubKernel)
+    with in_process():
+        progress = studio.run(manifest, max_failures=FailureLimit.parse("25%"), kernel=StubKernel)
     assert progress.counts["ok"] == progress.total
     assert {row["status"] for row in studio.results().values()} == {"ok"}
     assert len(studio.results()) == 12
@@ -120,7 +123,7 @@ def test_a_run_that_loses_its_lock_stops_in_the_middle_of_a_row(
             over.set()
         robbery.result()
     assert at_work
-    until = time.monotonic() + 200  # its actor looks every 15 s, and would be at that row for longer
+    until = time.monotonic() + 60  # its actor reads the lock as often as it is renewed; the row takes far longer
     while any(map(_runs, at_work)) and time.monotonic() < until:
         time.sleep(0.2)
     assert not any(map(_runs, at_work))

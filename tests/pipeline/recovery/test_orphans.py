@@ -18,9 +18,9 @@ WORKER = """
 import sys, time
 from pipeline.recovery import ledger
 from pipeline.recovery import orphans
-notes = ledger.Ledger(*sys.argv[1:])
+notes = ledger.Ledger(*sys.argv[1:], lease=0.2)
 with notes.attempt("optimise", []):
-    orphans.exit_when_run_ends(notes, seconds=0.05)
+    orphans.exit_when_run_ends(notes)
     print("at work", flush=True)
     time.sleep(60)
 """
@@ -61,7 +61,7 @@ def test_a_lock_that_is_given_back_before_the_first_look_of_the_watch_was_seen(
     left = threading.Event()
     monkeypatch.setattr(orphans, "_leave", left.set)
     with RunLock(str(tmp_path)) as lock:
-        orphans.exit_when_run_ends(Ledger(str(tmp_path), lock.owner), seconds=1.0)
+        orphans.exit_when_run_ends(Ledger(str(tmp_path), lock.owner, lease=4.0))
     assert left.wait(30)
 
 
