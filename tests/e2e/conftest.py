@@ -2,8 +2,8 @@
 
 import json
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from pipeline.options.resources import Resources
 from pipeline.options.run_options import RunOptions
 from pipeline.outputs.progress import Progress
 from pipeline.outputs.table import read_results
-from tests.e2e.support.in_process import flow as in_process_flow
+from tests.e2e.support.in_process import in_process as runs_in_process
 from tests.support import draw
 
 ROWS: list[dict[str, object]] = [
@@ -94,9 +94,10 @@ def finished(tmp_path_factory: pytest.TempPathFactory, local_ray: None) -> Studi
 
 
 @pytest.fixture
-def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
+def in_process() -> Iterator[None]:
     """Runs of this test compute in this process: which rows they take is the point, not where these are computed."""
-    monkeypatch.setattr(import_module("pipeline.flow.run"), "flow", in_process_flow)
+    with runs_in_process():
+        yield
 
 
 @pytest.fixture

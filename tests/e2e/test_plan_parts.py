@@ -1,15 +1,19 @@
 """A plan that takes several datasets: every row once, and few files of results whenever a dataset is through."""
 
+import dataclasses
 from collections import Counter
 from importlib import import_module
 
 import pytest
 
 from pipeline.flow import plan_parts, run
+from pipeline.options.interruptions import Interruptions
 from pipeline.options.resources import Resources
 from pipeline.options.run_options import RunOptions
 from pipeline.outputs import table as result_table
 from pipeline.outputs.compact import compact
+from pipeline.planning import Fetched, Optimised
+from pipeline.stages import ResumableOptimisation
 from tests.bench.stub import StubKernel
 from tests.e2e.conftest import QUICK, Studio, as_csv
 
@@ -30,13 +34,25 @@ def test_parts_are_run_one_after_the_other(studio: Studio, monkeypatch: pytest.M
         {"content": "photo.png", "style": "painting.png", "seed": seed, "width": 64, "height": 48} for seed in range(7)
     ]
     rows[3] |= {"width": 48, "height": 64}
+
+    class Noting(StubKernel):  # local, so that it travels to actors by value
+        def __init__(self, weights: str, *, threads: int | None, resumable: ResumableOptimisation) -> None:
+            super().__init__(weights)
+            self.given = f"{weights} {bool(threads)} {resumable.output} {resumable.interruptions.row_timeout}"
+
+        def __call__(self, fetched: Fetched) -> Optimised:
+            return dataclasses.replace(super().__call__(fetched), device=self.given)
+
+    resources = Resources(num_actors=1, batch_size=1, interruptions=Interruptions(row_timeout=99))
     progress = run(
         studio.write("rows.csv", as_csv(rows)),
-        RunOptions(output=studio.output, resources=Resources(num_actors=1, batch_size=1)),
+        RunOptions(output=studio.output, resources=resources),
         defaults=QUICK,
-        kernel=StubKernel,
+        kernel=Noting,
     )
     assert progress.counts == {"ok": 6, "failed": 1}
     assert Counter(row["status"] for row in studio.results().values()) == {"ok": 6, "failed": 1}
     assert "width and height say 48 x 64" in next(text for _, text in progress.failures)
+    done = [row for row in studio.results().values() if row["status"] == "ok"]
+    assert {row["device"] for row in done} == {f"embedded#sha256={done[0]['encoder_sha256']} True {studio.output} 99.0"}
     assert files == [2, 3, 4]  # of a part's batches; from the second on with what the ones before it came to

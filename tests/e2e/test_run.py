@@ -20,6 +20,7 @@ from pipeline.outputs import schema
 from pipeline.outputs import table as result_table
 from tests.bench.stub import StubKernel
 from tests.e2e.conftest import QUICK, ROWS, Studio, as_csv, as_jsonl, furnish
+from tests.e2e.support.in_process import in_process
 from tests.support import SHARED
 
 
@@ -78,7 +79,8 @@ def test_pictures_are_there_in_their_shape_and_say_what_they_are(finished: Studi
         assert json.loads(metadata["versions"]) == json.loads(row["versions"])
 
 
-def test_again_does_what_is_missing_or_changed_and_nothing_else(resumed: Studio, in_process: None) -> None:
+@pytest.mark.usefixtures("in_process")
+def test_again_does_what_is_missing_or_changed_and_nothing_else(resumed: Studio) -> None:
     studio = resumed
     manifest = studio.write("rows.csv", as_csv(ROWS))
     first = studio.results()
@@ -103,9 +105,8 @@ def test_again_does_what_is_missing_or_changed_and_nothing_else(resumed: Studio,
     assert all(row["finished_at"] > third[row_id]["finished_at"] for row_id, row in studio.results().items())
 
 
-def test_a_replaced_photo_is_done_again_and_one_gone_stays_done_while_it_is_asked_alike(
-    studio: Studio, in_process: None
-) -> None:
+@pytest.mark.usefixtures("in_process")
+def test_a_replaced_photo_is_done_again_and_one_gone_stays_done_while_it_is_asked_alike(studio: Studio) -> None:
     manifest = studio.write("rows.csv", as_csv(ROWS))
     studio.run(manifest)
     studio.picture("tall.jpg", 9, height=64, width=48)
@@ -127,20 +128,22 @@ def test_everything_in_an_object_store(studio: Studio, bucket: str) -> None:
     rows = [{**row, "content": f"pictures/{row['content']}", "style": f"pictures/{row['style']}"} for row in ROWS]
     storage.write_bytes(f"{home}/rows.csv", as_csv(rows).encode())
 
-    first = run(f"{home}/rows.csv", RunOptions(output=f"{home}/out", resources=Resources(num_actors=1)), defaults=QUICK)
+    options = RunOptions(output=f"{home}/out", resources=Resources(num_actors=1))
+    first = run(f"{home}/rows.csv", options, defaults=QUICK, kernel=StubKernel)
     assert dict(first.counts) == {"ok": 3}
     for row in result_table.read_results(f"{home}/out").to_pylist():
         assert row["output"].startswith(f"{home}/out/images/")
         assert images.decode(storage.read_bytes(row["output"])).shape == (row["height"], row["width"], 3)
-    again = run(f"{home}/rows.csv", RunOptions(output=f"{home}/out"), defaults=QUICK)
+    again = run(f"{home}/rows.csv", options, defaults=QUICK)
     assert (again.total, again.done_before) == (0, 3)
     storage.write_bytes(f"{home}/pictures/photo.png", (studio.folder / "painting.png").read_bytes())
-    options = RunOptions(output=f"{home}/out", resources=Resources(num_actors=1))
-    again = run(f"{home}/rows.csv", options, defaults=QUICK, kernel=StubKernel)
+    with in_process():
+        again = run(f"{home}/rows.csv", options, defaults=QUICK)
     assert (again.total, again.done_before, again.counts["ok"]) == (2, 1, 2)
 
 
-def test_a_mended_row_succeeds_the_next_time(studio: Studio, in_process: None) -> None:
+@pytest.mark.usefixtures("in_process")
+def test_a_mended_row_succeeds_the_next_time(studio: Studio) -> None:
     manifest = studio.write("rows.csv", "id,content,style\nlate,later.png,painting.png\n")
     assert studio.run(manifest).counts["failed"] == 1
     studio.picture("later.png", 5)
@@ -186,7 +189,8 @@ def methods(tmp_path_factory: pytest.TempPathFactory, local_ray: None) -> dict[s
         {**pair, **QUICK, "id": "from a picture", "init": "photo.png"},
         {**pair, **QUICK, "id": "from the content", "init": "content"},
     ]
-    progress = studio.run(studio.write("rows.jsonl", as_jsonl(rows)), defaults={"size": 64, "iterations": 25})
+    with in_process():
+        progress = studio.run(studio.write("rows.jsonl", as_jsonl(rows)), defaults={"size": 64, "iterations": 25})
     assert dict(progress.counts) == {"ok": len(rows)}
     return studio.results()
 
@@ -213,6 +217,7 @@ def test_an_init_picture_is_where_the_pixels_start(methods: dict[str, dict[str, 
     assert of_a_picture == pytest.approx(of_the_content, rel=1e-3)
 
 
+@pytest.mark.usefixtures("in_process")
 @pytest.mark.skipif(not SHARED.is_dir(), reason="the real pictures are not part of the repository")
 def test_real_photographs_and_paintings(studio: Studio) -> None:
     contents = sorted((SHARED / "images" / "content").glob("*.jpg"))

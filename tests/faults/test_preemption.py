@@ -20,6 +20,7 @@ from pipeline.options.resources import Resources
 from pipeline.options.run_options import RunOptions
 from pipeline.outputs.table import read_results
 from pipeline.recovery import saved_states
+from tests.e2e.support.in_process import in_process
 from tests.faults.support.processes import actors, actors_at_work
 from tests.support import REPOSITORY, draw
 
@@ -126,12 +127,13 @@ def test_a_row_over_its_deadline_fails_and_the_next_run_tries_it_again(runs: Run
         manifest.write_text("".join(json.dumps({"id": id, **pair}) + "\n" for id in ids), encoding="utf-8")
         resources = Resources(num_actors=1, interruptions=interruptions)
         options = RunOptions(output=overdue, resources=resources)
-        run(str(manifest), options, defaults={**LONG, "iterations": 60})
+        with in_process():
+            run(str(manifest), options, defaults={**LONG, "iterations": 60})
         return {row["id"]: row for row in read_results(overdue).to_pylist()}
 
-    row = again(["late"], Interruptions(row_timeout=0.2))["late"]
+    row = again(["late"], Interruptions(row_timeout=0.1))["late"]
     assert (row["status"], row["error_class"]) == ("failed", "DeadlineExceeded")
-    assert "longer than 0.2 s a row" in row["error"]
+    assert "longer than 0.1 s a row" in row["error"]
     assert "of 60" in row["error"]
     rows = again(["late", "undisturbed"], Interruptions())
     assert {row["status"] for row in rows.values()} == {"ok"}

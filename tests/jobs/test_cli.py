@@ -16,6 +16,7 @@ from jobs.exit_codes import ExitCode
 from pipeline import images
 from pipeline.outputs import provenance
 from pipeline.outputs import table as result_table
+from tests.e2e.support.in_process import in_process
 from tests.support import REPOSITORY, SHARED, draw
 
 QUICK = ["--set", "size=32", "--set", "iterations=3", "--set", "scales="]
@@ -239,7 +240,7 @@ def test_help_lists_the_uses(capsys: pytest.CaptureFixture[str]) -> None:
 def test_run_from_manifest_to_summary(pair: Path, local_ray: None, capsys: pytest.CaptureFixture[str]) -> None:
     Path("rows.csv").write_text("id,content,style\nfine,photo.png,painting.png\nlost,gone.png,painting.png\n")
     Path("defaults.json").write_text('{"iterations": 99, "seed": 5}')
-    words = ["run", "rows.csv", "--output", "out", "--defaults", "defaults.json", *QUICK]
+    words = ["run", "rows.csv", "--output", "out", "--num-actors", "1", "--defaults", "defaults.json", *QUICK]
     assert nst(*words) == ExitCode.PROBLEMS
     shown = capsys.readouterr().out
     assert "1 failed, 1 ok" in shown
@@ -247,7 +248,8 @@ def test_run_from_manifest_to_summary(pair: Path, local_ray: None, capsys: pytes
     params = {row["id"]: json.loads(row["params"]) for row in result_table.read_results("out").to_pylist()}
     assert (params["fine"]["iterations"], params["fine"]["seed"]) == ([3], 5)
     Path("gone.png").write_bytes(Path("photo.png").read_bytes())
-    assert nst(*words) == 0
+    with in_process():
+        assert nst(*words) == 0
     assert "1 were done before" in capsys.readouterr().out
 
 

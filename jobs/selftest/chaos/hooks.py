@@ -58,10 +58,18 @@ CRASHES: dict[str, Callable[[], object]] = {
 """Ways to crash a process, by the first word of an id such as `segfault-in-optimise`; the last word is the stage."""
 
 
-def install() -> None:
-    """Make this process a part of a self-test from now on."""
-    observe_attempts(_count_and_crash)
-    storage.intercept(lambda uri, store: _UnreliableStore(store) if UNRELIABLE in uri.split("/") else store)
+def install() -> Callable[[], None]:
+    """Make this process a part of a self-test from now on, and return a function that ends that."""
+    leave_ledger = observe_attempts(_count_and_crash)
+    leave_storage = storage.intercept(
+        lambda uri, store: _UnreliableStore(store) if UNRELIABLE in uri.split("/") else store
+    )
+
+    def uninstall() -> None:
+        leave_ledger()
+        leave_storage()
+
+    return uninstall
 
 
 def _count_and_crash(ledger: Ledger, stage: str, rows: Sequence[PlannedRow]) -> None:

@@ -3,14 +3,26 @@
 A run on Ray Data starts an actor, which costs 6 s of CPU whatever it computes.
 """
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager
+from importlib import import_module
 from typing import Any
+
+import pytest
 
 from pipeline.flow.dataset import Kernel, style_actor
 from pipeline.options import RunOptions
 from pipeline.planning import Plan
 from pipeline.recovery import Ledger, guarded_fetch, guarded_optimise, guarded_write
-from pipeline.stages import Writer, fetch
+from pipeline.stages import ResumableOptimisation, Writer, fetch
+
+
+@contextmanager
+def in_process() -> Iterator[None]:
+    """Have runs within this block compute in this process, where it is not the point who computes."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(import_module("pipeline.flow.run"), "flow", flow)
+        yield
 
 
 def flow(
@@ -22,8 +34,9 @@ def flow(
     *,
     kernel: Kernel = style_actor,
 ) -> Generator[Mapping[str, Any]]:
-    """Compute the batches of a plan as `pipeline.flow.dataset.flow` does, without Ray Data."""
-    fetched, optimised = guarded_fetch(fetch, notes), guarded_optimise(kernel(options.weights), notes)
-    written = guarded_write(writer, notes)
+    """Compute the batches of a plan as `pipeline.flow.dataset.flow` does, without Ray Data; no states are saved."""
+    resumable = ResumableOptimisation(options.resources.interruptions)
+    fetched, written = guarded_fetch(fetch, notes), guarded_write(writer, notes)
+    optimised = guarded_optimise(kernel(options.weights, resumable=resumable), notes)
     for batch in work.batches:
         yield from written(optimised(fetched(batch)))

@@ -48,9 +48,9 @@ def main(home: Path) -> None:
         running = pool.submit(run, str(home / "rows.csv"), **cast(Any, asked))
         while not actors_at_work() and not running.done():
             time.sleep(0.1)
-        cluster.add_node(num_cpus=2)
         reason = generated.DrainNodeReason.Value("DRAIN_NODE_REASON_PREEMPTION")
         raylet.GcsClient(address=cluster.address).drain_node(first.node_id, reason, "", int(time.time() + 300) * 1000)
+        cluster.add_node(num_cpus=2)  # only now: it takes seconds, in which the row could come to its end
         while not saved and not running.done():
             for path in (output / "preempted").glob("*.safetensors"):
                 state = saved_states.load(str(path))
