@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 MODULES := nst_kernel pipeline jobs tests
 
-.PHONY: demo test test-quick test-all lint format bench bench-scale readmes lock encoder
+.PHONY: demo test test-quick test-all test-faults test-clusters test-stores test-rest lint format bench bench-scale readmes lock encoder
 
 # Installed anew when the lock or the project's own metadata changed.
 .venv/installed: requirements.lock pyproject.toml
@@ -23,8 +23,25 @@ test: .venv/installed ## in two processes, of which one has the tests that share
 test-quick: .venv/installed ## without tests that start Ray
 	$(BIN)/pytest -m "not slow and not ray" --numprocesses 2 --dist loadgroup
 
-test-all: .venv/installed
-	$(BIN)/pytest
+# The slow tests in parts, each of less than an hour on two cores. What no part names is in the last one.
+FAULTS := tests/faults/test_table.py
+CLUSTERS := $(addprefix tests/,$(addsuffix .py,faults/test_nodes faults/test_preemption \
+  e2e/test_pools e2e/test_cluster_jobs e2e/test_two_runs_compared))
+STORES := tests/faults/test_object_store.py tests/faults/test_storage_faults.py tests/faults/test_places.py
+
+test-all: test test-faults test-clusters test-stores test-rest ## the fast tests and all slow ones
+
+test-faults: .venv/installed ## killed drivers and actors, poison rows, two runs, many times each
+	$(BIN)/pytest -m slow $(FAULTS)
+
+test-clusters: .venv/installed ## clusters of several nodes, pools, submitted jobs
+	$(BIN)/pytest -m slow $(CLUSTERS)
+
+test-stores: .venv/installed ## a genuine S3 gateway, stores that are down, full disks
+	$(BIN)/pytest -m slow $(STORES)
+
+test-rest: .venv/installed ## a browser, the memory model, and all other slow tests
+	$(BIN)/pytest -m slow $(addprefix --ignore=,$(FAULTS) $(CLUSTERS) $(STORES))
 
 lint: .venv/installed
 	$(BIN)/ruff format --check $(MODULES)
