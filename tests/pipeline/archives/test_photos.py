@@ -203,6 +203,12 @@ def test_a_row_keeps_its_place_when_parameters_change() -> None:
         ("/data/images", "/data", {}, "take the place of the originals"),
         ("/data/images/2019/*.jpg", "/data", {}, "take the place of the originals"),
         ("s3://b/photos/**/*.jpg", "s3://b/photos/out", {}, "is inside"),
+        ("/data/images", "local:///data", {}, "take the place of the originals"),
+        ("local:///data/images", "file:///data/", {}, "take the place of the originals"),
+        ("s3://b/images", "s3a://b", {}, "take the place of the originals"),
+        ("s3://b//images", "s3://b", {}, "take the place of the originals"),
+        ("s3a://b/photos", "s3://b//photos/out", {}, r"exclude: \['out/\*\*'\]"),
+        ("//photos", "/photos/x/../out", {}, "is inside the archive"),
     ],
 )
 def test_originals_are_safe(archive: str, output: str, fields: dict[str, Any], said: str) -> None:
@@ -229,6 +235,25 @@ def test_a_link_does_not_hide_an_archive(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "photos")
     with pytest.raises(ValueError, match="is inside the archive"):
         check_originals_are_safe(spec(photos=str(tmp_path / "photos")), str(tmp_path / "link" / "out"))
+
+
+def test_a_link_does_not_lead_pictures_into_an_archive(tmp_path: Path) -> None:
+    plant(tmp_path, "photos/a.jpg", "out/run.json")
+    (tmp_path / "out" / "images").symlink_to(tmp_path / "photos" / "deep")
+    with pytest.raises(ValueError, match="is inside the archive"):
+        check_originals_are_safe(spec(photos=str(tmp_path / "photos")), str(tmp_path / "out"))
+
+
+@pytest.mark.parametrize("scheme", ["file://", "local://", ""])
+def test_photos_have_their_paths_however_the_archive_is_spelled(folder: Path, scheme: str) -> None:
+    paths = {photo.path for photo in photos(spec(photos=f"{scheme}{folder}"))}
+    assert paths == {"a.jpg", "b/c.JPG", "b/d.png", "drafts/f.jpg", "b/h_thumb.jpg"}
+
+
+def test_photos_have_their_paths_under_another_name_of_their_store(bucket: str) -> None:
+    storage.write_bytes(f"{bucket}/alias/a::b.jpg", b"x")
+    found = list(photos(spec(photos=f"{bucket.replace('s3:', 's3a:')}/alias")))
+    assert [photo.path for photo in found] == ["a::b.jpg"]
 
 
 @pytest.mark.parametrize(

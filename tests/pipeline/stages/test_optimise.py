@@ -253,6 +253,23 @@ def test_a_picture_that_cannot_be_written_fails_its_row(folder: Path, style_acto
     assert "0.png" in said[0]["error"]
 
 
+def test_a_linked_folder_leads_no_picture_out_of_the_output(folder: Path, style_actor: StyleActor) -> None:
+    output, outside = folder / "out", folder / "outside"
+    (output / "images" / "inside").mkdir(parents=True)
+    outside.mkdir()
+    (output / "images" / "linked").symlink_to(outside)
+    (output / "images" / "within").symlink_to(output / "images" / "inside")
+    names = ("linked/a.png", "linked/deep/b.png", "within/c.png")
+    some = rows(folder, "a.png", "b.png", "c.png")
+    asked = [dataclasses.replace(row, output=name) for row, name in zip(some, names, strict=True)]
+    said = Writer(str(output), encoder="random", encoder_sha256="e")(style_actor(fetch(batch_of(asked))))
+    outcomes = {row["id"]: (row["status"], row["error"] or "") for row in said}
+    assert [outcomes[row.id][0] for row in asked] == ["failed", "failed", "ok"]
+    assert "if a link leads there, remove it" in outcomes[asked[0].id][1]
+    assert list(outside.iterdir()) == []
+    assert (output / "images" / "inside" / "c.png").exists()
+
+
 @pytest.mark.parametrize("name", ["a.gif", "a", "png", "a.png.txt"])
 def test_a_format_that_there_is_not(name: str) -> None:
     with pytest.raises(ValueError, match=r"\.png"):

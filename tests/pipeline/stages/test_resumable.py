@@ -216,9 +216,12 @@ def test_a_sweep_leaves_no_old_state(home: Path, make: Make) -> None:
     saved_states.delete_old(str(home / "out"))
     saved_states.delete_old(str(home / "nowhere"))
     (state,) = states(home)  # somebody may come back for it
-    os.utime(state, times=(time.time() - 8 * 86400,) * 2)
+    mine = state.with_name("mine.safetensors")  # a link in the place of the folder would lead to a user's own files
+    mine.write_bytes(b"1")
+    for path in (state, mine):
+        os.utime(path, times=(time.time() - 8 * 86400,) * 2)
     saved_states.delete_old(str(home / "out"))
-    assert not states(home)
+    assert states(home) == [mine]
 
 
 @pytest.mark.parametrize("name", ["row_timeout", "worth_saving", "save_every"])
