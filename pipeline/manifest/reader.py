@@ -88,13 +88,33 @@ def read_manifest(source: Source, *, encoder_sha256: str, defaults: Mapping[str,
     return Manifest(rows, duplicates)
 
 
+MAX_PROBLEMS = 10_000
+"""Problems after which reading stops: nobody reads more, and each takes memory."""
+
+
 def iter_rows(
     source: Source, *, encoder_sha256: str, defaults: Mapping[str, object] | None = None
 ) -> Iterator[Row | Duplicate | RowProblem]:
     """Yield the rows of a manifest one at a time, and each problem at the point where it occurs.
 
     Arguments are those of `read_manifest`. Holds one file's bytes and, for finding duplicates, the rows that went by.
+    Ends after `MAX_PROBLEMS` problems, and with one more that says so.
     """
+    problems = 0
+    for item in _items_of(source, encoder_sha256, defaults):
+        yield item
+        if isinstance(item, RowProblem):
+            problems += 1
+            if problems == MAX_PROBLEMS:
+                expected = f"fewer problems: reading stopped after the first {problems:,}, so there may be more"
+                yield RowProblem(item.file, None, None, "", expected)
+                return
+
+
+def _items_of(
+    source: Source, encoder_sha256: str, defaults: Mapping[str, object] | None
+) -> Iterator[Row | Duplicate | RowProblem]:
+    """Yield the rows of a manifest and all of its problems, as `iter_rows` does up to its limit."""
     defaults = dict(defaults or {})
     try:
         StyleParams.of({}, defaults=defaults)
