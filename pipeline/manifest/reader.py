@@ -185,7 +185,7 @@ class _Reader:
     def file(self, file: str) -> Iterator[Row | Duplicate | RowProblem]:
         """Yield the rows, duplicates and problems of one file."""
         self._base = storage.parent(storage.absolute(file))
-        yield from self._read(file, read_table(file, wanted=_WANTED))
+        yield from self._read(storage.without_secrets(file), read_table(file, wanted=_WANTED))
 
     def records(self, records: Records) -> Iterator[Row | Duplicate | RowProblem]:
         """Yield the rows, duplicates and problems of rows at hand."""
@@ -232,7 +232,7 @@ class _Reader:
         content = storage.resolve(raw.content, self._base) if raw.content else None
         style = _resolved_style(raw.style, self._base) if raw.style else None
         derived = derive_id(content, style, params, self._encoder)
-        id = raw.id or derived
+        id = storage.without_secrets(raw.id) or derived
         output = raw.output or default_output(id)
         shape = (raw.height, raw.width) if raw.height and raw.width else None
         shape = self._shapes.setdefault(shape, shape) if shape else None

@@ -23,6 +23,7 @@ from pipeline.storage.operations import (
 from pipeline.storage.places import Places, canonical, check_inside, is_link, is_within, links_in, plain, relative
 from pipeline.storage.policy import Policy
 from pipeline.storage.ranged_file import RangedFile
+from pipeline.storage.secrets import each_text, lasting, without_secrets
 from pipeline.storage.uris import absolute, is_uri, join, local_path, parent, resolve
 
 __all__ = [
@@ -40,6 +41,7 @@ __all__ = [
     "check_inside",
     "check_no_folder",
     "check_writable",
+    "each_text",
     "identities",
     "identity",
     "intercept",
@@ -48,6 +50,7 @@ __all__ = [
     "is_uri",
     "is_within",
     "join",
+    "lasting",
     "links_in",
     "list_files",
     "local_path",
@@ -64,6 +67,7 @@ __all__ = [
     "size",
     "sweep",
     "walk",
+    "without_secrets",
     "write_bytes",
     "write_if",
 ]

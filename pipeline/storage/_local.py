@@ -1,6 +1,7 @@
 """The storage back end for the file systems of this machine, network mounts included."""
 
 import contextlib
+import hashlib
 import os
 import shutil
 import stat
@@ -14,6 +15,7 @@ from typing import Any
 from pipeline.storage._fsspec import compare_length
 from pipeline.storage._store import Entries, Listing, Page, compare_and_write
 from pipeline.storage.entry import Entry
+from pipeline.storage.secrets import TRAVELLING
 
 _TEMPORARY = ".part"
 """Suffix of the hidden file that is written and then renamed or linked to its final name."""
@@ -140,8 +142,12 @@ class LocalStore:
         return _entries_of(sorted(names)), (*sorted(below), *left) or None
 
     def identity(self, path: str) -> str:
-        """Return the size of a file in bytes and the time of its last change in nanoseconds."""
-        return _identity(_properties(path))
+        """Return the size of a file in bytes and the time of its last change in nanoseconds.
+
+        Of a file that has travelled to a cluster in a working folder, a digest of its bytes: it is unpacked anew,
+        whatever else in the folder has changed.
+        """
+        return _identity(path, _properties(path))
 
     def listing(self, path: str, names: Sequence[str], start: str | None) -> Listing:
         """Return the identities of the named files in a folder, leaving out those that cannot be looked up."""
@@ -150,7 +156,7 @@ class LocalStore:
             with contextlib.suppress(OSError):
                 properties = os.stat(f"{path}/{name}")  # noqa: PTH116
                 if not stat.S_ISDIR(properties.st_mode):
-                    identities.append((name, _identity(properties)))
+                    identities.append((name, _identity(f"{path}/{name}", properties)))
         return identities, None
 
 
@@ -171,7 +177,7 @@ def _entries_of(paths: Sequence[str]) -> Iterator[Entry]:
         with contextlib.suppress(FileNotFoundError):
             properties = Path(path).stat()
             modified = datetime.fromtimestamp(properties.st_mtime, UTC)
-            yield Entry(path, properties.st_size, modified, _identity(properties))
+            yield Entry(path, properties.st_size, modified, _identity(path, properties))
 
 
 def _properties(path: str) -> os.stat_result:
@@ -182,8 +188,11 @@ def _properties(path: str) -> os.stat_result:
     return properties
 
 
-def _identity(properties: os.stat_result) -> str:
-    """Return size and time of change as a string."""
+def _identity(path: str, properties: os.stat_result) -> str:
+    """Return size and time of change as a string; a digest for a file that has travelled in a working folder."""
+    if TRAVELLING in path:
+        with Path(path).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
     return f"{properties.st_size}-{properties.st_mtime_ns}"
 
 
