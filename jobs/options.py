@@ -1,5 +1,6 @@
 """Options of commands: typer's signatures, made from the models that declare the options."""
 
+import contextlib
 import functools
 import inspect
 import json
@@ -10,7 +11,8 @@ from typing import Annotated, Any, Literal, cast, get_args, get_origin
 import typer
 from pydantic import BaseModel
 
-from pipeline.options import GIVEN, bounds_of
+from pipeline import storage
+from pipeline.options import GIVEN, Access, bounds_of
 
 Settings = Annotated[
     list[str], typer.Option("--set", metavar="KEY=VALUE", help="A style parameter for rows that do not give it.")
@@ -24,6 +26,9 @@ Rate = Annotated[
     typer.Option(min=1, help="Multiply-adds per second of one actor; by default measured here in about a second."),
 ]
 Price = Annotated[float | None, typer.Option(min=0, help="Dollars for an hour of one actor's device.")]
+
+ACCESS = tuple(Access.model_fields)
+"""Names of the options that say what may be opened."""
 
 SHORT = {"output": "-o"}
 """Short names of options."""
@@ -48,7 +53,7 @@ def run_options(
     return [
         _parameter(
             name,
-            option.annotation | None if name in elsewhere else option.annotation,
+            option.annotation | None if name in elsewhere else _readable(option.annotation),
             None if name in elsewhere else option.default,
             _shown(option.description, option.metavar, option.bounds),
         )
@@ -85,6 +90,11 @@ def _plain(annotation: Any) -> Any:
     return kind | None if optional else kind
 
 
+def _readable(annotation: Any) -> Any:
+    """Return the type of an option as typer reads it: of several values, a list."""
+    return list[str] if get_origin(annotation) is tuple else annotation
+
+
 def _shown(description: str, metavar: str | None, bounds: Mapping[str, Any]) -> dict[str, Any]:
     """Return typer's keywords for an option's help and inclusive bounds; the model checks exclusive bounds."""
     return {"help": description, "metavar": metavar, "min": bounds.get("ge"), "max": bounds.get("le")}
@@ -114,7 +124,8 @@ def takes(*groups: Iterable[inspect.Parameter]) -> Callable[[Callable[..., None]
             sources = {name: ctx.get_parameter_source(name) for name in names}
             given = {name: values.pop(name) for name in names}
             given = {name: given[name] for name, source in sources.items() if source and source.name == "COMMANDLINE"}
-            command(ctx=ctx, given=given, **values)
+            with _allowing(given):
+                command(ctx=ctx, given=given, **values)
 
         parameters: list[inspect.Parameter] = []
         for name, parameter in own.items():
@@ -124,6 +135,12 @@ def takes(*groups: Iterable[inspect.Parameter]) -> Callable[[Callable[..., None]
         return called
 
     return decorate
+
+
+def _allowing(given: Mapping[str, Any]) -> contextlib.AbstractContextManager[None]:
+    """Return a block in which a command may open what a person allowed, such as the job file that says more."""
+    access = {name: given[name] for name in ACCESS if name in given}
+    return storage.allowing(Access(**access).allowed) if access else contextlib.nullcontext()
 
 
 def parameters(defaults: Path | None, settings: list[str]) -> dict[str, object]:

@@ -17,6 +17,7 @@ from jobs.console import complain
 from jobs.console import err as standard_error
 from jobs.console import out as standard_output
 from jobs.exit_codes import ExitCode
+from pipeline.options import under_access
 
 if TYPE_CHECKING:
     from pipeline.execute import Job
@@ -61,6 +62,7 @@ class Page:
     hourly_price: float | None = None
 
 
+@under_access
 def run(job: Job, options: RunOptions, *, report: bool = True, debug: bool = False) -> ExitCode:
     """Run a job as a command: show progress, a summary and where the report is.
 

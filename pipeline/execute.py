@@ -8,7 +8,7 @@ from pipeline.encoder import load_encoder
 from pipeline.flow import Estimate, estimate, estimate_rows, retry, run, validated
 from pipeline.grids import Expansion, expand, grid_of, run_grid
 from pipeline.manifest import Manifest, Row, check_covered
-from pipeline.options import RunOptions
+from pipeline.options import RunOptions, under_access
 from pipeline.outputs import Progress, grid_runs, layout
 from pipeline.specs import ArchiveJob, GridJob, JobFile, ManifestJob
 
@@ -28,6 +28,7 @@ Job = JobFile | RetryJob
 """What `execute` takes: a job of any kind."""
 
 
+@under_access
 def execute(job: Job, options: RunOptions, on_progress: Callable[[Progress], None] | None = None) -> Progress:
     """Run a job to its end, computing only the rows that are not done yet.
 
@@ -54,6 +55,7 @@ def execute(job: Job, options: RunOptions, on_progress: Callable[[Progress], Non
             return retry(job.statuses, options, on_progress=on_progress)
 
 
+@under_access
 def manifest_of(job: ManifestJob, options: RunOptions) -> Manifest:
     """Return a job's manifest, read and validated as a whole.
 
@@ -65,6 +67,7 @@ def manifest_of(job: ManifestJob, options: RunOptions) -> Manifest:
     return validated(list(job.manifest), options, defaults=job.defaults)
 
 
+@under_access
 def expansion_of(job: GridJob, options: RunOptions) -> Expansion:
     """Return the rows of a job's grid, checked against the encoder.
 
@@ -97,6 +100,7 @@ def rows_of(job: JobFile, options: RunOptions) -> Iterator[Row]:
             yield from expansion_of(job, options).rows
 
 
+@under_access
 def estimate_job(job: JobFile, options: RunOptions, *, rate: float | None = None) -> Estimate:
     """Estimate the work and time that running a job would take; nothing is started.
 
@@ -120,6 +124,7 @@ def estimate_job(job: JobFile, options: RunOptions, *, rate: float | None = None
     return estimate_rows(rows, options, rate=rate)
 
 
+@under_access
 def results_of(job: Job, options: RunOptions) -> str:
     """Return the output with the results of the run that has just ended: of a grid, that of its last run."""
     if not isinstance(job, GridJob):

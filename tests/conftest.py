@@ -28,6 +28,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.xdist_group("local_ray"))
 
 
+@pytest.fixture(scope="session", autouse=True)
+def memory_allowed() -> Iterator[None]:
+    """memory:// besides what is allowed by default: each process has one of its own, so that runs cannot use it."""
+    from pipeline import storage
+
+    places = (storage.DEFAULT, "memory://")
+    with storage.allowing(storage.Allowed(places, places)):
+        yield
+
+
 @pytest.fixture(scope="session")
 def bucket() -> Iterator[str]:
     """The URI of an empty bucket, on a server of this process, on loopback."""

@@ -10,6 +10,7 @@ import typer
 
 from jobs.console import err, out
 from jobs.exit_codes import ExitCode, explains_exit_codes
+from jobs.options import ACCESS, run_options, takes
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -17,12 +18,15 @@ if TYPE_CHECKING:
     from pipeline.comparison import Change, Comparison
 
 
+@takes(run_options(only=ACCESS))
 @explains_exit_codes("compare")
 def compare(
+    ctx: typer.Context,
     before: Annotated[
         str, typer.Argument(help="Output of the older run; or a grid's folder, for its latest run; or FOLDER@previous.")
     ],
     after: Annotated[str, typer.Argument(help="Output of the newer run; likewise.")],
+    given: dict[str, Any],
     loss: Annotated[str, typer.Option(metavar="P%", help="A final loss may rise by so much.")] = "5%",
     time: Annotated[str, typer.Option(metavar="P%", help="The time of a row may rise by so much, and 1 s.")] = "50%",
     ssim: Annotated[
@@ -61,12 +65,17 @@ def compare(
     else:
         show(found, limit=limit)
     if report:
-        from pipeline.report import write_report
-
-        page = write_report(found.after, to=report, comparison=found)
-        err.print(f"Report: {page}", markup=False, highlight=False, soft_wrap=True)
+        _write_report(found, report)
     if found.worse:
         raise typer.Exit(ExitCode.PROBLEMS)
+
+
+def _write_report(found: "Comparison", to: str) -> None:
+    """Write the newer run's report, with the pictures of both runs, and print where it is."""
+    from pipeline.report import write_report
+
+    page = write_report(found.after, to=to, comparison=found)
+    err.print(f"Report: {page}", markup=False, highlight=False, soft_wrap=True)
 
 
 def share(option: str, text: str) -> float:

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import webbrowser
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
 
 from jobs.console import out
+from jobs.options import ACCESS, run_options, takes
 
 
+@takes(run_options(only=ACCESS))
 def report(
+    ctx: typer.Context,
     output: Annotated[
         str, typer.Argument(metavar="URI", help="The folder given to `nst run`, or a grid's, for its latest run.")
     ],
+    given: dict[str, Any],
     to: Annotated[str | None, typer.Option(metavar="FOLDER", help="Any URI; by default report/ in the output.")] = None,
     price: Annotated[float | None, typer.Option(min=0, help="Dollars for an hour of one device.")] = None,
     open_it: Annotated[bool, typer.Option("--open", help="Show the page in the browser.")] = False,

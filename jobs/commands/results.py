@@ -1,16 +1,20 @@
 """`nst results`."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from jobs.console import out
+from jobs.options import ACCESS, run_options, takes
 
 
+@takes(run_options(only=ACCESS))
 def results(
+    ctx: typer.Context,
     output: Annotated[
         str, typer.Argument(help="Output of a run; or a grid's, for its latest run; or that with @previous behind it.")
     ],
+    given: dict[str, Any],
     status: Annotated[str | None, typer.Option(help="Only ok, failed, diverged or quarantined rows.")] = None,
     where: Annotated[
         list[str], typer.Option(metavar="COLUMN=TEXT", help="Only rows whose column contains the text; repeatable.")

@@ -7,10 +7,10 @@ import typer
 from jobs.commands import _job
 from jobs.console import out, print_note
 from jobs.exit_codes import ExitCode, explains_exit_codes
-from jobs.options import Defaults, Settings, parameters, run_options, takes
+from jobs.options import ACCESS, Defaults, Settings, parameters, run_options, takes
 
 
-@takes(run_options(only=("weights",)))
+@takes(run_options(only=("weights", *ACCESS)))
 @explains_exit_codes("stylize")
 def stylize(
     ctx: typer.Context,

@@ -7,10 +7,10 @@ import typer
 from jobs.commands import _job
 from jobs.console import out
 from jobs.exit_codes import explains_exit_codes
-from jobs.options import Defaults, Settings, parameters, run_options, takes
+from jobs.options import ACCESS, Defaults, Settings, parameters, run_options, takes
 
 
-@takes(run_options(only=("weights",)))
+@takes(run_options(only=("weights", *ACCESS)))
 @explains_exit_codes("validate")
 def validate(
     ctx: typer.Context,
@@ -24,13 +24,15 @@ def validate(
     Example: nst validate pairs.csv --set preset=gatys2015
     """
     from jobs.jobfile import is_job_file
+    from pipeline import storage
     from pipeline.execute import manifest_of, rows_of
     from pipeline.specs import ManifestJob
 
     with _job.every_problem_listed():
         job, options = _job.job_from(manifest, given, parameters(defaults, settings))
         if is_job_file(manifest[0]) or not isinstance(job, ManifestJob):
-            params = [row.params for row in rows_of(job, options)]  # an archive's rows share them, and are many
+            with storage.allowing(options.access.allowed):
+                params = [row.params for row in rows_of(job, options)]  # an archive's rows share them, and are many
             what = "rows are new or changed" if job.kind == "archive" else "rows are valid"
             out.print(f"{job.kind} {job.name}: {len(params):,} {what}.", markup=False, highlight=False)
             _job.print_remarks(params)

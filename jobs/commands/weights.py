@@ -1,18 +1,24 @@
 """`nst weights`: files of VGG-19 weights."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from jobs.console import out
 from jobs.exit_codes import ExitCode, explains_exit_codes
+from jobs.options import ACCESS, run_options, takes
 
 app = typer.Typer(no_args_is_help=True, help="Look at files of VGG-19 weights.")
 
 
 @app.command("check")
+@takes(run_options(only=ACCESS))
 @explains_exit_codes("weights check")
-def check(file: Annotated[str, typer.Argument(help="Path or URI of a .pth or .safetensors file.")]) -> None:
+def check(
+    ctx: typer.Context,
+    file: Annotated[str, typer.Argument(help="Path or URI of a .pth or .safetensors file.")],
+    given: dict[str, Any],
+) -> None:
     """Tell whether a file holds torchvision's ImageNet weights, intact, by its hash and its activations; or our own.
 
     Example: nst weights check vgg19-dcbb9e9d.pth

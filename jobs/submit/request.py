@@ -67,17 +67,17 @@ def request(file: Path) -> Request:
     job, text = load(file), file.read_text("utf-8")
     said: dict[str, Any] = yaml.safe_load(text)
     asked = {name: value for name, value in said.items() if name != "cluster"}
-    lasting = storage.each_text(asked, storage.lasting)  # another signature of a picture is the same work
-    digest = hashlib.sha256(json.dumps(lasting, sort_keys=True, default=str).encode()).hexdigest()[:8]
+    digest = hashlib.sha256(json.dumps(asked, sort_keys=True, default=str).encode()).hexdigest()[:8]
     cluster = job.cluster
     _check(file, said, cluster)
-    output = storage.without_secrets(str(said["output"]))
     travels = _place_in_working_dir(file, cluster)
     variables = {
         **cluster.env,
         "RAY_JOB_STOP_WAIT_TIME_S": str(STOP_SECONDS),
         PROGRESS_VARIABLE: layout.progress_file(said["output"]),
     }
+    if said_by_operators := storage.operators_text(cluster.env.get(storage.OPERATORS_VARIABLE, "")):
+        variables[storage.OPERATORS_VARIABLE] = said_by_operators
     if travels is None:
         if relative := [(name, path) for name, path in _inputs(said) if _is_relative(path)]:
             name, path = relative[0]
@@ -91,7 +91,7 @@ def request(file: Path) -> Request:
         digest=digest,
         entrypoint=entrypoint(cluster, travels),
         runtime_env=_runtime_env(file, cluster, variables),
-        metadata={"nst_name": job.name, "nst_digest": digest, "nst_kind": job.kind, "nst_output": output},
+        metadata={"nst_name": job.name, "nst_digest": digest, "nst_kind": job.kind, "nst_output": said["output"]},
         resources=cluster.entrypoint_resources,
         address=cluster.address,
     )

@@ -14,7 +14,7 @@ from pipeline.archives.rows import PhotoRow, check_originals_are_safe, row_of
 from pipeline.encoder import load_encoder
 from pipeline.flow import RunBroken, run_rows
 from pipeline.manifest import pictures_of
-from pipeline.options import RunOptions, failures
+from pipeline.options import RunOptions, failures, under_access
 from pipeline.outputs import Progress, layout, summary
 from pipeline.planning import fingerprint
 from pipeline.recovery import RunLock
@@ -96,6 +96,7 @@ def _why_none(selection: Selection) -> str:
     return reasons or "there is no file"
 
 
+@under_access
 def run_archive(
     spec: ArchiveSpec,
     options: RunOptions,

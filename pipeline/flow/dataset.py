@@ -7,6 +7,7 @@ from typing import Any, cast
 import ray.data
 from ray.data import TaskPoolStrategy
 
+from pipeline import storage
 from pipeline.cluster import FETCH_CPUS, WRITE_CPUS, ActorPool
 from pipeline.flow import plan_parts
 from pipeline.flow.metrics import with_busy_share
@@ -55,7 +56,7 @@ def flow(
     Raises:
         RunBroken: if a stage failed for another reason than one of its rows.
     """
-    stylise = (kernel, options.weights, pool.threads, notes, options.resources.interruptions)
+    stylise = (storage.in_force(), kernel, options.weights, pool.threads, notes, options.resources.interruptions)
     for number, part in enumerate(plan_parts.plan_parts(work.batches, pool.count)):
         outcomes = _stages(part, stylise, writer, pool, notes)
         try:
@@ -79,12 +80,12 @@ def _stages(
         pool: the actors.
         notes: records which rows are being worked on.
     """
-    write = guarded_write(writer, notes)
+    fetch_batch, write = storage.Carried(guarded_fetch(fetch, notes)), storage.Carried(guarded_write(writer, notes))
     tasks = min(pool.tasks, len(part))  # Ray Data warns of more than there is work for
     return (
         plan_parts.dataset(part)
         .flat_map(
-            plan_parts.fetching(guarded_fetch(fetch, notes)),
+            plan_parts.fetching(fetch_batch),
             compute=TaskPoolStrategy(size=tasks),
             **pool.stage_options(FETCH_CPUS),
         )
@@ -122,8 +123,15 @@ class _Stylise:
     """The stage that optimises: a kernel on an actor, which saves its state and survives rows that crash it."""
 
     def __init__(
-        self, kernel: Kernel, weights: str, threads: int | None, notes: Ledger, interruptions: Interruptions | None
+        self,
+        allowed: Sequence[storage.Allowed],
+        kernel: Kernel,
+        weights: str,
+        threads: int | None,
+        notes: Ledger,
+        interruptions: Interruptions | None,
     ) -> None:
+        storage.allow(*allowed)
         resumable = ResumableOptimisation(interruptions, output=notes.output)
         if resumable.preemption:
             draining.watch(resumable.preemption.on_draining)

@@ -18,7 +18,7 @@ from pipeline.cluster import ActorPool, pool_for
 from pipeline.encoder import load_encoder
 from pipeline.flow.run import validated
 from pipeline.manifest import Row, Source, check_originals
-from pipeline.options import RunOptions
+from pipeline.options import RunOptions, under_access
 from pipeline.outputs import Finished, finished
 from pipeline.planning import Batch, Failure, History, Plan, cost, plan
 
@@ -130,6 +130,7 @@ class Estimate:
         return totals | dataclasses.asdict(self)
 
 
+@under_access
 def estimate(
     manifest: Source,
     options: RunOptions,
@@ -156,6 +157,7 @@ def estimate(
     return dataclasses.replace(whole, duplicates=len(valid.duplicates))
 
 
+@under_access
 def estimate_rows(rows: Sequence[Row], options: RunOptions, *, rate: float | None = None) -> Estimate:
     """Return what computing rows would come to, as `estimate`; it raises the same errors."""
     output = storage.absolute(options.output) if options.output else ""

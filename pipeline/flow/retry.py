@@ -12,7 +12,7 @@ from pipeline import storage
 from pipeline.encoder import load_encoder
 from pipeline.flow.run import run_rows
 from pipeline.manifest import PICTURE_COLUMNS, ManifestError, Row, RowProblem, bad_output, shown
-from pipeline.options import RunOptions
+from pipeline.options import RunOptions, under_access
 from pipeline.outputs import REQUEST_COLUMNS, Progress, layout, name_of, read_results, summary
 
 
@@ -26,6 +26,7 @@ def rows_of(output: str, statuses: Collection[str]) -> pa.Table:
     return table.filter(pc.is_in(table["status"], pa.array(list(statuses), pa.string())))
 
 
+@under_access
 def retry(
     statuses: Collection[str], options: RunOptions, *, on_progress: Callable[[Progress], None] | None = None
 ) -> Progress:

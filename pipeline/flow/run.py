@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline import storage
 from pipeline.cluster import ActorPool, connect, pool_on_cluster
-from pipeline.encoder import PIN, load_encoder, split_pin
+from pipeline.encoder import load_encoder
 from pipeline.flow.dataset import Kernel, RunBroken, TooManyFailures, flow, style_actor
 from pipeline.flow.metrics import RunMetrics
 from pipeline.manifest import Manifest, Row, Source, check_originals, described, validate
-from pipeline.options import FailureLimit, RunOptions, failures
+from pipeline.options import FailureLimit, RunOptions, failures, under_access
 from pipeline.outputs import (
     Finished,
     Progress,
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from nst_kernel import Weights
 
 
+@under_access
 def run(
     manifest: Source,
     options: RunOptions,
@@ -62,6 +63,7 @@ def run(
     return run_rows(valid.rows, options, on_progress=on_progress, kernel=kernel)
 
 
+@under_access
 def validated(manifest: Source, options: RunOptions, *, defaults: Mapping[str, object] | None = None) -> Manifest:
     """Return a whole manifest, checked against the encoder and against what must not be written over.
 
@@ -82,6 +84,7 @@ def validated(manifest: Source, options: RunOptions, *, defaults: Mapping[str, o
     return valid
 
 
+@under_access
 def run_rows(
     rows: Iterable[Row],
     options: RunOptions,
@@ -123,7 +126,7 @@ def run_rows(
         _stop_if_hopeless(work, progress, options.max_failures)
         # Fetch, optimise and write; what has become of each row is counted as it arrives.
         writer = Writer(output, encoder=encoder.name, encoder_sha256=encoder.sha256, encoding=options.encoding)
-        pinned = f"{split_pin(options.weights)[0]}{PIN}{encoder.sha256}"  # actors read the file themselves
+        pinned = f"{options.weights.partition('#')[0]}#sha256={encoder.sha256}"  # actors read the file themselves
         notes = Ledger(output, lock.owner, options.max_attempts, options.stall_timeout, lock.lease)
         outcomes = flow(work, options.model_copy(update={"weights": pinned}), writer, pool, notes, kernel=kernel)
         _compute(outcomes, progress, lock, options.max_failures, on_progress)

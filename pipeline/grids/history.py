@@ -18,7 +18,7 @@ from pipeline import storage
 from pipeline.encoder import load_encoder
 from pipeline.flow import run_rows
 from pipeline.manifest import Row, check_covered, derive_id
-from pipeline.options import RunOptions
+from pipeline.options import RunOptions, under_access
 from pipeline.outputs import STATUSES, Progress, grid_runs, layout, provenance, read_results
 from pipeline.recovery import Locked, RunLock
 from pipeline.specs import Keep
@@ -30,6 +30,7 @@ is the next day's. Clearly less than a day, as daily runs never begin at the sam
 log = logging.getLogger(__name__)
 
 
+@under_access
 def run_grid(
     rows: Sequence[Row],
     options: RunOptions,

@@ -6,6 +6,7 @@ picture's size is checked in its header before memory is allocated for its pixel
 
 import io
 import logging
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -54,6 +55,9 @@ _KNOWN: tuple[tuple[bytes, str], ...] = (
     (b"qoif", "QOI"),
     (b"ftypavi", "AVIF"),
 )
+
+_BYTES = re.compile(r"""b?(['"]).*\1|0x[0-9a-f]+|\d{4,}""", re.DOTALL | re.IGNORECASE)
+"""What decoders repeat of a file in their messages. It may be any file of the machine, and results are published."""
 
 _logger = logging.getLogger(__name__)
 
@@ -154,7 +158,7 @@ def explained(data: bytes) -> Iterator[None]:
     except MemoryError as error:
         raise ImageError("the picture does not fit into memory: scale it down") from error
     except Exception as error:
-        reason = str(error) or type(error).__name__
+        reason = _BYTES.sub("…", str(error)) or type(error).__name__
         raise ImageError(f"the picture is damaged or cut short ({reason}): fetch or export it again") from error
 
 

@@ -1,5 +1,6 @@
 """What a run may be told: frozen models with defaults and bounds."""
 
+from pipeline.options.access import Access, Places, under_access
 from pipeline.options.encoding import DEFAULT_ENCODING, Encoding
 from pipeline.options.failure_limit import EXPECTED, NO_LIMIT, FailureLimit, failures
 from pipeline.options.interruptions import Interruptions
@@ -16,12 +17,14 @@ __all__ = [
     "NO_LIMIT",
     "OPTIONS",
     "STALL_TIMEOUT",
+    "Access",
     "Device",
     "Encoding",
     "FailureLimit",
     "Interruptions",
     "Option",
     "OptionError",
+    "Places",
     "Resources",
     "RunOptions",
     "bounds_of",
@@ -29,4 +32,5 @@ __all__ = [
     "failures",
     "overridden",
     "run_options",
+    "under_access",
 ]

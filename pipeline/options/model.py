@@ -19,7 +19,7 @@ class Options(BaseModel):
         OptionError: with every option that cannot be used.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     def __init__(self, **values: Any) -> None:
         try:
@@ -72,7 +72,8 @@ def _messages(model: type[BaseModel], error: ValidationError) -> Iterator[str]:
     for detail in error.errors(include_url=False):
         name = ".".join(map(str, detail["loc"]))
         if detail["type"] == "value_error":
-            yield str(detail.get("ctx", {}).get("error", detail["msg"]))
+            text = str(detail.get("ctx", {}).get("error", detail["msg"]))
+            yield f"{name} = {detail['input']!r}: {text}" if name and text.startswith("expected ") else text
         elif (field := model.model_fields.get(name)) is None:
             yield f"{name}: expected one of {', '.join(model.model_fields)}"
         else:
@@ -89,6 +90,8 @@ def expected(field: FieldInfo) -> str:
         return "true or false"
     if kinds == {str}:
         return "text"
+    if get_origin(field.annotation) is tuple:
+        return "a list of texts"
     if kinds <= {int, float} and kinds:
         return _number(unit or ("a whole number" if kinds == {int} else "a number"), unit, **bounds)
     return " or ".join(sorted(getattr(kind, "__name__", str(kind)) for kind in kinds))

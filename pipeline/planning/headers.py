@@ -55,7 +55,9 @@ def _probe_on_cluster(uris: Sequence[str]) -> dict[str, Shape]:
     import ray.data
 
     tasks = [{"uris": list(uris[start : start + PER_TASK])} for start in range(0, len(uris), PER_TASK)]
-    answers = ray.data.from_items(tasks, override_num_blocks=len(tasks)).map(_probe_some, num_cpus=TASK_CPUS)
+    answers = ray.data.from_items(tasks, override_num_blocks=len(tasks)).map(
+        storage.Carried(_probe_some), num_cpus=TASK_CPUS
+    )
     return {uri: shape for answer in answers.iter_rows() for uri, shape in pickle.loads(answer["shapes"]).items()}
 
 

@@ -19,7 +19,7 @@ from pydantic import (
 
 from pipeline import storage
 from pipeline.manifest import Records, shown
-from pipeline.options import EXPECTED, OPTIONS, Device, FailureLimit, check_actors
+from pipeline.options import EXPECTED, OPTIONS, Device, FailureLimit, Places, check_actors
 from pipeline.specs.archive import ArchiveSpec
 from pipeline.specs.fields import (
     JOB_NAME,
@@ -71,6 +71,14 @@ class Bounds(Section):
     ] = as_option("max_failures")
 
 
+class AccessSection(Section):
+    """The `access` section of a job file: what may be opened, and how large a file may be."""
+
+    allow_read: Places = as_option("allow_read")
+    allow_write: Places = as_option("allow_write")
+    max_file_bytes: int = as_option("max_file_bytes")
+
+
 class ReportSection(Section):
     """`report`: what a report says beside the results."""
 
@@ -101,6 +109,7 @@ class Common(Section):
     weights: WeightsLocation = as_option("weights")
     resources: Pool = Field(Pool(), description="What the run may use.")
     limits: Bounds = Field(Bounds(), description="When to give up.")
+    access: AccessSection = Field(AccessSection(), description="What may be opened.")
     report: ReportSection = Field(ReportSection(), description="What a report says beside the results.")
     cluster: ClusterSection = Field(ClusterSection(), description="Where and in what `nst submit` runs the job.")
 
@@ -163,7 +172,7 @@ class JobProblem:
     def __str__(self) -> str:
         where = self.file + (f", line {self.line}" if self.line else "")
         what = " = ".join(filter(None, (self.field, self.value)))
-        return storage.without_secrets(f"{': '.join(filter(None, (where, what)))}: expected {self.expected}")
+        return f"{': '.join(filter(None, (where, what)))}: expected {self.expected}"
 
 
 class JobFileError(ValueError):

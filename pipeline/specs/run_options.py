@@ -7,9 +7,9 @@ from pydantic import BaseModel
 
 from pipeline.options import RunOptions, overridden, run_options
 from pipeline.specs.archive import ArchiveSpec
-from pipeline.specs.job import Bounds, JobFile, Pool, job_of
+from pipeline.specs.job import AccessSection, Bounds, JobFile, Pool, job_of
 
-SECTIONS: Mapping[str, type[BaseModel]] = {"resources": Pool, "limits": Bounds}
+SECTIONS: Mapping[str, type[BaseModel]] = {"resources": Pool, "limits": Bounds, "access": AccessSection}
 """Sections of a job file whose fields are options of a run. (`cluster.address` is that of a job server.)"""
 
 
@@ -49,7 +49,8 @@ def options_of(job: JobFile, **others: Any) -> RunOptions:
     Raises:
         OptionError: for values that cannot be used.
     """
-    values = {**job.resources.model_dump(), **job.limits.model_dump(), "output": job.output, "weights": job.weights}
+    values = {name: value for section in SECTIONS for name, value in getattr(job, section).model_dump().items()}
+    values |= {"output": job.output, "weights": job.weights}
     if isinstance(job, ArchiveSpec):
         values |= {"quality": job.quality, "keep_exif": not job.strip}
     if "source" not in others:

@@ -108,7 +108,7 @@ class Writer:
             "fingerprint": planned.fingerprint,
             **{role: getattr(row, role) for role in PICTURE_COLUMNS},
             "output_name": row.output,
-            "params": _params_json(planned),
+            "params": json.dumps(row.params.to_json(), sort_keys=True),
             "seed": row.params.seed,
             "encoder": self.encoder,
             "encoder_sha256": self.encoder_sha256,
@@ -135,7 +135,7 @@ def encode_result(
     """
     metadata = {
         "id": planned.row.id,
-        "params": _params_json(planned),
+        "params": json.dumps(planned.row.params.to_json(), sort_keys=True),
         "encoder_sha256": encoder_sha256,
         "versions": json.dumps(dict(provenance.versions())),
     }
@@ -152,11 +152,6 @@ def encode_result(
         quality=encoding.quality,
         exif=kept,
     )
-
-
-def _params_json(planned: PlannedRow) -> str:
-    """Return every parameter of a row as JSON; a picture among them is named without the secrets of its URI."""
-    return json.dumps(storage.each_text(planned.row.params.to_json()), sort_keys=True)
 
 
 def _beginning(uri: str) -> bytes:

@@ -1,11 +1,13 @@
 """Every byte in and out of storage; nothing else opens files or buckets. README.md says what each store guarantees."""
 
+from pipeline.storage._access import OPERATORS_VARIABLE, Carried, allow, allowing, in_force, operators_text
 from pipeline.storage._call import intercept
 from pipeline.storage._identities import identities, identity, map_in_threads
 from pipeline.storage._retry import repeated, retries
 from pipeline.storage._store import Store
+from pipeline.storage.allowed import DEFAULT, MAX_BYTES, Allowed, check_place
 from pipeline.storage.entry import Entry
-from pipeline.storage.errors import Damaged, NotFound, StorageError, WrongKind
+from pipeline.storage.errors import Damaged, NotFound, Refused, StorageError, WrongKind
 from pipeline.storage.operations import (
     check_no_folder,
     check_writable,
@@ -23,38 +25,46 @@ from pipeline.storage.operations import (
 from pipeline.storage.places import Places, canonical, check_inside, is_link, is_within, links_in, plain, relative
 from pipeline.storage.policy import Policy
 from pipeline.storage.ranged_file import RangedFile
-from pipeline.storage.secrets import each_text, lasting, without_secrets
 from pipeline.storage.uris import absolute, is_uri, join, local_path, parent, resolve
 
 __all__ = [
+    "DEFAULT",
+    "MAX_BYTES",
+    "OPERATORS_VARIABLE",
+    "Allowed",
+    "Carried",
     "Damaged",
     "Entry",
     "NotFound",
     "Places",
     "Policy",
     "RangedFile",
+    "Refused",
     "StorageError",
     "Store",
     "WrongKind",
     "absolute",
+    "allow",
+    "allowing",
     "canonical",
     "check_inside",
     "check_no_folder",
+    "check_place",
     "check_writable",
-    "each_text",
     "identities",
     "identity",
+    "in_force",
     "intercept",
     "is_folder",
     "is_link",
     "is_uri",
     "is_within",
     "join",
-    "lasting",
     "links_in",
     "list_files",
     "local_path",
     "map_in_threads",
+    "operators_text",
     "parent",
     "plain",
     "read_bytes",
@@ -67,7 +77,6 @@ __all__ = [
     "size",
     "sweep",
     "walk",
-    "without_secrets",
     "write_bytes",
     "write_if",
 ]

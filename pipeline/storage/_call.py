@@ -7,14 +7,15 @@ from typing import Any, TypeVar
 import fsspec.config
 from fsspec import get_filesystem_class
 
+from pipeline.storage import _access
 from pipeline.storage._fsspec import AnyStore
 from pipeline.storage._local import LocalStore
 from pipeline.storage._retry import persist, request_slot
 from pipeline.storage._s3 import S3Store
 from pipeline.storage._store import Store
+from pipeline.storage.allowed import WEB
 from pipeline.storage.errors import explained
 from pipeline.storage.policy import Policy
-from pipeline.storage.secrets import without_secrets
 from pipeline.storage.uris import absolute, is_uri, local_path, split_scheme
 
 T = TypeVar("T")
@@ -23,6 +24,9 @@ Wrap = Callable[[str, Store], Store]
 """Returns the store that serves a request, given the request's URI and the store that would have served it."""
 
 _S3 = ("s3", "s3a")
+
+_WRITING = ("write", "delete", "sweep")
+"""Verbs that change what is stored; all others read."""
 
 _wraps: list[Wrap] = []
 
@@ -73,7 +77,8 @@ def call(verb: str, uri: str, request: Callable[[Store, str], T]) -> T:
             return request(store, path)
 
     with explained(verb, uri):
-        return persist(f"{verb} {without_secrets(uri)}", attempt, policy=policy, renew=lambda: _forget_credentials(uri))
+        _access.check(uri, write=verb in _WRITING)
+        return persist(f"{verb} {uri}", attempt, policy=policy, renew=lambda: _forget_credentials(uri))
 
 
 def _open(uri: str, policy: Policy) -> tuple[Store, str]:
@@ -85,6 +90,10 @@ def _open(uri: str, policy: Policy) -> tuple[Store, str]:
     if local_path(uri) is not None:
         return LocalStore(), absolute(uri)
     scheme, path = split_scheme(uri)
+    if scheme.lower() in WEB:
+        from pipeline.storage._http import HttpStore  # aiohttp takes a moment to load, and few commands need it
+
+        return HttpStore(seconds=policy.request_timeout), uri
     kind = get_filesystem_class(scheme)
     # Other processes change folders at any time, so that listings never come from a cache.
     options: dict[str, Any] = {"use_listings_cache": False}

@@ -5,9 +5,10 @@ import glob
 from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any, TypeVar
 
+from pipeline.storage._access import max_bytes
 from pipeline.storage._store import Entries, Listing, Page, compare_and_write
 from pipeline.storage.entry import Entry, identity_of
-from pipeline.storage.errors import Damaged
+from pipeline.storage.errors import Damaged, check_length
 
 T = TypeVar("T")
 
@@ -29,8 +30,10 @@ class AnyStore:
         if start or end is not None:
             part: bytes = self._request("cat_file", path, start=start, end=end)
             return part
+        size = self._request("info", path).get("size")
+        check_length(size or 0, max_bytes())
         data: bytes = self._request("cat_file", path)
-        compare_length(data, self._request("info", path).get("size"))
+        compare_length(data, size)
         return data
 
     def size(self, path: str) -> int:

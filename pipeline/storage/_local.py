@@ -1,7 +1,6 @@
 """The storage back end for the file systems of this machine, network mounts included."""
 
 import contextlib
-import hashlib
 import os
 import shutil
 import stat
@@ -10,12 +9,13 @@ import uuid
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
+from pipeline.storage._access import max_bytes
 from pipeline.storage._fsspec import compare_length
 from pipeline.storage._store import Entries, Listing, Page, compare_and_write
 from pipeline.storage.entry import Entry
-from pipeline.storage.secrets import TRAVELLING
+from pipeline.storage.errors import Barred, check_length
 
 _TEMPORARY = ".part"
 """Suffix of the hidden file that is written and then renamed or linked to its final name."""
@@ -29,10 +29,18 @@ class LocalStore:
 
     def read(self, path: str, start: int, end: int | None) -> bytes:
         """Read a file or a range of it; the length of a whole one is compared, which network mounts may cut short."""
-        with Path(path).open("rb") as file:
+        with _opened(path) as file:
+            left, most = max(0, os.fstat(file.fileno()).st_size - start), max_bytes()
             file.seek(start)
-            data = file.read(-1 if end is None else end - start)
-            if not start and end is None and len(data) < os.fstat(file.fileno()).st_size:
+            if end is not None:
+                check_length(min(end - start, left), most)
+                return file.read(min(end - start, left or most))
+            check_length(left, most)
+            data = file.read(left + 1)
+            if len(data) > left:  # it grows, or it is the kernel's and has no size
+                data += file.read(max(0, most + 1 - len(data)))
+                check_length(len(data), most)
+            if not start and len(data) < os.fstat(file.fileno()).st_size:
                 compare_length(data, os.fstat(file.fileno()).st_size)
             return data
 
@@ -142,12 +150,8 @@ class LocalStore:
         return _entries_of(sorted(names)), (*sorted(below), *left) or None
 
     def identity(self, path: str) -> str:
-        """Return the size of a file in bytes and the time of its last change in nanoseconds.
-
-        Of a file that has travelled to a cluster in a working folder, a digest of its bytes: it is unpacked anew,
-        whatever else in the folder has changed.
-        """
-        return _identity(path, _properties(path))
+        """Return the size of a file in bytes and the time of its last change in nanoseconds."""
+        return _identity(_properties(path))
 
     def listing(self, path: str, names: Sequence[str], start: str | None) -> Listing:
         """Return the identities of the named files in a folder, leaving out those that cannot be looked up."""
@@ -155,8 +159,8 @@ class LocalStore:
         for name in names:  # they may be a million: making a `Path` of each takes longer than looking it up
             with contextlib.suppress(OSError):
                 properties = os.stat(f"{path}/{name}")  # noqa: PTH116
-                if not stat.S_ISDIR(properties.st_mode):
-                    identities.append((name, _identity(f"{path}/{name}", properties)))
+                if stat.S_ISREG(properties.st_mode):
+                    identities.append((name, _identity(properties)))
         return identities, None
 
 
@@ -177,22 +181,41 @@ def _entries_of(paths: Sequence[str]) -> Iterator[Entry]:
         with contextlib.suppress(FileNotFoundError):
             properties = Path(path).stat()
             modified = datetime.fromtimestamp(properties.st_mtime, UTC)
-            yield Entry(path, properties.st_size, modified, _identity(path, properties))
+            yield Entry(path, properties.st_size, modified, _identity(properties))
+
+
+def _opened(path: str) -> BinaryIO:
+    """Open a regular file for reading: a pipe would wait for its writer, and a device has no end."""
+    _properties(path)  # before it is opened, since that makes some devices do something
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    file = os.fdopen(handle, "rb")
+    try:
+        _check_regular(path, os.fstat(handle))  # it may be another one by now
+    except OSError:
+        file.close()
+        raise
+    return file
 
 
 def _properties(path: str) -> os.stat_result:
-    """Look up a file; raises IsADirectoryError for a folder."""
+    """Look up a regular file; raises IsADirectoryError for a folder and `Barred` for pipes, sockets and devices."""
     properties = Path(path).stat()
-    if stat.S_ISDIR(properties.st_mode):
-        raise IsADirectoryError(path)
+    _check_regular(path, properties)
     return properties
 
 
-def _identity(path: str, properties: os.stat_result) -> str:
-    """Return size and time of change as a string; a digest for a file that has travelled in a working folder."""
-    if TRAVELLING in path:
-        with Path(path).open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+def _check_regular(path: str, properties: os.stat_result) -> None:
+    """Raise the error that says what a path leads to, unless it is a regular file."""
+    mode = properties.st_mode
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(path)
+    if not stat.S_ISREG(mode):
+        kind = "a pipe" if stat.S_ISFIFO(mode) else "a socket" if stat.S_ISSOCK(mode) else "a device"
+        raise Barred(f"it is {kind}, expected a regular file: write what it gives into one")
+
+
+def _identity(properties: os.stat_result) -> str:
+    """Return size and time of change as a string."""
     return f"{properties.st_size}-{properties.st_mtime_ns}"
 
 

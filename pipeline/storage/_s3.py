@@ -6,10 +6,11 @@ import posixpath
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pipeline.storage._access import max_bytes
 from pipeline.storage._fsspec import compare_length, within
 from pipeline.storage._store import Entries, Listing, Page
 from pipeline.storage.entry import Entry
-from pipeline.storage.errors import Damaged
+from pipeline.storage.errors import Damaged, check_length
 
 SINGLE_PUT = 100 * 2**20
 """Bytes below which s3fs sends an object in one request, which is atomic and whose ETag is its MD5."""
@@ -226,8 +227,9 @@ class S3Store:
 
     async def _get(self, **options: str) -> tuple[Mapping[str, Any], bytes]:
         """Download an object; returns its properties and its bytes."""
-        answer = await self.fs._call_s3("get_object", **options)
+        answer, most = await self.fs._call_s3("get_object", **options), max_bytes()
         async with answer["Body"] as body:
+            check_length(answer.get("ContentLength") or 0, most)
             return answer, await body.read()
 
     def _prefix(self, path: str) -> str:

@@ -4,14 +4,9 @@ import contextlib
 import errno
 from collections.abc import Iterator, Mapping
 
-from pipeline.storage.secrets import without_secrets
-
 
 class StorageError(OSError):
-    """A request to storage failed; the message names the URI, without its secrets, what happened and what to do."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__(without_secrets(message))
+    """A request to storage failed; the message names the URI, what happened and what to do."""
 
 
 class NotFound(StorageError):
@@ -20,6 +15,14 @@ class NotFound(StorageError):
 
 class WrongKind(StorageError):
     """A name belongs to a folder where a file was expected, or to a file where a folder was expected."""
+
+
+class Refused(StorageError):
+    """What may not be opened: a place that is not allowed, what is no regular file, or more bytes than allowed."""
+
+
+class Barred(OSError):
+    """What a back end raises for a `Refused`; its text says why and what to do, without the URI."""
 
 
 class Damaged(OSError):
@@ -91,6 +94,15 @@ ADVICE: Mapping[int, str] = {
 """Explanations of errors of the operating system, each with what to do."""
 
 
+def check_length(length: int, most: int) -> None:
+    """Raise `Barred` if a file has more bytes than one may have."""
+    if length > most:
+        raise Barred(
+            f"it has more than the {most:,} bytes that are read of a file: give a smaller one, or raise "
+            "--max-file-bytes (max_file_bytes in the access section of a job file)"
+        )
+
+
 def transient(error: BaseException) -> str | None:
     """Return why an error may pass by itself, in a word such as SlowDown or timeout; None where it is final."""
     chain = list(_chain(error))
@@ -126,8 +138,10 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def _is_final(error: BaseException) -> bool:
-    """Return whether no repetition can mend an error of a connection: an unknown host, a wrong certificate."""
+    """Return whether no repetition can mend an error: what is refused, an unknown host, a wrong certificate."""
     name = type(error).__name__
+    if isinstance(error, Barred | StorageError):
+        return True
     # EAI_AGAIN, a name server that does not answer, is transient.
     return name == "SSLCertVerificationError" or (name == "gaierror" and "not known" in str(error))
 
@@ -162,24 +176,17 @@ def explained(verb: str, uri: str) -> Iterator[None]:
     except GaveUp as error:
         again = "Start the same command again when the store answers: what is done stays done"
         cause = error.__cause__ or error
-        raise StorageError(f"cannot {verb} {uri}: {_as_line(cause, uri)} ({error}). {again}") from _shareable(
-            cause, uri
-        )
+        raise StorageError(f"cannot {verb} {uri}: {_as_line(cause)} ({error}). {again}") from cause
     except Exception as error:
-        raise _kind_of(error)(f"cannot {verb} {uri}: {_why(error, uri)}") from _shareable(error, uri)
-
-
-def _shareable(error: BaseException, uri: str) -> BaseException | None:
-    """Return an error that may be shown as the cause of another one; None where its text has secrets in it.
-
-    Tracebacks of notebooks and of Ray's logs have the causes of an error as they are.
-    """
-    return error if all(without_secrets(str(link), of=uri) == str(link) for link in _chain(error)) else None
+        error = next((link for link in _chain(error) if isinstance(link, Barred)), error)
+        raise _kind_of(error)(f"cannot {verb} {uri}: {_why(error)}") from error
 
 
 def _kind_of(error: Exception) -> type[StorageError]:
     """Return the class of StorageError that stands for an error."""
     match error:
+        case Barred():
+            return Refused
         case FileNotFoundError():
             return NotFound
         case IsADirectoryError() | NotADirectoryError():
@@ -187,9 +194,11 @@ def _kind_of(error: Exception) -> type[StorageError]:
     return StorageError
 
 
-def _why(error: Exception, uri: str) -> str:
+def _why(error: Exception) -> str:
     """Return the explanation of an error: what is wrong, what was expected, and what to do."""
     match error:
+        case Barred():
+            return str(error)
         case FileNotFoundError():
             return "it does not exist"
         case IsADirectoryError():
@@ -204,19 +213,15 @@ def _why(error: Exception, uri: str) -> str:
             return ADVICE[number]
         case ImportError() | ValueError():  # an unknown scheme, or one whose package is missing
             expected = "expected a path, file://, s3:// or another scheme of fsspec with its package installed"
-            return f"{_as_line(error, uri, name=False)} ({expected})"
-    if _answer(error)[1] in (401, 403):
-        return (
-            f"{_as_line(error, uri)}. Allow it to this user; a signed address may have expired, and results keep "
-            "neither signatures nor passwords, so that rows which need one are tried again by their manifest alone"
-        )
+            return f"{_as_line(error, name=False)} ({expected})"
     if "credentials" in str(error).lower():
-        advice = "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile or role that boto finds"
-        return f"{_as_line(error, uri)}. {advice}"
-    return _as_line(error, uri)
+        return (
+            f"{_as_line(error)}. Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile or role that boto finds"
+        )
+    return _as_line(error)
 
 
-def _as_line(error: BaseException, uri: str, *, name: bool = True) -> str:
-    """Return an error about a URI as one line of bounded length, with or without the name of its class."""
-    text = " ".join(without_secrets(str(error), of=uri).split())[:300]
+def _as_line(error: BaseException, *, name: bool = True) -> str:
+    """Return an error as one line of bounded length, with or without the name of its class."""
+    text = " ".join(str(error).split())[:300]
     return f"{type(error).__name__}: {text}" if name else text

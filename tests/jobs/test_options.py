@@ -40,6 +40,9 @@ VALUES: dict[str, Any] = {
     "stall_timeout": 12.5,
     "max_failures": "5%",
     "force": True,
+    "allow_read": ("default", "http://10.0.0.1"),
+    "allow_write": ("/elsewhere",),
+    "max_file_bytes": 77,
 }
 """By option, a value that is no default, as people write it."""
 
@@ -143,7 +146,10 @@ def wanted(name: str, value: Any = None) -> Any:
 
 def words(name: str) -> list[str]:
     option = f"--{name.replace('_', '-')}"
-    return [option] if VALUES[name] is True else [option, str(VALUES[name])]
+    value = VALUES[name]
+    if isinstance(value, tuple):
+        return [word for one in value for word in (option, one)]
+    return [option] if value is True else [option, str(value)]
 
 
 def names_of(command: str) -> list[str]:

@@ -19,6 +19,8 @@ def field_of(name: str) -> str:
 def default_of(option: Option) -> str:
     if option.default in (None, "", False):
         return ""
+    if isinstance(option.default, tuple):
+        return ", ".join(option.default)
     return f"{option.default:g}" if isinstance(option.default, float) else str(option.default)
 
 

@@ -1,5 +1,6 @@
 """From a job file to what a cluster is sent."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -53,6 +54,16 @@ def test_what_the_job_is_told(tmp_path: Path) -> None:
     assert "working_dir" not in env
     assert (asked.address, asked.resources) == ("http://head:8265", {"CPU": 1})
     assert asked.metadata["nst_output"] == "s3://b/out"
+
+
+def test_what_operators_say_travels_with_a_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "NST_ACCESS" not in request(write(tmp_path)).runtime_env["env_vars"]
+    monkeypatch.setenv("NST_ACCESS", '{"max_file_bytes": 5000}')
+    asked = request(write(tmp_path, cluster={"env": {"NST_ACCESS": '{"allow_read": ["s3://b"]}'}}))
+    assert json.loads(asked.runtime_env["env_vars"]["NST_ACCESS"]) == [
+        {"max_file_bytes": 5000},
+        {"allow_read": ["s3://b"]},
+    ]
 
 
 def test_a_job_file_in_its_working_directory_travels_with_it(tmp_path: Path) -> None:

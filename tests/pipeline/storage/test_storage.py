@@ -211,6 +211,8 @@ def test_no_permission_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     def refuse(*_: object, **__: object) -> None:
         raise PermissionError(13, "Permission denied")
 
+    (tmp_path / "a").write_bytes(b"1")
+    monkeypatch.setattr(os, "open", refuse)
     monkeypatch.setattr(Path, "open", refuse)
     with pytest.raises(StorageError, match=r"cannot read .* no permission"):
         storage.read_bytes(str(tmp_path / "a"))
