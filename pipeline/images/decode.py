@@ -5,7 +5,6 @@ picture's size is checked in its header before memory is allocated for its pixel
 """
 
 import io
-import logging
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,9 +12,12 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from nst_kernel.pictures import MIN_SIDE
+from pipeline.images.colour import to_srgb
+from pipeline.images.errors import FORMATS, ImageError, what_is_this
+from pipeline.images.levels import to_bytes
 
 Pixels = NDArray[np.uint8]
 """A picture, uint8 (H, W, 3), RGB in sRGB."""
@@ -23,47 +25,9 @@ Pixels = NDArray[np.uint8]
 MAX_PIXELS = 200_000_000
 """Pixels that a picture may have; Pillow itself stops at about 179 million."""
 
-# Pillow's other decoders are old, seldom met and seldom tested; one of them starts another program.
-_FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP", "AVIF", "JPEG2000", "PPM", "QOI")
-
-
-# Other files that often have a picture's name, by their first bytes, and what to do about it.
-_STRANGERS: tuple[tuple[bytes, str], ...] = (
-    (b"<!doctype", "looks like HTML, not a picture: its address probably answered with an error or log-in page"),
-    (b"<html", "looks like HTML, not a picture: its address probably answered with an error or log-in page"),
-    (b"<svg", "looks like SVG, a vector drawing: convert it to PNG"),
-    (b"<?xml", "looks like XML (SVG, or a store's error message), not a picture: fetch it again or convert it"),
-    (b"{", "looks like JSON (a service's error message?), not a picture: fetch it again"),
-    (b"version https://git-lfs", "is a Git LFS pointer, not the picture itself: run `git lfs pull`"),
-    (b"%pdf", "is a PDF: export its pages as pictures"),
-    (b"%!ps", "is PostScript: convert it to PNG"),
-    (b"pk\x03\x04", "is a ZIP archive: unpack it"),
-    (b"\x1f\x8b", "is compressed with gzip: unpack it"),
-    (b"ftyphei", "is HEIC, which is not supported: convert it to JPEG"),
-    (b"ftypmif", "is HEIF, which is not supported: convert it to JPEG"),
-    (b"8bps", "is a Photoshop document: export it as PNG or TIFF"),
-)
-_KNOWN: tuple[tuple[bytes, str], ...] = (
-    (b"\xff\xd8\xff", "JPEG"),
-    (b"\x89PNG", "PNG"),
-    (b"GIF8", "GIF"),
-    (b"RIFF", "WebP"),
-    (b"II*\0", "TIFF"),
-    (b"MM\0*", "TIFF"),
-    (b"BM", "BMP"),
-    (b"\0\0\0\x0cjP", "JPEG 2000"),
-    (b"qoif", "QOI"),
-    (b"ftypavi", "AVIF"),
-)
-
 _BYTES = re.compile(r"""b?(['"]).*\1|0x[0-9a-f]+|\d{4,}""", re.DOTALL | re.IGNORECASE)
 """What decoders repeat of a file in their messages. It may be any file of the machine, and results are published."""
 
-_logger = logging.getLogger(__name__)
-
-
-class ImageError(ValueError):
-    """Bytes that are not a picture that can be used; the message says why and what to do, without a file's name."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +85,7 @@ def decode(data: bytes, *, max_pixels: int = MAX_PIXELS, min_side: int = MIN_SID
             image.draft(None, (at_least, at_least))
         image.load()
         colours, alpha = _separate(image)
-        pixels = np.asarray(_to_srgb(colours, profile))
+        pixels = np.asarray(to_srgb(colours, profile))
         if alpha is not None:
             opacity = alpha[..., None].astype(np.uint16)
             pixels = ((pixels * opacity + 255 * (255 - opacity) + 127) // 255).astype(np.uint8)
@@ -151,7 +115,7 @@ def explained(data: bytes) -> Iterator[None]:
     except ImageError:
         raise
     except UnidentifiedImageError as error:
-        raise ImageError(_what_is_this(data)) from error
+        raise ImageError(what_is_this(data)) from error
     except Image.DecompressionBombError as error:
         size = str(error).removesuffix(", could be decompression bomb DOS attack.")
         raise ImageError(f"the picture is too large: {size}: scale it down") from error
@@ -162,24 +126,11 @@ def explained(data: bytes) -> Iterator[None]:
         raise ImageError(f"the picture is damaged or cut short ({reason}): fetch or export it again") from error
 
 
-def _what_is_this(data: bytes) -> str:
-    """Return why no decoder accepts these bytes, as far as their beginning tells."""
-    text = data[:256].removeprefix(b"\xef\xbb\xbf").lstrip().lower()
-    for start, description in _STRANGERS:
-        if text.startswith(start) or data.startswith(start, 4):
-            return f"the file {description}"
-    for start, name in _KNOWN:
-        if data.startswith(start) or data.startswith(start, 4):
-            fault = "but its header is damaged, cut short or of a rare kind"
-            return f"the file begins like {name}, {fault}: fetch it again or export it as PNG"
-    return f"unknown format (first bytes: {data[:8].hex(' ')}): supported are {', '.join(_FORMATS)}"
-
-
 def opened(data: bytes, max_pixels: int, min_side: int) -> Image.Image:
     """Return a picture of which only the header was read, and whose size is accepted."""
     if not data:
         raise ImageError("the file is empty: the upload or copy that made it failed")
-    image = Image.open(io.BytesIO(data), formats=_FORMATS)
+    image = Image.open(io.BytesIO(data), formats=FORMATS)
     width, height = image.size
     if width * height > max_pixels:
         raise ImageError(f"{width} x {height} pixels are more than the {max_pixels} allowed: scale it down")
@@ -216,7 +167,7 @@ def _separate(image: Image.Image) -> tuple[Image.Image, Pixels | None]:
         levels = np.asarray(image)
         hidden = levels == transparency if isinstance(transparency, int) else None
         alpha = None if hidden is None else np.where(hidden, 0, 255).astype(np.uint8)
-        return Image.fromarray(_to_bytes(levels)), alpha
+        return Image.fromarray(to_bytes(levels)), alpha
     grey = image.mode in ("1", "L", "LA", "La")
     if image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or transparency is not None:
         straight = image.convert("LA") if image.mode == "La" else image
@@ -225,43 +176,3 @@ def _separate(image: Image.Image) -> tuple[Image.Image, Pixels | None]:
     if image.mode in ("L", "RGB", "CMYK", "LAB"):
         return image, None
     return image.convert("L" if grey else "RGB"), None
-
-
-def _to_bytes(levels: NDArray[np.generic]) -> Pixels:
-    """Return grey levels (H, W) of more than 8 bits, integer or float, as 0..255."""
-    if levels.dtype.kind == "f":
-        values = np.nan_to_num(levels.astype(np.float32), nan=0.0, posinf=0.0, neginf=0.0)
-        top = next((limit for limit in (1.0, 255.0, 65535.0) if values.max() <= limit), float(values.max()))
-    else:
-        # Pillow hands over unsigned 32 bits as signed ones.
-        unsigned = levels.astype(np.int64) & 0xFFFFFFFF
-        values = unsigned.astype(np.float64)
-        top = 65535.0 if unsigned.max() <= 65535 else float(0xFFFFFFFF)
-    return np.asarray(np.clip(values / top * 255 + 0.5, 0, 255).astype(np.uint8))
-
-
-def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
-    """Return an L, RGB, CMYK or LAB picture as RGB in sRGB, by its colour profile if that is valid and fits."""
-    if profile and image.mode != "LAB":
-        try:
-            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-            if "sRGB" in ImageCms.getProfileDescription(source):
-                return image.convert("RGB")
-            space = source.profile.xcolor_space.strip()
-            if space == "RGB" and image.mode == "L":
-                image = image.convert("RGB")
-            if {"GRAY": "L"}.get(space, space) != image.mode:
-                raise ValueError(f"a {space} profile on a {image.mode} picture")
-            converted = ImageCms.profileToProfile(
-                image,
-                source,
-                ImageCms.createProfile("sRGB"),
-                renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
-                outputMode="RGB",
-                flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
-            )
-            if converted is not None:
-                return converted
-        except Exception as error:  # Profiles are written by anyone; a bad one is no reason to lose the picture.
-            _logger.warning("colour profile ignored: %s", error)
-    return image.convert("RGB")

@@ -11,7 +11,8 @@ from PIL import ExifTags, Image
 from PIL.PngImagePlugin import PngInfo
 
 from nst_kernel.pictures import to_uint8
-from pipeline.images.decode import MAX_PIXELS, ImageError, Pixels, check_pixels, explained, opened
+from pipeline.images.decode import MAX_PIXELS, Pixels, check_pixels, explained, opened
+from pipeline.images.errors import ImageError
 
 _PNG_PREFIX = "nst:"
 

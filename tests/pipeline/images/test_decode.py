@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
-from pipeline.images.decode import ImageError, ImageInfo, Pixels, decode, probe
+from pipeline.images.decode import ImageInfo, Pixels, decode, probe
+from pipeline.images.errors import ImageError
 from tests.pipeline.support.bad_pictures import BAD_PICTURES, chunk, good
 
 RED, GREEN, BLUE, WHITE = (220, 30, 40), (20, 200, 60), (30, 60, 210), (250, 250, 250)
@@ -271,7 +272,7 @@ def test_grey_profile() -> None:
     "profile", [b"not a profile", wide()[:300], ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()]
 )
 def test_unusable_profile_is_ignored_with_a_warning(profile: bytes, caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.WARNING, "pipeline.images.decode"):
+    with caplog.at_level(logging.WARNING, "pipeline.images.colour"):
         assert_colour(saved(plain("RGB", RED), icc_profile=profile), RED)
     assert "profile ignored" in caplog.text
 
@@ -325,7 +326,8 @@ def test_bombs_take_no_memory() -> None:
     script = """
 import resource, warnings
 warnings.simplefilter("ignore")
-from pipeline.images.decode import ImageError, decode, probe
+from pipeline.images.decode import decode, probe
+from pipeline.images.errors import ImageError
 from tests.pipeline.support.bad_pictures import BAD_PICTURES
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 before = peak()

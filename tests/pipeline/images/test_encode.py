@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from pipeline.images.decode import ImageError, ImageInfo, decode, probe, resize
+from pipeline.images.decode import ImageInfo, decode, probe, resize
 from pipeline.images.encode import encode, read_metadata
+from pipeline.images.errors import ImageError
 from tests.pipeline.images.test_decode import BLUE, GREEN, RED, WHITE, plain, quarters, saved
 from tests.pipeline.support.bad_pictures import chunk, good, png
 

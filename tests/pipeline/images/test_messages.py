@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.images.decode import ImageError, decode, probe
+from pipeline.images.decode import decode, probe
+from pipeline.images.errors import ImageError
 
 BEGINNINGS = {
     "nothing": b"",
