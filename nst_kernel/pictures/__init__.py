@@ -6,12 +6,13 @@ from nst_kernel.lazy import lazily
 
 if TYPE_CHECKING:
     from nst_kernel.pictures.depth import to_uint8
-    from nst_kernel.pictures.sizes import MIN_SIDE, fit
+    from nst_kernel.pictures.sizes import MIN_SIDE, fit, fit_style
     from nst_kernel.pictures.tensors import resize, to_tensor
 
 __all__ = [
     "MIN_SIDE",
     "fit",
+    "fit_style",
     "resize",
     "to_tensor",
     "to_uint8",
@@ -24,6 +25,7 @@ __getattr__ = lazily(
         "nst_kernel.pictures.sizes": (
             "MIN_SIDE",
             "fit",
+            "fit_style",
         ),
         "nst_kernel.pictures.tensors": (
             "resize",

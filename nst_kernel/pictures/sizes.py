@@ -1,5 +1,7 @@
 """The size of an output, from the size of its content picture."""
 
+import math
+
 MIN_SIDE = 16
 """Pixels: four poolings halve a picture before VGG-19's block 5."""
 
@@ -12,7 +14,10 @@ def fit(height: int, width: int, *, size: int, upscale: bool = False, aspect_tol
     With `aspect_tolerance`, the share by which the aspect may move, sides snap to multiples of powers of two, which
     convolutions like, and pictures of nearly the same aspect get the same shape: the short side to the nearest one,
     a long side that is the source's own to the next one below. Without, sides are whole pixels. Either way both have
-    at least 16 px, which VGG-19 needs.
+    at least 16 px, which VGG-19 needs; a picture that is smaller grows.
+
+    Raises:
+        ValueError: for a picture so narrow that `size` leaves less than 16 px of its short side.
     """
     source = max(height, width)
     if upscale or source >= size:
@@ -22,10 +27,27 @@ def fit(height: int, width: int, *, size: int, upscale: bool = False, aspect_tol
         long = source // step * step
     long = max(MIN_SIDE, long)
     exact = min(height, width) * (long / source)
+    if exact * (1 + aspect_tolerance) < MIN_SIDE - 0.5:
+        long = math.ceil(MIN_SIDE * source / min(height, width))
+        if long > max(size, MIN_SIDE):
+            raise ValueError(
+                f"{width} x {height} pixels are too narrow for size {size}: the short side would have {exact:.1f} and "
+                f"needs at least {MIN_SIDE}: crop the picture, or set size to {long} or more"
+            )
+        exact = min(height, width) * (long / source)
     step = _step(exact, aspect_tolerance)
     # What is nearly square becomes square, whatever the long side is a multiple of.
     short = long if 2 * (long - exact) <= step > 1 else max(MIN_SIDE, round(exact / step) * step)
     return (short, long) if height < width else (long, short)
+
+
+def fit_style(height: int, width: int, *, size: int, upscale: bool = False) -> tuple[int, int]:
+    """Return the (height, width) of a style for an output whose long side is `size` px, aspect ratio kept.
+
+    A style so narrow that its short side would have less than 16 px is larger instead: no output has its shape.
+    """
+    narrowest = math.ceil(MIN_SIDE * max(height, width) / min(height, width))
+    return fit(height, width, size=max(size, narrowest), upscale=upscale)
 
 
 def _step(side: float, tolerance: float) -> int:

@@ -13,7 +13,7 @@ from nst_kernel.encoder import Vgg19, computing_in, load_weights, resolve_precis
 from nst_kernel.objective import GramCache, Objective, targets_of
 from nst_kernel.pair import Pair
 from nst_kernel.params import StyleParams
-from nst_kernel.pictures import MIN_SIDE, fit, resize, to_tensor
+from nst_kernel.pictures import MIN_SIDE, fit, fit_style, resize, to_tensor
 from nst_kernel.result import StylizeResult
 from nst_kernel.transfer.descent import Descent, Stopped
 from nst_kernel.transfer.errors import StateError
@@ -58,7 +58,7 @@ def stylize(
 def _fitted(content: Any, style: Any, init: Any, params: StyleParams) -> Pair:
     """Return pictures of any size as a pair whose output is as large as `size` and `upscale` request."""
 
-    def fitted(picture: Any, size: int) -> Tensor | None:
+    def fitted(picture: Any, size: int, fit: Callable[..., tuple[int, int]] = fit) -> Tensor | None:
         if picture is None:
             return None
         x = to_tensor(picture)
@@ -66,7 +66,9 @@ def _fitted(content: Any, style: Any, init: Any, params: StyleParams) -> Pair:
 
     output = fitted(content, params.size)
     size = params.size if output is None else max(output.shape[1:])
-    return Pair.of(output, fitted(style, size), params, fitted(init, params.size))
+    # A texture has the shape of its style, which is then an output's.
+    fitting = fit if output is None else fit_style
+    return Pair.of(output, fitted(style, size, fitting), params, fitted(init, params.size))
 
 
 def stylize_batch(

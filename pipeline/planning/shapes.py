@@ -4,6 +4,7 @@ import functools
 from collections.abc import Sequence
 
 from nst_kernel.pictures import fit
+from pipeline.images import ImageError
 from pipeline.manifest import Row
 from pipeline.planning import headers
 from pipeline.planning.batch import Failure
@@ -28,7 +29,10 @@ def output_shapes(rows: Sequence[Row], *, probe: headers.Probe = headers.probe) 
         params = row.params
         # A texture takes its style's shape, and styles are not moved: they decide nobody else's batch.
         tolerance = params.aspect_tolerance if row.content else 0.0
-        return fitted(size[0], size[1], size=params.size, upscale=params.upscale, aspect_tolerance=tolerance)
+        try:
+            return fitted(size[0], size[1], size=params.size, upscale=params.upscale, aspect_tolerance=tolerance)
+        except ValueError as error:
+            return Failure.of(ImageError(str(error)), _deciding(row))
 
     return [shape(row) for row in rows]
 

@@ -1,9 +1,10 @@
 """The fetching stage: a planned batch in, its decoded and resized pictures out; an error concerns its row alone."""
 
+import functools
 import time
 from collections.abc import Callable
 
-from nst_kernel.pictures import fit
+from nst_kernel.pictures import fit_style
 from pipeline import images, storage
 from pipeline.outputs import provenance
 from pipeline.planning import Batch, Failure, Fetched, Picture, Pictures, PlannedRow
@@ -40,7 +41,7 @@ class _Reader:
         return self._read((uri, shape, expected), checked)
 
     def within(self, uri: str, side: int, *, upscale: bool) -> Picture:
-        """Return a picture with its long side at most `side` pixels, in its own aspect ratio.
+        """Return a style with its long side at most `side` pixels, or more if it is very narrow, in its aspect ratio.
 
         Args:
             uri: of the picture.
@@ -51,7 +52,7 @@ class _Reader:
             ImageError: if it cannot be decoded.
             StorageError: if it cannot be read.
         """
-        return self._read((uri, side, upscale), lambda height, width: fit(height, width, size=side, upscale=upscale))
+        return self._read((uri, side, upscale), functools.partial(fit_style, size=side, upscale=upscale))
 
     def _read(self, key: tuple[str, *tuple[object, ...]], shape: Callable[[int, int], tuple[int, int]]) -> Picture:
         """Return a picture resized to what `shape` returns for its own height and width; later calls reuse it."""

@@ -323,3 +323,19 @@ def test_shapes_snap_unless_the_row_forbids_it_or_has_no_content(tmp_path: Path)
     assert shape(path, aspect_tolerance=0, size=512) == (301, 403)
     assert shape(path, size=512) == (300, 400)
     assert shape(None, content_weight=0, init="noise") == (191, 256)
+
+
+def test_a_panorama_that_would_be_squeezed_fails_in_planning(tmp_path: Path) -> None:
+    path = str(tmp_path / "pano.png")
+    Image.fromarray(draw(1, 20, 800)).save(path)
+
+    def shape(size: int) -> object:
+        (found,) = output_shapes([Row("x", path, path, "x.png", StyleParams(size=size), "rows.csv", 1)])
+        return found
+
+    assert shape(800) == (20, 800)
+    narrow = shape(256)
+    assert isinstance(narrow, Failure)
+    assert narrow.error_class == "ImageError"
+    assert path in narrow.error
+    assert "set size to 640 or more" in narrow.error
