@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from nst_kernel.pictures import MIN_SIDE
-from pipeline.images.colour import to_srgb
+from pipeline.images import heif, jpeg, levels, png, tiff
+from pipeline.images.colour import conversion, profile_in
 from pipeline.images.errors import FORMATS, ImageError, what_is_this
-from pipeline.images.levels import to_bytes
 
 Pixels = NDArray[np.uint8]
 """A picture, uint8 (H, W, 3), RGB in sRGB."""
@@ -43,7 +43,7 @@ def probe(data: bytes, *, max_pixels: int = MAX_PIXELS, min_side: int = MIN_SIDE
     """Return the size that a picture has once decoded, from its header alone.
 
     The first bytes of a file do for JPEG, PNG, GIF, BMP, PPM, QOI and JPEG 2000 (64 kB, or more where a JPEG
-    carries large metadata); WebP, AVIF and TIFF keep what is needed at their end and want the whole file. Where
+    carries large metadata); WebP, AVIF, HEIF and TIFF keep what is needed at their end and want the whole file. Where
     the beginning does not do, this raises, and a caller that has a part tries again with the whole.
 
     Args:
@@ -64,8 +64,9 @@ def probe(data: bytes, *, max_pixels: int = MAX_PIXELS, min_side: int = MIN_SIDE
 def decode(data: bytes, *, max_pixels: int = MAX_PIXELS, min_side: int = MIN_SIDE, at_least: int = 0) -> Pixels:
     """Return a picture as uint8 (H, W, 3), sRGB: turned upright, colour-managed, laid on white where transparent.
 
-    Animations and multi-page files give their first picture. 16-bit greys keep their high byte's worth of range;
-    integers beyond 16 bits are taken as 32-bit; floats as 0..1, or 0..255 or 0..65535 where they exceed it.
+    Animations and multi-page files give their first picture, but no reduced copy of another page. Levels of more than
+    8 bits have the range of their type; those of 32 bits are taken as 8 or 16 bits if they keep to that range, floats
+    as 0..1, or 0..255 or 0..65535 where they exceed it; the few outside are clipped.
     A broken colour profile or orientation is passed over (the former with a warning in the log).
 
     Args:
@@ -76,16 +77,17 @@ def decode(data: bytes, *, max_pixels: int = MAX_PIXELS, min_side: int = MIN_SID
             quarter or an eighth of its size, which is many times faster.
 
     Raises:
-        ImageError: for what `probe` refuses, and for damaged or truncated pixels.
+        ImageError: for what `probe` refuses, for damaged or truncated pixels, and for levels of an unknown range.
     """
-    with explained(data), opened(data, max_pixels, min_side) as image:
+    with explained(data), opened(jpeg.whole(data), max_pixels, min_side) as image:
         # Before load(): a PNG may bring another orientation after its pixels, which probe() cannot see.
-        orientation, profile = _orientation(image), image.info.get("icc_profile")
+        orientation, profile = _orientation(image), profile_in(image)
         if at_least:
             image.draft(None, (at_least, at_least))
         image.load()
-        colours, alpha = _separate(image)
-        pixels = np.asarray(to_srgb(colours, profile))
+        scale = levels.scale_of(image, [np.asarray(image)])
+        colours, alpha = _separate(image, scale)
+        pixels = np.asarray(conversion(colours.mode, profile)(colours))
         if alpha is not None:
             opacity = alpha[..., None].astype(np.uint16)
             pixels = ((pixels * opacity + 255 * (255 - opacity) + 127) // 255).astype(np.uint8)
@@ -130,12 +132,27 @@ def opened(data: bytes, max_pixels: int, min_side: int) -> Image.Image:
     """Return a picture of which only the header was read, and whose size is accepted."""
     if not data:
         raise ImageError("the file is empty: the upload or copy that made it failed")
-    image = Image.open(io.BytesIO(data), formats=FORMATS)
+    image = _header(data)
     width, height = image.size
     if width * height > max_pixels:
         raise ImageError(f"{width} x {height} pixels are more than the {max_pixels} allowed: scale it down")
     if min(width, height) < min_side:
         raise ImageError(f"{width} x {height} pixels are too few: each side needs at least {min_side}")
+    return image
+
+
+def _header(data: bytes) -> Image.Image:
+    """Return a picture of which only the header was read, and what Pillow does not read in its `info`."""
+    if data.startswith(tiff.PREFIXES):
+        image: Image.Image = Image.open(tiff.stream(data), formats=("TIFF",))
+        image.info[tiff.NO_ALPHA] = tiff.has_no_alpha(image)
+    elif data.startswith(png.PREFIX):
+        cleaned = png.cleaned(data)
+        image = Image.open(io.BytesIO(cleaned.data), formats=("PNG",))
+        image.info.update(cleaned.info)
+    else:
+        image = heif.opened(data) if heif.is_heif(data) else Image.open(io.BytesIO(data), formats=FORMATS)
+        image.info.update(heif.colours(data))
     return image
 
 
@@ -160,14 +177,21 @@ def _upright(pixels: Pixels, orientation: int) -> Pixels:
     return pixels[::down, ::across]
 
 
-def _separate(image: Image.Image) -> tuple[Image.Image, Pixels | None]:
-    """Return the colours as an L, RGB, CMYK or LAB picture, and the alpha channel (H, W) if there is one."""
+def _separate(image: Image.Image, scale: levels.Scale | None) -> tuple[Image.Image, Pixels | None]:
+    """Return the colours as an L, RGB, CMYK or LAB picture, and the alpha channel (H, W) if there is one.
+
+    Args:
+        image: a decoded picture, or a part of one.
+        scale: of its grey levels, unless they have 8 bits.
+    """
     transparency = image.info.get("transparency")
-    if image.mode == "F" or image.mode.startswith("I"):
-        levels = np.asarray(image)
-        hidden = levels == transparency if isinstance(transparency, int) else None
+    if scale:
+        grey_levels = np.asarray(image)
+        hidden = grey_levels == transparency if isinstance(transparency, int) else None
         alpha = None if hidden is None else np.where(hidden, 0, 255).astype(np.uint8)
-        return Image.fromarray(to_bytes(levels)), alpha
+        return Image.fromarray(levels.to_bytes(grey_levels, scale)), alpha
+    if image.mode == "RGBA" and image.info.get(tiff.NO_ALPHA):
+        return image.convert("RGB"), None
     grey = image.mode in ("1", "L", "LA", "La")
     if image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or transparency is not None:
         straight = image.convert("LA") if image.mode == "La" else image

@@ -8,7 +8,10 @@ import re
 
 from pipeline import storage
 
-PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".gif", ".bmp", ".avif", ".jp2", ".ppm", ".qoi")
+PICTURES = (
+    *(".jpg", ".jpeg", ".png", ".webp", ".heic", ".heif", ".hif", ".tif", ".tiff", ".gif", ".bmp", ".avif"),
+    *(".jp2", ".ppm", ".qoi"),
+)
 """Extensions of pictures, in any case."""
 
 _WILD, _ESCAPED = re.compile(r"[*?[]"), re.compile(r"\[([*?[])\]")

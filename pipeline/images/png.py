@@ -1,0 +1,110 @@
+"""PNG's chunks: what Pillow refuses or does not read is taken out or read before it."""
+
+import struct
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pipeline.images.errors import ImageError
+
+PREFIX = b"\x89PNG\r\n\x1a\n"
+
+MOST_TEXT = 1024 * 1024
+"""Unpacked bytes of a text or a colour profile from which on Pillow refuses the picture."""
+
+MOST_PROFILE = 16 * 1024 * 1024
+"""Unpacked bytes that a colour profile may have. Those of printers have several million."""
+
+_TEXT_CHUNKS = (b"tEXt", b"zTXt", b"iTXt")
+_LOOKED_AT = (*_TEXT_CHUNKS, b"iCCP", b"cICP")
+_OURS = b"nst:"
+_READ = (b"XML:com.adobe.xmp", b"Raw profile type exif", b"Title", b"Description", b"Author", b"Copyright")
+"""Keywords of texts that are read besides ours; no others are unpacked."""
+
+
+@dataclass(frozen=True)
+class Cleaned:
+    """A PNG that Pillow reads.
+
+    Attributes:
+        data: the file.
+        info: what Pillow does not read of it, by the names of `Image.info`: a large `icc_profile`, and `cicp`, the
+            numbers of primaries and of the transfer function by ITU-T H.273.
+    """
+
+    data: bytes
+    info: dict[str, bytes | tuple[int, int]]
+
+
+def cleaned(data: bytes) -> Cleaned:
+    """Return a PNG without texts that nothing here reads, and without a colour profile that is too large for Pillow.
+
+    Raises:
+        ImageError: for a colour profile of more than `MOST_PROFILE`.
+    """
+    kept: list[bytes] = []
+    info: dict[str, bytes | tuple[int, int]] = {}
+    copied = 0
+    for kind, start, end in _chunks(data):
+        if kind not in _LOOKED_AT:
+            continue
+        body = data[start + 8 : end - 4]
+        is_large = False
+        if kind == b"cICP" and len(body) == 4:
+            info["cicp"] = (body[0], body[1])
+        elif kind == b"iCCP" and (profile := _large_profile(body)):
+            info["icc_profile"], is_large = profile, True
+        if is_large or (kind in _TEXT_CHUNKS and not _is_read(kind, body)):
+            kept.append(data[copied:start])
+            copied = end
+    return Cleaned(b"".join([*kept, data[copied:]]) if kept else data, info)
+
+
+def without_pixels(data: bytes) -> bytes:
+    """Return a PNG with everything that is written about its pixels, and none of them."""
+    others = b"".join(data[start:end] for kind, start, end in _chunks(data) if kind not in (b"IDAT", b"IEND"))
+    return PREFIX + others + _chunk(b"IDAT") + _chunk(b"IEND")
+
+
+def _chunk(kind: bytes) -> bytes:
+    """Return an empty chunk."""
+    return bytes(4) + kind + struct.pack(">I", zlib.crc32(kind))
+
+
+def _chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """Yield the kind, the start and the end of each whole chunk of a PNG."""
+    place, kind = len(PREFIX), b""
+    while place + 12 <= len(data) and kind != b"IEND":
+        (length,) = struct.unpack_from(">I", data, place)
+        kind, end = data[place + 4 : place + 8], place + 12 + length
+        if end > len(data):
+            return
+        yield kind, place, end
+        place = end
+
+
+def _is_read(kind: bytes, body: bytes) -> bool:
+    """Return whether a text is one that is read, and Pillow accepts its size."""
+    keyword, _, rest = body.partition(b"\0")
+    if not (keyword.startswith(_OURS) or keyword in _READ):
+        return False
+    if kind == b"tEXt":
+        return len(body) < MOST_TEXT
+    packed = rest[1:] if kind == b"zTXt" else rest[2:].split(b"\0", 2)[-1] if rest[:1] == b"\1" else b""
+    return len(_unpacked(packed, MOST_TEXT)) < MOST_TEXT
+
+
+def _large_profile(body: bytes) -> bytes | None:
+    """Return the colour profile of an iCCP chunk if Pillow would refuse it for its size."""
+    profile = _unpacked(body.partition(b"\0")[2][1:], MOST_PROFILE + 1)
+    if len(profile) > MOST_PROFILE:
+        raise ImageError("its colour profile has more than 16 MB: export the picture in sRGB")
+    return profile if len(profile) >= MOST_TEXT else None
+
+
+def _unpacked(packed: bytes, most: int) -> bytes:
+    """Return the first `most` bytes of what zlib packed; nothing where that is damaged."""
+    try:
+        return zlib.decompressobj().decompress(packed, most)
+    except zlib.error:
+        return b""
