@@ -11,8 +11,10 @@ from PIL import ExifTags, Image
 from PIL.PngImagePlugin import PngInfo
 
 from nst_kernel.pictures import to_uint8
+from pipeline.images import iptc, profile, xmp
 from pipeline.images.decode import MAX_PIXELS, Pixels, check_pixels, explained, opened
 from pipeline.images.errors import ImageError
+from pipeline.images.kept import Kept
 
 _PNG_PREFIX = "nst:"
 
@@ -23,19 +25,19 @@ def encode(
     format: Literal["png", "jpeg", "webp"] = "png",
     metadata: Mapping[str, str],
     quality: int = 95,
-    exif: Image.Exif | None = None,
+    kept: Kept | None = None,
 ) -> bytes:
     """Return a picture as an image file that carries metadata; equal arguments give equal bytes.
 
-    PNG holds each entry as a text chunk `nst:<key>`; JPEG and WebP hold them all as JSON in the EXIF image
-    description. JPEG keeps colour at full resolution.
+    PNG holds each entry as a text chunk `nst:<key>`; JPEG and WebP hold them all as JSON in XMP. All say that they are
+    sRGB: PNG in a chunk of its own, JPEG and WebP in a colour profile. JPEG keeps colour at full resolution.
 
     Args:
         image: uint8 (H, W, 3), or float32 in [0, 1].
         format: of the file.
         metadata: texts by key.
         quality: 1 to 100, of JPEG and WebP.
-        exif: further tags for the file; this object is changed.
+        kept: what else the file carries, of the photo that it was made of.
 
     Raises:
         ValueError: `image` is neither uint8 nor float32 in [0, 1], which is rounded to 8 bits.
@@ -46,21 +48,31 @@ def encode(
     check_pixels(pixels)
     _check_metadata(metadata)
     picture, buffer = Image.fromarray(pixels), io.BytesIO()
+    kept = kept or Kept()
+    exif = {"exif": kept.exif.tobytes()} if kept.exif else {}
     try:
         if format == "png":
-            chunks = PngInfo()
-            for key, text in metadata.items():
-                chunks.add_text(_PNG_PREFIX + key, text)
-            further = {"exif": exif.tobytes()} if exif else {}
-            picture.save(buffer, "PNG", pnginfo=chunks, compress_level=4, **further)
+            picture.save(buffer, "PNG", pnginfo=_chunks(metadata, kept), compress_level=4, **exif)
         else:
-            exif = Image.Exif() if exif is None else exif
-            exif[ExifTags.Base.ImageDescription] = json.dumps(dict(metadata))
-            picture.save(buffer, format.upper(), exif=exif.tobytes(), quality=quality, subsampling=0)
+            further = {"xmp": xmp.packet(kept.properties, metadata), "icc_profile": profile.srgb(), **exif}
+            if format == "jpeg" and kept.iptc:
+                further["extra"] = iptc.segment(kept.iptc)
+            picture.save(buffer, format.upper(), quality=quality, subsampling=0, **further)
     except Exception as error:  # Encoders too fail in any way they like.
         size = f"{picture.width} x {picture.height} pixels"
         raise ImageError(f"{size} and {len(metadata)} metadata cannot be written as {format}: {error}") from error
     return buffer.getvalue()
+
+
+def _chunks(metadata: Mapping[str, str], kept: Kept) -> PngInfo:
+    """Return the chunks of a PNG that are not of its pixels."""
+    chunks = PngInfo()
+    chunks.add(b"sRGB", b"\0")  # rendering intent: perceptual
+    for key, text in metadata.items():
+        chunks.add_text(_PNG_PREFIX + key, text)
+    if kept.properties:
+        chunks.add_itxt("XML:com.adobe.xmp", xmp.packet(kept.properties).decode())
+    return chunks
 
 
 def _check_metadata(metadata: Mapping[str, str]) -> None:
@@ -83,7 +95,11 @@ def read_metadata(data: bytes) -> dict[str, str]:
             # Straight from the header: image.text would decode the pixels to look behind them.
             texts = {str(key): text for key, text in image.info.items() if isinstance(text, str)}
             return {k.removeprefix(_PNG_PREFIX): str(v) for k, v in texts.items() if k.startswith(_PNG_PREFIX)}
-        try:
+        if packet := image.info.get("xmp"):
+            found = xmp.metadata_in(packet)
+            if found is not None:
+                return found
+        try:  # where earlier versions put it
             entries = json.loads(image.getexif()[ExifTags.Base.ImageDescription])
         except Exception:  # Someone else's description, or someone else's broken EXIF.
             return {}

@@ -1,18 +1,17 @@
-"""The EXIF tags that a result keeps of its photo: when, where and with what it was taken."""
+"""The EXIF tags that a result keeps of its photo: when, where and with what it was taken, caption and rating."""
 
-import io
 import logging
 from typing import cast
 
 from PIL import ExifTags, Image
 
-JPEG = b"\xff\xd8\xff"
-JPEG_HEAD = 256 * 1024
-"""Bytes of a JPEG that hold its EXIF, which comes first, in a segment of at most 64 kB."""
-
 _Base, _IFD = ExifTags.Base, ExifTags.IFD
 
-KEPT = (_Base.Make, _Base.Model, _Base.DateTime, _Base.Artist, _Base.Copyright, _Base.HostComputer)
+KEPT = (
+    *(_Base.Make, _Base.Model, _Base.DateTime, _Base.Artist, _Base.Copyright, _Base.HostComputer),
+    *(_Base.ImageDescription, _Base.Rating, _Base.RatingPercent),
+    *(_Base.XPTitle, _Base.XPComment, _Base.XPAuthor, _Base.XPKeywords, _Base.XPSubject),
+)
 """Tags of the picture as a whole that stay. Its orientation is in the pixels now; its thumbnail is another picture."""
 
 DROPPED = (
@@ -37,21 +36,20 @@ SRGB = 1
 log = logging.getLogger(__name__)
 
 
-def kept_tags(photo: bytes, width: int, height: int) -> Image.Exif | None:
+def kept_tags(image: Image.Image, width: int, height: int) -> Image.Exif | None:
     """Return the tags that a result keeps of its photo; None where the photo has none that can be read.
 
     Args:
-        photo: the file, or as much of it as has its EXIF.
+        image: the photo, of which only the header was read.
         width: of the result, pixels.
         height: of the result, pixels.
     """
     try:
-        with Image.open(io.BytesIO(photo)) as image:
-            tags = image.getexif()
-            kept = Image.Exif()
-            kept.update({tag: tags[tag] for tag in KEPT if tag in tags and _is_small(tags[tag])})
-            taken = {tag: value for tag, value in tags.get_ifd(_IFD.Exif).items() if _is_small(value)}
-            place = {tag: value for tag, value in tags.get_ifd(_IFD.GPSInfo).items() if _is_small(value)}
+        tags = Image.Image.getexif(image)  # PNG's own one decodes the pixels first
+        kept = Image.Exif()
+        kept.update({tag: tags[tag] for tag in KEPT if tag in tags and _is_small(tags[tag])})
+        taken = {tag: value for tag, value in tags.get_ifd(_IFD.Exif).items() if _is_small(value)}
+        place = {tag: value for tag, value in tags.get_ifd(_IFD.GPSInfo).items() if _is_small(value)}
         taken = {tag: value for tag, value in taken.items() if tag not in DROPPED}
         if not kept and not taken and not place:
             return None

@@ -8,7 +8,9 @@ class Encoding(Options):
 
     quality: int = option(95, "Quality of JPEG and WebP results.", library=True, ge=1, le=100)
     keep_exif: bool = option(
-        False, "Whether a result keeps the date, camera and place of its content picture.", library=True
+        False,
+        "Whether a result keeps date, camera, place, caption, rating and keywords of its content picture.",
+        library=True,
     )
 
 

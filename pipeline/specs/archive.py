@@ -45,7 +45,7 @@ class ArchiveSpec(Section):
         "keep", description="Of results; keep: as the photo, or PNG where its format cannot be written."
     )
     quality: int = as_option("quality")
-    strip: bool = Field(False, description="Leave out the photo's date, camera and place.")
+    strip: bool = Field(False, description="Leave out the photo's date, camera, place, caption, rating and keywords.")
     style_folders: bool | None = Field(
         None, description="Whether results are below a folder for each style; by default if photos may get several."
     )

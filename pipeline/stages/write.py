@@ -7,7 +7,7 @@ from typing import Any
 
 from nst_kernel.result import StylizeResult
 from pipeline import images, storage
-from pipeline.images import exif, format_of
+from pipeline.images import format_of
 from pipeline.manifest import PICTURE_COLUMNS
 from pipeline.options import DEFAULT_ENCODING, Encoding
 from pipeline.outputs import commit, layout, provenance
@@ -128,10 +128,10 @@ def encode_result(
         planned: the row.
         outcome: its picture.
         encoder_sha256: of the encoder's weights.
-        encoding: quality, and whether EXIF tags of the content are kept.
+        encoding: quality, and whether the content's EXIF, caption, rating and keywords are kept.
 
     Raises:
-        StorageError: if tags are to be kept and the content cannot be read again.
+        StorageError: if they are to be kept and the content cannot be read again.
     """
     metadata = {
         "id": planned.row.id,
@@ -141,7 +141,7 @@ def encode_result(
     }
     height, width = outcome.image.shape[:2]
     kept = (
-        exif.kept_tags(_beginning(planned.row.content), width, height)
+        images.kept_of(_beginning(planned.row.content), width, height)
         if encoding.keep_exif and planned.row.content
         else None
     )
@@ -150,17 +150,17 @@ def encode_result(
         format=format_of(planned.row.output),
         metadata=metadata,
         quality=encoding.quality,
-        exif=kept,
+        kept=kept,
     )
 
 
 def _beginning(uri: str) -> bytes:
-    """Return as much of a photo as has its EXIF tags: the beginning of a JPEG, the whole of any other format.
+    """Return as much of a photo as has its metadata: the beginning of a JPEG, the whole of most others.
 
     It is read again here, so that it need not travel with the pixels through every stage.
     """
-    head = storage.read_bytes(uri, end=exif.JPEG_HEAD)
-    return head if len(head) < exif.JPEG_HEAD or head.startswith(exif.JPEG) else storage.read_bytes(uri)
+    head = storage.read_bytes(uri, end=images.JPEG_HEAD)
+    return storage.read_bytes(uri) if images.may_follow(head) else head
 
 
 def _computed(outcome: StylizeResult) -> dict[str, Any]:

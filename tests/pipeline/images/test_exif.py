@@ -13,7 +13,8 @@ from PIL.TiffImagePlugin import IFDRational
 
 from nst_kernel.result import StylizeResult
 from pipeline import images, storage
-from pipeline.images import exif
+from pipeline.images.exif import SRGB
+from pipeline.images.kept import JPEG_HEAD, Kept, kept_of
 from pipeline.manifest.row import Row
 from pipeline.options.encoding import Encoding
 from pipeline.options.run_options import RunOptions
@@ -56,15 +57,16 @@ def read(data: bytes) -> tuple[dict[int, Any], dict[int, Any], dict[int, Any]]:
 def test_date_camera_and_place_go_along_and_nothing_that_no_longer_holds(
     source: str, format: Literal["jpeg", "png", "webp"]
 ) -> None:
-    kept = exif.kept_tags(photo(source, camera()), 32, 24)
-    data = images.encode(draw(2, 24, 32), format=format, metadata={"id": "mine"}, exif=kept)
+    kept = kept_of(photo(source, camera()), 32, 24)
+    data = images.encode(draw(2, 24, 32), format=format, metadata={"id": "mine"}, kept=kept)
     whole, taken, place = read(data)
     assert (whole[Base.Make], whole[Base.Model], whole[Base.DateTime]) == ("Canon", "EOS", TAKEN)
     assert Base.Orientation not in whole
     assert Base.Software not in whole
+    assert whole[Base.ImageDescription] == "My holiday"
     assert taken[Base.DateTimeOriginal] == TAKEN
     assert taken[Base.FNumber] == pytest.approx(2.8)
-    assert (taken[Base.ExifImageWidth], taken[Base.ExifImageHeight], taken[Base.ColorSpace]) == (32, 24, exif.SRGB)
+    assert (taken[Base.ExifImageWidth], taken[Base.ExifImageHeight], taken[Base.ColorSpace]) == (32, 24, SRGB)
     assert not {Base.MakerNote, Base.UserComment} & taken.keys()
     assert place == {GPS.GPSLatitudeRef: "N", GPS.GPSLatitude: (48.0, 8.0, 1.5)}
     assert images.read_metadata(data) == {"id": "mine"}
@@ -72,20 +74,20 @@ def test_date_camera_and_place_go_along_and_nothing_that_no_longer_holds(
 
 
 def test_a_photo_without_exif_has_none_to_keep() -> None:
-    assert exif.kept_tags(photo("JPEG", b""), 32, 24) is None
-    assert exif.kept_tags(b"no picture", 32, 24) is None
+    assert kept_of(photo("JPEG", b""), 32, 24) == Kept()
+    assert kept_of(b"no picture", 32, 24) == Kept()
     only_sideways = Image.Exif()
     only_sideways[Base.Orientation] = 6
-    assert exif.kept_tags(photo("JPEG", only_sideways), 32, 24) is None
+    assert kept_of(photo("JPEG", only_sideways), 32, 24) == Kept()
 
 
 @given(st.binary(max_size=400), st.integers(0, 300), st.binary(max_size=40))
 def test_broken_exif_costs_no_picture(rubbish: bytes, place: int, patch: bytes) -> None:
     sound = camera().tobytes()
     for tags in (b"Exif\0\0" + rubbish, b"Exif\0\0" + sound[:place] + patch + sound[place + len(patch) :]):
-        kept = exif.kept_tags(photo("JPEG", tags), 32, 24)
+        kept = kept_of(photo("JPEG", tags), 32, 24)
         for format in ("jpeg", "png", "webp"):
-            images.encode(draw(2, 24, 32), format=format, metadata={"id": "mine"}, exif=kept)
+            images.encode(draw(2, 24, 32), format=format, metadata={"id": "mine"}, kept=kept)
 
 
 @pytest.mark.parametrize(("name", "source"), [("a.jpg", "JPEG"), ("a.png", "PNG"), ("a.webp", "WEBP")])
@@ -93,7 +95,7 @@ def test_a_result_is_encoded_as_asked(name: str, source: str) -> None:
     from nst_kernel import StyleParams
 
     uri = f"memory://exif/{name}"
-    storage.write_bytes(uri, photo(source, camera()) + bytes(exif.JPEG_HEAD))  # more than is read of a JPEG
+    storage.write_bytes(uri, photo(source, camera()) + bytes(JPEG_HEAD))  # more than is read of a JPEG
     planned = PlannedRow(Row("i", uri, None, "o.jpg", StyleParams(), "", 1), "f", (24, 32))
     outcome = StylizeResult(draw(2, 24, 32), diverged=False, losses={}, curve={}, iterations=0)
     kept, stripped, small = (
