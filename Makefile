@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 MODULES := nst_kernel pipeline jobs tests
 
-.PHONY: demo test test-quick test-all test-faults test-clusters test-stores test-rest lint format bench bench-scale readmes lock encoder
+.PHONY: demo test test-quick test-all test-faults test-clusters test-stores test-rest breakages lint format bench bench-scale readmes lock encoder
 
 # Installed anew when the lock or the project's own metadata changed.
 .venv/installed: requirements.lock pyproject.toml
@@ -42,6 +42,9 @@ test-stores: .venv/installed ## a genuine S3 gateway, stores that are down, full
 
 test-rest: .venv/installed ## a browser, the memory model, and all other slow tests
 	$(BIN)/pytest -m slow $(addprefix --ignore=,$(FAULTS) $(CLUSTERS) $(STORES))
+
+breakages: .venv/installed ## break the code line by line: each time a named fast test must fail; ONLY="ID ID" for some
+	$(BIN)/python -m tests.breakages $(ONLY)
 
 lint: .venv/installed
 	$(BIN)/ruff format --check $(MODULES)

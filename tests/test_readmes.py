@@ -2,11 +2,13 @@
 
 import ast
 import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from tests.bench.tables import in_four_rows
+from tests.breakages.breakages import breakages, caught
 from tests.support import REPOSITORY
 from tests.support.generated import check_section, table
 from tests.test_structure import ORDER, files
@@ -41,6 +43,14 @@ def test_the_readme_for_contributors_maps_every_room() -> None:
     paths = [name if (REPOSITORY / name).is_dir() else f"{name}.py" for name in names]
     listed = [[f"`{path}`", purpose(name.replace("/", "."))] for path, name in zip(paths, names, strict=True)]
     check_section(REPOSITORY / ".github" / "CONTRIBUTING.md", "rooms", table(["room", "what it is"], listed))
+
+
+def test_the_readme_for_contributors_counts_the_breakages() -> None:
+    listed = Counter(breakage.listed for breakage in breakages())
+    found = Counter(breakage.listed for breakage in breakages() if breakage.id in caught())
+    rows: list[tuple[object, ...]] = [(f"`{name}.toml`", listed[name], found[name]) for name in listed]
+    rows.append(("**all**", f"**{listed.total()}**", f"**{found.total()}**"))
+    check_section(REPOSITORY / ".github" / "CONTRIBUTING.md", "breakages", table(["list", "breakages", "caught"], rows))
 
 
 def test_files_that_contributors_are_sent_to_exist() -> None:

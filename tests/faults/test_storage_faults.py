@@ -13,7 +13,6 @@ from pipeline import storage
 from pipeline.outputs import provenance
 from pipeline.outputs import table as result_table
 from pipeline.storage import Policy, StorageError
-from pipeline.storage import _retry as retry
 from tests.faults.conftest import PATIENCE
 from tests.faults.support.proxy import FAULTS, Fault, FaultyProxy
 
@@ -48,7 +47,7 @@ def test_with_a_third_of_requests_failing_nothing_is_lost(folder: str, proxy: Fa
 def test_each_fault_is_survived_and_counted(
     kind: Fault, folder: str, proxy: FaultyProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if kind == "stalled":  # for others a busy machine may take as long
+    if kind == "stalled":  # for others silence would be a fault of this machine, of a kind that is not expected
         monkeypatch.setenv("NST_STORAGE_TIMEOUT", "0.5")
     proxy.share, proxy.kinds, proxy.stall, before = 0.5, (kind,), 1.5, storage.retries()
     files = {storage.join(folder, str(n)): bytes([n]) * 5000 for n in range(6)}
@@ -224,13 +223,6 @@ def test_credentials_that_stay_expired_are_a_clear_error(folder: str, proxy: Fau
     with pytest.raises(StorageError, match=r"no permission.*ExpiredToken"):
         storage.read_bytes(storage.join(folder, "a"))
     assert proxy.requests.total() == 2
-
-
-def test_the_defaults_outlast_a_minute() -> None:
-    policy = Policy()
-    delays = [min(policy.first_delay * policy.factor**n, policy.longest_delay) for n in range(policy.attempts - 1)]
-    shortest, longest = (sum(delays) * (1 + sign * retry._JITTER) for sign in (-1, 1))
-    assert 60 < shortest < longest < policy.deadline
 
 
 @pytest.mark.parametrize(

@@ -51,4 +51,6 @@ def test_a_download_that_trickles_in_for_ever_fails(
     assert set(proxy.requests) == {"GET"}
     assert proxy.requests.total() <= 2
     proxy.share = 0
+    monkeypatch.setenv("NST_STORAGE_TIMEOUT", "20")
+    monkeypatch.setenv("NST_STORAGE_REQUEST_TIMEOUT", "300")
     assert storage.read_bytes(uri) == bytes(10_000)

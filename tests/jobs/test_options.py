@@ -18,9 +18,10 @@ import yaml
 from jobs import cli
 from jobs.jobfile import load
 from jobs.options import takes
+from pipeline.layout import summary_file
 from pipeline.notebook import api
-from pipeline.options import GIVEN, OPTIONS, FailureLimit, RunOptions, run_options
-from pipeline.specs import ArchiveJob, GridJob, ManifestJob, options_of
+from pipeline.options import GIVEN, OPTIONS, Encoding, FailureLimit, RunOptions, run_options
+from pipeline.specs import ArchiveJob, GridJob, Keep, ManifestJob, options_of
 from pipeline.specs.run_options import SECTIONS
 from tests.jobs.test_cli import nst
 
@@ -283,3 +284,54 @@ def test_an_option_that_selects_photos_arrives(
     Path("archive.yaml").write_text(yaml.safe_dump(FILES["archive"] | {name: value}))
     assert [getattr(job, name) for job in jobs] == [getattr(load("archive.yaml"), name)]
     assert getattr(jobs[0], name) != ArchiveJob.model_fields[name].default
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_an_option_that_is_not_given_keeps_its_default(command: str, arrived: list[RunOptions]) -> None:
+    """Were `force` always on for job files, each run would rob the one that is at work."""
+    assert nst(*COMMANDS[command]) == 2
+    (options,) = arrived
+    defaults = run_options()
+    changed = {name for name in GIVEN if value_of(options, name) != value_of(defaults, name)}
+    assert changed <= {"output"}
+    assert options.release is False
+
+
+@pytest.mark.parametrize("strip", [True, False])
+def test_places_and_cameras_stay_in_the_pictures_of_an_archive_unless_they_are_stripped(
+    strip: bool, arrived: list[RunOptions]
+) -> None:
+    assert nst(*COMMANDS["archive"], "--quality", "50", *["--strip"] * strip) == 2
+    Path("archive.yaml").write_text(yaml.safe_dump(FILES["archive"] | {"strip": strip, "quality": 50}))
+    assert nst("run", "archive.yaml") == 2
+    assert [options.encoding for options in arrived] == [Encoding(quality=50, keep_exif=not strip)] * 2
+
+
+@pytest.mark.parametrize("statuses", [["failed"], ["quarantined"], ["failed", "quarantined"]])
+def test_rows_to_retry_are_those_that_are_named(
+    statuses: list[str], arrived: list[RunOptions], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, ...]] = []
+    monkeypatch.setattr("pipeline.execute.retry", lambda statuses, *_, **__: asked.append(statuses))
+    nst("retry", "out", *(f"--{status}" for status in statuses))
+    assert asked == [tuple(statuses)]
+    assert arrived == []
+
+
+@pytest.mark.parametrize(("given", "weights"), [([], "imagenet"), (["--weights", "mine.pth"], "mine.pth")])
+def test_a_retry_takes_the_weights_of_the_run_unless_others_are_given(
+    given: list[str], weights: str, arrived: list[RunOptions]
+) -> None:
+    Path("out").mkdir()
+    Path(summary_file("out")).write_text(json.dumps({"job": {"weights": "imagenet"}}))
+    assert nst("retry", "out", "--failed", *given) == 2
+    assert [options.weights for options in arrived] == [weights]
+
+
+def test_what_a_grid_keeps_arrives(arrived: list[RunOptions], monkeypatch: pytest.MonkeyPatch) -> None:
+    kept: list[object] = []
+    monkeypatch.setattr("pipeline.execute.run_grid", lambda *_, keep, **__: kept.append(keep))
+    Path("grid.yaml").write_text(yaml.safe_dump(FILES["grid"] | {"keep": FIELDS["grid"]["keep"]}))
+    nst("grid", "run", "grid.yaml")
+    assert kept == [Keep(**FIELDS["grid"]["keep"])]
+    assert arrived == []

@@ -4,6 +4,7 @@ import io
 import os
 import signal
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -119,3 +120,22 @@ def test_a_run_that_stops_by_itself_has_its_page(
     output = str(tmp_path)
     assert launch(work, output, terminal=Terminal(nowhere, nowhere), page=Page()) == ExitCode.BROKEN_OFF
     assert made == [output] * reported
+
+
+@pytest.mark.parametrize(
+    ("counts", "quarantined_before", "code"),
+    [
+        ({"ok": 2}, 0, ExitCode.OK),
+        ({}, 0, ExitCode.OK),
+        ({"ok": 2}, 1, ExitCode.PROBLEMS),
+        ({}, 1, ExitCode.PROBLEMS),
+        ({"ok": 1, "diverged": 1}, 0, ExitCode.PROBLEMS),
+        ({"ok": 1, "failed": 1}, 0, ExitCode.PROBLEMS),
+    ],
+)
+def test_a_row_without_a_good_picture_is_in_the_exit_code(
+    tmp_path: Path, counts: dict[str, int], quarantined_before: int, code: ExitCode
+) -> None:
+    done = Progress(sum(counts.values()), 0, quarantined_before, Counter(counts))
+    nowhere = Console(file=io.StringIO())
+    assert launch(lambda _: done, str(tmp_path), terminal=Terminal(nowhere, nowhere)) == code

@@ -109,6 +109,15 @@ def test_what_cannot_run_there_is_refused_here(tmp_path: Path, changes: dict[str
             {"kind": "manifest", "manifest": "s3://b/rows.csv", "defaults": {"init": "start.png"}},
             "defaults.init: 'start.png' would not",
         ),
+        (
+            {
+                "kind": "grid",
+                "contents": ["s3://b/cat.jpg"],
+                "styles": ["s3://b/night.png"],
+                "parameters": {"init": ["noise", "start.png"]},
+            },
+            "parameters.init: 'start.png' would not",
+        ),
     ],
 )
 def test_every_kind_names_what_all_machines_find(tmp_path: Path, fields: dict[str, object], said: str) -> None:

@@ -1,100 +1,75 @@
 """Archives run after run: what is new or changed, and an index that forgets nothing."""
 
+import dataclasses
 import os
+import zlib
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
-from pipeline import storage
+from nst_kernel import StylizeResult
+from pipeline import images, storage
 from pipeline.archives import run
 from pipeline.archives.index import Known, read_index
 from pipeline.archives.run import run_archive
-from pipeline.encoder import load_encoder
-from pipeline.flow.dataset import RunBroken
+from pipeline.flow import RunBroken, run_rows
 from pipeline.manifest.row import Row
-from pipeline.options.failure_limit import FailureLimit
-from pipeline.options.run_options import RunOptions
-from pipeline.outputs import Progress, layout, provenance, summary
+from pipeline.options import Encoding, FailureLimit, Resources, RunOptions
+from pipeline.outputs import Progress, layout, summary
 from pipeline.outputs import table as result_table
-from pipeline.outputs.finished import finished
-from pipeline.planning.history import History
-from pipeline.planning.plan import plan
+from pipeline.planning import Failure, Fetched, Optimised
 from pipeline.recovery.run_lock import Locked, RunLock
 from pipeline.specs.archive import ArchiveSpec
+from tests.bench.stub import StubKernel
+from tests.support import draw
 
 
 class Studio:
-    """An archive, and runs of it whose pictures are empty files. What is computed is noted in `computed`."""
+    """An archive, and runs of it that compute in this process, with a stub in the place of the kernel.
+
+    What is computed is noted in `computed`, the options of each slice in `options`.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.output = folder / "photos", str(folder / "out")
         self.computed: list[list[str]] = []
-        self.limits: list[FailureLimit] = []
+        self.options: list[RunOptions] = []
         self.broken: set[str] = set()
+        self.diverging: set[str] = set()
         self.dies_at: str | None = None
         for style in "st":
             self.plant(f"../{style}.jpg", style)
 
-    def plant(self, path: str, text: str = "x") -> None:
+    def plant(self, path: str, look: str = "x") -> None:
+        """Put a picture there; another look is another picture."""
         file = self.folder / path
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text)
+        Image.fromarray(draw(zlib.crc32(look.encode()), 16, 16 + len(look))).save(file, "PNG")
 
-    def run_rows(
-        self, rows: Sequence[Row], options: RunOptions, *, on_progress: Callable[[Progress], None] | None = None
-    ) -> Progress:
-        """As the real one, but for Ray and the pictures."""
-        encoder, started_at = load_encoder(options.weights), provenance.now()
-        sha = encoder.sha256
-        done = finished(options.output)
-        work = plan(
-            rows,
-            encoder_sha256=sha,
-            history=History({} if options.overwrite else done.fingerprints, done.owners),
-            shape_of=lambda rows: [(32, 32)] * len(rows),
-        )
-        progress = Progress(total=work.rows, done_before=work.done)
+    def run_rows(self, rows: Sequence[Row], options: RunOptions, **how: Any) -> Progress:
+        """Compute rows as any run does."""
         self.computed.append([])
-        for planned in [planned for batch in work.batches for planned in batch.rows]:
-            name = planned.row.output
-            if name == self.dies_at:
-                raise RunBroken("the lights went out")
-            assert planned.failure is None, planned.failure
-            status = "failed" if name in self.broken else "ok"
-            uri = storage.join(layout.images_folder(options.output), name)
-            if status == "ok":
-                storage.write_bytes(uri, b"picture")
-            row: dict[str, Any] = {
-                "id": planned.row.id,
-                "fingerprint": planned.fingerprint,
-                "status": status,
-                "content": planned.row.content,
-            }
-            row |= {"output": uri if status == "ok" else None, "output_name": name, "finished_at": provenance.now()}
-            result_table.commit(options.output, [{**row, "error": None if status == "ok" else "no picture"}])
-            self.computed[-1].append(name)
-            progress.add({**row, "error": "no picture", "retries": 0})
-            if on_progress:
-                on_progress(progress)
-        planned_counts = {"rows": work.rows, "batches": len(work.batches), "done": work.done, "quarantined": 0}
-        asked = {"max_failures": str(options.max_failures)}
-        said = summary.of(asked, planned_counts, progress.counts, retries=1, encoder=encoder, started_at=started_at)
-        summary.write(options.output, said)
-        self.limits.append(options.max_failures)
-        return progress
+        self.options.append(options)
+        return run_rows(rows, options, kernel=partial(Kernel, studio=self), **how)
 
     def run(self, slice_rows: int = 1000, overwrite: bool = False, defaults: Any = None, **fields: Any) -> Progress:
         given = {"photos": str(self.folder), "styles": [f"{self.folder}/../s.jpg"], **fields}
         self.computed = []
         return run_archive(
             ArchiveSpec.model_validate(given),
-            RunOptions(output=self.output, overwrite=overwrite),
+            self.how(overwrite=overwrite),
             defaults=defaults or {},
             slice_rows=slice_rows,
         )
+
+    def how(self, **options: Any) -> RunOptions:
+        """Options of a run that computes one photo after the other."""
+        return RunOptions(output=self.output, resources=Resources(batch_size=1), **options)
 
     @property
     def names(self) -> list[str]:
@@ -105,8 +80,29 @@ class Studio:
         return {row["output_name"]: row for row in read_index(self.output).to_pylist()}
 
 
+class Kernel(StubKernel):
+    """Gives each photo its own pixels back, unless the studio has other plans for it."""
+
+    def __init__(self, weights: str, *, studio: Studio, **options: Any) -> None:
+        super().__init__(weights, **options)
+        self.studio = studio
+
+    def __call__(self, fetched: Fetched) -> Optimised:
+        (planned,) = fetched.batch.rows
+        name, optimised = planned.row.output, super().__call__(fetched)
+        if name == self.studio.dies_at:
+            raise RunBroken("the lights went out")
+        self.studio.computed[-1].append(name)
+        (outcome,) = optimised.outcomes
+        if name in self.studio.broken:
+            outcome = Failure("Oops", "no picture")
+        if name in self.studio.diverging and isinstance(outcome, StylizeResult):
+            outcome = dataclasses.replace(outcome, diverged=True)
+        return dataclasses.replace(optimised, outcomes=(outcome,))
+
+
 @pytest.fixture
-def studio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Studio:
+def studio(tmp_path: Path, without_ray: None, monkeypatch: pytest.MonkeyPatch) -> Studio:
     studio = Studio(tmp_path)
     monkeypatch.setattr(run, "run_rows", studio.run_rows)
     return studio
@@ -126,11 +122,11 @@ def test_only_what_is_new_or_changed_is_computed(studio: Studio) -> None:
     assert (third.total, third.done_before, studio.names) == (2, 1, ["a.jpg", "b/new.jpg"])
     index = studio.index()
     assert sorted(index) == ["a.jpg", "b/c.jpg", "b/d.png", "b/new.jpg"]  # what was deleted is not forgotten
-    assert index["a.jpg"]["size"] == len("another picture")
+    assert index["a.jpg"]["size"] == (studio.folder / "a.jpg").stat().st_size
     for name, row in index.items():
         assert (row["status"], row["style"], row["path"]) == ("ok", "s", name)
         assert row["original"] == str(studio.folder / name)
-        assert Path(row["output"]).read_bytes() == b"picture"
+        assert images.decode(Path(row["output"]).read_bytes()).shape[:2] == (16, 31 if name == "a.jpg" else 17)
         assert row["output"] == f"{studio.output}/images/{name}"
 
 
@@ -177,12 +173,12 @@ def test_progress_is_of_the_whole(studio: Studio) -> None:
     spec = ArchiveSpec.model_validate({"photos": str(studio.folder), "styles": [f"{studio.folder}/../s.jpg"]})
     run_archive(
         spec,
-        RunOptions(output=studio.output),
+        studio.how(),
         defaults={},
         slice_rows=2,
         on_progress=lambda progress: told.append((progress.finished, progress.total)),
     )
-    assert told == [(1, 2), (2, 2), (3, 4), (4, 4), (5, 5)]
+    assert told == [(0, 2), (1, 2), (2, 2), (2, 4), (3, 4), (4, 4), (4, 5), (5, 5)]
 
 
 def test_the_summary_and_the_limit_are_of_the_whole(studio: Studio) -> None:
@@ -192,14 +188,15 @@ def test_the_summary_and_the_limit_are_of_the_whole(studio: Studio) -> None:
     for n in range(5, 9):
         studio.plant(f"{n}.jpg")
     studio.broken = {"5.jpg", "8.jpg"}
-    studio.limits = []
+    studio.options = []
     spec = ArchiveSpec.model_validate({"photos": str(studio.folder), "styles": [f"{studio.folder}/../s.jpg"]})
-    run_archive(spec, RunOptions(output=studio.output, max_failures=FailureLimit(rows=3)), defaults={}, slice_rows=1)
-    assert studio.limits == [FailureLimit(rows=3), FailureLimit(rows=2), FailureLimit(rows=2), FailureLimit(rows=2)]
+    run_archive(spec, studio.how(max_failures=FailureLimit(rows=3)), defaults={}, slice_rows=1)
+    limits = [options.max_failures for options in studio.options]
+    assert limits == [FailureLimit(rows=3), FailureLimit(rows=2), FailureLimit(rows=2), FailureLimit(rows=2)]
     said: dict[str, Any] = summary.read(studio.output)
     assert said["plan"] == {"rows": 4, "batches": 4, "done": 5, "quarantined": 0}
     assert said["counts"] == {"ok": 2, "failed": 2, "diverged": 0, "quarantined": 0}
-    assert said["retries"] == 4
+    assert said["retries"] == 0
     assert said["job"]["max_failures"] == "3"
     assert said["started_at"] <= said["finished_at"]
 
@@ -263,9 +260,10 @@ def test_all_styles_have_folders(studio: Studio) -> None:
 
 def test_originals_are_as_they_were(studio: Studio) -> None:
     studio.plant("a.jpg", "mine")
+    before = (studio.folder / "a.jpg").read_bytes()
     os.utime(studio.folder / "a.jpg", (1, 1))
     studio.run()
-    assert (studio.folder / "a.jpg").read_text() == "mine"
+    assert (studio.folder / "a.jpg").read_bytes() == before
     assert (studio.folder / "a.jpg").stat().st_mtime == 1
     assert [path.name for path in studio.folder.iterdir()] == ["a.jpg"]
 
@@ -285,14 +283,15 @@ def test_two_runs_of_an_archive_do_not_meet(studio: Studio) -> None:
 
 
 def test_an_index_knows_what_is_done(studio: Studio) -> None:
-    for n in range(50):
+    for n in range(20):
         studio.plant(f"{n}.jpg")
-    studio.broken = {"7.jpg"}
+    studio.broken, studio.diverging = {"7.jpg"}, {"8.jpg"}
     styles = [f"{studio.folder}/../{name}.jpg" for name in "st"]
     studio.run(styles=styles, choose="random")
     known = Known(studio.output, styles=True)
     for row in studio.index().values():
-        assert known.is_done(row["fingerprint"]) is (row["status"] == "ok")
+        assert row["status"] == {"7.jpg": "failed", "8.jpg": "diverged"}.get(row["path"], "ok")
+        assert known.is_done(row["fingerprint"]) is (row["status"] != "failed")
         assert known.style_of(row["path"]) == row["style"]
     assert not known.is_done("0" * 16)
     assert known.style_of("nowhere.jpg") is None
@@ -334,3 +333,72 @@ def test_pixels_to_start_from_are_part_of_what_is_asked(studio: Studio) -> None:
     assert studio.run(defaults=defaults).total == 0
     studio.plant("../start.png", "another")
     assert studio.run(defaults=defaults).total == 1
+
+
+def test_a_diverged_photo_is_not_computed_every_night(studio: Studio) -> None:
+    studio.plant("a.jpg")
+    studio.diverging = {"a.jpg"}
+    assert studio.run().counts == {"diverged": 1}
+    second = studio.run()
+    assert (second.total, second.done_before, studio.computed) == (0, 1, [])
+
+
+@pytest.fixture
+def locks(monkeypatch: pytest.MonkeyPatch) -> list[RunLock]:
+    """The locks that runs of archives hold from slice to slice."""
+    held: list[RunLock] = []
+
+    class Noted(RunLock):
+        def __init__(self, *where: Any, **how: Any) -> None:
+            super().__init__(*where, **how)
+            held.append(self)
+
+    monkeypatch.setattr(run, "RunLock", Noted)
+    return held
+
+
+@pytest.mark.parametrize("slices", [1, 2])
+def test_who_has_lost_the_lock_of_an_archive_writes_nothing_more(
+    slices: int, studio: Studio, locks: list[RunLock], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After the last slice there is the summary of the whole run, after any other one the next slice."""
+    for n in range(4):
+        studio.plant(f"{n}.jpg")
+
+    def robbed(rows: Sequence[Row], options: RunOptions, **how: Any) -> Progress:
+        progress = studio.run_rows(rows, options, **how)
+        locks[-1].lost = True
+        return progress
+
+    monkeypatch.setattr(run, "run_rows", robbed)
+    with pytest.raises(Locked):
+        studio.run(slice_rows=4 // slices)
+    assert len(studio.computed) == 1
+    assert sorted(studio.index()) == sorted(studio.computed[0])
+
+
+def test_a_lock_of_an_archive_that_is_held_is_taken_by_force_alone(studio: Studio) -> None:
+    studio.plant("a.jpg")
+    spec = ArchiveSpec.model_validate({"photos": str(studio.folder), "styles": [f"{studio.folder}/../s.jpg"]})
+    with RunLock(layout.ledger_folder(studio.output)):
+        with pytest.raises(Locked):
+            run_archive(spec, studio.how(), defaults={})
+        assert run_archive(spec, studio.how(force=True), defaults={}).counts == {"ok": 1}
+
+
+def test_options_reach_every_slice(studio: Studio) -> None:
+    for name in ("a.jpg", "b.jpg"):
+        studio.plant(name)
+    spec = ArchiveSpec.model_validate({"photos": str(studio.folder), "styles": [f"{studio.folder}/../s.jpg"]})
+    how = studio.how(
+        overwrite=True, force=True, max_attempts=7, stall_timeout=12.5, encoding=Encoding(quality=50, keep_exif=True)
+    )
+    run_archive(spec, how, defaults={}, slice_rows=1)
+    assert studio.options == [how, how]
+
+
+def test_an_output_inside_the_archive_is_refused_for_a_plan_too(studio: Studio) -> None:
+    studio.plant("a.jpg")
+    spec = ArchiveSpec.model_validate({"photos": str(studio.folder), "styles": [f"{studio.folder}/../s.jpg"]})
+    with pytest.raises(ValueError, match="is inside the archive"):
+        run.rows_to_do(spec, str(studio.folder / "out"), defaults={}, weights="embedded")

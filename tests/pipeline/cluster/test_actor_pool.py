@@ -16,7 +16,7 @@ from ray.data import DataContext
 from pipeline.cluster import actor_pool as cluster
 from pipeline.cluster import nodes
 from pipeline.cluster.actor_pool import CPU_BATCH_PIXELS, FETCH_CPUS, WRITE_CPUS, ActorPool
-from pipeline.cluster.connection import DATA_SETTINGS, connect
+from pipeline.cluster.connection import DATA_SETTINGS, HEALTH_CHECKS, KEPT_WORKERS, connect
 from pipeline.cluster.nodes import Node
 from pipeline.options.resources import Resources
 from pipeline.planning.limits import ROWS_AT_MOST, Limits
@@ -223,3 +223,26 @@ def test_an_address_at_which_nobody_answers_is_said_at_once(monkeypatch: pytest.
         address = f"127.0.0.1:{nobody.getsockname()[1]}"
         with pytest.raises(ValueError, match=f"address {address}: no Ray cluster answers there .* expected HOST:PORT"):
             connect(address)
+
+
+def test_cpus_of_dead_nodes_are_not_planned_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    has = {"CPU": 4.0, "memory": 8 * GB}
+    listed = [{"Alive": alive, "NodeID": name, "Resources": has} for name, alive in (("a", True), ("b", False))]
+    listed.append({"Alive": True, "NodeID": "head", "Resources": {"memory": GB}})
+    monkeypatch.setattr(ray, "nodes", lambda: listed)
+    pool = cluster.pool_on_cluster(Resources(device="cpu"))
+    assert (pool.count, pool.nodes_without_cpus) == (4, ("head",))
+
+
+def test_a_cluster_of_our_own_keeps_its_workers_and_notices_lost_nodes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ray.is_initialized", lambda: False)
+    started: list[dict[str, str]] = []
+    monkeypatch.setattr(ray, "init", lambda *_, **__: started.append(dict(os.environ)))
+    for name in (*KEPT_WORKERS, *HEALTH_CHECKS):
+        monkeypatch.setenv(name, "")  # so that it is as before after this test
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("RAY_health_check_period_ms", "7000")
+    connect("local")
+    (environment,) = started
+    assert environment.items() >= KEPT_WORKERS.items()
+    assert environment.items() >= (HEALTH_CHECKS | {"RAY_health_check_period_ms": "7000"}).items()

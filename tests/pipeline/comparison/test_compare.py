@@ -154,6 +154,11 @@ def test_what_changed_is_found_and_nothing_else_and_swapping_mirrors(mutations: 
         ({"style_layers": "conv1_1"}, "style_layers"),
         ({"pooling": "max"}, "pooling"),
         ({"layer_weights": "1,2,3,4"}, "layer_weights"),
+        ({"content_weight": 2}, "content_weight"),
+        ({"tv_weight": 2}, "tv_weight"),
+        ({"range_weight": 2}, "range_weight"),
+        ({"content_layers": "conv5_2"}, "content_layers"),
+        ({"content_layer_weights": "2"}, "content_layer_weights"),
     ],
 )
 def test_losses_that_mean_different_things_are_not_compared(defaults: dict[str, Any], said: str) -> None:
@@ -232,3 +237,33 @@ def test_runs_that_have_nothing_in_common_cannot_be_compared() -> None:
         compare(stored([outcome(1)]), stored([outcome(2)]))
     with pytest.raises(storage.StorageError, match="no results"):
         compare(stored([outcome(1)]), "memory://runs/none")
+
+
+def test_rows_that_got_worst_come_first() -> None:
+    before = stored([outcome(n) for n in range(6)])
+    slower = {"seconds": {"fetch": 0.1, "optimise": 30.0, "write": 0.1}}
+    after = [
+        outcome(0),
+        outcome(1, total_loss=2.0),
+        outcome(2, total_loss=9.0),
+        outcome(3, total_loss=2.0, **slower),
+        outcome(4, status="failed", error="no such picture", total_loss=None),
+        outcome(5, status="diverged"),
+    ]
+    found = compare(before, stored(after))
+    assert [change.key["content"][-5] for change in found.changes] == ["4", "5", "3", "2", "1", "0"]
+
+
+def test_among_equally_bad_rows_the_least_similar_picture_comes_first() -> None:
+    rows = [outcome(n) for n in range(3)]
+    found = compare(stored(rows), stored(rows, {1: 1}), thresholds=Thresholds(ssim=-1))
+    assert found.changes[0].key["content"] == "s3://photos/1.jpg"
+    assert found.worse == []
+
+
+def test_pictures_of_diverged_rows_are_compared() -> None:
+    rows = [outcome(1, status="diverged")]
+    change = only(compare(stored(rows), stored(rows, {0: 1})))
+    assert change.ssim is not None
+    assert change.ssim < 0.8
+    assert any("SSIM" in sentence for sentence in change.worse)

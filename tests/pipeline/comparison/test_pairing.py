@@ -148,3 +148,10 @@ def test_what_a_preset_is_called_means_nothing() -> None:
     pairing = paired(before, after)
     assert len(pairing.pairs) == 2
     assert "preset" not in pairing.varying
+
+
+def test_rows_of_one_key_meet_in_the_order_of_their_seeds() -> None:
+    """Of manifests of one name, each with one row: only the seeds of the second run are others."""
+    before = [row("a.jpg", id="z", seed=1), row("a.jpg", id="y", seed=2)]
+    after = [row("a.jpg", id="b", seed=3), row("a.jpg", id="c", seed=4)]
+    assert ids(paired(before, after)) == {("z", "b"), ("y", "c")}

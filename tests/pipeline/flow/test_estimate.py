@@ -128,3 +128,20 @@ def _sound_rows(manifest: str) -> list[PlannedRow]:
     asked = validate(manifest)
     work = plan(asked.rows, encoder_sha256=load_encoder("embedded").sha256)
     return [planned for batch in work.batches for planned in batch.rows if not planned.failure]
+
+
+def test_rows_that_a_run_leaves_alone_or_refuses_are_not_counted(tmp_path: Path) -> None:
+    for name in ("a", "b", "c", "s"):
+        Image.fromarray(draw(1, 96, 128)).save(tmp_path / f"{name}.png")
+    manifest, output = tmp_path / "rows.csv", tmp_path / "out"
+    manifest.write_text("id,content,style,output\na,a.png,s.png,\nheld,b.png,s.png,\ntaken,c.png,s.png,mine.png\n")
+    (held,) = (planned for planned in _sound_rows(str(manifest)) if planned.row.id == "held")
+    rows = [
+        {"id": "held", "fingerprint": held.fingerprint, "status": "quarantined", "output_name": "held.png"},
+        {"id": "another", "fingerprint": "f", "status": "ok", "output_name": "mine.png"},
+    ]
+    result_table.commit(str(output), [{**row, "finished_at": provenance.now()} for row in rows])
+    options = RunOptions(output=str(output), resources=Resources(num_actors=1))
+    of = estimate(str(manifest), options, rate=1e9)
+    assert of.rows == 1
+    assert [(name, failure.error_class) for name, failure in of.failures] == [("taken", "OutputTaken")]

@@ -37,7 +37,9 @@ GRID = st.fixed_dictionaries(
                 "size": st.lists(st.sampled_from([64, 96, 128]), min_size=1, unique=True),
                 "style_weight": WEIGHTS,
                 "tv_weight": st.builds(
-                    lambda low, n: {"linspace": [low, low + 1, n]}, st.floats(0, 5), st.integers(1, 5)
+                    lambda low, n: {"linspace": [low, low + 1, n]},
+                    st.just(0.0) | st.floats(1e-30, 5),
+                    st.integers(1, 5),
                 ),
                 "optimizer": st.sampled_from(["adam", ["adam", "lbfgs"]]),
                 "style_layers": st.just(["conv1_1", ["conv1_1", "conv2_1"], "conv2_1,conv3_1"]),

@@ -4,24 +4,29 @@ import contextlib
 import json
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from nst_kernel import LayerMissing, StyleParams
 from pipeline import storage
-from pipeline.flow.dataset import RunBroken
+from pipeline.flow import RunBroken, run_rows
 from pipeline.grids import history
 from pipeline.grids.expand import combination_id
 from pipeline.manifest.row import ManifestError, Row
-from pipeline.options.run_options import RunOptions
+from pipeline.options import Encoding, FailureLimit, Resources, RunOptions
 from pipeline.outputs import Progress, grid_runs, layout, provenance
-from pipeline.outputs import table as result_table
+from pipeline.planning import Fetched, Optimised
 from pipeline.recovery.run_lock import Locked, RunLock
 from pipeline.specs.grid import Keep
-from tests.support import random_weights
+from tests.bench.stub import StubKernel
+from tests.pipeline.support.in_process import compute_here
+from tests.support import draw, random_weights
 
 NOW = datetime(2026, 11, 21, 2, 15, tzinfo=UTC)
 
@@ -34,19 +39,20 @@ def row(size: int) -> Row:
 ROWS = [row(64), row(96)]
 
 
-def compute(
-    rows: Sequence[Row], options: RunOptions, *, on_progress: Callable[[Progress], None] | None = None
-) -> Progress:
-    storage.write_bytes(storage.join(layout.images_folder(options.output), "64.png"), b"picture")
-    result_table.commit(
-        options.output, [{"id": row.id, "status": "ok", "finished_at": provenance.now()} for row in rows]
-    )
-    return Progress(total=len(rows), done_before=0)
+class Dying(StubKernel):
+    """Ends its run after the first row."""
+
+    rows = 0
+
+    def __call__(self, fetched: Fetched) -> Optimised:
+        if self.rows:
+            raise RunBroken("the lights went out")
+        self.rows += 1
+        return super().__call__(fetched)
 
 
-def die(rows: Sequence[Row], options: RunOptions, *, on_progress: Callable[[Progress], None] | None = None) -> Progress:
-    compute(rows[:1], options)
-    raise RunBroken("the lights went out")
+compute = partial(run_rows, kernel=StubKernel)
+die = partial(run_rows, kernel=Dying)
 
 
 class Output:
@@ -55,6 +61,10 @@ class Output:
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.uri = str(folder / "out")
         self.monkeypatch = monkeypatch
+        monkeypatch.chdir(folder)
+        for seed, name in enumerate(("c.jpg", "s.jpg")):
+            Image.fromarray(draw(seed, 24, 32)).save(name)
+        compute_here(monkeypatch)
 
     def run(
         self,
@@ -67,7 +77,8 @@ class Output:
         self.monkeypatch.setattr(provenance, "now", lambda: now)
         with contextlib.suppress(RunBroken):
             self.monkeypatch.setattr(history, "run_rows", compute)
-            history.run_grid(rows, RunOptions(output=self.uri), name="g", keep=keep, now=now)
+            options = RunOptions(output=self.uri, resources=Resources(batch_size=1))
+            history.run_grid(rows, options, name="g", keep=keep, now=now)
         return grid_runs.all_runs(self.uri)[0].id
 
     @property
@@ -130,7 +141,7 @@ def test_the_order_of_rows_has_no_say() -> None:
     assert history.grid_of(ROWS, "e") != history.grid_of(ROWS[:1], "e")
 
 
-@settings(max_examples=10)
+@settings(max_examples=5)
 @given(st.lists(st.booleans(), min_size=1, max_size=6), st.integers(1, 4))
 def test_so_many_runs_are_kept(tmp_path_factory: pytest.TempPathFactory, whole: list[bool], count: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
@@ -283,3 +294,59 @@ def test_a_bucket_keeps_its_runs(bucket: str, tmp_path: Path, monkeypatch: pytes
 def test_keep_says_what() -> None:
     with pytest.raises(ValueError, match="how many"):
         Keep()
+
+
+def test_a_long_run_is_kept_from_its_end_on(output: Output) -> None:
+    """One that took 30 hours is two days old when it ended two days ago."""
+
+    def slow(rows: Sequence[Row], options: RunOptions, **how: Any) -> Progress:
+        output.monkeypatch.setattr(provenance, "now", lambda: NOW + timedelta(hours=30))
+        return compute(rows, options, **how)
+
+    long = output.run(NOW, compute=slow)
+    after = NOW + timedelta(hours=30)
+    output.run(after + timedelta(hours=1))
+    assert history.clear(output.uri, Keep(days=2), now=after + timedelta(days=2)) == []
+    assert history.clear(output.uri, Keep(days=2), now=after + timedelta(days=2, hours=1)) == [long]
+
+
+def test_who_has_lost_the_lock_of_a_grid_points_to_nothing_and_deletes_nothing(output: Output) -> None:
+    first = output.run()
+    held: list[RunLock] = []
+
+    class Noted(RunLock):
+        def __init__(self, *where: Any, **how: Any) -> None:
+            super().__init__(*where, **how)
+            held.append(self)
+
+    def robbed(rows: Sequence[Row], options: RunOptions, **how: Any) -> Progress:
+        progress = compute(rows, options, **how)
+        held[0].lost = True
+        return progress
+
+    output.monkeypatch.setattr(history, "RunLock", Noted)
+    with pytest.raises(Locked):
+        output.run(NOW + timedelta(days=1), keep=Keep(runs=1), compute=robbed)
+    assert grid_runs.latest(output.uri) == layout.run_folder(output.uri, first)
+    assert first in output.folders
+
+
+def test_options_reach_the_run_of_a_grid(output: Output, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[RunOptions] = []
+
+    def noting(rows: Sequence[Row], options: RunOptions, **how: Any) -> Progress:
+        seen.append(options)
+        return compute(rows, options, **how)
+
+    monkeypatch.setattr(history, "run_rows", noting)
+    how = RunOptions(
+        output=output.uri,
+        force=True,
+        max_failures=FailureLimit(rows=3),
+        stall_timeout=12.5,
+        encoding=Encoding(quality=50),
+    )
+    with RunLock(output.uri):
+        history.run_grid(ROWS, how, name="g")
+    (grid_run,) = grid_runs.all_runs(output.uri)
+    assert seen == [how.model_copy(update={"output": layout.run_folder(output.uri, grid_run.id)})]

@@ -62,6 +62,13 @@ def test_quality(format: Literal["jpeg", "webp"]) -> None:
     assert np.abs(decode(best).astype(int) - ramp).mean() < 2
 
 
+def test_jpeg_keeps_colour_at_full_resolution() -> None:
+    stripes = np.zeros((32, 32, 3), dtype=np.uint8)
+    stripes[:, ::2, 0], stripes[:, 1::2, 2] = 255, 255
+    decoded = decode(encode(stripes, format="jpeg", metadata={}))
+    assert np.abs(decoded.astype(int) - stripes).mean() < 10
+
+
 def test_metadata_from_elsewhere_is_not_ours() -> None:
     exif = Image.Exif()
     exif[0x010E] = "My holiday"

@@ -348,3 +348,12 @@ def test_memory_is_bounded_by_what_is_kept(tmp_path: Path) -> None:
         tracemalloc.stop()
     assert [items.count(kind) for kind in (RowProblem, Row, Duplicate)] == [1, 1, 4999]
     assert peak < 4 * tables.MAX_LINE
+
+
+def test_relative_pictures_to_start_from_are_those_of_their_own_folder(tmp_path: Path) -> None:
+    """Rows of equal words share their parameters, but not those of another folder."""
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        write(tmp_path / name / "rows.csv", [{**PAIR, "init": "start.png"}])
+    found = read([str(tmp_path / name / "rows.csv") for name in ("one", "two")]).rows
+    assert [row.params.init for row in found] == [str(tmp_path / name / "start.png") for name in ("one", "two")]

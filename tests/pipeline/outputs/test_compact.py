@@ -99,3 +99,33 @@ def test_a_reader_that_is_overtaken_reads_again(monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(result_table, "parts", then_compacted)
     assert said(output) == before
+
+
+def test_a_merged_file_has_one_row_for_each_id() -> None:
+    output = filled([("a", "failed", 1), ("a", "ok", 2), ("b", "ok", 3)])
+    (rest,) = compact(output)
+    assert [(row["id"], row["status"]) for row in result_table.read_part(rest).to_pylist()] == [
+        ("a", "ok"),
+        ("b", "ok"),
+    ]
+
+
+def test_rows_of_a_full_file_are_in_no_other_one() -> None:
+    output = filled([(name, "ok", n) for n, name in enumerate("abcd")])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(import_module("pipeline.outputs.compact"), "PARTS_AT_ONCE", 2)
+        written = compact(output, file_bytes=1)
+    found = [[row["id"] for row in result_table.read_part(part).to_pylist()] for part in written]
+    assert sorted(id for ids in found for id in ids) == list("abcd")
+
+
+def test_a_file_that_is_merged_into_itself_stays() -> None:
+    """A batch that is committed again, by a process that did not know better, changes nothing."""
+    events = [("a", "ok", 1), ("b", "ok", 2)]
+    output = filled(events)
+    before = said(output)
+    (rest,) = compact(output)
+    for number, (row_id, status, later) in enumerate(events):
+        result_table.commit(output, [record(row_id, status=status, mark=str(number), later=later)])
+    assert [part.rpartition("/")[2] for part in compact(output)] == [rest.rpartition("/")[2]]
+    assert said(output) == before

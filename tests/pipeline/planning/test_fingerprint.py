@@ -1,6 +1,8 @@
 """Fingerprints and ids against those that runs of earlier releases have written: an equal one means done."""
 
+import dataclasses
 from importlib import import_module
+from typing import Any
 
 import pytest
 
@@ -8,6 +10,7 @@ from nst_kernel import StyleParams
 from pipeline import storage
 from pipeline.manifest import Row, derive_id
 from pipeline.planning import fingerprint
+from pipeline.planning.fingerprint import same_request
 
 RECORDED = [
     ("/c.png", "/s.png", {}, "fc0c6303f4e413dc", "74831f94857fe3fc", "74831f948f6bdb9d"),
@@ -46,3 +49,42 @@ def test_what_was_done_before_is_recognised(
     assert derive_id(content, style, params, "e") == id
     assert fingerprint(row, "e", {uri: f"etag of {uri}" for uri in uris}) == known
     assert fingerprint(row, "e", dict.fromkeys(uris, storage.StorageError("gone"))) == unknown
+
+
+ASKED = Row("id", "/c.png", "/s.png", "out.png", StyleParams(init="/start.png"), "rows.csv", 1)
+KNOWN: dict[str, str | storage.StorageError] = {"/c.png": "1", "/s.png": "2", "/start.png": "3"}
+
+CHANGES: dict[str, dict[str, Any]] = {
+    "content": {"content": "/d.png"},
+    "style": {"style": "/t.png"},
+    "picture to start from": {"params": StyleParams(init="/end.png")},
+    "a parameter": {"params": StyleParams(init="/start.png", seed=1)},
+    "name of the output": {"output": "new.png"},
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_each_part_of_a_request_takes_part(change: dict[str, Any]) -> None:
+    changed = dataclasses.replace(ASKED, **change)
+    known = KNOWN | dict.fromkeys(set(changed.pictures().values()) - KNOWN.keys(), "4")
+    assert not same_request(fingerprint(changed, "e", known), fingerprint(ASKED, "e", KNOWN))
+
+
+@pytest.mark.parametrize("uri", KNOWN)
+def test_each_picture_as_it_is_takes_part(uri: str) -> None:
+    before, after = fingerprint(ASKED, "e", KNOWN), fingerprint(ASKED, "e", {**KNOWN, uri: "edited"})
+    assert before != after
+    assert same_request(before, after)
+
+
+def test_the_encoder_and_the_version_of_the_algorithm_take_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = fingerprint(ASKED, "e", KNOWN)
+    assert not same_request(fingerprint(ASKED, "f", KNOWN), before)
+    module = import_module("pipeline.planning.fingerprint")
+    monkeypatch.setattr(module, "ALGORITHM_VERSION", module.ALGORITHM_VERSION + 1)
+    assert not same_request(fingerprint(ASKED, "e", KNOWN), before)
+
+
+def test_what_does_not_change_the_picture_takes_no_part() -> None:
+    elsewhere = dataclasses.replace(ASKED, id="another", file="other.csv", number=7, content_shape=(3, 4))
+    assert fingerprint(elsewhere, "e", KNOWN) == fingerprint(ASKED, "e", KNOWN)

@@ -1,7 +1,10 @@
 """A process that stands still is ended, whatever it stands still at; one that shows life, or is done, is not."""
 
+import contextlib
+import faulthandler
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 
@@ -30,12 +33,48 @@ def test_a_process_that_stands_still_is_ended_and_says_where(hang: str) -> None:
     assert 'File "<string>", line' in ended.stderr
 
 
-def test_signs_of_life_and_an_end_in_time_keep_a_process() -> None:
-    alive = "for _ in range(20):\n        time.sleep(0.1)\n        alive()"
-    assert run(f"with watching(1.5):\n    {alive}").stdout == "done\n"
-    assert run("with watching(0.3): pass\nalive()\ntime.sleep(1)").stdout == "done\n"
-    raised = "try:\n    with watching(0.3): 1 / 0\nexcept ZeroDivisionError: time.sleep(1)"
-    assert run(raised).stdout == "done\n"
+class Timer:
+    """The timer of faulthandler and the clock, in numbers: no test of when it is set waits for it."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self.now, self.ends_at = 100.0, float("inf")
+        self.set_at: list[float] = []
+        patch.setattr(watchdog, "time", SimpleNamespace(monotonic=lambda: self.now))
+        patch.setattr(faulthandler, "dump_traceback_later", self.start)
+        patch.setattr(faulthandler, "cancel_dump_traceback_later", self.cancel)
+
+    def start(self, seconds: float, *, exit: bool, file: int) -> None:
+        assert exit
+        assert file == 2
+        self.ends_at = self.now + seconds
+        self.set_at.append(self.now)
+
+    def cancel(self) -> None:
+        self.ends_at = float("inf")
+
+
+def test_signs_of_life_keep_a_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    timer = Timer(monkeypatch)
+    with watchdog.watching(8):
+        assert timer.ends_at == 108
+        for _ in range(40):
+            timer.now += 0.5
+            watchdog.alive()
+            assert timer.ends_at - timer.now > 7  # a sign within a tenth of the time is not worth a system call
+    assert timer.set_at[:3] == [100, 101, 102]
+
+
+def test_an_end_in_time_keeps_a_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    timer = Timer(monkeypatch)
+    with watchdog.watching(8):
+        pass
+    assert timer.ends_at == float("inf")
+    with contextlib.suppress(ZeroDivisionError), watchdog.watching(8):
+        raise ZeroDivisionError
+    assert timer.ends_at == float("inf")
+    timer.now += 100
+    watchdog.alive()  # outside of `watching` it sets nothing
+    assert timer.ends_at == float("inf")
 
 
 @pytest.mark.parametrize("seconds", [0, -1, float("nan")])

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -9,13 +10,14 @@ import time
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pipeline import storage
 from pipeline.layout import lock_file
 from pipeline.outputs import provenance
-from pipeline.recovery.run_lock import Locked, RunLock
+from pipeline.recovery.run_lock import Locked, RunLock, this_process
 
 
 @pytest.fixture(params=["local", "s3", "memory"])
@@ -130,3 +132,85 @@ def test_whoever_waits_is_told_of_a_lost_lock(tmp_path: Path) -> None:
     told = threading.Event()
     with RunLock(str(tmp_path), lease=0.2, on_loss=told.set), RunLock(str(tmp_path), force=True):
         assert told.wait(20)
+
+
+def holder_of(output: str) -> dict[str, Any]:
+    fields: dict[str, Any] = json.loads(storage.read_bytes(lock_file(output)))
+    return fields
+
+
+def free_process_id() -> int:
+    """The id of a process of this machine that has ended."""
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        pass
+    return process.pid
+
+
+def test_a_process_id_tells_nothing_about_another_machine(tmp_path: Path) -> None:
+    output, free = str(tmp_path), free_process_id()
+    left_by(output, seconds_left=30, machine="another", pid=free)
+    with pytest.raises(Locked, match="on far"):
+        RunLock(output).__enter__()
+    left_by(output, seconds_left=30, machine=str(this_process()["machine"]), pid=free)
+    with RunLock(output):
+        pass
+
+
+def test_the_process_of_another_user_is_alive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def not_permitted(*_: int) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    left_by(str(tmp_path), seconds_left=30, machine=str(this_process()["machine"]), pid=os.getpid())
+    monkeypatch.setattr(os, "kill", not_permitted)
+    with pytest.raises(Locked):
+        RunLock(str(tmp_path)).__enter__()
+
+
+def test_a_renewal_moves_the_end_of_the_lease(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    output, moment = str(tmp_path), [provenance.now()]
+    monkeypatch.setattr(provenance, "now", lambda: moment[0])
+    with RunLock(output, lease=0.2):
+        before = holder_of(output)["expires_at"]
+        moment[0] += timedelta(hours=1)
+        eventually(lambda: holder_of(output)["expires_at"] > before)
+
+
+def test_a_lease_survives_renewals_that_fail(tmp_path: Path) -> None:
+    waited: list[float | None] = []
+
+    class Ended(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            waited.append(timeout)
+            return True
+
+    lock = RunLock(str(tmp_path), lease=60)
+    lock._ended = Ended()
+    with lock:
+        pass
+    assert waited
+    assert waited[0] is not None
+    assert 3 * waited[0] < 60  # two of them fail, and the third is in time
+
+
+def test_of_two_who_write_at_once_the_last_one_has_the_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A store without conditions tells both that they wrote."""
+    output = str(tmp_path)
+
+    def written_and_then_replaced(uri: str, data: bytes, *, replaces: str | None) -> bool:
+        storage.write_bytes(uri, data)
+        left_by(output, seconds_left=30)
+        return True
+
+    monkeypatch.setattr(storage, "write_if", written_and_then_replaced)
+    with pytest.raises(Locked, match="on far"):
+        RunLock(output).__enter__()
+    assert holder_of(output)["host"] == "far"
+
+
+def test_a_lock_whose_file_is_gone_is_lost(output: str) -> None:
+    told = threading.Event()
+    with RunLock(output, lease=0.2, on_loss=told.set) as lock:
+        storage.remove(lock_file(output))
+        assert told.wait(20)
+        with pytest.raises(Locked):
+            lock.check()

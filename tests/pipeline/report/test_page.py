@@ -101,8 +101,9 @@ def test_the_data_are_the_results(output: Path) -> None:
     index = samples.index(page)
     assert list(samples.column(page, "id")) == [row["id"] for row in table]
     assert [index["statuses"][code] for code in samples.column(page, "status")] == [row["status"] for row in table]
-    for found, row in zip(samples.column(page, "loss"), table, strict=True):
-        assert found == row["total_loss"] or found == pytest.approx(row["total_loss"], rel=1e-5)
+    for shown, name in (("loss", "total_loss"), ("content_loss", "content_loss"), ("style_loss", "style_loss")):
+        for found, row in zip(samples.column(page, shown), table, strict=True):
+            assert found == row[name] or found == pytest.approx(row[name], rel=1e-5)
     [sources] = samples.data(page, "sources")
     assert [sources["uri"][k] for k in samples.column(page, "content")] == [row["content"] for row in table]
     assert [sources["uri"][k] for k in samples.column(page, "style")] == [row["style"] for row in table]
@@ -276,3 +277,24 @@ def test_two_runs_are_on_the_page(output: Path, tmp_path: Path) -> None:
     assert f"tv_weight 0.5 {samples.HOSTILE} iterations 60 –" in text
     assert "3, of which 1 got worse" in text
     assert "Only before: 1 rows" in text
+
+
+def test_copies_that_the_page_does_not_show_any_more_are_deleted(output: Path) -> None:
+    write_report(str(output))
+    thumbs = output / "report" / "thumbs"
+    before = set(thumbs.iterdir())
+    os.utime(samples.picture(output.parent / "content" / "scene0.png", 77), ns=(1, 1))
+    page = write_report(str(output))
+    [sources] = samples.data(page, "sources")
+    shown = {*samples.column(page, "thumb"), *samples.column(page, "view"), *sources["thumb"], *sources["view"]}
+    assert {path.stem for path in thumbs.iterdir()} == shown - {None}
+    assert len(before - set(thumbs.iterdir())) > 0
+
+
+def test_results_that_cannot_be_read_are_not_no_rows(output: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def down(*_: object) -> None:
+        raise storage.StorageError("the store is down")
+
+    monkeypatch.setattr(result_table, "read_part", down)
+    with pytest.raises(storage.StorageError, match="the store is down"):
+        write_report(str(output))

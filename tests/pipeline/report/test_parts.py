@@ -4,6 +4,7 @@ import io
 import json
 import math
 import re
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -170,6 +171,9 @@ def test_what_varies_and_what_is_shared(tmp_path: Path) -> None:
 
 def test_figures_add_up(tmp_path: Path) -> None:
     rows = [*(samples.ok(tmp_path, k) for k in range(6)), *(samples.bad(tmp_path, k) for k in range(6, 10))]
+    for number, row in enumerate(rows):
+        row["started_at"] = samples.BEGAN + timedelta(minutes=number)
+        row["finished_at"] = samples.BEGAN + timedelta(hours=1, minutes=number)
     said = {"counts": {"ok": 6, "failed": 4}, "seconds": 100.0}
     found = figures(pa.Table.from_pylist(rows, schema=schema.SCHEMA), said)
     assert (found.rows, found.pictures, found.counts["failed"]) == (10, 6, 4)
@@ -181,6 +185,7 @@ def test_figures_add_up(tmp_path: Path) -> None:
     assert (found.busy, found.idle, found.per_hour) == (90.0, 10.0, 360.0)
     assert found.dollars(7.2) == pytest.approx(0.2)
     assert found.pixels == 6 * 96 * 64
+    assert (found.began, found.ended) == (samples.BEGAN, samples.BEGAN + timedelta(hours=1, minutes=9))
     assert found.encoders == {"embedded, abababababab": 10}
     assert found.warnings == {}
     rows[1]["warning"] = rows[2]["warning"] = "never fell"

@@ -1,7 +1,6 @@
 """The stages by themselves, without Ray: fetch, optimise, write."""
 
 import dataclasses
-import json
 import logging
 import os
 from collections.abc import Sequence
@@ -123,6 +122,24 @@ def test_a_picture_gone_between_plan_and_fetch_fails_its_row_alone(folder: Path,
     assert isinstance(fine, StylizeResult)
 
 
+def test_whatever_a_picture_does_to_a_decoder_concerns_its_row_alone(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decode, bad = images.decode, (folder / "a.png").read_bytes()
+
+    def decoding(data: bytes) -> images.Pixels:
+        if data == bad:
+            raise KeyError("out of nowhere")
+        return decode(data)
+
+    batch = batch_of(rows(folder, "a.png", "b.png"))
+    monkeypatch.setattr(images, "decode", decoding)
+    odd, fine = fetch(batch).pictures
+    assert isinstance(odd, Failure)
+    assert (odd.error_class, "a.png" in odd.error) == ("KeyError", True)
+    assert isinstance(fine, Pictures)
+
+
 def test_a_failure_known_to_the_plan_passes_through(folder: Path, style_actor: StyleActor) -> None:
     why = Failure("ImageError", "no picture")
     planned = PlannedRow(rows(folder, "a.png")[0], "f", None, why)
@@ -223,25 +240,6 @@ def test_the_same_row_in_a_batch_and_alone(folder: Path, style_actor: StyleActor
     assert isinstance(alone[0], StylizeResult)
     # Convolutions may sum in another order for another batch size: a grey level at most.
     assert np.abs(together[1].image.astype(int) - alone[0].image).max() <= 1
-
-
-def test_the_picture_is_durable_before_its_row(
-    folder: Path, style_actor: StyleActor, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    optimised = style_actor(fetch(batch_of(rows(folder, "a.png", "b.png"))))
-    output = str(folder / "out")
-    commit = result_table.commit
-
-    def committing(where: str, records: list[dict[str, object]]) -> str:
-        for record in records:
-            assert images.decode(Path(str(record["output"])).read_bytes()).shape == (32, 32, 3)
-        return commit(where, records)
-
-    monkeypatch.setattr(result_table, "commit", committing)
-    said = Writer(output, encoder="random", encoder_sha256="e")(optimised)
-    assert [row["status"] for row in said] == ["ok", "ok"]
-    stored = result_table.read_results(output).to_pylist()
-    assert [json.loads(row["params"])["size"] for row in stored] == [32, 32]
 
 
 def test_a_picture_that_cannot_be_written_fails_its_row(folder: Path, style_actor: StyleActor) -> None:

@@ -7,7 +7,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,6 +19,7 @@ from nst_kernel import StyleParams, StylizeResult
 from pipeline import storage
 from pipeline.options.interruptions import Interruptions
 from pipeline.planning.batch import Batch, Failure
+from pipeline.process import Preemption
 from pipeline.recovery import saved_states
 from pipeline.stages import optimise as actor_module
 from pipeline.stages.fetch import fetch
@@ -28,6 +31,19 @@ from tests.support import draw, random_weights
 
 LONG = dataclasses.replace(QUICK, iterations=(30,))
 Make = Callable[..., StyleActor]
+
+
+class Clock:
+    """A clock that goes on when it is told to."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+    def takes(self, seconds: float) -> None:
+        self.seconds += seconds
 
 
 @pytest.fixture
@@ -50,12 +66,12 @@ def make(home: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
         def told(done: int, total: int) -> None:
             nonlocal made
             made = done
-            clock[0] += 1
+            clock.takes(1)
             if on_iteration:
                 on_iteration(done)
 
-        clock = [0.0]
-        monkeypatch.setattr("pipeline.stages.resumable.monotonic", lambda: clock[0])
+        clock = Clock()
+        monkeypatch.setattr("pipeline.stages.resumable.monotonic", clock)
         return StyleActor(
             "any",
             on_iteration=told,
@@ -265,3 +281,70 @@ def test_what_a_process_does_on_sigterm(worth_saving: str, what: str, said: str,
         rest = process.stdout.read()
     assert (first + rest).split() == said.split()
     assert process.returncode == code
+
+
+def test_each_iteration_is_a_sign_of_life(home: Path, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a batch of more than ten minutes is ended as one that stands still, and its rows are quarantined."""
+    signs: list[None] = []
+    monkeypatch.setattr("pipeline.process.watchdog.alive", lambda: signs.append(None))
+    batch = batch_of(rows(home, "a.png", params=LONG))
+    fetched = fetch(batch)
+    signs.clear()
+    pictures_of = make()(fetched).outcomes
+    assert len(signs) == 30
+    assert len(pictures_of) == 1
+
+
+def test_each_picture_that_is_read_is_a_sign_of_life(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    signs: list[None] = []
+    monkeypatch.setattr("pipeline.process.watchdog.alive", lambda: signs.append(None))
+    fetch(batch_of(rows(home, "a.png", "b.png")))
+    assert len(signs) == 3
+
+
+def test_saving_to_a_slow_store_takes_a_small_share_of_the_time(
+    home: Path, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long = dataclasses.replace(QUICK, iterations=(130,))
+    actor = make(save_every=6)
+    clock = import_module("pipeline.stages.resumable").monotonic
+    saved_at: list[float] = []
+
+    def slowly(uri: str, state: object) -> bool:
+        saved_at.append(clock())
+        clock.takes(4)
+        return True
+
+    monkeypatch.setattr(saved_states, "save", slowly)
+    actor(fetch(batch_of(rows(home, "a.png", params=long))))
+    assert saved_at == [6.0, 6 + 4 + 80]  # 4 s are a twentieth of 80
+
+
+@pytest.mark.parametrize("succeeds", [True, False])
+def test_what_was_saved_is_not_unsaved_work(
+    succeeds: bool, home: Path, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved: list[None] = []
+    monkeypatch.setattr("pipeline.process.preemption.Preemption.saved", lambda _: saved.append(None))
+    monkeypatch.setattr(saved_states, "save", lambda *_: succeeds)
+    make(save_every=20)(fetch(batch_of(rows(home, "a.png", params=LONG))))
+    assert len(saved) == succeeds
+
+
+def test_unsaved_work_counts_from_the_last_save(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr("pipeline.process.preemption.time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    preemption = Preemption(worth_saving=10)
+    preemption.on_draining()
+    with preemption.working():
+        now[0] += 9
+        assert not preemption.wanted
+        now[0] += 1
+        assert preemption.wanted
+        preemption.saved()
+        now[0] += 9
+        assert not preemption.wanted
+        now[0] += 1
+        assert preemption.wanted
+    assert not preemption.wanted

@@ -1,0 +1,58 @@
+"""What runs on a cluster: it ends with an exit code that Ray can tell a failed job by."""
+
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from jobs import runner
+from jobs.exit_codes import ExitCode
+from jobs.submit import entrypoint
+
+JOB = {"kind": "manifest", "name": "night", "manifest": "rows.csv", "output": "out"}
+
+
+def code_of(monkeypatch: pytest.MonkeyPatch, *words: str) -> object:
+    monkeypatch.setattr(sys, "argv", ["entrypoint", *words])
+    with pytest.raises(SystemExit) as ended:
+        entrypoint.main()
+    return ended.value.code
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> str:
+    (tmp_path / "night.yaml").write_text(yaml.safe_dump(JOB))
+    return str(tmp_path / "night.yaml")
+
+
+@pytest.mark.parametrize("code", ExitCode)
+def test_the_job_ends_with_the_code_of_its_run(code: ExitCode, job: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner, "run", lambda *_: code)
+    assert code_of(monkeypatch, job) == code
+
+
+def test_a_job_that_cannot_start_has_not_succeeded(job: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path(job).write_text("kind: nonsense")
+    assert code_of(monkeypatch, job) == ExitCode.NOTHING_STARTED
+
+
+def test_an_unexpected_error_is_no_row_that_failed(job: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> ExitCode:
+        raise RuntimeError("out of luck")
+
+    monkeypatch.setattr(runner, "run", broken)
+    assert code_of(monkeypatch, job) == ExitCode.NOTHING_STARTED
+
+
+def test_a_job_without_a_folder_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(runner.JOB_VARIABLE, yaml.safe_dump({**JOB, "manifest": "s3://b/rows.csv"}))
+    ran: list[str] = []
+
+    def run(job: object, *_: object) -> ExitCode:
+        ran.append(str(getattr(job, "name", "")))
+        return ExitCode.OK
+
+    monkeypatch.setattr(runner, "run", run)
+    assert code_of(monkeypatch) == ExitCode.OK
+    assert ran == ["night"]

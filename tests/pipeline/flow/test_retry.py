@@ -1,0 +1,65 @@
+"""Rows computed again without their manifest: which, and as their run computed them."""
+
+import json
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nst_kernel import StyleParams
+from pipeline.encoder import load_encoder
+from pipeline.flow import retry
+from pipeline.options import Encoding, RunOptions
+from pipeline.outputs import commit, layout, provenance
+
+
+@pytest.fixture
+def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[str], RunOptions]]:
+    """The ids and options with which rows are computed again, of a run that has one row of each kind."""
+    caught: list[tuple[list[str], RunOptions]] = []
+    monkeypatch.setattr(
+        import_module("pipeline.flow.retry"),
+        "run_rows",
+        lambda rows, options, **_: caught.append(([row.id for row in rows], options)),
+    )
+    encoder = load_encoder("embedded")
+    row: dict[str, Any] = {"content": "/c.png", "style": "/s.png", "params": json.dumps(StyleParams(seed=7).to_json())}
+    row |= {"encoder": encoder.name, "encoder_sha256": encoder.sha256, "finished_at": provenance.now()}
+    statuses = ("ok", "failed", "quarantined")
+    commit(
+        str(tmp_path), [row | {"id": status, "status": status, "output_name": f"{status}.png"} for status in statuses]
+    )
+    return caught
+
+
+@pytest.mark.parametrize("statuses", [["failed"], ["quarantined"], ["failed", "quarantined"]])
+def test_rows_of_the_wanted_statuses_are_asked_for_again(
+    statuses: list[str], asked: list[tuple[list[str], RunOptions]], tmp_path: Path
+) -> None:
+    retry(statuses, RunOptions(output=str(tmp_path)))
+    ((ids, options),) = asked
+    assert ids == statuses
+    assert options.release == ("quarantined" in statuses)
+    assert options.source == {"retry": sorted(statuses)}
+
+
+@pytest.mark.parametrize("encoding", [Encoding(quality=50), Encoding(keep_exif=True)], ids=str)
+def test_pictures_are_written_as_the_run_wrote_them(
+    encoding: Encoding, asked: list[tuple[list[str], RunOptions]], tmp_path: Path
+) -> None:
+    said: dict[str, Any] = {"job": {"encoding": encoding.model_dump()}}
+    Path(layout.summary_file(str(tmp_path))).write_text(json.dumps(said))
+    retry(["failed"], RunOptions(output=str(tmp_path)))
+    ((_, options),) = asked
+    assert options.encoding == encoding
+
+
+def test_rows_that_were_asked_of_other_weights_are_refused(
+    asked: list[tuple[list[str], RunOptions]], tmp_path: Path
+) -> None:
+    row = {"id": "x", "status": "failed", "params": "{}", "encoder": "imagenet", "encoder_sha256": "another"}
+    commit(str(tmp_path), [row | {"finished_at": provenance.now()}])
+    with pytest.raises(ValueError, match=r"other weights \(imagenet\) than embedded: give them with --weights"):
+        retry(["failed"], RunOptions(output=str(tmp_path)))
+    assert asked == []

@@ -1,0 +1,307 @@
+"""A run as it is told, what it refuses, and how it ends; in this process, with a stub in the place of the kernel."""
+
+import json
+import os
+import time
+from collections import Counter
+from collections.abc import Callable, Generator, Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from PIL import ExifTags, Image
+
+from nst_kernel import StyleParams
+from pipeline import storage
+from pipeline.encoder import load_encoder
+from pipeline.flow import RunBroken, TooManyFailures, run_rows
+from pipeline.manifest import Row
+from pipeline.options import Encoding, FailureLimit, Resources, RunOptions
+from pipeline.outputs import Progress, commit, layout, provenance, read_results, summary
+from pipeline.planning import Batch, Fetched, Plan, PlannedRow, fingerprint
+from pipeline.recovery import Ledger, RunLock, ledger
+from tests.bench.stub import StubKernel
+from tests.e2e.support.in_process import flow as in_process
+from tests.support import draw
+
+Outcomes = Generator[Mapping[str, Any]]
+
+
+class Studio:
+    """A folder with pictures, and runs of rows into an output."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.output = folder, str(folder / "out")
+        for number, name in enumerate(("a", "b", "s")):
+            Image.fromarray(draw(number, 32, 32)).save(folder / f"{name}.png")
+
+    def row(self, name: str, output: str = "", **params: Any) -> Row:
+        """The row that gives the photo of this name a style."""
+        content, style = (str(self.folder / (each if "." in each else f"{each}.png")) for each in (name, "s"))
+        return Row(name, content, style, output or f"{name}.png", StyleParams(size=32, **params), "rows.csv", 1)
+
+    def run(self, *rows: Row, kernel: Any = StubKernel, **options: Any) -> Progress:
+        """Compute rows."""
+        how = RunOptions(output=self.output, resources=Resources(batch_size=1), **options)
+        return run_rows(rows, how, kernel=kernel)
+
+    def results(self) -> dict[str, dict[str, Any]]:
+        """By id."""
+        return {row["id"]: row for row in read_results(self.output).to_pylist()}
+
+
+@pytest.fixture
+def studio(tmp_path: Path, without_ray: None) -> Studio:
+    return Studio(tmp_path)
+
+
+@pytest.fixture
+def flow_is(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[..., Outcomes]], None]:
+    """Let runs compute in another way."""
+    return lambda way: monkeypatch.setattr(import_module("pipeline.flow.run"), "flow", way)
+
+
+@pytest.fixture
+def locks(monkeypatch: pytest.MonkeyPatch) -> list[RunLock]:
+    """The locks of the runs of this test."""
+    held: list[RunLock] = []
+
+    class Noted(RunLock):
+        def __init__(self, *where: Any, **how: Any) -> None:
+            super().__init__(*where, **how)
+            held.append(self)
+
+    monkeypatch.setattr(import_module("pipeline.flow.run"), "RunLock", Noted)
+    return held
+
+
+def test_the_picture_of_another_row_is_never_written_over(studio: Studio) -> None:
+    studio.run(studio.row("a", "mine.png"))
+    picture = Path(layout.picture_file(studio.output, "mine.png"))
+    before = picture.read_bytes()
+    assert studio.run(studio.row("b", "mine.png")).counts == {"failed": 1}
+    assert picture.read_bytes() == before
+    assert studio.results()["b"]["error_class"] == "OutputTaken"
+    assert studio.results()["a"]["status"] == "ok"
+
+
+def test_a_run_in_which_rows_get_lost_is_broken_off(
+    studio: Studio, flow_is: Callable[[Callable[..., Outcomes]], None]
+) -> None:
+    def losing(*work: Any, **how: Any) -> Outcomes:
+        _, *others = in_process(*work, **how)
+        yield from others
+
+    flow_is(losing)
+    with pytest.raises(RunBroken, match="1 of 2 rows came to no outcome"):
+        studio.run(studio.row("a"), studio.row("b"))
+    assert summary.read(studio.output) == {}
+
+
+def test_who_has_lost_the_lock_writes_nothing_more(
+    studio: Studio, flow_is: Callable[[Callable[..., Outcomes]], None], locks: list[RunLock]
+) -> None:
+    studio.run(studio.row("a"))
+    before = summary.read(studio.output)
+
+    def robbed(*work: Any, **how: Any) -> Outcomes:
+        for outcome in in_process(*work, **how):
+            locks[-1].lost = True
+            yield outcome
+
+    flow_is(robbed)
+    with pytest.raises(RunBroken, match="another run has taken"):
+        studio.run(studio.row("b"))
+    assert summary.read(studio.output) == before
+    assert len(list(Path(studio.output, "results").iterdir())) == 2  # not merged
+
+
+def test_a_lock_that_is_held_is_taken_by_force_alone(studio: Studio) -> None:
+    with RunLock(studio.output):
+        with pytest.raises(storage.StorageError, match="another run writes to"):
+            studio.run(studio.row("a"))
+        assert studio.run(studio.row("a"), force=True).counts == {"ok": 1}
+
+
+def test_the_ledger_and_the_kernel_are_told_what_the_options_say(
+    studio: Studio, flow_is: Callable[[Callable[..., Outcomes]], None], locks: list[RunLock]
+) -> None:
+    seen: list[tuple[Ledger, RunOptions]] = []
+
+    def noting(work: Plan, options: RunOptions, writer: Any, pool: Any, notes: Ledger, **how: Any) -> Outcomes:
+        seen.append((notes, options))
+        yield from in_process(work, options, writer, pool, notes, **how)
+
+    flow_is(noting)
+    studio.run(studio.row("a"), max_attempts=7, stall_timeout=12.5)
+    ((notes, options),) = seen
+    assert notes == Ledger(studio.output, locks[0].owner, 7, 12.5)
+    assert options.weights == f"embedded#sha256={load_encoder('embedded').sha256}"
+
+
+def test_actors_read_the_weights_that_the_run_was_planned_for(studio: Studio) -> None:
+    """A file of weights that is replaced while a run goes on is refused by its digest."""
+    read: list[str] = []
+
+    def kernel(weights: str, **options: Any) -> StubKernel:
+        read.append(weights)
+        return StubKernel(weights, **options)
+
+    studio.run(studio.row("a"), kernel=kernel)
+    assert read == [f"embedded#sha256={load_encoder('embedded').sha256}"]
+
+
+def test_a_run_that_is_hopeless_at_planning_computes_nothing(studio: Studio) -> None:
+    def kernel(*_: Any, **__: Any) -> Any:
+        raise AssertionError("nothing is to be computed")
+
+    rows = [studio.row("a"), studio.row("gone"), studio.row("lost")]
+    with pytest.raises(TooManyFailures, match=r"2 rows failed at planning, more than the 1 of 3"):
+        studio.run(*rows, kernel=kernel, max_failures=FailureLimit.parse("1"))
+    assert studio.run(*rows, max_failures=FailureLimit.parse("2")).counts == {"ok": 1, "failed": 2}
+
+
+class Failing(StubKernel):
+    """Gives no row a picture."""
+
+    def _result(self, _: Any) -> Any:
+        from pipeline.planning import Failure
+
+        return Failure("Oops", "no picture")
+
+
+def test_a_run_stops_once_more_rows_failed_than_may(studio: Studio) -> None:
+    with pytest.raises(TooManyFailures, match="1 rows failed of 1 finished, more than the 0 of 2"):
+        studio.run(studio.row("a"), studio.row("b"), kernel=Failing, max_failures=FailureLimit.parse("0"))
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, SystemExit])
+def test_rows_at_work_when_a_run_is_stopped_are_not_suspected(
+    stop: type[BaseException],
+    studio: Studio,
+    flow_is: Callable[[Callable[..., Outcomes]], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def stopped(work: Plan, _options: Any, _writer: Any, _pool: Any, notes: Ledger, **_: Any) -> Outcomes:
+        notes.record("optimise", work.batches[0].rows)
+        raise stop
+        yield
+
+    flow_is(stopped)
+    monkeypatch.setattr(ledger, "time", SimpleNamespace(sleep=lambda _: None))
+    with pytest.raises(stop):
+        studio.run(studio.row("a"))
+    assert ledger.read_attempts(studio.output) == []
+
+
+def planned(row: Row) -> PlannedRow:
+    identities = storage.identities(list(row.pictures().values()))
+    return PlannedRow(row, fingerprint(row, load_encoder("embedded").sha256, identities), (32, 32))
+
+
+def quarantined(studio: Studio, row: Row) -> None:
+    """Leave a quarantined row, with the records of its last attempts."""
+    held = {"id": row.id, "fingerprint": planned(row).fingerprint, "status": "quarantined", "output_name": row.output}
+    commit(studio.output, [held | {"finished_at": provenance.now()}])
+    for _ in range(2):
+        Ledger(studio.output, "an earlier run").record("optimise", [planned(row)])
+
+
+def test_a_quarantined_row_is_left_alone_until_it_is_released(
+    studio: Studio, flow_is: Callable[[Callable[..., Outcomes]], None]
+) -> None:
+    row = studio.row("a")
+    quarantined(studio, row)
+    progress = studio.run(row)
+    assert (progress.total, progress.quarantined_before) == (0, 1)
+    seen: list[int] = []
+
+    def noting(work: Plan, *rest: Any, **how: Any) -> Outcomes:
+        seen.append(len(ledger.read_attempts(studio.output)))
+        yield from in_process(work, *rest, **how)
+
+    flow_is(noting)
+    quarantined(studio, row)
+    progress = studio.run(row, release=True)
+    assert (progress.counts, progress.quarantined_before) == ({"ok": 1}, 0)
+    assert seen == [0]  # its crashes are forgotten before it is tried, whatever becomes of this run
+
+
+def test_crashes_of_earlier_runs_count(studio: Studio) -> None:
+    """A row that takes its whole run down each time can only be found by the next run."""
+    row = studio.row("a")
+    for run in ("first", "second", "third", "fourth"):
+        Ledger(studio.output, run).record("optimise", [planned(row)])
+    assert studio.run(row).counts == {"quarantined": 1}
+    assert ledger.read_attempts(studio.output) == []
+
+
+def test_a_finished_run_leaves_nothing_behind_but_results(studio: Studio) -> None:
+    studio.run(studio.row("a"))
+    left = Path(studio.output, "images", ".0123.part")
+    left.write_bytes(b"half")
+    os.utime(left, times=(time.time() - 60,) * 2)
+    Ledger(studio.output, "an earlier run").record("optimise", [planned(studio.row("a"))])
+    studio.run(studio.row("b"))
+    files = sorted(str(path.relative_to(studio.output)) for path in Path(studio.output).rglob("*") if path.is_file())
+    (part,) = (name for name in files if name.startswith("results/"))
+    assert files == ["images/a.png", "images/b.png", part, "run.json"]
+    assert sorted(studio.results()) == ["a", "b"]
+
+
+def test_the_summary_tells_of_this_run(studio: Studio) -> None:
+    studio.run(studio.row("a"))
+    studio.run(studio.row("a"), studio.row("b"), studio.row("gone"), max_failures=FailureLimit.parse("50%"))
+    said: dict[str, Any] = json.loads(Path(layout.summary_file(studio.output)).read_text())
+    assert said["plan"] == {"rows": 2, "batches": 2, "done": 1, "quarantined": 0}
+    assert said["counts"] == {"ok": 1, "failed": 1, "diverged": 0, "quarantined": 0}
+    assert (said["job"]["max_failures"], said["job"]["output"]) == ("50%", studio.output)
+
+
+def test_rows_are_computed_again_only_on_request(studio: Studio) -> None:
+    computed: Counter[str] = Counter()
+
+    class Counting(StubKernel):
+        def __call__(self, fetched: Fetched) -> Any:
+            computed.update(planned.row.id for planned in fetched.batch.rows)
+            return super().__call__(fetched)
+
+    rows: Sequence[Row] = [studio.row("a"), studio.row("b")]
+    studio.run(*rows, kernel=Counting)
+    assert studio.run(*rows, kernel=Counting).done_before == 2
+    studio.run(*rows, kernel=Counting, overwrite=True)
+    assert computed == {"a": 2, "b": 2}
+
+
+def test_one_row_is_one_batch_where_that_is_asked(
+    studio: Studio, flow_is: Callable[[Callable[..., Outcomes]], None]
+) -> None:
+    sizes: list[int] = []
+
+    def noting(work: Plan, *rest: Any, **how: Any) -> Outcomes:
+        batches: Sequence[Batch] = work.batches
+        sizes.extend(len(batch.rows) for batch in batches)
+        yield from in_process(work, *rest, **how)
+
+    flow_is(noting)
+    studio.run(studio.row("a"), studio.row("b"))
+    assert sizes == [1, 1]
+
+
+def test_pictures_are_written_as_the_options_say(studio: Studio) -> None:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Make] = "Canon"
+    Image.fromarray(draw(7, 64, 64)).save(studio.folder / "photo.jpg", exif=exif)
+    made: dict[str, Path] = {}
+    for name, encoding in (
+        ("plain", Encoding()),
+        ("kept", Encoding(keep_exif=True)),
+        ("small", Encoding(quality=20, keep_exif=True)),
+    ):
+        assert studio.run(studio.row("photo.jpg", f"{name}.jpg"), encoding=encoding).counts == {"ok": 1}
+        made[name] = Path(layout.picture_file(studio.output, f"{name}.jpg"))
+    makes = {name: Image.open(path).getexif().get(ExifTags.Base.Make) for name, path in made.items()}
+    assert makes == {"plain": None, "kept": "Canon", "small": "Canon"}
+    assert made["small"].stat().st_size < 0.7 * made["kept"].stat().st_size
