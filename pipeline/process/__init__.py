@@ -5,6 +5,8 @@ optimise batches, for seconds to hours each. **Tasks** fetch and write, for seco
 `pipeline/recovery/README.md` says what that costs. This room is about the ends that a process can foresee, or that it
 brings about itself:
 
+- *A picture hangs its decoder, crashes it or floods its memory*: decoders run in `children`, processes with a limit of
+  time and memory each, so that it costs no process that plans, fetches or reports. Its row fails.
 - *An actor or a task hangs*: it shows no sign of life for `stall_timeout`. `watchdog`, a thread in C of the same
   process, ends it and prints its stacks. Its record stays in the ledger, so that this is a crash of its rows.
 - *SIGTERM reaches an actor*, since its machine will be taken away. `Preemption`, a handler in its main thread, ends it
@@ -33,7 +35,7 @@ releases the interpreter's lock.
 the time of the next periodic save. A save restarts the count of unsaved seconds (`Preemption.saved`).
 """
 
-from pipeline.process import draining, garbage, watchdog
+from pipeline.process import children, draining, garbage, watchdog
 from pipeline.process.interrupt import interruptible
 from pipeline.process.polling import call_when
 from pipeline.process.preemption import Preemption
@@ -41,6 +43,7 @@ from pipeline.process.preemption import Preemption
 __all__ = [
     "Preemption",
     "call_when",
+    "children",
     "draining",
     "garbage",
     "interruptible",
