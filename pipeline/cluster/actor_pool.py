@@ -26,6 +26,9 @@ TASKS_PER_ACTOR = 2
 On one CPU, an actor and the tasks that read leave just as much as the tasks that write need. Without a limit, Ray Data
 starts a process for each task that fits by its share of a CPU."""
 
+TASK_MEMORY_SHARE = 0.5
+"""Share of the smallest node's memory that a task may reserve, however much it might take: one must always fit."""
+
 CPU_BATCH_PIXELS = 65_536
 """Pixels of a batch on a CPU: with more, a pair takes longer, not less (four of 256 px 140 ms for each evaluation,
 one 124; four of 128 px 31 ms, one 43), since activations leave the caches."""
@@ -53,6 +56,7 @@ class ActorPool:
             stays idle.
         nodes_without_cpus: ids of nodes without CPUs, often a cluster's head: stages that reserve nothing leave
             them alone.
+        task_memory: bytes that a task around the actors may reserve such that it fits every node; None: not known.
     """
 
     count: int
@@ -64,21 +68,26 @@ class ActorPool:
     min_count: int | None = None
     current_count: int | None = None
     nodes_without_cpus: tuple[str, ...] = ()
+    task_memory: float | None = None
 
     @property
     def tasks(self) -> int:
         """How many tasks may read at a time, and how many may write."""
         return TASKS_PER_ACTOR * (self.current_count or self.count)
 
-    def stage_options(self, share: float) -> dict[str, Any]:
+    def stage_options(self, share: float, memory: int = 0) -> dict[str, Any]:
         """Return the options of Ray for the tasks of a stage around the actors.
 
         Args:
             share: of a CPU that a task needs; not reserved where the actors reserve whole CPUs.
+            memory: bytes that a task may take, so that no node starts more tasks than it has memory for; 0: not told.
         """
+        options: dict[str, Any] = {}
+        if memory and self.task_memory:
+            options["memory"] = int(min(memory, self.task_memory))
         if self.current_count is None:
-            return {"num_cpus": share}
-        options: dict[str, Any] = {"num_cpus": 0}
+            return {**options, "num_cpus": share}
+        options["num_cpus"] = 0
         if self.nodes_without_cpus:
             options["label_selector"] = {"ray.io/node-id": f"!in({','.join(self.nodes_without_cpus)})"}
         return options
@@ -189,7 +198,10 @@ def pool_on_cluster(resources: Resources | None = None) -> ActorPool:
         for has in [node["Resources"]]
     ]
     without_cpus = tuple(node["NodeID"] for node in alive if not node["Resources"].get("CPU"))
-    return dataclasses.replace(ActorPool.on(nodes, resources), nodes_without_cpus=without_cpus)
+    task_memory = TASK_MEMORY_SHARE * min((node.memory for node in nodes if node.cpus), default=0)
+    return dataclasses.replace(
+        ActorPool.on(nodes, resources), nodes_without_cpus=without_cpus, task_memory=task_memory or None
+    )
 
 
 def pool_for(resources: Resources) -> ActorPool:

@@ -1,5 +1,6 @@
 """The batches of a plan through the three stages, on Ray Data."""
 
+import functools
 import pickle
 from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any, cast
@@ -47,7 +48,8 @@ def flow(
 
     Args:
         work: what to compute.
-        options: of the run: the weights that each actor reads, deadlines of rows, and when states are saved.
+        options: of the run: what decoding may take, the weights that each actor reads, deadlines of rows, and when
+            states are saved.
         writer: commits finished batches.
         pool: the actors.
         notes: records which rows are being worked on.
@@ -56,9 +58,8 @@ def flow(
     Raises:
         RunBroken: if a stage failed for another reason than one of its rows.
     """
-    stylise = (storage.in_force(), kernel, options.weights, pool.threads, notes, options.resources.interruptions)
     for number, part in enumerate(plan_parts.plan_parts(work.batches, pool.count)):
-        outcomes = _stages(part, stylise, writer, pool, notes)
+        outcomes = _stages(part, options, writer, pool, notes, kernel)
         try:
             if number:
                 compact(writer.output)  # a run after a crash then has few files to read
@@ -69,25 +70,28 @@ def flow(
 
 
 def _stages(
-    part: Sequence[Batch], stylise: tuple[Any, ...], writer: Writer, pool: ActorPool, notes: Ledger
+    part: Sequence[Batch], options: RunOptions, writer: Writer, pool: ActorPool, notes: Ledger, kernel: Kernel
 ) -> ray.data.Dataset:
     """Return the dataset of a part of a plan with its three stages: fetch, optimise, write.
 
     Args:
         part: the batches.
-        stylise: arguments of `_Stylise`, which each actor makes anew.
+        options: of the run.
         writer: commits finished batches.
         pool: the actors.
         notes: records which rows are being worked on.
+        kernel: what optimises, made anew on each actor.
     """
-    fetch_batch, write = storage.Carried(guarded_fetch(fetch, notes)), storage.Carried(guarded_write(writer, notes))
+    read = storage.Carried(guarded_fetch(functools.partial(fetch, limits=options.decoding), notes))
+    write = storage.Carried(guarded_write(writer, notes))
+    stylise = (storage.in_force(), kernel, options.weights, pool.threads, notes, options.resources.interruptions)
     tasks = min(pool.tasks, len(part))  # Ray Data warns of more than there is work for
     return (
         plan_parts.dataset(part)
         .flat_map(
-            plan_parts.fetching(fetch_batch),
+            plan_parts.fetching(read),
             compute=TaskPoolStrategy(size=tasks),
-            **pool.stage_options(FETCH_CPUS),
+            **pool.stage_options(FETCH_CPUS, options.decoding.memory),
         )
         .map(
             cast(Any, _Stylise),  # Ray Data's type hint leaves out that a class may stand here

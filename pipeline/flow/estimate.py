@@ -1,6 +1,7 @@
 """What a run would come to: buckets, batches, memory, work, time and cost, before anything runs."""
 
 import dataclasses
+import functools
 import heapq
 import itertools
 import statistics
@@ -20,7 +21,7 @@ from pipeline.flow.run import validated
 from pipeline.manifest import Row, Source, check_originals
 from pipeline.options import RunOptions, under_access
 from pipeline.outputs import Finished, finished
-from pipeline.planning import Batch, Failure, History, Plan, cost, plan
+from pipeline.planning import Batch, Failure, History, Plan, cost, output_shapes, plan
 
 if TYPE_CHECKING:
     from nst_kernel import Vgg19
@@ -171,6 +172,7 @@ def estimate_rows(rows: Sequence[Row], options: RunOptions, *, rate: float | Non
         encoder_sha256=encoder.sha256,
         history=History({} if options.overwrite else done.fingerprints, done.owners, done.quarantined),
         limits=pool.limits(options.resources.batch_size),
+        shape_of=functools.partial(output_shapes, decoding=options.decoding),
     )
     if rate:
         known = Rate(rate, "as given")

@@ -1,6 +1,7 @@
 """The whole flow, top to bottom: manifest, plan, fetch, optimise, write, results."""
 
 import contextlib
+import functools
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -22,7 +23,7 @@ from pipeline.outputs import (
     provenance,
     summary,
 )
-from pipeline.planning import History, Plan, crashes, plan
+from pipeline.planning import History, Plan, crashes, output_shapes, plan
 from pipeline.process import interruptible
 from pipeline.recovery import Ledger, Locked, RunLock, ledger, saved_states
 from pipeline.stages import Writer
@@ -170,6 +171,7 @@ def _plan(rows: Sequence[Row], options: RunOptions, encoder_sha256: str, done: F
         encoder_sha256=encoder_sha256,
         history=history,
         limits=pool.limits(options.resources.batch_size),
+        shape_of=functools.partial(output_shapes, decoding=options.decoding),
     )
 
 

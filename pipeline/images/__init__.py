@@ -1,8 +1,12 @@
-"""Image files: their bytes to pixels and back, and how similar two pictures are. Nothing here opens a file."""
+"""Image files: their bytes to pixels and back, and how similar two pictures are. Nothing here opens a file.
 
-from pipeline.images.decode import MAX_PIXELS, ImageInfo, Pixels, decode, probe, resize
+`decode`, `decode_to` and `probe` work in child processes, so that no picture costs the process that asks.
+"""
+
+from pipeline.images.decode import ImageInfo, Pixels, Size, resize, within
 from pipeline.images.encode import FORMATS, encode, format_of, read_metadata
 from pipeline.images.errors import ImageError
+from pipeline.images.isolated import decode, decode_to, probe
 from pipeline.images.kept import JPEG_HEAD, Kept, kept_of, may_follow
 from pipeline.images.similarity import EQUAL, Similarity, similarity
 
@@ -10,13 +14,14 @@ __all__ = [
     "EQUAL",
     "FORMATS",
     "JPEG_HEAD",
-    "MAX_PIXELS",
     "ImageError",
     "ImageInfo",
     "Kept",
     "Pixels",
     "Similarity",
+    "Size",
     "decode",
+    "decode_to",
     "encode",
     "format_of",
     "kept_of",
@@ -25,4 +30,5 @@ __all__ = [
     "read_metadata",
     "resize",
     "similarity",
+    "within",
 ]

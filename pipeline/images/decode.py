@@ -6,9 +6,10 @@ picture's size is checked in its header before memory is allocated for its pixel
 
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,16 +19,26 @@ from nst_kernel.pictures import MIN_SIDE
 from pipeline.images import heif, jpeg, levels, png, tiff
 from pipeline.images.colour import conversion, profile_in
 from pipeline.images.errors import FORMATS, ImageError, what_is_this
+from pipeline.images.hazards import hazard
+from pipeline.options import DEFAULT_DECODING
 
 Pixels = NDArray[np.uint8]
 """A picture, uint8 (H, W, 3), RGB in sRGB."""
 
-MAX_PIXELS = 200_000_000
-"""Pixels that a picture may have; Pillow itself stops at about 179 million."""
+MAX_PIXELS = DEFAULT_DECODING.max_pixels
+"""Pixels that a picture may have."""
 
 _BYTES = re.compile(r"""b?(['"]).*\1|0x[0-9a-f]+|\d{4,}""", re.DOTALL | re.IGNORECASE)
 """What decoders repeat of a file in their messages. It may be any file of the machine, and results are published."""
 
+Size = tuple[int, int] | Callable[[int, int], tuple[int, int]]
+"""The (height, width) that a picture shall have, or what returns it, given those that the picture has."""
+
+OVERSAMPLING = 2
+"""How many times as large as it shall be a JPEG is decoded, at least."""
+
+BAND_PIXELS = 2**20
+"""Pixels that are converted at a time; a smaller picture is converted whole."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +72,7 @@ def probe(data: bytes, *, max_pixels: int = MAX_PIXELS, min_side: int = MIN_SIDE
         return ImageInfo(width, height, "jpeg" if name == "mpo" else name)
 
 
-def decode(data: bytes, *, max_pixels: int = MAX_PIXELS, min_side: int = MIN_SIDE, at_least: int = 0) -> Pixels:
+def decode(data: bytes, *, max_pixels: int = MAX_PIXELS, min_side: int = MIN_SIDE) -> Pixels:
     """Return a picture as uint8 (H, W, 3), sRGB: turned upright, colour-managed, laid on white where transparent.
 
     Animations and multi-page files give their first picture, but no reduced copy of another page. Levels of more than
@@ -73,25 +84,99 @@ def decode(data: bytes, *, max_pixels: int = MAX_PIXELS, min_side: int = MIN_SID
         data: the whole file.
         max_pixels: that the picture may have.
         min_side: pixels that each side must have.
-        at_least: pixels that both sides may shrink to; 0: keep the size. A large JPEG is then decoded at a half, a
-            quarter or an eighth of its size, which is many times faster.
 
     Raises:
         ImageError: for what `probe` refuses, for damaged or truncated pixels, and for levels of an unknown range.
     """
-    with explained(data), opened(jpeg.whole(data), max_pixels, min_side) as image:
+    return decode_to(data, None, max_pixels=max_pixels, min_side=min_side)[0]
+
+
+def decode_to(
+    data: bytes, size: Size | None, *, max_pixels: int = MAX_PIXELS, min_side: int = MIN_SIDE
+) -> tuple[Pixels, tuple[int, int]]:
+    """Return a picture as `decode` does, resized, and the (height, width) that it had.
+
+    A JPEG that is much larger than it shall be is decoded at a half, a quarter or an eighth of its size, which takes as
+    much less time and memory.
+
+    Args:
+        data: the whole file.
+        size: to resize to, of the picture as it is shown; None: its own.
+        max_pixels: that the picture may have.
+        min_side: pixels that each side must have.
+
+    Raises:
+        ImageError: as `decode`.
+    """
+    with explained(data):
+        pixels, orientation, shown, wanted = _stored(data, size, max_pixels, min_side)
+        upright = np.ascontiguousarray(_upright(pixels, orientation))
+        del pixels
+        return resize(upright, wanted), shown
+
+
+def _stored(
+    data: bytes, size: Size | None, max_pixels: int, min_side: int
+) -> tuple[Pixels, int, tuple[int, int], tuple[int, int]]:
+    """Return what `decode_to` needs of a picture.
+
+    Returns:
+        Its pixels as they are stored, perhaps scaled down; its EXIF orientation; its (height, width) as it is shown,
+        and those that it shall have.
+    """
+    image = opened(data, max_pixels, min_side)
+    # Once the size is accepted, since this may decode the picture.
+    whole = jpeg.whole(data)
+    with image if whole is data else opened(whole, max_pixels, min_side) as image:
         # Before load(): a PNG may bring another orientation after its pixels, which probe() cannot see.
         orientation, profile = _orientation(image), profile_in(image)
-        if at_least:
-            image.draft(None, (at_least, at_least))
+        height, width = shown = image.size if orientation >= 5 else image.size[::-1]
+        wanted = shown if size is None else size(height, width) if callable(size) else size
+        # Twice the size, at least: what is averaged from that looks as if averaged from all.
+        draft = [OVERSAMPLING * side for side in (wanted if orientation >= 5 else wanted[::-1])]
+        image.draft(None, (draft[0], draft[1]))
         image.load()
-        scale = levels.scale_of(image, [np.asarray(image)])
-        colours, alpha = _separate(image, scale)
-        pixels = np.asarray(conversion(colours.mode, profile)(colours))
+        return _converted(image, profile), orientation, shown, wanted
+
+
+def _converted(image: Image.Image, profile: bytes | None) -> Pixels:
+    """Return the pixels of a decoded picture in sRGB, on white where it is transparent.
+
+    They are converted band by band: of a whole picture, the steps between would take several times its memory.
+    """
+    pixels = np.empty((image.height, image.width, 3), dtype=np.uint8)
+    scale = levels.scale_of(image, (np.asarray(band) for _, band in _bands(image)))
+    to_srgb: Callable[[Image.Image], Image.Image] | None = None
+    for top, band in _bands(image):
+        colours, alpha = _separate(band, scale)
+        to_srgb = to_srgb or conversion(colours.mode, profile)
+        part = pixels[top : top + band.height]
+        part[:] = np.asarray(to_srgb(colours))
         if alpha is not None:
             opacity = alpha[..., None].astype(np.uint16)
-            pixels = ((pixels * opacity + 255 * (255 - opacity) + 127) // 255).astype(np.uint8)
-        return np.ascontiguousarray(_upright(pixels, orientation))
+            part[:] = (part * opacity + 255 * (255 - opacity) + 127) // 255
+    return pixels
+
+
+def _bands(image: Image.Image) -> Iterator[tuple[int, Image.Image]]:
+    """Yield a decoded picture in bands of full width, each with the number of its first row."""
+    height = max(1, BAND_PIXELS // image.width)
+    if height >= image.height:
+        yield 0, image
+        return
+    for top in range(0, image.height, height):
+        yield top, image.crop((0, top, image.width, min(top + height, image.height)))
+
+
+def within(side: int) -> Size:
+    """Return the size of a picture whose long side is at most `side` pixels; a smaller one keeps its own."""
+    return partial(_within, side)
+
+
+def _within(side: int, height: int, width: int) -> tuple[int, int]:
+    """Return the (height, width) of a picture scaled down until its long side is at most `side` pixels."""
+    scale = min(1.0, side / max(height, width))
+    return max(1, round(scale * height)), max(1, round(scale * width))
 
 
 def check_pixels(image: Pixels) -> None:
@@ -132,10 +217,15 @@ def opened(data: bytes, max_pixels: int, min_side: int) -> Image.Image:
     """Return a picture of which only the header was read, and whose size is accepted."""
     if not data:
         raise ImageError("the file is empty: the upload or copy that made it failed")
+    if refusal := hazard(data):
+        raise ImageError(refusal)
     image = _header(data)
     width, height = image.size
     if width * height > max_pixels:
-        raise ImageError(f"{width} x {height} pixels are more than the {max_pixels} allowed: scale it down")
+        raise ImageError(
+            f"{width} x {height} pixels are more than the {max_pixels:,} allowed: scale it down, or allow more by "
+            "--max-megapixels"
+        )
     if min(width, height) < min_side:
         raise ImageError(f"{width} x {height} pixels are too few: each side needs at least {min_side}")
     return image

@@ -61,6 +61,8 @@ class Given(TypedDict, total=False):
     allow_read: tuple[str, ...] | None
     allow_write: tuple[str, ...] | None
     max_file_bytes: int | None
+    decode_timeout: float | None
+    max_megapixels: float | None
 
 
 @dataclass(frozen=True)

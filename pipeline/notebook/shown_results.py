@@ -70,7 +70,9 @@ class ResultRow(Mapping[str, Any]):
 
     def _repr_html_(self) -> str:
         facts = {name: self[name] for name in _COLUMNS if self[name] is not None}
-        pictures = {**{role: self[role] for role in PICTURE_COLUMNS}, "result": self.picture}
+        # What a quarantined row reads may be why: it is not opened again.
+        sources = {role: None if self["status"] == "quarantined" else self[role] for role in PICTURE_COLUMNS}
+        pictures = {**sources, "result": self.picture}
         return html.of_row(
             pictures, facts | {f"params.{name}": v for name, v in query.parameters_of(self["params"]).items()}
         )

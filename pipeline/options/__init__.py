@@ -1,6 +1,7 @@
 """What a run may be told: frozen models with defaults and bounds."""
 
 from pipeline.options.access import Access, Places, under_access
+from pipeline.options.decoding import DEFAULT_DECODING, Decoding
 from pipeline.options.encoding import DEFAULT_ENCODING, Encoding
 from pipeline.options.failure_limit import EXPECTED, NO_LIMIT, FailureLimit, failures
 from pipeline.options.interruptions import Interruptions
@@ -10,6 +11,7 @@ from pipeline.options.resources import Device, Resources, check_actors, overridd
 from pipeline.options.run_options import MAX_ATTEMPTS, STALL_TIMEOUT, RunOptions
 
 __all__ = [
+    "DEFAULT_DECODING",
     "DEFAULT_ENCODING",
     "EXPECTED",
     "GIVEN",
@@ -18,6 +20,7 @@ __all__ = [
     "OPTIONS",
     "STALL_TIMEOUT",
     "Access",
+    "Decoding",
     "Device",
     "Encoding",
     "FailureLimit",

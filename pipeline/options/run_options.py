@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator
 
 from pipeline.options.access import Access
+from pipeline.options.decoding import Decoding
 from pipeline.options.encoding import Encoding
 from pipeline.options.failure_limit import NO_LIMIT, FailureLimit
 from pipeline.options.model import Options, option
@@ -55,6 +56,7 @@ class RunOptions(Options):
     release: bool = option(
         False, "Whether quarantined rows are tried again, as if none of their processes had crashed.", library=True
     )
+    decoding: Decoding = Decoding()
     encoding: Encoding = Encoding()
     access: Access = Access()
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline import storage
 from pipeline.layout import summary_file
-from pipeline.options import Encoding
+from pipeline.options import DEFAULT_DECODING, Decoding, Encoding
 from pipeline.outputs import provenance
 from pipeline.outputs.schema import STATUSES
 
@@ -120,6 +120,13 @@ def encoding_of(output: str) -> Encoding:
     """
     encoding = _job(output).get("encoding")
     return Encoding(**encoding) if isinstance(encoding, dict) else Encoding()
+
+
+def decoding_of(last: Mapping[str, object]) -> Decoding:
+    """Return what decoding a picture might take in the run of a summary; the default where that does not tell."""
+    job = last.get("job")
+    decoding = job.get("decoding") if isinstance(job, dict) else None
+    return Decoding(**decoding) if isinstance(decoding, dict) else DEFAULT_DECODING
 
 
 def _job(output: str) -> Mapping[str, object]:

@@ -6,21 +6,25 @@ from collections.abc import Sequence
 from nst_kernel.pictures import fit
 from pipeline.images import ImageError
 from pipeline.manifest import Row
+from pipeline.options import DEFAULT_DECODING, Decoding
 from pipeline.planning import headers
 from pipeline.planning.batch import Failure
 
 
-def output_shapes(rows: Sequence[Row], *, probe: headers.Probe = headers.probe) -> list[tuple[int, int] | Failure]:
+def output_shapes(
+    rows: Sequence[Row], decoding: Decoding = DEFAULT_DECODING, *, probe: headers.Probe = headers.probe
+) -> list[tuple[int, int] | Failure]:
     """Return (height, width) in pixels of each row's output, or why there is none.
 
     It follows from the shape of the picture that decides it, which the manifest says, or else that picture's header.
 
     Args:
         rows: any.
+        decoding: what decoding a picture may take.
         probe: reads headers.
     """
     fitted = functools.lru_cache(65_536)(fit)  # equal shapes are one object
-    sizes = probe(sorted({_deciding(row) for row in rows if not row.content_shape}))
+    sizes = probe(sorted({_deciding(row) for row in rows if not row.content_shape}), decoding)
 
     def shape(row: Row) -> tuple[int, int] | Failure:
         size = row.content_shape or sizes[_deciding(row)]

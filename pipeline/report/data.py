@@ -53,13 +53,14 @@ def gather(
         StorageError: if there are no results, they cannot be read, or copies cannot be written.
     """
     table, last = read(output)
+    limits = summary.decoding_of(last)
     settings, dimensions = split(table)
     shown, numbers = sources(table, shelf, page=page, output=output)
     outcome_columns = table.select(["output", "output_name", "fingerprint", "finished_at"]).to_pylist()
     pictures = outcomes(outcome_columns, shelf, page=page, output=output)
     compared = changes.pictures(comparison, shelf, page=page) if comparison else ()
 
-    there, late = shelf.make(seconds=seconds)
+    there, late = shelf.make(seconds=seconds, limits=limits)
     for kept in (shown, pictures, *compared):
         kept.keep(there)
 

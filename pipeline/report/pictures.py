@@ -1,10 +1,11 @@
 """The pictures that the page shows: where each is, its small copies, and the link to the whole."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipeline.manifest import PICTURE_COLUMNS
 from pipeline.outputs import picture_of
@@ -45,6 +46,7 @@ def sources(table: pa.Table, shelf: Shelf, *, page: str, output: str) -> tuple[P
     """Return the contents and styles of all rows, each once, and their numbers by URI.
 
     Contents get a view as large as the largest result that is made of them, so that one can be laid over the other.
+    Pictures that only quarantined rows name are not opened: they may be why.
     """
     long_sides: dict[str, int] = {}
     for content, width, height in zip(*(table[c].to_pylist() for c in ("content", "width", "height")), strict=True):
@@ -53,10 +55,10 @@ def sources(table: pa.Table, shelf: Shelf, *, page: str, output: str) -> tuple[P
     named = (uri for role in PICTURE_COLUMNS for uri in table[role].unique().to_pylist() if uri is not None)
     uris = list(dict.fromkeys([*long_sides, *named]))
     pictures = Pictures()
-    versions = shelf.versions(uris)
+    versions = shelf.versions(_opened(table))
     views = 0
     for uri in uris:
-        version, side = versions[uri], min(VIEW, long_sides.get(uri, 0))
+        version, side = versions.get(uri), min(VIEW, long_sides.get(uri, 0))
         larger = version is not None and side > THUMB and views < MAX_VIEWS
         views += larger
         pictures.uris.append(uri)
@@ -64,6 +66,13 @@ def sources(table: pa.Table, shelf: Shelf, *, page: str, output: str) -> tuple[P
         pictures.thumbs.append(shelf.want(uri, version, side=THUMB) if version else None)
         pictures.views.append(shelf.want(uri, version, side=side) if larger else None)
     return pictures, {uri: number for number, uri in enumerate(uris)}
+
+
+def _opened(table: pa.Table) -> Collection[str]:
+    """Return the contents and styles of the rows that are not quarantined, each once."""
+    others = table.filter(pc.not_equal(table["status"], "quarantined"))
+    named = (others[role].unique().to_pylist() for role in PICTURE_COLUMNS)
+    return {uri for column in named for uri in column if uri is not None}
 
 
 def outcomes(rows: Sequence[Mapping[str, Any]], shelf: Shelf, *, page: str, output: str) -> Pictures:

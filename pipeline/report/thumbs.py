@@ -15,6 +15,7 @@ from typing import TypeVar
 from PIL import Image
 
 from pipeline import images, storage
+from pipeline.options import DEFAULT_DECODING, Decoding
 
 THUMB, VIEW = 256, 768
 """Long sides in pixels: of pictures in the gallery, and of copies that stand in for a large picture, at most."""
@@ -27,6 +28,9 @@ LOST_CAUSE = 3
 
 _NAME = re.compile(r"[0-9a-f]{20}\.webp")
 _SIMULTANEOUS = max(2, min(8, os.cpu_count() or 2))
+
+SECONDS = 20.0
+"""Seconds that decoding a picture for a small copy may take, at most: a page can do without one."""
 
 LOOKING = 16
 """Pictures whose versions are looked up at once: that is waiting, not work."""
@@ -66,11 +70,12 @@ class Shelf:
         with ThreadPoolExecutor(LOOKING) as pool:
             return dict(zip(uris, pool.map(one, uris), strict=True))
 
-    def make(self, *, seconds: float | None = None) -> tuple[set[str], int]:
+    def make(self, *, seconds: float | None = None, limits: Decoding = DEFAULT_DECODING) -> tuple[set[str], int]:
         """Create the requested small copies of pictures, except those that exist already, many at once.
 
         Args:
             seconds: after which no more are begun; None: any number.
+            limits: what decoding a picture may take.
 
         Returns:
             The names of requested copies that exist, and for how many pictures there was no time. Pictures that cannot
@@ -90,9 +95,10 @@ class Shelf:
         def one(uri: str) -> bool:
             if ends is not None and time.monotonic() > ends:
                 return False
-            there.update(self._copies(uri, todo[uri]))
+            there.update(self._copies(uri, todo[uri], limits))
             return True
 
+        limits = limits.model_copy(update={"decode_timeout": min(SECONDS, limits.decode_timeout)})
         with ThreadPoolExecutor(_SIMULTANEOUS) as pool:
             begun = list(pool.map(one, todo))
         return there & self._names(), begun.count(False)
@@ -123,13 +129,13 @@ class Shelf:
         """Return the URI of a copy."""
         return storage.join(self.folder, f"{name}.webp")
 
-    def _copies(self, uri: str, sides: Mapping[str, int]) -> Collection[str]:
+    def _copies(self, uri: str, sides: Mapping[str, int], limits: Decoding) -> Collection[str]:
         """Make copies of a picture, and return their names; none for a picture that cannot be read."""
         data = self._patiently(uri, lambda: storage.read_bytes(uri))
         if data is None:
             return ()
         try:
-            made = {name: shrink(data, side) for name, side in sides.items()}
+            made = {name: shrink(data, side, limits) for name, side in sides.items()}
         except Exception as error:  # whatever a picture does to a decoder is no reason to have no page
             _log.info("no small copy of %s: %s", uri, error)
             return ()
@@ -154,15 +160,13 @@ class Shelf:
             return None
 
 
-def shrink(data: bytes, side: int) -> bytes:
+def shrink(data: bytes, side: int, limits: Decoding = DEFAULT_DECODING) -> bytes:
     """Return a picture as WebP with its long side at `side` pixels, or at its own if that is shorter.
 
     Raises:
         ImageError: if it is no picture.
     """
-    # Twice the size on the way, at least: what is averaged from that looks as if averaged from all.
-    picture = Image.fromarray(images.decode(data, min_side=1, at_least=2 * side))
-    picture.thumbnail((side, side), Image.Resampling.LANCZOS)
+    pixels, _ = images.decode_to(data, images.within(side), limits=limits, min_side=1)
     buffer = io.BytesIO()
-    picture.save(buffer, "WEBP", quality=QUALITY, method=EFFORT)
+    Image.fromarray(pixels).save(buffer, "WEBP", quality=QUALITY, method=EFFORT)
     return buffer.getvalue()

@@ -64,6 +64,8 @@ class Bounds(Section):
     row_timeout: float | None = as_option("row_timeout")
     max_attempts: int = as_option("max_attempts")
     stall_timeout: float = as_option("stall_timeout")
+    decode_timeout: float = as_option("decode_timeout")
+    max_megapixels: float = as_option("max_megapixels")
     max_failures: Annotated[
         str | int | None,
         AfterValidator(lambda text: None if text is None else _failures(text)),

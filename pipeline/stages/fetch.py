@@ -2,10 +2,10 @@
 
 import functools
 import time
-from collections.abc import Callable
 
 from nst_kernel.pictures import fit_style
 from pipeline import images, storage
+from pipeline.options import DEFAULT_DECODING, Decoding
 from pipeline.outputs import provenance
 from pipeline.planning import Batch, Failure, Fetched, Picture, Pictures, PlannedRow
 from pipeline.process import watchdog
@@ -14,8 +14,9 @@ from pipeline.process import watchdog
 class _Reader:
     """Reads the pictures of a batch; one that rows share is read once, and none is kept at its full size."""
 
-    def __init__(self) -> None:
-        self.kept: dict[tuple[object, ...], Picture] = {}
+    def __init__(self, limits: Decoding) -> None:
+        self.limits = limits
+        self.kept: dict[tuple[object, ...], tuple[Picture, tuple[int, int]]] = {}
 
     def at_shape(self, uri: str, shape: tuple[int, int], expected: tuple[int, int] | None = None) -> Picture:
         """Return a picture resized to a shape.
@@ -29,16 +30,13 @@ class _Reader:
             ImageError: if it cannot be decoded, or is not of the expected shape.
             StorageError: if it cannot be read.
         """
-
-        def checked(height: int, width: int) -> tuple[int, int]:
-            if expected and expected != (height, width):
-                raise images.ImageError(
-                    f"{uri} is {width} x {height} px as it is shown, the manifest's columns width and height say "
-                    f"{expected[1]} x {expected[0]}: correct them or leave them out"
-                )
-            return shape
-
-        return self._read((uri, shape, expected), checked)
+        picture, (height, width) = self._read((uri, shape), shape)
+        if expected and expected != (height, width):
+            raise images.ImageError(
+                f"{uri} is {width} x {height} px as it is shown, the manifest's columns width and height say "
+                f"{expected[1]} x {expected[0]}: correct them or leave them out"
+            )
+        return picture
 
     def within(self, uri: str, side: int, *, upscale: bool) -> Picture:
         """Return a style with its long side at most `side` pixels, or more if it is very narrow, in its aspect ratio.
@@ -52,29 +50,32 @@ class _Reader:
             ImageError: if it cannot be decoded.
             StorageError: if it cannot be read.
         """
-        return self._read((uri, side, upscale), functools.partial(fit_style, size=side, upscale=upscale))
+        return self._read((uri, side, upscale), functools.partial(fit_style, size=side, upscale=upscale))[0]
 
-    def _read(self, key: tuple[str, *tuple[object, ...]], shape: Callable[[int, int], tuple[int, int]]) -> Picture:
-        """Return a picture resized to what `shape` returns for its own height and width; later calls reuse it."""
+    def _read(self, key: tuple[str, *tuple[object, ...]], size: images.Size) -> tuple[Picture, tuple[int, int]]:
+        """Return a picture resized to a size, and its own (height, width); later calls reuse both."""
         if key not in self.kept:
             uri = key[0]
             data = storage.read_bytes(uri)
             watchdog.alive()
             try:
-                picture = images.decode(data)
+                self.kept[key] = images.decode_to(data, size, limits=self.limits)
             except images.ImageError as error:
                 raise images.ImageError(f"{uri}: {error}") from error
-            self.kept[key] = images.resize(picture, shape(*picture.shape[:2]))
         return self.kept[key]
 
 
-def fetch(batch: Batch) -> Fetched:
+def fetch(batch: Batch, limits: Decoding = DEFAULT_DECODING) -> Fetched:
     """Read, decode and resize the pictures that the rows of a batch need.
 
     A row with a picture that cannot be read or decoded gets a `Failure` in the place of its pictures.
+
+    Args:
+        batch: any.
+        limits: what decoding a picture may take.
     """
     started_at, clock = provenance.now(), time.perf_counter()
-    reader = _Reader()
+    reader = _Reader(limits)
     pictures: list[Pictures | Failure] = []
     row_retries: list[int] = []
     for planned in batch.rows:

@@ -44,6 +44,8 @@ VALUES: dict[str, Any] = {
     "allow_read": ("default", "http://10.0.0.1"),
     "allow_write": ("/elsewhere",),
     "max_file_bytes": 77,
+    "decode_timeout": 2.5,
+    "max_megapixels": 50.5,
 }
 """By option, a value that is no default, as people write it."""
 

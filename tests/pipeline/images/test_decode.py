@@ -348,7 +348,7 @@ print(peak() - before)
 
 def test_limits_are_the_callers() -> None:
     data = good("PNG", (100, 50))
-    with pytest.raises(ImageError, match="100 x 50 pixels are more than the 4999"):
+    with pytest.raises(ImageError, match="100 x 50 pixels are more than the 4,999"):
         probe(data, max_pixels=4999)
     assert probe(data, max_pixels=5000).width == 100
     assert decode(good("PNG", (8, 5)), min_side=1).shape == (5, 8, 3)

@@ -57,7 +57,7 @@ def test_what_is_known_is_not_looked_at(tmp_path: Path) -> None:
     other = Row("b", str(tmp_path / "there.png"), "/s.png", "b.png", StyleParams(size=200), "rows.csv", 2)
     looked_at: list[str] = []
 
-    def probe(uris: Any) -> dict[str, headers.Shape]:
+    def probe(uris: Any, _: Any) -> dict[str, headers.Shape]:
         looked_at.extend(uris)
         return headers.probe_here(uris)
 

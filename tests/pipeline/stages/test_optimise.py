@@ -101,13 +101,13 @@ def test_a_row_whose_loss_never_fell_says_so(folder: Path, style_actor: StyleAct
 def test_a_file_that_rows_share_is_read_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     batch = batch_of(rows(folder, "a.png", "b.png", "a.png"))
     reads: list[bytes] = []
-    decode = images.decode
+    decode_to = images.decode_to
 
-    def counting(data: bytes) -> images.Pixels:
+    def counting(data: bytes, *arguments: Any, **options: Any) -> tuple[images.Pixels, tuple[int, int]]:
         reads.append(data)
-        return decode(data)
+        return decode_to(data, *arguments, **options)
 
-    monkeypatch.setattr(images, "decode", counting)
+    monkeypatch.setattr(images, "decode_to", counting)
     fetched = fetch(batch)
     assert len(reads) == 3  # a, b and the style
     assert all(isinstance(pictures, Pictures) for pictures in fetched.pictures)

@@ -1,0 +1,98 @@
+"""The memory of decoding: bands give what the whole gives, large JPEGs are scaled on the way, a pixel has its bytes."""
+
+import importlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipeline.images import resize
+from pipeline.images.decode import _stored, decode, decode_to
+from pipeline.options import DEFAULT_DECODING
+from tests.pipeline.images.test_decode import MODES, STORED, oriented, quarters, saved, wide
+
+decoder = importlib.import_module("pipeline.images.decode")  # the package's own `decode` is a function
+
+
+@pytest.mark.parametrize("name", MODES)
+def test_bands_make_no_difference(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = decode(MODES[name][0])
+    monkeypatch.setattr(decoder, "BAND_PIXELS", 5 * whole.shape[1])
+    np.testing.assert_array_equal(decode(MODES[name][0]), whole)
+
+
+def test_levels_are_scaled_by_the_largest_of_all_bands(monkeypatch: pytest.MonkeyPatch) -> None:
+    ramp = np.tile(np.linspace(0, 200, 64, dtype=np.float32), (64, 1)).T
+    data = saved(Image.fromarray(ramp), "TIFF")
+    whole = decode(data)
+    monkeypatch.setattr(decoder, "BAND_PIXELS", 1)
+    np.testing.assert_array_equal(decode(data), whole)
+
+
+def test_a_profile_holds_for_all_bands(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = saved(Image.fromarray(quarters()), icc_profile=wide())
+    whole = decode(data)
+    assert np.abs(whole.astype(int) - quarters()).max() > 3
+    monkeypatch.setattr(decoder, "BAND_PIXELS", 100)
+    np.testing.assert_array_equal(decode(data), whole)
+
+
+def smooth(height: int, width: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    noise = np.random.default_rng(0).integers(0, 256, (height // 8, width // 8, 3), dtype=np.uint8)
+    return resize(noise, (height, width))
+
+
+@pytest.mark.parametrize(
+    ("size", "decoded"), [((30, 40), 96), ((96, 128), 192), ((190, 250), 384), ((384, 512), 768), ((768, 1024), 768)]
+)
+def test_a_large_jpeg_is_scaled_while_it_is_decoded(size: tuple[int, int], decoded: int) -> None:
+    data = saved(Image.fromarray(smooth(768, 1024)), "JPEG", quality=95)
+    pixels, _, shown, wanted = _stored(data, size, 10**6, 16)
+    assert (shown, wanted) == ((768, 1024), size)
+    assert pixels.shape[0] == decoded
+    exact = resize(decode(data), size)
+    assert np.abs(decode_to(data, size)[0].astype(int) - exact).mean() < 2
+
+
+@pytest.mark.parametrize("orientation", STORED)
+def test_a_turned_jpeg_gets_its_size_upright(orientation: int) -> None:
+    picture, shown = decode_to(oriented(orientation, "JPEG"), (16, 24))
+    assert (picture.shape, shown) == ((16, 24, 3), (32, 48))
+    assert np.abs(picture.astype(int) - resize(quarters(), (16, 24))).mean() < 6
+    assert decode_to(oriented(orientation, "JPEG"), lambda height, width: (height * 2, width))[0].shape == (64, 48, 3)
+
+
+MEASURE = """
+import io, resource, sys
+from PIL import Image
+from pipeline.images.decode import decode
+mode, format, side = sys.argv[1], sys.argv[2], int(sys.argv[3])
+buffer = io.BytesIO()
+Image.new(mode, (side, side)).save(buffer, format)
+data = buffer.getvalue()
+del buffer
+with open("/proc/self/clear_refs", "w") as file:
+    file.write("5")
+def status(name):
+    return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith(name))
+before = status("VmRSS")
+decode(data)
+print((status("VmHWM") - before) * 1024 / side**2)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="peak memory is read from /proc")
+@pytest.mark.parametrize(
+    ("mode", "format", "most"),
+    [("RGB", "PNG", 9), ("RGBA", "PNG", 10), ("I;16", "PNG", 9), ("I", "TIFF", 12), ("F", "TIFF", 12), ("P", "PNG", 9)],
+)
+def test_memory_for_each_pixel_is_bounded(mode: str, format: str, most: float) -> None:
+    command = [sys.executable, "-c", MEASURE, mode, format, "4000"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+    assert float(done.stdout) < most
+
+
+def test_the_memory_of_a_process_that_decodes_follows_from_the_largest_picture() -> None:
+    assert 1e9 < DEFAULT_DECODING.memory < 4e9
