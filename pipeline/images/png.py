@@ -16,7 +16,8 @@ MOST_PROFILE = 16 * 1024 * 1024
 """Unpacked bytes that a colour profile may have. Those of printers have several million."""
 
 _TEXT_CHUNKS = (b"tEXt", b"zTXt", b"iTXt")
-_LOOKED_AT = (*_TEXT_CHUNKS, b"iCCP", b"cICP")
+_LOOKED_AT = (*_TEXT_CHUNKS, b"iCCP", b"cICP", b"tRNS")
+_GREY, _COLOUR = 0, 2
 _OURS = b"nst:"
 _READ = (b"XML:com.adobe.xmp", b"Raw profile type exif", b"Title", b"Description", b"Author", b"Copyright")
 """Keywords of texts that are read besides ours; no others are unpacked."""
@@ -28,22 +29,23 @@ class Cleaned:
 
     Attributes:
         data: the file.
-        info: what Pillow does not read of it, by the names of `Image.info`: a large `icc_profile`, and `cicp`, the
-            numbers of primaries and of the transfer function by ITU-T H.273.
+        info: what Pillow does not read of it, by the names of `Image.info`: a large `icc_profile`, the level that is
+            transparent where levels have fewer than 8 bits, and `cicp`, the numbers of primaries and of the transfer
+            function by ITU-T H.273.
     """
 
     data: bytes
-    info: dict[str, bytes | tuple[int, int]]
+    info: dict[str, bytes | int | tuple[int, int]]
 
 
 def cleaned(data: bytes) -> Cleaned:
     """Return a PNG without texts that nothing here reads, and without a colour profile that is too large for Pillow.
 
     Raises:
-        ImageError: for a colour profile of more than `MOST_PROFILE`.
+        ImageError: for a colour profile of more than `MOST_PROFILE`, and for a transparent colour of 16 bits.
     """
     kept: list[bytes] = []
-    info: dict[str, bytes | tuple[int, int]] = {}
+    info: dict[str, bytes | int | tuple[int, int]] = {}
     copied = 0
     for kind, start, end in _chunks(data):
         if kind not in _LOOKED_AT:
@@ -52,6 +54,8 @@ def cleaned(data: bytes) -> Cleaned:
         is_large = False
         if kind == b"cICP" and len(body) == 4:
             info["cicp"] = (body[0], body[1])
+        elif kind == b"tRNS" and (level := _transparent_level(data[24:26], body)) is not None:
+            info["transparency"] = level
         elif kind == b"iCCP" and (profile := _large_profile(body)):
             info["icc_profile"], is_large = profile, True
         if is_large or (kind in _TEXT_CHUNKS and not _is_read(kind, body)):
@@ -92,6 +96,21 @@ def _is_read(kind: bytes, body: bytes) -> bool:
         return len(body) < MOST_TEXT
     packed = rest[1:] if kind == b"zTXt" else rest[2:].split(b"\0", 2)[-1] if rest[:1] == b"\1" else b""
     return len(_unpacked(packed, MOST_TEXT)) < MOST_TEXT
+
+
+def _transparent_level(header: bytes, body: bytes) -> int | None:
+    """Return the level of 8 bits that is transparent in a picture of fewer; None for all others, as Pillow reads them.
+
+    Args:
+        header: bits of a level, and the number of the kind of colours.
+        body: of the chunk.
+    """
+    bits, colours = header
+    if (bits, colours) == (16, _COLOUR):
+        raise ImageError("one of its colours, of 16 bits each, is transparent: export it with an alpha channel instead")
+    if colours != _GREY or bits not in (2, 4) or len(body) != 2:
+        return None
+    return min(int.from_bytes(body) * 255 // (2**bits - 1), 255)
 
 
 def _large_profile(body: bytes) -> bytes | None:

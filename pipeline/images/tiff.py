@@ -18,7 +18,8 @@ NO_ALPHA = "no alpha"
 
 _WIDTH, _HEIGHT = 256, 257
 _KIND, _OLD_KIND, _PHOTOMETRIC, _SUB_PAGES, _DNG_VERSION = 254, 255, 262, 330, 50706
-_EXTRA_SAMPLES = 338
+_BITS, _COMPRESSION, _SAMPLES, _PLANAR, _EXTRA_SAMPLES = 258, 259, 277, 284, 338
+_SEPARATE = 2
 _REDUCED, _MASK, _OLD_REDUCED = 1, 4, 2
 _SENSOR = (32803, 34892)
 """Photometric interpretations of what a sensor saw, before it is made a picture: colour filter array, linear raw."""
@@ -61,10 +62,13 @@ def stream(data: bytes) -> io.BytesIO:
     """Return a TIFF file to be read, whose first page is the first that is no reduced copy of another.
 
     Raises:
-        ImageError: for the raw of a camera, whose pages are previews, and for a file that has reduced copies alone.
+        ImageError: for the raw of a camera, whose pages are previews, for a file that has reduced copies alone, and for
+            bands of which Pillow makes a wrong picture.
     """
     opened, pages = io.BytesIO(data), _Pages(data)
     page = _picture(pages, is_canon=data.startswith(b"CR", 8))
+    if page:
+        _check_bands(page)
     if page and page.offset != pages.first:
         pages.write_first(opened, page.offset)
     return opened
@@ -98,6 +102,15 @@ def _picture(pages: "_Pages", *, is_canon: bool) -> _Page | None:
             "again at full size"
         )
     return largest
+
+
+def _check_bands(page: _Page) -> None:
+    """Raise ImageError for bands that are no colours, and for those that Pillow mixes up."""
+    bands = page.first(_SAMPLES)
+    if page.tags.get(_PHOTOMETRIC) in ((0,), (1,)) and bands >= 3:
+        raise ImageError(f"its {bands} bands are not called red, green and blue: export those three as RGB")
+    if page.first(_PLANAR) == _SEPARATE and page.first(_COMPRESSION) in (0, 1) and page.first(_BITS) > 8 and bands > 1:
+        raise ImageError("its bands, of 16 bits, lie one behind the other: save it interleaved, or compressed (LZW)")
 
 
 def has_no_alpha(image: Image.Image) -> bool:
@@ -167,7 +180,7 @@ class _Pages:
             layout = f"{min(number, _MOST_VALUES)}{_INTEGERS[kind]}"
             value = at + size - field
             if number * struct.calcsize("=" + _INTEGERS[kind]) > field:
-                if tag not in (_SUB_PAGES, _PHOTOMETRIC):
+                if tag not in (_SUB_PAGES, _PHOTOMETRIC, _BITS):
                     continue  # long lists, such as of strips, are of no use here
                 value = self._unpack("Q" if self._big else "I", value)[0]
             tags[tag] = self._unpack(layout, value)

@@ -144,3 +144,26 @@ def test_colours_by_number_come_before_all_else() -> None:
     np.testing.assert_array_equal(decode(data), decode(linear))
     with pytest.raises(ImageError, match="high dynamic range"):
         decode(with_chunk(b"cICP", bytes([9, 16, 0, 1])))
+
+
+def keyed(bits: int, colours: int, row: bytes, key: bytes) -> bytes:
+    """A PNG of 32 x 32 equal pixels, of which one level or colour is transparent."""
+    header = struct.pack(">IIBBBBB", 32, 32, bits, colours, 0, 0, 0)
+    pixels = zlib.compress((b"\0" + row) * 32)
+    chunks = ((b"IHDR", header), (b"tRNS", key), (b"IDAT", pixels), (b"IEND", b""))
+    return png.PREFIX + b"".join(chunk(*each) for each in chunks)
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 8, 16])
+def test_a_transparent_level_is_white_at_any_depth(bits: int) -> None:
+    level = (2**bits - 1) // 3
+    packed = int("".join(format(level, f"0{bits}b") for _ in range(32)), 2).to_bytes(4 * bits)
+    for key, expected in ((level, 255), (level + 1, round(level / (2**bits - 1) * 255))):
+        assert (decode(keyed(bits, 0, packed, struct.pack(">H", key))) == expected).all()
+
+
+def test_a_transparent_colour_of_16_bits_is_refused() -> None:
+    colour = struct.pack(">3H", 0x1234, 0x8000, 0xC0DE)
+    with pytest.raises(ImageError, match="alpha channel"):
+        decode(keyed(16, 2, colour * 32, colour))
+    assert (decode(keyed(8, 2, bytes([1, 2, 3]) * 32, struct.pack(">3H", 1, 2, 3))) == 255).all()

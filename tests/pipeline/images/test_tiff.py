@@ -109,6 +109,31 @@ def test_a_fourth_band_that_is_not_called_opacity_is_left_out(extra: int | None)
     np.testing.assert_array_equal(decode(bytes(data)), FULL)
 
 
+def test_bands_that_are_no_colours_are_refused() -> None:
+    """Pillow shows the first of them, as grey, where they lie one behind the other."""
+    buffer = io.BytesIO()
+    bands = np.moveaxis(np.concatenate([FULL, FULL[..., :1]], axis=2), -1, 0)
+    tifffile.imwrite(
+        buffer, bands, photometric="minisblack", planarconfig="separate", compression="zlib", metadata=None
+    )
+    with pytest.raises(ImageError, match="its 4 bands are not called red"):
+        decode(buffer.getvalue())
+
+
+def test_bands_of_16_bits_one_behind_the_other_are_right_or_refused() -> None:
+    deep = np.moveaxis(FULL.astype(np.uint16) * 257, -1, 0)
+    for compression in (None, "zlib"):
+        buffer = io.BytesIO()
+        tifffile.imwrite(
+            buffer, deep, photometric="rgb", planarconfig="separate", compression=compression, metadata=None
+        )
+        if compression:
+            np.testing.assert_array_equal(decode(buffer.getvalue()), FULL)
+        else:  # Pillow mixes them up
+            with pytest.raises(ImageError, match="one behind the other"):
+                decode(buffer.getvalue())
+
+
 def test_a_fourth_band_that_is_called_opacity_is_opacity() -> None:
     clear = np.zeros((60, 80, 1), dtype=np.uint8)
     buffer = io.BytesIO()
