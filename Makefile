@@ -3,7 +3,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 MODULES := nst_kernel pipeline jobs tests
 
-.PHONY: demo test test-quick test-all test-faults test-clusters test-stores test-rest breakages lint format bench bench-scale readmes lock encoder
+LOCKING := --quiet --universal --generate-hashes --no-header --python-version 3.11
+
+.PHONY: demo test test-quick test-all test-faults test-clusters test-stores test-rest breakages lint format bench bench-scale readmes lock sbom encoder
 
 # Installed anew when the lock or the project's own metadata changed.
 .venv/installed: requirements.lock pyproject.toml
@@ -11,7 +13,7 @@ MODULES := nst_kernel pipeline jobs tests
 	sed -n '/^uv==/,/^[a-z]/{/^uv==\|^ /p}' requirements.lock > .venv/uv.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r .venv/uv.txt
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -e .
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
 	touch $@
 
 demo: .venv/installed ## stylise six pairs through Ray with the embedded encoder; look at demo/
@@ -67,6 +69,10 @@ encoder: .venv/installed ## learn the embedded encoder again
 readmes: .venv/installed ## write the generated sections of the READMEs anew
 	NST_WRITE_READMES=1 $(BIN)/pytest -q -m "not slow" -k "readme"
 
-lock: .venv/installed
-	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --all-extras \
-	  --python-version 3.11 pyproject.toml -o requirements.lock
+lock: .venv/installed ## resolve the dependencies again: for development, and of those what a machine needs to run jobs
+	$(BIN)/uv pip compile $(LOCKING) --all-extras pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile $(LOCKING) --extra build --constraints requirements.lock pyproject.toml -o infra/runtime.lock
+
+sbom: ## the software bill of materials of what runs jobs, CycloneDX JSON
+	mkdir -p build
+	$(PYTHON) infra/sbom.py infra/runtime.lock > build/sbom.json
