@@ -165,13 +165,14 @@ def methods(tmp_path_factory: pytest.TempPathFactory, local_ray: None) -> dict[s
     studio = furnish(tmp_path_factory.mktemp("methods"))
     pair = {"content": "photo.png", "style": "painting.png"}
     rows: list[dict[str, object]] = [
-        {**pair, "id": "joint from noise", "preset": "gatys2015"},
-        {"id": "content alone", "content": "photo.png", "preset": "reconstruction"},
+        {**pair, "id": "joint from noise", "preset": "gatys2015", "iterations": 25},
+        {"id": "content alone", "content": "photo.png", "preset": "reconstruction", "iterations": 25},
         {"id": "style alone", "style": "painting.png", "preset": "texture"},
         {
             **pair,
             "id": "tensorflow tutorial",
             "preset": "gatys2015",
+            "iterations": 25,
             "content_layers": "conv5_2",
             "style_layers": "conv1_1,conv2_1,conv3_1,conv4_1,conv5_1",
             "layer_weights": "0.2,0.2,0.2,0.2,0.2",
@@ -181,11 +182,20 @@ def methods(tmp_path_factory: pytest.TempPathFactory, local_ray: None) -> dict[s
             **pair,
             "id": "half and four quarters",
             "preset": "gatys2015",
+            "iterations": 25,
             "content_weight": 0.5,
             "style_layers": "conv1_1,conv2_1,conv3_1,conv4_1",
             "layer_weights": "0.25,0.25,0.25,0.25",
         },
-        {**pair, "id": "alpha and beta", "preset": "gatys2015", "init": "content", "alpha": 1, "beta": 1e4},
+        {
+            **pair,
+            "id": "alpha and beta",
+            "preset": "gatys2015",
+            "iterations": 25,
+            "init": "content",
+            "alpha": 1,
+            "beta": 1e4,
+        },
         {**pair, **QUICK, "id": "from a picture", "init": "photo.png"},
         {**pair, **QUICK, "id": "from the content", "init": "content"},
     ]

@@ -299,6 +299,7 @@ def test_gatys_2015_is_what_the_paper_says() -> None:
     assert params.layer_weights in ((), (0.2,) * 5)
     assert params.content_weight / params.style_weight in (1e-3, 1e-4)
     assert (params.tv_weight, params.range_weight) == (0, 0)
+    assert (params.precision, params.iterations) == ("fp32", (500,))
     assert StyleParams.of({"preset": "texture"}).content_weight == 0
     assert StyleParams.of({"preset": "reconstruction"}).style_weight == 0
 
@@ -406,7 +407,7 @@ def test_samples_with_other_thresholds_share_a_batch_but_not_with_other_windows(
         ({"scales": "", "iterations": 7}, 512, [(512, 7)]),
         ({"scales": "128, 256", "iterations": "30, 20, 10"}, 512, [(128, 30), (256, 20), (512, 10)]),
         ({"scales": "128, 256", "iterations": "30, 20, 10"}, 200, [(128, 30), (200, 10)]),
-        ({"preset": "gatys2015"}, 512, [(512, 150)]),
+        ({"preset": "gatys2015"}, 512, [(512, 500)]),
     ],
 )
 def test_the_schedule_goes_from_coarse_to_fine(
