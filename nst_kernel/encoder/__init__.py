@@ -5,7 +5,7 @@ from nst_kernel.encoder.load import WeightsError, load_weights, parse_weights
 from nst_kernel.encoder.precision import computing_in, resolve_precision
 from nst_kernel.encoder.request import Border, Request
 from nst_kernel.encoder.statistics import GRAM, Statistic
-from nst_kernel.encoder.vgg import Vgg19
+from nst_kernel.encoder.vgg import Vgg19, border_of
 from nst_kernel.encoder.weights import IMAGENET_DEVIATION, IMAGENET_MEAN, LayerMissing, Weights
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "Vgg19",
     "Weights",
     "WeightsError",
+    "border_of",
     "check_imagenet",
     "computing_in",
     "is_embedded",

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from nst_kernel.encoder.statistics import Statistic
 
-Border = Literal["zero", "replicate"]
-"""Padding of each convolution: zeros, as VGG was trained, or the nearest pixel."""
+Border = Literal["zero", "replicate", "reflect"]
+"""Padding of each convolution: zeros, as VGG was trained, the nearest pixel, or the picture as in a mirror."""
 
 
 @dataclass(frozen=True)

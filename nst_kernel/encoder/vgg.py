@@ -128,9 +128,9 @@ class Vgg19(nn.Module):
         # Pixels meet their first filters unrounded: that layer is half a percent of the work.
         weight, bias = self._filters_of(layer, x.dtype if layer == "conv1_1" else request.dtype)
         x = x.to(weight.dtype)
-        if request.border == "replicate":
-            return nnf.conv2d(nnf.pad(x, (1, 1, 1, 1), mode="replicate"), weight, bias).to(request.dtype)
-        return nnf.conv2d(x, weight, bias, padding=1).to(request.dtype)
+        if request.border == "zero":
+            return nnf.conv2d(x, weight, bias, padding=1).to(request.dtype)
+        return nnf.conv2d(_continued(x, request.border), weight, bias).to(request.dtype)
 
     def convolve_back(self, g: Tensor, layer: str, request: Request) -> Tensor:
         """Return the gradient of a layer's input from that of its activation before the ReLU."""
@@ -141,11 +141,11 @@ class Vgg19(nn.Module):
         if request.border == "zero":
             return back((len(g), weight.shape[1], height, width), weight, g, padding=1)
         padded = back((len(g), weight.shape[1], height + 2, width + 2), weight, g)
-        # The gradient of a repeated border pixel belongs to the pixel that was repeated.
-        for edge, inside in ((0, 1), (-1, -2)):
-            padded[:, :, inside] += padded[:, :, edge]
-        for edge, inside in ((0, 1), (-1, -2)):
-            padded[..., inside] += padded[..., edge]
+        # The gradient of a repeated pixel belongs to the pixel that was repeated.
+        for rows_first in (padded, padded.mT):
+            copied = _distance(rows_first.shape[-2] - 2, request.border)
+            rows_first[:, :, copied] += rows_first[:, :, 0]
+            rows_first[:, :, -1 - copied] += rows_first[:, :, -1]
         return padded[:, :, 1:-1, 1:-1].contiguous(memory_format=torch.channels_last)
 
     def _filters_of(self, layer: str, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
@@ -155,3 +155,33 @@ class Vgg19(nn.Module):
         if key not in self._filters:
             self._filters[key] = weight.to(dtype).contiguous(memory_format=torch.channels_last), bias.to(dtype)
         return self._filters[key]
+
+
+def border_of(encoder: Vgg19) -> Border:
+    """Return the padding with which pictures are made: as in a mirror, unless the weights want another than zeros.
+
+    A departure from VGG, whose zeros leave a frame of 2 to 4 px on the output: the spread of colours within the outer
+    2 px, over that inside, falls from 1.6 to 1.0 on a dark photo (`tests/bench/README.md`). Replicated pixels leave a
+    little more; statistics without the outermost positions leave the frame as it is; a margin that is cut off takes it
+    away as well, but also 13 % more time and memory at 256 px.
+    """
+    return "reflect" if encoder.border == "zero" else encoder.border
+
+
+def _distance(side: int, border: Border) -> int:
+    """Return how far the repeated row lies from the padding on its side: a single row is its own mirror image."""
+    return 2 if border == "reflect" and side > 1 else 1
+
+
+def _continued(x: Tensor, border: Border) -> Tensor:
+    """Return x (B, N, H, W) with a row and a column more on each side, repeated from within.
+
+    Where autograd is to find the way back it is made of slices: torch's own on CUDA is not deterministic.
+    """
+    if not torch.is_grad_enabled() and min(x.shape[-2:]) > 1:
+        return nnf.pad(x, (1, 1, 1, 1), mode=border)
+    for axis in (-2, -1):
+        side = x.shape[axis]
+        copied = _distance(side, border)
+        x = torch.cat([x.narrow(axis, copied - 1, 1), x, x.narrow(axis, side - copied, 1)], axis)
+    return x

@@ -25,7 +25,8 @@ class Weights:
         convolutions: by layer name, weight (out, in, 3, 3) and bias (out,); consecutive from `conv1_1` on.
         input: `rgb`: RGB in [0, 1] normalised by ImageNet's mean and deviation, torchvision's convention;
             `bgr255`: BGR in [0, 255] minus the mean, Gatys' convention.
-        border: padding of each convolution, unless a request says otherwise: `zero` as VGG was trained, or `replicate`.
+        border: padding of each convolution, unless a request says otherwise: `zero` as VGG was trained, or `replicate`;
+            transfers ask for another in the place of `zero` (`border_of`).
     """
 
     name: str

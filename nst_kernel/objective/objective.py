@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from nst_kernel.encoder import GRAM, Vgg19, computing_in, resolve_precision
+from nst_kernel.encoder import GRAM, Vgg19, border_of, computing_in, resolve_precision
 from nst_kernel.objective import losses
 from nst_kernel.objective.targets import Targets
 from nst_kernel.params import StyleParams
@@ -61,6 +61,7 @@ class Objective:
                 dict.fromkeys(self.targets.style, GRAM),
                 precision=precision,
                 pooling=self.shared.pooling,
+                border=border_of(self.encoder),
                 checkpoint=self.checkpoint,
             )
         none = x.new_zeros(len(x))

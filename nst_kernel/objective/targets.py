@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from nst_kernel.encoder import GRAM, Vgg19, computing_in, resolve_precision
+from nst_kernel.encoder import GRAM, Vgg19, border_of, computing_in, resolve_precision
 from nst_kernel.objective.gram_cache import GramCache
 from nst_kernel.pair import Pair, Style
 from nst_kernel.params import StyleParams
@@ -45,7 +45,9 @@ def style_grams(encoder: Vgg19, style: Tensor, params: StyleParams) -> dict[str,
     precision = resolve_precision(params.precision, style.device)
     with computing_in(precision, often=False):
         statistics = dict.fromkeys(params.style_layers, GRAM)
-        return encoder.observe(style, (), statistics, pooling=params.pooling, precision=precision)[1]
+        return encoder.observe(
+            style, (), statistics, pooling=params.pooling, precision=precision, border=border_of(encoder)
+        )[1]
 
 
 @torch.no_grad()
@@ -53,7 +55,9 @@ def content_features(encoder: Vgg19, content: Tensor, params: StyleParams) -> di
     """Return P by content layer (B, N, H', W') of content pictures (B, 3, H, W) in [0, 1]."""
     precision = resolve_precision(params.precision, content.device)
     with computing_in(precision, often=False):
-        return encoder.observe(content, params.content_layers, pooling=params.pooling, precision=precision)[0]
+        return encoder.observe(
+            content, params.content_layers, pooling=params.pooling, precision=precision, border=border_of(encoder)
+        )[0]
 
 
 def _blend(pair: Pair, encoder: Vgg19, cache: GramCache | None) -> Mapping[str, Tensor]:

@@ -5,6 +5,7 @@ that asks the device for their value at every step. The objective is the one of 
 """
 
 from collections.abc import Callable, Sequence
+from typing import Literal
 
 import torch
 import torch.nn.functional as nnf
@@ -25,13 +26,11 @@ class PlainVgg(nn.Module):
         super().__init__()
         self.wanted = wanted
         self.depth = max(LAYERS.index(layer) for layer in wanted) + 1
-        zero = weights.border == "zero"
+        border: Literal["reflect", "replicate"] = "replicate" if weights.border == "replicate" else "reflect"
         self.convolutions = nn.ModuleDict()
         for layer in LAYERS[: self.depth]:
             weight, bias = weights.convolutions[layer]
-            convolution = nn.Conv2d(
-                weight.shape[1], len(weight), 3, padding=1, padding_mode="zeros" if zero else "replicate"
-            )
+            convolution = nn.Conv2d(weight.shape[1], len(weight), 3, padding=1, padding_mode=border)
             convolution.load_state_dict({"weight": weight, "bias": bias})
             self.convolutions[layer] = convolution
         for name, values in (("mean", IMAGENET_MEAN), ("deviation", IMAGENET_DEVIATION)):

@@ -28,6 +28,8 @@ def tables() -> dict[str, str]:
             "overhead": overhead,
             "scaling": scaling,
             "rows": rows,
+            "fringe": fringe,
+            "ratio": ratio,
         }
         for part, measured in parts.items():
             found[f"{file.stem} {part}"] = f"{measured['machine']}\n\n{made[part](measured['figures'])}"
@@ -123,6 +125,23 @@ def rows(figures: Mapping[str, Any]) -> str:
     ]
     speed = f"{figures['rows']:,} rows, {figures['rows_per_second']:.0f} a second."
     return f"{table(['of the rows', 'driver, own MB', 'peak, MB'], listed)}\n\n{speed}"
+
+
+def fringe(figures: list[Mapping[str, Any]]) -> str:
+    """Return how pictures differ at their border from inside, for each way to treat it."""
+    kinds = list(dict.fromkeys((one["encoder"], one["border"]) for one in figures))
+    listed = []
+    for encoder, border in kinds:
+        own = [one for one in figures if (one["encoder"], one["border"]) == (encoder, border)]
+        means = (statistics.mean(one[name] for one in own) for name in ("spread", "step"))
+        listed.append([encoder, border, len(own), *(f"{mean:.2f}" for mean in means)])
+    return table(["encoder", "border", "pairs", "spread", "step"], listed)
+
+
+def ratio(figures: list[Mapping[str, Any]]) -> str:
+    """Return what is left of the content's style loss, by weight of the style."""
+    listed = [[one["encoder"], one["pair"], f"{one['beta']:.0e}", f"{100 * one['style']:.1f} %"] for one in figures]
+    return table(["encoder", "pair", "beta", "style loss left"], listed)
 
 
 def _gigabytes(count: float) -> str:

@@ -11,22 +11,22 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from nst_kernel import LAYERS, Vgg19, Weights
-from nst_kernel.encoder import GRAM, strips
+from nst_kernel.encoder import GRAM, Border, strips
 from nst_kernel.objective.losses import gram
-from tests.support import pixels, random_weights
+from tests.support import encoder, pixels, random_weights
 
 DEEPEST = "conv3_2"
 REACHED = LAYERS[: LAYERS.index(DEEPEST) + 1]
 
 
-def network(border: Literal["zero", "replicate"] = "zero", kind: Literal["rgb", "bgr255"] = "rgb") -> Vgg19:
+def network(border: Border = "zero", kind: Literal["rgb", "bgr255"] = "rgb") -> Vgg19:
     weights = random_weights(0, DEEPEST)
     return Vgg19(Weights("w", "", weights.convolutions, input=kind, border=border)).double()
 
 
 def by_autograd(vgg: Vgg19, x: Tensor, pooling: str) -> dict[str, Tensor]:
     """Every activation, by operations that autograd differentiates one by one."""
-    mode = "constant" if vgg.border == "zero" else "replicate"
+    mode = "constant" if vgg.border == "zero" else vgg.border
     if vgg.input == "bgr255":
         x = x.flip(1)
     x = (x - vgg.mean) * vgg.scale
@@ -54,7 +54,7 @@ layers = st.lists(st.sampled_from(REACHED), unique=True, max_size=4)
     features=layers,
     grams=layers,
     pooling=st.sampled_from(["avg", "max"]),
-    border=st.sampled_from(["zero", "replicate"]),
+    border=st.sampled_from(["zero", "replicate", "reflect"]),
     kind=st.sampled_from(["rgb", "bgr255"]),
     checkpoint=st.booleans(),
     height=st.integers(16, 23),
@@ -67,7 +67,7 @@ def test_values_and_gradients_are_those_of_autograd(
     features: list[str],
     grams: list[str],
     pooling: Literal["avg", "max"],
-    border: Literal["zero", "replicate"],
+    border: Border,
     kind: Literal["rgb", "bgr255"],
     checkpoint: bool,
     height: int,
@@ -91,6 +91,19 @@ def test_values_and_gradients_are_those_of_autograd(
     (gradient,) = torch.autograd.grad(some_loss(actual), x)
     (reference,) = torch.autograd.grad(some_loss(expected), x)
     torch.testing.assert_close(gradient, reference, rtol=1e-8, atol=1e-8 * reference.abs().max().item())
+
+
+@pytest.mark.parametrize("border", ["zero", "replicate", "reflect"])
+def test_the_way_back_where_a_layer_has_a_single_position(border: Border) -> None:
+    x = pixels(0, 16, 40).unsqueeze(0).requires_grad_()
+    along = torch.randn(x.shape, generator=torch.Generator().manual_seed(2), dtype=x.dtype)
+
+    def loss(picture: Tensor) -> Tensor:
+        return encoder(dtype=torch.float64).observe(picture, ["conv5_2"], border=border)[0]["conv5_2"].square().sum()
+
+    (gradient,) = torch.autograd.grad(loss(x), x)
+    up, down = (loss(x.detach() + step * along).item() for step in (1e-6, -1e-6))
+    assert (gradient * along).sum().item() == pytest.approx((up - down) / 2e-6, rel=1e-3)
 
 
 def test_what_is_kept_is_used_up_by_the_way_back() -> None:

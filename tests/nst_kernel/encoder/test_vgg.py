@@ -6,6 +6,7 @@ import torch.nn.functional as nnf
 from torch import Tensor, nn
 
 from nst_kernel import LAYERS, LayerMissing, Vgg19, Weights
+from nst_kernel.encoder import Border, border_of
 from tests.support import encoder, pixels, random_weights
 
 
@@ -121,10 +122,17 @@ def test_the_smallest_picture_reaches_the_deepest_layer() -> None:
     assert encoder()(torch.rand(1, 3, 16, 16), ["conv5_4"])["conv5_4"].shape == (1, 512, 1, 1)
 
 
-@pytest.mark.parametrize(("border", "constant"), [("replicate", True), ("zero", False)])
-def test_a_replicated_border_keeps_a_constant_picture_constant(border: str, constant: bool) -> None:
+@pytest.mark.parametrize(("border", "constant"), [("replicate", True), ("reflect", True), ("zero", False)])
+def test_a_border_of_pixels_keeps_a_constant_picture_constant(border: Border, constant: bool) -> None:
     convolutions = random_weights(0, "conv3_1").convolutions
-    vgg = Vgg19(Weights("w", "", convolutions, border="replicate" if border == "replicate" else "zero")).double()
+    vgg = Vgg19(Weights("w", "", convolutions, border=border)).double()
     F = vgg(torch.full((1, 3, 24, 20), 0.8), ["conv3_1"])["conv3_1"]
     spread = F.amax((2, 3)) - F.amin((2, 3))
     assert bool((spread < 1e-9).all()) is constant
+
+
+@pytest.mark.parametrize(
+    ("declared", "used"), [("zero", "reflect"), ("replicate", "replicate"), ("reflect", "reflect")]
+)
+def test_transfers_replace_zeros_beyond_the_border_alone(declared: Border, used: Border) -> None:
+    assert border_of(Vgg19(Weights("w", "", random_weights(0, "conv1_1").convolutions, border=declared))) == used

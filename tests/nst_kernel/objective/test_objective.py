@@ -104,6 +104,13 @@ def test_weights_of_layers_are_proportions_outside_the_papers_objective(form: st
     assert torch.allclose(losses[0][:, :3], losses[1][:, :3], rtol=1e-6) is (form == "relative")
 
 
+def test_a_picture_goes_on_beyond_its_border() -> None:
+    """A flat one has no border, so that its size does not matter; zeros beyond it would be a frame."""
+    small, large = (torch.full((3, *shape), 0.1, dtype=torch.float64) for shape in ((20, 18), (34, 52)))
+    losses = objective([StyleParams.of(SHALLOW)], [small], [large])(small.unsqueeze(0))
+    assert losses[0, 0].item() < 1e-20
+
+
 def test_what_has_no_weight_takes_no_part() -> None:
     unused = [
         {"content_weight": 0, "content_layers": ()},

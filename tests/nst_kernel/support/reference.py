@@ -17,7 +17,7 @@ def array(x: Tensor) -> Array:
 
 
 def vgg(picture: Array, weights: Weights, layers: Iterable[str], *, pooling: str = "avg") -> dict[str, Array]:
-    """Activations (N, H, W) of a picture (3, H, W) in [0, 1], in torchvision's convention, with zero borders."""
+    """Activations (N, H, W) of a picture (3, H, W) in [0, 1], in torchvision's convention, continued as in a mirror."""
     mean, deviation = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
     x = (picture - mean[:, None, None]) / deviation[:, None, None]
     features: dict[str, Array] = {}
@@ -26,7 +26,8 @@ def vgg(picture: Array, weights: Weights, layers: Iterable[str], *, pooling: str
             h, w = x.shape[1] // 2, x.shape[2] // 2
             cells = x[:, : 2 * h, : 2 * w].reshape(-1, h, 2, w, 2)
             x = cells.mean((2, 4)) if pooling == "avg" else cells.max((2, 4))
-        windows = sliding_window_view(np.pad(x, ((0, 0), (1, 1), (1, 1))), (3, 3), axis=(1, 2))
+        padded = np.pad(x, ((0, 0), (1, 1), (1, 1)), mode="reflect")
+        windows = sliding_window_view(padded, (3, 3), axis=(1, 2))
         x = np.tensordot(array(weight), windows, axes=((1, 2, 3), (0, 3, 4))) + array(bias)[:, None, None]
         x = features[layer] = np.maximum(x, 0)
     return {layer: features[layer] for layer in layers}
