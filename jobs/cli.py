@@ -24,7 +24,7 @@ from jobs.commands import (
     validate,
     weights,
 )
-from jobs.console import PrintableFormatter, complain, err
+from jobs.console import PrintableFormatter, complain, err, show_traceback
 from jobs.exit_codes import ExitCode
 
 app = typer.Typer(
@@ -86,6 +86,7 @@ def main() -> None:
     """Run the command line: an error is one clear line, with `--debug` a traceback."""
     from pipeline.storage import StorageError
 
+    sys.excepthook = show_traceback
     debug = "--debug" in sys.argv
     act: Callable[[], Any] = app
     try:

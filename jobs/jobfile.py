@@ -28,7 +28,9 @@ def load(path: Path | str) -> JobFile:
     try:
         document = parse(storage.read_bytes(uri).decode("utf-8"))
     except YamlError as error:
-        raise JobFileError([JobProblem(str(path), error.line, "", "", str(error))]) from error
+        raise JobFileError(
+            [JobProblem(str(path), error.line, error.field, error.value and shown(error.value), str(error))]
+        ) from error
     except UnicodeDecodeError as error:
         raise JobFileError([JobProblem(str(path), None, "", "", f"UTF-8 text: {error}")]) from error
     except storage.StorageError as error:

@@ -11,24 +11,36 @@ if TYPE_CHECKING:
     from nst_kernel import Weights
 
 
+PIN = "#sha256="
+"""What stands between the URI of weights and the digest that they must have."""
+
+
+def split_pin(source: str) -> tuple[str, str | None]:
+    """Return the name or URI of weights without its pin, and the digest of the pin; None where there is no pin."""
+    uri, pin, digest = source.rpartition(PIN)
+    return (uri, digest) if pin else (source, None)
+
+
 @lru_cache(maxsize=1)
 def load_encoder(source: str) -> Weights:
     """Return the weights of an encoder, kept for the next call.
 
     Args:
-        source: `embedded`, `imagenet`, or the URI of a file, with `#sha256=…` behind it if it must have that digest.
+        source: `embedded`, `imagenet`, or the URI of a file, with `#sha256=…` behind it, 64 hexadecimal digits, if it
+            must have that digest.
 
     Raises:
         WeightsError: if they are not to be had or not to be used.
     """
     from nst_kernel import WeightsError, load_weights  # torch comes along
-    from nst_kernel.encoder import parse_weights
+    from nst_kernel.encoder import check_pin, parse_weights
 
-    uri, _, digest = source.partition("#sha256=")
+    uri, digest = split_pin(source)
+    check_pin(digest, name=uri)  # before a large file is fetched
     if uri in ("embedded", "imagenet"):
-        return load_weights(uri, sha256=digest or None)
+        return load_weights(uri, sha256=digest)
     try:
         data = storage.read_bytes(uri)
     except storage.StorageError as error:
         raise WeightsError(f"{error}. Give a file, or one of the names embedded and imagenet.") from error
-    return parse_weights(data, name=uri.rpartition("/")[2], sha256=digest or None)
+    return parse_weights(data, name=storage.without_secrets(uri).rpartition("/")[2], sha256=digest)

@@ -2,7 +2,16 @@
 
 from jobs.console.estimate import print_estimate
 from jobs.console.native_stderr import native_stderr_hidden
-from jobs.console.output import PrintableFormatter, complain, counted, err, out, print_note, printable
+from jobs.console.output import (
+    PrintableFormatter,
+    complain,
+    counted,
+    err,
+    out,
+    print_note,
+    printable,
+    show_traceback,
+)
 from jobs.console.progress import IterationBar, LiveProgress, clock, describe
 from jobs.console.results import print_results, print_summary
 from jobs.console.tables import print_checks, print_params
@@ -25,4 +34,5 @@ __all__ = [
     "print_results",
     "print_summary",
     "printable",
+    "show_traceback",
 ]

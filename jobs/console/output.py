@@ -3,11 +3,16 @@
 import logging
 import os
 import re
+import sys
+import traceback
+from types import TracebackType
 from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.text import Text
+
+from pipeline.storage import without_secrets
 
 WIDE = 10_000
 """Columns of a log or a pipe: lines there are not folded, so that they can be searched."""
@@ -19,7 +24,7 @@ _IN_LINES = re.compile(f"(?![\n\t]){_UNPRINTABLE.pattern}")
 
 
 def printable(text: str, *, lines: bool = False) -> str:
-    """Return a text as a terminal may show it: whatever would command the terminal, or hide, is spelled out.
+    """Return a text as a terminal may show it: without secrets of URIs, and with commands to the terminal spelled out.
 
     Names of files, results, locks, job files and logs are written by others: an escape sequence in one of them could
     clear the screen, set the title of the window, or fake a line.
@@ -29,7 +34,7 @@ def printable(text: str, *, lines: bool = False) -> str:
         lines: whether line ends and tabs stay.
     """
     pattern = _IN_LINES if lines else _UNPRINTABLE
-    return pattern.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
+    return pattern.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), without_secrets(text))
 
 
 class PrintableConsole(Console):
@@ -39,9 +44,13 @@ class PrintableConsole(Console):
         """Convert a text as rich does, after spelling out all but line ends and tabs."""
         return super().render_str(printable(text, lines=True), **options)
 
+    def out(self, *objects: Any, **options: Any) -> None:
+        """Print objects as rich does, such as JSON, but without secrets of URIs."""
+        super().out(*(without_secrets(one) if isinstance(one, str) else one for one in objects), **options)
+
 
 class PrintableFormatter(logging.Formatter):
-    """A format of log lines in which what would command the terminal is spelled out."""
+    """A format of log lines, of tracebacks and of other packages too, as a terminal may show them."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return a record as text, with the line ends of its traceback."""
@@ -72,3 +81,8 @@ out, err = console(), console(stderr=True)
 def complain(err: Console, message: str) -> None:
     """Print what is wrong as one line."""
     err.print(f"[bold red]Error:[/bold red] {escape(message)}", highlight=False, soft_wrap=True)
+
+
+def show_traceback(kind: type[BaseException], error: BaseException, where: TracebackType | None) -> None:
+    """Write the traceback of an error to standard error as Python does, but as a terminal may show it."""
+    sys.stderr.write(printable("".join(traceback.format_exception(kind, error, where)), lines=True))

@@ -3,11 +3,10 @@
 import os
 import sys
 import tempfile
-import traceback
 from pathlib import Path
 
 from jobs import runner
-from jobs.console import complain, err
+from jobs.console import complain, err, show_traceback
 from jobs.exit_codes import ExitCode
 from jobs.jobfile import load
 
@@ -30,7 +29,7 @@ def main() -> None:
             complain(err, str(error))
             code = ExitCode.NOTHING_STARTED
         except Exception as error:  # exit code 1 would say that rows have failed
-            traceback.print_exc()
+            show_traceback(type(error), error, error.__traceback__)
             complain(err, f"{type(error).__name__}: {' '.join(str(error).split())[:500]}")
             code = ExitCode.NOTHING_STARTED
     sys.exit(code)

@@ -67,9 +67,11 @@ def request(file: Path) -> Request:
     job, text = load(file), file.read_text("utf-8")
     said: dict[str, Any] = yaml.safe_load(text)
     asked = {name: value for name, value in said.items() if name != "cluster"}
-    digest = hashlib.sha256(json.dumps(asked, sort_keys=True, default=str).encode()).hexdigest()[:8]
+    lasting = storage.each_text(asked, storage.lasting)  # another signature of a picture is the same work
+    digest = hashlib.sha256(json.dumps(lasting, sort_keys=True, default=str).encode()).hexdigest()[:8]
     cluster = job.cluster
     _check(file, said, cluster)
+    output = storage.without_secrets(str(said["output"]))
     travels = _place_in_working_dir(file, cluster)
     variables = {
         **cluster.env,
@@ -91,7 +93,7 @@ def request(file: Path) -> Request:
         digest=digest,
         entrypoint=entrypoint(cluster, travels),
         runtime_env=_runtime_env(file, cluster, variables),
-        metadata={"nst_name": job.name, "nst_digest": digest, "nst_kind": job.kind, "nst_output": said["output"]},
+        metadata={"nst_name": job.name, "nst_digest": digest, "nst_kind": job.kind, "nst_output": output},
         resources=cluster.entrypoint_resources,
         address=cluster.address,
     )

@@ -1,7 +1,7 @@
 """VGG-19: features and Gram matrices by layer name, and where its weights come from."""
 
 from nst_kernel.encoder.check import Check, check_imagenet, is_embedded
-from nst_kernel.encoder.load import WeightsError, load_weights, parse_weights
+from nst_kernel.encoder.load import WeightsError, check_pin, load_weights, parse_weights
 from nst_kernel.encoder.precision import computing_in, resolve_precision
 from nst_kernel.encoder.request import Border, Request
 from nst_kernel.encoder.statistics import GRAM, Statistic
@@ -22,6 +22,7 @@ __all__ = [
     "WeightsError",
     "border_of",
     "check_imagenet",
+    "check_pin",
     "computing_in",
     "is_embedded",
     "load_weights",

@@ -5,8 +5,10 @@ import importlib.resources
 import io
 import itertools
 import json
+import pickletools
 import re
-from collections.abc import Mapping
+import zipfile
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal, cast
 from urllib.error import URLError
@@ -24,6 +26,13 @@ EMBEDDED = "vgg19_kmeans.safetensors"
 IMAGENET_HASH = "dcbb9e9d"
 """First hexadecimal digits of the SHA-256 of torchvision's file, as its name carries them."""
 
+MAX_EXPANSION = 4
+"""Times its size to which a .pth file may unpack. torch.save compresses nothing, and weights shrink by a tenth."""
+
+_SHA256 = re.compile("[0-9a-fA-F]{64}")
+
+_FLOATS = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
+
 _TORCHVISION = dict(zip(LAYERS, (0, 2, 5, 7, 10, 12, 14, 16, 19, 21, 23, 25, 28, 30, 32, 34), strict=True))
 """Number of each convolution in torchvision's VGG-19, N of `features.N`, by layer name."""
 
@@ -39,7 +48,7 @@ def load_weights(source: str | Path = "embedded", *, sha256: str | None = None) 
         source: `embedded` (shipped with the package), `imagenet` (torchvision's, from its cache or its server), or
             the path of a `.pth` or `.safetensors` file in torchvision's layout (`features.0.weight` or `0.weight`,
             normalised RGB) or Gatys' (`conv1_1.weight`, BGR 0-255 minus the mean).
-        sha256: the digest that the file must have, hexadecimal.
+        sha256: the digest that the file must have: 64 hexadecimal digits; None: any.
 
     Raises:
         WeightsError: if the weights are missing, damaged, of another shape, or have another digest.
@@ -47,7 +56,8 @@ def load_weights(source: str | Path = "embedded", *, sha256: str | None = None) 
     if source == "embedded":
         return parse_weights(embedded_file(), name="embedded", sha256=sha256)
     if source == "imagenet":
-        return parse_weights(_imagenet_file().read_bytes(), name="imagenet", sha256=sha256 or IMAGENET_HASH)
+        check_pin(sha256, name="imagenet")
+        return _parse(_imagenet_file().read_bytes(), "imagenet", sha256 or IMAGENET_HASH)
     path = Path(source)
     try:
         data = path.read_bytes()
@@ -65,15 +75,35 @@ def parse_weights(data: bytes, *, name: str, sha256: str | None = None) -> Weigh
     Args:
         data: the file.
         name: name of the weights in results and errors.
-        sha256: the digest that the file must have, or the first digits of it, hexadecimal.
+        sha256: the digest that the file must have: 64 hexadecimal digits; None: any.
 
     Raises:
         WeightsError: if the weights are damaged, of another shape, or have another digest.
     """
-    digest = hashlib.sha256(data).hexdigest()
-    if sha256 and not digest.startswith(sha256.lower()):
+    check_pin(sha256, name=name)
+    return _parse(data, name, sha256 or "")
+
+
+def check_pin(sha256: str | None, *, name: str) -> None:
+    """Raise `WeightsError` for a digest that could not be one: it would pin nothing, or nearly nothing.
+
+    Args:
+        sha256: what was given for the weights; None: nothing.
+        name: name of the weights.
+    """
+    if sha256 is not None and not _SHA256.fullmatch(sha256):
         raise WeightsError(
-            f"weights {name!r} have SHA-256 {digest}, expected {sha256}: the file is damaged or another one"
+            f"weights {name!r} are pinned to SHA-256 {sha256!r}, which has {len(sha256)} characters: expected 64 "
+            "hexadecimal digits, as sha256sum prints them, or no digest at all"
+        )
+
+
+def _parse(data: bytes, name: str, beginning: str) -> Weights:
+    """Read weights as `parse_weights` does; `beginning` is what their digest must begin with."""
+    digest = hashlib.sha256(data).hexdigest()
+    if not digest.startswith(beginning.lower()):
+        raise WeightsError(
+            f"weights {name!r} have SHA-256 {digest}, expected {beginning}: the file is damaged or another one"
         )
     state, header = _read(data, name)
     layout, keys = _layout(state, header)
@@ -105,6 +135,7 @@ def _read(data: bytes, name: str) -> tuple[Mapping[str, Any], Mapping[str, str]]
     """Return the tensors of a file by key, and the metadata of its header, which only safetensors files have."""
     try:
         if data[:2] == b"PK" or data[:1] == b"\x80":
+            _check_expansion(data, name)
             state = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
             if not isinstance(state, Mapping):
                 raise WeightsError(f"weights {name!r} hold a {type(state).__name__}, expected a state dict")
@@ -115,6 +146,39 @@ def _read(data: bytes, name: str) -> tuple[Mapping[str, Any], Mapping[str, str]]
     except Exception as error:  # torch's unpickler lets IndexError, KeyError, struct.error … of damaged files through
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise WeightsError(f"weights {name!r} are no readable .pth or safetensors file: {reason}") from None
+
+
+def _check_expansion(data: bytes, name: str) -> None:
+    """Check, before anything is unpacked, that a .pth file unpacks to no more memory than such a file may need.
+
+    Raises:
+        WeightsError: if it would unpack to more.
+    """
+    if data[:2] != b"PK":  # the older container: five pickles, the first of which is a magic number
+        stream = io.BytesIO(data)
+        pickles = [list(pickletools.genops(stream)) for _ in range(5)][1:]
+        _check_counts(pickles, len(data), name)
+        return
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        entries = archive.infolist()
+        unpacked = sum(entry.file_size for entry in entries)
+        if unpacked > MAX_EXPANSION * len(data):
+            raise WeightsError(
+                f"weights {name!r} unpack from {len(data):,} to {unpacked:,} bytes: expected at most {MAX_EXPANSION} "
+                "times the size of the file, as torch.save compresses nothing"
+            )
+        pickles = [list(pickletools.genops(archive.read(each))) for each in entries if each.filename.endswith(".pkl")]
+        _check_counts(pickles, unpacked, name)
+
+
+def _check_counts(pickles: Iterable[Iterable[tuple[object, object, object]]], unpacked: int, name: str) -> None:
+    """Raise `WeightsError` if the instructions of a pickle have a count above the bytes of all tensors.
+
+    `bytearray(n)` is among the calls that torch allows in a file of weights.
+    """
+    for _, argument, _ in itertools.chain.from_iterable(pickles):
+        if isinstance(argument, int) and argument > unpacked:
+            raise WeightsError(f"weights {name!r} ask for {argument:,} bytes or numbers, and have {unpacked:,} bytes")
 
 
 def _json_header(data: bytes) -> Mapping[str, str]:
@@ -143,11 +207,19 @@ def _convolution(state: Mapping[str, Any], key: str, layer: str, name: str) -> t
         if not isinstance(tensor, Tensor) or tuple(tensor.shape) != expected:
             actual = tuple(tensor.shape) if isinstance(tensor, Tensor) else type(tensor).__name__
             raise WeightsError(f"weights {name!r}, layer {layer}: {key}.{part} is {actual}, expected {expected}")
+        wanted = (*_FLOATS, torch.int8) if part == "weight" and scale is not None else _FLOATS
+        if tensor.layout != torch.strided or tensor.dtype not in wanted:
+            kinds = ", ".join(str(kind).removeprefix("torch.") for kind in wanted)
+            raise WeightsError(
+                f"weights {name!r}, layer {layer}: {key}.{part} is {tensor.layout}, {tensor.dtype}, expected a dense "
+                f"tensor of {kinds}"
+            )
     assert isinstance(weight, Tensor)
     weight = weight.float() if scale is None else weight.float() * scale.float().view(-1, 1, 1, 1)
+    bias = bias.float()
     if not (weight.isfinite().all() and bias.isfinite().all()):
         raise WeightsError(f"weights {name!r}, layer {layer}: values that are not finite")
-    return weight, bias.float()
+    return weight, bias
 
 
 def embedded_file() -> bytes:

@@ -80,7 +80,7 @@ class Known:
         self.given: Counter[str] = Counter()
         for batch in _batches(output, ["id", "original", "path", "style", "fingerprint", "status"]):
             ids.append(_hashes(batch["id"].to_pylist()))
-            originals.append(_hashes([digest(uri) for uri in batch["original"].to_pylist()]))
+            originals.append(_hashes([_place_of(uri) for uri in batch["original"].to_pylist()]))
             kept = batch.filter(pc.is_in(batch["status"], pa.array(["ok", "diverged"])))
             done.append(_hashes(kept["fingerprint"].to_pylist()))
             if styles:
@@ -110,12 +110,12 @@ class Known:
         Raises:
             ValueError: if there is such a photo.
         """
-        place = _find(self._ids, int(one.row.id, 16))
-        if place is None or int(self._originals[place]) == int(digest(one.photo.entry.uri), 16):
+        place, own = _find(self._ids, int(one.row.id, 16)), _place_of(one.photo.entry.uri)
+        if place is None or int(self._originals[place]) == int(own, 16):
             return
         for batch in _batches(self.output, ["id", "original"]):
             for other in batch.filter(pc.equal(batch["id"], one.row.id))["original"].to_pylist():
-                if _exists(other):
+                if _place_of(other) != own and _exists(other):
                     raise ValueError(
                         f"output {self.output} has the result of {other} in the place of {one.photo.entry.uri}'s: "
                         "expected another output for another archive, or the folder above both as one archive"
@@ -125,6 +125,11 @@ class Known:
         """Return the style that the photo at this path has; None where it is not known."""
         place = _find(self._paths, int(digest(path), 16))
         return None if place is None else self._names[self._styles[place]]
+
+
+def _place_of(uri: str) -> str:
+    """Return a hash of where a photo is, equal for all places to which a working folder is unpacked on a cluster."""
+    return digest(storage.lasting(storage.without_secrets(uri)))
 
 
 def _exists(uri: str) -> bool:
@@ -174,7 +179,7 @@ def _entry(one: PhotoRow, fingerprint: str, outcomes: Mapping[str, Mapping[str, 
     """Return the index entry of a photo's row, with its outcome or else the status `pending`."""
     photo, row = one.photo, one.row
     outcome = outcomes.get(row.id, {"status": "pending"})
-    return {
+    entry = {
         "original": photo.entry.uri,
         "path": photo.path,
         "size": photo.entry.size,
@@ -187,6 +192,7 @@ def _entry(one: PhotoRow, fingerprint: str, outcomes: Mapping[str, Mapping[str, 
         "output_name": row.output,
         **{name: outcome.get(name) for name in ("status", "error", "output", "finished_at")},
     }
+    return {name: storage.each_text(value) for name, value in entry.items()}
 
 
 def outcomes_of(output: str, rows: Sequence[tuple[PhotoRow, str]]) -> dict[str, dict[str, object]]:

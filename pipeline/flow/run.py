@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline import storage
 from pipeline.cluster import ActorPool, connect, pool_on_cluster
-from pipeline.encoder import load_encoder
+from pipeline.encoder import PIN, load_encoder, split_pin
 from pipeline.flow.dataset import Kernel, RunBroken, TooManyFailures, flow, style_actor
 from pipeline.flow.metrics import RunMetrics
 from pipeline.manifest import Manifest, Row, Source, check_originals, described, validate
@@ -127,7 +127,7 @@ def run_rows(
         _stop_if_hopeless(work, progress, options.max_failures)
         # Fetch, optimise and write; what has become of each row is counted as it arrives.
         writer = Writer(output, encoder=encoder.name, encoder_sha256=encoder.sha256, encoding=options.encoding)
-        pinned = f"{options.weights.partition('#')[0]}#sha256={encoder.sha256}"  # actors read the file themselves
+        pinned = f"{split_pin(options.weights)[0]}{PIN}{encoder.sha256}"  # actors read the file themselves
         notes = Ledger(output, lock.owner, options.max_attempts, options.stall_timeout, lock.lease)
         outcomes = flow(work, options.model_copy(update={"weights": pinned}), writer, pool, notes, kernel=kernel)
         _compute(outcomes, progress, lock, options.max_failures, on_progress)

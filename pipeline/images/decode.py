@@ -40,6 +40,7 @@ OVERSAMPLING = 2
 BAND_PIXELS = 2**20
 """Pixels that are converted at a time; a smaller picture is converted whole."""
 
+
 @dataclass(frozen=True)
 class ImageInfo:
     """The size of a picture as it is shown, in pixels, and its format (`jpeg`, `png`, …)."""

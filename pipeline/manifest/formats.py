@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline import storage
+from pipeline.manifest.expansion import longest_text, most_unpacked, parquet_fault, text_paths, unpacks_to_more
 from pipeline.manifest.row import EXTENSIONS, SHOWN, RowProblem, extension, shown
 
 MAX_COLUMNS = 1000
@@ -155,17 +156,23 @@ class _Line(NamedTuple):
 def _lines(file: str, data: bytes) -> Iterator[_Line]:
     """Yield the lines of a text with their ends and without a byte order mark; `fault` says why one cannot be used."""
     raw: IO[bytes] = io.BytesIO(data)
-    stream = io.BufferedReader(gzip.GzipFile(fileobj=raw)) if file.lower().endswith(".gz") else raw
+    is_packed = file.lower().endswith(".gz")
+    stream = io.BufferedReader(gzip.GzipFile(fileobj=raw)) if is_packed else raw
+    left = most_unpacked(len(data)) if is_packed else len(data)
     number = 0
     while line := stream.readline(MAX_LINE):
         number += 1
+        left -= len(line)
         if number == 1:
             line = line.removeprefix(b"\xef\xbb\xbf")
         if len(line) == MAX_LINE and not line.endswith(b"\n"):
             yield _Line(number, "", f"a line of at most {MAX_LINE:,} bytes")
-            while (rest := stream.readline(2**16)) and not rest.endswith(b"\n"):
-                pass
+            while left >= 0 and (rest := stream.readline(2**16)) and not rest.endswith(b"\n"):
+                left -= len(rest)
             continue
+        if left < 0:
+            yield _Line(number, "", unpacks_to_more(len(data)))
+            return
         try:
             yield _Line(number, line.decode(), "")
         except UnicodeDecodeError as error:
@@ -279,6 +286,11 @@ def _parquet(file: str, data: bytes, wanted: Collection[str]) -> Iterator[Item]:
     if len(names) > MAX_COLUMNS or len(set(names)) < len(names):
         return
     columns = {raw: name for raw, name in zip(raw_names, names, strict=True) if name in wanted}
+    if fault := parquet_fault(table.metadata, columns, len(data)):
+        yield RowProblem(file, None, None, "", fault)
+        return
+    # Texts stay in their dictionary, where one is stored, until it is known how long they are.
+    table = pq.ParquetFile(pa.BufferReader(data), metadata=table.metadata, read_dictionary=text_paths(table, columns))
     number = 0
     for batch in table.iter_batches(batch_size=_ROWS_AT_ONCE, columns=list(columns)):
         for row in _python_rows(batch):
@@ -289,13 +301,16 @@ def _parquet(file: str, data: bytes, wanted: Collection[str]) -> Iterator[Item]:
                 yield Record(number, {columns[raw]: _not_nan(value) for raw, value in row.items()})
 
 
-def _python_rows(batch: Any) -> Iterator[dict[str, Any] | str]:
-    """Yield the rows of a record batch; in the place of one that Python cannot hold, the reason as text.
+def _python_rows(batch: pa.RecordBatch) -> Iterator[dict[str, Any] | str]:
+    """Yield the rows of a record batch; in the place of one that Python should not or cannot hold, the reason as text.
 
-    Reasons are text that is not UTF-8 and dates out of range.
+    Reasons are text that is too long or not UTF-8, and dates out of range.
     """
     try:
-        yield from batch.to_pylist()
+        if (longest := max(map(longest_text, batch.columns), default=0)) > MAX_CELL:
+            raise ValueError(f"a text of {longest:,} bytes, expected at most {MAX_CELL:,}")
+        columns = [one.dictionary_decode() if pa.types.is_dictionary(one.type) else one for one in batch.columns]
+        yield from pa.RecordBatch.from_arrays(columns, names=batch.schema.names).to_pylist()
     except (ValueError, OverflowError) as error:
         if batch.num_rows == 1:
             yield str(error)

@@ -8,6 +8,8 @@ import urllib.parse
 from json.encoder import encode_basestring_ascii
 
 from nst_kernel.params import PARAMETERS, StyleParams
+from pipeline import storage
+from pipeline.manifest.roles import PICTURE_PARAMETERS
 
 MAX_NAME = 255
 """Bytes of a file's or folder's name: what every file system takes."""
@@ -17,7 +19,8 @@ def derive_id(content: str | None, style: str | None, params: StyleParams, encod
     """Return the id that follows from what decides a row's picture: 16 hex digits.
 
     They are the first of a SHA-256 over JSON of `{content, encoder_sha256, params, style}` with sorted keys, no spaces
-    and ASCII escapes. `preset` is left out of the parameters: it names where values came from, and all are there.
+    and ASCII escapes. Pictures are named by `storage.lasting`, without signatures. `preset` is left out of the
+    parameters: it names where values came from, and all are there.
 
     Args:
         content: URI of the content picture; None where the row has none.
@@ -25,7 +28,7 @@ def derive_id(content: str | None, style: str | None, params: StyleParams, encod
         params: every style parameter.
         encoder_sha256: of the encoder's weights.
     """
-    first, last = _text(content), _text(style)
+    first, last = (_text(uri and storage.lasting(uri)) for uri in (content, style))
     request = f'{{"content":{first},"encoder_sha256":{_text(encoder_sha256)},{_canonical(params)},"style":{last}}}'
     return hashlib.sha256(request.encode()).hexdigest()[:16]
 
@@ -55,6 +58,8 @@ def _around_seed(values: tuple[object, ...]) -> tuple[str, str]:
     No other value looks like a seed: within JSON's texts quotes are escaped.
     """
     parameters = {name: _no_minus_zero(value) for name, value in zip(_DECISIVE, values, strict=True)}
+    for name in PICTURE_PARAMETERS:
+        parameters[name] = storage.lasting(str(parameters[name]))
     text = json.dumps(parameters | {"seed": 0}, sort_keys=True, separators=(",", ":"))
     before, mark, after = text.partition('"seed":0')
     return f'"params":{before}{mark[:-1]}', after

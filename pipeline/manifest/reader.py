@@ -88,13 +88,33 @@ def read_manifest(source: Source, *, encoder_sha256: str, defaults: Mapping[str,
     return Manifest(rows, duplicates)
 
 
+MAX_PROBLEMS = 10_000
+"""Problems after which reading stops: nobody reads more, and each takes memory."""
+
+
 def iter_rows(
     source: Source, *, encoder_sha256: str, defaults: Mapping[str, object] | None = None
 ) -> Iterator[Row | Duplicate | RowProblem]:
     """Yield the rows of a manifest one at a time, and each problem at the point where it occurs.
 
     Arguments are those of `read_manifest`. Holds one file's bytes and, for finding duplicates, the rows that went by.
+    Ends after `MAX_PROBLEMS` problems, and with one more that says so.
     """
+    problems = 0
+    for item in _items_of(source, encoder_sha256, defaults):
+        yield item
+        if isinstance(item, RowProblem):
+            problems += 1
+            if problems == MAX_PROBLEMS:
+                expected = f"fewer problems: reading stopped after the first {problems:,}, so there may be more"
+                yield RowProblem(item.file, None, None, "", expected)
+                return
+
+
+def _items_of(
+    source: Source, encoder_sha256: str, defaults: Mapping[str, object] | None
+) -> Iterator[Row | Duplicate | RowProblem]:
+    """Yield the rows of a manifest and all of its problems, as `iter_rows` does up to its limit."""
     defaults = dict(defaults or {})
     try:
         StyleParams.of({}, defaults=defaults)
@@ -165,7 +185,7 @@ class _Reader:
     def file(self, file: str) -> Iterator[Row | Duplicate | RowProblem]:
         """Yield the rows, duplicates and problems of one file."""
         self._base = storage.parent(storage.absolute(file))
-        yield from self._read(file, read_table(file, wanted=_WANTED))
+        yield from self._read(storage.without_secrets(file), read_table(file, wanted=_WANTED))
 
     def records(self, records: Records) -> Iterator[Row | Duplicate | RowProblem]:
         """Yield the rows, duplicates and problems of rows at hand."""
@@ -212,7 +232,7 @@ class _Reader:
         content = storage.resolve(raw.content, self._base) if raw.content else None
         style = _resolved_style(raw.style, self._base) if raw.style else None
         derived = derive_id(content, style, params, self._encoder)
-        id = raw.id or derived
+        id = storage.without_secrets(raw.id) or derived
         output = raw.output or default_output(id)
         shape = (raw.height, raw.width) if raw.height and raw.width else None
         shape = self._shapes.setdefault(shape, shape) if shape else None

@@ -5,6 +5,7 @@ import reprlib
 from dataclasses import dataclass
 
 from nst_kernel.params import StyleParams
+from pipeline import storage
 from pipeline.manifest.roles import PICTURE_COLUMNS, PICTURE_PARAMETERS, by_role
 
 EXTENSIONS = (".csv", ".csv.gz", ".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz", ".parquet")
@@ -15,7 +16,16 @@ SHOWN = 80
 
 _picture_values = operator.attrgetter(*PICTURE_COLUMNS, *(f"params.{name}" for name in PICTURE_PARAMETERS))
 
-_repr = reprlib.Repr()
+
+class _Repr(reprlib.Repr):
+    """The representation of values in messages: short, and without secrets in URIs, which are taken out first."""
+
+    def repr_str(self, x: str, level: int) -> str:
+        """Return a text in quotes, shortened in its middle."""
+        return super().repr_str(storage.without_secrets(x), level)
+
+
+_repr = _Repr()
 _repr.maxstring = _repr.maxother = _repr.maxlong = SHOWN
 _repr.maxlevel = 3
 
@@ -55,6 +65,10 @@ class RowProblem:
     column: str | None
     value: str
     expected: str
+
+    def __post_init__(self) -> None:
+        for name in ("file", "expected"):
+            object.__setattr__(self, name, storage.without_secrets(getattr(self, name)))
 
     def __str__(self) -> str:
         where = place(self.file, self.number)

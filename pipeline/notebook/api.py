@@ -93,7 +93,7 @@ class Run:
         words += [f"{progress.warned:,} with a warning"] if progress.warned else []
         words += [f"{progress.done_before:,} done before"] if progress.done_before else []
         words += [f"{progress.quarantined_before:,} quarantined before"] if progress.quarantined_before else []
-        return f"Run into {self.output}: {', '.join(words)}, {progress.seconds:.0f} s"
+        return f"Run into {storage.without_secrets(self.output)}: {', '.join(words)}, {progress.seconds:.0f} s"
 
     def _repr_html_(self) -> str:
         return html.of_run(self.progress, repr(self))

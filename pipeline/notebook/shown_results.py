@@ -159,7 +159,7 @@ class Results(Sequence[ResultRow]):
 
     def _title(self) -> str:
         counts = ", ".join(f"{count:,} {status}" for status, count in self.counts.items())
-        return f"Results of {self._output}: {counts or 'no rows'}"
+        return f"Results of {storage.without_secrets(self._output)}: {counts or 'no rows'}"
 
     def _page(self, limit: int) -> str:
         rows = list(self[:limit])

@@ -164,7 +164,9 @@ class ProgressFile:
         """Write the file; a failure is only logged."""
         assert self._progress is not None
         try:
-            storage.write_bytes(self.uri, json.dumps(self._contents(self._progress, state, error)).encode() + b"\n")
+            storage.write_bytes(
+                self.uri, json.dumps(storage.each_text(self._contents(self._progress, state, error))).encode() + b"\n"
+            )
         except storage.StorageError as trouble:
             log.warning("the progress of the run could not be written: %s", trouble)
 

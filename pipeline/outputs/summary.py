@@ -56,12 +56,14 @@ def of(
 
 
 def write(output: str, contents: Mapping[str, object]) -> None:
-    """Write the summary of a run into its output, whole or not at all.
+    """Write the summary of a run into its output, whole or not at all, without secrets of URIs.
 
     Raises:
         StorageError: if it cannot be written.
     """
-    storage.write_bytes(summary_file(output), json.dumps(contents, indent=2, default=str).encode() + b"\n")
+    storage.write_bytes(
+        summary_file(output), json.dumps(storage.each_text(contents), indent=2, default=str).encode() + b"\n"
+    )
 
 
 def joined(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:

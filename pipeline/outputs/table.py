@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline import layout, storage
+from pipeline.manifest import PICTURE_COLUMNS
 from pipeline.outputs.schema import SCHEMA
 from pipeline.storage import RangedFile
 
@@ -20,6 +21,7 @@ def commit(output: str, rows: Iterable[Mapping[str, Any]]) -> str:
     """Write the rows of a finished batch as one Parquet file, whole or not at all, and return its URI.
 
     The file is named after the rows' ids, fingerprints and outcomes, so that a batch done twice overwrites itself.
+    Secrets of URIs are left out.
 
     Args:
         output: of the run.
@@ -28,7 +30,11 @@ def commit(output: str, rows: Iterable[Mapping[str, Any]]) -> str:
     Raises:
         StorageError: if it cannot be written.
     """
-    table = pa.Table.from_pylist(list(rows), schema=SCHEMA)
+    clean = [
+        {name: storage.without_secrets(value) if isinstance(value, str) else value for name, value in row.items()}
+        for row in rows
+    ]
+    table = pa.Table.from_pylist(clean, schema=SCHEMA)
     what = table.select(["id", "fingerprint", "status"]).to_pylist()
     name = hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:16]
     buffer = io.BytesIO()
@@ -110,7 +116,19 @@ def read_part(part: str, columns: Sequence[str] = SCHEMA.names) -> pa.Table:
     for name in columns:
         if name not in table.column_names:
             table = table.append_column(SCHEMA.field(name), pa.nulls(len(table), SCHEMA.field(name).type))
-    return table.select(list(columns)).cast(pa.schema([SCHEMA.field(name) for name in columns]))
+    table = table.select(list(columns)).cast(pa.schema([SCHEMA.field(name) for name in columns]))
+    for place, name in enumerate(columns):
+        if name in _WITH_URIS and pc.any(pc.match_substring_regex(table[name], _SUSPECT)).as_py():
+            texts = [None if text is None else storage.without_secrets(text) for text in table[name].to_pylist()]
+            table = table.set_column(place, SCHEMA.field(name), pa.array(texts, pa.string()))
+    return table
+
+
+_WITH_URIS = frozenset((*PICTURE_COLUMNS, "params", "error", "output", "manifest"))
+"""Columns in which older results may have secrets of URIs, which are left out when they are read."""
+
+_SUSPECT = r"://.*[?@]"
+"""What a text has in it that may have secrets."""
 
 
 def _opened(part: str, columns: Sequence[str]) -> io.IOBase:

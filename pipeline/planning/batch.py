@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from nst_kernel.result import StylizeResult
 from pipeline.manifest import Row
-from pipeline.storage import StorageError
+from pipeline.storage import StorageError, without_secrets
 
 Picture = NDArray[np.uint8]
 """uint8 (H, W, 3), RGB."""
@@ -34,7 +34,7 @@ class Failure:
         """Return the failure that stands for an exception, with what was being done when it was raised."""
         # One class in the results for all that storage refuses, as results had it before it told more of them apart.
         kind = StorageError if isinstance(error, StorageError) else type(error)
-        return cls(kind.__name__, f"{doing}: {error}" if doing else str(error))
+        return cls(kind.__name__, without_secrets(f"{doing}: {error}" if doing else str(error)))
 
 
 @dataclass(frozen=True, slots=True)

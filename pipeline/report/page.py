@@ -58,8 +58,8 @@ def write_report(
     shown = [("index", 0), *((kind, k) for kind in ("sources", "rows") for k in range(counts[kind]))]
     template = _environment().get_template("index.html")
     text = template.render(
-        name="/".join(output.rstrip("/").split("/")[-2:]),
-        output=output,
+        name="/".join(storage.without_secrets(output).rstrip("/").split("/")[-2:]),
+        output=storage.without_secrets(output),
         now=files.made_at,
         run=run,
         figures=run.figures,

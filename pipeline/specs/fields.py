@@ -31,7 +31,7 @@ Complaint = tuple[Loc, object, str]
 class Section(BaseModel):
     """A part of a job: nothing unknown in it, and it does not change."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 def as_option(name: str) -> Any:

@@ -174,7 +174,7 @@ class JobProblem:
     def __str__(self) -> str:
         where = self.file + (f", line {self.line}" if self.line else "")
         what = " = ".join(filter(None, (self.field, self.value)))
-        return f"{': '.join(filter(None, (where, what)))}: expected {self.expected}"
+        return storage.without_secrets(f"{': '.join(filter(None, (where, what)))}: expected {self.expected}")
 
 
 class JobFileError(ValueError):

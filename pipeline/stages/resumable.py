@@ -1,12 +1,13 @@
 """Optimisation of a batch in segments: within its deadline, saved now and then, and interrupted on request."""
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import TYPE_CHECKING, Literal
 
 from nst_kernel.result import StylizeResult
-from nst_kernel.transfer import Interrupted, Observer, StateError
+from nst_kernel.transfer import Interrupted, Observer
 from pipeline.options import Interruptions
 from pipeline.planning import Failure, PlannedRow, row_keys
 from pipeline.process import Preemption, watchdog
@@ -14,6 +15,8 @@ from pipeline.recovery import saved_states
 
 if TYPE_CHECKING:
     from nst_kernel.transfer import State
+
+log = logging.getLogger(__name__)
 
 SAVING_SHARE = 0.05
 """Share of the time of a batch that saving its state may take, whatever `save_every` is."""
@@ -66,7 +69,7 @@ class ResumableOptimisation:
             The outcome of each row: over the deadline, a `Failure` for a row that has not reached its end.
         """
         uri = saved_states.uri_of(self.output, row_keys(rows)) if self.output else None
-        state = self._load(uri, pictures) if uri else None
+        loaded = state = self._load(uri, pictures) if uri else None
         clock = _BatchClock(len(rows), self.interruptions.row_timeout, float(state.notes["seconds"]) if state else 0.0)
         pause = self.interruptions.save_every
         while True:
@@ -74,14 +77,17 @@ class ResumableOptimisation:
             observer = _SegmentObserver(on_iteration, clock.deadline, save_at, self.preemption)
             try:
                 return list(transfer(observer, state))
-            except StateError:  # of another version or request: the work begins from its start
-                if state is None:
+            except Interrupted as interruption:
+                state, iteration, finished = interruption.state, interruption.iteration, interruption.finished
+            except Exception as error:
+                # Of another version or request, or with tensors that do not fit. If the state is not to blame, work
+                # from the start fails again, and then says why.
+                if state is None or state is not loaded:
                     raise
+                log.warning("%s is of no use, work begins from its start: %s: %s", uri, type(error).__name__, error)
                 saved_states.delete([uri] if uri else [])
                 state, clock = None, _BatchClock(len(rows), self.interruptions.row_timeout)
                 continue
-            except Interrupted as interruption:
-                state, iteration, finished = interruption.state, interruption.iteration, interruption.finished
             if observer.why == "overdue":
                 return clock.outcomes(finished, iteration, observer.total)
             assert uri is not None

@@ -108,7 +108,7 @@ class Writer:
             "fingerprint": planned.fingerprint,
             **{role: getattr(row, role) for role in PICTURE_COLUMNS},
             "output_name": row.output,
-            "params": json.dumps(row.params.to_json(), sort_keys=True),
+            "params": _params_json(planned),
             "seed": row.params.seed,
             "encoder": self.encoder,
             "encoder_sha256": self.encoder_sha256,
@@ -135,7 +135,7 @@ def encode_result(
     """
     metadata = {
         "id": planned.row.id,
-        "params": json.dumps(planned.row.params.to_json(), sort_keys=True),
+        "params": _params_json(planned),
         "encoder_sha256": encoder_sha256,
         "versions": json.dumps(dict(provenance.versions())),
     }
@@ -152,6 +152,11 @@ def encode_result(
         quality=encoding.quality,
         kept=kept,
     )
+
+
+def _params_json(planned: PlannedRow) -> str:
+    """Return every parameter of a row as JSON; a picture among them is named without the secrets of its URI."""
+    return json.dumps(storage.each_text(planned.row.params.to_json()), sort_keys=True)
 
 
 def _beginning(uri: str) -> bytes:

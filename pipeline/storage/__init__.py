@@ -25,6 +25,7 @@ from pipeline.storage.operations import (
 from pipeline.storage.places import Places, canonical, check_inside, is_link, is_within, links_in, plain, relative
 from pipeline.storage.policy import Policy
 from pipeline.storage.ranged_file import RangedFile
+from pipeline.storage.secrets import each_text, lasting, without_secrets
 from pipeline.storage.uris import absolute, is_uri, join, local_path, parent, resolve
 
 __all__ = [
@@ -51,6 +52,7 @@ __all__ = [
     "check_no_folder",
     "check_place",
     "check_writable",
+    "each_text",
     "identities",
     "identity",
     "in_force",
@@ -60,6 +62,7 @@ __all__ = [
     "is_uri",
     "is_within",
     "join",
+    "lasting",
     "links_in",
     "list_files",
     "local_path",
@@ -77,6 +80,7 @@ __all__ = [
     "size",
     "sweep",
     "walk",
+    "without_secrets",
     "write_bytes",
     "write_if",
 ]

@@ -16,6 +16,7 @@ from pipeline.storage._store import Store
 from pipeline.storage.allowed import WEB
 from pipeline.storage.errors import explained
 from pipeline.storage.policy import Policy
+from pipeline.storage.secrets import without_secrets
 from pipeline.storage.uris import absolute, is_uri, local_path, split_scheme
 
 T = TypeVar("T")
@@ -78,7 +79,7 @@ def call(verb: str, uri: str, request: Callable[[Store, str], T]) -> T:
 
     with explained(verb, uri):
         _access.check(uri, write=verb in _WRITING)
-        return persist(f"{verb} {uri}", attempt, policy=policy, renew=lambda: _forget_credentials(uri))
+        return persist(f"{verb} {without_secrets(uri)}", attempt, policy=policy, renew=lambda: _forget_credentials(uri))
 
 
 def _open(uri: str, policy: Policy) -> tuple[Store, str]:

@@ -1,6 +1,8 @@
 """The storage back end for the file systems of this machine, network mounts included."""
 
 import contextlib
+import hashlib
+import io
 import os
 import shutil
 import stat
@@ -9,13 +11,14 @@ import uuid
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from pipeline.storage._access import max_bytes
 from pipeline.storage._fsspec import compare_length
 from pipeline.storage._store import Entries, Listing, Page, compare_and_write
 from pipeline.storage.entry import Entry
 from pipeline.storage.errors import Barred, check_length
+from pipeline.storage.secrets import TRAVELLING
 
 _TEMPORARY = ".part"
 """Suffix of the hidden file that is written and then renamed or linked to its final name."""
@@ -150,8 +153,12 @@ class LocalStore:
         return _entries_of(sorted(names)), (*sorted(below), *left) or None
 
     def identity(self, path: str) -> str:
-        """Return the size of a file in bytes and the time of its last change in nanoseconds."""
-        return _identity(_properties(path))
+        """Return the size of a file in bytes and the time of its last change in nanoseconds.
+
+        Of a file that has travelled to a cluster in a working folder, a digest of its bytes: it is unpacked anew,
+        whatever else in the folder has changed.
+        """
+        return _identity(path, _properties(path))
 
     def listing(self, path: str, names: Sequence[str], start: str | None) -> Listing:
         """Return the identities of the named files in a folder, leaving out those that cannot be looked up."""
@@ -160,7 +167,7 @@ class LocalStore:
             with contextlib.suppress(OSError):
                 properties = os.stat(f"{path}/{name}")  # noqa: PTH116
                 if stat.S_ISREG(properties.st_mode):
-                    identities.append((name, _identity(properties)))
+                    identities.append((name, _identity(f"{path}/{name}", properties)))
         return identities, None
 
 
@@ -181,10 +188,10 @@ def _entries_of(paths: Sequence[str]) -> Iterator[Entry]:
         with contextlib.suppress(FileNotFoundError):
             properties = Path(path).stat()
             modified = datetime.fromtimestamp(properties.st_mtime, UTC)
-            yield Entry(path, properties.st_size, modified, _identity(properties))
+            yield Entry(path, properties.st_size, modified, _identity(path, properties))
 
 
-def _opened(path: str) -> BinaryIO:
+def _opened(path: str) -> io.BufferedReader:
     """Open a regular file for reading: a pipe would wait for its writer, and a device has no end."""
     _properties(path)  # before it is opened, since that makes some devices do something
     handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -214,8 +221,11 @@ def _check_regular(path: str, properties: os.stat_result) -> None:
         raise Barred(f"it is {kind}, expected a regular file: write what it gives into one")
 
 
-def _identity(properties: os.stat_result) -> str:
-    """Return size and time of change as a string."""
+def _identity(path: str, properties: os.stat_result) -> str:
+    """Return size and time of change as a string; a digest for a file that has travelled in a working folder."""
+    if TRAVELLING in path:
+        with _opened(path) as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
     return f"{properties.st_size}-{properties.st_mtime_ns}"
 
 

@@ -4,9 +4,14 @@ import contextlib
 import errno
 from collections.abc import Iterator, Mapping
 
+from pipeline.storage.secrets import without_secrets
+
 
 class StorageError(OSError):
-    """A request to storage failed; the message names the URI, what happened and what to do."""
+    """A request to storage failed; the message names the URI, without its secrets, what happened and what to do."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(without_secrets(message))
 
 
 class NotFound(StorageError):
@@ -176,10 +181,20 @@ def explained(verb: str, uri: str) -> Iterator[None]:
     except GaveUp as error:
         again = "Start the same command again when the store answers: what is done stays done"
         cause = error.__cause__ or error
-        raise StorageError(f"cannot {verb} {uri}: {_as_line(cause)} ({error}). {again}") from cause
+        raise StorageError(f"cannot {verb} {uri}: {_as_line(cause, uri)} ({error}). {again}") from _shareable(
+            cause, uri
+        )
     except Exception as error:
         error = next((link for link in _chain(error) if isinstance(link, Barred)), error)
-        raise _kind_of(error)(f"cannot {verb} {uri}: {_why(error)}") from error
+        raise _kind_of(error)(f"cannot {verb} {uri}: {_why(error, uri)}") from _shareable(error, uri)
+
+
+def _shareable(error: BaseException, uri: str) -> BaseException | None:
+    """Return an error that may be shown as the cause of another one; None where its text has secrets in it.
+
+    Tracebacks of notebooks and of Ray's logs have the causes of an error as they are.
+    """
+    return error if all(without_secrets(str(link), of=uri) == str(link) for link in _chain(error)) else None
 
 
 def _kind_of(error: Exception) -> type[StorageError]:
@@ -194,7 +209,7 @@ def _kind_of(error: Exception) -> type[StorageError]:
     return StorageError
 
 
-def _why(error: Exception) -> str:
+def _why(error: Exception, uri: str) -> str:
     """Return the explanation of an error: what is wrong, what was expected, and what to do."""
     match error:
         case Barred():
@@ -213,15 +228,19 @@ def _why(error: Exception) -> str:
             return ADVICE[number]
         case ImportError() | ValueError():  # an unknown scheme, or one whose package is missing
             expected = "expected a path, file://, s3:// or another scheme of fsspec with its package installed"
-            return f"{_as_line(error, name=False)} ({expected})"
-    if "credentials" in str(error).lower():
+            return f"{_as_line(error, uri, name=False)} ({expected})"
+    if _answer(error)[1] in (401, 403):
         return (
-            f"{_as_line(error)}. Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile or role that boto finds"
+            f"{_as_line(error, uri)}. Allow it to this user; a signed address may have expired, and results keep "
+            "neither signatures nor passwords, so that rows which need one are tried again by their manifest alone"
         )
-    return _as_line(error)
+    if "credentials" in str(error).lower():
+        advice = "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile or role that boto finds"
+        return f"{_as_line(error, uri)}. {advice}"
+    return _as_line(error, uri)
 
 
-def _as_line(error: BaseException, *, name: bool = True) -> str:
-    """Return an error as one line of bounded length, with or without the name of its class."""
-    text = " ".join(str(error).split())[:300]
+def _as_line(error: BaseException, uri: str, *, name: bool = True) -> str:
+    """Return an error about a URI as one line of bounded length, with or without the name of its class."""
+    text = " ".join(without_secrets(str(error), of=uri).split())[:300]
     return f"{type(error).__name__}: {text}" if name else text

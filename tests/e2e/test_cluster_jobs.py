@@ -142,3 +142,27 @@ def test_a_job_that_cannot_start_says_why(cluster: RealCluster, tmp_path: Path) 
     assert ended.returncode == 2, ended
     assert "/nowhere.csv" in ended.stdout
     assert "nothing was started" in ended.stdout
+
+
+def test_what_travels_is_done_once_whatever_else_is_in_the_folder(cluster: RealCluster, tmp_path: Path) -> None:
+    studio = furnish(tmp_path / "sent")
+    names = [studio.picture(f"content/{n}.png", n) for n in range(3)]
+    said = {
+        "kind": "manifest",
+        "name": "travels",
+        "manifest": "rows.csv",
+        "output": str(tmp_path / "out"),
+        "defaults": {"size": 32, "iterations": 3, "scales": "", "precision": "fp32"},
+        "cluster": {"upload": True, "working_dir": "."},
+    }
+    studio.write("rows.csv", as_csv([{"content": name, "style": "painting.png"} for name in names]))
+    file = studio.write("job.yaml", yaml.safe_dump(said))
+    submit = ("submit", file, "--follow", "--address", cluster.address)
+    assert cluster.nst(*submit).returncode == 0
+    studio.write("README.md", "what a run of the day before has left here")
+    again = cluster.nst(*submit)
+    assert again.returncode == 0, again
+    assert "Nothing to do; 3 were done before" in again.stdout
+    studio.picture("content/1.png", 99)
+    changed = cluster.nst(*submit)
+    assert "1 ok; 2 were done before" in changed.stdout, changed

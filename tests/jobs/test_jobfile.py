@@ -21,6 +21,13 @@ MANIFEST = "kind: manifest\nname: a\nmanifest: x.csv\noutput: out\n"
 ARCHIVE = "kind: archive\nname: a\nphotos: p\nstyles: s.jpg\noutput: o\n"
 GRID = "kind: grid\nname: g\ncontents: c.jpg\nstyles: s.jpg\noutput: o\n"
 
+
+def nested_aliases(*, levels: int, each: int) -> str:
+    """Lists of aliases of lists of aliases: each level stands for `each` times as many values as the one before."""
+    lines = [f"x{n}: &x{n} [{', '.join([f'*x{n - 1}' if n else '1'] * each)}]" for n in range(levels)]
+    return "\n".join(lines) + "\n"
+
+
 BAD: list[tuple[str, str]] = [
     ("", "line 1: None: expected fields such as kind"),
     ("- a\n", "line 1: ['a']: expected fields such as kind"),
@@ -84,6 +91,26 @@ BAD: list[tuple[str, str]] = [
     ),
     (GRID + "keep: {}\n", "line 6: keep = {}: expected runs: how many, or days: how long"),
     (GRID + "keep: {nights: 3}\n", "line 6: keep.nights: expected one of runs, days"),
+    (MANIFEST + "limits: {row_timeout: .inf}\n", "line 5: limits.row_timeout = '.inf': expected a finite number"),
+    (MANIFEST + "limits:\n  row_timeout: 1e999\n", "line 6: limits.row_timeout = '1e999': expected a"),
+    (GRID + "parameters:\n  tv_weight: [0, .nan]\n", "line 7: parameters.tv_weight.1 = '.nan': expected a finite"),
+    (MANIFEST + "defaults:\n  seed: !!int x\n", "line 6: defaults.seed = 'x': expected a value that YAML reads as int"),
+    (MANIFEST + f"defaults: {{seed: {'9' * 5000}}}\n", "line 5: defaults.seed = '9999"),
+    (
+        MANIFEST + "defaults: {seed: !!bool x}\n",
+        "line 5: defaults.seed = 'x': expected a value that YAML reads as bool",
+    ),
+    (MANIFEST + "defaults: {seed: !!timestamp x}\n", "line 5: defaults.seed: expected plain YAML"),
+    (MANIFEST + "defaults: {seed: !!binary aGVsbG8=}\n", "line 5: defaults.seed: expected plain YAML"),
+    (MANIFEST + "defaults: !!set {seed}\n", "line 5: defaults: expected plain YAML"),
+    (MANIFEST + "defaults: !!python/object/apply:os.system [ls]\n", "line 5: defaults: expected plain YAML"),
+    (MANIFEST + "!!int x: 1\n", "line 5: "),
+    (MANIFEST + "? [a, b]\n: 1\n", "line 5: expected a name, not a list or mapping in its place"),
+    (MANIFEST + "defaults: &x [*x]\n", "line 5: expected *x outside of what &x stands for"),
+    (MANIFEST + "defaults: *x\n", "line 5: expected YAML: found undefined alias"),
+    (MANIFEST + f"defaults:\n  {'[' * 5000}{']' * 5000}\n", "line 6: expected lists and mappings nested at most 50"),
+    (MANIFEST + nested_aliases(levels=60, each=1), "expected lists and mappings nested at most 50"),
+    (MANIFEST + nested_aliases(levels=9, each=9), "line 10: expected at most 300,000 values"),
     (GRID + "samples: {counts: 3}\n", "line 6: samples.counts: expected a known name; did you mean count?"),
 ]
 
@@ -97,6 +124,15 @@ def test_what_is_wrong_is_said(tmp_path: Path, text: str, said: str) -> None:
     assert any(str(problem).startswith(str(file)) and said in str(problem) for problem in caught.value.problems), str(
         caught.value
     )
+
+
+def test_aliases_and_merges_of_plain_yaml_are_taken(tmp_path: Path) -> None:
+    file = tmp_path / "job.yaml"
+    file.write_text(GRID + "defaults: &d {seed: 3, tv_weight: 0.5}\nparameters: {<<: *d, size: [64, 96]}\n")
+    job = load(file)
+    assert isinstance(job, GridJob)
+    assert dict(job.defaults) == {"seed": 3, "tv_weight": 0.5}
+    assert dict(job.parameters) == {"seed": 3, "tv_weight": 0.5, "size": [64, 96]}
 
 
 def test_everything_wrong_is_said_at_once(tmp_path: Path) -> None:

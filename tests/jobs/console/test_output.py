@@ -1,7 +1,9 @@
 """Foreign text on the terminal: nothing in it commands the terminal, hides, or fakes a line."""
 
 import io
+import json
 import logging
+import sys
 
 import pytest
 from hypothesis import given
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 from rich.markup import escape
 from rich.table import Table
 
-from jobs.console.output import PrintableConsole, PrintableFormatter, complain, printable
+from jobs.console.output import PrintableConsole, PrintableFormatter, complain, printable, show_traceback
 
 HOSTILE = "x\x1b]0;title\x07\x1b[2J\x9b31m\rfake\x00\u202egpj.exe\u2066\u2028\udcff.jpg"
 COMMANDS = set(map(chr, [*range(9), *range(11, 32), *range(127, 160)])) | set("\u202e\u2066\u2028\udcff")
@@ -66,3 +68,31 @@ def test_log_lines_are_printable() -> None:
     assert line.startswith(r"cannot read x\x1b]0;title")
     assert line.endswith("\n  twice")
     assert not COMMANDS & set(line)
+
+
+SECRET = "https://me:CANARY@host/a.png?x=1&X-Amz-Signature=CANARY"
+
+
+def test_log_lines_and_tracebacks_have_no_secrets_whoever_writes_them(capsys: pytest.CaptureFixture[str]) -> None:
+    try:
+        raise ValueError(f"no answer from {SECRET}")
+    except ValueError as error:
+        record = logging.LogRecord("x", logging.ERROR, "", 1, "cannot read %s", (SECRET,), sys.exc_info())
+        show_traceback(type(error), error, error.__traceback__)
+    line, shown = PrintableFormatter("%(message)s").format(record), capsys.readouterr().err
+    assert "cannot read https://host/a.png?x=1" in line
+    assert all("ValueError: no answer from https://host/a.png?x=1" in text for text in (line, shown))
+    assert "CANARY" not in line + shown
+
+
+def test_a_console_prints_no_secrets_in_text_tables_or_json() -> None:
+    console = PrintableConsole(file=io.StringIO(), width=200)
+    table = Table("uri")
+    table.add_row(escape(SECRET))
+    console.print(table)
+    console.print(SECRET, markup=False, soft_wrap=True)
+    complain(console, f"cannot read {SECRET}")
+    console.out(json.dumps({"uri": SECRET}), highlight=False)
+    assert isinstance(console.file, io.StringIO)
+    assert "CANARY" not in console.file.getvalue()
+    assert console.file.getvalue().count("https://host/a.png?x=1") == 4

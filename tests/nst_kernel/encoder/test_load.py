@@ -2,6 +2,7 @@ import hashlib
 import io
 import json
 import pickle
+import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -142,6 +143,17 @@ BAD_STATES: dict[str, tuple[object, tuple[str, ...]]] = {
         ("conv1_1", "conv1_1.scale", "(1,)", "(64,)"),
     ),
     "a scale that is no tensor": ({**gatys(), "conv1_1.scale": 1.0}, ("conv1_1.scale", "float")),
+    "a sparse weight": (
+        altered("features.5.weight", torch.Tensor.to_sparse),
+        ("conv2_1", "features.5.weight", "sparse", "dense"),
+    ),
+    "a complex weight": (
+        altered("features.5.weight", lambda w: w.to(torch.complex64)),
+        ("conv2_1", "complex64", "float32"),
+    ),
+    "weights that are true or false": (altered("features.5.weight", lambda w: w > 0), ("conv2_1", "bool", "float32")),
+    "whole numbers without a scale": (altered("features.5.bias", lambda b: b.to(torch.int8)), ("conv2_1", "int8")),
+    "a bias beyond float32": (altered("features.5.bias", lambda b: b.double() + 1e300), ("conv2_1", "finite")),
     "another network": ({"layer1.0.conv1.weight": torch.ones(2)}, ("no VGG-19 layer", "layer1.0.conv1.weight")),
     "VGG-19 with batch normalisation": (
         {**without("features.2.weight", "features.2.bias"), "features.3.weight": torch.ones(64, 64, 3, 3)},
@@ -248,10 +260,54 @@ def test_another_digest_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "weights.pth"
     file.write_bytes(pth(SMALL))
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
-    assert load_weights(file, sha256=digest[:8]).sha256 == digest
+    assert load_weights(file, sha256=digest).sha256 == digest
     file.write_bytes(file.read_bytes() + b"\0")
     with pytest.raises(WeightsError, match=rf"weights\.pth.*expected {digest}"):
         load_weights(file, sha256=digest)
+
+
+@pytest.mark.parametrize("pin", ["", "6", "dcbb9e9d", "g" * 64, "0" * 63, "0" * 65, "0" * 64 + "\n"])
+def test_a_pin_that_is_no_digest_is_an_error(pin: str) -> None:
+    for name in ("embedded", "imagenet"):
+        with pytest.raises(WeightsError, match="expected 64 hexadecimal digits"):
+            load_weights(name, sha256=pin)
+    with pytest.raises(WeightsError, match="expected 64 hexadecimal digits"):
+        parse_weights(pth(SMALL), name="weights", sha256=pin)
+
+
+def deflated(data: bytes) -> bytes:
+    packed = io.BytesIO()
+    with (
+        zipfile.ZipFile(io.BytesIO(data)) as whole,
+        zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive,
+    ):
+        for name in whole.namelist():
+            archive.writestr(name, whole.read(name))
+    return packed.getvalue()
+
+
+def test_a_pth_that_unpacks_to_many_times_its_size_is_refused_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "load", lambda *_, **__: pytest.fail("it was unpacked"))
+    with pytest.raises(WeightsError, match=r"unpack from [0-9,]+ to [0-9,]+ bytes: expected at most 4 times"):
+        parse_weights(deflated(pth({**SMALL, "conv1_2.weight": torch.zeros(1_000_000)})), name="bomb")
+
+
+class ManyBytes:
+    """Becomes more bytes than there is memory when it is unpickled."""
+
+    def __reduce__(self) -> tuple[type[bytearray], tuple[int]]:
+        return bytearray, (10**13,)
+
+
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
+@pytest.mark.parametrize("container", [pth, legacy_pth])
+def test_a_pth_that_asks_for_more_bytes_than_it_has_is_refused_unpacked(
+    container: Callable[[object], bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = container({**SMALL, "many": ManyBytes()})
+    monkeypatch.setattr(torch, "load", lambda *_, **__: pytest.fail("it was unpacked"))
+    with pytest.raises(WeightsError, match=r"ask for 10,000,000,000,000 bytes"):
+        parse_weights(data, name="bomb")
 
 
 @pytest.mark.parametrize("name", ["nothing.pth", "."])

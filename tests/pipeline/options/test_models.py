@@ -69,6 +69,13 @@ def test_options_are_values() -> None:
         run_options(colour="red")
 
 
+@pytest.mark.parametrize("name", ["row_timeout", "stall_timeout", "save_every"])
+@pytest.mark.parametrize("value", [float("inf"), float("nan")])
+def test_no_number_is_without_end(name: str, value: float) -> None:
+    with pytest.raises(OptionError, match=f"{name} = (inf|nan): expected seconds"):
+        run_options(**{name: value})
+
+
 def test_none_stands_for_the_default() -> None:
     assert run_options(**dict.fromkeys(GIVEN)) == RunOptions()
 

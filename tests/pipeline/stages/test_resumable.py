@@ -13,6 +13,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from nst_kernel import StyleParams, StylizeResult
@@ -197,8 +198,10 @@ def test_on_sigterm_it_saves_within_an_iteration_and_leaves(
     assert told == list(range(iteration + 1, 31))
 
 
-@pytest.mark.parametrize("change", ["pixels", "bytes", "request"])
-def test_a_state_of_no_use_is_deleted_and_work_starts_anew(home: Path, make: Make, change: str) -> None:
+@pytest.mark.parametrize("change", ["pixels", "bytes", "request", "a tensor lacks", "another shape", "a name too many"])
+def test_a_state_of_no_use_is_deleted_and_work_starts_anew(
+    home: Path, make: Make, change: str, caplog: pytest.LogCaptureFixture
+) -> None:
     batch = batch_of(rows(home, "a.png", params=LONG))
     with pytest.raises(Killed):
         make(killed_at(20), save_every=6)(fetch(batch))
@@ -210,10 +213,38 @@ def test_a_state_of_no_use_is_deleted_and_work_starts_anew(home: Path, make: Mak
     else:
         state = saved_states.load(str(path))
         assert state is not None
-        saved_states.save(str(path), dataclasses.replace(state, request="of an older version"))
+        tensors = dict(state.tensors)
+        changed = {
+            "request": dataclasses.replace(state, request="of an older version"),
+            "a tensor lacks": dataclasses.replace(state, tensors=dict(list(tensors.items())[1:])),
+            "another shape": dataclasses.replace(
+                state, tensors={name: t[..., :1].contiguous() for name, t in tensors.items()}
+            ),
+            "a name too many": dataclasses.replace(state, tensors={**tensors, "scale/0/other": torch.ones(1)}),
+        }
+        saved_states.save(str(path), changed[change])
     seen: list[tuple[int, int]] = []
     pictures(make(lambda done: seen.append((done, len(states(home))))), batch)
     assert seen == [(k, 0) for k in range(1, 31)]
+    assert change == "pixels" or f"{path} is of no use" in caplog.text
+
+
+def test_an_error_that_is_not_the_states_fails_the_row_as_without_one(home: Path, make: Make) -> None:
+    batch = batch_of(rows(home, "a.png", params=LONG))
+    with pytest.raises(Killed):
+        make(killed_at(20), save_every=6)(fetch(batch))
+
+    tried: list[int] = []
+
+    def fails(done: int) -> None:
+        tried.append(done)
+        if done == 25:
+            raise RuntimeError("a fault of the device")
+
+    (outcome,) = make(fails, save_every=6)(fetch(batch)).outcomes
+    assert isinstance(outcome, Failure)
+    assert "a fault of the device" in outcome.error
+    assert len(tried) < 60  # not for ever
 
 
 def test_a_state_that_cannot_be_saved_is_gone_without(home: Path, make: Make) -> None:

@@ -223,7 +223,11 @@ BAD_MANIFESTS: dict[str, tuple[str, bytes, str]] = {
     ),
     "huge cell": ("m.csv", _csv(f"{HUGE},b,256,1,", "a,b,0,2,"), "line 2: 'xxxxx"),
     "huge uri": ("m.jsonl", _jsonl({"content": HUGE, "style": "b"}), "line 1, column content: 'xxxxx"),
-    "huge parameter": ("m.parquet", _parquet([{**PAIR, "size": HUGE}]), "row 1, column size: 'xxxxx"),
+    "huge parameter": (
+        "m.parquet",
+        _parquet([{**PAIR, "size": HUGE}]),
+        "row 1: expected values that can be read (a text of",
+    ),
     "wrong type": ("m.csv", _csv("a,b,big,1,"), "line 2, column size: 'big': expected a whole number from 16 to 16384"),
     "mixed types": (
         "m.jsonl",
