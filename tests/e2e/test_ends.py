@@ -1,5 +1,6 @@
 """How runs end: refused, hopeless, finished with a summary and few files."""
 
+import dataclasses
 import json
 import threading
 import time
@@ -67,6 +68,18 @@ def test_failed_and_quarantined_rows_are_retried_without_their_manifest(studio: 
     result_table.commit(studio.output, [{**held, "id": "x", "status": "failed", "encoder_sha256": "another"}])
     with pytest.raises(ValueError, match="other weights"):
         retry(["failed"], options)
+
+
+def test_a_folder_of_manifests_may_hold_its_output(studio: Studio, in_process: None) -> None:
+    """Once results are merged, their files had another name, and the second run took them for manifests."""
+    (studio.folder / "jobs").mkdir()
+    for name, row in (("one.csv", ROWS[0]), ("two.csv", ROWS[1])):
+        urls = {role: f"../{row[role]}" for role in ("content", "style")}
+        studio.write(f"jobs/{name}", as_csv([{**row, **urls}]))
+    inside = dataclasses.replace(studio, name="jobs/out")
+    assert inside.run(str(studio.folder / "jobs")).counts["ok"] == 2
+    again = inside.run(str(studio.folder / "jobs"))
+    assert (again.total, again.done_before) == (0, 2)
 
 
 def test_a_second_run_on_an_output_starts_nothing(tmp_path: Path) -> None:

@@ -117,6 +117,14 @@ def test_retry_does_not_replace_what_it_reads(photos: Path, capsys: pytest.Captu
     assert "is the content of" in capsys.readouterr().err
 
 
+def test_a_photo_that_an_earlier_run_read_is_not_replaced(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    results_with(str(photos), content=f"{photos}/images/dog.png", output_name="a.png", status="ok")
+    (photos / "other.csv").write_text("content,style,output\nphoto.png,painting.png,dog.png\n")
+    for command in ("run", "plan"):
+        assert nst(command, "other.csv", "-o", ".") == ExitCode.NOTHING_STARTED
+        assert "is a picture that rows of earlier runs into" in " ".join(capsys.readouterr().err.split())
+
+
 def test_a_grid_does_not_write_through_a_link(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
     job = "kind: grid\nname: g\ncontents: photo.png\nstyles: painting.png\nparameters: {size: [32]}\noutput: grid\n"
     (photos / "grid.yaml").write_text(job)

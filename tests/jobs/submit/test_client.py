@@ -48,7 +48,7 @@ class FakeServer:
         return True
 
     def get_job_logs(self, job_id: str) -> str:
-        return f"log of {job_id}\n"
+        return f"log of {job_id}\x1b[2J\n"
 
     async def tail_job_logs(self, job_id: str) -> AsyncIterator[str]:
         for word in ("one\n", "two\nthree\n"):
@@ -182,7 +182,7 @@ def test_submit_status_logs_cancel_jobs(
     assert (said["id"], said["progress"]["counts"]) == (id, {"ok": 9, "failed": 1})
 
     assert nst("logs", "night") == 0
-    assert capsys.readouterr().out == f"log of {id}\n"
+    assert capsys.readouterr().out == f"log of {id}\\x1b[2J\n"
     assert nst("cancel", "night") == 0
     told(id, "stopped", tmp_path / "out")
     assert f"{id}: STOPPED" in capsys.readouterr().out

@@ -253,6 +253,14 @@ def test_a_record_with_an_id_of_its_own_deletes_nothing(output: Output, id: obje
     assert output.folders == {first}
 
 
+def test_a_record_speaks_for_no_other_run(output: Output) -> None:
+    ids = {output.run(), output.run(NOW + timedelta(days=1))}
+    planted(output, OTHER, id=max(ids), leaving=True)
+    with pytest.raises(storage.StorageError, match="expected that of the file's name"):
+        history.clear(output.uri, Keep(runs=5), now=NOW)
+    assert output.folders == ids
+
+
 @pytest.mark.parametrize(
     "changed", [{"id": OTHER, "rows": "many"}, {"id": OTHER, "counts": []}, {"id": OTHER, "counts": {"ok": "x"}},
                 {"id": OTHER, "leaving": "no"}, {"id": OTHER, "began_at": "2026-11-20T02:15:00"}, {"id": OTHER, "x": 1},

@@ -2,6 +2,7 @@
 
 import itertools
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -129,3 +130,18 @@ def test_a_file_that_is_merged_into_itself_stays() -> None:
         result_table.commit(output, [record(row_id, status=status, mark=str(number), later=later)])
     assert [part.rpartition("/")[2] for part in compact(output)] == [rest.rpartition("/")[2]]
     assert said(output) == before
+
+
+def test_parts_in_folders_below_are_read_and_left_alone(tmp_path: Path) -> None:
+    """A link may have led there, to the results of another run."""
+    output, other = str(tmp_path / "out"), str(tmp_path / "other")
+    for name in "ab":
+        result_table.commit(output, [record(name)])
+        result_table.commit(other, [record(f"other {name}")])
+    (tmp_path / "out" / "results" / "linked").symlink_to(tmp_path / "other" / "results")
+    before = said(output)
+    assert len(before) == 4
+    compact(output)
+    assert said(output) == before
+    assert len(result_table.parts(other)) == 2
+    assert len(names(output)) == 3

@@ -5,6 +5,7 @@ import dataclasses
 import itertools
 import os
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nst_kernel import StyleParams
-from pipeline import storage
+from pipeline import layout, storage
 from pipeline.manifest.row import Row
 from pipeline.outputs import provenance
 from pipeline.planning.batch import Failure, PlannedRow
@@ -108,6 +109,18 @@ def test_rows_that_get_through_after_a_crash_by_chance_are_not_suspected_any_mor
         Process(CrashingLedger(output), frozenset(["r1"])).once(planned)
     assert Process(CrashingLedger(output), frozenset()).once(planned) == ["ok"] * 3
     assert ledger.read_attempts(output) == []
+
+
+def test_records_in_folders_below_are_nobodys(tmp_path: Path) -> None:
+    """A link in the ledger may lead to another output's: what is settled here would be deleted there."""
+    here, there = str(tmp_path / "here"), str(tmp_path / "there")
+    uri = Ledger(there).record("fetch", rows(2))
+    folder = Path(layout.ledger_folder(here))
+    folder.mkdir(parents=True)
+    (folder / "deeper").symlink_to(Path(uri).parent)
+    assert ledger.read_attempts(here) == []
+    assert Ledger(here).open_attempts("fetch", rows(2)) == []
+    assert [attempt.uri for attempt in ledger.read_attempts(there)] == [uri]
 
 
 def test_an_error_is_no_crash() -> None:

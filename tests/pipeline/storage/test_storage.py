@@ -257,6 +257,17 @@ def test_resolve_and_parent(base: str, name: str) -> None:
         assert storage.resolve(uri, "/elsewhere") == uri
 
 
+@pytest.mark.parametrize(
+    ("text", "scheme"),
+    [("s3://b/a://b", "s3"), ("a::b.png", ""), ("photos/see http://x.png", ""), ("/a/b://c", ""), ("://a", "")],
+)
+def test_only_what_comes_before_any_slash_is_a_scheme(text: str, scheme: str) -> None:
+    assert storage.is_uri(text) == bool(scheme)
+    assert (storage.local_path(text) is None) == bool(scheme)
+    if not scheme and not text.startswith("/"):
+        assert storage.resolve(text, "s3://b/x").startswith("s3://b/x/")
+
+
 def test_a_relative_path_may_climb() -> None:
     assert storage.resolve("../photos/a.jpg", "/jobs/tonight") == "/jobs/photos/a.jpg"
 
