@@ -237,7 +237,7 @@ OTHER = "2026-11-20T021500Z-0123abcd"
 
 @pytest.mark.parametrize("name", ["x", OTHER])
 @pytest.mark.parametrize(
-    "id", ["", ".", "..", "../victim", "../../victim", "/victim", f"{OTHER}/../..", f"{OTHER}x", 7, None, [OTHER]]
+    "id", ["", ".", "..", "x", "../victim", "../../victim", "/victim", f"{OTHER}/../..", f"{OTHER}x", 7, None, [OTHER]]
 )
 def test_a_record_with_an_id_of_its_own_deletes_nothing(output: Output, id: object, name: str) -> None:
     first = output.run()
