@@ -110,7 +110,7 @@ def _transparent_level(header: bytes, body: bytes) -> int | None:
         raise ImageError("one of its colours, of 16 bits each, is transparent: export it with an alpha channel instead")
     if colours != _GREY or bits not in (2, 4) or len(body) != 2:
         return None
-    return min(int.from_bytes(body) * 255 // (2**bits - 1), 255)
+    return min(int.from_bytes(body) * 255 // ((1 << bits) - 1), 255)
 
 
 def _large_profile(body: bytes) -> bytes | None:
