@@ -1,11 +1,14 @@
 """Connecting to a Ray cluster, and how Ray and Ray Data are set."""
 
+import contextlib
+import importlib.util
 import logging
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import ray
+from ray._private import ray_constants
 from ray.data import DataContext
 
 HEALTH_CHECKS = {
@@ -23,6 +26,9 @@ KEPT_WORKERS = {"RAY_idle_worker_killing_time_threshold_ms": "120000"}
 CPUs. Ours are, as their shares are small, and starting one anew for the next batch costs 3 to 6 s of CPU; to keep it
 takes about 120 MB. It counts where a machine joins a cluster."""
 
+
+TOKENS = "RAY_AUTH_MODE"
+"""Variable by which Ray, since 2.52, asks everybody for the token in ~/.ray/auth_token. Its default has changed."""
 
 DATA_SETTINGS: Mapping[str, object] = {
     "enable_progress_bars": False,
@@ -43,17 +49,35 @@ def connect(address: str | None = None, *, runtime_env: Mapping[str, object] | N
         for name, value in (HEALTH_CHECKS | KEPT_WORKERS).items():
             os.environ.setdefault(name, value)
         _check_answers(address)
-        ray.init(
-            address,
-            include_dashboard=False if address == "local" else None,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            runtime_env=dict(runtime_env or {}),
-        )
+        with _closed_to_others() if address == "local" else contextlib.nullcontext():
+            ray.init(
+                address,
+                include_dashboard=False if address == "local" else None,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                runtime_env=dict(runtime_env or {}),
+            )
     context = DataContext.get_current()
     for name, setting in DATA_SETTINGS.items():
         setattr(context, name, setting)
     logging.getLogger("ray.data").setLevel(logging.ERROR)
+
+
+@contextlib.contextmanager
+def _closed_to_others() -> Iterator[None]:
+    """Have the cluster that is started within this block listen on loopback alone, and ask for a token.
+
+    Ray does the first by itself on macOS and Windows. README.md says who can reach it then.
+    """
+    if TOKENS not in os.environ and importlib.util.find_spec("ray._private.authentication"):
+        os.environ[TOKENS] = "token"
+        importlib.import_module("ray._raylet").Config.initialize("")  # Ray read its environment when it was imported
+    before = ray_constants.ENABLE_RAY_CLUSTER
+    ray_constants.ENABLE_RAY_CLUSTER = False
+    try:
+        yield
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = before
 
 
 def _check_answers(address: str, seconds: float = 10) -> None:
