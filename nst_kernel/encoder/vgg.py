@@ -161,7 +161,7 @@ def border_of(encoder: Vgg19) -> Border:
     """Return the padding with which pictures are made: as in a mirror, unless the weights want another than zeros.
 
     A departure from VGG, whose zeros leave a frame of 2 to 4 px on the output: the spread of colours within the outer
-    2 px, over that inside, falls from 1.6 to 1.0 on a dark photo (`tests/bench/README.md`). Replicated pixels leave a
+    2 px, over that inside, falls from 1.6 to 1.1 on a dark photo (`tests/bench/README.md`). Replicated pixels leave a
     little more; statistics without the outermost positions leave the frame as it is; a margin that is cut off takes it
     away as well, but also 13 % more time and memory at 256 px.
     """

@@ -47,7 +47,7 @@ PRESETS: Mapping[str, Preset] = types.MappingProxyType(
             "Gatys, Ecker, Bethge, arXiv 1508.06576, section Methods; alpha/beta = 1e-3",
             {**_PAPER, **_FROM_NOISE},
             remark="alpha/beta = 1e-3, as it is printed, leaves the style next to no effect with normalised networks "
-            "and with the embedded encoder; the look appears near style_weight=1e7",
+            "and with the embedded encoder; at 512 px the look appears near style_weight=1e7",
         ),
         "texture": Preset(
             "style alone from white noise (1508.06576, figure 1, style reconstructions)",
