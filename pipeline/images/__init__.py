@@ -1,12 +1,12 @@
 """Image files: their bytes to pixels and back, and how similar two pictures are. Nothing here opens a file.
 
-`decode`, `decode_to` and `probe` work in child processes, so that no picture costs the process that asks.
+`decode`, `decode_to`, `probe` and `probe_all` work in child processes, so that no picture costs the process that asks.
 """
 
 from pipeline.images.decode import ImageInfo, Pixels, Size, resize, within
 from pipeline.images.encode import FORMATS, encode, format_of, read_metadata
 from pipeline.images.errors import ImageError
-from pipeline.images.isolated import decode, decode_to, probe
+from pipeline.images.isolated import decode, decode_to, probe, probe_all
 from pipeline.images.kept import JPEG_HEAD, Kept, kept_of, may_follow
 from pipeline.images.similarity import EQUAL, Similarity, similarity
 
@@ -27,6 +27,7 @@ __all__ = [
     "kept_of",
     "may_follow",
     "probe",
+    "probe_all",
     "read_metadata",
     "resize",
     "similarity",

@@ -3,7 +3,7 @@
 Whoever has the bytes of a picture decodes it here, so that it costs no process that does anything else.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TypeVar
 
@@ -29,6 +29,30 @@ def probe(data: bytes, *, limits: Decoding = DEFAULT_DECODING, min_side: int = M
     """
     seconds = min(HEADER_SECONDS, limits.decode_timeout)
     return _isolated(limits, seconds, partial(probe_here, max_pixels=limits.max_pixels, min_side=min_side), data)
+
+
+def probe_all(heads: Sequence[bytes], *, limits: Decoding = DEFAULT_DECODING) -> list[ImageInfo | ImageError]:
+    """Return what `probe` returns or raises for each of several files, from one call if none of them is a hazard."""
+    if len(heads) == 1:
+        try:
+            return [probe(heads[0], limits=limits)]
+        except ImageError as error:
+            return [error]
+    try:
+        return _isolated(limits, HEADER_SECONDS, partial(_probe_each, max_pixels=limits.max_pixels), heads)
+    except ImageError:  # of one of them: each answers for itself
+        return [info for head in heads for info in probe_all([head], limits=limits)]
+
+
+def _probe_each(heads: Sequence[bytes], max_pixels: int) -> list[ImageInfo | ImageError]:
+    """Return the size of each picture, or why it has none."""
+    infos: list[ImageInfo | ImageError] = []
+    for head in heads:
+        try:
+            infos.append(probe_here(head, max_pixels=max_pixels))
+        except ImageError as error:
+            infos.append(ImageError(*error.args))  # without its causes, which pickling would carry along
+    return infos
 
 
 def decode(data: bytes, *, limits: Decoding = DEFAULT_DECODING, min_side: int = MIN_SIDE) -> Pixels:

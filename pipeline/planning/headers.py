@@ -4,6 +4,7 @@ Only child processes parse them (`images.probe`): the first bytes of a file can 
 """
 
 import functools
+import itertools
 import pickle
 from collections.abc import Callable, Mapping, Sequence
 
@@ -13,6 +14,12 @@ from pipeline.planning.batch import Failure
 
 HEADER_BYTES = 256 * 1024
 """As much of a picture as is read for its size; the few whose header is longer are read whole."""
+
+BEGINNING = 32 * 1024
+"""As much of that as is parsed first: it is copied to another process, and mostly does."""
+
+PER_CALL = 16
+"""Headers that are parsed together, where many are."""
 
 AT_ONCE = 16
 """Headers that a process reads side by side."""
@@ -29,24 +36,40 @@ Probe = Callable[[Sequence[str], Decoding], Mapping[str, Shape]]
 """Shapes of distinct pictures by their URIs, given what decoding one may take."""
 
 
-def shape_of(uri: str, limits: Decoding = DEFAULT_DECODING) -> Shape:
-    """Return the (height, width) of a picture after EXIF orientation, read from its header.
+def shapes_of(uris: Sequence[str], limits: Decoding = DEFAULT_DECODING) -> list[Shape]:
+    """Return the (height, width) of pictures after EXIF orientation, read one after the other from their headers.
 
     Args:
-        uri: of the picture.
-        limits: what decoding it may take.
+        uris: of the pictures.
+        limits: what decoding one may take.
     """
+    heads = [_read(uri, end=HEADER_BYTES) for uri in uris]
+    begun = [head[:BEGINNING] for head in heads if isinstance(head, bytes)]
+    infos = iter(images.probe_all(begun, limits=limits))
+    return [
+        head if isinstance(head, Failure) else _shape_of(uri, head, next(infos), limits)
+        for uri, head in zip(uris, heads, strict=True)
+    ]
+
+
+def _read(uri: str, end: int | None = None) -> bytes | Failure:
+    """Return the beginning of a file up to an offset, or all of it, or why it cannot be read."""
     try:
-        head = storage.read_bytes(uri, end=HEADER_BYTES)
-        try:
-            info = images.probe(head, limits=limits)
-        except images.ImageError:
-            if len(head) < HEADER_BYTES:
-                raise
-            info = images.probe(storage.read_bytes(uri), limits=limits)
-    except (storage.StorageError, images.ImageError) as error:
-        return Failure.of(error, "" if isinstance(error, storage.StorageError) else uri)
-    return info.height, info.width
+        return storage.read_bytes(uri, end=end)
+    except storage.StorageError as error:
+        return Failure.of(error)
+
+
+def _shape_of(uri: str, head: bytes, info: images.ImageInfo | images.ImageError, limits: Decoding) -> Shape:
+    """Return the shape of a picture from what its beginning said, else its head, else the whole of it."""
+    if isinstance(info, images.ImageError) and len(head) > BEGINNING:
+        (info,) = images.probe_all([head], limits=limits)
+    if isinstance(info, images.ImageError) and len(head) >= HEADER_BYTES:
+        whole = _read(uri)
+        if isinstance(whole, Failure):
+            return whole
+        (info,) = images.probe_all([whole], limits=limits)
+    return Failure.of(info, uri) if isinstance(info, images.ImageError) else (info.height, info.width)
 
 
 def probe(uris: Sequence[str], limits: Decoding = DEFAULT_DECODING) -> dict[str, Shape]:
@@ -60,8 +83,10 @@ def probe(uris: Sequence[str], limits: Decoding = DEFAULT_DECODING) -> dict[str,
 
 def probe_here(uris: Sequence[str], limits: Decoding = DEFAULT_DECODING) -> dict[str, Shape]:
     """Return the shapes of pictures by URI, fetched by threads of this process and read by its child processes."""
-    read = functools.partial(shape_of, limits=limits)
-    return dict(zip(uris, storage.map_in_threads(read, uris, threads=AT_ONCE), strict=True))
+    size = max(1, min(PER_CALL, len(uris) // AT_ONCE))
+    parts = [uris[start : start + size] for start in range(0, len(uris), size)]
+    shapes = storage.map_in_threads(functools.partial(shapes_of, limits=limits), parts, threads=AT_ONCE)
+    return dict(zip(uris, itertools.chain.from_iterable(shapes), strict=True))
 
 
 def _probe_on_cluster(uris: Sequence[str], limits: Decoding) -> dict[str, Shape]:

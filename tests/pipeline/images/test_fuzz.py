@@ -6,12 +6,15 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+import pillow_heif
 import pytest
 from PIL import Image
 
 from pipeline import images
 from pipeline.images.errors import FORMATS
 from pipeline.options import Decoding
+
+pillow_heif.register_heif_opener()  # to write it
 
 LIMITS = Decoding(decode_timeout=20.0, max_megapixels=4)
 MUTATIONS = 120_000
@@ -28,6 +31,7 @@ VARIANTS: dict[str, list[tuple[str, dict[str, Any]]]] = {
     "JPEG2000": [("RGB", {}), ("L", {"irreversible": True}), ("RGBA", {"num_resolutions": 2})],
     "PPM": [("RGB", {}), ("L", {}), ("1", {}), ("I;16", {}), ("F", {})],
     "QOI": [("RGB", {}), ("RGBA", {})],
+    "HEIF": [("RGB", {"quality": 50})],
 }
 
 
@@ -91,15 +95,15 @@ def check(format: str, count: int) -> None:
 
 
 def test_every_accepted_format_is_spoilt() -> None:
-    assert VARIANTS.keys() == set(FORMATS)
+    assert VARIANTS.keys() == {*FORMATS, "HEIF"}
 
 
-@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("format", VARIANTS)
 def test_spoilt_files(format: str) -> None:
     check(format, 60)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("format", VARIANTS)
 def test_a_hundred_thousand_spoilt_files(format: str) -> None:
-    check(format, MUTATIONS // len(FORMATS))
+    check(format, MUTATIONS // len(VARIANTS))

@@ -2,6 +2,7 @@
 
 import functools
 import logging
+from typing import Any
 
 import numpy as np
 import pytest
@@ -71,3 +72,23 @@ def test_limits_are_the_callers() -> None:
     with pytest.raises(images.ImageError, match="20000 x 20000 pixels are more than the 110,000,000"):
         images.probe(bomb)
     assert images.probe(bomb, limits=Decoding(max_megapixels=400)).width == 20_000, "Pillow would stop at 179 million"
+
+
+def test_headers_are_read_together_and_a_hazard_among_them_fails_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    heads, asked = [good("PNG"), b"<html>", b"poison", good("JPEG")], list[int]()
+    isolate = isolated._isolated
+
+    def poisoned(limits: Decoding, seconds: float, function: Any, given: Any) -> Any:
+        asked.append(len(given) if isinstance(given, list) else 1)
+        if given == b"poison" or (isinstance(given, list) and b"poison" in given):
+            raise images.ImageError("the picture crashed its decoder")
+        return isolate(limits, seconds, function, given)
+
+    monkeypatch.setattr(isolated, "_isolated", poisoned)
+    png_info, html, poison, jpeg_info = images.probe_all(heads)
+    assert (png_info, jpeg_info) == (images.ImageInfo(96, 64, "png"), images.ImageInfo(96, 64, "jpeg"))
+    assert "HTML" in str(html)
+    assert "crashed" in str(poison)
+    assert asked == [4, 1, 1, 1, 1]
+    assert len(images.probe_all([heads[0], heads[3]])) == 2
+    assert asked[5:] == [2]

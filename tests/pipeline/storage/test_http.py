@@ -147,7 +147,7 @@ def test_a_body_without_end_is_left(name: str, server: Server) -> None:
         with pytest.raises(Refused, match="more than the 5,000 bytes that are read of a file"):
             storage.read_bytes(f"{server.url}/{name}", end=end)
     assert storage.read_bytes(f"{server.url}/{name}", end=100) == bytes(100)
-    shape = headers.shape_of(f"{server.url}/{name}")
+    shape = headers.shapes_of([f"{server.url}/{name}"])[0]
     assert isinstance(shape, Failure)
     assert "more than the 5,000 bytes" in shape.error
 

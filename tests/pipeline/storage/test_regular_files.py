@@ -62,7 +62,7 @@ def test_a_pipe_in_a_listing_is_told_alone(pipe: str) -> None:
 
 def test_planning_goes_on_without_what_is_no_regular_file(pipe: str) -> None:
     for uri in (pipe, "/dev/zero"):
-        shape = headers.shape_of(uri)
+        shape = headers.shapes_of([uri])[0]
         assert isinstance(shape, Failure)
         assert shape.error_class == "StorageError"
         assert "expected a regular file" in shape.error
@@ -87,7 +87,7 @@ def test_a_sparse_file_takes_no_memory(tmp_path: Path) -> None:
         with pytest.raises(Refused, match="more than the 1,000 bytes"):
             storage.read_bytes(str(tmp_path / "sparse"), end=end)
     assert storage.read_bytes(str(tmp_path / "sparse"), start=2**40 - 3) == bytes(3)
-    assert isinstance(headers.shape_of(str(tmp_path / "sparse")), Failure)
+    assert isinstance(headers.shapes_of([str(tmp_path / "sparse")])[0], Failure)
 
 
 @pytest.mark.usefixtures("few_bytes")
