@@ -156,4 +156,4 @@ def _run_tests(tests: Sequence[str], copy: Path) -> int:
     importlib.invalidate_caches()
     import pytest
 
-    return int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--durations=0", *tests]))
+    return int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--durations=1", *tests]))

@@ -10,6 +10,7 @@ import pytest
 from nst_kernel import StyleParams
 from pipeline.encoder import load_encoder
 from pipeline.flow import retry
+from pipeline.manifest import ManifestError
 from pipeline.options import Encoding, RunOptions
 from pipeline.outputs import commit, layout, provenance
 
@@ -61,5 +62,15 @@ def test_rows_that_were_asked_of_other_weights_are_refused(
     row = {"id": "x", "status": "failed", "params": "{}", "encoder": "imagenet", "encoder_sha256": "another"}
     commit(str(tmp_path), [row | {"finished_at": provenance.now()}])
     with pytest.raises(ValueError, match=r"other weights \(imagenet\) than embedded: give them with --weights"):
+        retry(["failed"], RunOptions(output=str(tmp_path)))
+    assert asked == []
+
+
+def test_names_in_results_that_lead_out_of_the_output_are_refused(
+    asked: list[tuple[list[str], RunOptions]], tmp_path: Path
+) -> None:
+    row = {"id": "x", "status": "failed", "params": "{}", "output_name": "../victim.png"}
+    commit(str(tmp_path), [row | {"finished_at": provenance.now()}])
+    with pytest.raises(ManifestError, match="output_name of row 'x'"):
         retry(["failed"], RunOptions(output=str(tmp_path)))
     assert asked == []

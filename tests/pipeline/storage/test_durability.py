@@ -87,12 +87,8 @@ def test_a_file_that_is_cut_short_is_read_again(
     tmp_path: Path, impatient: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "a").write_bytes(b"0123456789")
-    opened, kinds = Path.open, iter([Short, Short])
-
-    def cut(self: Path, *how: Any, **options: Any) -> Any:
-        return next(kinds, lambda file: file)(opened(self, *how, **options))
-
-    monkeypatch.setattr(Path, "open", cut)
+    opened, kinds = os.fdopen, iter([Short, Short])
+    monkeypatch.setattr(os, "fdopen", lambda *how: next(kinds, lambda file: file)(opened(*how)))
     assert storage.read_bytes(str(tmp_path / "a")) == b"0123456789"
 
 
