@@ -4,19 +4,22 @@ import csv
 import gzip
 import io
 import json
+import os
 import zlib
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import IO, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline import storage
 from pipeline.manifest.expansion import longest_text, most_unpacked, parquet_fault, text_paths, unpacks_to_more
-from pipeline.manifest.row import EXTENSIONS, SHOWN, RowProblem, extension, shown
+from pipeline.manifest.row import SHOWN, RowProblem, extension, shown
+from pipeline.manifest.strangers import expected_name, foreign, foreign_header, old_mac
+from pipeline.manifest.unnamed import Nameless, index_columns, is_index
 
 MAX_COLUMNS = 1000
 """Columns that a manifest may have; a table with more is something else."""
@@ -28,6 +31,9 @@ MAX_CELL = csv.field_size_limit()
 """Characters of one CSV cell (131,072 unless a program changes it), which also bounds how far a lost quote reaches."""
 
 _ROWS_AT_ONCE = 1024
+
+_BEGINNING = 256
+"""Bytes of a text that tell whether it is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +76,15 @@ class Records:
         if not self.rows:
             return
         names = [name.strip() for name in dict.fromkeys(str(name) for row in self.rows for name in row)]
+        names = [name for name in names if not is_index(name)]
         yield from _header(self.name, None, names)
         if len(names) > MAX_COLUMNS or len(set(names)) < len(names):
             return
+        nameless = Nameless(self.name, None, names)
         for number, row in enumerate(self.rows, start=1):
-            cells = {str(name).strip(): _not_nan(value) for name, value in row.items()}
+            cells = {str(name).strip(): _plain(value) for name, value in row.items()}
+            if nameless.places:
+                yield from nameless.problems([cells.get(name) for name in names])
             yield Record(number, {name: value for name, value in cells.items() if name in wanted})
 
 
@@ -104,7 +114,7 @@ def read_table(file: str, *, wanted: Collection[str]) -> Iterator[Item]:
     read = _READERS.get(extension(file) or "")
     whole = partial(RowProblem, file, None, None, "")
     if read is None:
-        yield whole(f"a name that ends in {', '.join(EXTENSIONS)}")
+        yield whole(expected_name(file))
         return
     try:
         data = storage.read_bytes(file)
@@ -155,16 +165,22 @@ class _Line(NamedTuple):
 
 def _lines(file: str, data: bytes) -> Iterator[_Line]:
     """Yield the lines of a text with their ends and without a byte order mark; `fault` says why one cannot be used."""
-    raw: IO[bytes] = io.BytesIO(data)
+    raw = io.BytesIO(data)
     is_packed = file.lower().endswith(".gz")
-    stream = io.BufferedReader(gzip.GzipFile(fileobj=raw)) if is_packed else raw
+    stream = io.BufferedReader(gzip.GzipFile(fileobj=raw) if is_packed else raw)
     left = most_unpacked(len(data)) if is_packed else len(data)
+    if fault := foreign(stream.peek(_BEGINNING)[:_BEGINNING]):
+        yield _Line(1, "", fault)
+        return
     number = 0
     while line := stream.readline(MAX_LINE):
         number += 1
         left -= len(line)
         if number == 1:
             line = line.removeprefix(b"\xef\xbb\xbf")
+            if fault := old_mac(line):
+                yield _Line(1, line.partition(b"\r")[0].decode(errors="replace"), fault)
+                return
         if len(line) == MAX_LINE and not line.endswith(b"\n"):
             yield _Line(number, "", f"a line of at most {MAX_LINE:,} bytes")
             while left >= 0 and (rest := stream.readline(2**16)) and not rest.endswith(b"\n"):
@@ -218,7 +234,7 @@ class _CsvLines:
                 yield self.row[0].number, [], fault
                 continue
             fault = next((line.fault for line in self.row if line.fault), "")
-            if fault or len(cells) > 1 or (cells and cells[0].strip()):
+            if fault or any(cell and not cell.isspace() for cell in cells):  # spreadsheets keep the commas of no cells
                 yield self.row[0].number, cells, fault
 
     @property
@@ -233,22 +249,38 @@ def _csv(file: str, data: bytes, wanted: Collection[str]) -> Iterator[Item]:
     rows = lines.rows()
     number, cells, fault = next(rows, (1, [], "a header line with the names of columns; the file is blank"))
     if fault:
-        yield RowProblem(file, number, None, shown(lines.text) if lines.row else "", fault)
+        yield RowProblem(file, number, None, shown(lines.text) if lines.row and lines.text else "", fault)
         return
-    names = [name.strip() for name in cells]
+    names = [name.strip() for name in _without_end(cells, 0)]
+    if fault := foreign_header(lines.text, names):
+        yield RowProblem(file, number, None, shown(lines.text), fault)
+        return
     yield from _header(file, number, names)
     if len(names) > MAX_COLUMNS:
         return
+    nameless = Nameless(file, number, names)
     # Of two columns of one name, which is a problem already, the first is read.
     wanted_places = [(names.index(name), name) for name in dict.fromkeys(names) if name in wanted]
     for number, cells, fault in rows:
+        if len(cells) > len(names):
+            cells = _without_end(cells, len(names))
         if not fault and len(cells) != len(names):
             advice = "; quote a cell that holds a comma" if len(cells) > len(names) else ""
             fault = f"{len(names)} cells as in the header, not {len(cells)}{advice}"
         if fault:
-            yield RowProblem(file, number, None, shown(lines.text), fault)
-        else:
-            yield Record(number, {name: cells[index].strip() for index, name in wanted_places})
+            yield RowProblem(file, number, None, shown(lines.text) if lines.text else "", fault)
+            continue
+        if nameless.places:
+            yield from nameless.problems(cells)
+        yield Record(number, {name: cells[index].strip() for index, name in wanted_places})
+
+
+def _without_end(cells: list[str], least: int) -> list[str]:
+    """Return the cells of a line without the empty ones behind the others, but at least so many as given."""
+    count = len(cells)
+    while count > least and not cells[count - 1].strip():
+        count -= 1
+    return cells[:count]
 
 
 def _jsonl(file: str, data: bytes, wanted: Collection[str]) -> Iterator[Item]:
@@ -265,7 +297,7 @@ def _jsonl(file: str, data: bytes, wanted: Collection[str]) -> Iterator[Item]:
         if not fault and not isinstance(cells, dict):
             fault = 'a JSON object such as {"content": "a.jpg", "style": "b.jpg"}'
         if fault:
-            yield RowProblem(file, number, None, shown(text.strip()), fault)
+            yield RowProblem(file, number, None, shown(text.strip()) if text else "", fault)
             continue
         if not cells.keys() <= seen:
             new = [name for name in cells if name not in seen]
@@ -280,12 +312,15 @@ def _jsonl(file: str, data: bytes, wanted: Collection[str]) -> Iterator[Item]:
 def _parquet(file: str, data: bytes, wanted: Collection[str]) -> Iterator[Item]:
     """Yield the header, rows and problems of a Parquet file."""
     table = pq.ParquetFile(pa.BufferReader(data))
-    raw_names: list[str] = table.schema_arrow.names
+    index = index_columns(table.schema_arrow)
+    raw_names = [raw for raw in table.schema_arrow.names if raw not in index or raw.strip() in wanted]
     names = [name.strip() for name in raw_names]
     yield from _header(file, None, names)
     if len(names) > MAX_COLUMNS or len(set(names)) < len(names):
         return
+    nameless = Nameless(file, None, names)
     columns = {raw: name for raw, name in zip(raw_names, names, strict=True) if name in wanted}
+    columns |= dict.fromkeys(nameless.among(raw_names), "")
     if fault := parquet_fault(table.metadata, columns, len(data)):
         yield RowProblem(file, None, None, "", fault)
         return
@@ -297,8 +332,10 @@ def _parquet(file: str, data: bytes, wanted: Collection[str]) -> Iterator[Item]:
             number += 1
             if isinstance(row, str):
                 yield RowProblem(file, number, None, "", f"values that can be read ({row})")
-            else:
-                yield Record(number, {columns[raw]: _not_nan(value) for raw, value in row.items()})
+                continue
+            if nameless.places:
+                yield from nameless.problems([row.get(raw) for raw in raw_names])
+            yield Record(number, {name: _plain(row[raw]) for raw, name in columns.items() if name})
 
 
 def _python_rows(batch: pa.RecordBatch) -> Iterator[dict[str, Any] | str]:
@@ -319,10 +356,12 @@ def _python_rows(batch: pa.RecordBatch) -> Iterator[dict[str, Any] | str]:
                 yield from _python_rows(batch.slice(index, 1))
 
 
-def _not_nan(value: Any) -> Any:
-    """Return None for NaN, which is how pandas marks a missing number; anything else as it is."""
+def _plain(value: Any) -> Any:
+    """Return a cell of a frame or a mapping as a file has it: None for NaN, text for a path, all else as it is."""
     if isinstance(value, dict):
-        return {name: _not_nan(member) for name, member in value.items()}
+        return {name: _plain(member) for name, member in value.items()}
+    if isinstance(value, os.PathLike):
+        return os.fsdecode(value)
     return None if isinstance(value, float) and value != value else value
 
 
@@ -331,13 +370,10 @@ def _header(file: str, number: int | None, names: list[str]) -> Iterator[Item]:
     if len(names) > MAX_COLUMNS:
         yield _too_many(file, number, len(names))
         return
-    for index, name in enumerate(names, start=1):
-        if not name:
-            expected = f"a name for column {index} in the header (from pandas: to_csv(..., index=False))"
-            yield RowProblem(file, number, None, "", expected)
-    for name in sorted({name for name in names if name and names.count(name) > 1}):
+    unnamed = Nameless(file, number, names).among(names)
+    for name in sorted({name for name in names if name not in unnamed and names.count(name) > 1}):
         yield RowProblem(file, number, name[:SHOWN], "", "a column of this name once in the header")
-    yield Header(number, tuple(filter(None, names)), whole=True)
+    yield Header(number, tuple(name for name in names if name not in unnamed), whole=True)
 
 
 def _too_many(file: str, number: int | None, count: int) -> RowProblem:

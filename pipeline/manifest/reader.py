@@ -33,6 +33,7 @@ from pipeline.manifest.formats import (
     read_table,
 )
 from pipeline.manifest.ids import default_output, derive_id
+from pipeline.manifest.partitions import partition_of, unknown_folder, with_partition
 from pipeline.manifest.roles import PICTURE_COLUMNS
 from pipeline.manifest.row import (
     EXTENSIONS,
@@ -136,7 +137,7 @@ def _items_of(
         for file in _files(one):
             if isinstance(file, str) and file in met:
                 continue
-            for item in [file] if isinstance(file, RowProblem) else reader.file(file):
+            for item in [file] if isinstance(file, RowProblem) else reader.file(file, partition_of(file, one)):
                 empty = False
                 yield item
             if isinstance(file, str):
@@ -176,16 +177,24 @@ class _Reader:
         self._defaults = defaults
         self._base = ""
         self._unknown: set[str] = set()  # names under params that were complained of in this file
+        self._folders: set[str] = set()  # names that folders give and that were complained of
+        self._is_table = False  # whether what is read has a header, and rows without a value are no rows
         self._resolved: dict[tuple[str, str], StyleParams | list[Complaint]] = {}
         self._seeded: dict[tuple[int, str], tuple[StyleParams, StyleParams]] = {}  # the rest's identity, seed: both
         self._shapes: dict[tuple[int, int], tuple[int, int]] = {}  # so that equal ones are one
         self._rows: dict[str, Row] = {}  # by id
         self._named: dict[str, str] = {}  # output: id, where the one does not follow from the other
 
-    def file(self, file: str) -> Iterator[Row | Duplicate | RowProblem]:
-        """Yield the rows, duplicates and problems of one file."""
+    def file(self, file: str, partition: Mapping[str, str]) -> Iterator[Row | Duplicate | RowProblem]:
+        """Yield the rows, duplicates and problems of one file, whose folders may give columns for all its rows."""
         self._base = storage.parent(storage.absolute(file))
-        yield from self._read(storage.without_secrets(file), read_table(file, wanted=_WANTED))
+        named = storage.without_secrets(file)
+        for name in partition.keys() - _WANTED - self._folders:
+            self._folders.add(name)
+            yield unknown_folder(named, name, partition[name])
+        items = read_table(file, wanted=_WANTED)
+        known = {name: value for name, value in partition.items() if name in _WANTED}
+        yield from self._read(named, with_partition(named, items, known) if known else items)
 
     def records(self, records: Records) -> Iterator[Row | Duplicate | RowProblem]:
         """Yield the rows, duplicates and problems of rows at hand."""
@@ -201,6 +210,7 @@ class _Reader:
             elif isinstance(item, RowProblem):
                 yield item
             else:
+                self._is_table = item.whole
                 for name in item.names:
                     if name not in _WANTED:
                         yield RowProblem(file, item.number, name[:80], "", _known_name(name, _WANTED))
@@ -212,7 +222,10 @@ class _Reader:
     def _row(self, file: str, record: Record) -> Iterator[Row | Duplicate | RowProblem]:
         """Yield the row of a record, or what is wrong with it."""
         number = record.number
-        raw, complaints = _as_written({name: value for name, value in record.cells.items() if not _blank(value)})
+        cells = {name: value for name, value in record.cells.items() if not _blank(value)}
+        if not cells and self._is_table:  # spreadsheets keep rows whose cells were emptied
+            return
+        raw, complaints = _as_written(cells)
         bad = {column for column, _, _ in complaints if column}
         for name in raw.params.keys() - _PARAMETERS - self._unknown if raw.params else ():
             if len(self._unknown) < MAX_COLUMNS:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict, Unpack, cast
 
 import pyarrow as pa
 
+from nst_kernel.params import StyleParams
 from pipeline import storage
 from pipeline.manifest import Records, Source
 from pipeline.notebook import html
@@ -37,8 +38,14 @@ if TYPE_CHECKING:
 
 JOB_FILES = (".yaml", ".yml")
 
-Rows: TypeAlias = str | os.PathLike[str] | Sequence[str] | Sequence[Mapping[str, Any]] | pa.Table | JobFile
+Place: TypeAlias = str | os.PathLike[str]
+"""A path or URI."""
+
+Rows: TypeAlias = Place | Sequence[Place] | Sequence[Mapping[str, Any]] | pa.Table | JobFile
 """What to compute. Data frames are welcome too: pandas need not be installed, so they have no name here."""
+
+Defaults: TypeAlias = Mapping[str, object] | StyleParams | None
+"""Style parameters for rows that do not give them: by name, or an object, of which what its preset says is open."""
 
 
 class Given(TypedDict, total=False):
@@ -101,9 +108,9 @@ class Run:
 
 def run(
     rows: Rows,
-    output: str | None = None,
+    output: Place | None = None,
     *,
-    defaults: Mapping[str, object] | None = None,
+    defaults: Defaults = None,
     on_progress: Callable[["Progress"], None] | None = None,
     **options: Unpack[Given],
 ) -> Run:
@@ -143,9 +150,9 @@ def run(
 
 def plan(
     rows: Rows,
-    output: str | None = None,
+    output: Place | None = None,
     *,
-    defaults: Mapping[str, object] | None = None,
+    defaults: Defaults = None,
     rate: float | None = None,
     **options: Unpack[Given],
 ) -> "Estimate":
@@ -188,7 +195,7 @@ _with_named_options(run)
 _with_named_options(plan)
 
 
-def results(output: str, *, curves: bool = True) -> Results:
+def results(output: Place, *, curves: bool = True) -> Results:
     """Read the results of a run, one for each row.
 
     Args:
@@ -198,29 +205,38 @@ def results(output: str, *, curves: bool = True) -> Results:
     Raises:
         StorageError: if there are none, or they cannot be read.
     """
-    output = storage.absolute(run_of(output))
+    output = storage.absolute(run_of(os.fspath(output)))
     columns = [name for name in SCHEMA.names if curves or name != "curve"]
     return Results(read_results(output, columns=columns), output)
 
 
-def _job(
-    rows: Rows, output: str | None, defaults: Mapping[str, object] | None, options: Given
-) -> tuple[JobFile, RunOptions]:
+def _job(rows: Rows, output: Place | None, defaults: Defaults, options: Given) -> tuple[JobFile, RunOptions]:
     """Return the job that computes rows, and the options of its run."""
     unknown = options.keys() - GIVEN.keys()
     if unknown:
         raise TypeError(f"{', '.join(sorted(unknown))}: expected options such as {', '.join(GIVEN)}")
-    given = {name: value for name, value in {**options, "output": output}.items() if value is not None}
+    place = None if output is None else os.fspath(output)
+    given = {name: value for name, value in {**options, "output": place}.items() if value is not None}
+    values = _by_name(defaults)
     others = {name: given[name] for name in ("address", "overwrite", "force") if name in given}
     if isinstance(rows, ManifestJob | ArchiveJob | GridJob):
-        job = with_options(rows, given, defaults or {})
+        job = with_options(rows, given, values)
         return job, options_of(job, **others)
     source = _source(rows)
     members = [source] if isinstance(source, str | Records) else list(source)
     fields = {"kind": "manifest", "name": "notebook", "manifest": members, "output": "."}
-    job = job_of(fields_with_options(fields, given, defaults or {}), as_written=True)
+    job = job_of(fields_with_options(fields, given, values), as_written=True)
     # Without an output, nothing is done before.
     return job, options_of(job, output=given.get("output", ""), source={}, **others)
+
+
+def _by_name(defaults: Defaults) -> dict[str, object]:
+    """Return style parameters by name, paths as text; of an object those in which it differs from its preset."""
+    if isinstance(defaults, StyleParams):
+        usual = {**StyleParams(preset=defaults.preset).to_json(), "preset": StyleParams().preset}
+        return {name: value for name, value in defaults.to_json().items() if value != usual[name]}
+    paths = {name: os.fspath(value) for name, value in (defaults or {}).items() if isinstance(value, os.PathLike)}
+    return {**(defaults or {}), **paths}
 
 
 def _source(rows: Any) -> Source:
@@ -241,8 +257,8 @@ def _source(rows: Any) -> Source:
         return Records(frame.where(frame.notna(), None).to_dict("records"))
     if isinstance(rows, Sequence) and all(isinstance(row, Mapping) for row in rows):
         return Records(rows)
-    if isinstance(rows, Sequence) and all(isinstance(uri, str) for uri in rows):
-        return list(rows)
+    if isinstance(rows, Sequence) and all(isinstance(uri, str | os.PathLike) for uri in rows):
+        return [os.fspath(uri) for uri in rows]
     raise ValueError(
         f"{type(rows).__name__}: expected the URI of a manifest, a pandas or Arrow table, a list of rows, or a job"
     )

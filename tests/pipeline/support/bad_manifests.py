@@ -75,7 +75,7 @@ BAD_MANIFESTS: dict[str, tuple[str, bytes, str]] = {
     "gzip named csv": ("m.csv", GZIP, "line 1: "),
     "utf-16": ("m.csv", GOOD.decode().encode("utf-16"), "line 1: "),
     "utf-16 without mark": ("m.csv", GOOD.decode().encode("utf-16-le"), "line 1: "),
-    "carriage returns": ("m.csv", b"content,style\ra,b\r", "line 1: 'content,style\\ra,b': expected a CSV row"),
+    "carriage returns": ("m.csv", b"content,style\ra,b\r", "line 1: 'content,style': expected lines that end in"),
     "million columns": (
         "m.csv",
         (",".join(map(str, range(MANY))) + "\n1\n").encode(),
@@ -88,7 +88,7 @@ BAD_MANIFESTS: dict[str, tuple[str, bytes, str]] = {
     ),
     "many keys": ("m.jsonl", _jsonl(*({f"k{i}": 0} for i in range(2000))), "line 1001: expected at most 1000 columns"),
     "wide parquet": ("m.parquet", _parquet(pa.table({f"k{i}": [0] for i in range(1001)})), "at most 1000 columns"),
-    "long line": ("m.csv", _csv("a,b,256,1,", "y" * 17_000_000, "c,d,0,2,"), "line 3: '': expected a line of at most"),
+    "long line": ("m.csv", _csv("a,b,256,1,", "y" * 17_000_000, "c,d,0,2,"), "line 3: expected a line of at most"),
     # Columns
     "unknown column": (
         "m.csv",
@@ -139,7 +139,7 @@ BAD_MANIFESTS: dict[str, tuple[str, bytes, str]] = {
         _parquet(pa.table([["a"], ["b"]], names=["content", "content"])),
         "once in the header",
     ),
-    "nameless column": ("m.csv", _csv("0,a,b", header=",content,style"), "a name for column 1 in the header"),
+    "nameless column": ("m.csv", _csv("x,a,b", header=",content,style"), "a name for column 1 in the header"),
     # Rows
     "ragged short": ("m.csv", _csv("a,b,256,1,", "a,b"), "line 3: 'a,b': expected 5 cells as in the header, not 2"),
     "ragged long": ("m.csv", _csv("a,b,256,1,,conv1_1,conv2_1"), "expected 5 cells as in the header, not 7; quote"),
