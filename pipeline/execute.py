@@ -1,9 +1,10 @@
 """Execute any job, whatever its kind: the command line, notebooks and submitted jobs all come in here."""
 
+import dataclasses
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from pipeline.archives import rows_to_do, run_archive
+from pipeline.archives import Selection, rows_to_do, run_archive
 from pipeline.encoder import load_encoder
 from pipeline.flow import Estimate, estimate, estimate_rows, retry, run, validated
 from pipeline.grids import Expansion, expand, grid_of, run_grid
@@ -80,8 +81,13 @@ def expansion_of(job: GridJob, options: RunOptions) -> Expansion:
     return expansion
 
 
-def rows_of(job: JobFile, options: RunOptions) -> Iterator[Row]:
+def rows_of(job: JobFile, options: RunOptions, selection: Selection | None = None) -> Iterator[Row]:
     """Yield the rows of a job; of an archive, lazily, those that are new or changed, or all with `overwrite`.
+
+    Args:
+        job: of any kind that a job file may have.
+        options: as for `execute`.
+        selection: where photos of an archive are counted, and what is passed over.
 
     Raises:
         ValueError: if the job's manifest, archive or grid cannot be used.
@@ -93,7 +99,12 @@ def rows_of(job: JobFile, options: RunOptions) -> Iterator[Row]:
             yield from manifest_of(job, options).rows
         case ArchiveJob():
             todo = rows_to_do(
-                job, options.output, defaults=job.defaults, weights=options.weights, overwrite=options.overwrite
+                job,
+                options.output,
+                defaults=job.defaults,
+                weights=options.weights,
+                overwrite=options.overwrite,
+                selection=selection,
             )
             yield from (one.row for one, _ in todo)
         case GridJob():
@@ -118,10 +129,12 @@ def estimate_job(job: JobFile, options: RunOptions, *, rate: float | None = None
     """
     if isinstance(job, ManifestJob):
         return estimate(list(job.manifest), options, defaults=job.defaults, rate=rate)
-    rows = list(rows_of(job, options))
+    selection = Selection()
+    rows = list(rows_of(job, options, selection))
     if isinstance(job, GridJob):
         options = options.model_copy(update={"output": ""})
-    return estimate_rows(rows, options, rate=rate)
+    whole = estimate_rows(rows, options, rate=rate)
+    return dataclasses.replace(whole, done=whole.done + selection.done, passed_over=selection.passed_over)
 
 
 @under_access

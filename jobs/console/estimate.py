@@ -68,6 +68,8 @@ def _totals(estimate: Estimate) -> Table:
     has = f" with {_bytes(estimate.memory)} each" if estimate.memory else ", whose memory is not known"
     grid = Table.grid(padding=(0, 2))
     grid.add_row("rows", ", ".join(words))
+    if estimate.passed_over:
+        grid.add_row("passed over", escape(str(estimate.passed_over)))
     grid.add_row("actors", f"{estimate.actors:,} on {estimate.device}{has}")
     grid.add_row(
         "work", f"{estimate.evaluations:,} loss evaluations, {estimate.multiply_adds:.3g} multiply-adds, at most"

@@ -105,6 +105,8 @@ def describe(progress: Progress) -> str:
         words.append(f"{progress.done_before:,} done before")
     if progress.quarantined_before:
         words.append(f"{progress.quarantined_before:,} quarantined before")
+    if progress.passed_over:
+        words.append(f"{progress.passed_over.count} passed over")
     if progress.finished and progress.seconds:
         rate = progress.finished / progress.seconds
         words.append(f"{rate:.2f} rows/s")

@@ -37,6 +37,8 @@ def print_summary(console: Console, progress: RunProgress, output: str) -> None:
             f"{progress.quarantined_before:,} rows were quarantined before and are left alone: "
             f"nst retry {escape(output)} --quarantined"
         )
+    if progress.passed_over:
+        console.print(f"Passed over: {escape(str(progress.passed_over))}", highlight=False, soft_wrap=True)
     console.print(f"Pictures: {escape(layout.images_folder(output))}", highlight=False, soft_wrap=True)
     console.print(f"Results:  {escape(layout.results_folder(output))}", highlight=False, soft_wrap=True)
 

@@ -12,6 +12,15 @@ from pipeline.manifest import IMAGE_EXTENSIONS, MAX_NAME, Row
 from pipeline.outputs import layout
 from pipeline.specs import ArchiveSpec, globs
 
+_KNOWN_FROM_THE_START = (
+    *(".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".gif", ".bmp", ".avif", ".jp2", ".ppm", ".qoi"),
+)
+"""Extensions of pictures when names of results were laid down. It never grows, or results that people have would be
+called otherwise."""
+
+_JPEGS = (".jpe", ".jfif")
+"""Other extensions of JPEGs, which no result has."""
+
 
 @dataclass(frozen=True, slots=True)
 class PhotoRow:
@@ -46,9 +55,9 @@ def row_of(spec: ArchiveSpec, photo: Photo, style: str, uri: str, params: StyleP
 def output_name(path: str, format: str) -> str:
     """Return the name of a photo's result: its path, of which nothing but the extension changes.
 
-    Another format is written behind the old one, `a.tif.png`, or behind `~` where there was none: no two photos get
-    the same name, whatever else there is in their folder, now or later. For the same reason a photo that is called
-    `a.tif.png` itself becomes `a.tif.png.png`.
+    Another format is written behind the old one, `a.tif.png`, or behind `~` where there was none or one that was not
+    known from the start, `a~.png`, `a.jfif~.jpg`: no two photos get the same name, whatever else there is in their
+    folder, now or later. For the same reason a photo that is called `a.tif.png` itself becomes `a.tif.png.png`.
 
     Args:
         path: of the photo, below the archive's root.
@@ -56,13 +65,14 @@ def output_name(path: str, format: str) -> str:
     """
     folder, slash, name = path.rpartition("/")
     stem, extension = posixpath.splitext(name)
-    if not globs.is_picture(extension):
+    kind = extension.lower()
+    if kind not in _KNOWN_FROM_THE_START:
         name += "~"
     wanted = {"keep": IMAGE_EXTENSIONS, "jpg": (".jpg", ".jpeg")}.get(format, (f".{format}",))
-    if extension.lower() not in wanted:
-        name += ".png" if format == "keep" else f".{format}"
-    elif globs.is_picture(stem) or stem.endswith("~"):
-        name += extension.lower()
+    if kind not in wanted:
+        name += f".{format}" if format != "keep" else ".jpg" if kind in _JPEGS else ".png"
+    elif stem.lower().endswith(_KNOWN_FROM_THE_START) or stem.endswith("~"):
+        name += kind
     if len(name.encode()) > MAX_NAME:
         name = f"{name.encode()[:200].decode(errors='ignore')}~{digest(path)}{posixpath.splitext(name)[1]}"
     return "/".join(map(_safe, [*(folder.split("/") if slash else []), name]))
@@ -94,5 +104,6 @@ def check_originals_are_safe(spec: ArchiveSpec, output: str) -> None:
     path = globs.relative(place, root)
     if path and any(globs.covers(pattern, path) for pattern in spec.exclude):
         return
-    hint = f"; or leave it out: --exclude '{path}/**', in a job file exclude: ['{path}/**']" if path else ""
+    whole = f"{globs.escaped(path)}/**"
+    hint = f"; or leave it out: --exclude '{whole}', in a job file exclude: ['{whole}']" if path else ""
     raise ValueError(f"output {output} is inside the archive {spec.root}: choose a place outside{hint}")

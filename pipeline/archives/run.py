@@ -18,7 +18,7 @@ from pipeline.options import RunOptions, failures, under_access
 from pipeline.outputs import Progress, layout, summary
 from pipeline.planning import fingerprint
 from pipeline.recovery import RunLock
-from pipeline.specs import ArchiveSpec, gather
+from pipeline.specs import ArchiveSpec, gather, globs
 
 SLICE = 20_000
 """Rows that are planned together: more rows fill batches a little better, fewer take less memory."""
@@ -54,7 +54,8 @@ def rows_to_do(
     styles = _styles_of(spec)
     # Pictures that all rows share are identified once.
     shared = pictures_of({}, params.to_json()).values()
-    identities = {uri: storage.identity(uri) for uri in [*styles.values(), *shared]}
+    with storage.neighbours_named():
+        identities = {uri: storage.identity(uri) for uri in [*styles.values(), *shared]}
     known = index.Known(output, styles=spec.choose == "round-robin")
     choose = Chooser(spec, styles, before=known.style_of, given=known.given)
     counted = selection if selection is not None else Selection()
@@ -74,7 +75,8 @@ def rows_to_do(
                 known.check_own(one)
                 yield one, mark
         if not counted.taken:
-            raise ValueError(f"{spec.photos}: expected at least one photo ({_why_none(counted)})")
+            why = f"{_why_none(counted)}){globs.none_fits(spec.photos)}"
+            raise ValueError(f"{spec.photos}: expected at least one photo ({why}")
 
     return listed()
 
@@ -92,8 +94,7 @@ def _styles_of(spec: ArchiveSpec) -> Mapping[str, str]:
 
 def _why_none(selection: Selection) -> str:
     """Return why no photo was selected, in words."""
-    reasons = ", ".join(f"{count:,} files: {why}" for why, count in selection.passed_over.items())
-    return reasons or "there is no file"
+    return f"passed over: {selection.passed_over}" if selection.passed_over else "there is no file"
 
 
 @under_access
@@ -123,7 +124,8 @@ def run_archive(
         RunBroken: as `run`, and whatever else it raises.
     """
     check_originals_are_safe(spec, options.output)
-    selection, whole, joined = Selection(), Progress(total=0, done_before=0), dict[str, Any]()
+    selection, joined = Selection(), dict[str, Any]()
+    whole = Progress(total=0, done_before=0, passed_over=selection.passed_over)
     # Every slice is a run with a lock of its own; this one keeps other runs of the archive out between slices.
     with RunLock(layout.ledger_folder(options.output), force=options.force) as lock:
         todo = rows_to_do(
@@ -173,6 +175,7 @@ def _run_slice(
 def _write_summary(joined: dict[str, Any], options: RunOptions, whole: Progress) -> None:
     """Write the summary of the whole run in the place of the last slice's own."""
     joined["plan"]["done"] = whole.done_before
+    joined["passed_over"] = whole.passed_over.to_json()
     joined["job"]["max_failures"] = str(options.max_failures)
     try:
         summary.write(options.output, joined)
@@ -197,6 +200,7 @@ def _together(before: Progress, part: Progress) -> Progress:
         warnings=[*before.warnings, *part.warnings][:100],
         warned=before.warned + part.warned,
         remarks=tuple(dict.fromkeys((*before.remarks, *part.remarks))),
+        passed_over=before.passed_over,
         retries=before.retries + part.retries,
         began=before.began,
         seconds=before.seconds + part.seconds,

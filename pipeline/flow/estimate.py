@@ -8,7 +8,7 @@ import statistics
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from pipeline.encoder import load_encoder
 from pipeline.flow.run import validated
 from pipeline.manifest import Row, Source, check_originals
 from pipeline.options import RunOptions, under_access
-from pipeline.outputs import Finished, finished
+from pipeline.outputs import Finished, PassedOver, finished
 from pipeline.planning import Batch, Failure, History, Plan, cost, output_shapes, plan
 
 if TYPE_CHECKING:
@@ -87,6 +87,7 @@ class Estimate:
         device_seconds: of optimising, over all actors.
         seconds: until the last actor is done, if the others' work is as even as planned.
         remarks: on the parameters of the rows to compute.
+        passed_over: files and folders of an archive that are left out.
     """
 
     buckets: tuple[Bucket, ...]
@@ -100,6 +101,7 @@ class Estimate:
     device_seconds: float
     seconds: float
     remarks: tuple[str, ...] = ()
+    passed_over: PassedOver = field(default_factory=PassedOver)
 
     @property
     def rows(self) -> int:
@@ -128,7 +130,7 @@ class Estimate:
     def to_json(self) -> dict[str, Any]:
         """Return every figure as JSON types."""
         totals = {name: getattr(self, name) for name in ("rows", "batches", "evaluations", "multiply_adds")}
-        return totals | dataclasses.asdict(self)
+        return totals | dataclasses.asdict(self) | {"passed_over": self.passed_over.to_json()}
 
 
 @under_access

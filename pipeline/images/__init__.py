@@ -3,6 +3,7 @@
 `decode`, `decode_to`, `probe` and `probe_all` work in child processes, so that no picture costs the process that asks.
 """
 
+from pipeline.images.beginnings import BEGINNING, begins_like_picture
 from pipeline.images.decode import ImageInfo, Pixels, Size, resize, within
 from pipeline.images.encode import FORMATS, encode, format_of, read_metadata
 from pipeline.images.errors import ImageError
@@ -11,6 +12,7 @@ from pipeline.images.kept import JPEG_HEAD, Kept, kept_of, may_follow
 from pipeline.images.similarity import EQUAL, Similarity, similarity
 
 __all__ = [
+    "BEGINNING",
     "EQUAL",
     "FORMATS",
     "JPEG_HEAD",
@@ -20,6 +22,7 @@ __all__ = [
     "Pixels",
     "Similarity",
     "Size",
+    "begins_like_picture",
     "decode",
     "decode_to",
     "encode",

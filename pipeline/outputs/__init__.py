@@ -6,6 +6,7 @@ from pipeline.outputs.as_manifest import REQUEST_COLUMNS, as_manifest, name_of
 from pipeline.outputs.compact import compact
 from pipeline.outputs.finished import Finished, finished
 from pipeline.outputs.locate import run_of
+from pipeline.outputs.passed_over import PassedOver
 from pipeline.outputs.pictures import inputs_among_pictures, picture_of
 from pipeline.outputs.progress import Progress, ProgressFile
 from pipeline.outputs.schema import SCHEMA, STATUSES
@@ -16,6 +17,7 @@ __all__ = [
     "SCHEMA",
     "STATUSES",
     "Finished",
+    "PassedOver",
     "Progress",
     "ProgressFile",
     "as_manifest",

@@ -13,6 +13,7 @@ from typing import Any, Literal, Self, get_args
 
 from pipeline import storage
 from pipeline.outputs import provenance
+from pipeline.outputs.passed_over import PassedOver
 
 VERSION = 1
 EVERY_SECONDS = 5.0
@@ -36,6 +37,7 @@ class Progress:
         warnings: of this run, id and what is doubtful about the picture, the first hundred.
         warned: rows of this run that have such a warning.
         remarks: on the parameters of the rows to compute.
+        passed_over: files and folders of an archive that the run leaves out.
         retries: requests to storage that were repeated for rows of this run.
         began: when the work began, on the monotonic clock.
         seconds: from then to the last row that finished.
@@ -46,6 +48,7 @@ class Progress:
     quarantined_before: int = 0
     counts: Counter[str] = field(default_factory=Counter)
     failures: list[tuple[str, str]] = field(default_factory=list)
+    passed_over: PassedOver = field(default_factory=PassedOver)
     retries: int = 0
     began: float = field(default_factory=time.monotonic)
     seconds: float = 0.0
@@ -106,6 +109,7 @@ def read(uri: str) -> Report | None:
             [(str(row), str(error)) for row, error in contents["failures"]],
         )
         progress.seconds = float(contents["seconds"])
+        progress.passed_over = PassedOver.of(contents.get("passed_over"))
         updated_at = datetime.fromisoformat(contents["updated_at"]).astimezone(UTC)
         state = contents["state"]
         if state not in get_args(State):
@@ -181,6 +185,7 @@ class ProgressFile:
             "counts": dict(progress.counts),
             "seconds": round(progress.seconds, 3),
             "failures": progress.failures[:5],
+            "passed_over": progress.passed_over.to_json(),
             "error": error,
             "submission": self.submission,
             "updated_at": provenance.now().isoformat(timespec="milliseconds"),

@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.outputs import STATUSES
+from pipeline.outputs import STATUSES, PassedOver
 
 EXAMPLE = 300
 """Characters of an error that the summary shows."""
@@ -53,6 +53,7 @@ class Figures:
         encoders: rows by name and digest of the weights.
         pixels: of all pictures.
         warnings: rows by what is doubtful about their pictures.
+        passed_over: files and folders of an archive that the last run left out.
     """
 
     rows: int
@@ -70,6 +71,7 @@ class Figures:
     encoders: Mapping[str, int]
     pixels: int
     warnings: Mapping[str, int]
+    passed_over: PassedOver
 
     @property
     def pictures(self) -> int:
@@ -146,6 +148,7 @@ def figures(table: pa.Table, summary: Mapping[str, Any]) -> Figures:
         ),
         pixels=int(_sum(area)),
         warnings=_count(table["warning"]),
+        passed_over=PassedOver.of(summary.get("passed_over")),
     )
 
 

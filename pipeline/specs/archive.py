@@ -37,6 +37,9 @@ class ArchiveSpec(Section):
     seed: int = Field(0, ge=0, description="Of the choice by chance.")
     include: tuple[Text, ...] = Field((), description="Take only photos whose path fits one of these patterns.")
     exclude: tuple[Text, ...] = Field((), description="Leave out photos whose path fits one of these patterns.")
+    extensionless: bool = Field(
+        False, description="Take files without an extension too, where their first bytes are those of a picture."
+    )
     min_bytes: int | None = Field(None, ge=0, description="Leave out smaller files.")
     max_bytes: int | None = Field(None, ge=0, description="Leave out larger files.")
     after: Moment | None = Field(None, description="Leave out files last changed before this time, UTC.")

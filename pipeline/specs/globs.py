@@ -4,15 +4,25 @@ Unlike there, case does not count: `*.jpg` fits IMG_1.JPG too, as cameras call t
 """
 
 import functools
+import posixpath
 import re
 
 from pipeline import storage
 
 PICTURES = (
-    *(".jpg", ".jpeg", ".png", ".webp", ".heic", ".heif", ".hif", ".tif", ".tiff", ".gif", ".bmp", ".avif"),
-    *(".jp2", ".ppm", ".qoi"),
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".heic", ".heif", ".hif", ".tif", ".tiff", ".gif", ".bmp"),
+    *(".avif", ".jp2", ".ppm", ".qoi"),
 )
-"""Extensions of pictures, in any case."""
+"""Extensions of pictures, in any case. Names of results depend on it: see `pipeline.archives.rows.output_name`."""
+
+RAW = (
+    *(".dng", ".cr2", ".cr3", ".crw", ".nef", ".nrw", ".arw", ".srf", ".sr2", ".orf", ".rw2", ".raf", ".pef", ".srw"),
+    *(".raw", ".rwl", ".3fr", ".fff", ".iiq", ".x3f", ".erf", ".kdc", ".dcr", ".mos", ".mrw", ".mef", ".gpr"),
+)
+"""Extensions of what cameras write before it is a picture, in any case."""
+
+SYSTEM_FOLDERS = ("@eadir", "#recycle", "$recycle.bin", "lost+found", "system volume information", "__macosx")
+"""Folders that storage devices and systems keep for themselves, in small letters: previews, deleted files, remains."""
 
 _WILD, _ESCAPED = re.compile(r"[*?[]"), re.compile(r"\[([*?[])\]")
 
@@ -30,6 +40,34 @@ def escaped(text: str) -> str:
 def literal(text: str) -> str:
     """Return the text that `escaped` made a pattern of."""
     return _ESCAPED.sub(r"\1", text)
+
+
+def with_literal_names(uri: str, base: str) -> str:
+    """Return a pattern in which names that exist exactly as they are written are escaped, from the first one on.
+
+    In object stores, whose names have brackets but hardly ever `*` or `?`, only names with brackets are looked up.
+
+    Args:
+        uri: the pattern.
+        base: the folder that a relative one starts from.
+    """
+    names = uri.split("/")
+    for place, name in enumerate(names):
+        if not is_glob(name):
+            continue
+        whole = storage.absolute(storage.resolve("/".join([*map(literal, names[:place]), name]), base))
+        if (storage.is_uri(whole) and {"*", "?"} & set(name)) or not storage.exists(whole):
+            break
+        names[place] = escaped(name)
+    return "/".join(names)
+
+
+def none_fits(uri: str) -> str:
+    """Return what to say, behind an error, of a pattern that nothing fits; empty unless it has brackets."""
+    if "[" not in _ESCAPED.sub("", uri):
+        return ""
+    name = escaped(literal(uri))
+    return f"; [ ] stands for one of several letters: a name that has them itself is written with [[] for [, as {name}"
 
 
 def split(uri: str) -> tuple[str, str | None]:
@@ -55,9 +93,19 @@ def covers(pattern: str, folder: str) -> bool:
     return last == "**" and (not slash or any(_compiled(head).match(path) for path in above))
 
 
+def extension(path: str) -> str:
+    """Return the extension of a name, with its dot; empty where it has none."""
+    return posixpath.splitext(path)[1]
+
+
 def is_picture(path: str) -> bool:
     """Return whether a name has the extension of a picture."""
     return path.lower().endswith(PICTURES)
+
+
+def is_raw(path: str) -> bool:
+    """Return whether a name has the extension of a camera's raw file."""
+    return path.lower().endswith(RAW)
 
 
 def is_hidden(path: str) -> bool:
@@ -82,7 +130,7 @@ def found(uri: str) -> list[str]:
     below = [(entry.uri, relative(entry.uri, root)) for entry in storage.walk(root)]
     fitting = sorted(file for file, path in below if not is_hidden(path) and matches(pattern or "**", path))
     if not fitting:
-        raise ValueError(f"{uri}: expected at least one file that fits")
+        raise ValueError(f"{uri}: expected at least one file that fits{none_fits(uri)}")
     return fitting
 
 

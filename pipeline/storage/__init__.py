@@ -6,11 +6,13 @@ from pipeline.storage._identities import identities, identity, map_in_threads
 from pipeline.storage._retry import repeated, retries
 from pipeline.storage._store import Store
 from pipeline.storage.allowed import DEFAULT, MAX_BYTES, Allowed, check_place
-from pipeline.storage.entry import Entry
+from pipeline.storage.entry import Entry, Omitted
 from pipeline.storage.errors import Damaged, NotFound, Refused, StorageError, WrongKind
+from pipeline.storage.neighbours import neighbours_named
 from pipeline.storage.operations import (
     check_no_folder,
     check_writable,
+    exists,
     is_folder,
     list_files,
     read_bytes,
@@ -37,6 +39,7 @@ __all__ = [
     "Damaged",
     "Entry",
     "NotFound",
+    "Omitted",
     "Places",
     "Policy",
     "RangedFile",
@@ -53,6 +56,7 @@ __all__ = [
     "check_place",
     "check_writable",
     "each_text",
+    "exists",
     "identities",
     "identity",
     "in_force",
@@ -67,6 +71,7 @@ __all__ = [
     "list_files",
     "local_path",
     "map_in_threads",
+    "neighbours_named",
     "operators_text",
     "parent",
     "plain",

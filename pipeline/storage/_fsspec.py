@@ -6,8 +6,8 @@ from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any, TypeVar
 
 from pipeline.storage._access import max_bytes
-from pipeline.storage._store import Entries, Listing, Page, compare_and_write
-from pipeline.storage.entry import Entry, identity_of
+from pipeline.storage._store import Entries, LeaveOut, Listing, Page, compare_and_write
+from pipeline.storage.entry import Entry, Omitted, identity_of
 from pipeline.storage.errors import Damaged, check_length
 
 T = TypeVar("T")
@@ -71,13 +71,35 @@ class AnyStore:
             raise FileNotFoundError(path)
         return [self.fs.unstrip_protocol(name) for name in names], None
 
-    def entries(self, path: str, start: Any) -> Entries:
+    def entries(self, path: str, start: Any, leave_out: LeaveOut) -> Entries:
         """Return the files of one folder; the next page starts with the folders that are left."""
         folder, *left = start or (path,)
-        listed = sorted(self._request("ls", folder, detail=True), key=lambda info: str(info["name"]))
-        below = [info["name"] for info in listed if info["type"] == "directory"]
-        files = [info for info in listed if info["type"] == "file"]
-        return [Entry.of(self.fs.unstrip_protocol(info["name"]), info) for info in files], (*below, *left) or None
+        try:
+            listed = sorted(self._request("ls", folder, detail=True), key=lambda info: str(info["name"]))
+        except PermissionError as error:
+            if not start:
+                raise
+            return [Omitted(self.fs.unstrip_protocol(folder), "unreadable", True, error)], tuple(left) or None
+        found: list[Entry | Omitted] = []
+        below: list[str] = []
+        for info in listed:
+            name = str(info["name"])
+            uri = self.fs.unstrip_protocol(name)
+            if info["type"] == "file":
+                found.append(Entry.of(uri, info))
+            elif info["type"] != "directory":
+                found.append(Omitted(uri, "no plain file"))
+            elif reason := leave_out(name.removeprefix(path.rstrip("/")).strip("/")):
+                found.append(Omitted(uri, reason, is_folder=True))
+            else:
+                below.append(name)
+        return found, (*below, *left) or None
+
+    def names(self, path: str, most: int) -> Sequence[str]:
+        """Return the names that fsspec lists; of web servers none, whose pages are no listings."""
+        if "http" in self.fs.protocol:
+            return []
+        return [str(name).rstrip("/").rpartition("/")[2] for name in self._request("ls", path, detail=False)[:most]]
 
     def remove_folder(self, path: str) -> None:
         """Delete a folder by fsspec's recursive deletion, which would take brackets in its name for a pattern."""

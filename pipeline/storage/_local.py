@@ -1,8 +1,10 @@
 """The storage back end for the file systems of this machine, network mounts included."""
 
 import contextlib
+import errno
 import hashlib
 import io
+import itertools
 import os
 import shutil
 import stat
@@ -15,9 +17,9 @@ from typing import Any
 
 from pipeline.storage._access import max_bytes
 from pipeline.storage._fsspec import compare_length
-from pipeline.storage._store import Entries, Listing, Page, compare_and_write
-from pipeline.storage.entry import Entry
-from pipeline.storage.errors import Barred, check_length
+from pipeline.storage._store import Entries, LeaveOut, Listing, Page, compare_and_write
+from pipeline.storage.entry import Entry, Omitted
+from pipeline.storage.errors import Barred, check_length, transient
 from pipeline.storage.secrets import TRAVELLING
 
 _TEMPORARY = ".part"
@@ -25,6 +27,9 @@ _TEMPORARY = ".part"
 
 _ABANDONED = 10.0
 """Seconds since the last byte after which nobody is writing a temporary file any more."""
+
+_NOT_FOR_FOLDERS = {errno.EINVAL, errno.EBADF, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EISDIR}
+"""Errors by which file systems, such as those of SMB, FUSE and virtual machines, refuse to flush a folder."""
 
 
 class LocalStore:
@@ -136,21 +141,37 @@ class LocalStore:
             raise FileNotFoundError(path)
         return paths, None
 
-    def entries(self, path: str, start: Any) -> Entries:
+    def entries(self, path: str, start: Any, leave_out: LeaveOut) -> Entries:
         """Return the files of one folder by name.
 
-        Links to folders are not followed, so that each file is met once and no listing is endless.
+        Links to folders are not followed, so that each file is met once and no listing is endless. A folder below that
+        cannot be listed is passed over; one that was deleted meanwhile is empty.
         """
         folder, *left = start or (path,)
-        below, names = [], []
-        # A folder that was deleted meanwhile is empty; the first one must exist.
-        with contextlib.suppress(*[FileNotFoundError] if start else []), os.scandir(folder) as listed:
-            for entry in listed:
-                if not entry.is_dir():
-                    names.append(entry.path)
-                elif not entry.is_symlink():
-                    below.append(entry.path)
-        return _entries_of(sorted(names)), (*sorted(below), *left) or None
+        try:
+            with os.scandir(folder) as listed:
+                there = sorted(listed, key=lambda entry: entry.path)
+        except OSError as error:
+            if not start or transient(error):
+                raise
+            gone = isinstance(error, FileNotFoundError)
+            return [] if gone else [Omitted(folder, "unreadable", True, error)], tuple(left) or None
+        files: list[str | Omitted] = []
+        below = []
+        for entry in there:
+            kind = _is_folder(entry)
+            if kind is True and (reason := leave_out(entry.path.removeprefix(path.rstrip("/")).lstrip("/"))):
+                kind = Omitted(entry.path, reason, is_folder=True)
+            if kind is True:
+                below.append(entry.path)
+            else:
+                files.append(kind or entry.path)
+        return _entries_of(files), (*below, *left) or None
+
+    def names(self, path: str, most: int) -> Sequence[str]:
+        """Return names in the order of the file system."""
+        with os.scandir(path) as listed:
+            return [entry.name for entry in itertools.islice(listed, most)]
 
     def identity(self, path: str) -> str:
         """Return the size of a file in bytes and the time of its last change in nanoseconds.
@@ -182,13 +203,39 @@ def _raise_unless_gone(error: OSError) -> None:
         raise error
 
 
-def _entries_of(paths: Sequence[str]) -> Iterator[Entry]:
+def _is_folder(entry: os.DirEntry[str]) -> bool | Omitted:
+    """Return whether something is a folder, or what is passed over where it is one that is not to be followed."""
+    try:
+        is_folder = entry.is_dir()
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            return Omitted(entry.path, "looping link")
+        return Omitted(entry.path, "unreadable", error=error)
+    return Omitted(entry.path, "linked folder", is_folder=True) if is_folder and entry.is_symlink() else is_folder
+
+
+def _entries_of(files: Sequence[str | Omitted]) -> Iterator[Entry | Omitted]:
     """Yield files of this machine one by one, without those that were deleted meanwhile."""
-    for path in paths:
-        with contextlib.suppress(FileNotFoundError):
+    for path in files:
+        if isinstance(path, Omitted):
+            yield path
+            continue
+        try:
             properties = Path(path).stat()
+        except FileNotFoundError:
+            if Path(path).is_symlink():
+                yield Omitted(path, "broken link")
+            continue
+        except OSError as error:
+            if transient(error):
+                raise
+            yield Omitted(path, "unreadable", error=error)
+            continue
+        if stat.S_ISREG(properties.st_mode):
             modified = datetime.fromtimestamp(properties.st_mtime, UTC)
             yield Entry(path, properties.st_size, modified, _identity(path, properties))
+        else:
+            yield Omitted(path, "no plain file")
 
 
 def _opened(path: str) -> io.BufferedReader:
@@ -230,9 +277,16 @@ def _identity(path: str, properties: os.stat_result) -> str:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make a new name in a folder durable: without it, a row could outlast its picture when the power fails."""
-    handle = os.open(folder, os.O_RDONLY)
+    """Make a new name in a folder durable: without it, a row could outlast its picture when the power fails.
+
+    A file system that does not do this for folders keeps names by means of its own.
+    """
     try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+    except OSError as error:
+        if error.errno not in _NOT_FOR_FOLDERS:
+            raise

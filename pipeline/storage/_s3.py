@@ -1,6 +1,7 @@
 """The storage back end for S3 and for stores that offer its protocol."""
 
 import base64
+import functools
 import hashlib
 import posixpath
 from collections.abc import Mapping, Sequence
@@ -8,12 +9,15 @@ from typing import Any
 
 from pipeline.storage._access import max_bytes
 from pipeline.storage._fsspec import compare_length, within
-from pipeline.storage._store import Entries, Listing, Page
-from pipeline.storage.entry import Entry
+from pipeline.storage._store import Entries, LeaveOut, Listing, Page
+from pipeline.storage.entry import Entry, Omitted
 from pipeline.storage.errors import Damaged, check_length
 
 SINGLE_PUT = 100 * 2**20
 """Bytes below which s3fs sends an object in one request, which is atomic and whose ETag is its MD5."""
+
+_LAST_LETTER = "\U0010ffff"
+"""What sorts behind all letters in keys."""
 
 
 _VERSION = "?versionId="
@@ -128,10 +132,35 @@ class S3Store:
         objects, following = self._page(path, start)
         return [uri for uri, _ in objects], following
 
-    def entries(self, path: str, start: Any) -> Entries:
-        """Return one answer of the store, a thousand objects at most; it tells all that a HEAD of each would."""
-        objects, following = self._page(path, start)
-        return [Entry.of(uri, {**info, "size": info["Size"]}) for uri, info in objects], following
+    def entries(self, path: str, start: Any, leave_out: LeaveOut) -> Entries:
+        """Return one answer of the store, a thousand objects at most; it tells all that a HEAD of each would.
+
+        Where an answer ends in a folder that is left out, the next one starts behind that folder.
+        """
+        token, behind = start or (None, "")
+        objects, following = self._page(path, None if behind else token, behind)
+        if behind and objects and objects[0][1]["Key"] <= behind:  # a store that ignores StartAfter
+            objects, following = self._page(path, token)
+        prefix, folder_of = self._prefix(path), functools.cache(lambda folder: _left_out(folder, leave_out))
+        found: list[Entry | Omitted] = []
+        folders = dict[str, Omitted]()
+        last = ""
+        for uri, info in objects:
+            below = str(info["Key"]).removeprefix(prefix)
+            last, reason = folder_of(below.rpartition("/")[0])
+            if not last:
+                found.append(Entry.of(uri, {**info, "size": info["Size"]}))
+            elif last not in folders:
+                folders[last] = Omitted(uri.removesuffix(below) + last, reason, is_folder=True)
+        end = f"{prefix}{last}/{_LAST_LETTER}" if last else ""
+        return [*found, *folders.values()], following and (following, "" if end == behind else end)
+
+    def names(self, path: str, most: int) -> Sequence[str]:
+        """Return the names of one answer of the store: a thousand at most."""
+        prefix, answer = self._prefix(path), self._list(path, Delimiter="/", MaxKeys=min(most, 1000))
+        keys = [info["Key"] for info in answer.get("Contents", [])]
+        keys += [info["Prefix"] for info in answer.get("CommonPrefixes", [])]
+        return [str(key).removeprefix(prefix).rstrip("/") for key in keys if key != prefix]
 
     def remove_folder(self, path: str) -> None:
         """Delete all objects below this path, a thousand at a time.
@@ -167,15 +196,23 @@ class S3Store:
         is_last = not answer.get("IsTruncated") or (tags and tags[-1][0] >= names[-1])
         return tags, None if is_last else answer["NextContinuationToken"]
 
-    def _page(self, path: str, start: str | None) -> tuple[list[tuple[str, Mapping[str, Any]]], str | None]:
+    def _page(
+        self, path: str, start: str | None, behind: str = ""
+    ) -> tuple[list[tuple[str, Mapping[str, Any]]], str | None]:
         """Return a page of URIs with the properties of each object, and where the next page starts.
 
         Markers that consoles create for folders, with names that end in a slash, are left out.
+
+        Args:
+            path: of a folder.
+            start: the token of the page; None: the first one.
+            behind: a key, for the page that starts after it; empty for none.
         """
         bucket, key, _ = self._split(path)
-        answer = self._list(path, **({"ContinuationToken": start} if start else {}))
+        place = {"ContinuationToken": start} if start else {"StartAfter": behind} if behind else {}
+        answer = self._list(path, **place)
         objects = answer.get("Contents", [])
-        if not objects and key and not start:
+        if not objects and key and not place:
             raise FileNotFoundError(path)
         following = answer["NextContinuationToken"] if answer.get("IsTruncated") else None
         return [(f"s3://{bucket}/{info['Key']}", info) for info in objects if not info["Key"].endswith("/")], following
@@ -259,6 +296,15 @@ def _tag(answer: Mapping[str, Any]) -> str:
 def _md5(data: bytes) -> bytes:
     """Return the MD5 of some bytes, which serves as a checksum only."""
     return hashlib.md5(data, usedforsecurity=False).digest()
+
+
+def _left_out(folder: str, leave_out: LeaveOut) -> tuple[str, str]:
+    """Return which folder of a path is left out, the outermost one, and why; twice nothing if there is none."""
+    names = folder.split("/") if folder else []
+    for count in range(1, len(names) + 1):
+        if reason := leave_out("/".join(names[:count])):
+            return "/".join(names[:count]), reason
+    return "", ""
 
 
 def _code(error: BaseException) -> str | None:

@@ -1,15 +1,19 @@
 """The protocol of a storage back end: each method is one attempt at one operation, and its caller repeats it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
-from pipeline.storage.entry import Entry
+from pipeline.storage.entry import Entry, Omitted
 
 Page = tuple[Sequence[str], str | None]
 """URIs of files below a folder, and where the next page starts; None after the last."""
 
-Entries = tuple[Iterable[Entry], Any]
-"""Files below a folder with what is known of them, and where the next page starts; None after the last."""
+Entries = tuple[Iterable[Entry | Omitted], Any]
+"""Files below a folder with what is known of them, what is passed over, and where the next page starts; None after the
+last."""
+
+LeaveOut = Callable[[str], str]
+"""Returns why a folder, given by its path below the one that is listed, is not to be looked into; empty if it is."""
 
 Listing = tuple[Iterable[tuple[str, str]], str | None]
 """Names and identities of files in a folder, and where the next page starts; None after the last."""
@@ -52,10 +56,23 @@ class Store(Protocol):
     def page(self, path: str, start: str | None) -> Page:
         """Return a page of the files below a folder: the first one, or the one that starts at `start`."""
 
-    def entries(self, path: str, start: Any) -> Entries:
-        """Return a page of the files below a folder with size, time and identity.
+    def entries(self, path: str, start: Any, leave_out: LeaveOut) -> Entries:
+        """Return a page of the files below a folder with size, time and identity, and of what is passed over.
 
         A page never holds more than the files of one folder, or one answer of an object store.
+
+        Args:
+            path: of the folder.
+            start: where the page starts; None: the first one.
+            leave_out: which folders below it are not listed; each of them is passed over.
+        """
+
+    def names(self, path: str, most: int) -> Sequence[str]:
+        """Return the names of some files and folders in a folder; none where that would cost more than a request.
+
+        Args:
+            path: of the folder.
+            most: how many names are wanted at most.
         """
 
     def remove_folder(self, path: str) -> None:

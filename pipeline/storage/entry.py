@@ -1,4 +1,4 @@
-"""What a listing tells about a file, without a request for the file itself."""
+"""What a listing tells about a file, without a request for the file itself, and what it passes over."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,6 +26,23 @@ class Entry:
     def of(cls, uri: str, info: Mapping[str, Any]) -> "Entry":
         """Make an entry from the properties that fsspec has of a file."""
         return cls(uri, info.get("size"), _as_time(made(info)), identity_of(info))
+
+
+@dataclass(frozen=True, slots=True)
+class Omitted:
+    """A file or folder that a listing passes over.
+
+    Attributes:
+        uri: of it.
+        reason: in words, such as "broken link".
+        is_folder: whether files below it are passed over too.
+        error: by which it refused to be listed or looked at; None where it did not.
+    """
+
+    uri: str
+    reason: str
+    is_folder: bool = False
+    error: OSError | None = None
 
 
 def identity_of(info: Mapping[str, Any]) -> str:

@@ -8,7 +8,13 @@ from pipeline.storage.secrets import without_secrets
 
 
 class StorageError(OSError):
-    """A request to storage failed; the message names the URI, without its secrets, what happened and what to do."""
+    """A request to storage failed; the message names the URI, without its secrets, what happened and what to do.
+
+    Attributes:
+        uri: of the file or folder, as it was given; empty where the error is not of one.
+    """
+
+    uri: str = ""
 
     def __init__(self, message: str) -> None:
         super().__init__(without_secrets(message))
@@ -186,7 +192,9 @@ def explained(verb: str, uri: str) -> Iterator[None]:
         )
     except Exception as error:
         error = next((link for link in _chain(error) if isinstance(link, Barred)), error)
-        raise _kind_of(error)(f"cannot {verb} {uri}: {_why(error, uri)}") from _shareable(error, uri)
+        failed = _kind_of(error)(f"cannot {verb} {uri}: {_why(error, uri)}")
+        failed.uri = uri
+        raise failed from _shareable(error, uri)
 
 
 def _shareable(error: BaseException, uri: str) -> BaseException | None:

@@ -6,15 +6,18 @@ written.
 """
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from pipeline.storage._call import call
-from pipeline.storage._store import Entries, Page, Store
-from pipeline.storage.entry import Entry
-from pipeline.storage.errors import explained
+from pipeline.storage._store import Entries, LeaveOut, Page, Store
+from pipeline.storage.entry import Entry, Omitted
+from pipeline.storage.errors import StorageError, explained
 from pipeline.storage.places import check_inside
 from pipeline.storage.uris import join
+
+_PROBE = ".writable"
+"""The name of the file by which it is checked that a folder can be written to."""
 
 _PROBE_BYTES = 64 * 1024
 """More than a file system keeps in a directory entry: an empty file can be written to a full disk."""
@@ -45,6 +48,14 @@ def size(uri: str) -> int:
         StorageError: if it cannot be looked up.
     """
     return call("look at", uri, lambda store, path: store.size(path))
+
+
+def exists(uri: str) -> bool:
+    """Return whether a file or folder has this name; False where that cannot be looked up."""
+    try:
+        return call("look at", uri, lambda store, path: store.is_file(path) or store.is_folder(path))
+    except StorageError:
+        return False
 
 
 def write_bytes(uri: str, data: bytes) -> None:
@@ -151,28 +162,46 @@ def _page(uri: str, start: str | None) -> Page:
     return call("list", uri, lambda store, path: store.page(path, start))
 
 
-def walk(uri: str) -> Iterator[Entry]:
+def walk(
+    uri: str,
+    *,
+    leave_out: Callable[[str], str] = lambda folder: "",
+    on_omitted: Callable[[Omitted], None] | None = None,
+) -> Iterator[Entry]:
     """Yield every file below a folder with size, time of change and identity, for folders of any size.
 
     No more than the files of one folder, or one answer of an object store, is in memory. Links to folders are not
     followed.
 
+    Args:
+        uri: of the folder.
+        leave_out: returns why a folder below, given by its path there, is not to be listed; empty if it is.
+        on_omitted: called for what is passed over: folders that are left out, links to folders and to nothing, files
+            that are no plain ones, and what cannot be read. Without it, a folder that cannot be read is an error.
+
     Raises:
         NotFound: if there is no such folder.
-        StorageError: if a part of it cannot be listed.
+        StorageError: if it cannot be listed; without `on_omitted`, also if a part of it cannot.
     """
     start: Any = None
     while True:
-        entries, start = _entries(uri, start)
+        entries, start = _entries(uri, start, leave_out)
         with explained("list", uri):
-            yield from entries
+            for entry in entries:
+                if isinstance(entry, Entry):
+                    yield entry
+                elif on_omitted:
+                    on_omitted(entry)
+                elif entry.error:
+                    with explained("list", entry.uri):
+                        raise entry.error
         if start is None:
             return
 
 
-def _entries(uri: str, start: Any) -> Entries:
+def _entries(uri: str, start: Any, leave_out: LeaveOut) -> Entries:
     """Request one page of the listing of the files below a folder, with their properties."""
-    return call("list", uri, lambda store, path: store.entries(path, start))
+    return call("list", uri, lambda store, path: store.entries(path, start, leave_out))
 
 
 def is_folder(uri: str) -> bool:
@@ -197,11 +226,22 @@ def check_no_folder(uri: str) -> None:
 
 
 def check_writable(folder: str) -> None:
-    """Check before any work that files can be written below a folder.
+    """Check before any work that files can be written below a folder; what it writes for that is deleted in any case.
 
     Raises:
         StorageError: if not.
     """
-    probe = join(folder, ".writable")
-    write_bytes(probe, bytes(_PROBE_BYTES))
-    remove(probe)
+
+    def request(store: Store, path: str) -> None:
+        try:
+            store.write(path, bytes(_PROBE_BYTES))
+        except PermissionError:
+            raise
+        except BaseException:  # it may be there all the same: the answer of a store was lost, a key was pressed
+            with contextlib.suppress(Exception):
+                store.remove(path)
+            raise
+        with contextlib.suppress(FileNotFoundError):
+            store.remove(path)
+
+    call("write", join(folder, _PROBE), request)

@@ -59,7 +59,11 @@ def test_what_is_passed_over_is_counted(folder: Path) -> None:
     selection = Selection()
     found = list(photos(spec(photos=str(folder), exclude=["drafts/**"]), selection))
     assert selection.taken == len(found) == 4
-    assert selection.passed_over == {"hidden": 2, "another name": 1, "excluded": 1}
+    assert selection.passed_over.to_json() == {
+        "hidden": {"files": {".jpg": 1}, "folders": 1, "named": [".trash"]},
+        "another name": {"files": {".txt": 1}, "folders": 0, "named": []},
+        "excluded": {"files": {}, "folders": 1, "named": ["drafts"]},
+    }
 
 
 def test_sizes_and_dates(tmp_path: Path) -> None:
@@ -79,11 +83,11 @@ def test_a_name_that_is_no_text_is_passed_over(tmp_path: Path) -> None:
     plant(tmp_path, "a.jpg")
     selection = Selection()
     assert [photo.path for photo in photos(spec(photos=str(tmp_path)), selection)] == ["a.jpg"]
-    assert selection.passed_over == {"a name that is no UTF-8": 1}
+    assert str(selection.passed_over) == "a name that is no UTF-8: 1 .jpg"
 
 
 def test_a_filter_that_the_store_cannot_answer_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(storage, "walk", lambda _: iter([Entry("/photos/a.jpg", None, None, "x")]))
+    monkeypatch.setattr(storage, "walk", lambda *_, **__: iter([Entry("/photos/a.jpg", None, None, "x")]))
     with pytest.raises(ValueError, match="tells no size"):
         list(photos(spec(min_bytes=1)))
 

@@ -270,7 +270,7 @@ def test_originals_are_as_they_were(studio: Studio) -> None:
 
 def test_an_empty_archive_is_said(studio: Studio) -> None:
     studio.plant("a.txt")
-    with pytest.raises(ValueError, match=r"expected at least one photo \(1 files: another name\)"):
+    with pytest.raises(ValueError, match=r"expected at least one photo \(passed over: another name: 1 .txt\)"):
         studio.run()
     assert not Path(studio.output, "results").exists()
 

@@ -1,5 +1,6 @@
 """Reading and writing through one door: files of this machine, memory, and S3 as moto serves it."""
 
+import errno
 import os
 import time
 from collections import Counter
@@ -192,6 +193,67 @@ def test_check_writable_leaves_nothing(folder: str) -> None:
     storage.write_bytes(storage.join(folder, "there"), b"")
     storage.check_writable(folder)
     assert len(storage.list_files(folder)) == 1
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, TimeoutError("the answer was lost")])
+def test_check_writable_leaves_nothing_when_it_is_interrupted(
+    folder: str, error: BaseException | type[BaseException], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NST_STORAGE_ATTEMPTS", "1")
+
+    class Interrupted:
+        def __init__(self, store: Any) -> None:
+            self.store = store
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self.store, name)
+
+        def write(self, path: str, data: bytes) -> None:
+            self.store.write(path, data)
+            raise error
+
+    storage.write_bytes(storage.join(folder, "there"), b"")
+    undo = storage.intercept(lambda _, store: Interrupted(store))
+    try:
+        with pytest.raises((KeyboardInterrupt, StorageError)):
+            storage.check_writable(folder)
+    finally:
+        undo()
+    assert [uri.rpartition("/")[2] for uri in storage.list_files(folder)] == ["there"]
+
+
+@pytest.mark.parametrize("name", ["EINVAL", "EBADF", "ENOTSUP", "ENOSYS"])
+@pytest.mark.parametrize("step", ["open", "fsync"])
+def test_a_file_system_that_flushes_no_folders_is_written_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, name: str
+) -> None:
+    """As SMB, some FUSE file systems and shared folders of virtual machines do."""
+    real = getattr(os, step)
+
+    def refusing(what: Any, *rest: Any, **options: Any) -> Any:
+        if Path(f"/proc/self/fd/{what}" if isinstance(what, int) else what).is_dir():
+            raise OSError(getattr(errno, name), os.strerror(getattr(errno, name)))
+        return real(what, *rest, **options)
+
+    monkeypatch.setattr(os, step, refusing)
+    storage.check_writable(str(tmp_path))
+    storage.write_bytes(str(tmp_path / "a"), b"1")
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"1"]
+
+
+def test_a_folder_that_cannot_be_flushed_for_another_reason_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.fsync
+
+    def refusing(handle: int) -> None:
+        if Path(f"/proc/self/fd/{handle}").is_dir():
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        real(handle)
+
+    monkeypatch.setattr(os, "fsync", refusing)
+    with pytest.raises(StorageError, match="cannot write"):
+        storage.write_bytes(str(tmp_path / "a"), b"1")
 
 
 def test_a_folder_is_no_file(tmp_path: Path) -> None:
