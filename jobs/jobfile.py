@@ -26,7 +26,8 @@ def load(path: Path | str) -> JobFile:
     """
     uri = storage.absolute(str(path))
     try:
-        document = parse(storage.read_bytes(uri).decode("utf-8"))
+        with storage.neighbours_named():
+            document = parse(storage.read_bytes(uri).decode("utf-8"))
     except YamlError as error:
         raise JobFileError(
             [JobProblem(str(path), error.line, error.field, error.value and shown(error.value), str(error))]

@@ -40,7 +40,8 @@ def load_encoder(source: str) -> Weights:
     if uri in ("embedded", "imagenet"):
         return load_weights(uri, sha256=digest)
     try:
-        data = storage.read_bytes(uri)
+        with storage.neighbours_named():
+            data = storage.read_bytes(uri)
     except storage.StorageError as error:
         raise WeightsError(f"{error}. Give a file, or one of the names embedded and imagenet.") from error
     return parse_weights(data, name=storage.without_secrets(uri).rpartition("/")[2], sha256=digest)

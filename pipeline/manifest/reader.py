@@ -149,7 +149,8 @@ def _items_of(
 def _files(source: str) -> Iterator[str | RowProblem]:
     """Yield the URI of a manifest file or of all manifests below a folder; yield a problem if there are none."""
     try:
-        listed = storage.list_files(source)
+        with storage.neighbours_named():
+            listed = storage.list_files(source)
     except storage.StorageError as error:
         yield RowProblem(source, None, None, "", f"a manifest; {error}")
         return

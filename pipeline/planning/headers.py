@@ -55,7 +55,8 @@ def shapes_of(uris: Sequence[str], limits: Decoding = DEFAULT_DECODING) -> list[
 def _read(uri: str, end: int | None = None) -> bytes | Failure:
     """Return the beginning of a file up to an offset, or all of it, or why it cannot be read."""
     try:
-        return storage.read_bytes(uri, end=end)
+        with storage.neighbours_named():
+            return storage.read_bytes(uri, end=end)
     except storage.StorageError as error:
         return Failure.of(error)
 

@@ -1,6 +1,8 @@
 """Kinds of fields that jobs are made of: places relative to a job file, named pictures, style parameters."""
 
 import difflib
+import posixpath
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Annotated, Any
 
@@ -55,10 +57,30 @@ def known(name: str, names: Collection[str]) -> str:
     return f"a known name; did you mean {close[0]}?" if close else f"one of {', '.join(names)}"
 
 
+_FOR_SHELLS = re.compile(r"^~[^/]*|\$\{\w+\}|\$[A-Z_][A-Z0-9_]*|(?<=/)\$\w+|^\$\w+")
+"""What shells replace in a path and nothing else does: a home folder, and the value of a variable."""
+
+
 def _resolved(uri: str, info: ValidationInfo) -> str:
-    if (info.context or {}).get("as_written"):
-        return uri
-    return storage.absolute(storage.resolve(uri, _base(info)))
+    place = storage.absolute(storage.resolve(uri, _base(info)))
+    _check_for_shells(uri, place)
+    return uri if (info.context or {}).get("as_written") else place
+
+
+def _check_for_shells(uri: str, place: str) -> None:
+    """Raise ValueError for a location that only a shell understands, unless something is called that.
+
+    Args:
+        uri: as it is written.
+        place: what it means literally.
+    """
+    mark = _FOR_SHELLS.search(uri)
+    if mark is None or storage.exists(place):
+        return
+    if mark[0].startswith("$"):
+        raise ValueError(f"a location written out: only shells put a value in the place of {mark[0]}")
+    home = posixpath.expanduser(uri)
+    raise ValueError(f"a location written out, {home}: only shells put a folder in the place of {mark[0]}")
 
 
 def _base(info: ValidationInfo) -> str:
@@ -66,7 +88,9 @@ def _base(info: ValidationInfo) -> str:
 
 
 def _resolved_pattern(uri: str, info: ValidationInfo) -> str:
-    return storage.absolute(storage.resolve(uri, globs.escaped(_base(info))))
+    base = _base(info)
+    _check_for_shells(uri, storage.absolute(storage.resolve(uri, base)))
+    return storage.absolute(storage.resolve(globs.with_literal_names(uri, base), globs.escaped(base)))
 
 
 JOB_NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$"
@@ -78,7 +102,8 @@ Location = Annotated[Text, AfterValidator(_resolved)]
 
 
 Pattern = Annotated[Text, AfterValidator(_resolved_pattern)]
-"""A location, or a pattern of several. What is a wildcard in it is none in the names of the folders above it."""
+"""A location, or a pattern of several. What is a wildcard in it is none in the names of the folders above it, nor in a
+name that exists exactly as it is written."""
 
 
 def _weights(text: str, info: ValidationInfo) -> str:
@@ -89,7 +114,7 @@ WeightsLocation = Annotated[Text, AfterValidator(_weights)]
 """`embedded`, `imagenet`, or a location."""
 
 
-def _by_name(value: object) -> object:
+def _by_name(value: object, info: ValidationInfo) -> object:
     """Return one picture, a list of pictures or a mapping as a mapping; a picture without a name has its file's."""
     if isinstance(value, str):
         value = [value]
@@ -101,7 +126,7 @@ def _by_name(value: object) -> object:
         if not isinstance(uri, str):
             complaints.append(((place,), uri, "a path or URI"))
             continue
-        name = uri if globs.is_glob(uri) else globs.stem(uri)
+        name = uri if globs.is_glob(uri) and globs.is_glob(_resolved_pattern(uri, info)) else globs.stem(uri)
         if name in named:
             advice = f"NAME={uri} as an option, NAME: {uri} in a job file"
             complaints.append(((place,), uri, f"a name of its own, as {named[name]} is {name!r} too: {advice}"))

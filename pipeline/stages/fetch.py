@@ -56,7 +56,8 @@ class _Reader:
         """Return a picture resized to a size, and its own (height, width); later calls reuse both."""
         if key not in self.kept:
             uri = key[0]
-            data = storage.read_bytes(uri)
+            with storage.neighbours_named():
+                data = storage.read_bytes(uri)
             watchdog.alive()
             try:
                 self.kept[key] = images.decode_to(data, size, limits=self.limits)

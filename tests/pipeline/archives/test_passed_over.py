@@ -235,11 +235,11 @@ def test_a_plan_says_it(studio: Studio, capsys: pytest.CaptureFixture[str]) -> N
         studio.plant(name)
     for name in ("a.png", "../s.jpg"):
         Image.fromarray(draw(0, 32, 32)).save(studio.folder / name)
-    studio.run(include=["b.png"])
+    studio.run(include=["b.png"], defaults={"size": 32})
     fields = {"kind": "archive", "name": "n", "photos": str(studio.folder), "styles": [f"{studio.folder}/../s.jpg"]}
     job = job_of({**fields, "output": studio.output, "defaults": {"size": 32}})
     estimate = execute.estimate_job(job, RunOptions(output=studio.output), rate=1e9)
-    assert (str(estimate.passed_over), estimate.rows) == ("raw: 1 .dng", 1)
+    assert (str(estimate.passed_over), estimate.rows, estimate.done) == ("raw: 1 .dng", 1, 1)
     print_estimate(console(), estimate)
     print_estimate(console(), estimate, as_json=True)
     *lines, last = capsys.readouterr().out.splitlines()
