@@ -83,6 +83,7 @@ FIELDS: dict[str, dict[str, Any]] = {
         "before": "2026-02-28",
         "format": "png",
         "quality": 50,
+        "extensionless": True,
         "strip": True,
         "style_folders": True,
     },
