@@ -56,7 +56,9 @@ def test_a_reduced_copy_alone_is_no_picture() -> None:
 @pytest.mark.parametrize("contained", [False, True])
 def test_the_beginning_of_a_file_does_not_pass_its_preview_for_the_picture(contained: bool) -> None:
     """Planning reads the beginning first, and the whole where that raises."""
-    data = tiff((PREVIEW, REDUCED, int(contained)), (FULL, WHOLE, 0))
+    larger = draw(3, 30, 40)
+    data = tiff((PREVIEW, REDUCED, 2 * int(contained)), (larger, REDUCED, 0), (FULL, WHOLE, 0))
+    np.testing.assert_array_equal(decode(data), FULL)
     for end in range(100, len(data), 500):
         try:
             assert probe(data[:end]) == ImageInfo(80, 60, "tiff")
@@ -64,7 +66,7 @@ def test_the_beginning_of_a_file_does_not_pass_its_preview_for_the_picture(conta
             continue
 
 
-def raw(*, dng: bool = False, photometric: int = 32803, contained: bool = True) -> bytes:
+def raw(*, dng: bool = False, photometric: int = 32803, contained: bool = True, kind: int = REDUCED) -> bytes:
     """What cameras write: a preview as a first page, and what the sensor saw in another."""
     shape = (60, 80, 3) if photometric == 34892 else (60, 80)
     sensor = np.random.default_rng(1).integers(0, 4096, shape, dtype=np.uint16)
@@ -72,15 +74,21 @@ def raw(*, dng: bool = False, photometric: int = 32803, contained: bool = True) 
     buffer = io.BytesIO()
     with tifffile.TiffWriter(buffer) as file:
         preview: dict[str, Any] = {"photometric": "rgb", "metadata": None, "extratags": tags}
-        file.write(PREVIEW, subfiletype=WHOLE if dng else REDUCED, subifds=int(contained), **preview)
+        file.write(PREVIEW, subfiletype=kind, subifds=int(contained), **preview)
         file.write(sensor, photometric=photometric, metadata=None)
     return buffer.getvalue()
 
 
 @pytest.mark.parametrize(
     "data",
-    [raw(), raw(photometric=34892), raw(contained=False), raw(dng=True, photometric=1)],
-    ids=["sensor", "linear", "second page", "DNG"],
+    [
+        raw(),
+        raw(photometric=34892),
+        raw(contained=False),
+        raw(kind=WHOLE),
+        raw(dng=True, photometric=1, kind=WHOLE),
+    ],
+    ids=["sensor", "linear", "second page", "preview at full size", "DNG"],
 )
 def test_a_raw_is_no_picture(data: bytes) -> None:
     for read in (probe, decode):
