@@ -114,6 +114,10 @@ def test_the_self_test_finds_bad_pictures_to_fail_alone(tmp_path: Path, local_ra
     assert outcome.strokes == 13
 
 
+def test_every_fault_of_the_self_test_is_played() -> None:
+    assert TIMES.keys() == FAULTS.keys()
+
+
 @pytest.mark.ray
 @pytest.mark.slow
 @pytest.mark.parametrize("fault", TIMES)
