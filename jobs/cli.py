@@ -1,5 +1,6 @@
 """`nst`: the command line."""
 
+import io
 import logging
 import sys
 from collections.abc import Callable
@@ -88,6 +89,9 @@ def main() -> None:
 
     sys.excepthook = show_traceback
     debug = "--debug" in sys.argv
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a console of Latin-1 lacks letters that names of files may have
+            stream.reconfigure(errors="backslashreplace")
     act: Callable[[], Any] = app
     try:
         act()

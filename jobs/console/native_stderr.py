@@ -16,7 +16,7 @@ def native_stderr_hidden(*, unless: bool = False) -> Iterator[None]:
         return
     kept, python, nowhere = os.dup(2), sys.stderr, os.open(os.devnull, os.O_WRONLY)
     try:
-        with os.fdopen(os.dup(kept), "w") as sys.stderr:
+        with os.fdopen(os.dup(kept), "w", encoding=python.encoding, errors="backslashreplace") as sys.stderr:
             os.dup2(nowhere, 2)
             yield
     finally:
