@@ -37,6 +37,9 @@ LARGE = (
 )
 """Packages of others that many tests import."""
 
+QUIET = ("-W", "ignore::pytest.PytestAssertRewriteWarning")
+"""What is imported already is not rewritten, and need not be."""
+
 _POLL = 0.02
 
 
@@ -156,4 +159,4 @@ def _run_tests(tests: Sequence[str], copy: Path) -> int:
     importlib.invalidate_caches()
     import pytest
 
-    return int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--durations=1", *tests]))
+    return int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--durations=1", *QUIET, *tests]))

@@ -125,15 +125,15 @@ def test_a_picture_gone_between_plan_and_fetch_fails_its_row_alone(folder: Path,
 def test_whatever_a_picture_does_to_a_decoder_concerns_its_row_alone(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    decode, bad = images.decode, (folder / "a.png").read_bytes()
+    decode, bad = images.decode_to, (folder / "a.png").read_bytes()
 
-    def decoding(data: bytes) -> images.Pixels:
+    def decoding(data: bytes, *how: Any, **options: Any) -> Any:
         if data == bad:
             raise KeyError("out of nowhere")
-        return decode(data)
+        return decode(data, *how, **options)
 
     batch = batch_of(rows(folder, "a.png", "b.png"))
-    monkeypatch.setattr(images, "decode", decoding)
+    monkeypatch.setattr(images, "decode_to", decoding)
     odd, fine = fetch(batch).pictures
     assert isinstance(odd, Failure)
     assert (odd.error_class, "a.png" in odd.error) == ("KeyError", True)
