@@ -172,7 +172,7 @@ def methods(tmp_path_factory: pytest.TempPathFactory, local_ray: None) -> dict[s
             **pair,
             "id": "tensorflow tutorial",
             "preset": "gatys2015",
-            "iterations": 25,
+            "iterations": 50,
             "content_layers": "conv5_2",
             "style_layers": "conv1_1,conv2_1,conv3_1,conv4_1,conv5_1",
             "layer_weights": "0.2,0.2,0.2,0.2,0.2",

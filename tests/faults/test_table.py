@@ -16,7 +16,7 @@ import pytest
 from jobs.selftest.chaos import hooks
 from jobs.selftest.chaos.faults import FAULTS
 from jobs.selftest.chaos.scenario import Harness
-from pipeline.options import MAX_ATTEMPTS, Resources
+from pipeline.options import MAX_ATTEMPTS, Decoding, Resources
 from pipeline.planning import Batch, Failure, Fetched, Optimised
 from pipeline.stages import fetch
 from tests.bench.stub import StubKernel
@@ -68,10 +68,10 @@ def test_a_row_that_ends_its_process_is_quarantined_alone(
     studio, begun = furnish(tmp_path), tmp_path / "begun"
 
     # Local, so that they travel to workers by value.
-    def exiting_fetch(batch: Batch) -> Fetched:
+    def exiting_fetch(batch: Batch, limits: Decoding) -> Fetched:
         if any(planned.row.id == "exit-in-fetch" for planned in batch.rows):
             os._exit(1)
-        return fetch(batch)
+        return fetch(batch, limits)
 
     class ExitingKernel(StubKernel):
         def __call__(self, fetched: Fetched) -> Optimised:

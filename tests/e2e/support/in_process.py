@@ -3,6 +3,7 @@
 A run on Ray Data starts an actor, which costs 6 s of CPU whatever it computes.
 """
 
+import functools
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
@@ -36,7 +37,8 @@ def flow(
 ) -> Generator[Mapping[str, Any]]:
     """Compute the batches of a plan as `pipeline.flow.dataset.flow` does, without Ray Data; no states are saved."""
     resumable = ResumableOptimisation(options.resources.interruptions)
-    fetched, written = guarded_fetch(fetch, notes), guarded_write(writer, notes)
+    fetched = guarded_fetch(functools.partial(fetch, limits=options.decoding), notes)
     optimised = guarded_optimise(kernel(options.weights, resumable=resumable), notes)
+    written = guarded_write(writer, notes)
     for batch in work.batches:
         yield from written(optimised(fetched(batch)))
