@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from pipeline.options.access import Access
+from tests.bench.stub import StubKernel
 from tests.e2e.conftest import QUICK, Studio, as_jsonl
 from tests.pipeline.storage.support.web import Server
 
@@ -28,7 +29,8 @@ def test_workers_open_what_the_run_allows(studio: Studio) -> None:
     rows.append({"id": "a pipe as style", "content": "photo.png", "style": "style.png"})
     access = Access(allow_read=("default", named.url), max_file_bytes=10**9)
     try:
-        progress = studio.run(studio.write("rows.jsonl", as_jsonl(rows)), access=access, defaults=QUICK)
+        manifest = studio.write("rows.jsonl", as_jsonl(rows))
+        progress = studio.run(manifest, access=access, defaults=QUICK, kernel=StubKernel)
     finally:
         named.close()
         other.close()

@@ -24,7 +24,7 @@ def ended(home: Path, case: str, *, rows: int, seconds: float, **options: object
 
 
 def test_one_cpu_is_enough_for_all_stages(tmp_path: Path) -> None:
-    assert ended(tmp_path, "1", rows=12, seconds=0.05)["statuses"] == {"ok": 12}
+    assert ended(tmp_path, "1", rows=6, seconds=0.05)["statuses"] == {"ok": 6}
 
 
 @pytest.mark.slow

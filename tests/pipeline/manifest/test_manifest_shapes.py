@@ -90,7 +90,7 @@ def test_a_shape_that_is_wrong_fails_its_row(tmp_path: Path) -> None:
 
 def test_a_cluster_reads_the_same_headers(tmp_path: Path, local_ray: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(headers, "WORTH_A_CLUSTER", 1)
-    monkeypatch.setattr(headers, "PER_TASK", 3)
+    monkeypatch.setattr(headers, "PER_TASK", 4)
     for number in range(6):
         Image.fromarray(draw(number, 20 + number, 30)).save(tmp_path / f"{number}.png")
     (tmp_path / "6.png").write_text("<html>")
