@@ -73,3 +73,12 @@ def local_ray(bucket: str) -> Iterator[None]:
     connection.connect("local")
     yield
     ray.shutdown()
+
+
+@pytest.fixture
+def without_ray() -> Iterator[None]:
+    """Runs of this test compute in this process: which rows they take is the point, not where these are computed."""
+    from tests.support import without_ray
+
+    with without_ray.without_ray():
+        yield

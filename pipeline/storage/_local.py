@@ -184,9 +184,10 @@ class LocalStore:
     def listing(self, path: str, names: Sequence[str], start: str | None) -> Listing:
         """Return the identities of the named files in a folder, leaving out those that cannot be looked up."""
         identities = []
-        for name in names:  # they may be a million: making a `Path` of each takes longer than looking it up
+        folder = Path(path)
+        for name in names:
             with contextlib.suppress(OSError):
-                properties = os.stat(f"{path}/{name}")  # noqa: PTH116
+                properties = (folder / name).stat()
                 if stat.S_ISREG(properties.st_mode):
                     identities.append((name, _identity(f"{path}/{name}", properties)))
         return identities, None

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,6 @@ from pipeline.options.resources import Resources
 from pipeline.options.run_options import RunOptions
 from pipeline.outputs.progress import Progress
 from pipeline.outputs.table import read_results
-from tests.e2e.support.in_process import in_process as runs_in_process
 from tests.support import draw
 
 ROWS: list[dict[str, object]] = [
@@ -91,13 +89,6 @@ def finished(tmp_path_factory: pytest.TempPathFactory, local_ray: None) -> Studi
     studio = furnish(tmp_path_factory.mktemp("finished"))
     studio.run(studio.write("rows.csv", as_csv(ROWS)))
     return studio
-
-
-@pytest.fixture
-def in_process() -> Iterator[None]:
-    """Runs of this test compute in this process: which rows they take is the point, not where these are computed."""
-    with runs_in_process():
-        yield
 
 
 @pytest.fixture

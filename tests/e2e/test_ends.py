@@ -24,7 +24,7 @@ from pipeline.recovery import ledger
 from pipeline.recovery.run_lock import Locked, RunLock
 from tests.bench.stub import StubKernel
 from tests.e2e.conftest import QUICK, ROWS, Studio, as_csv, as_jsonl
-from tests.e2e.support.in_process import in_process
+from tests.support.without_ray import without_ray
 
 
 def test_a_finished_run_leaves_one_file_of_results_and_a_summary(finished: Studio) -> None:
@@ -41,7 +41,7 @@ def test_a_finished_run_leaves_one_file_of_results_and_a_summary(finished: Studi
     assert all(Path(part).stat().st_mtime_ns <= last for part in result_table.parts(finished.output))
 
 
-@pytest.mark.usefixtures("in_process")
+@pytest.mark.usefixtures("without_ray")
 def test_failed_and_quarantined_rows_are_retried_without_their_manifest(studio: Studio) -> None:
     rows: list[dict[str, object]] = [
         {**ROWS[0], "id": "later", "content": "later.png", "output": "my/name.webp"},
@@ -70,7 +70,7 @@ def test_failed_and_quarantined_rows_are_retried_without_their_manifest(studio: 
         retry(["failed"], options)
 
 
-def test_a_folder_of_manifests_may_hold_its_output(studio: Studio, in_process: None) -> None:
+def test_a_folder_of_manifests_may_hold_its_output(studio: Studio, without_ray: None) -> None:
     """Once results are merged, their files had another name, and the second run took them for manifests."""
     (studio.folder / "jobs").mkdir()
     for name, row in (("one.csv", ROWS[0]), ("two.csv", ROWS[1])):
@@ -105,7 +105,7 @@ def test_a_hopeless_run_stops_early_and_goes_on_when_it_is_mended(studio: Studio
     assert not Path(lock_file(studio.output)).exists()
     for n in range(9):
         studio.picture(f"{n}.png", n)
-    with in_process():
+    with without_ray():
         progress = studio.run(manifest, max_failures=FailureLimit.parse("25%"), kernel=StubKernel)
     assert progress.counts["ok"] == progress.total
     assert {row["status"] for row in studio.results().values()} == {"ok"}

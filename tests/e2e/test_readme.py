@@ -13,7 +13,7 @@ from tests.e2e.conftest import Studio
 from tests.support import REPOSITORY, draw
 
 
-@pytest.mark.usefixtures("in_process")
+@pytest.mark.usefixtures("without_ray")
 def test_the_readmes_python_runs(finished: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One block after the other, in a folder with the files that they speak of."""
     monkeypatch.chdir(tmp_path)

@@ -20,8 +20,8 @@ from pipeline.outputs import schema
 from pipeline.outputs import table as result_table
 from tests.bench.stub import StubKernel
 from tests.e2e.conftest import QUICK, ROWS, Studio, as_csv, as_jsonl, furnish
-from tests.e2e.support.in_process import in_process
 from tests.support import SHARED
+from tests.support.without_ray import without_ray
 
 
 def test_the_same_rows_in_every_format_are_the_same_work(resumed: Studio) -> None:
@@ -79,7 +79,7 @@ def test_pictures_are_there_in_their_shape_and_say_what_they_are(finished: Studi
         assert json.loads(metadata["versions"]) == json.loads(row["versions"])
 
 
-@pytest.mark.usefixtures("in_process")
+@pytest.mark.usefixtures("without_ray")
 def test_again_does_what_is_missing_or_changed_and_nothing_else(resumed: Studio) -> None:
     studio = resumed
     manifest = studio.write("rows.csv", as_csv(ROWS))
@@ -105,7 +105,7 @@ def test_again_does_what_is_missing_or_changed_and_nothing_else(resumed: Studio)
     assert all(row["finished_at"] > third[row_id]["finished_at"] for row_id, row in studio.results().items())
 
 
-@pytest.mark.usefixtures("in_process")
+@pytest.mark.usefixtures("without_ray")
 def test_a_replaced_photo_is_done_again_and_one_gone_stays_done_while_it_is_asked_alike(studio: Studio) -> None:
     manifest = studio.write("rows.csv", as_csv(ROWS))
     studio.run(manifest)
@@ -137,12 +137,12 @@ def test_everything_in_an_object_store(studio: Studio, bucket: str) -> None:
     again = run(f"{home}/rows.csv", options, defaults=QUICK)
     assert (again.total, again.done_before) == (0, 3)
     storage.write_bytes(f"{home}/pictures/photo.png", (studio.folder / "painting.png").read_bytes())
-    with in_process():
+    with without_ray():
         again = run(f"{home}/rows.csv", options, defaults=QUICK)
     assert (again.total, again.done_before, again.counts["ok"]) == (2, 1, 2)
 
 
-@pytest.mark.usefixtures("in_process")
+@pytest.mark.usefixtures("without_ray")
 def test_a_mended_row_succeeds_the_next_time(studio: Studio) -> None:
     manifest = studio.write("rows.csv", "id,content,style\nlate,later.png,painting.png\n")
     assert studio.run(manifest).counts["failed"] == 1
@@ -199,7 +199,7 @@ def methods(tmp_path_factory: pytest.TempPathFactory, local_ray: None) -> dict[s
         {**pair, **QUICK, "id": "from a picture", "init": "photo.png"},
         {**pair, **QUICK, "id": "from the content", "init": "content"},
     ]
-    with in_process():
+    with without_ray():
         progress = studio.run(studio.write("rows.jsonl", as_jsonl(rows)), defaults={"size": 64, "iterations": 25})
     assert dict(progress.counts) == {"ok": len(rows)}
     return studio.results()
@@ -227,7 +227,7 @@ def test_an_init_picture_is_where_the_pixels_start(methods: dict[str, dict[str, 
     assert of_a_picture == pytest.approx(of_the_content, rel=1e-3)
 
 
-@pytest.mark.usefixtures("in_process")
+@pytest.mark.usefixtures("without_ray")
 @pytest.mark.skipif(not SHARED.is_dir(), reason="the real pictures are not part of the repository")
 def test_real_photographs_and_paintings(studio: Studio) -> None:
     contents = sorted((SHARED / "images" / "content").glob("*.jpg"))

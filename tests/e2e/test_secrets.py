@@ -23,9 +23,9 @@ from pipeline.specs import options_of
 from pipeline.storage import Store
 from pipeline.storage._fsspec import AnyStore
 from tests.e2e.conftest import as_jsonl
-from tests.e2e.support.without_ray import without_ray
 from tests.jobs.test_cli import nst
 from tests.support import draw
+from tests.support.without_ray import without_ray
 
 CANARY, HOST = "CANARY", "pictures.test"
 SIGNED = "https://{host}/{name}?X-Amz-Credential={secret}%2Feu&X-Amz-Date=20261101T000000Z&X-Amz-Signature={secret}"

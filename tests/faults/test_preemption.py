@@ -20,9 +20,9 @@ from pipeline.options.resources import Resources
 from pipeline.options.run_options import RunOptions
 from pipeline.outputs.table import read_results
 from pipeline.recovery import saved_states
-from tests.e2e.support.in_process import in_process
 from tests.faults.support.processes import actors, actors_at_work
 from tests.support import REPOSITORY, draw
+from tests.support.without_ray import without_ray
 
 ITERATIONS = 200
 LONG: dict[str, object] = {"size": 64, "iterations": ITERATIONS, "scales": "", "precision": "fp32"}
@@ -127,7 +127,7 @@ def test_a_row_over_its_deadline_fails_and_the_next_run_tries_it_again(runs: Run
         manifest.write_text("".join(json.dumps({"id": id, **pair}) + "\n" for id in ids), encoding="utf-8")
         resources = Resources(num_actors=1, interruptions=interruptions)
         options = RunOptions(output=overdue, resources=resources)
-        with in_process():
+        with without_ray():
             run(str(manifest), options, defaults={**LONG, "iterations": 60})
         return {row["id"]: row for row in read_results(overdue).to_pylist()}
 

@@ -21,8 +21,8 @@ from pipeline.planning import Batch, Failure, Fetched, Optimised
 from pipeline.stages import fetch
 from tests.bench.stub import StubKernel
 from tests.e2e.conftest import as_csv, furnish
-from tests.e2e.support.in_process import in_process
 from tests.support import REPOSITORY
+from tests.support.without_ray import without_ray
 
 Outcomes = list[dict[str, Any]]
 
@@ -106,7 +106,7 @@ def test_the_self_test_finds_bad_pictures_to_fail_alone(tmp_path: Path, local_ra
     harness = Harness(str(tmp_path), "local", random.Random(0))
     harness.draw_pictures()
     try:
-        with in_process():
+        with without_ray():
             outcome = FAULTS["bad pictures"](harness)
     finally:
         uninstall()

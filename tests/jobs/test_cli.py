@@ -16,8 +16,8 @@ from jobs.exit_codes import ExitCode
 from pipeline import images
 from pipeline.outputs import provenance
 from pipeline.outputs import table as result_table
-from tests.e2e.support.in_process import in_process
 from tests.support import REPOSITORY, SHARED, draw
+from tests.support.without_ray import without_ray
 
 QUICK = ["--set", "size=32", "--set", "iterations=3", "--set", "scales="]
 
@@ -256,7 +256,7 @@ def test_run_from_manifest_to_summary(pair: Path, local_ray: None, capsys: pytes
     params = {row["id"]: json.loads(row["params"]) for row in result_table.read_results("out").to_pylist()}
     assert (params["fine"]["iterations"], params["fine"]["seed"]) == ([3], 5)
     Path("gone.png").write_bytes(Path("photo.png").read_bytes())
-    with in_process():
+    with without_ray():
         assert nst(*words) == 0
     assert "1 were done before" in capsys.readouterr().out
 

@@ -26,6 +26,7 @@ from pipeline.planning import Failure, Fetched, Optimised
 from pipeline.recovery.run_lock import Locked, RunLock
 from pipeline.specs.archive import ArchiveSpec
 from tests.bench.stub import StubKernel
+from tests.pipeline.support.locks import noted_locks
 from tests.support import draw
 
 
@@ -346,15 +347,7 @@ def test_a_diverged_photo_is_not_computed_every_night(studio: Studio) -> None:
 @pytest.fixture
 def locks(monkeypatch: pytest.MonkeyPatch) -> list[RunLock]:
     """The locks that runs of archives hold from slice to slice."""
-    held: list[RunLock] = []
-
-    class Noted(RunLock):
-        def __init__(self, *where: Any, **how: Any) -> None:
-            super().__init__(*where, **how)
-            held.append(self)
-
-    monkeypatch.setattr(run, "RunLock", Noted)
-    return held
+    return noted_locks(monkeypatch, run)
 
 
 @pytest.mark.parametrize("slices", [1, 2])

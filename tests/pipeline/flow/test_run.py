@@ -23,8 +23,9 @@ from pipeline.outputs import Progress, commit, layout, provenance, read_results,
 from pipeline.planning import Batch, Fetched, Plan, PlannedRow, fingerprint
 from pipeline.recovery import Ledger, RunLock, ledger
 from tests.bench.stub import StubKernel
-from tests.e2e.support.in_process import flow as in_process
+from tests.pipeline.support.locks import noted_locks
 from tests.support import draw
+from tests.support.without_ray import flow
 
 Outcomes = Generator[Mapping[str, Any]]
 
@@ -66,15 +67,7 @@ def flow_is(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[..., Outcomes
 @pytest.fixture
 def locks(monkeypatch: pytest.MonkeyPatch) -> list[RunLock]:
     """The locks of the runs of this test."""
-    held: list[RunLock] = []
-
-    class Noted(RunLock):
-        def __init__(self, *where: Any, **how: Any) -> None:
-            super().__init__(*where, **how)
-            held.append(self)
-
-    monkeypatch.setattr(import_module("pipeline.flow.run"), "RunLock", Noted)
-    return held
+    return noted_locks(monkeypatch, import_module("pipeline.flow.run"))
 
 
 def test_the_picture_of_another_row_is_never_written_over(studio: Studio) -> None:
@@ -91,7 +84,7 @@ def test_a_run_in_which_rows_get_lost_is_broken_off(
     studio: Studio, flow_is: Callable[[Callable[..., Outcomes]], None]
 ) -> None:
     def losing(*work: Any, **how: Any) -> Outcomes:
-        _, *others = in_process(*work, **how)
+        _, *others = flow(*work, **how)
         yield from others
 
     flow_is(losing)
@@ -107,7 +100,7 @@ def test_who_has_lost_the_lock_writes_nothing_more(
     before = summary.read(studio.output)
 
     def robbed(*work: Any, **how: Any) -> Outcomes:
-        for outcome in in_process(*work, **how):
+        for outcome in flow(*work, **how):
             locks[-1].lost = True
             yield outcome
 
@@ -132,7 +125,7 @@ def test_the_ledger_and_the_kernel_are_told_what_the_options_say(
 
     def noting(work: Plan, options: RunOptions, writer: Any, pool: Any, notes: Ledger, **how: Any) -> Outcomes:
         seen.append((notes, options))
-        yield from in_process(work, options, writer, pool, notes, **how)
+        yield from flow(work, options, writer, pool, notes, **how)
 
     flow_is(noting)
     studio.run(studio.row("a"), max_attempts=7, stall_timeout=12.5)
@@ -220,7 +213,7 @@ def test_a_quarantined_row_is_left_alone_until_it_is_released(
 
     def noting(work: Plan, *rest: Any, **how: Any) -> Outcomes:
         seen.append(len(ledger.read_attempts(studio.output)))
-        yield from in_process(work, *rest, **how)
+        yield from flow(work, *rest, **how)
 
     flow_is(noting)
     quarantined(studio, row)
@@ -283,7 +276,7 @@ def test_one_row_is_one_batch_where_that_is_asked(
     def noting(work: Plan, *rest: Any, **how: Any) -> Outcomes:
         batches: Sequence[Batch] = work.batches
         sizes.extend(len(batch.rows) for batch in batches)
-        yield from in_process(work, *rest, **how)
+        yield from flow(work, *rest, **how)
 
     flow_is(noting)
     studio.run(studio.row("a"), studio.row("b"))

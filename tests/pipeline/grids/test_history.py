@@ -25,8 +25,8 @@ from pipeline.planning import Fetched, Optimised
 from pipeline.recovery.run_lock import Locked, RunLock
 from pipeline.specs.grid import Keep
 from tests.bench.stub import StubKernel
-from tests.pipeline.support.in_process import compute_here
 from tests.support import draw, random_weights
+from tests.support.without_ray import without_ray
 
 NOW = datetime(2026, 11, 21, 2, 15, tzinfo=UTC)
 
@@ -64,7 +64,6 @@ class Output:
         monkeypatch.chdir(folder)
         for seed, name in enumerate(("c.jpg", "s.jpg")):
             Image.fromarray(draw(seed, 24, 32)).save(name)
-        compute_here(monkeypatch)
 
     def run(
         self,
@@ -75,7 +74,7 @@ class Output:
     ) -> str:
         """The id of the run that it was."""
         self.monkeypatch.setattr(provenance, "now", lambda: now)
-        with contextlib.suppress(RunBroken):
+        with without_ray(), contextlib.suppress(RunBroken):
             self.monkeypatch.setattr(history, "run_rows", compute)
             options = RunOptions(output=self.uri, resources=Resources(batch_size=1))
             history.run_grid(rows, options, name="g", keep=keep, now=now)
@@ -354,7 +353,7 @@ def test_options_reach_the_run_of_a_grid(output: Output, monkeypatch: pytest.Mon
         stall_timeout=12.5,
         encoding=Encoding(quality=50),
     )
-    with RunLock(output.uri):
+    with without_ray(), RunLock(output.uri):
         history.run_grid(ROWS, how, name="g")
     (grid_run,) = grid_runs.all_runs(output.uri)
     assert seen == [how.model_copy(update={"output": layout.run_folder(output.uri, grid_run.id)})]

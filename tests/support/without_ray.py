@@ -1,4 +1,4 @@
-"""The three stages of a run one after the other in this process, for tests of which rows a run computes.
+"""Runs in this process, without Ray: for tests of which rows a run computes and what it writes.
 
 A run on Ray Data starts an actor, which costs 6 s of CPU whatever it computes.
 """
@@ -11,18 +11,27 @@ from typing import Any
 
 import pytest
 
+from pipeline.cluster import ActorPool
+from pipeline.cluster.nodes import Node
 from pipeline.flow.dataset import Kernel, style_actor
-from pipeline.options import RunOptions
+from pipeline.options import Resources, RunOptions
 from pipeline.planning import Plan
 from pipeline.recovery import Ledger, guarded_fetch, guarded_optimise, guarded_write
 from pipeline.stages import ResumableOptimisation, Writer, fetch
 
 
 @contextmanager
-def in_process() -> Iterator[None]:
-    """Have runs within this block compute in this process, where it is not the point who computes."""
+def without_ray() -> Iterator[None]:
+    """Have runs within this block plan for a machine of one CPU, and compute in this process."""
+
+    def pool(resources: Resources) -> ActorPool:
+        return ActorPool.on([Node(1, 0, 8e9)], resources)
+
+    run = import_module("pipeline.flow.run")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(import_module("pipeline.flow.run"), "flow", flow)
+        patch.setattr(run, "connect", lambda _: None)
+        patch.setattr(run, "pool_on_cluster", pool)
+        patch.setattr(run, "flow", flow)
         yield
 
 
