@@ -144,7 +144,7 @@ SHEET = "content,style,size\r\na.png,b.png,64\r\nc.png,b.png,64\r\n"
         ("m.csv", SHEET.encode("utf-16"), "line 1: expected text in UTF-8, not in UTF-16 as Excel's 'Unicode Text' is"),
         ("m.csv", SHEET.encode("utf-16-be"), "line 1: expected text in UTF-8, not in UTF-16"),
         ("m.jsonl", '{"content": "a.png"}'.encode("utf-16"), "line 1: expected text in UTF-8, not in UTF-16"),
-        ("m.csv.gz", gzip.compress(SHEET.encode("utf-16")), "line 1: expected text in UTF-8, not in UTF-16"),
+        ("m.csv.gz", gzip.compress(SHEET.encode("utf-16"), mtime=0), "line 1: expected text in UTF-8, not in UTF-16"),
         (
             "m.csv",
             SHEET.replace("\r\n", "\r").encode(),
@@ -174,7 +174,7 @@ SHEET = "content,style,size\r\na.png,b.png,64\r\nc.png,b.png,64\r\n"
         ("m.tsv", b"content\tstyle\n", "separate its columns by commas and call it .csv"),
         ("m.json", b"[]", "write one JSON object on a line"),
         ("m.csv", b"PAR1", "text, not Parquet: call it .parquet"),
-        ("m.csv", gzip.compress(SHEET.encode()), "text that is not compressed: add .gz to the name"),
+        ("m.csv", gzip.compress(SHEET.encode(), mtime=0), "text that is not compressed: add .gz to the name"),
         ("m.pq", b"PAR1", "call it .parquet"),
     ],
 )
