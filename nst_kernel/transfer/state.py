@@ -46,7 +46,7 @@ class State:
         plain = torch.contiguous_format  # the only one that a file can have
         return cls(request, {name: t.detach().cpu().clone(memory_format=plain) for name, t in tensors.items()})
 
-    def noting(self, **notes: Any) -> Self:
+    def noting(self, /, **notes: Any) -> Self:
         """Return a copy of the state with further notes."""
         return dataclasses.replace(self, notes={**self.notes, **notes})
 
