@@ -14,7 +14,7 @@ from tests.support import REPOSITORY
 
 ORDER = {
     "nst_kernel": (
-        *("lazy", "version", "layers", "result", "pictures", "params", "encoder", "cost", "pair", "objective"),
+        *("lazy", "version", "layers", "result", "pictures", "params", "gpu", "encoder", "cost", "pair", "objective"),
         *("optimisers", "transfer"),
     ),
     "pipeline": (
@@ -43,6 +43,7 @@ MAX_LINES, MAX_FUNCTION, MAX_PARAMETERS = 400, 40, 6
 """Lines of a file of the packages, lines of a function without its docstring, parameters of a signature."""
 
 MANY_PARAMETERS = {
+    "nst_kernel.gpu": "kernels, which are told every address and size",
     "jobs.commands": "a parameter for each argument and option of a command",
     "jobs.training.train_encoder": "a command of its own",
     "jobs.pictures.scenes": "drawing: places, sizes and colours",

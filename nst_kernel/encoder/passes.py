@@ -6,13 +6,15 @@ convolutions; a statistic sends back its own small gradient, which meets the act
 released as soon as it was used.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from nst_kernel.encoder import strips
+from nst_kernel.encoder import ring, strips
+from nst_kernel.encoder.relu import relu_back
 from nst_kernel.encoder.request import Convolutions, Request
 
 
@@ -29,20 +31,24 @@ class Pass(torch.autograd.Function):
         features: dict[str, Tensor] = {}
         statistics: dict[str, Tensor] = {}
         if request.strips:
-            entry, statistics = strips.forward(x, network, request)
+            pooled, statistics = strips.forward(x, network, request)
+            entry = ring.enclose(pooled, request.border)
         else:
-            entry = network.normalise(x)
+            entry = network.entry(x, request)
         for layers in request.blocks[1:] if request.strips else request.blocks:
-            activations = _block(entry, layers, network, request)
-            if keep:
-                kept.append(entry if request.checkpoint else dict(activations))
-            for layer in layers:
+            activations: dict[str, Tensor] = {}
+            for layer, F in _activations(entry, layers, network, request):
+                activations[layer] = F
+                within = ring.inner(F, request.border)
                 if layer in request.features:
-                    features[layer] = activations[layer].to(x.dtype, copy=True)
+                    features[layer] = within.to(x.dtype, memory_format=torch.channels_last, copy=True)
                 if layer in request.statistics:
-                    statistics[layer] = request.statistics[layer].of(activations[layer], x.dtype)
+                    ring.clear(F, request.border)
+                    statistics[layer] = request.statistics[layer].of(F, within[0, 0].numel(), x.dtype)
+            if keep:
+                kept.append(entry if request.checkpoint else activations)
             if layers != request.blocks[-1]:
-                entry = request.pool(activations[layers[-1]])
+                entry = ring.fill(request.pool(activations[layers[-1]]), request.border)
         if keep and not request.checkpoint:
             del kept[0]["conv1_1"]  # the largest, and half a percent of the work: computed again when it is needed
         ctx.network, ctx.request, ctx.kept, ctx.x = network, request, kept, x
@@ -57,40 +63,44 @@ class Pass(torch.autograd.Function):
             raise RuntimeError("what a pass keeps is used up by its first way back: pass the pixels through again")
         of_features = dict(zip(request.features, gradients, strict=False))
         of_statistics = dict(zip(request.statistics, gradients[len(request.features) :], strict=True))
-        g: Tensor | None = None
+        border, g = request.border, None
         for layers in reversed(request.blocks[1:] if request.strips else request.blocks):
             activations = kept.pop()
             if request.checkpoint:
-                activations = _block(activations, layers, network, request)
+                activations = dict(_activations(activations, layers, network, request))
+            pooled = g is not None
             if g is not None:
                 g = request.pool_back(g, activations[layers[-1]])
             for layer in reversed(layers):
                 if layer not in activations:
-                    activations |= _block(network.normalise(ctx.x), (layer,), network, request)
+                    activations |= _activations(network.entry(ctx.x, request), (layer,), network, request)
                 F = activations.pop(layer)
                 if layer in of_features:
-                    g = _plus(g, of_features[layer].to(F, memory_format=torch.channels_last, copy=True))
+                    g = torch.zeros_like(F) if g is None else g
+                    ring.inner(g, border).add_(of_features[layer])
                 if layer in of_statistics:
-                    g = request.statistics[layer].back(F, of_statistics[layer], F[0, 0].numel(), plus=g)
+                    M = ring.inner(F, border)[0, 0].numel()
+                    g = request.statistics[layer].back(F, of_statistics[layer], M, plus=g, border=border)
                 assert g is not None  # the deepest layer is always one that is wanted
-                torch.ops.aten.threshold_backward.grad_input(g, F, 0, grad_input=g)  # the ReLU, in place
+                if layer not in of_statistics and (layer in of_features or not pooled):
+                    g = relu_back(g, F, border)
                 del F
-                g = network.convolve_back(g, layer, request)
+                g, pooled = ring.fold(network.filters(layer, request.dtype).back(g), border), False
         assert g is not None
+        g = ring.inner(g, border)
         if request.strips:
             return strips.backward(ctx.x, g, of_statistics, network, request), None, None, None
         return network.normalise_back(g), None, None, None
 
 
-def _plus(a: Tensor | None, b: Tensor) -> Tensor:
-    """Add b onto a in place, if there is an a."""
-    return b if a is None else a.add_(b)
+def _activations(
+    x: Tensor, layers: tuple[str, ...], network: Convolutions, request: Request
+) -> Iterator[tuple[str, Tensor]]:
+    """Yield each layer of one block, whose input is x, with its activation after the ReLU.
 
-
-def _block(x: Tensor, layers: tuple[str, ...], network: Convolutions, request: Request) -> dict[str, Tensor]:
-    """Return the activations after the ReLU of the layers of one block, whose input is x."""
-    activations = {}
+    A ring is written once the next layer is asked for: until then there is no meaning in it, and it may be changed.
+    """
     for layer in layers:
-        # In place: nothing needs the value before the ReLU.
-        x = activations[layer] = network.convolve(x, layer, request).relu_()
-    return activations
+        x = network.filters(layer, request.dtype).activate(x)
+        yield layer, x
+        ring.fill(x, request.border)

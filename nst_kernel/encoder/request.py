@@ -8,10 +8,12 @@ import torch
 import torch.nn.functional as nnf
 from torch import Tensor
 
+from nst_kernel import gpu
+from nst_kernel.encoder import ring
+from nst_kernel.encoder.filters import Filters
+from nst_kernel.encoder.relu import relu_back
+from nst_kernel.encoder.ring import Border
 from nst_kernel.encoder.statistics import Statistic
-
-Border = Literal["zero", "replicate", "reflect"]
-"""Padding of each convolution: zeros, as VGG was trained, the nearest pixel, or the picture as in a mirror."""
 
 
 @dataclass(frozen=True)
@@ -43,19 +45,43 @@ class Request:
         return self.checkpoint and len(self.blocks) > 1 and not set(self.features) & set(self.blocks[0])
 
     def pool(self, x: Tensor) -> Tensor:
-        """Pool 2 x 2 positions of x (B, N, H, W) into one; an odd last row or column is left out."""
-        return nnf.avg_pool2d(x, 2) if self.pooling == "avg" else nnf.max_pool2d(x, 2)
+        """Pool 2 x 2 positions of activations with their ring; the result has room for a ring.
 
-    def pool_back(self, g: Tensor, x: Tensor) -> Tensor:
-        """Return the gradient of what was pooled, x, from the gradient g of the result."""
-        if self.pooling == "avg":
-            g = nnf.interpolate(g * 0.25, scale_factor=2, mode="nearest")
-            odd_row, odd_column = x.shape[-2] % 2, x.shape[-1] % 2
-            return nnf.pad(g, (0, odd_column, 0, odd_row)) if odd_row or odd_column else g
-        with torch.enable_grad():
-            x = x.detach().requires_grad_()
-            (gradient,) = torch.autograd.grad(self.pool(x), x, g)
-        return gradient
+        An odd last row or column is left out.
+        """
+        if self.pooling == "avg" and gpu.serves(x):
+            return gpu.pool(x, ring.width(self.border))
+        return self.pooled(x, padding=ring.width(self.border))
+
+    def pooled(self, x: Tensor, padding: int = 0) -> Tensor:
+        """Pool 2 x 2 positions of x (B, N, H, W) into one; autograd finds the way back."""
+        return nnf.avg_pool2d(x, 2, padding=padding) if self.pooling == "avg" else nnf.max_pool2d(x, 2, padding=padding)
+
+    def pool_back(self, g: Tensor, F: Tensor) -> Tensor:
+        """Return the gradient before the ReLU of what was pooled, F, from that of the result; its ring is zero."""
+        g = ring.clear(g, self.border)
+        if self.pooling == "max":
+            with torch.enable_grad():
+                x = F.detach().requires_grad_()
+                (gradient,) = torch.autograd.grad(self.pooled(x, ring.width(self.border)), x, g)
+            return relu_back(gradient, F, self.border)
+        if gpu.serves(F):
+            return gpu.pool_back(g, F, ring.width(self.border))
+        gradient = _spread(ring.inner(g, self.border) * 0.25, torch.empty_like(F), self.border)
+        return relu_back(gradient, F, self.border)
+
+
+def _spread(g: Tensor, result: Tensor, border: Border) -> Tensor:
+    """Write each position of g to the four of its window in `result`, and zero elsewhere; return `result`."""
+    width, (height, breadth) = ring.width(border), g.shape[2:]
+    bottom, right = width + 2 * height, width + 2 * breadth
+    windows = result[:, :, width:bottom, width:right]
+    for axis, side in ((3, breadth), (2, height)):
+        windows = torch.unflatten(windows, axis, (side, 2))
+    windows.copy_(g[:, :, :, None, :, None])
+    for beyond in (result[:, :, bottom:], result[:, :, :, right:]):
+        beyond.zero_()
+    return result
 
 
 class Convolutions(Protocol):
@@ -64,11 +90,11 @@ class Convolutions(Protocol):
     def normalise(self, x: Tensor) -> Tensor:
         """Return pixels (B, 3, H, W) in [0, 1] as the first convolution expects them."""
 
+    def entry(self, x: Tensor, request: Request) -> Tensor:
+        """Return what the first convolution reads of pixels (B, 3, H, W) in [0, 1], with its ring."""
+
     def normalise_back(self, g: Tensor) -> Tensor:
         """Return the gradient of pixels from that of their normalised values."""
 
-    def convolve(self, x: Tensor, layer: str, request: Request) -> Tensor:
-        """Return a layer's activation before the ReLU, in the request's dtype, with its border."""
-
-    def convolve_back(self, g: Tensor, layer: str, request: Request) -> Tensor:
-        """Return the gradient of a layer's input from that of its activation before the ReLU."""
+    def filters(self, layer: str, dtype: torch.dtype) -> Filters:
+        """Return a layer's filters for convolutions in `dtype`."""

@@ -5,6 +5,11 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from nst_kernel import gpu
+from nst_kernel.encoder import ring
+from nst_kernel.encoder.relu import relu_back
+from nst_kernel.encoder.ring import Border
+
 
 class Statistic(Protocol):
     """A statistic of a layer's activations, taken on the way through the network and sent back as a gradient.
@@ -13,17 +18,24 @@ class Statistic(Protocol):
     and to send back: a pass keeps activations once, and meets the statistic's own small gradient with them.
     """
 
-    def of(self, F: Tensor, dtype: torch.dtype) -> Tensor:
-        """Return the statistic of activations F (B, N, H, W), accumulated and returned in `dtype`."""
-
-    def back(self, F: Tensor, gradient: Tensor, M: int, *, plus: Tensor | None = None) -> Tensor:
-        """Return the gradient of activations F (B, N, H, W) from that of their statistic over M positions.
+    def of(self, F: Tensor, M: int, dtype: torch.dtype) -> Tensor:
+        """Return the statistic of activations over M positions, accumulated and returned in `dtype`.
 
         Args:
-            F: the activations, or those of a part of a picture.
+            F: the activations (B, N, H, W); zero at more than M positions, where there is a ring around them.
+            M: positions that count.
+            dtype: of the statistic.
+        """
+
+    def back(self, F: Tensor, gradient: Tensor, M: int, *, plus: Tensor | None = None, border: Border) -> Tensor:
+        """Return the gradient before the ReLU of activations from that of their statistic over M positions.
+
+        Args:
+            F: the activations (B, N, H, W) after the ReLU, or those of a part of a picture.
             gradient: of the statistic of the whole picture.
             M: positions of the whole picture.
-            plus: a gradient of F to which the result is added in place.
+            plus: a gradient of F that is added, and written over.
+            border: whose ring F has; the result is zero there.
         """
 
     def add(self, total: Tensor | None, part: Tensor, M: int) -> Tensor:
@@ -42,22 +54,21 @@ class Statistic(Protocol):
 class Gram:
     """The Gram matrix per position, G/M = F Fᵀ/M (B, N, N), of eq. 3."""
 
-    def of(self, F: Tensor, dtype: torch.dtype) -> Tensor:
+    def of(self, F: Tensor, M: int, dtype: torch.dtype) -> Tensor:
         """Return G/M (eq. 3) of activations F (B, N, H, W): (B, N, N), accumulated and returned in `dtype`."""
-        columns = _by_position(F)
-        if F.is_cuda and F.dtype != dtype:
-            G = torch.bmm(columns.mT, columns, out_dtype=dtype)
-        else:
-            columns = columns.to(dtype)
-            G = columns.mT @ columns
-        return G / columns.shape[1]
+        if _has_kernels(F):
+            return gpu.gram(F) / M
+        columns = _by_position(F).to(dtype)
+        return columns.mT @ columns / M
 
-    def back(self, F: Tensor, gradient: Tensor, M: int, *, plus: Tensor | None = None) -> Tensor:
-        """Return (dG + dGᵀ)·F/M, as in eq. 6, from the gradient dG (B, N, N) of G/M."""
-        columns = _by_position(F)
+    def back(self, F: Tensor, gradient: Tensor, M: int, *, plus: Tensor | None = None, border: Border) -> Tensor:
+        """Return (dG + dGᵀ)·F/M where F is positive, as in eq. 6, from the gradient dG (B, N, N) of G/M."""
         symmetric = ((gradient + gradient.mT) / M).to(F.dtype)
+        if _has_kernels(F):
+            return gpu.gram_back(F, symmetric, plus, ring.width(border))
+        columns = _by_position(F)
         term = columns @ symmetric if plus is None else _by_position(plus).baddbmm_(columns, symmetric)
-        return term.view(len(F), *F.shape[2:], F.shape[1]).permute(0, 3, 1, 2)
+        return relu_back(term.view(len(F), *F.shape[2:], F.shape[1]).permute(0, 3, 1, 2), F, border)
 
     def add(self, total: Tensor | None, part: Tensor, M: int) -> Tensor:
         """Return the sum of Gram matrices over parts of a picture; `total` is changed in place."""
@@ -74,3 +85,8 @@ GRAM = Gram()
 def _by_position(F: Tensor) -> Tensor:
     """View (B, N, H, W) as (B, M, N), which for channels-last is how it lies in memory."""
     return F.permute(0, 2, 3, 1).flatten(1, 2)
+
+
+def _has_kernels(F: Tensor) -> bool:
+    """Return whether there are kernels for activations like these: all of a picture, on a GPU and in bf16."""
+    return F.dtype == torch.bfloat16 and F.is_contiguous(memory_format=torch.channels_last) and gpu.serves(F)

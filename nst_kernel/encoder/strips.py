@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 import torch
 from torch import Tensor
 
+from nst_kernel.encoder import ring
 from nst_kernel.encoder.request import Convolutions, Request
 
 ROWS, HALO = 64, 2
@@ -20,11 +21,12 @@ def forward(x: Tensor, network: Convolutions, request: Request) -> tuple[Tensor,
     pooled: list[Tensor] = []
     totals: dict[str, Tensor] = {}
     for _, _, _, activations in _strips(x, network, request):
-        pooled.append(request.pool(activations[request.blocks[0][-1]]))
+        pooled.append(request.pooled(activations[request.blocks[0][-1]]))
         for layer, F in activations.items():
             if layer in request.statistics:
                 statistic = request.statistics[layer]
-                totals[layer] = statistic.add(totals.get(layer), statistic.of(F, x.dtype), F[0, 0].numel())
+                M = F[0, 0].numel()
+                totals[layer] = statistic.add(totals.get(layer), statistic.of(F, M, x.dtype), M)
     M = x.shape[-2] * x.shape[-1]
     means = {layer: request.statistics[layer].mean(total, M) for layer, total in totals.items()}
     return torch.cat(pooled, dim=2), means
@@ -46,12 +48,14 @@ def backward(
     M = x.shape[-2] * x.shape[-1]
     with torch.enable_grad():
         for start, low, strip, activations in _strips(x, network, request):
-            above = request.pool(activations[request.blocks[0][-1]])
+            above = request.pooled(activations[request.blocks[0][-1]])
             outputs, gradients = [above], [g[:, :, start // 2 : start // 2 + above.shape[2]]]
             for layer, gradient in of_statistics.items():
                 if layer in activations:
                     outputs.append(activations[layer])
-                    gradients.append(request.statistics[layer].back(activations[layer].detach(), gradient, M))
+                    gradients.append(
+                        request.statistics[layer].back(activations[layer].detach(), gradient, M, border="zero")
+                    )
             (of_strip,) = torch.autograd.grad(outputs, strip, gradients)
             of_pixels[:, :, low : low + strip.shape[2]] += of_strip
     return of_pixels
@@ -67,7 +71,8 @@ def _strips(x: Tensor, network: Convolutions, request: Request) -> Iterator[tupl
         strip = x[:, :, low : end + HALO].detach().requires_grad_(torch.is_grad_enabled())
         h, activations = network.normalise(strip), {}
         for layer in request.blocks[0]:
-            h = network.convolve(h, layer, request).relu()
+            filters = network.filters(layer, request.dtype)
+            h = filters.convolve(ring.enclose(h, request.border), 1 - ring.width(request.border)).relu()
             activations[layer] = h[:, :, start - low : end - low]
         yield start, low, strip, activations
         if end == height:

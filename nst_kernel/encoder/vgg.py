@@ -5,13 +5,15 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Literal, TypedDict, Unpack
 
 import torch
-import torch.nn.functional as nnf
 from torch import Tensor, nn
-from torch.nn.grad import conv2d_input
 
+from nst_kernel import gpu
+from nst_kernel.encoder import ring
+from nst_kernel.encoder.filters import Filters, filters_of
 from nst_kernel.encoder.passes import Pass
 from nst_kernel.encoder.precision import TYPES, Precision
-from nst_kernel.encoder.request import Border, Request
+from nst_kernel.encoder.request import Request
+from nst_kernel.encoder.ring import Border
 from nst_kernel.encoder.statistics import Statistic
 from nst_kernel.encoder.weights import IMAGENET_DEVIATION, IMAGENET_MEAN, Weights, check_covers
 from nst_kernel.layers import LAYERS
@@ -52,7 +54,7 @@ class Vgg19(nn.Module):
         deviation = torch.tensor(IMAGENET_DEVIATION if rgb else (1.0, 1.0, 1.0)).view(1, 3, 1, 1)
         self.register_buffer("mean", mean if rgb else mean / 255)
         self.register_buffer("scale", 1 / deviation if rgb else deviation * 255)
-        self._filters: dict[tuple[str, torch.dtype, torch.device], tuple[Tensor, Tensor]] = {}
+        self._filters: dict[tuple[str, torch.dtype, torch.device], Filters] = {}
 
     def forward(
         self,
@@ -118,42 +120,25 @@ class Vgg19(nn.Module):
         x = x.flip(1) if self.input == "bgr255" else x
         return ((x - self.mean) * self.scale).contiguous(memory_format=torch.channels_last)
 
+    def entry(self, x: Tensor, request: Request) -> Tensor:
+        """Return what the first convolution reads of pixels x (B, 3, H, W), with the ring of the request's border."""
+        if request.dtype == torch.bfloat16 and gpu.serves(x):
+            mirrored = request.border == "reflect"
+            flip, width = self.input == "bgr255", ring.width(request.border)
+            return gpu.split_pixels(x, self.mean, self.scale, flip=flip, ring=width, distance=int(mirrored))
+        return ring.enclose(self.normalise(x), request.border)
+
     def normalise_back(self, g: Tensor) -> Tensor:
         """Return the gradient of pixels from that of their normalised values."""
         g = (g * self.scale).contiguous()
         return g.flip(1) if self.input == "bgr255" else g
 
-    def convolve(self, x: Tensor, layer: str, request: Request) -> Tensor:
-        """Return a layer's activation before the ReLU, in the request's dtype."""
-        # Pixels meet their first filters unrounded: that layer is half a percent of the work.
-        weight, bias = self._filters_of(layer, x.dtype if layer == "conv1_1" else request.dtype)
-        x = x.to(weight.dtype)
-        if request.border == "zero":
-            return nnf.conv2d(x, weight, bias, padding=1).to(request.dtype)
-        return nnf.conv2d(_continued(x, request.border), weight, bias).to(request.dtype)
-
-    def convolve_back(self, g: Tensor, layer: str, request: Request) -> Tensor:
-        """Return the gradient of a layer's input from that of its activation before the ReLU."""
-        weight, _ = self._filters_of(layer, self.mean.dtype if layer == "conv1_1" else request.dtype)
-        g = g.to(weight.dtype)
-        height, width = g.shape[-2:]
-        back: Callable[..., Tensor] = conv2d_input
-        if request.border == "zero":
-            return back((len(g), weight.shape[1], height, width), weight, g, padding=1)
-        padded = back((len(g), weight.shape[1], height + 2, width + 2), weight, g)
-        # The gradient of a repeated pixel belongs to the pixel that was repeated.
-        for rows_first in (padded, padded.mT):
-            copied = _distance(rows_first.shape[-2] - 2, request.border)
-            rows_first[:, :, copied] += rows_first[:, :, 0]
-            rows_first[:, :, -1 - copied] += rows_first[:, :, -1]
-        return padded[:, :, 1:-1, 1:-1].contiguous(memory_format=torch.channels_last)
-
-    def _filters_of(self, layer: str, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-        """Return a layer's filters and biases in `dtype`, which are converted and laid out once."""
+    def filters(self, layer: str, dtype: torch.dtype) -> Filters:
+        """Return a layer's filters for convolutions in `dtype`; they are converted and laid out once."""
         weight, bias = self.get_buffer(f"{layer}_weight"), self.get_buffer(f"{layer}_bias")
         key = layer, dtype, weight.device
         if key not in self._filters:
-            self._filters[key] = weight.to(dtype).contiguous(memory_format=torch.channels_last), bias.to(dtype)
+            self._filters[key] = filters_of(layer, weight, bias, dtype)
         return self._filters[key]
 
 
@@ -166,22 +151,3 @@ def border_of(encoder: Vgg19) -> Border:
     away as well, but also 13 % more time and memory at 256 px.
     """
     return "reflect" if encoder.border == "zero" else encoder.border
-
-
-def _distance(side: int, border: Border) -> int:
-    """Return how far the repeated row lies from the padding on its side: a single row is its own mirror image."""
-    return 2 if border == "reflect" and side > 1 else 1
-
-
-def _continued(x: Tensor, border: Border) -> Tensor:
-    """Return x (B, N, H, W) with a row and a column more on each side, repeated from within.
-
-    Where autograd is to find the way back it is made of slices: torch's own on CUDA is not deterministic.
-    """
-    if not torch.is_grad_enabled() and min(x.shape[-2:]) > 1:
-        return nnf.pad(x, (1, 1, 1, 1), mode=border)
-    for axis in (-2, -1):
-        side = x.shape[axis]
-        copied = _distance(side, border)
-        x = torch.cat([x.narrow(axis, copied - 1, 1), x, x.narrow(axis, side - copied, 1)], axis)
-    return x

@@ -6,7 +6,7 @@ from typing import Literal
 
 from torch import Tensor
 
-from nst_kernel.encoder.request import Border
+from nst_kernel.encoder.ring import Border
 
 IMAGENET_MEAN, IMAGENET_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 

@@ -16,7 +16,7 @@ def gram(F: Tensor) -> Tensor:
 
 def content_loss(F: Tensor, P: Tensor) -> Tensor:
     """Return eq. 1, ½ Σ (F − P)², per sample (B,); F and P are activations (B, N, H, W) of output and content."""
-    return 0.5 * (F - P).square().flatten(1).sum(1)
+    return 0.5 * _sum_of_squares(F - P)
 
 
 def style_layer_loss(G: Tensor, A: Tensor) -> Tensor:
@@ -26,17 +26,17 @@ def style_layer_loss(G: Tensor, A: Tensor) -> Tensor:
     is the paper's E_l, and styles of other sizes can be compared with the output.
     """
     N = G.shape[-1]
-    return (G - A).square().flatten(1).sum(1) / (4 * N**2)
+    return _sum_of_squares(G - A) / (4 * N**2)
 
 
 def relative_content_loss(F: Tensor, P: Tensor) -> Tensor:
     """Return ½ Σ (F − P)² over Σ P², per sample (B,): eq. 1 as a share of the target, so that size does not matter."""
-    return content_loss(F, P) / (P.square().flatten(1).sum(1) + torch.finfo(P.dtype).tiny)
+    return content_loss(F, P) / (_sum_of_squares(P) + torch.finfo(P.dtype).tiny)
 
 
 def relative_style_loss(G: Tensor, A: Tensor) -> Tensor:
     """Return Σ (G − A)² over Σ A², per sample (B,): eq. 4 as a share of the target; G and A per position."""
-    return (G - A).square().flatten(1).sum(1) / (A.square().flatten(1).sum(1) + torch.finfo(A.dtype).tiny)
+    return _sum_of_squares(G - A) / (_sum_of_squares(A) + torch.finfo(A.dtype).tiny)
 
 
 def total_variation(x: Tensor) -> Tensor:
@@ -49,3 +49,8 @@ def total_variation(x: Tensor) -> Tensor:
 def out_of_range(x: Tensor) -> Tensor:
     """Return the mean squared distance of pixels (B, 3, H, W) from [0, 1], per sample (B,)."""
     return (x - x.clamp(0, 1)).square().flatten(1).mean(1)
+
+
+def _sum_of_squares(a: Tensor) -> Tensor:
+    """Return the sum of squares of each sample, (B,), of a (B, ...) in any order in memory."""
+    return a.square().sum(tuple(range(1, a.dim())))

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from jobs.pictures import draw, photographs
 from nst_kernel import LAYERS, Pair, StyleParams, StylizeResult, Vgg19, Weights, load_weights, stylize_batch, to_uint8
-from nst_kernel.encoder.request import Border
+from nst_kernel.encoder import Border
 from nst_kernel.encoder.statistics import Gram
 from nst_kernel.pictures import fit, resize, to_tensor
 from tests.bench.__main__ import cpu_name
@@ -37,14 +37,15 @@ RATIOS = (1e3, 1e5, 1e7)
 class InnerGram(Gram):
     """Gram matrices without the outermost positions of each layer: a weight of 0 at the border."""
 
-    def of(self, F: Tensor, dtype: torch.dtype) -> Tensor:
-        """Return G/M of the inner positions."""
-        return super().of(F[:, :, 1:-1, 1:-1], dtype)
+    def of(self, F: Tensor, M: int, dtype: torch.dtype) -> Tensor:
+        """Return G/M of the inner positions; there is no ring around F, as for the border `zero` alone."""
+        inner = F[:, :, 1:-1, 1:-1]
+        return super().of(inner, inner[0, 0].numel(), dtype)
 
-    def back(self, F: Tensor, gradient: Tensor, M: int, *, plus: Tensor | None = None) -> Tensor:
+    def back(self, F: Tensor, gradient: Tensor, M: int, *, plus: Tensor | None = None, border: Border) -> Tensor:
         """Return the gradient, which is 0 at the outermost positions."""
         inner = F[:, :, 1:-1, 1:-1].contiguous(memory_format=torch.channels_last)
-        term = nnf.pad(super().back(inner, gradient, inner[0, 0].numel()), (1, 1, 1, 1))
+        term = nnf.pad(super().back(inner, gradient, inner[0, 0].numel(), border=border), (1, 1, 1, 1))
         return term if plus is None else plus.add_(term)
 
 

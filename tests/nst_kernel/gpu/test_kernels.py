@@ -1,0 +1,125 @@
+"""The kernels for GPUs against torch's own operations: on a GPU, or by Triton's interpreter where there is none."""
+
+import importlib
+import logging
+
+import pytest
+import torch
+import torch.nn.functional as nnf
+from torch import Tensor
+
+from nst_kernel import gpu
+from nst_kernel.encoder import Border, Vgg19, Weights, ring
+from nst_kernel.encoder.filters import FirstFilters
+from nst_kernel.encoder.request import Request
+from nst_kernel.gpu import available
+from tests.support import random_weights
+
+pytest.importorskip("triton")
+
+DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+OF_PRODUCTS = torch.bfloat16 if DEVICE.type == "cuda" else torch.float32
+"""The interpreter multiplies no matrices in bf16."""
+ROUNDED = 2**-7
+"""What a value in bf16 may differ: the interpreter cuts off what a GPU rounds."""
+BORDERS: tuple[Border, ...] = ("zero", "replicate", "reflect")
+
+
+def activations(size: tuple[int, int], border: Border, channels: int = 64) -> Tensor:
+    """Activations after a ReLU with a ring, in bf16 and channels last."""
+    width = ring.width(border)
+    shape = 2, channels, size[0] + 2 * width, size[1] + 2 * width
+    x = torch.randn(shape, generator=torch.Generator().manual_seed(0)).relu_().to(DEVICE, torch.bfloat16)
+    return x.contiguous(memory_format=torch.channels_last)
+
+
+def request_for(border: Border) -> Request:
+    return Request((), {}, (("conv1_1",),), "avg", torch.bfloat16, border)
+
+
+SIZES = [(12, 16), (11, 15), (2, 3)]
+
+
+@pytest.mark.parametrize("border", BORDERS)
+@pytest.mark.parametrize("size", SIZES)
+def test_pooling(size: tuple[int, int], border: Border) -> None:
+    x, width = activations(size, border), ring.width(border)
+    expected = nnf.avg_pool2d(x.float(), 2, padding=width)
+    torch.testing.assert_close(gpu.pool(x, width).float(), expected, rtol=ROUNDED, atol=1e-6)
+
+
+@pytest.mark.parametrize("border", BORDERS)
+@pytest.mark.parametrize("size", SIZES)
+def test_the_way_back_through_pooling_and_relu(
+    monkeypatch: pytest.MonkeyPatch, size: tuple[int, int], border: Border
+) -> None:
+    x, width = activations(size, border), ring.width(border)
+    g = torch.randn_like(nnf.avg_pool2d(x, 2, padding=width))
+    actual = gpu.pool_back(g, x, width)
+    monkeypatch.setattr(available, "_can_be_built", lambda: False)  # the same by torch's operations
+    expected = request_for(border).pool_back(g.clone(), x)
+    torch.testing.assert_close(actual, expected, rtol=ROUNDED, atol=1e-6)
+    assert torch.equal(actual == 0, expected == 0)
+
+
+@pytest.mark.parametrize("channels", [64, 128, 256])
+def test_gram_matrices(channels: int) -> None:
+    x = activations((11, 15), "reflect", channels).to(OF_PRODUCTS)
+    flat = x.float().flatten(2)
+    torch.testing.assert_close(gpu.gram(x), flat @ flat.mT, rtol=1e-5, atol=1e-3)
+
+
+@pytest.mark.parametrize("given", [False, True])
+@pytest.mark.parametrize("border", BORDERS)
+@pytest.mark.parametrize("channels", [64, 256])
+def test_the_way_back_through_gram_matrices_and_relu(channels: int, border: Border, given: bool) -> None:
+    x, width = activations((9, 10), border, channels).to(OF_PRODUCTS), ring.width(border)
+    S = torch.randn(2, channels, channels, device=x.device).to(x.dtype)
+    g = torch.randn_like(x) if given else None
+    flat = (x.float().permute(0, 2, 3, 1).flatten(1, 2) @ S.float()).view(2, *x.shape[2:], channels)
+    expected = flat.permute(0, 3, 1, 2) + (g.float() if g is not None else 0.0)
+    expected = ring.clear(torch.where(x > 0, expected, 0.0), border)
+    actual = gpu.gram_back(x, S, g, width)
+    torch.testing.assert_close(actual.float(), expected, rtol=ROUNDED, atol=1e-2)
+    assert not actual[x == 0].any()
+
+
+@pytest.mark.parametrize("length", [1, 511, 1500])
+def test_inner_products(length: int) -> None:
+    V, a, b = (torch.randn(shape, device=DEVICE) for shape in ((3, 10, length), (3, length), (3, length)))
+    expected = V @ torch.stack([a, b], dim=2)
+    torch.testing.assert_close(gpu.products(V, a, b), expected, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(gpu.products(V, b), expected[:, :, 1:], rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("border", BORDERS)
+@pytest.mark.parametrize("kind", ["rgb", "bgr255"])
+def test_pixels_in_parts(kind: str, border: Border) -> None:
+    convolutions = random_weights(0, "conv1_1").convolutions
+    vgg = Vgg19(Weights("w", "", convolutions, input="rgb" if kind == "rgb" else "bgr255")).to(DEVICE)
+    x = torch.rand(2, 3, 17, 20, device=DEVICE)
+    filters = vgg.filters("conv1_1", torch.bfloat16)
+    assert isinstance(filters, FirstFilters)
+    expected = filters.entering(ring.enclose(vgg.normalise(x), border))
+    actual = gpu.split_pixels(
+        x, vgg.mean, vgg.scale, flip=kind == "bgr255", ring=ring.width(border), distance=int(border == "reflect")
+    )
+    # A last bit of the normalised pixel may differ, and with it how it is split; the sum of the parts may not.
+    sums = (parts[:, :3].float() + parts[:, 3:6] for parts in (actual, expected))
+    torch.testing.assert_close(*sums, rtol=2**-14, atol=1e-5)
+    assert torch.equal(actual[:, :3], actual[:, 6:9])
+    assert torch.equal(actual[:, 9:], expected[:, 9:])
+
+
+def test_without_a_compiler_torchs_own_operations_are_used_and_the_log_says_so(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("Failed to find C compiler")
+
+    monkeypatch.setattr(importlib.import_module("nst_kernel.gpu.pooling"), "pool", fail)
+    monkeypatch.setattr(torch, "zeros", lambda *_, **__: None)
+    with caplog.at_level(logging.WARNING):
+        assert available._can_be_built.__wrapped__() is False
+    assert "cannot be built" in caplog.text
+    assert "Failed to find C compiler" in caplog.text
