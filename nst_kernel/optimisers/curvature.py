@@ -49,8 +49,8 @@ class Curvature:
     Attributes:
         shape: (C, H, W).
         rings: number of rings of frequencies.
-        ring: ring of each frequency of the half spectrum, flat, from 0 (highest) to `rings` - 1.
-        count: how many frequencies of the whole spectrum each of the half spectrum stands for: 1 or 2.
+        ring: ring of each frequency of the half spectrum (H, W // 2 + 1), from 0 (highest) to `rings` - 1.
+        count: how many frequencies of the whole spectrum one of each column of the half spectrum stands for: 1 or 2.
     """
 
     def __init__(self, shape: torch.Size, like: Tensor) -> None:
@@ -63,12 +63,12 @@ class Curvature:
         columns = torch.fft.rfftfreq(W, dtype=dtype, device=device)
         self.rings = 1 + math.ceil(RINGS_PER_OCTAVE * math.log2(max(H, W) / 2))
         octaves = 1 + torch.log2(torch.hypot(rows[:, None], columns).clamp_min(1 / max(H, W)))  # at most a half
-        self.ring = (-RINGS_PER_OCTAVE * octaves).floor().clamp(0, self.rings - 1).to(torch.int64).flatten()
+        self.ring = (-RINGS_PER_OCTAVE * octaves).floor().clamp(0, self.rings - 1).to(torch.int64)
         twice = torch.full_like(columns, 2.0)  # the half spectrum stands for its mirror image too
         twice[0] = 1.0
         if W % 2 == 0:
             twice[-1] = 1.0
-        self.count = twice.expand(H, -1).flatten()
+        self.count = twice
 
     def initial_state(self, B: int, like: Tensor) -> dict[str, Tensor]:
         """Return the state of B samples that have made no step, with which H₀ is the identity."""
@@ -123,20 +123,26 @@ class Curvature:
         """Return H₀·v of flat pictures v (B, D)."""
         place = state["place"]
         spectrum = self._spectrum(place * v.view(-1, *self.shape))
-        spectrum = spectrum * state["ring"][:, :, self.ring].view(spectrum.shape)
+        spectrum = spectrum * state["ring"][:, :, self.ring]
         back = torch.fft.irfft2(spectrum, s=self.shape[1:], norm="ortho")
-        picture: Tensor = torch.einsum("ji,bjhw->bihw", self.colours, back)
-        return (place * picture).flatten(1)
+        return (place * _transformed(self.colours.T, back)).flatten(1)
 
     def _spectrum(self, v: Tensor) -> Tensor:
         """Return F·v of v (B, C, H, W): the half spectrum of each opponent colour, complex (B, C, H, W // 2 + 1)."""
-        spectrum: Tensor = torch.fft.rfft2(torch.einsum("ij,bjhw->bihw", self.colours, v), norm="ortho")
+        spectrum: Tensor = torch.fft.rfft2(_transformed(self.colours, v), norm="ortho")
         return spectrum
 
     def _power(self, v: Tensor) -> Tensor:
         """Return the sums of squares of F·v by colour and ring, (B, C, rings), of v (B, C, H, W)."""
-        power = torch.view_as_real(self._spectrum(v)).square().sum(-1).flatten(2).mul_(self.count)
-        return power.new_zeros(*power.shape[:2], self.rings).scatter_add_(2, self.ring.expand_as(power), power)
+        power = torch.view_as_real(self._spectrum(v)).square().sum(-1).mul_(self.count)
+        # Row by row first: on a GPU all that is added to one number has to wait for each other.
+        by_row = power.new_zeros(*power.shape[:3], self.rings).scatter_add_(3, self.ring.expand_as(power), power)
+        return by_row.sum(2)
+
+
+def _transformed(M: Tensor, v: Tensor) -> Tensor:
+    """Return the colours of v (B, C, H, W) transformed by a matrix M (C, C)."""
+    return torch.bmm(M.expand(len(v), -1, -1), v.flatten(2)).view(v.shape)
 
 
 def _ratio(ss: Tensor, yy: Tensor, dims: tuple[int, int], at_most: float) -> Tensor:

@@ -15,6 +15,7 @@ import math
 import torch
 from torch import Tensor
 
+from nst_kernel import gpu
 from nst_kernel.optimisers.curvature import Curvature
 
 MIN_CURVATURE = 1e-10
@@ -136,8 +137,7 @@ class LBFGS:
         S[rows, at] = torch.where(usable, s, S[rows, at])
         Y[rows, at] = torch.where(usable, y, Y[rows, at])
         # Its inner products with all pairs.
-        of_s = torch.bmm(S, torch.stack([y, g], dim=1).mT)  # (B, m, 2)
-        of_y = torch.bmm(Y, s.unsqueeze(2))[:, :, 0]
+        of_s, of_y = _products(S, y, g), _products(Y, s)[:, :, 0]
         sy[rows, :, at] = torch.where(usable, of_s[:, :, 0], sy[rows, :, at])
         sy[rows, at] = torch.where(usable, of_y, sy[rows, at])
         known = state["known"]
@@ -152,7 +152,7 @@ class LBFGS:
     def _direction(self, g: Tensor, sg: Tensor) -> Tensor:
         """Return −H·g (B, D) by the two-loop recursion (Nocedal and Wright, algorithm 7.4).
 
-        Its vectors q and r are sums of g, the s and the y; the loops run on their coefficients, of which there are m.
+        Its vectors q and r are sums of g, the s and the y, and only their m coefficients are computed one by one.
 
         Args:
             g: gradients (B, D).
@@ -165,18 +165,31 @@ class LBFGS:
         sy = state["sy"].gather(1, order.unsqueeze(2).expand(-1, -1, m))
         sy = sy.gather(2, order.unsqueeze(1).expand(-1, m, -1))
         sg, rho = sg.gather(1, order), state["known"].gather(1, order)
-        of_y, of_s = torch.zeros_like(rho), torch.zeros_like(rho)
-        # First loop, newest to oldest.
-        for j in range(m):  # α_j = ρ_j s_j·q with q = −g + Σ of_y·y
-            of_y[:, j] = -rho[:, j] * ((sy[:, j] * of_y).sum(1) - sg[:, j])
-        q = _combined(of_y, order, state["changes"]).sub_(g)
+        # Both loops are triangular systems of equations, since each pair needs those alone that were looked at before.
+        newer = sy.tril(-1)  # of each s with every y that is newer
+        # First loop, newest to oldest: α_j = ρ_j s_j·q with q = −g − Σ α_i y_i over newer i.
+        alpha = _solved(rho.unsqueeze(2) * newer, -rho * sg, upper=False)
+        q = _combined(-alpha, order, state["changes"]).sub_(g)
         # r = H₀·q.
         r = self.curvature.apply(state, q) if self.curvature else q.mul_(state["scale"])
-        yr = torch.bmm(state["changes"], r.unsqueeze(2))[:, :, 0].gather(1, order)
-        # Second loop, oldest to newest.
-        for j in reversed(range(m)):  # β_j = ρ_j y_j·r with r = H₀·q + Σ of_s·s
-            of_s[:, j] = -of_y[:, j] - rho[:, j] * (yr[:, j] + (sy[:, :, j] * of_s).sum(1))
-        return r.add_(_combined(of_s, order, state["steps"]))
+        yr = _products(state["changes"], r)[:, :, 0].gather(1, order)
+        # Second loop, oldest to newest: β_j = ρ_j y_j·r with r = H₀·q + Σ (α_i − β_i) s_i over older i.
+        steps = _solved(rho.unsqueeze(2) * newer.mT, alpha - rho * yr, upper=True)
+        return r.add_(_combined(steps, order, state["steps"]))
+
+
+def _solved(A: Tensor, b: Tensor, *, upper: bool) -> Tensor:
+    """Return x of (I + A) x = b (B, m), where A (B, m, m) is zero on and on one side of its diagonal."""
+    x: Tensor = torch.linalg.solve_triangular(A, b.unsqueeze(2), upper=upper, unitriangular=True)
+    return x.squeeze(2)
+
+
+def _products(V: Tensor, *vectors: Tensor) -> Tensor:
+    """Return the inner products (B, m, R) of the rows of V (B, m, D) with R vectors (B, D), one or two."""
+    if V.dtype == torch.float32 and gpu.serves(V):
+        return gpu.products(V, *vectors)
+    together = torch.stack(vectors, dim=1).mT if len(vectors) > 1 else vectors[0].unsqueeze(2)
+    return torch.bmm(V, together)
 
 
 def _combined(coefficients: Tensor, order: Tensor, vectors: Tensor) -> Tensor:

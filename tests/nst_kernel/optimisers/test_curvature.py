@@ -76,7 +76,7 @@ def test_rings_of_frequencies_are_learned(size: tuple[int, int]) -> None:
         s = normal(k, 1, curvature.shape.numel())
         y = curvature.apply(hessian, s)
         curvature.learn(state, s, y, dot(y, s), torch.tensor([[True]]))
-    held = torch.bincount(curvature.ring, minlength=curvature.rings) > 0
+    held = torch.bincount(curvature.ring.flatten(), minlength=curvature.rings) > 0
     product = (state["ring"] * stiffness)[0][:, held]
     assert float(product.max() / product.min()) < 1.5
 
