@@ -30,7 +30,7 @@ class AnyStore:
         if start or end is not None:
             part: bytes = self._request("cat_file", path, start=start, end=end)
             return part
-        size = self._request("info", path).get("size")
+        size = self._info(path).get("size")
         check_length(size or 0, max_bytes())
         data: bytes = self._request("cat_file", path)
         compare_length(data, size)
@@ -43,7 +43,7 @@ class AnyStore:
     def write(self, path: str, data: bytes) -> None:
         """Write a file, and compare its length with what the store has afterwards."""
         self._request("pipe_file", path, data)
-        compare_length(data, self._request("info", path).get("size"))
+        compare_length(data, self._info(path).get("size"))
 
     def write_if(self, path: str, data: bytes, replaces: str | None) -> bool:
         """Compare the identity first and write then; two writers at once may both be answered that they wrote."""
@@ -56,7 +56,7 @@ class AnyStore:
     def is_file(self, path: str) -> bool:
         """Return whether a file has this name; fsspec's own isfile would turn every error into False."""
         try:
-            return bool(self._request("info", path)["type"] == "file")
+            return bool(self._info(path)["type"] == "file")
         except FileNotFoundError:
             return False
 
@@ -116,9 +116,14 @@ class AnyStore:
         """Return no identities, since such a store may report less about a file in a listing than in a lookup."""
         return (), None
 
+    def _info(self, path: str) -> Mapping[str, Any]:
+        """Return what fsspec knows of a file or folder; raises FileNotFoundError where there is none."""
+        info: Mapping[str, Any] = self._request("info", path)
+        return info
+
     def _file_info(self, path: str) -> Mapping[str, Any]:
         """Return what fsspec knows of a file; raises IsADirectoryError for a folder."""
-        info: Mapping[str, Any] = self._request("info", path)
+        info = self._info(path)
         if info["type"] != "file":
             raise IsADirectoryError(path)
         return info

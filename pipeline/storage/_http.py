@@ -1,15 +1,20 @@
 """The storage back end for http:// and https://: hosts and addresses are checked, and every body has an end."""
 
+import contextlib
 import contextvars
 import functools
 import os
+import re
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import aiohttp
-from fsspec.implementations.http import HTTPFileSystem
+from fsspec.implementations.http import HTTPFileSystem, _file_info
+from multidict import CIMultiDict, CIMultiDictProxy
+from yarl import URL
 
 from pipeline.storage._access import in_force, max_bytes, who_wants_public
 from pipeline.storage._fsspec import AnyStore, within
@@ -28,6 +33,12 @@ _IPV4_WITHIN = IPv6Network("64:ff9b::/96")
 
 _NO_HOSTS = tuple(IPv4Network(text) for text in ("168.63.129.16/32", "192.0.0.0/24"))
 """What Python takes for public: Azure's services for a machine itself (other clouds' are link-local), and protocols."""
+
+_ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://[^/?#]*)(.*)", re.DOTALL)
+"""Scheme and authority of an address, and what follows them."""
+
+_NO_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+"""A percent sign that begins no escape sequence, and so stands for itself."""
 
 _wanted_public: contextvars.ContextVar[Barred | None] = contextvars.ContextVar("wanted_public", default=None)
 """The error of the request in progress for a host that has no public address; None where any address will do."""
@@ -48,18 +59,56 @@ class HttpStore(AnyStore):
         """Read a file or a range of it, also from a server that knows no ranges; aiohttp compares the length."""
         return b"" if end is not None and end <= start else within(self.seconds, self.fs, self._get(path, start, end))
 
+    def _info(self, path: str) -> Mapping[str, Any]:
+        """Return what a server tells of a file."""
+        return within(self.seconds, self.fs, self._told(path))
+
+    async def _told(self, path: str) -> Mapping[str, Any]:
+        """Request what a server tells of a file: by HEAD, and where that is refused or tells no length, by GET.
+
+        An address that is signed for GET is refused to HEAD, so that what GET is answered counts. fsspec's own lookup
+        takes every error for a missing file.
+        """
+        session, told = await self.fs.set_session(), dict[str, Any]()
+        with contextlib.suppress(aiohttp.ClientResponseError):
+            told = await _file_info(as_given(path), session, "head")
+        if "size" not in told:
+            try:
+                told |= await _file_info(as_given(path), session, "get")
+            except aiohttp.ClientResponseError as error:
+                if error.status == 404:
+                    raise FileNotFoundError(path) from error
+                raise
+        return {"name": path, "size": None, **told, "type": "file"}
+
     async def _get(self, path: str, start: int, end: int | None) -> bytes:
         """Download a file, or as much of it as a range needs."""
         ranged = start > 0 or end is not None
         span = {"Range": f"bytes={start}-{'' if end is None else end - 1}"} if ranged else {}
         session = await self.fs.set_session()
-        async with session.get(self.fs.encode_url(path), headers=span) as answer:
+        async with session.get(as_given(path), headers=span) as answer:
             if ranged and answer.status == 416:  # the file ends before `start`, as an empty one always does
                 return b""
             self.fs._raise_not_found_for_status(answer, path)
             skipped = 0 if answer.status == 206 else start
             body = await _body(answer, max_bytes(), None if end is None else end - start + skipped)
             return body[skipped:] if skipped else body
+
+
+def as_given(address: str) -> URL:
+    """Return an address whose path and query are sent letter by letter: a signature covers `%2F` and no slash.
+
+    Only what no request may have, such as a space, is escaped.
+    """
+    found = _ADDRESS.match(address)
+    if found is None:
+        return URL(address)
+    return URL(str(URL(found[1])).rstrip("/") + _sendable(found[2]), encoded=True)
+
+
+def _sendable(text: str) -> str:
+    """Return a part of an address with what no request may have escaped, and all else as it is."""
+    return quote(_NO_ESCAPE.sub("%25", text), safe="%/:?#[]@!$&'()*+,;=~")
 
 
 async def _body(answer: aiohttp.ClientResponse, most: int, wanted: int | None = None) -> bytes:
@@ -84,8 +133,17 @@ async def _body(answer: aiohttp.ClientResponse, most: int, wanted: int | None = 
     return b"".join(parts)[:wanted]
 
 
-class _Page(aiohttp.ClientResponse):
-    """An answer whose text has an end: a page of links."""
+class _Answer(aiohttp.ClientResponse):
+    """An answer whose text has an end, as a page of links, and whose redirect leads where it says, letter by letter."""
+
+    @property
+    def headers(self) -> "CIMultiDictProxy[str]":
+        """The fields of the answer's head."""
+        changed = CIMultiDict(super().headers)
+        if (place := changed.get("Location")) is not None:
+            found = _ADDRESS.match(place)
+            changed["Location"] = found[1] + _sendable(found[2]) if found else _sendable(place)
+        return CIMultiDictProxy(changed)
 
     async def text(self, encoding: str | None = None, errors: str = "strict") -> str:
         """Return the body as text."""
@@ -147,6 +205,8 @@ def _file_system(allowed: tuple[Allowed, ...], process: int) -> Any:
     async def session(**_: Any) -> aiohttp.ClientSession:
         # What is not packed is counted as it arrives; what a server packs all the same is counted unpacked.
         headers = {"Accept-Encoding": "identity"}
-        return aiohttp.ClientSession(connector=_Connector(allowed), response_class=_Page, headers=headers)
+        return aiohttp.ClientSession(
+            connector=_Connector(allowed), response_class=_Answer, headers=headers, requote_redirect_url=False
+        )
 
     return HTTPFileSystem(get_client=session, skip_instance_cache=True, use_listings_cache=False)

@@ -1,7 +1,7 @@
 """Web servers: public addresses alone unless a host is named, also behind redirects and names; bodies have an end."""
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -169,6 +169,70 @@ def test_a_body_that_is_cut_short_is_none(server: Server) -> None:
 def test_what_is_missing_is_not_found(server: Server) -> None:
     with pytest.raises(storage.NotFound):
         storage.read_bytes(f"{server.url}/nowhere")
+
+
+@pytest.mark.parametrize("open_it", [storage.identity, storage.size, storage.list_files])
+def test_an_error_of_a_server_is_no_missing_file(
+    open_it: Callable[[str], object], server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vars(server.http)["failures"] = 10**9
+    for name, status in (("broken", 500), ("forbidden", 403)):
+        with pytest.raises(storage.StorageError, match=f": ClientResponseError: {status}") as failed:
+            open_it(f"{server.url}/{name}")
+        assert not isinstance(failed.value, storage.NotFound)
+    monkeypatch.setenv("NST_STORAGE_ATTEMPTS", "3")
+    monkeypatch.setenv("NST_STORAGE_FIRST_DELAY", "0")
+    vars(server.http)["failures"] = 3
+    before = storage.repeated()
+    assert open_it(f"{server.url}/broken")
+    assert storage.repeated() == before + 1
+    with pytest.raises(storage.NotFound):
+        open_it(f"{server.url}/nowhere")
+
+
+def test_an_address_that_is_signed_for_get_is_looked_at_all_the_same(server: Server) -> None:
+    assert storage.size(f"{server.url}/for/get") == len(BODY)
+    assert storage.list_files(f"{server.url}/for/get") == [f"{server.url}/for/get"]
+
+
+SENT = [
+    ("?X-Amz-Credential=A%2Feu%2Fs3&a=%3D%26+%20", "?X-Amz-Credential=A%2Feu%2Fs3&a=%3D%26+%20"),
+    ("?a=%2f%7e%41&b=c/d?e:f@g", "?a=%2f%7e%41&b=c/d?e:f@g"),
+    ("?name=my photo é 50%&c", "?name=my%20photo%20%C3%A9%2050%25&c"),
+    ("?a=b#fragment", "?a=b"),
+]
+"""What stands behind a path, and what a server gets of it."""
+
+
+@pytest.mark.parametrize(("given", "sent"), SENT)
+def test_what_a_signature_covers_is_sent_letter_by_letter(given: str, sent: str, server: Server) -> None:
+    assert storage.read_bytes(f"{server.url}/whole{given}") == BODY
+    assert storage.read_bytes(f"{server.url}/whole{given}", end=3) == BODY[:3]
+    assert storage.identity(f"{server.url}/whole{given}")
+    assert server.seen == [f"GET /whole{sent}"] * 2 + [f"HEAD /whole{sent}"]
+
+
+@pytest.mark.parametrize(("given", "sent"), SENT[:3])
+@pytest.mark.parametrize("host", ["", "{url}"])
+def test_a_redirect_to_a_signed_address_is_sent_letter_by_letter(
+    host: str, given: str, sent: str, server: Server
+) -> None:
+    where = f"{host.format(url=server.url)}/whole{given}"
+    if not where.isascii():
+        where = where.replace("é", "%C3%A9")
+    vars(server.http)["location"] = where
+    try:
+        assert storage.read_bytes(f"{server.url}/redirect") == BODY
+    finally:
+        del vars(server.http)["location"]
+    assert server.seen == ["GET /redirect", f"GET /whole{sent}"]
+
+
+def test_a_path_is_sent_letter_by_letter(server: Server) -> None:
+    for path in ("/a%2Fb%20c", "/a//b", "/%e2%82%ac"):
+        with pytest.raises(storage.NotFound):
+            storage.read_bytes(server.url + path)
+    assert server.seen == ["GET /a%2Fb%20c", "GET /a//b", "GET /%e2%82%ac"]
 
 
 def test_a_page_of_links_is_a_folder(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -78,8 +78,21 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def serve_folder(self) -> None:
         self.answer(b'<a href="a.jpg">a</a> <a href="b.jpg">b</a>', Content_Type="text/html")
 
+    def serve_broken(self) -> None:
+        """Fails, as a server that is overloaded, as often as a test says."""
+        server: Any = self.server
+        server.failures -= 1
+        self.answer(BODY, 200 if server.failures < 0 else 500)
+
+    def serve_for_get(self) -> None:
+        """Refuses HEAD, as a store does whose address is signed for GET."""
+        self.answer(b"", 403) if self.command == "HEAD" else self.answer(BODY)
+
+    def serve_forbidden(self) -> None:
+        self.answer(b"", 403)
+
     def serve_redirect(self) -> None:
-        self.answer(b"", 302, Location=self.path.partition("?")[2])
+        self.answer(b"", 302, Location=vars(self.server).get("location") or self.path.partition("?")[2])
 
 
 class Server:
@@ -94,7 +107,7 @@ class Server:
         self.seen: list[str] = []
         self.http = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.http.daemon_threads = True
-        vars(self.http).update(seen=self.seen, file=file)
+        vars(self.http).update(seen=self.seen, file=file, failures=10**9)
         self.port = int(self.http.server_address[1])
         self.url = f"http://127.0.0.1:{self.port}"
         threading.Thread(target=self.http.serve_forever, args=(0.01,), daemon=True).start()
