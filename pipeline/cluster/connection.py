@@ -5,7 +5,7 @@ import importlib.util
 import logging
 import os
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import ray
 from ray._private import ray_constants
@@ -30,6 +30,9 @@ takes about 120 MB. It counts where a machine joins a cluster."""
 TOKENS = "RAY_AUTH_MODE"
 """Variable by which Ray, since 2.52, asks everybody for the token in ~/.ray/auth_token. Its default has changed."""
 
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+"""Hosts that Ray takes for this machine's address in its network."""
+
 DATA_SETTINGS: Mapping[str, object] = {
     "enable_progress_bars": False,
     "print_on_execution_start": False,
@@ -49,7 +52,8 @@ def connect(address: str | None = None, *, runtime_env: Mapping[str, object] | N
         for name, value in (HEALTH_CHECKS | KEPT_WORKERS).items():
             os.environ.setdefault(name, value)
         _check_answers(address)
-        with _closed_to_others() if address == "local" else contextlib.nullcontext():
+        closed = address == "local" or _is_closed_to_others(address)
+        with _closed_to_others() if closed else contextlib.nullcontext():
             ray.init(
                 address,
                 include_dashboard=False if address == "local" else None,
@@ -67,7 +71,8 @@ def connect(address: str | None = None, *, runtime_env: Mapping[str, object] | N
 def _closed_to_others() -> Iterator[None]:
     """Have the cluster that is started within this block listen on loopback alone, and ask for a token.
 
-    Ray does the first by itself on macOS and Windows. README.md says who can reach it then.
+    Ray does the first by itself on macOS and Windows. README.md says who can reach it then. To connect to such a
+    cluster takes the same: Ray takes 127.0.0.1 for the machine's other address, where it would wait for minutes.
     """
     if TOKENS not in os.environ and importlib.util.find_spec("ray._private.authentication"):
         os.environ[TOKENS] = "token"
@@ -80,13 +85,34 @@ def _closed_to_others() -> Iterator[None]:
         ray_constants.ENABLE_RAY_CLUSTER = before
 
 
+def _is_closed_to_others(address: str) -> bool:
+    """Return whether a cluster at an address of this machine, HOST:PORT, listens on loopback alone."""
+    host, port = _host_and_port(address)
+    if host not in LOOPBACK:
+        return False
+    address_in_network: Callable[[], str] = ray.util.get_node_ip_address
+    try:
+        socket.create_connection((address_in_network(), port), 1).close()
+    except OSError:
+        return True
+    return False
+
+
+def _host_and_port(address: str) -> tuple[str, int]:
+    """Return the parts of HOST:PORT; an empty host of an address that is none, such as `auto` or ray://head:10001."""
+    host, _, port = address.rpartition(":")
+    if "://" in address or not port.isdecimal():
+        return "", 0
+    return host.strip("[]"), int(port)
+
+
 def _check_answers(address: str, seconds: float = 10) -> None:
     """Raise ValueError where nobody is at an address: Ray would wait for minutes."""
-    host, _, port = address.rpartition(":")
-    if "://" in address or not host or not port.isdecimal():
+    host, port = _host_and_port(address)
+    if not host:
         return
     try:
-        socket.create_connection((host.strip("[]"), int(port)), seconds).close()
+        socket.create_connection((host, port), seconds).close()
     except (OSError, OverflowError) as error:
         expected = "expected HOST:PORT of a cluster's head, such as head:6379, or auto"
         raise ValueError(f"address {address}: no Ray cluster answers there ({error}); {expected}") from None

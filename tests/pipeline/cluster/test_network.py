@@ -3,10 +3,16 @@
 import contextlib
 import importlib
 import os
+import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import ray
+
+from pipeline.cluster import connection
 
 LISTENING = "0A"
 """State of a socket in /proc/net/tcp."""
@@ -66,3 +72,32 @@ def test_it_asks_for_a_token(local_ray: None) -> None:
 def test_a_cluster_elsewhere_is_connected_to_by_the_address_that_it_sees(local_ray: None) -> None:
     constants = importlib.import_module("ray._private.ray_constants")
     assert constants.ENABLE_RAY_CLUSTER  # as Ray has it on Linux: changed for the start of our own cluster alone
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_another_process_of_this_machine_connects_to_it(local_ray: None, host: str) -> None:
+    port = ray.get_runtime_context().gcs_address.rpartition(":")[2]
+    program = "import sys; from pipeline.cluster import connection; connection.connect(sys.argv[1])"
+    subprocess.run([sys.executable, "-c", program, f"{host}:{port}"], check=True, timeout=100)
+
+
+@pytest.mark.parametrize(("listens_on", "reachable"), [("127.0.0.1", False), ("0.0.0.0", True)])
+def test_ray_looks_for_a_cluster_on_loopback_where_it_listens(
+    listens_on: str, reachable: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ray takes loopback for the machine's other address, which here is 127.0.0.2, unless it is told not to."""
+
+    class Asked(Exception):
+        pass
+
+    def init(*_: object, **__: object) -> None:
+        raise Asked(constants.ENABLE_RAY_CLUSTER)
+
+    constants = importlib.import_module("ray._private.ray_constants")
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "init", init)
+    monkeypatch.setattr(ray.util, "get_node_ip_address", lambda: "127.0.0.2")
+    with socket.create_server((listens_on, 0)) as server, pytest.raises(Asked) as asked:
+        connection.connect(f"127.0.0.1:{server.getsockname()[1]}")
+    assert asked.value.args == (reachable,)
