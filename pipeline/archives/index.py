@@ -78,7 +78,10 @@ class Known:
         paths: list[_Hashes] = []
         names: list[str] = []
         self.given: Counter[str] = Counter()
+        before = 0  # rows that have gone by
         for batch in _batches(output, ["id", "original", "path", "style", "fingerprint", "status"]):
+            _check_digests(output, batch, before)
+            before += batch.num_rows
             ids.append(_hashes(batch["id"].to_pylist()))
             originals.append(_hashes([_place_of(uri) for uri in batch["original"].to_pylist()]))
             kept = batch.filter(pc.is_in(batch["status"], pa.array(["ok", "diverged"])))
@@ -138,6 +141,34 @@ def _exists(uri: str) -> bool:
         return bool(storage.identity(uri))
     except (storage.NotFound, storage.WrongKind):
         return False
+
+
+_DIGEST = "[0-9a-f]{16}"
+
+
+def _check_digests(output: str, batch: pa.RecordBatch, before: int) -> None:
+    """Check that ids and fingerprints of some rows of the index are such.
+
+    Args:
+        output: whose index.
+        batch: the rows.
+        before: how many rows of the index precede them.
+
+    Raises:
+        StorageError: with the first that is none.
+    """
+    for name in ("id", "fingerprint"):
+        fits = pc.fill_null(pc.match_substring_regex(batch[name], f"^{_DIGEST}$"), False)
+        place = pc.index(fits, False).as_py()
+        if place >= 0:
+            value = batch[name][place].as_py()
+            raise _unreadable(output, f"row {before + place + 1}: {name} = {value!r:.80}, expected 16 hex digits")
+
+
+def _unreadable(output: str, reason: object) -> storage.StorageError:
+    """Return the error of an index that cannot be used."""
+    advice = "delete it to have it made anew: what is done stays done"
+    return storage.StorageError(f"cannot read {layout.index_file(output)}: {reason}; {advice}")
 
 
 def _hashes(digests: Sequence[str]) -> _Hashes:
@@ -214,7 +245,10 @@ def _batches(output: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         return
     try:
         file = pq.ParquetFile(io.BytesIO(data))
+        if missing := [name for name in columns if name not in file.schema_arrow.names]:
+            raise _unreadable(output, f"expected the columns {', '.join(missing)} too")
         yield from file.iter_batches(batch_size=ROWS_AT_ONCE, columns=list(columns))
+    except storage.StorageError:
+        raise
     except (pa.ArrowException, OSError) as error:
-        advice = "delete it to have it made anew: what is done stays done"
-        raise storage.StorageError(f"cannot read {layout.index_file(output)}: {error}; {advice}") from error
+        raise _unreadable(output, error) from error

@@ -12,6 +12,9 @@ from pipeline.storage.errors import Damaged, check_length
 
 T = TypeVar("T")
 
+_LONGEST = 2**62
+"""Bytes that no file has; stores take offsets as 64-bit numbers."""
+
 
 class AnyStore:
     """A file system of fsspec as a `Store`, by the operations that all of them share."""
@@ -26,13 +29,19 @@ class AnyStore:
         self.fs, self.seconds = fs, seconds
 
     def read(self, path: str, start: int, end: int | None) -> bytes:
-        """Read a file or a range of it; the length of a whole file is compared."""
-        if start or end is not None:
-            part: bytes = self._request("cat_file", path, start=start, end=end)
-            return part
-        size = self._info(path).get("size")
-        check_length(size or 0, max_bytes())
-        data: bytes = self._request("cat_file", path)
+        """Read a file or a range of it; the length of a whole file is compared.
+
+        Where it is not known beforehand, no more than one byte beyond what may be read is asked for.
+        """
+        most = max_bytes()
+        size = None if start or end is not None else self._info(path).get("size")
+        if size is None:
+            limit = start + min(most, _LONGEST) + 1
+            data: bytes = self._request("cat_file", path, start=start, end=limit if end is None else min(end, limit))
+            check_length(len(data), most)
+            return data
+        check_length(size, most)
+        data = self._request("cat_file", path)
         compare_length(data, size)
         return data
 

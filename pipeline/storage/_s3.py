@@ -16,6 +16,9 @@ from pipeline.storage.errors import Damaged, check_length
 SINGLE_PUT = 100 * 2**20
 """Bytes below which s3fs sends an object in one request, which is atomic and whose ETag is its MD5."""
 
+_AT_ONCE = 2**20
+"""Bytes of an object that are asked for at once."""
+
 _LAST_LETTER = "\U0010ffff"
 """What sorts behind all letters in keys."""
 
@@ -267,7 +270,7 @@ class S3Store:
         answer, most = await self.fs._call_s3("get_object", **options), max_bytes()
         async with answer["Body"] as body:
             check_length(answer.get("ContentLength") or 0, most)
-            return answer, await body.read()
+            return answer, await _whole(body, most)
 
     def _prefix(self, path: str) -> str:
         """Return what the keys of all objects below a folder begin with."""
@@ -286,6 +289,20 @@ class S3Store:
             return
         advice = "for a store whose ETags are no MD5 sums set NST_STORAGE_VERIFY=0"
         raise Damaged("checksum", f"the MD5 is {digest}, the ETag {tag}; {advice}")
+
+
+async def _whole(body: Any, most: int) -> bytes:
+    """Return the bytes of an object, counted as they arrive, since not every store tells their number beforehand.
+
+    Raises:
+        Barred: as soon as they are more than `most`.
+    """
+    parts, length = [], 0
+    while part := await body.read(_AT_ONCE):
+        parts.append(part)
+        length += len(part)
+        check_length(length, most)
+    return b"".join(parts)
 
 
 def _tag(answer: Mapping[str, Any]) -> str:
