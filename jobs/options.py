@@ -12,7 +12,7 @@ import typer
 from pydantic import BaseModel
 
 from pipeline import storage
-from pipeline.options import GIVEN, Access, bounds_of
+from pipeline.options import GIVEN, Access, Decoding, bounds_of
 
 Settings = Annotated[
     list[str], typer.Option("--set", metavar="KEY=VALUE", help="A style parameter for rows that do not give it.")
@@ -29,6 +29,9 @@ Price = Annotated[float | None, typer.Option(min=0, help="Dollars for an hour of
 
 ACCESS = tuple(Access.model_fields)
 """Names of the options that say what may be opened."""
+
+DECODING = tuple(Decoding.model_fields)
+"""Names of the options that say what decoding a picture may take."""
 
 SHORT = {"output": "-o"}
 """Short names of options."""

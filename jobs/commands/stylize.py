@@ -7,10 +7,10 @@ import typer
 from jobs.commands import _job
 from jobs.console import out, print_note
 from jobs.exit_codes import ExitCode, explains_exit_codes
-from jobs.options import ACCESS, Defaults, Settings, parameters, run_options, takes
+from jobs.options import ACCESS, DECODING, Defaults, Settings, parameters, run_options, takes
 
 
-@takes(run_options(only=("weights", *ACCESS)))
+@takes(run_options(only=("weights", *ACCESS, *DECODING)))
 @explains_exit_codes("stylize")
 def stylize(
     ctx: typer.Context,
@@ -30,6 +30,7 @@ def stylize(
     from jobs.console import IterationBar
     from nst_kernel import StyleParams
     from pipeline.flow import stylize_one
+    from pipeline.options import run_options as options_from
 
     params = parameters(defaults, settings)
     _job.print_remarks([StyleParams.of(params)])
@@ -39,7 +40,7 @@ def stylize(
             style,
             output=output,
             params=params,
-            weights=given.get("weights", "embedded"),
+            options=options_from(**given),
             on_iteration=bar.update,
         )
     height, width = result.image.shape[:2]

@@ -1,14 +1,18 @@
 """One pair of pictures stylised in this process, without Ray, read and written as in a run."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from nst_kernel import StylizeResult
 from pipeline import storage
 from pipeline.encoder import load_encoder
 from pipeline.images import format_of
 from pipeline.manifest import Row, derive_id, pictures_of, same_file
-from pipeline.planning import Failure, plan
+from pipeline.options import RunOptions
+from pipeline.planning import Failure, output_shapes, plan
 from pipeline.stages import encode_result, fetch
+
+_DEFAULTS = RunOptions()
 
 
 def stylize_one(
@@ -17,7 +21,7 @@ def stylize_one(
     *,
     output: str,
     params: Mapping[str, object] | None = None,
-    weights: str = "embedded",
+    options: RunOptions = _DEFAULTS,
     on_iteration: Callable[[int, int], None] | None = None,
 ) -> StylizeResult:
     """Give one content picture the style of another and write the result.
@@ -27,7 +31,7 @@ def stylize_one(
         style: path or URI of a picture.
         output: path or URI of a .png, .jpg or .webp file.
         params: style parameters by name.
-        weights: `embedded`, `imagenet`, or the URI of a file.
+        options: of which the weights and what decoding may take are used.
         on_iteration: called with (iterations done, iterations in all).
 
     Raises:
@@ -44,13 +48,14 @@ def stylize_one(
     resolved = StyleParams.of(params or {})
     if original := same_file(output, [content, style, *pictures_of({}, resolved.to_json()).values()]):
         raise ValueError(f"output {output} is {original}, which would be written over: expected another name")
-    encoder = load_encoder(weights)
+    encoder = load_encoder(options.weights)
     encoder.check_covers(resolved.layers)
     row_id = derive_id(content, style, resolved, encoder.sha256)
     row = Row(row_id, content, style, output.rpartition("/")[2], resolved, file="", number=1)
-    (batch,) = plan([row], encoder_sha256=encoder.sha256).batches
-    fetched = fetch(batch)
-    (outcome,) = StyleActor(weights, on_iteration=on_iteration)(fetched).outcomes
+    shape_of = partial(output_shapes, decoding=options.decoding)
+    (batch,) = plan([row], encoder_sha256=encoder.sha256, shape_of=shape_of).batches
+    fetched = fetch(batch, options.decoding)
+    (outcome,) = StyleActor(options.weights, on_iteration=on_iteration)(fetched).outcomes
     if isinstance(outcome, Failure):
         raise ValueError(outcome.error)
     storage.write_bytes(output, encode_result(batch.rows[0], outcome, encoder.sha256))

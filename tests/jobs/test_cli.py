@@ -48,6 +48,16 @@ def test_stylize_writes_a_picture(pair: Path, capsys: pytest.CaptureFixture[str]
     assert re.search(r"out.jpg: 32 x 21 px, loss \S+ → \S+ in 3 iterations", capsys.readouterr().out)
 
 
+def test_stylize_reads_a_picture_beyond_the_usual_limit_where_that_is_allowed(
+    pair: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Image.new("1", (11_000, 10_100)).save("wide.png")
+    words = ["stylize", "wide.png", "painting.png", "-o", "out.png", *QUICK]
+    assert nst(*words) == ExitCode.NOTHING_STARTED
+    assert "--max-megapixels" in capsys.readouterr().err
+    assert nst(*words, "--max-megapixels", "112", "--decode-timeout", "120") == 0
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -55,6 +65,8 @@ def test_stylize_writes_a_picture(pair: Path, capsys: pytest.CaptureFixture[str]
         (["stylize", "memory://a.png", "painting.png", "-o", "o.png", "--allow-read", "/"], "--allow-read memory://"),
         (["stylize", "photo.png", "painting.png", "-o", "o.png", "--allow-write", "/none"], "cannot write"),
         (["stylize", "photo.png", "painting.png", "-o", "o.png", "--max-file-bytes", "9"], "more than the 9 bytes"),
+        (["stylize", "photo.png", "painting.png", "-o", "o.png", "--max-megapixels", "0.0001"], "--max-megapixels"),
+        (["stylize", "photo.png", "painting.png", "-o", "o.png", "--decode-timeout", "1e-9"], "--decode-timeout"),
         (["report", ".", "--allow-read", "photos"], "allow_read = ['photos']: expected default, an absolute path"),
         (["results", ".", "--allow-read", "/none", "--allow-write", "/none"], "not among the places"),
         (["compare", ".", ".", "--allow-read", "/none", "--allow-write", "/none"], "not among the places"),

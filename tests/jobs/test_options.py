@@ -6,7 +6,7 @@ arrives as its default and fails. Nothing is computed here.
 
 import inspect
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
@@ -20,7 +20,7 @@ from jobs.jobfile import load
 from jobs.options import takes
 from pipeline.layout import summary_file
 from pipeline.notebook import api
-from pipeline.options import GIVEN, OPTIONS, Encoding, FailureLimit, RunOptions, run_options
+from pipeline.options import GIVEN, OPTIONS, Access, Decoding, Encoding, FailureLimit, RunOptions, run_options
 from pipeline.specs import ArchiveJob, GridJob, Keep, ManifestJob, options_of
 from pipeline.specs.run_options import SECTIONS
 from tests.jobs.test_cli import nst
@@ -114,15 +114,21 @@ class Arrived(Exception):
     """Raised where the pipeline would begin to compute."""
 
 
-@pytest.fixture
-def arrived(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[RunOptions]:
-    """What options reach the pipeline, in a folder with a job file of each kind."""
-    caught: list[RunOptions] = []
+def caught_by(caught: list[RunOptions]) -> Callable[..., Any]:
+    """A function that takes the place of one that computes, and keeps the options that it is given."""
 
     def stop(*values: Any, **named: Any) -> Any:
         caught.extend(value for value in (*values, *named.values()) if isinstance(value, RunOptions))
         raise Arrived
 
+    return stop
+
+
+@pytest.fixture
+def arrived(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[RunOptions]:
+    """What options reach the pipeline, in a folder with a job file of each kind."""
+    caught: list[RunOptions] = []
+    stop = caught_by(caught)
     module = import_module("pipeline.execute")
     for name in ("run", "run_archive", "run_grid", "retry", "estimate", "estimate_rows"):
         monkeypatch.setattr(module, name, stop)
@@ -187,6 +193,22 @@ def test_an_option_of_a_command_arrives(command: str, name: str, arrived: list[R
     assert [value_of(options, name) for options in arrived] == (
         [""] if name == "output" and command in ("plan grid.yaml", "grid plan") else [wanted(name)]
     )
+
+
+STYLIZE = ["stylize", "photo.png", "style.png", "-o", "out.png"]
+
+
+def test_stylize_has_the_options_that_it_needs() -> None:
+    head: Any = typer.main.get_command(cli.app)
+    own = {parameter.name for parameter in head.commands["stylize"].params}
+    assert own & GIVEN.keys() == {"output", "weights", *Access.model_fields, *Decoding.model_fields}
+
+
+@pytest.mark.parametrize("name", ["weights", *Access.model_fields, *Decoding.model_fields])
+def test_an_option_of_stylize_arrives(name: str, arrived: list[RunOptions], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.flow.stylize_one", caught_by(arrived))
+    assert nst(*STYLIZE, *words(name)) == 2
+    assert [value_of(options, name) for options in arrived] == [wanted(name)]
 
 
 @pytest.mark.parametrize("kind", FILES)
