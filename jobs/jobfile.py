@@ -12,7 +12,7 @@ EXTENSIONS = (".yaml", ".yml")
 
 def is_job_file(path: str) -> bool:
     """Return whether a name is that of a job file, rather than of a manifest."""
-    return path.lower().endswith(EXTENSIONS)
+    return storage.without_query(path).lower().endswith(EXTENSIONS)
 
 
 def load(path: Path | str) -> JobFile:

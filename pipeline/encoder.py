@@ -44,4 +44,4 @@ def load_encoder(source: str) -> Weights:
             data = storage.read_bytes(uri)
     except storage.StorageError as error:
         raise WeightsError(f"{error}. Give a file, or one of the names embedded and imagenet.") from error
-    return parse_weights(data, name=storage.without_secrets(uri).rpartition("/")[2], sha256=digest)
+    return parse_weights(data, name=storage.without_query(uri).rpartition("/")[2], sha256=digest)

@@ -32,7 +32,7 @@ def check(
     if is_embedded(data):
         out.print("This is the embedded encoder, intact: --weights embedded needs no file.", highlight=False)
         return
-    checks = check_imagenet(data, name=file.rpartition("/")[2])
+    checks = check_imagenet(data, name=storage.without_query(file).rpartition("/")[2])
     print_checks(out, checks)
     if not all(check.ok for check in checks):
         raise typer.Exit(ExitCode.PROBLEMS)

@@ -166,7 +166,7 @@ class _Line(NamedTuple):
 def _lines(file: str, data: bytes) -> Iterator[_Line]:
     """Yield the lines of a text with their ends and without a byte order mark; `fault` says why one cannot be used."""
     raw = io.BytesIO(data)
-    is_packed = file.lower().endswith(".gz")
+    is_packed = storage.without_query(file).lower().endswith(".gz")
     stream = io.BufferedReader(gzip.GzipFile(fileobj=raw) if is_packed else raw)
     left = most_unpacked(len(data)) if is_packed else len(data)
     if fault := foreign(stream.peek(_BEGINNING)[:_BEGINNING]):

@@ -32,7 +32,8 @@ _repr.maxlevel = 3
 
 def extension(file: str) -> str | None:
     """Return which of `EXTENSIONS` a name ends in, or None."""
-    return next((known for known in EXTENSIONS if file.lower().endswith(known)), None)
+    name = storage.without_query(file).lower()
+    return next((known for known in EXTENSIONS if name.endswith(known)), None)
 
 
 def shown(value: object) -> str:

@@ -2,6 +2,7 @@
 
 import re
 
+from pipeline import storage
 from pipeline.manifest.row import EXTENSIONS
 
 _AS_CSV = "save it as CSV, in Excel as 'CSV UTF-8 (Comma delimited)'"
@@ -33,7 +34,8 @@ _SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 
 def expected_name(file: str) -> str:
     """Return what the name of a manifest must end in, and what to do about a file of another kind."""
-    advice = next((advice for ends, advice in _BY_EXTENSION if file.lower().endswith(ends)), "")
+    name = storage.without_query(file).lower()
+    advice = next((advice for ends, advice in _BY_EXTENSION if name.endswith(ends)), "")
     return f"a name that ends in {', '.join(EXTENSIONS)}" + (f"; {advice}" if advice else "")
 
 

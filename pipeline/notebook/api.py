@@ -247,7 +247,7 @@ def _source(rows: Any) -> Source:
     """
     if isinstance(rows, str | os.PathLike):
         uri = os.fspath(rows)
-        if uri.lower().endswith(JOB_FILES):
+        if storage.without_query(uri).lower().endswith(JOB_FILES):
             raise ValueError(f"{uri} is a job file: load it first, with jobs.jobfile.load({uri!r})")
         return str(uri)
     if isinstance(rows, pa.Table):

@@ -28,8 +28,11 @@ _WILD, _ESCAPED = re.compile(r"[*?[]"), re.compile(r"\[([*?[])\]")
 
 
 def is_glob(text: str) -> bool:
-    """Return whether a path or URI is a pattern: has wildcards that are not `escaped`."""
-    return bool(_WILD.search(_ESCAPED.sub("", text)))
+    """Return whether a path or URI is a pattern: has wildcards that are not `escaped`.
+
+    The query of a web address is none, nor is the version of an object on S3.
+    """
+    return bool(_WILD.search(_ESCAPED.sub("", storage.without_query(text))))
 
 
 def escaped(text: str) -> str:
@@ -51,6 +54,8 @@ def with_literal_names(uri: str, base: str) -> str:
         uri: the pattern.
         base: the folder that a relative one starts from.
     """
+    if not is_glob(uri):
+        return uri
     names = uri.split("/")
     for place, name in enumerate(names):
         if not is_glob(name):
@@ -72,7 +77,7 @@ def none_fits(uri: str) -> str:
 
 def split(uri: str) -> tuple[str, str | None]:
     """Split a pattern into the folder above its first wildcard and the rest; None where there is no wildcard."""
-    names = uri.split("/")
+    names = uri.split("/") if is_glob(uri) else []
     for place, name in enumerate(names):
         if is_glob(name):
             root = literal("/".join(names[:place]))
@@ -95,17 +100,17 @@ def covers(pattern: str, folder: str) -> bool:
 
 def extension(path: str) -> str:
     """Return the extension of a name, with its dot; empty where it has none."""
-    return posixpath.splitext(path)[1]
+    return posixpath.splitext(storage.without_query(path))[1]
 
 
 def is_picture(path: str) -> bool:
     """Return whether a name has the extension of a picture."""
-    return path.lower().endswith(PICTURES)
+    return storage.without_query(path).lower().endswith(PICTURES)
 
 
 def is_raw(path: str) -> bool:
     """Return whether a name has the extension of a camera's raw file."""
-    return path.lower().endswith(RAW)
+    return storage.without_query(path).lower().endswith(RAW)
 
 
 def is_hidden(path: str) -> bool:
@@ -115,7 +120,7 @@ def is_hidden(path: str) -> bool:
 
 def stem(uri: str) -> str:
     """Return the name of a file without its extension."""
-    name = uri.rpartition("/")[2]
+    name = storage.without_query(uri).rpartition("/")[2]
     return name.rpartition(".")[0] or name
 
 

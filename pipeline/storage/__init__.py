@@ -28,7 +28,7 @@ from pipeline.storage.places import Places, canonical, check_inside, is_link, is
 from pipeline.storage.policy import Policy
 from pipeline.storage.ranged_file import RangedFile
 from pipeline.storage.secrets import each_text, lasting, without_secrets
-from pipeline.storage.uris import absolute, is_uri, join, local_path, parent, resolve
+from pipeline.storage.uris import absolute, is_uri, join, local_path, parent, resolve, without_query
 
 __all__ = [
     "DEFAULT",
@@ -85,6 +85,7 @@ __all__ = [
     "size",
     "sweep",
     "walk",
+    "without_query",
     "without_secrets",
     "write_bytes",
     "write_if",

@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Generic, ParamSpec, TypeVar
 
-from pipeline.storage.allowed import WEB, Allowed, split
+from pipeline.storage.allowed import Allowed, split
 from pipeline.storage.errors import Barred, StorageError
+from pipeline.storage.uris import WEB
 
 P = ParamSpec("P")
 R = TypeVar("R")

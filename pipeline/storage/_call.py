@@ -13,11 +13,10 @@ from pipeline.storage._local import LocalStore
 from pipeline.storage._retry import persist, request_slot
 from pipeline.storage._s3 import S3Store
 from pipeline.storage._store import Store
-from pipeline.storage.allowed import WEB
 from pipeline.storage.errors import explained
 from pipeline.storage.policy import Policy
 from pipeline.storage.secrets import without_secrets
-from pipeline.storage.uris import absolute, is_uri, local_path, split_scheme
+from pipeline.storage.uris import WEB, absolute, is_uri, local_path, split_scheme
 
 T = TypeVar("T")
 

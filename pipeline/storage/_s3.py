@@ -12,6 +12,7 @@ from pipeline.storage._fsspec import compare_length, within
 from pipeline.storage._store import Entries, LeaveOut, Listing, Page
 from pipeline.storage.entry import Entry, Omitted
 from pipeline.storage.errors import Damaged, check_length
+from pipeline.storage.uris import VERSION
 
 SINGLE_PUT = 100 * 2**20
 """Bytes below which s3fs sends an object in one request, which is atomic and whose ETag is its MD5."""
@@ -21,10 +22,6 @@ _AT_ONCE = 2**20
 
 _LAST_LETTER = "\U0010ffff"
 """What sorts behind all letters in keys."""
-
-
-_VERSION = "?versionId="
-"""What stands between the name of an object and the version of it that is wanted."""
 
 
 class S3Store:
@@ -228,7 +225,7 @@ class S3Store:
         bucket, _, key = path.partition("/")
         if path.startswith("arn:"):  # an access point, whose name has slashes and colons of its own
             bucket, key = self.fs._find_bucket_key(path)
-        key, _, version = key.partition(_VERSION)
+        key, _, version = key.partition(VERSION)
         return bucket, key, version
 
     def _object(self, path: str) -> dict[str, str]:
@@ -245,8 +242,8 @@ class S3Store:
             IsADirectoryError: for a bucket.
             ValueError: for one version of an object, which can only be read.
         """
-        if _VERSION in path:
-            raise ValueError(f"an older version of an object is only read: expected a name without {_VERSION}…")
+        if VERSION in path:
+            raise ValueError(f"an older version of an object is only read: expected a name without {VERSION}…")
         return self._object(path)
 
     def _head(self, path: str) -> Mapping[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pipeline.storage.places import plain
-from pipeline.storage.uris import absolute, local_path
+from pipeline.storage.uris import WEB, absolute, local_path
 
 DEFAULT = "default"
 """Stands in a list of places for those that are allowed where nothing is said."""
@@ -20,8 +20,6 @@ WRITE = ("/", "s3://", "gs://", "abfs://")
 
 MAX_BYTES = 2 * 2**30
 """Bytes that one file may have by default: more than any picture within the limit of pixels, and than weights."""
-
-WEB = ("http", "https")
 
 EXPECTED = (
     "expected default, an absolute path, or the beginning of a URI, such as s3://bucket/folder or https://host:8443 "

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from pipeline.storage.errors import StorageError
-from pipeline.storage.uris import local_path, split_scheme
+from pipeline.storage.uris import VERSION, local_path, split_scheme
 
 _ALIASES = {"s3a": "s3", "gcs": "gs", "az": "abfs", "abfss": "abfs"}
 """Schemes that mean the same store as another one."""
@@ -103,7 +103,7 @@ def _of_store(uri: str) -> str:
     """Return the canonical spelling of a URI that is no path of this machine."""
     scheme, rest = split_scheme(plain(uri))
     if scheme == "s3":
-        rest = rest.partition("?versionId=")[0]
+        rest = rest.partition(VERSION)[0]
     return f"{scheme}://{posixpath.normpath(f'/{rest}').lstrip('/')}"
 
 

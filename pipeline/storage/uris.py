@@ -3,6 +3,11 @@
 import posixpath
 from pathlib import Path
 
+WEB = ("http", "https")
+
+VERSION = "?versionId="
+"""What stands between the name of an object on S3 and the version of it that is wanted."""
+
 _THIS_MACHINE = ("", "file", "local")
 """Schemes of paths of this machine; a path by itself has none."""
 
@@ -20,6 +25,17 @@ def split_scheme(uri: str) -> tuple[str, str]:
 def is_uri(text: str) -> bool:
     """Return whether a string has a scheme, such as s3://."""
     return split_scheme(text)[0] != ""
+
+
+def without_query(uri: str) -> str:
+    """Return a URI as far as it names a file, whose ending tells its kind: without a query, signature or version.
+
+    Only web addresses have queries, and names on S3 versions: elsewhere a question mark is a letter of a name.
+    """
+    scheme = split_scheme(uri)[0].lower()
+    if scheme in WEB:
+        return uri.partition("#")[0].partition("?")[0]
+    return uri.partition(VERSION)[0] if scheme in ("s3", "s3a") else uri
 
 
 def local_path(uri: str) -> str | None:
@@ -45,6 +61,7 @@ def resolve(uri: str, base: str) -> str:
 
 def parent(uri: str) -> str:
     """Return the folder that holds a file."""
+    uri = without_query(uri)
     head, slash, _ = uri.rpartition("/")
     if not slash:
         return "."
