@@ -57,20 +57,8 @@ class LocalStore:
 
         A write that fails leaves the old file as it was, and no temporary one.
         """
-        target = Path(path)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = _temporary_name(target)
-        try:
-            with temporary.open("xb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(target)
-            _sync_folder(target.parent)
-        except BaseException:
-            with contextlib.suppress(OSError):  # a disk that turned read-only refuses this as well
-                temporary.unlink(missing_ok=True)
-            raise
+        with _durable(Path(path), data) as temporary:
+            temporary.replace(path)  # of a link, the link itself
 
     def size(self, path: str) -> int:
         """Return the bytes that a file has now."""
@@ -112,21 +100,20 @@ class LocalStore:
     def write_if(self, path: str, data: bytes, replaces: str | None) -> bool:
         """Create a new file as a link to a temporary one, which only one of many writers can.
 
-        Replacing an existing file compares its identity first, as elsewhere, and so does creating one on a file system
-        without links.
+        Replacing an existing file compares its identity first, as elsewhere. So does creating one on a file system
+        without links, where nothing may have the name, not even a symbolic link to nowhere.
         """
         if replaces is not None:
             return compare_and_write(self, path, data, replaces)
-        temporary = _temporary_name(Path(path))
-        self.write(str(temporary), data)
-        try:
-            os.link(temporary, path)
-        except FileExistsError:
-            return False
-        except OSError:  # a file system without links
-            return compare_and_write(self, path, data, None)
-        finally:
-            temporary.unlink()
+        with _durable(Path(path), data) as temporary:
+            try:
+                os.link(temporary, path)
+            except FileExistsError:
+                return False
+            except OSError:  # a file system without links
+                if os.path.lexists(path):
+                    return False
+                temporary.replace(path)
         return True
 
     def page(self, path: str, start: str | None) -> Page:
@@ -193,9 +180,26 @@ class LocalStore:
         return identities, None
 
 
-def _temporary_name(target: Path) -> Path:
-    """Return a hidden file name in the folder of `target`, one that no other writer uses."""
-    return target.with_name(f".{uuid.uuid4().hex}{_TEMPORARY}")
+@contextlib.contextmanager
+def _durable(target: Path, data: bytes) -> Iterator[Path]:
+    """Make a hidden file in the folder of `target`, to be renamed or linked, and make the new name durable then.
+
+    O_EXCL and O_NOFOLLOW see to it that the hidden file is a new one, and no link that somebody has put there. Nothing
+    of it is left, whether the block succeeds or fails.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".{uuid.uuid4().hex}{_TEMPORARY}")
+    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        yield temporary
+        _sync_folder(target.parent)
+    finally:
+        with contextlib.suppress(OSError):  # it is renamed, or the disk turned read-only
+            temporary.unlink()
 
 
 def _raise_unless_gone(error: OSError) -> None:

@@ -63,15 +63,12 @@ class S3Store:
 
     def write(self, path: str, data: bytes) -> None:
         """Write an object whose checksum the store verifies, and compare the checksum that it reports back."""
-        kind = _content_type(path)
         if len(data) >= SINGLE_PUT:  # parts, each with its checksum
             self._target(path)
-            within(self.seconds, self.fs, self.fs._pipe_file(path, data, **kind))
+            within(self.seconds, self.fs, self.fs._pipe_file(path, data, **_content_type(path)))
             compare_length(data, self._head(path).get("ContentLength"))
             return
-        digest = _md5(data)
-        answer = self._put(path, data, ContentMD5=base64.b64encode(digest).decode(), **kind)
-        self._compare_digest(path, digest.hex(), answer)
+        self._put(path, data)
 
     def write_if(self, path: str, data: bytes, replaces: str | None) -> bool:
         """Let the store itself compare, so that one of several writers succeeds.
@@ -258,9 +255,12 @@ class S3Store:
         """Call a method of the S3 client with a time limit; errors are translated by s3fs."""
         return within(self.seconds, self.fs, self.fs._call_s3(method, **options))
 
-    def _put(self, path: str, data: bytes, **options: str) -> Mapping[str, Any]:
-        """Upload an object in one request."""
-        return self._call("put_object", **self._target(path), Body=data, **options)
+    def _put(self, path: str, data: bytes, **condition: str) -> None:
+        """Upload an object in one request, with a checksum that the store verifies and reports back."""
+        digest = _md5(data)
+        sent = {"ContentMD5": base64.b64encode(digest).decode(), **_content_type(path), **condition}
+        answer = self._call("put_object", **self._target(path), Body=data, **sent)
+        self._compare_digest(path, digest.hex(), answer)
 
     async def _get(self, **options: str) -> tuple[Mapping[str, Any], bytes]:
         """Download an object; returns its properties and its bytes."""

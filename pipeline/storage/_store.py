@@ -36,7 +36,7 @@ class Store(Protocol):
         """Write a file, whole or not at all."""
 
     def write_if(self, path: str, data: bytes, replaces: str | None) -> bool:
-        """Write a small file only in the place of one with an identity, and return whether it was written.
+        """Write a file only in the place of one with an identity, and return whether it was written.
 
         Args:
             path: of the file.

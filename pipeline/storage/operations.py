@@ -68,7 +68,7 @@ def write_bytes(uri: str, data: bytes) -> None:
 
 
 def write_if(uri: str, data: bytes, *, replaces: str | None) -> bool:
-    """Write a small file whole, but only if there is none yet, or the one that is there is still the expected one.
+    """Write a file whole, but only if there is none yet, or the one that is there is still the expected one.
 
     Object stores decide that themselves, and so do file systems for a new file. Elsewhere two writers at once may both
     get True: read the file back where that matters.

@@ -28,18 +28,18 @@ def refuse(step: str, number: int, monkeypatch: pytest.MonkeyPatch) -> None:
     def refused(*_: object, **__: object) -> Any:
         raise OSError(number, os.strerror(number))
 
-    opened = Path.open
+    opened = os.fdopen
 
-    def half(self: Path, *args: Any, **options: Any) -> Any:
-        file = opened(self, *args, **options)
+    def half(*args: Any) -> Any:
+        file = opened(*args)
         raw = file.write
         return Half(file, lambda data: (raw(data[: len(data) // 2]), file.flush(), refused()))
 
     match step:
         case "open":
-            monkeypatch.setattr(Path, "open", refused)
+            monkeypatch.setattr(os, "open", refused)
         case "write":
-            monkeypatch.setattr(Path, "open", half)
+            monkeypatch.setattr(os, "fdopen", half)
         case "fsync":
             monkeypatch.setattr(os, "fsync", refused)
         case "rename":

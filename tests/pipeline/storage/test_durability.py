@@ -42,11 +42,12 @@ class Noted:
         self.file.close()
 
 
+@pytest.mark.parametrize("is_new", [False, True])
 def test_the_bytes_are_durable_before_the_name_and_the_name_before_the_end(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    is_new: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     steps: list[str] = []
-    opened, fsync, replace = Path.open, os.fsync, Path.replace
+    opened, fsync, replace, link = os.fdopen, os.fsync, Path.replace, os.link
 
     def synced(handle: int) -> None:
         steps.append("sync folder" if stat.S_ISDIR(os.fstat(handle).st_mode) else "sync file")
@@ -56,11 +57,20 @@ def test_the_bytes_are_durable_before_the_name_and_the_name_before_the_end(
         steps.append("rename")
         return replace(self, target)
 
-    monkeypatch.setattr(Path, "open", lambda self, *how, **options: Noted(opened(self, *how, **options), steps))
+    def linked(*names: Path) -> None:
+        steps.append("link")
+        link(*names)
+
+    monkeypatch.setattr(os, "fdopen", lambda *how: Noted(opened(*how), steps))
     monkeypatch.setattr(os, "fsync", synced)
     monkeypatch.setattr(Path, "replace", renamed)
-    storage.write_bytes(str(tmp_path / "a"), b"1")
-    assert steps == ["write", "flush", "sync file", "rename", "sync folder"]
+    monkeypatch.setattr(os, "link", linked)
+    if is_new:
+        assert storage.write_if(str(tmp_path / "a"), b"1", replaces=None)
+    else:
+        storage.write_bytes(str(tmp_path / "a"), b"1")
+    assert steps == ["write", "flush", "sync file", "link" if is_new else "rename", "sync folder"]
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
 
 
 class Short:
