@@ -14,7 +14,7 @@ from pipeline.comparison.pairing import ComparedRow, Pairing, paired
 from pipeline.comparison.pictures import similarity_of
 from pipeline.images import Similarity
 from pipeline.manifest import PICTURE_COLUMNS
-from pipeline.outputs import SCHEMA, picture_of, read_results, run_of
+from pipeline.outputs import SCHEMA, picture_or_reason, read_results, run_of
 
 PICTURES_AT_ONCE = min(8, os.cpu_count() or 1)
 """Pairs of pictures that are in memory at once."""
@@ -210,7 +210,7 @@ def _similarities(
     def of(pair: tuple[ComparedRow, ComparedRow]) -> Similarity | None:
         if not all(row.row["status"] in _HAS_PICTURE for row in pair):
             return None
-        return similarity_of(*(picture_of(output, row.row) for output, row in zip(outputs, pair, strict=True)))
+        return similarity_of(*(picture_or_reason(output, row.row) for output, row in zip(outputs, pair, strict=True)))
 
     with ThreadPoolExecutor(PICTURES_AT_ONCE) as pool:
         for start in range(0, len(pairs), _AT_ONCE):

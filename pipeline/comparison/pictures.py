@@ -5,19 +5,19 @@ from pipeline.images import ImageError, Pixels, Similarity, similarity
 from pipeline.storage import StorageError
 
 
-def similarity_of(before: str | None, after: str | None) -> Similarity:
+def similarity_of(before: str | StorageError, after: str | StorageError) -> Similarity:
     """Return the similarity of the pictures at two URIs, or why one cannot be read, without raising an error.
 
     Args:
-        before: URI of the older picture; None: its row names none below images/.
-        after: URI of the newer one.
+        before: URI of the older picture, or why its row has none to be read.
+        after: of the newer one.
     """
     contents: list[bytes | None] = []
     obstacles: list[str] = []
     for uri in (before, after):
         try:
-            if uri is None:
-                raise StorageError("the results name no picture below images/")
+            if isinstance(uri, StorageError):
+                raise uri
             contents.append(storage.read_bytes(uri))
         except StorageError as error:
             contents.append(None)

@@ -106,21 +106,29 @@ def thumbnail(uri: str, side: int) -> Thumbnail:
     return Thumbnail(f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}")
 
 
-def thumbnails(uris: Sequence[str | None], side: int) -> list[Thumbnail]:
+Shown = str | storage.StorageError | None
+"""The URI of a picture, or why it cannot be shown; None where there is none."""
+
+
+def thumbnails(pictures: Sequence[Shown], side: int) -> list[Thumbnail]:
     """Return thumbnails of many pictures, read in parallel; an empty one for None."""
+
+    def of(shown: Shown) -> Thumbnail:
+        return thumbnail(shown, side) if isinstance(shown, str) else Thumbnail("", str(shown or ""))
+
     with ThreadPoolExecutor(8) as pool:
-        return list(pool.map(lambda uri: thumbnail(uri, side) if uri else Thumbnail(""), uris))
+        return list(pool.map(of, pictures))
 
 
 def of_results(
-    title: str, rows: Sequence[Mapping[str, Any]], pictures: Sequence[str | None], *, columns: Sequence[str], more: int
+    title: str, rows: Sequence[Mapping[str, Any]], pictures: Sequence[Shown], *, columns: Sequence[str], more: int
 ) -> str:
     """Return a table of results with their pictures, as HTML.
 
     Args:
         title: above it.
         rows: by column.
-        pictures: their URIs.
+        pictures: of the rows.
         columns: which are shown.
         more: how many further rows there are.
     """
@@ -129,7 +137,7 @@ def of_results(
     return _pages.get_template("results").render(title=title, rows=shown, columns=columns, more=more)
 
 
-def of_row(pictures: Mapping[str, str | None], facts: Mapping[str, object]) -> str:
+def of_row(pictures: Mapping[str, Shown], facts: Mapping[str, object]) -> str:
     """Return one row as HTML: its pictures by name side by side, and a table of its values."""
     small = dict(zip(pictures, thumbnails(list(pictures.values()), 256), strict=True))
     return _pages.get_template("row").render(thumbnails=small, facts=facts)

@@ -11,7 +11,7 @@ from nst_kernel.params import StyleParams
 from pipeline import images, storage
 from pipeline.manifest import PICTURE_COLUMNS
 from pipeline.notebook import html
-from pipeline.outputs import picture_of, query
+from pipeline.outputs import find_picture, picture_of, picture_or_reason, query
 
 SHOWN = 20
 """Rows that a notebook shows by default."""
@@ -59,20 +59,25 @@ class ResultRow(Mapping[str, Any]):
             ValueError: if the row has none; says why.
             StorageError: if it cannot be read.
         """
-        if not self.picture:
+        if not self["output"]:
             raise ValueError(f"row {self['id']} has no picture, it is {self['status']}: {self['error']}")
-        return Image.fromarray(images.decode(storage.read_bytes(self.picture)))
+        return Image.fromarray(images.decode(storage.read_bytes(find_picture(self._output, self))))
 
     @property
     def picture(self) -> str | None:
-        """The URI of the picture, where the output is now; None where there is none."""
+        """The URI of the picture, where the output is now; None where there is none, or a link leads elsewhere."""
         return picture_of(self._output, self) if self["output"] else None
+
+    @property
+    def shown(self) -> str | storage.StorageError | None:
+        """The URI of the picture, or why it cannot be shown; None where there is none."""
+        return picture_or_reason(self._output, self) if self["output"] else None
 
     def _repr_html_(self) -> str:
         facts = {name: self[name] for name in _COLUMNS if self[name] is not None}
         # What a quarantined row reads may be why: it is not opened again.
         sources = {role: None if self["status"] == "quarantined" else self[role] for role in PICTURE_COLUMNS}
-        pictures = {**sources, "result": self.picture}
+        pictures = {**sources, "result": self.shown}
         return html.of_row(
             pictures, facts | {f"params.{name}": v for name, v in query.parameters_of(self["params"]).items()}
         )
@@ -164,7 +169,7 @@ class Results(Sequence[ResultRow]):
     def _page(self, limit: int) -> str:
         rows = list(self[:limit])
         more = len(self) - len(rows)
-        return html.of_results(self._title(), rows, [row.picture for row in rows], columns=_COLUMNS, more=more)
+        return html.of_results(self._title(), rows, [row.shown for row in rows], columns=_COLUMNS, more=more)
 
     def _repr_html_(self) -> str:
         return self._page(SHOWN)

@@ -7,7 +7,14 @@ from pipeline.outputs.compact import compact
 from pipeline.outputs.finished import Finished, finished
 from pipeline.outputs.locate import run_of
 from pipeline.outputs.passed_over import PassedOver
-from pipeline.outputs.pictures import inputs_among_pictures, picture_of
+from pipeline.outputs.pictures import (
+    OutputTaken,
+    find_picture,
+    inputs_among_pictures,
+    picture_of,
+    picture_or_reason,
+    write_picture,
+)
 from pipeline.outputs.progress import Progress, ProgressFile
 from pipeline.outputs.schema import SCHEMA, STATUSES
 from pipeline.outputs.table import commit, newest, parts, read_part, read_results
@@ -17,12 +24,14 @@ __all__ = [
     "SCHEMA",
     "STATUSES",
     "Finished",
+    "OutputTaken",
     "PassedOver",
     "Progress",
     "ProgressFile",
     "as_manifest",
     "commit",
     "compact",
+    "find_picture",
     "finished",
     "grid_runs",
     "inputs_among_pictures",
@@ -31,6 +40,7 @@ __all__ = [
     "newest",
     "parts",
     "picture_of",
+    "picture_or_reason",
     "progress",
     "provenance",
     "query",
@@ -38,4 +48,5 @@ __all__ = [
     "read_results",
     "run_of",
     "summary",
+    "write_picture",
 ]

@@ -1,4 +1,4 @@
-"""The pictures that rows of results name, which may have been written by somebody else and are not trusted."""
+"""The pictures of rows: written over nothing that is a user's, and found by results, which are not trusted."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -6,23 +6,111 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline import layout, storage
+from pipeline import images, layout, storage
+from pipeline.images import ImageError
 from pipeline.manifest import PICTURE_COLUMNS, bad_output
 from pipeline.outputs.table import parts, read_results
+from pipeline.storage import NotFound, StorageError
+
+_LOOKS = 3
+"""How often a picture that changes between a look and the write is looked at, before its row fails."""
 
 
-def picture_of(output: str, row: Mapping[str, Any]) -> str | None:
-    """Return the URI of the picture of a row of results, in an output that may have been copied since.
+class OutputTaken(Exception):
+    """Raised where the name of a row's picture belongs to a file that is not known to be of a run of the output."""
+
+
+def write_picture(output: str, name: str, data: bytes, *, id: str, owned: bool) -> str:
+    """Write the picture of a row, and return its URI; nothing is written over a file that may be a user's.
+
+    What may be written over is a picture that the results of the output give to the row, and one that carries the id of
+    the row, as it does where a run crashed between a picture and its row of results. A new picture takes one request:
+    the store itself refuses it where there is a file.
+
+    Args:
+        output: of the run.
+        name: of the picture, below images/.
+        data: its bytes.
+        id: of the row.
+        owned: whether the results say that the picture there is the row's.
+
+    Raises:
+        OutputTaken: if there is another file, or a link.
+        StorageError: if the picture cannot be written, or a link to a folder leads it out of images/.
+    """
+    uri = layout.picture_file(output, name)
+    storage.check_inside(uri, layout.images_folder(output))
+    if owned:
+        storage.write_bytes(uri, data)
+        return uri
+    replaces: str | None = None
+    for _ in range(1 + _LOOKS):
+        if storage.write_if(uri, data, replaces=replaces):
+            return uri
+        replaces = _identity_of_own(uri, id)
+    raise StorageError(f"cannot write {uri}: it changes again and again: stop what else writes there, and try again")
+
+
+def _identity_of_own(uri: str, id: str) -> str | None:
+    """Return the identity of a picture that carries the id of a row; None where there is no file any more.
+
+    Raises:
+        OutputTaken: if it does not carry the id, or is a link, which no run leaves.
+        StorageError: if it cannot be read.
+    """
+    try:
+        is_own = False
+        if not storage.is_link(uri):
+            identity = storage.identity(uri)
+            is_own = images.read_metadata(storage.read_bytes(uri)).get("id") == id
+    except NotFound:
+        return None
+    except ImageError:
+        pass
+    if is_own:
+        return identity
+    raise OutputTaken(
+        f"{uri} is there already, and was not written by a run of this output, as far as its results and the file "
+        "itself tell: move it away, or give the row another output name or the job another output"
+    )
+
+
+def find_picture(output: str, row: Mapping[str, Any]) -> str:
+    """Return the URI of the picture of a row of results, to be read, in an output that may have been copied since.
 
     Args:
         output: of the run.
         row: with `output_name`, and with `output` for results of the first schema, which lack it.
 
-    Returns:
-        None where the row names no picture, or none that a manifest could name: it would lie outside of images/.
+    Raises:
+        StorageError: if the row names no picture, or none that a manifest could name, or if a link leads out of
+            images/: whoever put it there may read less than whoever reads the results.
     """
     name = row.get("output_name") or name_within(output, str(row.get("output") or ""))
-    return None if not name or any(bad_output(name)) else layout.picture_file(output, name)
+    if not name or any(bad_output(name)):
+        raise StorageError("the results name no picture below images/")
+    uri = layout.picture_file(output, name)
+    storage.check_inside(uri, layout.images_folder(output), follow=True)
+    return uri
+
+
+def picture_or_reason(output: str, row: Mapping[str, Any]) -> str | StorageError:
+    """Return what `find_picture` returns, or the error that it raises."""
+    try:
+        return find_picture(output, row)
+    except StorageError as error:
+        return error
+
+
+def picture_of(output: str, row: Mapping[str, Any]) -> str | None:
+    """Return the URI of the picture of a row of results, None where it has none to be read.
+
+    Args:
+        output: of the run.
+        row: as for `find_picture`, which says why there is none.
+    """
+    found = picture_or_reason(output, row)
+    return None if isinstance(found, StorageError) else found
 
 
 def name_within(output: str, uri: str) -> str:

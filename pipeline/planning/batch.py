@@ -47,6 +47,7 @@ class PlannedRow:
         shape: (height, width) of the output, pixels; None if it could not be found out.
         failure: why it cannot be served, if that is known already.
         crashes_together: how often in earlier runs a process died that had this row among others.
+        owned: whether the results of earlier runs say that the picture under the name of its output is the row's.
     """
 
     row: Row
@@ -54,6 +55,7 @@ class PlannedRow:
     shape: tuple[int, int] | None
     failure: Failure | None = None
     crashes_together: int = 0
+    owned: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,7 +53,8 @@ def buckets_of(
             bucket = []
         if not bucket:
             buckets.append(bucket)
-        bucket.append(PlannedRow(row, fingerprint, shape, crashes_together=crashes.together))
+        owned = row.output in history.owners  # by this row: another one's was refused above
+        bucket.append(PlannedRow(row, fingerprint, shape, crashes_together=crashes.together, owned=owned))
     return buckets, failed
 
 

@@ -13,7 +13,7 @@ from pipeline.outputs import SCHEMA, parts, read_results, summary
 from pipeline.report import changes, curves, links, rows
 from pipeline.report.dimensions import Dimension, Setting, split
 from pipeline.report.figures import Figures, figures
-from pipeline.report.pictures import outcomes, sources
+from pipeline.report.pictures import outcomes, sources, with_warnings
 from pipeline.report.thumbs import Shelf
 
 
@@ -53,6 +53,7 @@ def gather(
         StorageError: if there are no results, they cannot be read, or copies cannot be written.
     """
     table, last = read(output)
+    table = with_warnings(table, output)
     limits = summary.decoding_of(last)
     settings, dimensions = split(table)
     shown, numbers = sources(table, shelf, page=page, output=output)

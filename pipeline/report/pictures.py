@@ -96,9 +96,31 @@ def outcomes(rows: Sequence[Mapping[str, Any]], shelf: Shelf, *, page: str, outp
     return pictures
 
 
+NOT_SHOWN = (
+    "its picture is not shown: a link leads out of images/, or the results name a place outside: "
+    "remove the link, or put a copy in its place"
+)
+"""Warning of a row whose picture is not read."""
+
+
+def with_warnings(table: pa.Table, output: str) -> pa.Table:
+    """Return results in which rows whose pictures are not read have a warning that says so."""
+    rows = table.select(["output", "output_name", "warning"]).to_pylist()
+    unread = [row["output"] is not None and picture_of(output, row) is None for row in rows]
+    if not any(unread):
+        return table
+    texts = [
+        "; ".join(filter(None, [row["warning"], NOT_SHOWN])) if hidden else row["warning"]
+        for row, hidden in zip(rows, unread, strict=True)
+    ]
+    place = table.schema.get_field_index("warning")
+    return table.set_column(place, table.schema.field(place), pa.array(texts, pa.string()))
+
+
 def where(row: Mapping[str, Any], output: str) -> str:
     """Return the URI of a row's picture, in an output that may have been moved since; empty if the row has none.
 
-    Results that somebody else has written may name one outside of images/, which counts as none.
+    Results that somebody else has written may name one outside of images/, and a link may lead there; such a one counts
+    as none.
     """
     return "" if row["output"] is None else picture_of(output, row) or ""

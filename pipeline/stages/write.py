@@ -10,7 +10,7 @@ from pipeline import images, storage
 from pipeline.images import format_of
 from pipeline.manifest import PICTURE_COLUMNS
 from pipeline.options import DEFAULT_ENCODING, Encoding
-from pipeline.outputs import commit, layout, provenance
+from pipeline.outputs import commit, provenance, write_picture
 from pipeline.planning import Failure, Fetched, Optimised, PlannedRow
 from pipeline.process import watchdog
 from pipeline.recovery import saved_states
@@ -75,11 +75,11 @@ class Writer:
         fetched, outcome = optimised.fetched, optimised.outcomes[place]
         planned, share = fetched.batch.rows[place], 1 / len(optimised.outcomes)
         retries = fetched.row_retries[place] + (0 if place else fetched.batch_retries)
-        uri = layout.picture_file(self.output, planned.row.output)
+        uri = None
         if isinstance(outcome, StylizeResult):
             try:
-                storage.check_inside(uri, layout.images_folder(self.output))  # a link to a folder may lead elsewhere
-                storage.write_bytes(uri, encode_result(planned, outcome, self.encoder_sha256, self.encoding))
+                data = encode_result(planned, outcome, self.encoder_sha256, self.encoding)
+                uri = write_picture(self.output, planned.row.output, data, id=planned.row.id, owned=planned.owned)
                 watchdog.alive()
             except Exception as error:  # whatever keeps a picture from being written concerns its row alone
                 outcome = Failure.of(error)

@@ -68,17 +68,38 @@ def is_within(place: str, folder: str) -> bool:
     return f"{place}/".startswith(f"{folder.rstrip('/')}/")
 
 
-def check_inside(uri: str, folder: str) -> None:
+def check_inside(uri: str, folder: str, *, follow: bool = False) -> None:
     """Check that a place is below a folder, so that no link and no `..` has led out of it.
+
+    Args:
+        uri: of the file.
+        folder: that it must be below.
+        follow: whether the file is to be read, so that it counts where it leads if it is a link itself; a writer
+            replaces the link.
 
     Raises:
         StorageError: if it is not.
     """
-    place, above = Places()(uri), canonical(folder)
+    if follow and not _may_lead_elsewhere(uri, folder):
+        return
+    place, above = canonical(uri) if follow else Places()(uri), canonical(folder)
     if place == above or not is_within(place, above):
         raise StorageError(
             f"{uri} is refused: it is {place}, expected a place below {folder}; if a link leads there, remove it"
         )
+
+
+def _may_lead_elsewhere(uri: str, folder: str) -> bool:
+    """Return whether a path below a folder has links in it, or is not spelled as one below it.
+
+    Of a file of this machine each part below the folder is looked up once, which takes some microseconds.
+    """
+    whole, top = plain(uri), plain(folder).rstrip("/")
+    names = whole.removeprefix(f"{top}/").split("/")
+    if not whole.startswith(f"{top}/") or not {"", ".", ".."}.isdisjoint(names):
+        return True
+    below = itertools.accumulate(names, os.path.join, initial=top)
+    return local_path(uri) is not None and any(map(os.path.islink, itertools.islice(below, 1, None)))
 
 
 def is_link(uri: str) -> bool:

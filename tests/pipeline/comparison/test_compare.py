@@ -5,6 +5,7 @@ import math
 import uuid
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -205,6 +206,21 @@ def test_a_picture_that_is_gone_is_worse() -> None:
     back = only(compare(after, before))
     assert back.worse == []
     assert "pictures not compared" in back.notes[0]
+
+
+def test_a_link_that_leads_out_is_no_picture(tmp_path: Path) -> None:
+    before, after, private = stored([outcome(1)]), str(tmp_path / "after"), tmp_path / "private.png"
+    result_table.commit(after, [outcome(1)])
+    private.write_bytes(PICTURES[0])
+    link = Path(layout.picture_file(after, outcome(1)["output_name"]))
+    link.parent.mkdir()
+    link.symlink_to(private)
+    (worse,) = only(compare(before, after)).worse
+    assert "the picture is gone" in worse
+    assert "if a link leads there, remove it" in worse
+    link.unlink()
+    link.write_bytes(PICTURES[0])
+    assert only(compare(before, after)).worse == []
 
 
 def test_a_replaced_source_is_said() -> None:

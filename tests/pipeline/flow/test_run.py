@@ -300,6 +300,37 @@ def test_pictures_are_written_as_the_options_say(studio: Studio) -> None:
     assert made["small"].stat().st_size < 0.9 * made["kept"].stat().st_size
 
 
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_picture_that_no_run_wrote_is_not_written_over(studio: Studio, overwrite: bool) -> None:
+    owned = Path(layout.picture_file(studio.output, "mine.png"))
+    owned.parent.mkdir(parents=True)
+    Image.fromarray(draw(9, 32, 32)).save(owned)
+    before = owned.read_bytes()
+    # An earlier run reads it as `init`, which the next one does not know any more.
+    assert studio.run(studio.row("b", "b.png", init=str(owned))).counts == {"ok": 1}
+    asked = studio.row("a", "mine.png"), studio.row("s", "s.png")
+    assert studio.run(*asked, overwrite=overwrite).counts == {"failed": 1, "ok": 1}
+    assert owned.read_bytes() == before
+    assert studio.results()["a"]["error_class"] == "OutputTaken"
+    # Once it is moved away, the row is computed.
+    owned.unlink()
+    assert studio.run(*asked, overwrite=overwrite).counts.get("failed", 0) == 0
+    assert studio.results()["a"]["status"] == "ok"
+
+
+def test_pictures_of_runs_are_written_over_by_the_rows_that_own_them(studio: Studio) -> None:
+    studio.run(studio.row("a"), studio.row("b"))
+    for name in ("a", "b"):  # somebody takes out what they carry
+        picture = Path(layout.picture_file(studio.output, f"{name}.png"))
+        Image.fromarray(draw(9, 32, 32)).save(picture)
+    assert studio.run(studio.row("a"), studio.row("b"), overwrite=True).counts == {"ok": 2}
+    assert studio.run(studio.row("a", seed=5), studio.row("b", seed=5)).counts == {"ok": 2}
+    # Results that are lost leave pictures that tell whose they are.
+    for part in Path(layout.results_folder(studio.output)).iterdir():
+        part.unlink()
+    assert studio.run(studio.row("a"), studio.row("b")).counts == {"ok": 2}
+
+
 def test_a_picture_that_rows_read_is_not_written_over(studio: Studio) -> None:
     owned = Path(layout.picture_file(studio.output, "mine.png"))
     owned.parent.mkdir(parents=True)

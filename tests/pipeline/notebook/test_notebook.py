@@ -22,6 +22,7 @@ from pipeline.manifest.reader import read_manifest
 from pipeline.manifest.row import ManifestError
 from pipeline.notebook.api import Run, plan, results
 from pipeline.outputs import Progress
+from pipeline.outputs import table as result_table
 from tests.pipeline.comparison.test_compare import PICTURES, outcome, stored
 from tests.support import draw
 
@@ -210,6 +211,19 @@ def test_results_show_thumbnails_and_escape_what_rows_say() -> None:
     assert "it does not exist" in seen.text
     assert "and 2 more" in page(found.show(1)).text
     assert repr(found.show(1)) == repr(found)
+
+
+def test_a_link_that_leads_out_is_not_shown(studio: Path) -> None:
+    output, row = studio / "out", outcome(1, content=str(studio / "cat.png"), style=str(studio / "night.png"))
+    result_table.commit(str(output), [row])
+    (output / "images").mkdir()
+    (output / "images" / row["output_name"]).symlink_to(studio / "cat.png")
+    found = results(str(output))
+    assert found[0].picture is None
+    for seen in (page(found), page(found[0])):
+        assert "if a link leads there, remove it" in seen.text
+    with pytest.raises(storage.StorageError, match="if a link leads there, remove it"):
+        assert found[0].image
 
 
 def test_a_row_shows_its_three_pictures(studio: Path) -> None:

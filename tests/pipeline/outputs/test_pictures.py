@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline import layout, storage
-from pipeline.outputs import commit, inputs_among_pictures, picture_of, provenance
+from pipeline.outputs import commit, find_picture, inputs_among_pictures, picture_of, provenance
 
 OUT = "s3://bucket/out"
 
@@ -77,3 +77,30 @@ def test_inputs_that_lie_among_the_pictures_are_known(tmp_path: Path) -> None:
         "photo.png",
         "style.png",
     ]
+
+
+@pytest.mark.parametrize("linked", [False, True], ids=["folder", "linked folder"])
+def test_links_are_followed_within_the_pictures_alone(linked: bool, tmp_path: Path) -> None:
+    output, images = tmp_path / "out", tmp_path / ("disk" if linked else "out/images")
+    (images / "deep").mkdir(parents=True)
+    output.mkdir(exist_ok=True)
+    if linked:  # whose folder of pictures lies on another disk
+        (output / "images").symlink_to(images)
+    private = tmp_path / "private" / "x.png"
+    for file in (images / "a.png", images / "deep" / "b.png", private, output / "c.png"):
+        storage.write_bytes(str(file), b"picture")
+    for name, leads_to in {
+        "within.png": images / "deep" / "b.png",
+        "out.png": private,
+        "up.png": output / "c.png",
+        "nowhere.png": tmp_path / "nowhere.png",
+        "folder": private.parent,
+        "twice.png": images / "out.png",
+    }.items():
+        (images / name).symlink_to(leads_to)
+    for name in ("a.png", "deep/b.png", "within.png", "missing.png"):
+        assert picture_of(str(output), {"output_name": name}) == f"{output}/images/{name}"
+    for name in ("out.png", "up.png", "nowhere.png", "folder/x.png", "twice.png"):
+        assert picture_of(str(output), {"output_name": name}) is None
+        with pytest.raises(storage.StorageError, match="if a link leads there, remove it"):
+            find_picture(str(output), {"output_name": name})

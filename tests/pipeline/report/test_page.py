@@ -129,6 +129,19 @@ def test_doubtful_pictures_are_counted_and_marked(output: Path) -> None:
     assert [name for name, warning in marked if warning == 0] == ["still 1", "still 2"]
 
 
+def test_a_link_that_leads_out_is_missing_and_says_why(output: Path) -> None:
+    private = samples.picture(output.parent / "private.png", 5)
+    (output / "images" / "linked.png").symlink_to(private)
+    result_table.commit(str(output), [samples.ok(output, 1, id="linked", output_name="linked.png", warning="still")])
+    page = write_report(str(output))
+    columns = {name: list(samples.column(page, name)) for name in ("id", "href", "thumb", "view", "warning", "status")}
+    place = columns["id"].index("linked")
+    assert [columns[shown][place] for shown in ("href", "thumb", "view")] == [None] * 3
+    warning = samples.index(page)["warnings"][columns["warning"][place]]
+    assert warning.startswith("still; its picture is not shown: a link leads out of images/")
+    assert all(columns["thumb"][k] for k, status in enumerate(columns["status"]) if status == 0 and k != place)
+
+
 def test_rows_to_run_again_are_a_manifest(output: Path) -> None:
     page = write_report(str(output))
     failed = rows_of(str(output), ["failed", "quarantined", "diverged"])
