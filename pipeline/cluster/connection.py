@@ -8,8 +8,10 @@ import socket
 from collections.abc import Callable, Iterator, Mapping
 
 import ray
-from ray._private import ray_constants
+from ray._private import ray_constants, services
 from ray.data import DataContext
+
+from pipeline.cluster.obstacles import Target, obstacle
 
 HEALTH_CHECKS = {
     "RAY_health_check_initial_delay_ms": "1000",
@@ -46,25 +48,39 @@ DATA_SETTINGS: Mapping[str, object] = {
 
 
 def connect(address: str | None = None, *, runtime_env: Mapping[str, object] | None = None) -> None:
-    """Connect to a Ray cluster, or start one on this machine that no other process attaches to."""
+    """Connect to a Ray cluster, or start one on this machine that no other process attaches to.
+
+    Raises:
+        ValueError: if that cannot be, with what to do about it.
+    """
     if not ray.is_initialized():
-        address = address or os.environ.get("RAY_ADDRESS") or "local"
         for name, value in (HEALTH_CHECKS | KEPT_WORKERS).items():
             os.environ.setdefault(name, value)
-        _check_answers(address)
-        closed = address == "local" or _is_closed_to_others(address)
-        with _closed_to_others() if closed else contextlib.nullcontext():
-            ray.init(
-                address,
-                include_dashboard=False if address == "local" else None,
-                log_to_driver=False,
-                logging_level=logging.ERROR,
-                runtime_env=dict(runtime_env or {}),
-            )
+        _connect(Target.of(address), dict(runtime_env or {}))
     context = DataContext.get_current()
     for name, setting in DATA_SETTINGS.items():
         setattr(context, name, setting)
     logging.getLogger("ray.data").setLevel(logging.ERROR)
+
+
+def _connect(target: Target, runtime_env: dict[str, object]) -> None:
+    """Connect to a cluster or start it; raise ValueError with what to do where that fails."""
+    is_ours = target.address == "local"
+    try:
+        _check_answers(target)
+        closed = is_ours or _is_closed_to_others(target.address)
+        with _closed_to_others() if closed else contextlib.nullcontext():
+            ray.init(
+                target.address,
+                include_dashboard=False if is_ours else None,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                runtime_env=runtime_env,
+            )
+    except Exception as error:  # Ray raises bare ones too
+        if said := obstacle(error, target):
+            raise ValueError(said) from error
+        raise
 
 
 @contextlib.contextmanager
@@ -106,13 +122,17 @@ def _host_and_port(address: str) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
-def _check_answers(address: str, seconds: float = 10) -> None:
-    """Raise ValueError where nobody is at an address: Ray would wait for minutes."""
+def _check_answers(target: Target, seconds: float = 10) -> None:
+    """Raise ConnectionError where nobody is at an address: Ray would wait for minutes.
+
+    `auto` is where the last cluster of this machine was, which Ray keeps in a file that outlives the cluster.
+    """
+    is_auto = target.address == "auto"
+    address = services.canonicalize_bootstrap_address("auto") or "" if is_auto else target.address
     host, port = _host_and_port(address)
     if not host:
         return
     try:
         socket.create_connection((host, port), seconds).close()
     except (OSError, OverflowError) as error:
-        expected = "expected HOST:PORT of a cluster's head, such as head:6379, or auto"
-        raise ValueError(f"address {address}: no Ray cluster answers there ({error}); {expected}") from None
+        raise ConnectionError(f"{address}: {error}" if is_auto else str(error)) from None
