@@ -234,7 +234,7 @@ def opened(data: bytes, max_pixels: int, min_side: int) -> Image.Image:
 def _header(data: bytes) -> Image.Image:
     """Return a picture of which only the header was read, and what Pillow does not read in its `info`."""
     if data.startswith(tiff.PREFIXES):
-        image: Image.Image = Image.open(tiff.stream(data), formats=("TIFF",))
+        image: Image.Image = _tiff_header(data)
         image.info[tiff.NO_ALPHA] = tiff.has_no_alpha(image)
     elif data.startswith(png.PREFIX):
         cleaned = png.cleaned(data)
@@ -244,6 +244,16 @@ def _header(data: bytes) -> Image.Image:
         image = heif.opened(data) if heif.is_heif(data) else Image.open(io.BytesIO(data), formats=FORMATS)
         image.info.update(heif.colours(data))
     return image
+
+
+def _tiff_header(data: bytes) -> Image.Image:
+    """Return a TIFF of which only the header was read; raise ImageError with its kind where that is not read."""
+    try:
+        return Image.open(tiff.stream(data), formats=("TIFF",))
+    except (UnidentifiedImageError, KeyError) as error:  # the latter for compressions that Pillow does not know
+        if said := tiff.why_unread(data):
+            raise ImageError(said) from error
+        raise
 
 
 def _orientation(image: Image.Image) -> int:

@@ -8,17 +8,20 @@ from itertools import islice
 
 from PIL import Image
 
+from pipeline.images import tiff_kinds
 from pipeline.images.errors import ImageError
+from pipeline.images.tiff_kinds import BITS, COMPRESSION, EXTRA_SAMPLES, PHOTOMETRIC, SAMPLE_FORMAT, SAMPLES
 
 PREFIXES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 """First bytes of TIFF and of BigTIFF, in both byte orders."""
+
+_BIG_ENDIAN_BIG = PREFIXES[3]
 
 NO_ALPHA = "no alpha"
 """The name in `Image.info` of what `has_no_alpha` returned."""
 
 _WIDTH, _HEIGHT = 256, 257
-_KIND, _OLD_KIND, _PHOTOMETRIC, _SUB_PAGES, _DNG_VERSION = 254, 255, 262, 330, 50706
-_BITS, _COMPRESSION, _SAMPLES, _PLANAR, _EXTRA_SAMPLES = 258, 259, 277, 284, 338
+_KIND, _OLD_KIND, _PLANAR, _SUB_PAGES, _DNG_VERSION = 254, 255, 284, 330, 50706
 _SEPARATE = 2
 _REDUCED, _MASK, _OLD_REDUCED = 1, 4, 2
 _SENSOR = (32803, 34892)
@@ -42,7 +45,7 @@ class _Page:
 
     @property
     def is_raw(self) -> bool:
-        return _DNG_VERSION in self.tags or self.first(_PHOTOMETRIC) in _SENSOR
+        return _DNG_VERSION in self.tags or self.first(PHOTOMETRIC) in _SENSOR
 
     @property
     def is_mask(self) -> bool:
@@ -72,6 +75,14 @@ def stream(data: bytes) -> io.BytesIO:
     if page and page.offset != pages.first:
         pages.write_first(opened, page.offset)
     return opened
+
+
+def why_unread(data: bytes) -> str | None:
+    """Return what a TIFF is that Pillow does not open, and how to convert it; None where its tags do not tell."""
+    if data.startswith(_BIG_ENDIAN_BIG):
+        return tiff_kinds.BIG_ENDIAN_BIG
+    page = _picture(_Pages(data), is_canon=False)
+    return tiff_kinds.refusal(page.tags) if page and page.pixels else None
 
 
 def _picture(pages: "_Pages", *, is_canon: bool) -> _Page | None:
@@ -106,16 +117,16 @@ def _picture(pages: "_Pages", *, is_canon: bool) -> _Page | None:
 
 def _check_bands(page: _Page) -> None:
     """Raise ImageError for bands that are no colours, and for those that Pillow mixes up."""
-    bands = page.first(_SAMPLES)
-    if page.tags.get(_PHOTOMETRIC) in ((0,), (1,)) and bands >= 3:
+    bands = page.first(SAMPLES)
+    if page.tags.get(PHOTOMETRIC) in ((0,), (1,)) and bands >= 3:
         raise ImageError(f"its {bands} bands are not called red, green and blue: export those three as RGB")
-    if page.first(_PLANAR) == _SEPARATE and page.first(_COMPRESSION) in (0, 1) and page.first(_BITS) > 8 and bands > 1:
+    if page.first(_PLANAR) == _SEPARATE and page.first(COMPRESSION) in (0, 1) and page.first(BITS) > 8 and bands > 1:
         raise ImageError("its bands, of 16 bits, lie one behind the other: save it interleaved, or compressed (LZW)")
 
 
 def has_no_alpha(image: Image.Image) -> bool:
     """Return whether the fourth band of a TIFF is not said to be opacity; it may be infrared, which is left out."""
-    return hasattr(image, "tag_v2") and _EXTRA_SAMPLES not in image.tag_v2
+    return hasattr(image, "tag_v2") and EXTRA_SAMPLES not in image.tag_v2
 
 
 class _Pages:
@@ -180,7 +191,7 @@ class _Pages:
             layout = f"{min(number, _MOST_VALUES)}{_INTEGERS[kind]}"
             value = at + size - field
             if number * struct.calcsize("=" + _INTEGERS[kind]) > field:
-                if tag not in (_SUB_PAGES, _PHOTOMETRIC, _BITS):
+                if tag not in (_SUB_PAGES, PHOTOMETRIC, BITS, SAMPLE_FORMAT, EXTRA_SAMPLES):
                     continue  # long lists, such as of strips, are of no use here
                 value = self._unpack("Q" if self._big else "I", value)[0]
             tags[tag] = self._unpack(layout, value)
