@@ -61,7 +61,7 @@ def _among(rows: Sequence[Row], images: str, places: storage.Places) -> Iterator
     """
     inside, counted = storage.canonical(images), Counter[str]()
     for row in rows:
-        counted.update(uri.rpartition("/")[0] for uri in row.pictures().values())
+        counted.update(_path(uri).rpartition("/")[0] for uri in row.pictures().values())
     near = {folder for folder in counted if storage.is_within(places(f"{folder}/x"), inside)}
     linked = dict[str, Collection[str] | None]()
     if storage.local_path(images) is not None and storage.is_folder(images):
@@ -73,9 +73,14 @@ def _among(rows: Sequence[Row], images: str, places: storage.Places) -> Iterator
         return
     for row in rows:
         for role, uri in row.pictures().items():
-            folder, _, name = uri.rpartition("/")
+            folder, _, name = _path(uri).rpartition("/")
             if folder in near or (folder in linked and _leads(uri, name, linked[folder], inside)):
                 yield row, role, uri
+
+
+def _path(uri: str) -> str:
+    """Return the path that a URI of this machine means, its escapes decoded; any other URI as it is."""
+    return (storage.local_path(uri) or uri) if "%" in uri else uri
 
 
 def _leads(uri: str, name: str, links: Collection[str] | None, inside: str) -> bool:

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator
+from pydantic import AfterValidator, BeforeValidator
 
+from pipeline import storage
 from pipeline.options.access import Access
 from pipeline.options.decoding import Decoding
 from pipeline.options.encoding import Encoding
@@ -20,6 +21,11 @@ def _limit(written: object) -> object:
     return FailureLimit.parse(str(written)) if isinstance(written, str | int) else written
 
 
+def _as_path(output: str) -> str:
+    """Return a `file://` URI as the path that it means, so that percent signs in names below are letters."""
+    return storage.absolute(output) if output.startswith("file://") else output
+
+
 class RunOptions(Options):
     """How, with what and where to a run computes its rows.
 
@@ -27,7 +33,7 @@ class RunOptions(Options):
         source: where the rows come from, for run.json.
     """
 
-    output: str = option("", "Folder for images/ and results/, any URI.")
+    output: Annotated[str, AfterValidator(_as_path)] = option("", "Folder for images/ and results/, any URI.")
     weights: str = option(
         "embedded",
         "embedded, imagenet, or the path or URI of a .pth or .safetensors file; #sha256=… behind it is the digest it "

@@ -66,18 +66,18 @@ def call(verb: str, uri: str, request: Callable[[Store, str], T]) -> T:
     Raises:
         StorageError: if it fails for good, or still fails after the last attempt; see `errors.explained`.
     """
-    policy = Policy.from_environment()
+    policy, place = Policy.from_environment(), absolute(uri)  # once: what is checked is what is opened
     endpoint = "/".join(uri.split("/")[:3]) if is_uri(uri) else "file://"
 
     def attempt() -> T:
         with request_slot(endpoint, policy.concurrency):
-            store, path = _open(uri, policy)
+            store, path = _open(place, policy)
             for wrap in _wraps:
                 store = wrap(uri, store)
             return request(store, path)
 
     with explained(verb, uri):
-        _access.check(uri, write=verb in _WRITING)
+        _access.check(place, write=verb in _WRITING)
         return persist(f"{verb} {without_secrets(uri)}", attempt, policy=policy, renew=lambda: _forget_credentials(uri))
 
 

@@ -9,6 +9,7 @@ from pipeline.storage._call import call
 from pipeline.storage._store import Listing
 from pipeline.storage.errors import StorageError
 from pipeline.storage.policy import Policy
+from pipeline.storage.uris import local_path
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -74,7 +75,8 @@ def _neighbours(uris: Sequence[str]) -> list[tuple[str, list[str]]]:
     folders: defaultdict[str, list[str]] = defaultdict(list)
     for uri in uris:
         folder, slash, name = uri.rpartition("/")
-        if slash and folder and not folder.endswith("/"):
+        as_written = "%" not in uri or uri.endswith(local_path(uri) or uri)
+        if slash and folder and not folder.endswith("/") and as_written:
             folders[folder].append(name)
     return [
         (folder, names[start : start + _LISTED_TOGETHER])

@@ -1,12 +1,17 @@
 """Operations on URIs, which are strings: taking apart, joining, resolving, making absolute."""
 
+import os
 import posixpath
+import re
 from pathlib import Path
+from urllib.parse import unquote_to_bytes
 
 WEB = ("http", "https")
 
 VERSION = "?versionId="
 """What stands between the name of an object on S3 and the version of it that is wanted."""
+
+_NEVER_IN_NAMES = re.compile(rb"(%2[fF]|%00)")
 
 _THIS_MACHINE = ("", "file", "local")
 """Schemes of paths of this machine; a path by itself has none."""
@@ -39,9 +44,25 @@ def without_query(uri: str) -> str:
 
 
 def local_path(uri: str) -> str | None:
-    """Return the path of this machine that a URI or path means; None for other stores."""
+    """Return the path of this machine that a URI or path means; None for other stores.
+
+    Of a `file://` URI with percent signs, a look at the file system tells whether they are letters or escapes.
+    """
     scheme, path = split_scheme(uri)
+    if scheme == "file" and "%" in path:
+        return _decoded(path)
     return path if scheme in _THIS_MACHINE else None
+
+
+def _decoded(path: str) -> str:
+    """Return the path that a `file://` URI means: as it is written if that is there, else with its escapes decoded.
+
+    `%2F` and `%00` stay, since no name has a slash or a zero byte: a decoded path has the folders of the written one.
+    """
+    if os.path.lexists(path):
+        return path
+    parts = _NEVER_IN_NAMES.split(os.fsencode(path))
+    return os.fsdecode(b"".join(part if place % 2 else unquote_to_bytes(part) for place, part in enumerate(parts)))
 
 
 def resolve(uri: str, base: str) -> str:
