@@ -167,3 +167,17 @@ def test_no_name_of_a_file_breaks_the_entry_point(name: str) -> None:
     assert shell(words, PATH="/usr/bin:/bin").returncode == 0
     heard = shell(words.replace("for p in true;", "for p in echo;").replace("2>/dev/null", ">/dev/null"), PATH="/bin")
     assert heard.stdout == f"-m jobs.submit.entrypoint {name}\n"
+
+
+def test_another_signature_is_the_same_work(tmp_path: Path) -> None:
+    def named(signature: str, name: str = "photo") -> str:
+        signed = f"?X-Amz-Credential={signature}%2Feu&X-Amz-Date=20261101T000000Z&X-Amz-Signature={signature}"
+        job = {
+            "manifest": [f"https://user:{signature}@host/rows.csv{signed}"],
+            "weights": f"https://host/w.pth{signed}#sha256={'0' * 64}",
+            "defaults": {"init": f"https://host/{name}.png{signed}"},
+        }
+        return request(write(tmp_path, **job)).id(1)
+
+    assert named("one") == named("another")
+    assert named("one") != named("one", name="other")
