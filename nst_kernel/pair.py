@@ -39,7 +39,7 @@ class Pair:
         content: the content picture; with `content_weight` 0 it may be absent, and the output has the style's shape.
         styles: the style pictures; with `style_weight` 0 there may be none.
         params: parameters of the sample.
-        init: the picture to start from if `params.init` is neither content, noise nor style.
+        init: the picture to start from if `params.init` names a picture file, as it does if it is none of `INITS`.
 
     Raises:
         ValueError: if a picture is missing that the parameters need.

@@ -4,7 +4,7 @@ from nst_kernel.params.declaration import Parameter, as_text
 from nst_kernel.params.presets import PRESETS
 from nst_kernel.params.remarks import remarks_on
 from nst_kernel.params.rules import INITS, ParamError, Problem
-from nst_kernel.params.style_params import ALIASES, PARAMETERS, StyleParams
+from nst_kernel.params.style_params import ALIASES, PARAMETERS, StyleParams, later_defaults
 
 __all__ = [
     "ALIASES",
@@ -16,5 +16,6 @@ __all__ = [
     "Problem",
     "StyleParams",
     "as_text",
+    "later_defaults",
     "remarks_on",
 ]

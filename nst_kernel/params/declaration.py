@@ -12,12 +12,19 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from nst_kernel.params.rules import OneOf, Problem
 
-_BOUNDS = ("ge", "le", "allow_inf_nan", "min_length")
+_BOUNDS = ("gt", "ge", "le", "allow_inf_nan", "min_length")
 _COMPARISONS: Mapping[str, Callable[[Any, Any], bool]] = {"==": operator.eq, ">": operator.gt}
 
 
 def parameter(
-    default: Any, doc: str, *, unit: str = "", graph: bool | str = False, loss: bool = False, **rule: Any
+    default: Any,
+    doc: str,
+    *,
+    unit: str = "",
+    graph: bool | str = False,
+    loss: bool = False,
+    later: bool = False,
+    **rule: Any,
 ) -> Any:
     """Declare a parameter of `StyleParams`, as the default of a field whose annotation is its type.
 
@@ -28,10 +35,12 @@ def parameter(
         graph: whether samples of one batch must agree in it, since it changes the computation that they share: always,
             never, or where a condition on another parameter holds, such as "optimizer == lbfgs".
         loss: whether it is part of what a loss means, so that losses of different values are not comparable.
+        later: whether it came after the first ids were derived from parameters: at its default it is left out of them,
+            so that the ids of earlier requests stay as they are.
         rule: bounds as pydantic's `Field` has them (`ge`, `le`, `min_length`, `allow_inf_nan`), and `expected`:
             what a value must be, in words, where type and bounds do not say it.
     """
-    about = {"description": doc, "unit": unit, "graph": graph, "loss": loss}
+    about = {"description": doc, "unit": unit, "graph": graph, "loss": loss, "later": later}
     return dataclasses.field(default=default, metadata={**about, **rule})
 
 
@@ -53,6 +62,7 @@ class Parameter:
         unit: of its value; empty for none.
         graph: whether samples of one batch must agree in it: True, False, or the condition under which they must.
         loss: whether losses are comparable only between equal values of it.
+        later: whether it is left out of derived ids at its default.
         rule: bounds of its value, and how they are put in words.
     """
 
@@ -63,6 +73,7 @@ class Parameter:
     unit: str
     graph: bool | str
     loss: bool
+    later: bool
     rule: Mapping[str, Any]
 
     @classmethod
@@ -74,8 +85,9 @@ class Parameter:
             type: its annotation, resolved.
         """
         about = dict(field.metadata)
-        doc, unit, graph, loss = (about.pop(name) for name in ("description", "unit", "graph", "loss"))
-        return cls(field.name, type, field.default, doc, unit, graph, loss, about)
+        names = ("description", "unit", "graph", "loss", "later")
+        doc, unit, graph, loss, later = (about.pop(name) for name in names)
+        return cls(field.name, type, field.default, doc, unit, graph, loss, later, about)
 
     @property
     def described(self) -> str:

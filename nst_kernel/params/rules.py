@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, GetCoreSchemaHandler, Strict
 from pydantic_core import CoreSchema, core_schema
 
-INITS = ("content", "noise", "style")
+INITS = ("content", "noise", "style", "grey")
 """Values of `init` that name no picture file."""
 
 

@@ -5,13 +5,14 @@ import difflib
 import functools
 import operator
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self, TypeVar, cast, get_type_hints
 
 from pydantic import ConfigDict, Field, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
 
 from nst_kernel.layers import LAYERS
+from nst_kernel.params.contradictions import contradictions
 from nst_kernel.params.declaration import Parameter, condition_of, parameter
 from nst_kernel.params.presets import PRESETS
 from nst_kernel.params.rules import (
@@ -36,15 +37,6 @@ _WEIGHTS = "finite numbers of at least 0, one per layer, comma-separated"
 _SIDE: dict[str, Any] = {"ge": 16, "le": 16384}
 _SHARE: dict[str, Any] = {"ge": 0, "le": 0.5}
 _WEIGHT: dict[str, Any] = {"ge": 0, "allow_inf_nan": False}
-
-SMALLEST, LARGEST = 1.1754943508222875e-38, 3.4028234663852886e38
-"""The least and the largest positive number that a 32-bit float holds to all its digits."""
-
-MAX_ADAM_RATE = 1.0
-"""The range of pixel values: each step of Adam moves every pixel by about its learning rate."""
-
-_TERMS = ("content_weight", "style_weight", "tv_weight", "range_weight", "learning_rate")
-_BY_LAYER = (("layer_weights", "style_layers"), ("content_layer_weights", "content_layers"))
 
 _Declared = TypeVar("_Declared")
 
@@ -172,7 +164,12 @@ class StyleParams:
         graph="optimizer == lbfgs",
     )
     init: Start = parameter(
-        "content", "where the pixels start", expected="content, noise, style, or the path or URI of an image file"
+        "content",
+        "where the pixels start",
+        expected="content, noise, style, grey, or the path or URI of an image file",
+    )
+    init_noise: Number = parameter(
+        0.0, "share of white noise in the pixels at the start, where they start from a picture", ge=0, le=1, later=True
     )
     seed: Whole = parameter(0, "seed of the white noise", ge=0, le=2**63 - 1)
 
@@ -191,7 +188,7 @@ class StyleParams:
         Raises:
             ParamError: with every contradiction.
         """
-        if problems := _contradictions(self):
+        if problems := contradictions(self):
             raise ParamError(problems)
 
     @classmethod
@@ -211,7 +208,17 @@ class StyleParams:
         return cls(**cast(Any, {**below, **given}))
 
     def to_json(self) -> dict[str, object]:
-        """Return every parameter by name, as JSON types, from which `StyleParams.of` makes equal parameters."""
+        """Return parameters by name, as JSON types, from which `StyleParams.of` makes equal parameters.
+
+        They are all but those that are declared as `later` and have their defaults: what derives from the JSON of an
+        earlier version stays as it is.
+        """
+        left_out = later_defaults()
+        values = self.all_values().items()
+        return {name: value for name, value in values if name not in left_out or value != left_out[name]}
+
+    def all_values(self) -> dict[str, object]:
+        """Return every parameter by name, as JSON types."""
         parameters = ((name, getattr(self, name)) for name in PARAMETERS)
         return {name: list(value) if isinstance(value, tuple) else value for name, value in parameters}
 
@@ -276,6 +283,14 @@ PARAMETERS: Mapping[str, Parameter] = types.MappingProxyType(
 )
 """Every parameter by its name, in the order of their declaration."""
 
+
+@functools.cache
+def later_defaults() -> Mapping[str, object]:
+    """Return the defaults of the parameters that are declared as `later`, by name, as JSON types."""
+    later = ((name, each.default) for name, each in PARAMETERS.items() if each.later)
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in later}
+
+
 _SHARED = tuple(name for name, each in PARAMETERS.items() if not each.per_sample)
 _shared_values = operator.attrgetter(*_SHARED)
 _CONDITIONS = tuple(
@@ -332,49 +347,3 @@ def _preset_values(name: object) -> Mapping[str, object]:
 def _by_name(values: Mapping[str, object]) -> dict[str, object]:
     """Return the values that are given by the parameters' own names."""
     return {ALIASES.get(name, name): value for name, value in values.items() if value is not None}
-
-
-def _contradictions(params: StyleParams) -> list[Problem]:
-    """Return every contradiction between the values of parameters."""
-    return [*_of_layers(params), *_of_iterations(params), *_of_weights(params), *_beyond_fp32(params)]
-
-
-def _of_layers(params: StyleParams) -> Iterator[Problem]:
-    """Yield what is wrong with weights of layers, and layers that are missing."""
-    for weights, layers in _BY_LAYER:
-        given, needed = getattr(params, weights), getattr(params, layers)
-        if given and len(given) != len(needed):
-            yield Problem(weights, given, f"{len(needed)} numbers, one for each of {', '.join(needed)}")
-        elif given and not any(given):
-            yield Problem(weights, given, "at least one number above 0")
-    for weight, layers in (("content_weight", "content_layers"), ("style_weight", "style_layers")):
-        if getattr(params, weight) > 0 and not getattr(params, layers):
-            yield Problem(layers, (), f"at least one layer, since {weight} is not 0")
-
-
-def _of_iterations(params: StyleParams) -> Iterator[Problem]:
-    """Yield what is wrong with the number of iterations, and with the steps that they make."""
-    count = len(params.scales) + 1
-    if len(params.iterations) not in (1, count):
-        expected = f"one number, or {count}: one for each of scales {params.scales} and the output"
-        yield Problem("iterations", params.iterations, expected)
-    if params.optimizer == "adam" and (params.learning_rate or 0) > MAX_ADAM_RATE:
-        expected = "at most 1 for Adam, whose steps move every pixel by about as much, and pixels are in [0, 1]"
-        yield Problem(
-            "learning_rate", params.learning_rate, f"{expected}; 10 where pixels are in [0, 255] is 0.04 here"
-        )
-
-
-def _of_weights(params: StyleParams) -> Iterator[Problem]:
-    """Yield a problem where nothing is asked of the picture."""
-    if params.content_weight == 0 and params.style_weight == 0:
-        yield Problem("style_weight", 0.0, "content_weight or style_weight above 0")
-
-
-def _beyond_fp32(params: StyleParams) -> Iterator[Problem]:
-    """Yield numbers that would be infinite or lose digits in the 32-bit floats that losses are computed in."""
-    for name in (*_TERMS, *(weights for weights, _ in _BY_LAYER)):
-        value = getattr(params, name)
-        members = value if isinstance(value, tuple) else (value or 0.0,)
-        if any(member and not SMALLEST <= member <= LARGEST for member in members):
-            yield Problem(name, value, "0, or numbers from 1.2e-38 to 3.4e+38, which 32-bit floats hold")

@@ -170,13 +170,21 @@ def _start(pairs: Sequence[Pair], encoder: Vgg19) -> Tensor:
     """Return the first pixels (B, 3, H, W) of each sample, by its `init` and its own seed."""
 
     def first(pair: Pair) -> Tensor:
-        if pair.params.init == "noise":
-            # Drawn on the CPU, so that a seed means the same picture on every device.
-            generator = torch.Generator().manual_seed(pair.params.seed)
+        params = pair.params
+        # Drawn on the CPU, so that a seed means the same picture on every device.
+        generator = torch.Generator().manual_seed(params.seed)
+        if params.init == "noise":
             return torch.rand((3, *pair.shape), generator=generator)
-        picture = {"content": pair.content, "style": pair.style}.get(pair.params.init, pair.init)
-        assert picture is not None
-        return resize(picture, pair.shape)
+        if params.init == "grey":
+            start = torch.full((3, *pair.shape), 0.5)
+        else:
+            picture = {"content": pair.content, "style": pair.style}.get(params.init, pair.init)
+            assert picture is not None
+            start = resize(picture, pair.shape)
+        if params.init_noise == 0:
+            return start
+        noise = torch.rand((3, *pair.shape), generator=generator).to(start)
+        return params.init_noise * noise + (1 - params.init_noise) * start
 
     return torch.stack([first(pair).to(encoder.mean) for pair in pairs])
 

@@ -14,7 +14,7 @@ from pipeline.comparison.pairing import ComparedRow, Pairing, paired
 from pipeline.comparison.pictures import similarity_of
 from pipeline.images import Similarity
 from pipeline.manifest import PICTURE_COLUMNS
-from pipeline.outputs import SCHEMA, picture_or_reason, read_results, run_of
+from pipeline.outputs import SCHEMA, picture_or_reason, query, read_results, run_of
 
 PICTURES_AT_ONCE = min(8, os.cpu_count() or 1)
 """Pairs of pictures that are in memory at once."""
@@ -182,8 +182,7 @@ def _shared(rows: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
         json.dumps([row["params"], row["versions"], [row[name] for name in _ABOUT_RUNS]]) for row in rows
     ):
         params, versions, about = json.loads(text)
-        facts = json.loads(params or "{}")
-        facts.pop("preset", None)
+        facts = {name: value for name, value in query.parameters_of(params or "").items() if name != "preset"}
         facts |= {f"versions.{name}": value for name, value in json.loads(versions or "{}").items()}
         facts |= {shown: value for shown, value in zip(_ABOUT_RUNS.values(), about, strict=True) if value is not None}
         for name, value in facts.items():

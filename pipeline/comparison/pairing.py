@@ -1,6 +1,5 @@
 """The pairing of rows of two runs that request the same picture, although every id may differ."""
 
-import json
 from collections import defaultdict, deque
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from typing import Any
 
 from pipeline import storage
 from pipeline.manifest import PICTURE_COLUMNS, pictures_of
+from pipeline.outputs import query
 
 UNNAMED = ("preset",)
 """Parameters that are not compared: a preset names where values came from, and all of those are compared."""
@@ -133,7 +133,7 @@ def _compared(row: Mapping[str, Any], shared: set[str]) -> ComparedRow:
 @lru_cache(maxsize=65536)
 def _params(text: str) -> Mapping[str, Any]:
     """Return the parameters that are compared, from the JSON of the column `params`."""
-    return {name: value for name, value in json.loads(text).items() if name not in UNNAMED}
+    return {name: value for name, value in query.parameters_of(text).items() if name not in UNNAMED}
 
 
 def _pictures(rows: Iterable[Mapping[str, Any]]) -> set[str]:

@@ -25,7 +25,7 @@ def derive_id(content: str | None, style: str | None, params: StyleParams, encod
     Args:
         content: URI of the content picture; None where the row has none.
         style: URI of the style picture; None where the row has none.
-        params: every style parameter.
+        params: every style parameter; one that is declared as `later` takes part if it is not at its default.
         encoder_sha256: of the encoder's weights.
     """
     first, last = (_text(uri and storage.lasting(uri)) for uri in (content, style))
@@ -57,7 +57,11 @@ def _around_seed(values: tuple[object, ...]) -> tuple[str, str]:
 
     No other value looks like a seed: within JSON's texts quotes are escaped.
     """
-    parameters = {name: _no_minus_zero(value) for name, value in zip(_DECISIVE, values, strict=True)}
+    parameters = {
+        name: _no_minus_zero(value)
+        for name, value in zip(_DECISIVE, values, strict=True)
+        if not PARAMETERS[name].later or value != PARAMETERS[name].default
+    }
     for name in PICTURE_PARAMETERS:
         parameters[name] = storage.lasting(str(parameters[name]))
     text = json.dumps(parameters | {"seed": 0}, sort_keys=True, separators=(",", ":"))

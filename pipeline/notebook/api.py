@@ -233,7 +233,7 @@ def _job(rows: Rows, output: Place | None, defaults: Defaults, options: Given) -
 def _by_name(defaults: Defaults) -> dict[str, object]:
     """Return style parameters by name, paths as text; of an object those in which it differs from its preset."""
     if isinstance(defaults, StyleParams):
-        usual = {**StyleParams(preset=defaults.preset).to_json(), "preset": StyleParams().preset}
+        usual = {**StyleParams(preset=defaults.preset).all_values(), "preset": StyleParams().preset}
         return {name: value for name, value in defaults.to_json().items() if value != usual[name]}
     paths = {name: os.fspath(value) for name, value in (defaults or {}).items() if isinstance(value, os.PathLike)}
     return {**(defaults or {}), **paths}

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from nst_kernel.params import ALIASES, PARAMETERS, Problem
+from nst_kernel.params import ALIASES, PARAMETERS, Problem, later_defaults
 from pipeline.manifest import PICTURE_COLUMNS
 from pipeline.outputs.locate import run_of
 from pipeline.outputs.schema import SCHEMA, STATUSES
@@ -108,9 +108,12 @@ def select(
 
 @lru_cache(maxsize=65536)
 def parameters_of(text: str) -> Mapping[str, Any]:
-    """Return style parameters by name, from the JSON that the column `params` has."""
-    params: Mapping[str, Any] = json.loads(text)
-    return params
+    """Return style parameters by name, from the JSON that the column `params` has; none where there is none.
+
+    A parameter that was declared later than the JSON was written has its default.
+    """
+    params: Mapping[str, Any] = json.loads(text) if text else {}
+    return {**later_defaults(), **params} if params else {}
 
 
 def _parsed(condition: str) -> Condition:

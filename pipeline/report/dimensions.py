@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from nst_kernel import PARAMETERS, StyleParams
+from pipeline.outputs import query
 
 COLUMNS = {"encoder": "encoder", "device": "device", "precision": "computed in"}
 """Columns of the results that tell rows apart as parameters do, and what the page calls them."""
@@ -57,7 +58,7 @@ def split(table: pa.Table) -> tuple[list[Setting], list[Dimension]]:
         table: results with the columns `params` and those of `COLUMNS`.
     """
     rows = _params(table)
-    usual = StyleParams.of({}).to_json()
+    usual = StyleParams.of({}).all_values()
     settings, dimensions = [], []
     for name in dict.fromkeys(name for row in {id(row): row for row in rows}.values() for name in row):
         column = [_plain(row.get(name)) for row in rows]
@@ -98,7 +99,7 @@ def _params(table: pa.Table) -> list[Mapping[str, Any]]:
     known: dict[str | None, Mapping[str, Any]] = {None: {}}
     texts = table["params"].to_pylist()
     for text in set(texts):
-        known.setdefault(text, json.loads(text or "{}"))
+        known.setdefault(text, query.parameters_of(text or ""))
     return [known[text] for text in texts]
 
 

@@ -218,7 +218,7 @@ def _valid(values: Mapping[str, Any], info: ValidationInfo) -> Mapping[str, Any]
 
 def parameter_schemas() -> dict[str, dict[str, Any]]:
     """Return the JSON Schema of each parameter's value by its name; by its alias too, where it has one."""
-    defaults = StyleParams().to_json()
+    defaults = StyleParams().all_values()
     schemas = {
         name: each.schema | {"description": each.described, "default": defaults[name]}
         for name, each in PARAMETERS.items()

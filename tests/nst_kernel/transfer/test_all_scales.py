@@ -13,8 +13,9 @@ from torch import Tensor
 
 from nst_kernel import Observer, Pair, Style, StyleParams, StylizeResult, stylize, stylize_batch, to_uint8
 from nst_kernel.objective.gram_cache import GramCache
-from nst_kernel.params import style_params
+from nst_kernel.params import contradictions
 from nst_kernel.pictures.tensors import resize, to_tensor
+from nst_kernel.transfer import all_scales
 from tests.nst_kernel.support import reference
 from tests.nst_kernel.support.reference import array
 from tests.support import draw, encoder, pixels, random_weights
@@ -164,7 +165,7 @@ def test_a_single_scale() -> None:
 
 
 def test_a_sample_that_diverges_says_so_and_keeps_its_best_picture(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(style_params, "MAX_ADAM_RATE", 1e30)
+    monkeypatch.setattr(contradictions, "MAX_ADAM_RATE", 1e30)
     content, style = pixels(0, 24, 32), pixels(1, 24, 32)
     result, mate = stylize_batch(
         [Pair.of(content, style, shallow(optimizer="adam", learning_rate=rate)) for rate in (1e30, 0.02)], SINGLE
@@ -399,3 +400,19 @@ def test_pictures_are_shown_only_to_who_wants_them() -> None:
     pair = Pair.of(pixels(0, 24, 32), pixels(1, 24, 32), shallow(iterations=5, scales=""))
     stylize_batch([pair, pair], DOUBLE, observer=observer)
     assert observer.shown == [(2, [0, 1], (2, 3, 24, 32)), (4, [0, 1], (2, 3, 24, 32))]
+
+
+def first_pixels(**values: object) -> torch.Tensor:
+    """Where a sample starts, of a content that is black."""
+    params = StyleParams.of({"size": 32, "style_weight": 0, **values})
+    pair = Pair.of(torch.zeros(3, 24, 32), None, params)
+    return all_scales._start([pair], encoder("conv4_2"))[0]
+
+
+def test_grey_and_a_blend_of_noise_are_where_pixels_start() -> None:
+    noise = first_pixels(init="noise", seed=3)
+    assert torch.equal(first_pixels(init="grey"), torch.full((3, 24, 32), 0.5))
+    assert torch.equal(first_pixels(init="content", init_noise=1, seed=3), noise)
+    torch.testing.assert_close(first_pixels(init="content", init_noise=0.25, seed=3), 0.25 * noise)
+    torch.testing.assert_close(first_pixels(init="grey", init_noise=0.25, seed=3), 0.25 * noise + 0.375)
+    assert not torch.equal(first_pixels(init_noise=0.25, seed=4), first_pixels(init_noise=0.25, seed=3))

@@ -11,7 +11,7 @@ from torch import Tensor
 from nst_kernel import StyleParams
 from nst_kernel.objective.objective import Objective
 from nst_kernel.objective.targets import Targets, content_features, style_grams
-from nst_kernel.params import style_params
+from nst_kernel.params import contradictions
 from nst_kernel.transfer import iterates
 from nst_kernel.transfer import one_scale as module
 from nst_kernel.transfer.descent import Descent
@@ -87,7 +87,7 @@ def same(a: Descent, b: Descent, samples: list[int]) -> bool:
 
 @BOTH
 def test_the_best_iterate_is_kept_with_its_losses(optimizer: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(style_params, "MAX_ADAM_RATE", 3.0)  # too much, so that the last is not the best
+    monkeypatch.setattr(contradictions, "MAX_ADAM_RATE", 3.0)  # too much, so that the last is not the best
     descent = descend(bowl, START, params(optimizer, 60, rates=(2.5, 0.05, 1.0)))
     assert descent.curves.shape == (60, 3, 2)
     best = descent.curves[:, :, 0].argmin(0)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from safetensors.torch import save
 
 from nst_kernel import Interrupted, Observer, Pair, State, StateError, StyleParams, StylizeResult, stylize_batch
-from nst_kernel.params import style_params
+from nst_kernel.params import contradictions
 from tests.support import encoder, pixels
 
 SHALLOW: dict[str, object] = {
@@ -38,7 +38,7 @@ SINGLE = encoder("conv2_1")
 @pytest.fixture(autouse=True, scope="module")
 def any_rate() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(style_params, "MAX_ADAM_RATE", 1e30)  # so that a sample can diverge
+        patch.setattr(contradictions, "MAX_ADAM_RATE", 1e30)  # so that a sample can diverge
         yield
 
 

@@ -1,11 +1,12 @@
 """Ids that earlier versions derived, which name users' rows and pictures."""
 
+import dataclasses
 import json
 from typing import Any
 
 import pytest
 
-from nst_kernel import StyleParams
+from nst_kernel.params import PARAMETERS, StyleParams
 from pipeline.manifest import derive_id
 from tests.support import REPOSITORY
 
@@ -20,3 +21,19 @@ def test_ids_are_those_of_earlier_versions(place: int) -> None:
     style = None if place % 3 else "s3://b/s é.png"
     assert derive_id("s3://b/c.jpg", style, params, "0f" * 32) == entry["id"]
     assert derive_id("c.jpg", "s.png", params.reseeded(place), "e" * 64) == entry["reseeded"]
+
+
+@pytest.mark.parametrize("name", [name for name, each in PARAMETERS.items() if each.later])
+def test_a_parameter_that_came_later_is_left_out_of_ids_at_its_default(name: str) -> None:
+    """And is in the JSON of results if it is not, so that the pictures of earlier requests stay done."""
+    default = StyleParams()
+    other = dataclasses.replace(default, **OTHER[name])
+    assert name not in default.to_json()
+    assert other.to_json()[name] == other.all_values()[name] != default.all_values()[name]
+    ids = {derive_id("c.jpg", "s.png", params, "e" * 64) for params in (default, other)}
+    assert len(ids) == 2
+    assert StyleParams.of(other.to_json()) == other
+
+
+OTHER: dict[str, dict[str, Any]] = {"init_noise": {"init_noise": 0.5}}
+"""Values that are no defaults."""

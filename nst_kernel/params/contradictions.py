@@ -1,0 +1,61 @@
+"""Contradictions between the values of parameters, each of which is valid by itself."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from nst_kernel.params.rules import Problem
+
+SMALLEST, LARGEST = 1.1754943508222875e-38, 3.4028234663852886e38
+"""The least and the largest positive number that a 32-bit float holds to all its digits."""
+
+MAX_ADAM_RATE = 1.0
+"""The range of pixel values: each step of Adam moves every pixel by about its learning rate."""
+
+_TERMS = ("content_weight", "style_weight", "tv_weight", "range_weight", "learning_rate")
+_BY_LAYER = (("layer_weights", "style_layers"), ("content_layer_weights", "content_layers"))
+
+
+def contradictions(params: Any) -> list[Problem]:
+    """Return every contradiction between the values of `StyleParams`."""
+    return [*_of_layers(params), *_of_iterations(params), *_of_weights(params), *_beyond_fp32(params)]
+
+
+def _of_layers(params: Any) -> Iterator[Problem]:
+    """Yield what is wrong with weights of layers, and layers that are missing."""
+    for weights, layers in _BY_LAYER:
+        given, needed = getattr(params, weights), getattr(params, layers)
+        if given and len(given) != len(needed):
+            yield Problem(weights, given, f"{len(needed)} numbers, one for each of {', '.join(needed)}")
+        elif given and not any(given):
+            yield Problem(weights, given, "at least one number above 0")
+    for weight, layers in (("content_weight", "content_layers"), ("style_weight", "style_layers")):
+        if getattr(params, weight) > 0 and not getattr(params, layers):
+            yield Problem(layers, (), f"at least one layer, since {weight} is not 0")
+
+
+def _of_iterations(params: Any) -> Iterator[Problem]:
+    """Yield what is wrong with the number of iterations, and with the steps that they make."""
+    count = len(params.scales) + 1
+    if len(params.iterations) not in (1, count):
+        expected = f"one number, or {count}: one for each of scales {params.scales} and the output"
+        yield Problem("iterations", params.iterations, expected)
+    if params.optimizer == "adam" and (params.learning_rate or 0) > MAX_ADAM_RATE:
+        expected = "at most 1 for Adam, whose steps move every pixel by about as much, and pixels are in [0, 1]"
+        yield Problem(
+            "learning_rate", params.learning_rate, f"{expected}; 10 where pixels are in [0, 255] is 0.04 here"
+        )
+
+
+def _of_weights(params: Any) -> Iterator[Problem]:
+    """Yield a problem where nothing is asked of the picture."""
+    if params.content_weight == 0 and params.style_weight == 0:
+        yield Problem("style_weight", 0.0, "content_weight or style_weight above 0")
+
+
+def _beyond_fp32(params: Any) -> Iterator[Problem]:
+    """Yield numbers that would be infinite or lose digits in the 32-bit floats that losses are computed in."""
+    for name in (*_TERMS, *(weights for weights, _ in _BY_LAYER)):
+        value = getattr(params, name)
+        members = value if isinstance(value, tuple) else (value or 0.0,)
+        if any(member and not SMALLEST <= member <= LARGEST for member in members):
+            yield Problem(name, value, "0, or numbers from 1.2e-38 to 3.4e+38, which 32-bit floats hold")
