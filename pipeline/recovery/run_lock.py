@@ -56,6 +56,10 @@ def owner_of(output: str) -> str | None:
     return None if holder is None else str(holder.get("owner", ""))
 
 
+FORCED_TRIES = 20
+"""Tries to take a lock by force from a run that goes on renewing it."""
+
+
 class RunLock:
     """The lock of an output, held within a `with` block.
 
@@ -131,21 +135,28 @@ class RunLock:
     def _take_over(self) -> None:
         """Replace the lock of a run that has ended without giving it back, or any lock by force.
 
-        Where the store compares identities, only the lock that was read is replaced, and no later one.
+        Where the store compares identities, only the lock that was read is replaced, and no later one. By force it is
+        tried again: its run may have renewed the lock in between.
         """
+        for _ in range(FORCED_TRIES if self.force else 1):
+            if self._replaced():
+                return
+        raise Locked(self._refusal(_holder(self.uri) or {}))
+
+    def _replaced(self) -> bool:
+        """Replace the lock as it is now if that is allowed; return False if it has changed in between."""
         try:
             identity = storage.identity(self.uri)
         except storage.NotFound:
             identity = None  # it was given back a moment ago
         holder = _holder(self.uri)
         if holder and holder.get("owner") == self.owner:
-            return  # the first request had succeeded although it was repeated
+            return True  # the first request had succeeded although it was repeated
         if holder and not self.force and not _has_ended(holder):
             raise Locked(self._refusal(holder))
         if holder:
             log.warning("the lock of %s is taken over: %s", self.output, _named(holder))
-        if not storage.write_if(self.uri, self._lease_json(), replaces=identity):
-            raise Locked(self._refusal(_holder(self.uri) or {}))
+        return storage.write_if(self.uri, self._lease_json(), replaces=identity)
 
     def _refusal(self, holder: dict[str, Any]) -> str:
         """Return the message for a run that is refused: who holds the lock, until when, and what to do."""

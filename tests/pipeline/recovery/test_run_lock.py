@@ -214,3 +214,22 @@ def test_a_lock_whose_file_is_gone_is_lost(output: str) -> None:
         assert told.wait(20)
         with pytest.raises(Locked):
             lock.check()
+
+
+def test_force_wins_against_a_run_that_renews_its_lock_at_that_moment(
+    output: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left_by(output, seconds_left=600)
+    identity, renewals = storage.identity, iter((601.0, 602.0))
+
+    def renewed_once_seen(uri: str) -> str:
+        seen = identity(uri)
+        for seconds in renewals:
+            left_by(output, seconds_left=seconds)
+            break
+        return seen
+
+    monkeypatch.setattr(storage, "identity", renewed_once_seen)
+    with RunLock(output, force=True) as lock:
+        assert json.loads(storage.read_bytes(lock_file(output)))["owner"] == lock.owner
+    assert next(renewals, None) is None
