@@ -25,16 +25,21 @@ def validate(
     """
     from jobs.jobfile import is_job_file
     from pipeline import storage
+    from pipeline.archives import Selection
     from pipeline.execute import manifest_of, rows_of
     from pipeline.specs import ManifestJob
 
+    selection = Selection()
     with _job.every_problem_listed():
         job, options = _job.job_from(manifest, given, parameters(defaults, settings))
         if is_job_file(manifest[0]) or not isinstance(job, ManifestJob):
             with storage.allowing(options.access.allowed):
-                params = [row.params for row in rows_of(job, options)]  # an archive's rows share them, and are many
+                # An archive's rows share their parameters, and are many.
+                params = [row.params for row in rows_of(job, options, selection)]
             what = "rows are new or changed" if job.kind == "archive" else "rows are valid"
             out.print(f"{job.kind} {job.name}: {len(params):,} {what}.", markup=False, highlight=False)
+            if selection.passed_over:
+                out.print(f"Passed over: {selection.passed_over}", markup=False, highlight=False, soft_wrap=True)
             _job.print_remarks(params)
             return
         valid = manifest_of(job, options)

@@ -143,9 +143,11 @@ def run_archive(
             whole = _together(before, _run_slice(rows, options, before, on_progress))
             joined = summary.joined(joined, summary.read(options.output))
         whole.done_before += selection.done
+        lock.check()
         if joined:
-            lock.check()
             _write_summary(joined, options, whole)
+        else:
+            _renew_passed_over(options.output, whole)
     if not whole.total and on_progress:
         on_progress(whole)
     return whole
@@ -181,6 +183,13 @@ def _write_summary(joined: dict[str, Any], options: RunOptions, whole: Progress)
         summary.write(options.output, joined)
     except storage.StorageError as error:
         raise RunBroken(f"every row has its outcome, but the end could not be put in order: {error}") from error
+
+
+def _renew_passed_over(output: str, whole: Progress) -> None:
+    """Write into the summary of the last run what is passed over now, where nothing was left to compute."""
+    last, now = summary.read(output), whole.passed_over.to_json()
+    if last and last.get("passed_over") != now:
+        summary.write(output, {**last, "passed_over": now})
 
 
 def _of_whole(before: Progress, on_progress: Callable[[Progress], None] | None) -> Callable[[Progress], None] | None:

@@ -100,6 +100,7 @@ class Run:
         words += [f"{progress.warned:,} with a warning"] if progress.warned else []
         words += [f"{progress.done_before:,} done before"] if progress.done_before else []
         words += [f"{progress.quarantined_before:,} quarantined before"] if progress.quarantined_before else []
+        words += [f"{progress.passed_over.count} passed over"] if progress.passed_over else []
         return f"Run into {storage.without_secrets(self.output)}: {', '.join(words)}, {progress.seconds:.0f} s"
 
     def _repr_html_(self) -> str:

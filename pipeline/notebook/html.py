@@ -159,6 +159,7 @@ def of_estimate(estimate: "Estimate") -> str:
     words += [f"{estimate.done:,} done before"] if estimate.done else []
     words += [f"{estimate.duplicates:,} repeat others"] if estimate.duplicates else []
     words += [f"{len(estimate.failures):,} fail at planning"] if estimate.failures else []
+    words += [f"passed over: {estimate.passed_over}"] if estimate.passed_over else []
     words += [f"{estimate.actors:,} actors on {estimate.device}"]
     words += [f"{_clock(estimate.seconds)} at most, {_clock(estimate.device_seconds)} of device time"]
     return _pages.get_template("estimate").render(

@@ -7,13 +7,17 @@ from typing import Any
 
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
 
+from jobs.cli import app
 from jobs.console.estimate import print_estimate
 from jobs.console.output import console
 from jobs.console.progress import describe
 from jobs.console.results import print_summary
 from pipeline import execute, images, storage
 from pipeline.archives.photos import Selection, photos
+from pipeline.notebook.api import Run
+from pipeline.notebook.html import of_estimate
 from pipeline.options.run_options import RunOptions
 from pipeline.outputs import PassedOver, Progress, ProgressFile, progress, summary
 from pipeline.outputs.schema import SCHEMA
@@ -215,7 +219,10 @@ def test_a_run_says_it_everywhere(studio: Studio, capsys: pytest.CaptureFixture[
     said = summary.read(studio.output)
     assert str(PassedOver.of(said["passed_over"])) == told
     assert str(figures(SCHEMA.empty_table(), said).passed_over) == told
+    studio.plant("d.txt")
+    told = "another name: 1 .mov, 1 .txt; hidden: 1 folder (.Trash)"
     assert str(studio.run().passed_over) == told  # where all is done too
+    assert str(PassedOver.of(summary.read(studio.output)["passed_over"])) == told
     assert not describe(Progress(total=1, done_before=0)).count("passed over")
 
 
@@ -245,3 +252,20 @@ def test_a_plan_says_it(studio: Studio, capsys: pytest.CaptureFixture[str]) -> N
     *lines, last = capsys.readouterr().out.splitlines()
     assert any(line.split() == ["passed", "over", "raw:", "1", ".dng"] for line in lines)
     assert json.loads(last)["passed_over"] == {"raw": of({".dng": 1})}
+    assert "passed over: raw: 1 .dng" in of_estimate(estimate)
+
+
+def test_validation_and_a_notebook_say_it(studio: Studio, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("a.png", "c.dng"):
+        studio.plant(name)
+    Image.fromarray(draw(0, 32, 32)).save(studio.folder / "a.png")
+    Image.fromarray(draw(0, 32, 32)).save(studio.folder / "../s.jpg")
+    fields = {"kind": "archive", "name": "n", "photos": str(studio.folder), "styles": [f"{studio.folder}/../s.jpg"]}
+    job = studio.folder.parent / "job.yaml"
+    job.write_text(json.dumps({**fields, "output": studio.output, "defaults": {"size": 32}}))
+    ended = CliRunner().invoke(app, ["validate", str(job)], catch_exceptions=False)
+    assert (ended.exit_code, "Passed over: raw: 1 .dng" in ended.output + capsys.readouterr().out) == (0, True)
+    over = PassedOver()
+    over.file("raw", "c.dng")
+    run = Run("out", Progress(total=1, done_before=0, passed_over=over))
+    assert repr(run).endswith("1 file passed over, 0 s")
