@@ -3,7 +3,7 @@
 import io
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -165,6 +165,29 @@ def test_no_secret_is_written_or_printed(
     assert [text for text in (printed.out, printed.err, logged, *texts) if CANARY in text] == []
     assert (tmp_path / "out" / "report" / "index.html").is_file()
     assert traces(tmp_path / "out") == []
+
+
+def test_no_secret_is_written_while_a_run_goes_on(web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Parts of results, markers, progress, locks: each version of each file, also of those that are gone afterwards."""
+    written = tmp_path / "written"
+    written.mkdir()
+
+    def watched(write: Callable[..., Any]) -> Callable[..., Any]:
+        def call(uri: str, data: bytes, *args: Any, **options: Any) -> Any:
+            place = uri.removeprefix(str(tmp_path / "out")).strip("/").replace("/", "--")
+            (written / f"{len(list(written.iterdir()))}-{place}").write_bytes(data)
+            return write(uri, data, *args, **options)
+
+        return call
+
+    for name in ("write_bytes", "write_if"):
+        monkeypatch.setattr(storage, name, watched(getattr(storage, name)))
+    job = load(furnish(tmp_path))
+    with without_ray():
+        assert run(job, options_of(job)) == 1
+    names = " ".join(file.name for file in written.iterdir())
+    assert all(kind in names for kind in ("part-", "progress.json", "run.json", "lock", "images--")), names
+    assert traces(written) == []
 
 
 def test_another_signature_is_the_same_work(web: Web, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
