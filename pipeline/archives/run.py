@@ -143,11 +143,10 @@ def run_archive(
             whole = _together(before, _run_slice(rows, options, before, on_progress))
             joined = summary.joined(joined, summary.read(options.output))
         whole.done_before += selection.done
+        lock.check()
         if joined:
-            lock.check()
             _write_summary(joined, options, whole)
         else:
-            lock.check()
             _renew_passed_over(options.output, whole)
     if not whole.total and on_progress:
         on_progress(whole)
