@@ -10,17 +10,27 @@ log = logging.getLogger(__name__)
 
 
 def serves(x: Tensor) -> bool:
-    """Return whether the kernels can be used for a tensor: it lies on a GPU, and they can be built here."""
-    return x.is_cuda and _can_be_built()
+    """Return whether the kernels can be used for a tensor: on a GPU, in a type of theirs, if they can be built here.
+
+    They add in fp32, so that float64 is not theirs.
+    """
+    return x.is_cuda and x.dtype in (torch.float32, torch.bfloat16) and can_be_built(x.device)
 
 
 @functools.cache
-def _can_be_built() -> bool:
-    """Build one of the kernels and run it; say in the log what is used instead if that fails."""
+def can_be_built(device: torch.device) -> bool:
+    """Return whether the kernels can be built for a device; say in the log what is used instead if they cannot.
+
+    They are built as they are for the widest layers, whose tiles take the most of a GPU's shared memory.
+    """
     try:
+        from nst_kernel.gpu.grams import gram, gram_back
         from nst_kernel.gpu.pooling import pool
 
-        pool(torch.zeros(1, 64, 2, 2, dtype=torch.bfloat16, device="cuda"), 0)
+        x = torch.zeros(1, 512, 2, 2, dtype=torch.bfloat16, device=device)
+        x = x.contiguous(memory_format=torch.channels_last)
+        pool(x, 0)
+        gram_back(x, gram(x).bfloat16(), None, 0)
     except Exception as error:  # no Triton, no C compiler for its launchers, a GPU that it does not know
         log.warning(
             "kernels for the GPU cannot be built, and torch's own operations are used, which take about a third more "

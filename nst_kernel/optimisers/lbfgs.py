@@ -186,7 +186,7 @@ def _solved(A: Tensor, b: Tensor, *, upper: bool) -> Tensor:
 
 def _products(V: Tensor, *vectors: Tensor) -> Tensor:
     """Return the inner products (B, m, R) of the rows of V (B, m, D) with R vectors (B, D), one or two."""
-    if V.dtype == torch.float32 and gpu.serves(V):
+    if gpu.serves(V):
         return gpu.products(V, *vectors)
     together = torch.stack(vectors, dim=1).mT if len(vectors) > 1 else vectors[0].unsqueeze(2)
     return torch.bmm(V, together)

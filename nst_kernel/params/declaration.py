@@ -12,7 +12,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from nst_kernel.params.rules import OneOf, Problem
 
-_BOUNDS = ("gt", "ge", "le", "allow_inf_nan", "min_length")
+_BOUNDS = ("ge", "le", "allow_inf_nan", "min_length")
 _COMPARISONS: Mapping[str, Callable[[Any, Any], bool]] = {"==": operator.eq, ">": operator.gt}
 
 

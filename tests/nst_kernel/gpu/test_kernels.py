@@ -2,6 +2,8 @@
 
 import importlib
 import logging
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 import torch
@@ -56,7 +58,7 @@ def test_the_way_back_through_pooling_and_relu(
     x, width = activations(size, border), ring.width(border)
     g = torch.randn_like(nnf.avg_pool2d(x, 2, padding=width))
     actual = gpu.pool_back(g, x, width)
-    monkeypatch.setattr(available, "_can_be_built", lambda: False)  # the same by torch's operations
+    monkeypatch.setattr(available, "can_be_built", lambda _: False)  # the same by torch's operations
     expected = request_for(border).pool_back(g.clone(), x)
     torch.testing.assert_close(actual, expected, rtol=ROUNDED, atol=1e-6)
     assert torch.equal(actual == 0, expected == 0)
@@ -111,15 +113,35 @@ def test_pixels_in_parts(kind: str, border: Border) -> None:
     assert torch.equal(actual[:, 9:], expected[:, 9:])
 
 
+def test_they_are_built_for_the_widest_layers() -> None:
+    assert available.can_be_built.__wrapped__(DEVICE)
+
+
 def test_without_a_compiler_torchs_own_operations_are_used_and_the_log_says_so(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fail(*_: object) -> None:
         raise RuntimeError("Failed to find C compiler")
 
-    monkeypatch.setattr(importlib.import_module("nst_kernel.gpu.pooling"), "pool", fail)
-    monkeypatch.setattr(torch, "zeros", lambda *_, **__: None)
+    monkeypatch.setattr(importlib.import_module("nst_kernel.gpu.grams"), "gram", fail)
     with caplog.at_level(logging.WARNING):
-        assert available._can_be_built.__wrapped__() is False
+        assert not available.can_be_built.__wrapped__(DEVICE)
     assert "cannot be built" in caplog.text
     assert "Failed to find C compiler" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("dtype", "on_gpu", "theirs"),
+    [
+        (torch.bfloat16, True, True),
+        (torch.float32, True, True),
+        (torch.float64, True, False),
+        (torch.bfloat16, False, False),
+    ],
+)
+def test_whose_tensors_are_theirs(
+    dtype: torch.dtype, on_gpu: bool, theirs: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(available, "can_be_built", lambda _: True)
+    x = SimpleNamespace(is_cuda=on_gpu, dtype=dtype, device=DEVICE)
+    assert available.serves(cast(Tensor, x)) is theirs
