@@ -12,11 +12,15 @@ import socket
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 IDLE = 60.0
 """Seconds without a call after which a child ends, and gives back some 50 MB."""
+
+BEGUN = b"!"
+"""What a child sends once a call begins: all that is to be imported for it is, which takes long on a busy machine."""
 
 _NUMBER = struct.Struct("!Q")
 
@@ -120,23 +124,37 @@ def serve(descriptor: int) -> None:
             connection.recv(1, socket.MSG_PEEK)
             connection.settimeout(None)
             budget, request = loads(receive(connection)), receive(connection)
-            answer = _answer(budget, request, records)
+            call = _call_of(request)
             del request
+            connection.sendall(BEGUN)
+            answer = _answer(budget, call, records)
+            del call
             _send_answer(connection, answer)
         except (EOFError, OSError):
             return
 
 
-def _answer(budget: Budget, request: tuple[bytearray, ...], records: _Records) -> Answer:
+def _call_of(request: tuple[bytearray, ...]) -> Callable[[], Any]:
+    """Return the call that is asked for, with everything imported; one that raises why, where there is none."""
+    try:
+        function, arguments = loads(request)
+    except Exception as error:
+        return partial(_raise, error.with_traceback(None))
+    return partial(function, *arguments)
+
+
+def _raise(error: Exception) -> None:
+    raise error
+
+
+def _answer(budget: Budget, call: Callable[[], Any], records: _Records) -> Answer:
     """Carry out a call within its budget: beyond its time the kernel ends this process, whatever it is doing."""
     value: Any = None
     error: BaseException | None = None
     _limit_memory(budget.memory)
     signal.setitimer(signal.ITIMER_REAL, budget.seconds)
     try:
-        function: Callable[..., Any]
-        function, arguments = loads(request)
-        value = function(*arguments)
+        value = call()
     except Exception as raised:
         error = raised.with_traceback(None)
     finally:

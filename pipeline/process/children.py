@@ -34,6 +34,10 @@ AT_ONCE = min(4, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity"
 _GRACE = 10.0
 """Seconds beyond its budget after which a child is killed from here: its own timer does not run while it is stopped."""
 
+START = 300.0
+"""Seconds within which a call must begin: a child may have to be started and to import what it needs. That takes half
+a second, but much longer on a machine that is busy, and is no fault of what is decoded."""
+
 _POLL = 1.0
 """Seconds between two signs of life to the watchdog, while a child works."""
 
@@ -89,18 +93,22 @@ class _Child:
             Crashed: if the process died.
             _Ended: if it had ended for want of calls.
         """
-        began = time.monotonic()
+        began, most = time.monotonic(), START
         try:
             self.connection.settimeout(None)
             _child.send(self.connection, budget)
             _child.send(self.connection, (function, arguments))
+            self._wait(began + START)
+            if not self.connection.recv(len(_child.BEGUN)):
+                raise EOFError
+            began, most = time.monotonic(), budget.seconds
             self._wait(began + budget.seconds + _GRACE)
             answer: Answer = _child.loads(_child.receive(self.connection))
             return answer
         except (EOFError, OSError):
             code = self.end()
-            if time.monotonic() - began >= budget.seconds:
-                raise TimedOut(f"it took longer than {budget.seconds:g} s") from None
+            if time.monotonic() - began >= most:
+                raise TimedOut(f"it took longer than {most:g} s") from None
             if code == 0:
                 raise _Ended from None
             raise Crashed(signal.Signals(-code).name if code < 0 else f"exit code {code}") from None

@@ -114,6 +114,7 @@ def test_only_what_is_new_or_changed_is_computed(studio: Studio) -> None:
         studio.plant(name)
     first = studio.run()
     assert (first.total, first.done_before, studio.names) == (3, 0, ["a.jpg", "b/c.jpg", "b/d.png"])
+    assert first.counts == {"ok": 3}, first.failures
     second = studio.run()
     assert (second.total, second.done_before, studio.names) == (0, 3, [])
     studio.plant("b/new.jpg")

@@ -45,12 +45,24 @@ def test_a_call_that_does_not_end_is_ended(function: Callable[..., object], argu
     assert call(AMPLE, calls.pid)
 
 
+def test_the_time_until_a_call_begins_is_not_its_own() -> None:
+    """On a busy machine it takes longer than reading the header of a picture may."""
+    assert call(BRIEF, str, calls.Late(0.6)) == "late"
+
+
+def test_a_child_that_does_not_begin_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    call(AMPLE, calls.pid)  # there is a child now, which takes a call at once
+    monkeypatch.setattr(children, "START", 0.2)
+    monkeypatch.setattr(children, "_POLL", 0.05)
+    with pytest.raises(TimedOut, match=r"longer than 0\.2 s"):
+        call(AMPLE, str, calls.Late(20))
+
+
 def test_a_child_that_is_stopped_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(children, "_GRACE", 0.2)
     monkeypatch.setattr(children, "_POLL", 0.1)
-    os.kill(call(AMPLE, calls.pid), signal.SIGSTOP)
-    with pytest.raises(TimedOut):
-        call(BRIEF, calls.pid)
+    with pytest.raises(TimedOut, match=r"longer than 0\.3 s"):
+        call(BRIEF, calls.stop)
 
 
 @pytest.mark.parametrize(("function", "why"), [(calls.crash, "SIGSEGV"), (calls.leave, "exit code 3")])

@@ -3,7 +3,9 @@
 import ctypes
 import logging
 import os
+import signal
 import time
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,6 +52,11 @@ class Odd(Exception):
         super().__init__("odd")
 
 
+def stop() -> None:
+    """Stop this process, as a debugger does: no timer of its own ends it."""
+    os.kill(os.getpid(), signal.SIGSTOP)
+
+
 def complain() -> None:
     raise ValueError("as it should")
 
@@ -57,3 +64,18 @@ def complain() -> None:
 def complain_oddly() -> None:
     """Raise what cannot be pickled and read back."""
     raise Odd(1, 2)
+
+
+class Late:
+    """A text that takes its time to be unpickled, as a module takes to be imported."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+
+    def __reduce__(self) -> tuple[Callable[[float], str], tuple[float]]:
+        return _late, (self.seconds,)
+
+
+def _late(seconds: float) -> str:
+    time.sleep(seconds)
+    return "late"
