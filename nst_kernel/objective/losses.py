@@ -39,6 +39,20 @@ def relative_style_loss(G: Tensor, A: Tensor) -> Tensor:
     return _sum_of_squares(G - A) / (_sum_of_squares(A) + torch.finfo(A.dtype).tiny)
 
 
+def mean_content_loss(F: Tensor, P: Tensor) -> Tensor:
+    """Return the mean of (F − P)² over filters and positions, per sample (B,), as neural-style and others have it."""
+    return _sum_of_squares(F - P) / F[0].numel()
+
+
+def mean_style_loss(G: Tensor, A: Tensor) -> Tensor:
+    """Return the mean of (G/N − A/N)² over the entries of Gram matrices per position, per sample (B,).
+
+    With sums over M positions G M and A M_s it is the mean of (G M/(N·M) − A M_s/(N·M_s))², as neural-style and others
+    have it, and N⁻² times the mean of (G − A)², as Gatys' notebook has it.
+    """
+    return _sum_of_squares(G - A) / G.shape[-1] ** 4
+
+
 def total_variation(x: Tensor) -> Tensor:
     """Return the mean squared difference of neighbouring pixels (B, 3, H, W), along both axes, per sample (B,)."""
     across = (x[..., :, 1:] - x[..., :, :-1]).square().flatten(1).mean(1)

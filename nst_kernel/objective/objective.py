@@ -26,10 +26,7 @@ class Objective:
     ) -> None:
         self.encoder, self.targets, self.params, self.checkpoint = encoder, targets, params, checkpoint
         self.shared = shared = params[0]
-        if shared.objective == "paper":
-            self.content_term, self.style_term = losses.content_loss, losses.style_layer_loss
-        else:
-            self.content_term, self.style_term = losses.relative_content_loss, losses.relative_style_loss
+        self.content_term, self.style_term, by_layer = FORMS[shared.objective]
         self.names = (
             "total",
             "content",
@@ -47,7 +44,6 @@ class Objective:
         self.weights = column(terms)
         self.smooth = any(p.tv_weight > 0 for p in params)
         self.bounded = any(p.range_weight > 0 for p in params)
-        by_layer = _as_given if shared.objective == "paper" else _shares
         self.content_weights = column([by_layer(targets.content, p.content_layer_weights) for p in params])
         self.style_weights = column([by_layer(targets.style, p.layer_weights) for p in params])
 
@@ -94,10 +90,23 @@ def _as_given(layers: Mapping[str, Tensor], given: tuple[float, ...]) -> tuple[f
     return (given or (1 / len(layers),) * len(layers)) if layers else ()
 
 
+def _as_given_or_one(layers: Mapping[str, Tensor], given: tuple[float, ...]) -> tuple[float, ...]:
+    """Return w_l of the layers that take part: as given, or 1 each."""
+    return (given or (1.0,) * len(layers)) if layers else ()
+
+
 def _shares(layers: Mapping[str, Tensor], given: tuple[float, ...]) -> tuple[float, ...]:
     """Return w_l of the layers that take part with sum 1, so that their proportions are no matter of strength."""
     weights, total = _as_given(layers, given), sum(given) or 1.0
     return tuple(weight / total for weight in weights)
+
+
+FORMS = {
+    "paper": (losses.content_loss, losses.style_layer_loss, _as_given),
+    "relative": (losses.relative_content_loss, losses.relative_style_loss, _shares),
+    "mean": (losses.mean_content_loss, losses.mean_style_loss, _as_given_or_one),
+}
+"""Loss of a content layer, loss of a style layer, and weights of layers, by `StyleParams.objective`."""
 
 
 def _weighted(terms: list[Tensor], weights: Tensor, none: Tensor) -> Tensor:

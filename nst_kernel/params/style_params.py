@@ -122,19 +122,22 @@ class StyleParams:
     )
     layer_weights: _Weights = parameter(
         (),
-        "w_l of eq. 5, one per style layer; divided by their sum unless objective=paper; none: equal, sum 1",
+        "w_l of eq. 5, one per style layer; divided by their sum if objective=relative; none: equal, sum 1, or 1 each "
+        "if objective=mean",
         expected=_WEIGHTS,
         loss=True,
     )
     content_layer_weights: _Weights = parameter(
         (),
-        "weights of the content layers, one per layer; divided by their sum unless objective=paper; none: equal, sum 1",
+        "weights of the content layers, one per layer; divided by their sum if objective=relative; none: equal, sum 1, "
+        "or 1 each if objective=mean",
         expected=_WEIGHTS,
         loss=True,
     )
-    objective: Literal["paper", "relative"] = parameter(
+    objective: Literal["paper", "relative", "mean"] = parameter(
         "relative",
-        "paper: sums as in eq. 1 and 4; relative: each term over its target's own, the same at any size",
+        "paper: sums as in eq. 1 and 4; relative: each term over its target's own, the same at any size; mean: mean "
+        "squares of features, and of Gram matrices over N and M, as most programs have them",
         graph=True,
         loss=True,
     )

@@ -37,6 +37,7 @@ def test_gram(shape: tuple[int, ...], seed: int) -> None:
     [
         (losses.content_loss, reference.content_loss),
         (losses.relative_content_loss, reference.relative_content_loss),
+        (losses.mean_content_loss, reference.mean_content_loss),
     ],
 )
 @given(shape=shapes, seed=seeds)
@@ -55,6 +56,7 @@ def test_content_losses(
     [
         (losses.style_layer_loss, reference.style_layer_loss),
         (losses.relative_style_loss, reference.relative_style_loss),
+        (losses.mean_style_loss, reference.mean_style_loss),
     ],
 )
 @given(shape=shapes, height=sizes, width=sizes, seed=seeds)
@@ -110,8 +112,10 @@ def test_gradient_of_the_style_loss_is_equation_6(shape: tuple[int, ...], seed: 
 TWO_ARGUMENTS = {
     "content": losses.content_loss,
     "relative content": losses.relative_content_loss,
+    "mean content": losses.mean_content_loss,
     "style": lambda F, S: losses.style_layer_loss(per_position(F), per_position(S)),
     "relative style": lambda F, S: losses.relative_style_loss(per_position(F), per_position(S)),
+    "mean style": lambda F, S: losses.mean_style_loss(per_position(F), per_position(S)),
     "total variation": lambda F, _: losses.total_variation(F),
     "out of range": lambda F, _: losses.out_of_range(F),
 }

@@ -35,11 +35,16 @@ def objective(params: list[StyleParams], content: list[Tensor], style: list[Tens
     )
 
 
+FORMS = {
+    "paper": (reference.content_loss, reference.style_layer_loss),
+    "relative": (reference.relative_content_loss, reference.relative_style_loss),
+    "mean": (reference.mean_content_loss, reference.mean_style_loss),
+}
 CONTENT, STYLE = [pixels(1, 20, 18), pixels(2, 20, 18)], [pixels(3, 17, 25), pixels(4, 22, 16)]
 X = torch.stack([pixels(5, 20, 18), pixels(6, 20, 18)]) * 1.4 - 0.2
 
 
-@pytest.mark.parametrize("form", ["paper", "relative"])
+@pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("pooling", ["avg", "max"])
 def test_every_column_of_every_sample(form: str, pooling: str) -> None:
     parameters = {**SHALLOW, "objective": form, "pooling": pooling}
@@ -48,13 +53,13 @@ def test_every_column_of_every_sample(form: str, pooling: str) -> None:
         StyleParams.of({**parameters, "layer_weights": (0.3, 2), "content_layer_weights": (0.7, 0.1)}),
     ]
     f = objective(params, CONTENT, STYLE)
-    content_term = reference.content_loss if form == "paper" else reference.relative_content_loss
-    style_term = reference.style_layer_loss if form == "paper" else reference.relative_style_loss
+    content_term, style_term = FORMS[form]
+    none_given = (1.0, 1.0) if form == "mean" else (0.5, 0.5)
     for row, x, content, style, p in zip(f(X), X, CONTENT, STYLE, params, strict=True):
         weights, wanted = random_weights(0, "conv2_1"), {*p.content_layers, *p.style_layers}
         F, P, S = (reference.vgg(array(picture), weights, wanted, pooling=pooling) for picture in (x, content, style))
         per_layer = {layer: style_term(F[layer], S[layer]) for layer in p.style_layers}
-        v, w = (np.array(given or (0.5, 0.5)) for given in (p.content_layer_weights, p.layer_weights))
+        v, w = (np.array(given or none_given) for given in (p.content_layer_weights, p.layer_weights))
         if form == "relative":  # where proportions count, and nothing else
             v, w = v / v.sum(), w / w.sum()
         expected = {
@@ -72,7 +77,7 @@ def test_every_column_of_every_sample(form: str, pooling: str) -> None:
         assert dict(zip(f.names, row.tolist(), strict=True)) == pytest.approx(expected, rel=1e-6)
 
 
-@pytest.mark.parametrize("form", ["paper", "relative"])
+@pytest.mark.parametrize("form", FORMS)
 def test_gradient_agrees_with_finite_differences(form: str) -> None:
     params = StyleParams.of({**ALL_TERMS.to_json(), "objective": form})
     f = objective([params], CONTENT[:1], STYLE[:1])
@@ -92,8 +97,8 @@ def test_rows_do_not_depend_on_batch_mates() -> None:
         torch.testing.assert_close(alone, together[b : b + 1], rtol=1e-12, atol=0)
 
 
-@pytest.mark.parametrize("form", ["paper", "relative"])
-def test_weights_of_layers_are_proportions_outside_the_papers_objective(form: str) -> None:
+@pytest.mark.parametrize("form", FORMS)
+def test_weights_of_layers_are_proportions_where_terms_are_relative(form: str) -> None:
     losses = [
         objective([StyleParams.of({**SHALLOW, "objective": form, **weights})], CONTENT[:1], STYLE[:1])(X[:1])
         for weights in (

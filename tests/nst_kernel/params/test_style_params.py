@@ -36,7 +36,7 @@ parameters: dict[str, st.SearchStrategy[Any]] = {
     "style_weight": WEIGHT,
     "tv_weight": WEIGHT,
     "range_weight": WEIGHT,
-    "objective": st.sampled_from(["paper", "relative"]),
+    "objective": st.sampled_from(["paper", "relative", "mean"]),
     "pooling": st.sampled_from(["avg", "max"]),
     "precision": st.sampled_from(["auto", "fp32", "tf32", "bf16"]),
     "optimizer": st.sampled_from(["lbfgs", "adam"]),

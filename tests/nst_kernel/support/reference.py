@@ -59,6 +59,15 @@ def relative_style_loss(F: Array, S: Array) -> float:
     return float(((G - A) ** 2).sum() / (A**2).sum())
 
 
+def mean_content_loss(F: Array, P: Array) -> float:
+    return float(((F - P) ** 2).mean())
+
+
+def mean_style_loss(F: Array, S: Array) -> float:
+    """The mean square of the difference of Gram matrices, each over the number of its picture's activations."""
+    return float(((gram(F) / F.size - gram(S) / S.size) ** 2).mean())
+
+
 def total_variation(x: Array) -> float:
     return float((np.diff(x, axis=2) ** 2).mean() + (np.diff(x, axis=1) ** 2).mean())
 
