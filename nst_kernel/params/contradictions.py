@@ -36,7 +36,11 @@ def _of_layers(params: Any) -> Iterator[Problem]:
 def _of_iterations(params: Any) -> Iterator[Problem]:
     """Yield what is wrong with the number of iterations, and with the steps that they make."""
     count = len(params.scales) + 1
-    if len(params.iterations) not in (1, count):
+    if params.scales == "sqrt2":
+        if len(params.iterations) > 2:
+            expected = "one number, or 2: one for the first of scales sqrt2 and one for each after it"
+            yield Problem("iterations", params.iterations, expected)
+    elif len(params.iterations) not in (1, count):
         expected = f"one number, or {count}: one for each of scales {params.scales} and the output"
         yield Problem("iterations", params.iterations, expected)
     if params.optimizer == "adam" and (params.learning_rate or 0) > MAX_ADAM_RATE:

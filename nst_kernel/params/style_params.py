@@ -28,7 +28,7 @@ from nst_kernel.params.rules import (
     Truth,
     Whole,
 )
-from nst_kernel.pictures import MIN_SIDE
+from nst_kernel.params.schedule import Schedule, schedule_of
 
 _Layers = Annotated[tuple[Annotated[str, OneOf(LAYERS)], ...], Listed, EachOnce]
 _Weights = Annotated[tuple[Annotated[Number, Field(ge=0, allow_inf_nan=False)], ...], Listed]
@@ -78,18 +78,28 @@ class StyleParams:
     )
     iterations: Annotated[tuple[Annotated[Whole, Field(ge=1, le=100_000)], ...], Listed] = parameter(
         (150,),
-        "loss evaluations at each scale: one number for all, or one for each of `scales` and one for the output",
+        "loss evaluations at each scale: one number for all, or one for each of `scales` and one for the output; with "
+        "scales=sqrt2 one for all, or one for the first scale and one for each after it",
         unit="evaluations",
         expected="whole numbers from 1 to 100000, comma-separated",
         min_length=1,
         graph=True,
     )
-    scales: Annotated[tuple[Annotated[Whole, Field(**_SIDE)], ...], Listed, Ascending] = parameter(
+    scales: Literal["sqrt2"] | Annotated[tuple[Annotated[Whole, Field(**_SIDE)], ...], Listed, Ascending] = parameter(
         (256, 512, 1024, 2048),
-        "coarser long sides to pass through first; those above three quarters of the output's are left out",
+        "coarser long sides to pass through first; those above three quarters of the output's are left out; sqrt2: "
+        "that of the output divided by √2 again and again, down to `min_scale`",
         unit="pixels",
-        expected="ascending long sides in pixels, comma-separated",
+        expected="ascending long sides in pixels, comma-separated, or sqrt2",
         graph=True,
+    )
+    min_scale: Whole = parameter(
+        128,
+        "least long side that scales=sqrt2 passes through",
+        unit="pixels",
+        graph="scales == sqrt2",
+        later=True,
+        **_SIDE,
     )
     min_improvement: Number = parameter(
         0.0,
@@ -257,15 +267,13 @@ class StyleParams:
         """Whether a style picture takes part."""
         return self.style_weight > 0 or self.init == "style"
 
-    def schedule(self, size: int) -> tuple[tuple[int, int], ...]:
+    def schedule(self, size: int) -> Schedule:
         """Return (long side in pixels, loss evaluations) of each scale of an output, coarse to fine.
 
         Args:
             size: long side of the output, pixels.
         """
-        each = self.iterations if len(self.iterations) > 1 else self.iterations * (len(self.scales) + 1)
-        coarser = [(side, n) for side, n in zip(self.scales, each, strict=False) if MIN_SIDE <= side <= 0.75 * size]
-        return (*coarser, (size, each[-1]))
+        return schedule_of(size, self.iterations, self.scales, self.min_scale)
 
     @property
     def graph(self) -> tuple[object, ...]:

@@ -45,7 +45,7 @@ def test_messages_are_those_of_earlier_versions() -> None:
             refused = None
         except ParamError as error:
             refused = str(error)
-        assert refused == message, values
+        assert refused == (message and message.replace("{names}", ", ".join(PARAMETERS))), values
 
 
 @pytest.mark.parametrize("name", PARAMETERS)

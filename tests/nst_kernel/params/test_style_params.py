@@ -31,7 +31,8 @@ parameters: dict[str, st.SearchStrategy[Any]] = {
     "iterations": st.integers(1, 100_000).map(lambda n: [n]),
     "min_improvement": st.floats(0, 0.5),
     "window": st.integers(1, 100_000),
-    "scales": st.lists(st.integers(16, 16384), unique=True).map(sorted),
+    "scales": st.lists(st.integers(16, 16384), unique=True).map(sorted) | st.just("sqrt2"),
+    "min_scale": st.integers(16, 16384),
     "content_weight": WEIGHT,
     "style_weight": WEIGHT,
     "tv_weight": WEIGHT,
@@ -98,6 +99,7 @@ def test_strings_mean_what_they_say(request: dict[str, Any]) -> None:
         ("scales", "128,256", (128, 256)),
         ("scales", 128, (128,)),
         ("scales", "", ()),
+        ("scales", "sqrt2", "sqrt2"),
         ("content_layer_weights", "0.25", (0.25,)),
         ("content_layer_weights", 0.25, (0.25,)),
         ("size", "256", 256),
@@ -137,7 +139,8 @@ BAD: dict[str, list[Any]] = {
     "iterations": [*NOT_AN_INTEGER, 0, 100_001, "5, 0", (10, 1.5)],
     "min_improvement": [*NOT_A_WEIGHT, 0.51, "1"],
     "window": [*NOT_AN_INTEGER, 0, 100_001],
-    "scales": ["256, 128", [128, 128], "8", [16385], [128.5], "wide", [[128]], True, math.nan, 10**400],
+    "scales": ["256, 128", [128, 128], "8", [16385], [128.5], "sqrt", [[128]], True, math.nan, 10**400],
+    "min_scale": [*NOT_AN_INTEGER, 15, 16385],
     "content_weight": NOT_A_WEIGHT,
     "style_weight": NOT_A_WEIGHT,
     "tv_weight": NOT_A_WEIGHT,
@@ -346,6 +349,7 @@ PER_SAMPLE: dict[str, Any] = {
     "upscale": True,
     "aspect_tolerance": 0.1,
     "window": 7,
+    "min_scale": 64,
     "content_weight": 7.0,
     "style_weight": 7.0,
     "tv_weight": 7.0,
@@ -362,9 +366,11 @@ PER_SAMPLE: dict[str, Any] = {
 def test_every_parameter_is_shared_or_per_sample() -> None:
     assert {*SHARED, *PER_SAMPLE} == set(PARAMETERS)
     assert not set(SHARED) & set(PER_SAMPLE)
-    assert {name for name, declared in PARAMETERS.items() if not declared.per_sample} == {*SHARED, "window"} - {
-        "min_improvement"
-    }
+    assert {name for name, declared in PARAMETERS.items() if not declared.per_sample} == {
+        *SHARED,
+        "window",
+        "min_scale",
+    } - {"min_improvement"}
 
 
 PLAIN = StyleParams()
@@ -397,30 +403,6 @@ def test_samples_with_other_thresholds_share_a_batch_but_not_with_other_windows(
         for share, window in ((0.01, 20), (0.02, 20), (0.01, 30))
     )
     assert one.graph == other.graph != wide.graph
-
-
-@pytest.mark.parametrize(
-    ("parameters", "size", "expected"),
-    [
-        ({}, 256, [(256, 150)]),
-        ({}, 512, [(256, 150), (512, 150)]),
-        ({}, 600, [(256, 150), (600, 150)]),
-        ({}, 1024, [(256, 150), (512, 150), (1024, 150)]),
-        ({"scales": "", "iterations": 7}, 512, [(512, 7)]),
-        ({"scales": "128, 256", "iterations": "30, 20, 10"}, 512, [(128, 30), (256, 20), (512, 10)]),
-        ({"scales": "128, 256", "iterations": "30, 20, 10"}, 200, [(128, 30), (200, 10)]),
-        ({"preset": "gatys2015"}, 512, [(512, 500)]),
-    ],
-)
-def test_the_schedule_goes_from_coarse_to_fine(
-    parameters: dict[str, Any], size: int, expected: list[tuple[int, int]]
-) -> None:
-    assert StyleParams.of(parameters).schedule(size) == tuple(expected)
-
-
-def test_iterations_are_one_number_or_one_for_each_scale() -> None:
-    with pytest.raises(ParamError, match=r"iterations = \(5, 6\): expected one number, or 3: one for each of scales"):
-        StyleParams.of({"scales": "64, 128", "iterations": "5, 6"})
 
 
 @given(st.sampled_from(["default", "gatys2015", "texture"]), st.integers(0, 2**63 - 1), st.integers(0, 2**63 - 1))

@@ -35,5 +35,8 @@ def test_a_parameter_that_came_later_is_left_out_of_ids_at_its_default(name: str
     assert StyleParams.of(other.to_json()) == other
 
 
-OTHER: dict[str, dict[str, Any]] = {"init_noise": {"init_noise": 0.5}}
+OTHER: dict[str, dict[str, Any]] = {
+    "init_noise": {"init_noise": 0.5},
+    "min_scale": {"min_scale": 64},
+}
 """Values that are no defaults."""
