@@ -67,8 +67,9 @@ def _connect(target: Target, runtime_env: dict[str, object]) -> None:
     """Connect to a cluster or start it; raise ValueError with what to do where that fails."""
     is_ours = target.address == "local"
     try:
-        _check_answers(target)
-        closed = is_ours or _is_closed_to_others(target.address)
+        address = _bootstrap_address(target)
+        _check_answers(address, is_auto=target.address == "auto")
+        closed = is_ours or _is_closed_to_others(address)
         with _closed_to_others() if closed else contextlib.nullcontext():
             ray.init(
                 target.address,
@@ -122,13 +123,17 @@ def _host_and_port(address: str) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
-def _check_answers(target: Target, seconds: float = 10) -> None:
-    """Raise ConnectionError where nobody is at an address: Ray would wait for minutes.
+def _bootstrap_address(target: Target) -> str:
+    """Return the address of a cluster, as it was written down; of `auto` that of this machine's last one.
 
-    `auto` is where the last cluster of this machine was, which Ray keeps in a file that outlives the cluster.
+    That one is in a file that outlives its cluster.
     """
     is_auto = target.address == "auto"
-    address = services.canonicalize_bootstrap_address("auto") or "" if is_auto else target.address
+    return services.get_ray_address_from_environment("auto", None) or "" if is_auto else target.address
+
+
+def _check_answers(address: str, *, is_auto: bool, seconds: float = 10) -> None:
+    """Raise ConnectionError where nobody is at an address: Ray would wait for minutes."""
     host, port = _host_and_port(address)
     if not host:
         return

@@ -21,6 +21,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from nst_kernel.params import ALIASES, INITS, PARAMETERS, ParamError, StyleParams
 from pipeline import storage
+from pipeline.encoder import PIN, split_pin
 from pipeline.manifest import MAX_NAME
 from pipeline.options import OPTIONS
 from pipeline.specs import globs
@@ -107,11 +108,13 @@ name that exists exactly as it is written."""
 
 
 def _weights(text: str, info: ValidationInfo) -> str:
-    return text if text in ("embedded", "imagenet") else _resolved(text, info)
+    source, digest = split_pin(text)
+    place = source if source in ("embedded", "imagenet") else _resolved(source, info)
+    return place if digest is None else f"{place}{PIN}{digest}"
 
 
 WeightsLocation = Annotated[Text, AfterValidator(_weights)]
-"""`embedded`, `imagenet`, or a location."""
+"""`embedded`, `imagenet`, or a location, each with a pin behind it or none."""
 
 
 def _by_name(value: object, info: ValidationInfo) -> object:

@@ -120,10 +120,12 @@ class LocalStore:
         """Return all files below a folder as one page of paths.
 
         Their names alone are read: fsspec's find looks at each file, and one that is deleted meanwhile would hide its
-        whole folder.
+        whole folder. Links to folders are followed, but for those that lead back to a folder on their own way.
         """
-        tree = os.walk(path, onerror=_raise_unless_gone, followlinks=True)
-        paths = [str(Path(folder, name)) for folder, _, names in tree for name in names]
+        paths: list[str] = []
+        for folder, below, names in os.walk(path, onerror=_raise_unless_gone, followlinks=True):
+            below[:] = [name for name in below if not _leads_back(Path(folder, name))]
+            paths += (str(Path(folder, name)) for name in names)
         if not paths and not Path(path).exists():
             raise FileNotFoundError(path)
         return paths, None
@@ -210,6 +212,14 @@ def _durable(target: Path, data: bytes) -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):  # it is renamed, or the disk turned read-only
             temporary.unlink()
+
+
+def _leads_back(folder: Path) -> bool:
+    """Return whether a folder is a link to one of those that a listing came through, so that it would have no end."""
+    if not folder.is_symlink():
+        return False
+    target = folder.resolve()
+    return any(above.resolve().is_relative_to(target) for above in folder.parents)
 
 
 def _raise_unless_gone(error: OSError) -> None:

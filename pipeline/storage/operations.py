@@ -12,7 +12,7 @@ from typing import Any
 from pipeline.storage._call import call
 from pipeline.storage._store import Entries, LeaveOut, Page, Store
 from pipeline.storage.entry import Entry, Omitted
-from pipeline.storage.errors import StorageError, explained
+from pipeline.storage.errors import Barred, StorageError, explained
 from pipeline.storage.places import check_inside
 from pipeline.storage.uris import join
 
@@ -21,6 +21,11 @@ _PROBE = ".writable"
 
 _PROBE_BYTES = 64 * 1024
 """More than a file system keeps in a directory entry: an empty file can be written to a full disk."""
+
+_UNCONDITIONAL = (
+    "the store writes over a file that it is told to leave (If-None-Match), so that two runs could work on one output: "
+    "use a store, or a version of it, that heeds conditions"
+)
 
 
 def read_bytes(uri: str, *, start: int = 0, end: int | None = None) -> bytes:
@@ -229,12 +234,15 @@ def check_writable(folder: str) -> None:
     """Check before any work that files can be written below a folder; what it writes for that is deleted in any case.
 
     Raises:
-        StorageError: if not.
+        StorageError: if not, or if the store writes over a file where it is told that there must be none: two runs
+            could hold one lock there, and pictures of a user could be written over.
     """
 
     def request(store: Store, path: str) -> None:
         try:
             store.write(path, bytes(_PROBE_BYTES))
+            if store.write_if(path, b"", None):
+                raise Barred(_UNCONDITIONAL)
         except PermissionError:
             raise
         except BaseException:  # it may be there all the same: the answer of a store was lost, a key was pressed

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import ray
+from ray._private import services
 
 from pipeline.cluster import connection
 
@@ -81,9 +82,10 @@ def test_another_process_of_this_machine_connects_to_it(local_ray: None, host: s
     subprocess.run([sys.executable, "-c", program, f"{host}:{port}"], check=True, timeout=100)
 
 
+@pytest.mark.parametrize("address", ["HOST:PORT", "auto"])
 @pytest.mark.parametrize(("listens_on", "reachable"), [("127.0.0.1", False), ("0.0.0.0", True)])
 def test_ray_looks_for_a_cluster_on_loopback_where_it_listens(
-    listens_on: str, reachable: bool, monkeypatch: pytest.MonkeyPatch
+    listens_on: str, reachable: bool, address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Ray takes loopback for the machine's other address, which here is 127.0.0.2, unless it is told not to."""
 
@@ -98,6 +100,10 @@ def test_ray_looks_for_a_cluster_on_loopback_where_it_listens(
     monkeypatch.setattr(ray, "is_initialized", lambda: False)
     monkeypatch.setattr(ray, "init", init)
     monkeypatch.setattr(ray.util, "get_node_ip_address", lambda: "127.0.0.2")
-    with socket.create_server((listens_on, 0)) as server, pytest.raises(Asked) as asked:
-        connection.connect(f"127.0.0.1:{server.getsockname()[1]}")
+    with socket.create_server((listens_on, 0)) as server:
+        place = f"127.0.0.1:{server.getsockname()[1]}"
+        monkeypatch.setattr(services, "find_gcs_addresses", set)
+        monkeypatch.setattr(services, "find_bootstrap_address", lambda _: place)
+        with pytest.raises(Asked) as asked:
+            connection.connect("auto" if address == "auto" else place)
     assert asked.value.args == (reachable,)

@@ -11,7 +11,6 @@ from ray._private.utils import validate_socket_filepath
 from jobs.cli import main
 from jobs.exit_codes import ExitCode
 from pipeline.cluster import connect
-from pipeline.cluster.connection import _check_answers
 from pipeline.cluster.obstacles import Target, obstacle
 
 LOCAL = Target("local")
@@ -76,8 +75,8 @@ def test_the_address_that_a_cluster_has_left_behind_is_tried_first(monkeypatch: 
     monkeypatch.setattr(services, "find_gcs_addresses", set)
     address = dead_address()
     monkeypatch.setattr(services, "find_bootstrap_address", lambda _: address)
-    with pytest.raises(ConnectionError, match=rf"^[\d.]+:{address.rpartition(':')[2]}: "):
-        _check_answers(Target("auto"))
+    with pytest.raises(ValueError, match=rf"^address auto: no Ray cluster answers there \({address}: "):
+        connect("auto")
 
 
 @pytest.mark.parametrize(

@@ -4,12 +4,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from pipeline import storage
 from pipeline.archives.photos import photos
 from pipeline.specs import gather
 from pipeline.specs.archive import ArchiveSpec
+from pipeline.specs.fields import WeightsLocation
 
 
 def spec(**fields: Any) -> ArchiveSpec:
@@ -46,3 +47,25 @@ def test_names_that_exist_may_look_so(tmp_path: Path) -> None:
     (tmp_path / "$RECYCLE").mkdir()
     assert spec(photos=f"{tmp_path}/$RECYCLE").root == f"{tmp_path}/$RECYCLE"
     assert spec(photos="/data/5$ bills~").root == "/data/5$ bills~"
+
+
+@pytest.mark.parametrize("source", ["embedded", "imagenet"])
+def test_pinned_weights_with_a_name_are_no_file(source: str) -> None:
+    assert weights(f"{source}#sha256={'0' * 64}", "/jobs") == f"{source}#sha256={'0' * 64}"
+
+
+def test_pinned_weights_are_the_file_that_there_is(tmp_path: Path) -> None:
+    """Percent signs and dollars are letters of the names of files that exist, whatever is pinned behind them."""
+    pin = f"#sha256={'0' * 64}"
+    for name in ("my%20w.pth", "$HOME.pth"):
+        (tmp_path / name).write_bytes(b"")
+        assert weights(f"{name}{pin}", str(tmp_path)) == f"{tmp_path}/{name}{pin}"
+        assert weights(f"file://{tmp_path}/{name}{pin}", "/jobs") == f"{tmp_path}/{name}{pin}"
+    with pytest.raises(ValidationError, match="only shells"):
+        weights(f"$WORK/w.pth{pin}", str(tmp_path))
+
+
+def weights(text: str, base: str) -> str:
+    """Return weights as a job file in a folder names them, resolved."""
+    found: str = TypeAdapter(WeightsLocation).validate_python(text, context={"base": base})
+    return found

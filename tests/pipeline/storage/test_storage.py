@@ -222,6 +222,46 @@ def test_check_writable_leaves_nothing_when_it_is_interrupted(
     assert [uri.rpartition("/")[2] for uri in storage.list_files(folder)] == ["there"]
 
 
+def test_a_store_that_ignores_conditions_is_refused(folder: str) -> None:
+    class Heedless:
+        def __init__(self, store: Any) -> None:
+            self.store = store
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self.store, name)
+
+        def write_if(self, path: str, data: bytes, replaces: str | None) -> bool:
+            self.store.write(path, data)
+            return True
+
+    undo = storage.intercept(lambda _, store: Heedless(store))
+    try:
+        with pytest.raises(StorageError, match=r"If-None-Match.*heeds conditions"):
+            storage.check_writable(folder)
+    finally:
+        undo()
+    storage.write_bytes(storage.join(folder, "there"), b"")
+    assert [uri.rpartition("/")[2] for uri in storage.list_files(folder)] == ["there"]
+
+
+@pytest.mark.parametrize(
+    ("links", "listed"),
+    [
+        ({"a/self": "."}, ["a/b/1.csv", "c/2.csv"]),
+        ({"a/b/up": ".."}, ["a/b/1.csv", "c/2.csv"]),
+        ({"a/other": "../c", "c/back": "../a"}, ["a/b/1.csv", "a/other/2.csv", "c/2.csv", "c/back/b/1.csv"]),
+    ],
+)
+def test_a_link_that_leads_back_is_followed_once(tmp_path: Path, links: dict[str, str], listed: list[str]) -> None:
+    """Else each file of a folder of manifests is listed forty times, until the system has enough of it."""
+    for name in ("a/b/1.csv", "c/2.csv"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_bytes(b"")
+    for link, target in links.items():
+        (tmp_path / link).symlink_to(target, target_is_directory=True)
+    assert [uri.removeprefix(f"{tmp_path}/") for uri in storage.list_files(str(tmp_path))] == listed
+
+
 @pytest.mark.parametrize("name", ["EINVAL", "EBADF", "ENOTSUP", "ENOSYS"])
 @pytest.mark.parametrize("step", ["open", "fsync"])
 def test_a_file_system_that_flushes_no_folders_is_written_to(
