@@ -60,6 +60,32 @@ def total_variation(x: Tensor) -> Tensor:
     return across + down
 
 
+def half_sum_variation(x: Tensor) -> Tensor:
+    """Return half the sum of squared differences of each pixel to that at its right and to that below, (B,).
+
+    The last row and column of pixels (B, 3, H, W) are only compared with: neural-style's total variation, which that
+    program has in the gradient alone, for pixels in [0, 1]. For values up to 255 it is 255² times as much.
+    """
+    here, right, below = x[..., :-1, :-1], x[..., :-1, 1:], x[..., 1:, :-1]
+    return 0.5 * (_sum_of_squares(right - here) + _sum_of_squares(below - here))
+
+
+def nine_point_variation(x: Tensor) -> Tensor:
+    """Return the mean squared difference of pixels (B, 3, H, W) to their eight neighbours, per sample (B,).
+
+    Differences along axes weigh 2/3, diagonal ones 2/12, as in crowsonkb/style-transfer-pytorch, where a pixel beyond
+    the border repeats the nearest one: a diagonal across the border is then a difference along it.
+    """
+    across, down = x[..., :, 1:] - x[..., :, :-1], x[..., 1:, :] - x[..., :-1, :]
+    straight = _sum_of_squares(across) + _sum_of_squares(down)
+    falling = _sum_of_squares(x[..., 1:, 1:] - x[..., :-1, :-1])
+    rising = _sum_of_squares(x[..., 1:, :-1] - x[..., :-1, 1:])
+    border = _sum_of_squares(across[..., :: max(1, x.shape[-2] - 1), :])
+    border = border + _sum_of_squares(down[..., :: max(1, x.shape[-1] - 1)])
+    C, H, W = x.shape[1:]
+    return straight / (1.5 * C * H * W) + (falling + rising + 2 * border) / (6 * C * (H + 1) * (W + 1))
+
+
 def out_of_range(x: Tensor) -> Tensor:
     """Return the mean squared distance of pixels (B, 3, H, W) from [0, 1], per sample (B,)."""
     return (x - x.clamp(0, 1)).square().flatten(1).mean(1)

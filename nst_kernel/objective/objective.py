@@ -42,7 +42,11 @@ class Objective:
 
         terms = [(p.content_weight, p.style_weight, p.tv_weight, p.range_weight) for p in params]
         self.weights = column(terms)
-        self.smooth = any(p.tv_weight > 0 for p in params)
+        self.smooth = [
+            (form, torch.tensor([p.tv_weight > 0 and p.tv_form == name for p in params], device=like.device))
+            for name, form in VARIATIONS.items()
+            if any(p.tv_weight > 0 and p.tv_form == name for p in params)
+        ]
         self.bounded = any(p.range_weight > 0 for p in params)
         self.content_weights = column([by_layer(targets.content, p.content_layer_weights) for p in params])
         self.style_weights = column([by_layer(targets.style, p.layer_weights) for p in params])
@@ -69,7 +73,9 @@ class Objective:
         per_layer = [self.style_term(statistics[layer], A) for layer, A in self.targets.style.items()]
         style = _weighted(per_layer, self.style_weights, none)
         # Zero for a sample without the term, whether or not a batch-mate has it.
-        tv = torch.where(self.weights[:, 2] > 0, losses.total_variation(x), none) if self.smooth else none
+        tv = none
+        for form, chosen in self.smooth:
+            tv = torch.where(chosen, form(x), tv)
         outside = torch.where(self.weights[:, 3] > 0, losses.out_of_range(x), none) if self.bounded else none
         terms = torch.stack([content, style, tv, outside], dim=1)
         total = (self.weights * terms).sum(1, keepdim=True)
@@ -107,6 +113,14 @@ FORMS = {
     "mean": (losses.mean_content_loss, losses.mean_style_loss, _as_given_or_one),
 }
 """Loss of a content layer, loss of a style layer, and weights of layers, by `StyleParams.objective`."""
+
+
+VARIATIONS = {
+    "mean": losses.total_variation,
+    "sum": losses.half_sum_variation,
+    "nine_point": losses.nine_point_variation,
+}
+"""Total variation by `StyleParams.tv_form`."""
 
 
 def _weighted(terms: list[Tensor], weights: Tensor, none: Tensor) -> Tensor:

@@ -1,4 +1,6 @@
-"""Adam (Kingma and Ba, 2015) with a learning rate per sample, which torch's has not."""
+"""Adam (Kingma and Ba, 2015) with a learning rate and a second beta per sample, which torch's has not."""
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -14,9 +16,12 @@ class Adam:
             so that a step can be replayed as a CUDA graph.
     """
 
-    def __init__(self, *, learning_rate: Tensor) -> None:
-        """Take the `learning_rate` of each sample, (B,)."""
+    def __init__(self, *, learning_rate: Tensor, beta2: Sequence[float] | None = None) -> None:
+        """Take the `learning_rate` (B,) and the second beta of each sample; None: the paper's, 0.999."""
         self.learning_rate = learning_rate.unsqueeze(1)
+        past = [[beta] for beta in beta2 or (BETA2,) * len(learning_rate)]
+        self.beta2 = learning_rate.new_tensor(past)
+        self.new = learning_rate.new_tensor([[1 - beta] for (beta,) in past])  # not 1 - beta2, rounded before
         self.state: dict[str, Tensor] = {}
 
     def step(self, x: Tensor, gradient: Tensor, restart: Tensor) -> Tensor:
@@ -35,11 +40,13 @@ class Adam:
             tensor.masked_fill_(restart.unsqueeze(1), 0.0)
         t.add_(1)
         m.mul_(BETA1).add_(g, alpha=1 - BETA1)
-        v.mul_(BETA2).addcmul_(g, g, value=1 - BETA2)
-        deviation = (v / (1 - BETA2**t)).sqrt_().add_(EPSILON)
+        v.mul_(self.beta2).addcmul_(g * self.new, g)
+        deviation = (v / (1 - self.beta2**t)).sqrt_().add_(EPSILON)
         return x - (self.learning_rate / (1 - BETA1**t) * m / deviation).view_as(x)
 
     def select(self, samples: Tensor) -> None:
         """Keep the state of these samples alone, given by index (n,)."""
-        self.learning_rate = self.learning_rate[samples]
+        self.learning_rate, self.beta2, self.new = (
+            tensor[samples] for tensor in (self.learning_rate, self.beta2, self.new)
+        )
         self.state = {name: tensor[samples] for name, tensor in self.state.items()}

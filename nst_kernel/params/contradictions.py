@@ -48,6 +48,9 @@ def _of_iterations(params: Any) -> Iterator[Problem]:
         yield Problem(
             "learning_rate", params.learning_rate, f"{expected}; 10 where pixels are in [0, 255] is 0.04 here"
         )
+    if params.clamp and params.optimizer != "adam":
+        expected = "false with optimizer=lbfgs, which learns from steps as it made them; set optimizer=adam, or "
+        yield Problem("clamp", True, f"{expected}range_weight in the place of clamp")
 
 
 def _of_weights(params: Any) -> Iterator[Problem]:

@@ -117,6 +117,13 @@ class StyleParams:
     content_weight: Number = parameter(0.2, "weight of the content loss, alpha of eq. 7", loss=True, **_WEIGHT)
     style_weight: Number = parameter(1.0, "weight of the style loss, beta of eq. 7", loss=True, **_WEIGHT)
     tv_weight: Number = parameter(0.5, "weight of total variation (smoothness); not in the paper", loss=True, **_WEIGHT)
+    tv_form: Literal["mean", "sum", "nine_point"] = parameter(
+        "mean",
+        "mean: mean squares of differences of neighbours; sum: half the sum of squares of differences to the right and "
+        "down; nine_point: mean squares of differences to all eight neighbours",
+        loss=True,
+        later=True,
+    )
     range_weight: Number = parameter(
         0.0, "weight of a penalty on values outside [0, 1]; not in the paper", loss=True, **_WEIGHT
     )
@@ -162,6 +169,14 @@ class StyleParams:
         None,
         "step of the optimiser; none: 1 for L-BFGS, 0.02 for Adam, which takes at most 1",
         expected="a finite number above 0, or nothing",
+    )
+    adam_beta2: Number = parameter(
+        0.999, "share of the past in the squares of gradients that Adam averages", ge=0, le=0.9999, later=True
+    )
+    clamp: Truth = parameter(
+        False,
+        "whether pixels are clamped to [0, 1] before the first step of a scale and after each; Adam alone",
+        later=True,
     )
     history: Whole = parameter(
         10,

@@ -54,12 +54,14 @@ class Iterates:
                 learns_curvature=shared.learn_curvature,
             )
             if shared.optimizer == "lbfgs"
-            else Adam(learning_rate=rate)
+            else Adam(learning_rate=rate, beta2=[p.adam_beta2 for p in params])
         )
         self.ends = any(p.min_improvement > 0 for p in params)
         self.min_improvement = torch.tensor([p.min_improvement for p in params], dtype=x.dtype, device=x.device)
         self.k = torch.zeros(1, dtype=torch.int64, device=x.device)
-        self.x = x.detach().clone(memory_format=torch.contiguous_format)
+        self.clamps = any(p.clamp for p in params)
+        self.clamped = torch.tensor([p.clamp for p in params], device=x.device)
+        self.x = self._within(x.detach()).clone(memory_format=torch.contiguous_format)
         self.best_x = self.x.clone()
         self.best = self.curves = self.trail = x.new_empty(0)
         self.diverged = torch.zeros(B, dtype=torch.bool, device=x.device)
@@ -87,13 +89,17 @@ class Iterates:
         self.curves.index_copy_(0, self.k, torch.where(active.unsqueeze(1), losses, torch.nan).unsqueeze(0))
         gradient.masked_fill_(_like(~finite, gradient), 0.0)
         step = self.optimizer.step(self.x, gradient, restart=self.lost | ~finite)
-        following = _choose(finite, step, self.best_x)
+        following = _choose(finite, self._within(step), self.best_x)
         self.lost.copy_(~finite)
         if self.ends:
             following = _choose(active, following, self.x)
             self._end()
         self.x.copy_(following)
         self.k += 1
+
+    def _within(self, x: Tensor) -> Tensor:
+        """Return pixels clamped to [0, 1] for the samples that want it."""
+        return _choose(self.clamped, x.clamp(0, 1), x) if self.clamps else x
 
     def _end(self) -> None:
         """Stop the steps of samples that have not become better by `min_improvement` within the window."""
@@ -107,7 +113,7 @@ class Iterates:
         """Go on with these samples alone."""
         self.objective = self.objective.select(samples)
         self.optimizer.select(samples)
-        for name in ("min_improvement", "x", "best_x", "best", "made", "diverged", "lost", "active"):
+        for name in ("min_improvement", "clamped", "x", "best_x", "best", "made", "diverged", "lost", "active"):
             setattr(self, name, getattr(self, name)[samples])
         self.curves, self.trail = self.curves[:, samples], self.trail[:, samples]
 

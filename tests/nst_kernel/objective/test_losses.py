@@ -75,7 +75,12 @@ def test_style_losses_of_styles_of_any_size(
 
 @pytest.mark.parametrize(
     ("loss", "expected"),
-    [(losses.total_variation, reference.total_variation), (losses.out_of_range, reference.out_of_range)],
+    [
+        (losses.total_variation, reference.total_variation),
+        (losses.half_sum_variation, reference.half_sum_variation),
+        (losses.nine_point_variation, reference.nine_point_variation),
+        (losses.out_of_range, reference.out_of_range),
+    ],
 )
 @given(shape=pictures, seed=seeds)
 def test_pixel_losses(
@@ -117,6 +122,8 @@ TWO_ARGUMENTS = {
     "relative style": lambda F, S: losses.relative_style_loss(per_position(F), per_position(S)),
     "mean style": lambda F, S: losses.mean_style_loss(per_position(F), per_position(S)),
     "total variation": lambda F, _: losses.total_variation(F),
+    "half the sum of variation": lambda F, _: losses.half_sum_variation(F),
+    "nine-point variation": lambda F, _: losses.nine_point_variation(F),
     "out of range": lambda F, _: losses.out_of_range(F),
 }
 every_loss = pytest.mark.parametrize("loss", TWO_ARGUMENTS.values(), ids=TWO_ARGUMENTS)

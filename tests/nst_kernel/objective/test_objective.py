@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -89,12 +91,23 @@ def test_gradient_agrees_with_finite_differences(form: str) -> None:
         assert (gradient * along).sum().item() == pytest.approx((up - down).item() / 2e-6, rel=1e-5)
 
 
-def test_rows_do_not_depend_on_batch_mates() -> None:
-    plain = StyleParams.of(SHALLOW)
-    together = objective([ALL_TERMS, plain], CONTENT, STYLE)(X)
-    for b, params in enumerate([ALL_TERMS, plain]):
-        alone = objective([params], CONTENT[b : b + 1], STYLE[b : b + 1])(X[b : b + 1])
+@pytest.mark.parametrize(
+    "other",
+    [SHALLOW, {**SHALLOW, "tv_weight": 3, "tv_form": "sum"}, {**SHALLOW, "tv_weight": 3, "tv_form": "nine_point"}],
+)
+def test_rows_do_not_depend_on_batch_mates(other: dict[str, Any]) -> None:
+    """Values and gradients, of every term that a sample may have by itself."""
+    both = [ALL_TERMS, StyleParams.of(other)]
+    x = X.clone().requires_grad_()
+    together = objective(both, CONTENT, STYLE)(x)
+    (gradient,) = torch.autograd.grad(together[:, 0].sum(), x)
+    for b, params in enumerate(both):
+        one = X[b : b + 1].clone().requires_grad_()
+        alone = objective([params], CONTENT[b : b + 1], STYLE[b : b + 1])(one)
         torch.testing.assert_close(alone, together[b : b + 1], rtol=1e-12, atol=0)
+        torch.testing.assert_close(
+            torch.autograd.grad(alone[:, 0].sum(), one)[0], gradient[b : b + 1], rtol=1e-9, atol=0
+        )
 
 
 @pytest.mark.parametrize("form", FORMS)

@@ -110,13 +110,17 @@ def test_wells_have_steps_of_unusable_curvature() -> None:
 
 
 def test_adam_follows_torch() -> None:
-    actual = iterates(Adam(learning_rate=RATES[:1]), rosenbrock, START[:1], 50)
-    x = START[:1].clone().requires_grad_()
-    optimizer = torch.optim.Adam([x], lr=0.1)
-    for expected in actual:
-        torch.testing.assert_close(x.detach(), expected, rtol=1e-9, atol=1e-12)
-        x.grad = gradient(rosenbrock, x)
-        optimizer.step()
+    """Each sample with its own second beta."""
+    betas = (0.999, 0.99, 0.5)
+    actual = iterates(Adam(learning_rate=RATES, beta2=betas), rosenbrock, START, 50)
+    for b, beta in enumerate(betas):
+        x = START[b : b + 1].clone().requires_grad_()
+        optimizer = torch.optim.Adam([x], lr=RATES[b].item(), betas=(0.9, beta))
+        for expected in actual[:, b : b + 1]:
+            torch.testing.assert_close(x.detach(), expected, rtol=1e-9, atol=1e-12)
+            x.grad = gradient(rosenbrock, x)
+            optimizer.step()
+    assert torch.equal(iterates(Adam(learning_rate=RATES[:1]), rosenbrock, START[:1], 50), actual[:, :1])
 
 
 @each_optimizer

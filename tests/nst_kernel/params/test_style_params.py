@@ -144,6 +144,7 @@ BAD: dict[str, list[Any]] = {
     "content_weight": NOT_A_WEIGHT,
     "style_weight": NOT_A_WEIGHT,
     "tv_weight": NOT_A_WEIGHT,
+    "tv_form": ["means", "", 9, True, [], {}],
     "range_weight": NOT_A_WEIGHT,
     "content_layers": NOT_LAYERS,
     "style_layers": NOT_LAYERS,
@@ -154,6 +155,8 @@ BAD: dict[str, list[Any]] = {
     "precision": ["fp16", "", 32, True, [], {}],
     "optimizer": ["sgd", "L-BFGS", "", 1, True, [], {}],
     "learning_rate": [bad for bad in NOT_A_WEIGHT if bad != ""] + [0, "0", -0.0],
+    "adam_beta2": [*NOT_A_WEIGHT, 1, "0.99999"],
+    "clamp": ["maybe", "", 2, 1.0, [], [True]],
     "history": [*NOT_AN_INTEGER, 0, 201],
     "init": ["", "  ", "contnet", 1, True, [], {}],
     "init_noise": [-0.1, 1.1, "some", True, [], {}],
@@ -228,6 +231,7 @@ def test_unknown_names_are_answered_with_the_known_ones() -> None:
         ({"layer_weights": "0, 0, 0, 0"}, "layer_weights", "at least one number above 0"),
         ({"content_layer_weights": 0}, "content_layer_weights", "at least one number above 0"),
         ({"optimizer": "adam", "learning_rate": 10}, "learning_rate", "at most 1 for Adam, whose steps move"),
+        ({"clamp": True}, "clamp", "false with optimizer=lbfgs, which learns from steps as it made them"),
         ({"alpha": 1e39}, "content_weight", "0, or numbers from 1.2e-38 to 3.4e+38, which 32-bit floats hold"),
         ({"beta": "1e-45"}, "style_weight", "0, or numbers from 1.2e-38"),
         ({"tv_weight": 1e300}, "tv_weight", "0, or numbers from 1.2e-38"),
@@ -354,9 +358,12 @@ PER_SAMPLE: dict[str, Any] = {
     "style_weight": 7.0,
     "tv_weight": 7.0,
     "range_weight": 7.0,
+    "tv_form": "sum",
     "layer_weights": (7.0,) * len(StyleParams().style_layers),
     "content_layer_weights": (7.0,) * len(StyleParams().content_layers),
     "learning_rate": 0.7,
+    "adam_beta2": 0.9,
+    "clamp": True,
     "init": "noise",
     "init_noise": 0.5,
     "seed": 7,
@@ -373,14 +380,16 @@ def test_every_parameter_is_shared_or_per_sample() -> None:
     } - {"min_improvement"}
 
 
-PLAIN = StyleParams()
+PLAIN, ADAM = StyleParams(), StyleParams(optimizer="adam")
+ADAM_ALONE = ("clamp",)
 
 
 @pytest.mark.parametrize("parameter", [*SHARED, *PER_SAMPLE])
 def test_the_graph_differs_where_samples_cannot_share_a_batch(parameter: str) -> None:
-    other = StyleParams.of({**PLAIN.to_json(), parameter: {**SHARED, **PER_SAMPLE}[parameter]})
-    assert other != PLAIN
-    assert (other.graph != PLAIN.graph) is (parameter in SHARED)
+    plain = ADAM if parameter in ADAM_ALONE else PLAIN
+    other = StyleParams.of({**plain.to_json(), parameter: {**SHARED, **PER_SAMPLE}[parameter]})
+    assert other != plain
+    assert (other.graph != plain.graph) is (parameter in SHARED)
 
 
 @pytest.mark.parametrize(

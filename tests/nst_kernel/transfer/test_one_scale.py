@@ -1,5 +1,6 @@
 """The loop of one scale, on functions of a few numbers: what is kept, what is marked, where a lost sample goes on."""
 
+import dataclasses
 import math
 from collections.abc import Callable, Sequence
 from typing import Self
@@ -156,6 +157,35 @@ def test_a_step_of_lbfgs_is_bounded(rate: float) -> None:
     assert bool((lengths <= MAX_STEP * (1 + 1e-9)).all())
     assert bool((lengths >= 0.99 * MAX_STEP).any()) is (rate >= 1)
     assert lengths[0].tolist() == pytest.approx([min(FIRST_STEP * rate, MAX_STEP)] * 3)
+
+
+def test_adam_has_the_second_beta_of_each_sample() -> None:
+    seen = Cursed()
+    chosen = [
+        dataclasses.replace(p, adam_beta2=beta) for p, beta in zip(params("adam"), (0.999, 0.9, 0.5), strict=True)
+    ]
+    descend(seen, START, chosen)
+    for b, p in enumerate(chosen):
+        x = START[b : b + 1].clone().requires_grad_()
+        optimizer = torch.optim.Adam([x], lr=p.learning_rate or 0, betas=(0.9, p.adam_beta2))
+        for expected in torch.stack(seen.seen)[:, b : b + 1]:
+            torch.testing.assert_close(x.detach(), expected, rtol=1e-9, atol=1e-12)
+            (x.grad,) = torch.autograd.grad(bowl(x)[:, 0].sum(), x)
+            optimizer.step()
+
+
+def test_a_clamped_sample_stays_within_the_range_of_pixels() -> None:
+    """From its first pixels on, and its mates go where they would go alone."""
+    seen, outside, free = Cursed(), START * 2, params("adam", rates=(0.3, 0.3, 0.3))
+    clamped = [dataclasses.replace(free[b], clamp=b == 1) for b in range(3)]
+    descend(seen, outside, clamped)
+    path = torch.stack(seen.seen)
+    assert torch.equal(path[0, 1], outside[1].clamp(0, 1))
+    assert 0 == path[:, 1].min() < path[:, 1].max() <= 1
+    before = Cursed()
+    descend(before, outside, free)
+    assert torch.equal(path[:, [0, 2]], torch.stack(before.seen)[:, [0, 2]])
+    assert path[:, 0].max() > 1
 
 
 def test_a_cliff_is_survived() -> None:
