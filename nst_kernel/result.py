@@ -11,9 +11,10 @@ class StylizeResult:
     """A picture, its losses, and how they fell.
 
     Attributes:
-        image: the best iterate of the final scale, float32 (H, W, 3) in [0, 1]; `to_uint8` rounds it to 8 bits. Whoever
-            sends results from process to process may have rounded it already, to uint8.
-        diverged: whether a loss stopped being finite on the way; the image is the best iterate all the same.
+        image: the best iterate of the final scale, or the average of its iterates with `averaging`, float32 (H, W, 3)
+            in [0, 1]; `to_uint8` rounds it to 8 bits. Whoever sends results from process to process may have rounded it
+            already, to uint8.
+        diverged: whether a loss stopped being finite on the way; the image is of the iterates that were finite.
         losses: of the image, by name: `total`, `content`, `style` (eq. 7, 1 and 5), `tv`, `range`, `style/<layer>`.
         curve: the same names, a value for every iteration of every scale, in order.
         iterations: loss evaluations made, over all scales.

@@ -51,6 +51,9 @@ def _of_iterations(params: Any) -> Iterator[Problem]:
     if params.clamp and params.optimizer != "adam":
         expected = "false with optimizer=lbfgs, which learns from steps as it made them; set optimizer=adam, or "
         yield Problem("clamp", True, f"{expected}range_weight in the place of clamp")
+    if params.averaging > 0 and params.optimizer != "adam":
+        expected = f"0 with optimizer={params.optimizer}, whose late steps hardly differ and whose best iterate is the"
+        yield Problem("averaging", params.averaging, f"{expected} result; set optimizer=adam to average its iterates")
 
 
 def _of_weights(params: Any) -> Iterator[Problem]:

@@ -191,6 +191,14 @@ class StyleParams:
         "whether L-BFGS learns how far the picture gives way by colour, frequency and place",
         graph="optimizer == lbfgs",
     )
+    averaging: Number = parameter(
+        0.0,
+        "decay of a running average of the iterates, which is then the result in the place of the best iterate; Adam "
+        "alone; 0: no average",
+        ge=0,
+        le=0.999,
+        later=True,
+    )
     init: Start = parameter(
         "content",
         "where the pixels start",

@@ -210,7 +210,7 @@ def _scaled(pair: Pair, ratio: float) -> Pair:
 
 
 def _results(descents: Sequence[Descent], names: Sequence[str]) -> list[StylizeResult]:
-    """Return the result of each sample: the best iterate of the last scale, and the curves of all."""
+    """Return the result of each sample: the picture of the last scale, and the curves of all."""
     fell = torch.stack([descent.fell for descent in descents]).any(0).cpu().tolist()
     images = descents[-1].x.clamp(0, 1).float().permute(0, 2, 3, 1).contiguous().cpu().numpy()
     final = descents[-1].losses.double().cpu().numpy()

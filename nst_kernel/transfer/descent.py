@@ -12,8 +12,8 @@ class Descent:
     """The result of a batch at one scale.
 
     Attributes:
-        x: the best iterates (B, 3, H, W).
-        losses: of the best iterates, (B, K); NaN for a sample that never had a finite one.
+        x: the best iterates (B, 3, H, W), or averages of iterates where `averaging` asks for them.
+        losses: of x, (B, K); NaN for a sample that never had a finite one.
         curves: of every evaluation, (iterations, B, K); NaN after a sample's end.
         iterations: evaluations that each sample made, (B,).
         diverged: (B,), whether a loss or a gradient was not finite on the way.
@@ -27,7 +27,7 @@ class Descent:
 
     @property
     def fell(self) -> Tensor:
-        """(B,), whether the loss of the best iterate is below that of the first pixels."""
+        """(B,), whether the loss of x is below that of the first pixels."""
         best, first = self.losses[:, 0], self.curves[0, :, 0]
         return torch.isfinite(best) & ~(best >= first)  # than none, a NaN, too
 

@@ -38,6 +38,8 @@ class Iterates:
         best: their losses (B, K).
         curves: losses of every evaluation (iterations, B, K).
         active: (B,), who still makes steps.
+        average: sums of the iterates so far (B, 3, H, W), older ones discounted; empty where nobody averages.
+        counted: sums of the shares that the iterates have in `average`, (B,): 1 − dᵏ after k of them.
     """
 
     def __init__(self, objective: Losses, x: Tensor, params: Sequence[StyleParams], iterations: int) -> None:
@@ -68,6 +70,10 @@ class Iterates:
         self.lost = self.diverged.clone()  # at the last evaluation: back at the best iterate, to start anew
         self.made = torch.zeros(B, dtype=torch.int64, device=x.device)
         self.active = torch.ones(B, dtype=torch.bool, device=x.device)
+        self.averages = any(p.averaging > 0 for p in params)
+        self.decay = torch.tensor([p.averaging for p in params], dtype=x.dtype, device=x.device)
+        self.average = torch.zeros_like(self.x if self.averages else self.x[:0])
+        self.counted = torch.zeros_like(self.decay)
 
     def iterate(self) -> None:
         """Make one evaluation and one step."""
@@ -87,6 +93,8 @@ class Iterates:
         best.copy_(torch.where(better.unsqueeze(1), losses, best))
         self.best_x.copy_(_choose(better, self.x, self.best_x))
         self.curves.index_copy_(0, self.k, torch.where(active.unsqueeze(1), losses, torch.nan).unsqueeze(0))
+        if self.averages:
+            self._add_to_average(finite)
         gradient.masked_fill_(_like(~finite, gradient), 0.0)
         step = self.optimizer.step(self.x, gradient, restart=self.lost | ~finite)
         following = _choose(finite, self._within(step), self.best_x)
@@ -109,37 +117,68 @@ class Iterates:
         fell = before - total >= self.min_improvement * before.abs()
         self.active &= fell | (self.k < self.window) | (self.min_improvement == 0) | ~torch.isfinite(before)
 
+    def _add_to_average(self, finite: Tensor) -> None:
+        """Add the iterates to their averages, each with a share of 1 − d; a sample that is lost begins anew."""
+        counts = self.active & finite
+        kept = torch.where(counts, self.decay, 1.0).masked_fill(self.active & ~finite, 0.0)
+        share = torch.where(counts, 1 - self.decay, 0.0)
+        x = _choose(counts, self.x, torch.zeros_like(self.x))
+        self.average.mul_(_like(kept, x)).add_(x * _like(share, x))
+        self.counted.mul_(kept).add_(share)
+
+    def pictures(self) -> Tensor:
+        """Return what would be the results now: averages of the samples that average, best iterates of the others."""
+        if not self.averages:
+            return self.best_x
+        there = (self.decay > 0) & (self.counted > 0)
+        return _choose(there, self.average / _like(self.counted, self.average), self.best_x)
+
+    @torch.no_grad()
+    def _averaged(self, samples: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the pictures of these samples and their losses, those of averages evaluated once more.
+
+        Each is evaluated alone, so that losses do not depend on who is in the batch at the end. An average whose loss
+        is not finite gives way to the best iterate.
+        """
+        x, losses = self.best_x[samples], self.best[samples]
+        for n, (averages, picture) in enumerate(zip(self.decay[samples] > 0, self.pictures()[samples], strict=True)):
+            own = self.objective.select(samples[n : n + 1])(picture.unsqueeze(0))[0] if averages else losses[n]
+            if averages and own[0].isfinite():
+                x[n], losses[n] = picture, own
+        return x, losses
+
     def select(self, samples: Tensor) -> None:
         """Go on with these samples alone."""
         self.objective = self.objective.select(samples)
         self.optimizer.select(samples)
-        for name in ("min_improvement", "clamped", "x", "best_x", "best", "made", "diverged", "lost", "active"):
+        for name in BY_SAMPLE + AVERAGES * self.averages:
             setattr(self, name, getattr(self, name)[samples])
         self.curves, self.trail = self.curves[:, samples], self.trail[:, samples]
 
     def to_tensors(self) -> dict[str, Tensor]:
         """Return by name every tensor that changes during the descent, including the optimizer's state."""
-        tensors: dict[str, Tensor] = {name: getattr(self, name) for name in CHANGING}
+        tensors: dict[str, Tensor] = {name: getattr(self, name) for name in CHANGING + AVERAGES * self.averages}
         return {**tensors, **named("optimizer", self.optimizer.state)}
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:
         """Go on from `to_tensors` of the same samples."""
         here = {name: tensor.to(self.x.device, copy=True) for name, tensor in tensors.items()}  # ours change in place
-        for name in CHANGING:
+        for name in CHANGING + AVERAGES * self.averages:
             setattr(self, name, here[name])
         self.optimizer.state = below("optimizer", here)
 
     def descent(self, samples: Tensor) -> Descent:
         """Return what these samples have come to."""
         return Descent(
-            self.best_x[samples],
-            self.best[samples],
+            *(self._averaged(samples) if self.averages else (self.best_x[samples], self.best[samples])),
             self.curves[:, samples],
             self.made[samples],
             self.diverged[samples],
         )
 
 
+BY_SAMPLE = ("min_improvement", "clamped", "decay", "x", "best_x", "best", "made", "diverged", "lost", "active")
+AVERAGES = ("average", "counted")
 CHANGING = ("k", "x", "best_x", "best", "curves", "trail", "diverged", "lost", "made", "active")
 
 

@@ -36,12 +36,14 @@ class Observer:
         """Take note that `done` of `total` iterations, over all scales, have been made."""
 
     def picture(self, done: int, samples: Sequence[int], x: "Tensor") -> None:
-        """Take note of the best iterates so far. The tensor changes with the next iteration: copy what is kept.
+        """Take note of what would be the results now: best iterates, or averages with `averaging`.
+
+        The tensor changes with the next iteration: copy what is kept.
 
         Args:
             done: iterations made, over all scales.
             samples: places in the batch of the samples that are still being optimised.
-            x: their best iterates (len(samples), 3, H, W) at the size of the current scale, on the device.
+            x: their pictures (len(samples), 3, H, W) at the size of the current scale, on the device.
         """
 
 
@@ -88,5 +90,5 @@ class OfScale(Observer):
         self.observer.iteration(self.done, self.total)
 
     def picture(self, done: int, samples: Sequence[int], x: "Tensor") -> None:
-        """Take note of the best iterates of this scale."""
+        """Take note of what would be the results of this scale now."""
         self.observer.picture(self.before + done, samples, x)

@@ -52,7 +52,7 @@ def descend(
             pace.step()
             observer.iteration(k, iterations)
             if observer.picture_every and k % observer.picture_every == 0:
-                observer.picture(k, batch.members.tolist(), batch.iterates.best_x)
+                observer.picture(k, batch.members.tolist(), batch.iterates.pictures())
         if batch.ends and k % PATIENCE == 0:
             batch.release()
             if not len(batch.members):

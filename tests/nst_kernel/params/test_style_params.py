@@ -43,6 +43,7 @@ parameters: dict[str, st.SearchStrategy[Any]] = {
     "optimizer": st.sampled_from(["lbfgs", "adam"]),
     "learning_rate": st.none() | st.floats(1e-9, 1),
     "history": st.integers(1, 200),
+    "averaging": st.floats(0, 0.999),
     "init": st.sampled_from(["content", "noise", "style", "s3://bucket/a, b.png"]),
     "seed": st.integers(0, 2**63 - 1),
 }
@@ -58,6 +59,8 @@ def requests(draw: st.DrawFn) -> dict[str, Any]:
     base: dict[str, Any] = {"content_weight": 1, "style_weight": 1, **PRESETS[request.get("preset", "default")].values}
     merged = {**base, **request}
     assume(merged["content_weight"] > 0 or merged["style_weight"] > 0)
+    if merged.get("optimizer") != "adam":
+        request.pop("averaging", None)
     return request
 
 
@@ -158,6 +161,7 @@ BAD: dict[str, list[Any]] = {
     "adam_beta2": [*NOT_A_WEIGHT, 1, "0.99999"],
     "clamp": ["maybe", "", 2, 1.0, [], [True]],
     "history": [*NOT_AN_INTEGER, 0, 201],
+    "averaging": [*NOT_A_WEIGHT, 0.9991, 1, "1"],
     "init": ["", "  ", "contnet", 1, True, [], {}],
     "init_noise": [-0.1, 1.1, "some", True, [], {}],
     "seed": NOT_AN_INTEGER,
@@ -230,6 +234,7 @@ def test_unknown_names_are_answered_with_the_known_ones() -> None:
         ({"preset": "texture", "beta": 0}, "style_weight", "content_weight or style_weight above 0"),
         ({"layer_weights": "0, 0, 0, 0"}, "layer_weights", "at least one number above 0"),
         ({"content_layer_weights": 0}, "content_layer_weights", "at least one number above 0"),
+        ({"averaging": 0.9}, "averaging", "0 with optimizer=lbfgs, whose late steps hardly differ"),
         ({"optimizer": "adam", "learning_rate": 10}, "learning_rate", "at most 1 for Adam, whose steps move"),
         ({"clamp": True}, "clamp", "false with optimizer=lbfgs, which learns from steps as it made them"),
         ({"alpha": 1e39}, "content_weight", "0, or numbers from 1.2e-38 to 3.4e+38, which 32-bit floats hold"),
@@ -364,6 +369,7 @@ PER_SAMPLE: dict[str, Any] = {
     "learning_rate": 0.7,
     "adam_beta2": 0.9,
     "clamp": True,
+    "averaging": 0.7,
     "init": "noise",
     "init_noise": 0.5,
     "seed": 7,
@@ -381,7 +387,7 @@ def test_every_parameter_is_shared_or_per_sample() -> None:
 
 
 PLAIN, ADAM = StyleParams(), StyleParams(optimizer="adam")
-ADAM_ALONE = ("clamp",)
+ADAM_ALONE = ("averaging", "clamp")
 
 
 @pytest.mark.parametrize("parameter", [*SHARED, *PER_SAMPLE])

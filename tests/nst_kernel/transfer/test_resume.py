@@ -33,6 +33,11 @@ KINDS: dict[str, list[dict[str, object]]] = {
     ],
     "early": [{"min_improvement": 0.3}, {"min_improvement": 1e-9}, {"min_improvement": 0.15, "init": "noise"}],
     "all early": [{"min_improvement": 0.3}, {"min_improvement": 0.2}],
+    "averages": [
+        {"optimizer": "adam", "averaging": 0.9, "min_improvement": 0.3},
+        {"optimizer": "adam", "min_improvement": 1e-9},
+        {"optimizer": "adam", "averaging": 0.5, "learning_rate": 1e30, "min_improvement": 1e-9},
+    ],
     "diverging": [{"optimizer": "adam", "learning_rate": 1e30}, {"optimizer": "adam"}],
 }
 SINGLE = encoder("conv2_1")

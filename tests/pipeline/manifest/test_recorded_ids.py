@@ -36,6 +36,7 @@ def test_a_parameter_that_came_later_is_left_out_of_ids_at_its_default(name: str
 
 
 OTHER: dict[str, dict[str, Any]] = {
+    "averaging": {"averaging": 0.9, "optimizer": "adam"},
     "init_noise": {"init_noise": 0.5},
     "min_scale": {"min_scale": 64},
 }
