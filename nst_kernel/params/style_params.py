@@ -3,7 +3,6 @@
 import dataclasses
 import difflib
 import functools
-import operator
 import types
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self, TypeVar, cast, get_type_hints
@@ -13,7 +12,8 @@ from pydantic.dataclasses import dataclass
 
 from nst_kernel.layers import LAYERS
 from nst_kernel.params.contradictions import contradictions
-from nst_kernel.params.declaration import Parameter, condition_of, parameter
+from nst_kernel.params.declaration import Parameter, parameter
+from nst_kernel.params.graph import Graph
 from nst_kernel.params.presets import PRESETS
 from nst_kernel.params.rules import (
     Ascending,
@@ -305,7 +305,7 @@ class StyleParams:
         It has a value for each parameter whose declaration says `graph`, in their order; an empty or zero one where the
         condition in that declaration does not hold.
         """
-        return _graph_of(_shared_values(self), _condition_values(self))
+        return _graph(self)
 
 
 ALIASES: Mapping[str, str] = types.MappingProxyType({"alpha": "content_weight", "beta": "style_weight"})
@@ -325,30 +325,7 @@ def later_defaults() -> Mapping[str, object]:
     return {name: list(value) if isinstance(value, tuple) else value for name, value in later}
 
 
-_SHARED = tuple(name for name, each in PARAMETERS.items() if not each.per_sample)
-_shared_values = operator.attrgetter(*_SHARED)
-_CONDITIONS = tuple(
-    (place, *condition_of(str(PARAMETERS[name].graph)))
-    for place, name in enumerate(_SHARED)
-    if PARAMETERS[name].graph is not True
-)
-"""(place among the shared, name of another parameter, comparison, value) of those that are shared conditionally."""
-_condition_values = operator.attrgetter(*(name for _, name, _, _ in _CONDITIONS))
-
-
-@functools.lru_cache(4096)
-def _graph_of(shared: tuple[object, ...], conditions: tuple[object, ...]) -> tuple[object, ...]:
-    """Return `StyleParams.graph`, kept for the next of a million rows, most of which differ in their seeds alone.
-
-    Args:
-        shared: values of the parameters that batches may share, in the order of their declaration.
-        conditions: values of the parameters on which some of them depend, in the order of `_CONDITIONS`.
-    """
-    values = list(shared)
-    for (place, _, compare, value), actual in zip(_CONDITIONS, conditions, strict=True):
-        if not compare(actual, value):
-            values[place] = type(values[place])()
-    return tuple(values)
+_graph = Graph(PARAMETERS)
 
 
 def _problems(error: ValidationError, given: Mapping[str, object]) -> list[Problem]:
