@@ -72,11 +72,15 @@ def plan(
     raise typer.Exit(ExitCode.PROBLEMS if estimate.failures else ExitCode.OK)
 
 
-def print_remarks(params: Iterable[StyleParams]) -> None:
-    """Print what is worth knowing about style parameters that are valid."""
+def print_remarks(params: Iterable[StyleParams], options: RunOptions) -> None:
+    """Print what is worth knowing about style parameters that are valid, with the weights of a run."""
     from nst_kernel.params import remarks_on
+    from pipeline import storage
+    from pipeline.encoder import load_encoder
 
-    for remark in remarks_on(params):
+    with storage.allowing(options.access.allowed):
+        encoder = load_encoder(options.weights)
+    for remark in remarks_on(params, encoder.kind):
         print_note(out, remark)
 
 

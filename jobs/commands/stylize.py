@@ -32,15 +32,15 @@ def stylize(
     from pipeline.flow import stylize_one
     from pipeline.options import run_options as options_from
 
-    params = parameters(defaults, settings)
-    _job.print_remarks([StyleParams.of(params)])
+    params, options = parameters(defaults, settings), options_from(**given)
+    _job.print_remarks([StyleParams.of(params)], options)
     with IterationBar(out) as bar:
         result = stylize_one(
             content,
             style,
             output=output,
             params=params,
-            options=options_from(**given),
+            options=options,
             on_iteration=bar.update,
         )
     height, width = result.image.shape[:2]

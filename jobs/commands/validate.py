@@ -40,11 +40,11 @@ def validate(
             out.print(f"{job.kind} {job.name}: {len(params):,} {what}.", markup=False, highlight=False)
             if selection.passed_over:
                 out.print(f"Passed over: {selection.passed_over}", markup=False, highlight=False, soft_wrap=True)
-            _job.print_remarks(params)
+            _job.print_remarks(params, options)
             return
         valid = manifest_of(job, options)
     for repeat in valid.duplicates:
         out.print(f"{repeat.file}, row {repeat.number}: repeats row {repeat.id}", markup=False, highlight=False)
     repeats = f", {len(valid.duplicates):,} more repeat them and are computed once" if valid.duplicates else ""
     out.print(f"{len(valid.rows):,} rows are valid{repeats}.", highlight=False)
-    _job.print_remarks(row.params for row in valid.rows)
+    _job.print_remarks((row.params for row in valid.rows), options)

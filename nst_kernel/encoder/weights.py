@@ -35,6 +35,13 @@ class Weights:
     input: Literal["rgb", "bgr255"] = "rgb"
     border: Border = "zero"
 
+    @property
+    def kind(self) -> Literal["embedded", "torchvision", "caffe"]:
+        """What numbers of programs hold for or not: the embedded filters, or others by the input that they expect."""
+        if self.name == "embedded":
+            return "embedded"
+        return "torchvision" if self.input == "rgb" else "caffe"
+
     def check_covers(self, layers: Iterable[str]) -> None:
         """Raise `LayerMissing`, with its name, for a layer that these weights do not reach."""
         check_covers(self.name, tuple(self.convolutions), layers)

@@ -3,6 +3,10 @@
 import types
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
+
+PresetWeights = Literal["", "caffe", "torchvision"]
+"""Weights of a VGG-19 that the numbers of a preset may hold for; empty: any."""
 
 
 @dataclass(frozen=True)
@@ -12,18 +16,25 @@ class Preset:
     Attributes:
         source: a paper or program.
         values: by name of the parameter.
+        weights: of the network that the numbers hold for: with others the same numbers give another balance of content
+            and style. `caffe` and `torchvision` are the kinds of `encoder.Weights` of these names.
         remark: what the values give that their source does not lead one to expect; empty for nothing.
     """
 
     source: str
     values: Mapping[str, object]
+    weights: PresetWeights = ""
     remark: str = ""
 
 
-_PAPER: dict[str, object] = {
-    "objective": "paper",
+_LAYERS: dict[str, object] = {
     "content_layers": ("conv4_2",),
     "style_layers": ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1"),
+}
+
+_PAPER: dict[str, object] = {
+    "objective": "paper",
+    **_LAYERS,
     "content_weight": 1.0,
     "style_weight": 1e3,
     "tv_weight": 0.0,
@@ -35,6 +46,20 @@ _PAPER: dict[str, object] = {
 
 _FROM_NOISE: dict[str, object] = {"precision": "fp32", "iterations": (500,)}
 """A picture comes out of noise late, when the gradient is a small difference of large terms, which bf16 rounds away."""
+
+_PROGRAM: dict[str, object] = {
+    "objective": "mean",
+    **_LAYERS,
+    "tv_weight": 0.0,
+    "range_weight": 0.0,
+    "pooling": "max",
+    "init": "content",
+    "scales": (),
+}
+"""What programs have in common. Their borders are zeros, ours a mirror; layers are those after the ReLU."""
+
+_FROM_GREY: dict[str, object] = {"init": "grey", "precision": "fp32", "iterations": (1000,)}
+"""Both programs start from the mean colour of ImageNet with hardly any noise on it, which here is grey."""
 
 
 PRESETS: Mapping[str, Preset] = types.MappingProxyType(
@@ -56,6 +81,62 @@ PRESETS: Mapping[str, Preset] = types.MappingProxyType(
         "reconstruction": Preset(
             "content alone from white noise (1508.06576, figure 1, content reconstructions)",
             {**_PAPER, **_FROM_NOISE, "style_weight": 0.0},
+        ),
+        "gatys2016": Preset(
+            "Gatys, Ecker, Bethge, CVPR 2016, by the authors' notebook leongatys/PytorchNeuralStyleTransfer: 500 "
+            "evaluations at 512 px, then 200 at 1024 px. Its weights are 1000/N² for means of (G - A)²",
+            {
+                **_PROGRAM,
+                "content_weight": 1.0,
+                "style_weight": 1e3,
+                "size": 1024,
+                "scales": (512,),
+                "iterations": (500, 200),
+            },
+            weights="caffe",
+        ),
+        "johnson": Preset(
+            "jcjohnson/neural-style, neural_style.lua: its defaults. Its total variation is in the gradient alone, "
+            "here it is in the loss too",
+            {
+                **_PROGRAM,
+                **_FROM_GREY,
+                "content_weight": 5.0,
+                "style_weight": 1e2,
+                "tv_form": "sum",
+                "tv_weight": 1e-3 * 255**2,  # of pixels up to 255
+                "init_noise": 1.36e-5,  # deviation 0.001 of 255: white noise has 1/√12 of 1
+            },
+            weights="caffe",
+        ),
+        "anishathalye": Preset(
+            "anishathalye/neural-style, neural_style.py and stylize.py: their defaults",
+            {
+                **_PROGRAM,
+                **_FROM_GREY,
+                "content_weight": 5.0,
+                "style_weight": 5e2,
+                "layer_weights": (0.2,) * 5,
+                "tv_form": "mean",
+                "tv_weight": 1e2 * 255**2,
+                "optimizer": "adam",
+                "learning_rate": 10 / 255,
+                "init_noise": 3.48e-3,  # deviation 0.256 of 255
+            },
+            weights="caffe",
+        ),
+        "tutorial": Preset(
+            "pytorch/tutorials, neural_style_tutorial.py, whose conv_1 to conv_5 are these layers. It takes them "
+            "before the ReLU, and clamps pixels before each evaluation",
+            {
+                **_PROGRAM,
+                "content_layers": ("conv2_2",),
+                "style_layers": ("conv1_1", "conv1_2", "conv2_1", "conv2_2", "conv3_1"),
+                "content_weight": 1.0,
+                "style_weight": 1e6,
+                "iterations": (300,),
+            },
+            weights="torchvision",
         ),
     }
 )

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from nst_kernel.params.presets import PRESETS
+from nst_kernel.params.presets import PRESETS, PresetWeights
 from nst_kernel.params.style_params import StyleParams
 
 _WEIGHTS = ("content_weight", "style_weight")
@@ -14,15 +14,36 @@ _WEIGHED = {
 }
 """Weights of content and style of the presets that have both."""
 
+_NETWORKS: dict[PresetWeights, str] = {
+    "caffe": "the original VGG-19 of Caffe (BGR from 0 to 255, not normalised)",
+    "torchvision": "torchvision's VGG-19 (normalised RGB)",
+}
+"""Weights in words, by their kind."""
 
-def remarks_on(many: Iterable[StyleParams]) -> tuple[str, ...]:
+_ENCODERS = {
+    "caffe": "one of BGR from 0 to 255",
+    "torchvision": "one of normalised RGB",
+    "embedded": "the embedded one",
+}
+"""Encoders in words, by the kind of their weights."""
+
+
+def remarks_on(many: Iterable[StyleParams], encoder: str = "") -> tuple[str, ...]:
     """Return the remarks on the parameters of many samples, each remark once, in the order of their first occurrence.
 
-    They are about presets that weigh content against style: what the weights of a preset give, and that one of them
-    stays as it was where only the other is changed.
+    They are about presets that weigh content against style: what the weights of a preset give, that one of them stays
+    as it was where only the other is changed, and that they hold for another network than the encoder is.
+
+    Args:
+        many: parameters.
+        encoder: kind of the encoder's weights (`encoder.Weights.kind`); empty: not known, and nothing is said of it.
     """
     kinds = dict.fromkeys((p.preset, p.content_weight, p.style_weight) for p in many if p.preset in _WEIGHED)
-    remarks = (_remark(preset, (content, style)) for preset, content, style in kinds)
+    remarks = [
+        remark
+        for preset, content, style in kinds
+        for remark in (_remark(preset, (content, style)), _of_encoder(preset, (content, style), encoder))
+    ]
     return tuple(dict.fromkeys(remark for remark in remarks if remark))
 
 
@@ -39,4 +60,17 @@ def _remark(preset: str, given: tuple[float, float]) -> str:
     return (
         f"preset={preset}: {other}={values[other]:g} changes one of two weights, {kept} stays {values[kept]:g}, "
         f"as the preset has it. What counts is their ratio: set both"
+    )
+
+
+def _of_encoder(preset: str, given: tuple[float, float], encoder: str) -> str:
+    """Return the remark on weights of a preset that hold for another network; empty for none."""
+    weights = PRESETS[preset].weights
+    kept = any(value == own for value, own in zip(given, _WEIGHED[preset], strict=True))
+    if not encoder or weights in ("", encoder) or not kept:
+        return ""
+    return (
+        f"preset={preset}: its weights hold for {_NETWORKS[weights]}, and the encoder is "
+        f"{_ENCODERS[encoder]}: content and style balance otherwise. Set content_weight and "
+        "style_weight by looking at a few pictures"
     )

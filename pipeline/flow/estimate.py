@@ -185,11 +185,19 @@ def estimate_rows(rows: Sequence[Row], options: RunOptions, *, rate: float | Non
         known = Rate(measure_rate(Vgg19(encoder), params, threads=pool.threads), "one short evaluation on this machine")
     else:
         known = Rate(0.0, "not measured: nothing to do")
-    return summarise(work, pool, known)
+    return summarise(work, pool, known, encoder=encoder.kind)
 
 
-def summarise(work: Plan, pool: ActorPool, rate: Rate, *, duplicates: int = 0) -> Estimate:
-    """Return the estimate for running a plan on a pool whose actors work at the given rate."""
+def summarise(work: Plan, pool: ActorPool, rate: Rate, *, duplicates: int = 0, encoder: str = "") -> Estimate:
+    """Return the estimate for running a plan on a pool whose actors work at the given rate.
+
+    Args:
+        work: the plan.
+        pool: the actors.
+        rate: at which each of them works.
+        duplicates: rows that repeat others.
+        encoder: kind of the encoder's weights; empty: not known.
+    """
     groups: defaultdict[tuple[tuple[int, int], tuple[object, ...]], list[Batch]] = defaultdict(list)
     failures: list[tuple[str, Failure]] = []
     for batch in work.batches:
@@ -215,7 +223,7 @@ def summarise(work: Plan, pool: ActorPool, rate: Rate, *, duplicates: int = 0) -
         rate=rate,
         device_seconds=sum(lengths),
         seconds=_until_all_are_done(sorted(lengths, reverse=True), pool.count),
-        remarks=work.remarks,
+        remarks=work.remarks(encoder),
     )
 
 

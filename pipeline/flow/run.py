@@ -121,7 +121,7 @@ def run_rows(
         # What is left to do, and whether that can come to a good end at all.
         done = finished(output)
         work = _plan(rows, options, encoder.sha256, done, pool)
-        progress = Progress(work.rows, work.done, work.quarantined, remarks=work.remarks)
+        progress = Progress(work.rows, work.done, work.quarantined, remarks=work.remarks(encoder.kind))
         if on_progress:
             on_progress(progress)
         _stop_if_hopeless(work, progress, options.max_failures)

@@ -35,10 +35,13 @@ class Plan:
         """How many rows are to be computed."""
         return sum(len(batch.rows) for batch in self.batches)
 
-    @property
-    def remarks(self) -> tuple[str, ...]:
-        """What is worth knowing about the parameters of the rows to be computed."""
-        return remarks_on(planned.row.params for batch in self.batches for planned in batch.rows)
+    def remarks(self, encoder: str = "") -> tuple[str, ...]:
+        """Return what is worth knowing about the parameters of the rows to be computed.
+
+        Args:
+            encoder: kind of the encoder's weights; empty: not known.
+        """
+        return remarks_on((planned.row.params for batch in self.batches for planned in batch.rows), encoder)
 
 
 @garbage.paused()

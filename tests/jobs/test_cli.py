@@ -301,6 +301,7 @@ def test_a_bad_parameter_is_named_by_the_option_that_gave_it(
             "preset=gatys2015: content_weight=5 changes one of two weights",
         ),
         (["--set", "preset=gatys2015"], "preset=gatys2015: alpha/beta = 1e-3"),
+        (["--set", "preset=johnson"], "preset=johnson: its weights hold for the original VGG-19 of Caffe"),
         (["--set", "alpha=5"], ""),
     ],
 )

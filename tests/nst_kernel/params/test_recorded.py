@@ -9,10 +9,16 @@ from typing import Any
 
 import pytest
 
-from nst_kernel.params import PARAMETERS, ParamError, Problem, StyleParams
+from nst_kernel.params import PARAMETERS, PRESETS, ParamError, Problem, StyleParams
 
 RECORDED = json.loads((Path(__file__).parent / "recorded.json").read_text("utf-8"))
 """Made by the version whose rules were written by hand: digests of parameters that it accepted, and its messages."""
+
+REQUESTED = [
+    (values, message and message.replace("{names}", ", ".join(PARAMETERS)).replace("{presets}", " or ".join(PRESETS)))
+    for values, message in RECORDED["requested"]
+]
+"""Values, and the message of what is refused; lists that grow are left out of what is recorded."""
 
 
 @pytest.mark.parametrize("entry", RECORDED["accepted"])
@@ -39,20 +45,20 @@ def vars_of(params: StyleParams) -> dict[str, Any]:
 
 
 def test_messages_are_those_of_earlier_versions() -> None:
-    for values, message in RECORDED["requested"]:
+    for values, message in REQUESTED:
         try:
             StyleParams.of(values)
             refused = None
         except ParamError as error:
             refused = str(error)
-        assert refused == (message and message.replace("{names}", ", ".join(PARAMETERS))), values
+        assert refused == message, values
 
 
 @pytest.mark.parametrize("name", PARAMETERS)
 def test_a_parameter_alone_is_parsed_as_in_a_request(name: str) -> None:
     declared = PARAMETERS[name]
     assert declared.parse(declared.default) == declared.default
-    for values, message in RECORDED["requested"]:
+    for values, message in REQUESTED:
         if list(values) == [name] and values[name] is not None:
             refused = isinstance(declared.parse(values[name]), Problem)
             contradicted = message is not None and declared.expected not in message

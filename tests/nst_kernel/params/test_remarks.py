@@ -1,9 +1,11 @@
 """Valid parameters that may not give what is expected of them."""
 
+import dataclasses
 from typing import Any
 
 import pytest
 
+from nst_kernel.encoder import Weights
 from nst_kernel.params import PRESETS, StyleParams, remarks_on
 
 PRINTED = f"preset=gatys2015: {PRESETS['gatys2015'].remark}"
@@ -36,3 +38,38 @@ def test_remarks_come_once_each() -> None:
     assert first == PRINTED
     assert "content_weight=2" in second
     assert remarks_on(iter(())) == ()
+
+
+@pytest.mark.parametrize(
+    ("parameters", "encoder", "remark"),
+    [
+        ({"preset": "johnson"}, "", ""),
+        ({"preset": "johnson"}, "caffe", ""),
+        ({"preset": "tutorial"}, "torchvision", ""),
+        (
+            {"preset": "johnson"},
+            "embedded",
+            "original VGG-19 of Caffe (BGR from 0 to 255, not normalised), and the encoder",
+        ),
+        ({"preset": "johnson"}, "torchvision", "and the encoder is one of normalised RGB"),
+        ({"preset": "tutorial"}, "caffe", "torchvision's VGG-19 (normalised RGB), and the encoder is one of BGR"),
+        ({"preset": "tutorial"}, "embedded", "and the encoder is the embedded one"),
+        ({"preset": "tutorial", "alpha": 2, "beta": 5}, "embedded", ""),
+        ({"preset": "tutorial", "alpha": 1e6, "beta": 1}, "embedded", ""),
+        ({}, "embedded", ""),
+    ],
+)
+def test_weights_that_hold_for_another_network(parameters: dict[str, Any], encoder: str, remark: str) -> None:
+    remarks = remarks_on([StyleParams.of(parameters)], encoder)
+    assert len(remarks) == (remark != "")
+    assert remark in "".join(remarks)
+
+
+def test_the_kind_of_weights_is_told_by_name_and_input() -> None:
+    plain = Weights("imagenet", "", {})
+    kinds = [
+        plain.kind,
+        dataclasses.replace(plain, name="embedded").kind,
+        dataclasses.replace(plain, input="bgr255").kind,
+    ]
+    assert kinds == ["torchvision", "embedded", "caffe"]
