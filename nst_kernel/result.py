@@ -15,7 +15,8 @@ class StylizeResult:
             in [0, 1]; `to_uint8` rounds it to 8 bits. Whoever sends results from process to process may have rounded it
             already, to uint8.
         diverged: whether a loss stopped being finite on the way; the image is of the iterates that were finite.
-        losses: of the image, by name: `total`, `content`, `style` (eq. 7, 1 and 5), `tv`, `range`, `style/<layer>`.
+        losses: of the image, by name: `total`, `content`, `style` (eq. 7, 1 and 5), `tv`, `range`,
+            `laplacian` where it has a weight, `style/<layer>`.
         curve: the same names, a value for every iteration of every scale, in order.
         iterations: loss evaluations made, over all scales.
         improved: whether the loss fell below that of the first pixels at any scale; if not, the image is the picture

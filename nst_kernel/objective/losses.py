@@ -5,6 +5,7 @@ Ecker and Bethge, arXiv 1508.06576, section Methods.
 """
 
 import torch
+import torch.nn.functional as nnf
 from torch import Tensor
 
 
@@ -84,6 +85,32 @@ def nine_point_variation(x: Tensor) -> Tensor:
     border = border + _sum_of_squares(down[..., :: max(1, x.shape[-1] - 1)])
     C, H, W = x.shape[1:]
     return straight / (1.5 * C * H * W) + (falling + rising + 2 * border) / (6 * C * (H + 1) * (W + 1))
+
+
+def laplacian(x: Tensor, pool: int) -> Tensor:
+    """Return D (B, h, w), 4 times each value minus those of its four neighbours, of pixels (B, 3, H, W).
+
+    They are averaged over squares of `pool` pixels before, and colours are added up; positions at the border have no
+    value, so that D is empty where less than 3 x 3 squares fit in (lap_style.lua of Li et al., ACM MM 2017).
+    """
+    y = nnf.avg_pool2d(x.sum(1, keepdim=True), pool)[:, 0]
+    within = y[:, 1:-1, 1:-1]
+    return 4 * within - y[:, :-2, 1:-1] - y[:, 2:, 1:-1] - y[:, 1:-1, :-2] - y[:, 1:-1, 2:]
+
+
+def laplacian_loss(D: Tensor, T: Tensor) -> Tensor:
+    """Return Σ (D − T)², per sample (B,), of Laplacians of output and content."""
+    return _sum_of_squares(D - T)
+
+
+def relative_laplacian_loss(D: Tensor, T: Tensor) -> Tensor:
+    """Return Σ (D − T)² over Σ T², per sample (B,)."""
+    return _sum_of_squares(D - T) / (_sum_of_squares(T) + torch.finfo(T.dtype).tiny)
+
+
+def mean_laplacian_loss(D: Tensor, T: Tensor) -> Tensor:
+    """Return the mean of (D − T)², per sample (B,)."""
+    return _sum_of_squares(D - T) / max(1, D[0].numel())
 
 
 def out_of_range(x: Tensor) -> Tensor:

@@ -18,7 +18,8 @@ class Objective:
     `StyleParams.graph` says when two samples agree on them.
 
     Attributes:
-        names: of the columns of a result: `total`, `content`, `style`, `tv`, `range`, then `style/<layer>`.
+        names: of the columns of a result: `total`, `content`, `style`, `tv`, `range`, `laplacian` if any sample has it,
+            then `style/<layer>`.
     """
 
     def __init__(
@@ -33,6 +34,7 @@ class Objective:
             "style",
             "tv",
             "range",
+            *(("laplacian",) if targets.laplacians else ()),
             *(f"style/{layer}" for layer in targets.style),
         )
         like = encoder.mean
@@ -48,6 +50,9 @@ class Objective:
             if any(p.tv_weight > 0 and p.tv_form == name for p in params)
         ]
         self.bounded = any(p.range_weight > 0 for p in params)
+        self.laplacian_term = LAPLACIANS[shared.objective]
+        self.laplacian_weights = column([[p.laplacian_weight] for p in params])
+        self.pools = column([[float(pool in p.laplacian_pools) for pool in targets.laplacians] for p in params])
         self.content_weights = column([by_layer(targets.content, p.content_layer_weights) for p in params])
         self.style_weights = column([by_layer(targets.style, p.layer_weights) for p in params])
 
@@ -79,13 +84,28 @@ class Objective:
         outside = torch.where(self.weights[:, 3] > 0, losses.out_of_range(x), none) if self.bounded else none
         terms = torch.stack([content, style, tv, outside], dim=1)
         total = (self.weights * terms).sum(1, keepdim=True)
+        if self.targets.laplacians:
+            laplacian = self._laplacian(x).unsqueeze(1)
+            total, terms = total + self.laplacian_weights * laplacian, torch.cat([terms, laplacian], dim=1)
         return torch.cat([total, terms, *(loss.unsqueeze(1) for loss in per_layer)], dim=1)
+
+    def columns(self, sample: int) -> dict[str, int]:
+        """Return the columns of a sample by name: a term that only batch-mates have is left out."""
+        left_out = "laplacian" if self.params[sample].laplacian_weight == 0 else ""
+        return {name: column for column, name in enumerate(self.names) if name != left_out}
+
+    def _laplacian(self, x: Tensor) -> Tensor:
+        """Return the Laplacian loss of pixels x (B, 3, H, W), per sample (B,), zero for a sample that has none."""
+        parts = [self.laplacian_term(losses.laplacian(x, pool), D) for pool, D in self.targets.laplacians.items()]
+        found = torch.where(self.pools > 0, torch.stack(parts, dim=1), 0.0).sum(1)
+        return torch.where(self.laplacian_weights[:, 0] > 0, found, 0.0)
 
     def select(self, samples: Tensor) -> "Objective":
         """Return the objective of some of the samples, by index (n,)."""
         targets = Targets(
             {layer: P[samples] for layer, P in self.targets.content.items()},
             {layer: A[samples] for layer, A in self.targets.style.items()},
+            {pool: D[samples] for pool, D in self.targets.laplacians.items()},
         )
         params = [self.params[b] for b in samples.tolist()]
         return Objective(self.encoder, targets, params, checkpoint=self.checkpoint)
@@ -114,6 +134,13 @@ FORMS = {
 }
 """Loss of a content layer, loss of a style layer, and weights of layers, by `StyleParams.objective`."""
 
+
+LAPLACIANS = {
+    "paper": losses.laplacian_loss,
+    "relative": losses.relative_laplacian_loss,
+    "mean": losses.mean_laplacian_loss,
+}
+"""Loss of Laplacians by `StyleParams.objective`."""
 
 VARIATIONS = {
     "mean": losses.total_variation,

@@ -1,13 +1,14 @@
 """The targets of a transfer: what the features of the output are compared with."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
 from nst_kernel.encoder import GRAM, Vgg19, border_of, computing_in, resolve_precision
 from nst_kernel.objective.gram_cache import GramCache
+from nst_kernel.objective.losses import laplacian
 from nst_kernel.pair import Pair, Style
 from nst_kernel.params import StyleParams
 
@@ -19,10 +20,13 @@ class Targets:
     Attributes:
         content: by layer, activations P of the content pictures (B, N, H, W).
         style: by layer, the statistic of the style pictures: Gram matrices per position, A/M (B, N, N).
+        laplacians: by the side of the squares that pixels are averaged over, D (B, h, w) of the content pictures; zero
+            for samples without this term.
     """
 
     content: Mapping[str, Tensor]
     style: Mapping[str, Tensor]
+    laplacians: Mapping[int, Tensor] = field(default_factory=dict)
 
 
 def targets_of(pairs: Sequence[Pair], encoder: Vgg19, cache: GramCache | None = None) -> Targets:
@@ -36,7 +40,20 @@ def targets_of(pairs: Sequence[Pair], encoder: Vgg19, cache: GramCache | None = 
     if shared.style_weight > 0:
         statistics = [_blend(pair, encoder, cache) for pair in pairs]
         style = {layer: torch.cat([of_pair[layer] for of_pair in statistics]) for layer in shared.style_layers}
-    return Targets(content, style)
+    return Targets(content, style, _laplacians(pairs, encoder))
+
+
+def _laplacians(pairs: Sequence[Pair], encoder: Vgg19) -> dict[int, Tensor]:
+    """Return `Targets.laplacians`, for every size of squares that any of the pairs takes."""
+    contents = {b: pair.content for b, pair in enumerate(pairs) if pair.params.laplacian_weight > 0}
+    pools = sorted({pool for b in contents for pool in pairs[b].params.laplacian_pools})
+    if not pools:
+        return {}
+    pictures = encoder.mean.new_zeros(len(pairs), 3, *pairs[0].shape)
+    for b, content in contents.items():
+        assert content is not None  # or there would be no pair
+        pictures[b] = content
+    return {pool: laplacian(pictures, pool) for pool in pools}
 
 
 @torch.no_grad()

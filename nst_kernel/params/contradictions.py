@@ -11,7 +11,7 @@ SMALLEST, LARGEST = 1.1754943508222875e-38, 3.4028234663852886e38
 MAX_ADAM_RATE = 1.0
 """The range of pixel values: each step of Adam moves every pixel by about its learning rate."""
 
-_TERMS = ("content_weight", "style_weight", "tv_weight", "range_weight", "learning_rate")
+_TERMS = ("content_weight", "style_weight", "tv_weight", "range_weight", "laplacian_weight", "learning_rate")
 _BY_LAYER = (("layer_weights", "style_layers"), ("content_layer_weights", "content_layers"))
 
 

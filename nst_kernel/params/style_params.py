@@ -127,6 +127,22 @@ class StyleParams:
     range_weight: Number = parameter(
         0.0, "weight of a penalty on values outside [0, 1]; not in the paper", loss=True, **_WEIGHT
     )
+    laplacian_weight: Number = parameter(
+        0.0,
+        "weight of the difference to the content in Laplacians, which keeps edges and faces; not in the paper",
+        loss=True,
+        later=True,
+        **_WEIGHT,
+    )
+    laplacian_pools: Annotated[tuple[Annotated[Whole, Field(ge=1, le=16)], ...], Listed, Ascending] = parameter(
+        (4,),
+        "sides of the squares that pixels are averaged over before Laplacians are taken, which are then added up",
+        unit="pixels",
+        expected="ascending whole numbers from 1 to 16, comma-separated",
+        min_length=1,
+        loss=True,
+        later=True,
+    )
     content_layers: _Layers = parameter(
         ("conv4_2",), "layers of the content loss", expected=_LAYERS, graph="content_weight > 0", loss=True
     )
@@ -283,7 +299,7 @@ class StyleParams:
     @property
     def needs_content(self) -> bool:
         """Whether a content picture takes part."""
-        return self.content_weight > 0 or self.init == "content"
+        return self.content_weight > 0 or self.laplacian_weight > 0 or self.init == "content"
 
     @property
     def needs_style(self) -> bool:

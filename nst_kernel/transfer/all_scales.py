@@ -120,11 +120,11 @@ def stylize_batch(
             raise Interrupted(
                 State.of(request, _kept(descents, stop)),
                 iteration=done + stop.iteration,
-                finished=_finished(descents, stop, objective.names) if is_last else {},
+                finished=_finished(descents, stop, objective) if is_last else {},
             ) from None
         descents.append(descent)
         on_the_way, done = None, done + iterations
-    return _results(descents, objective.names)
+    return _results(descents, objective)
 
 
 def _resumed(
@@ -144,9 +144,9 @@ def _kept(descents: Sequence[Descent], stop: Stopped) -> dict[str, Tensor]:
     return numbered("scale", [descent.to_tensors() for descent in descents]) | named("walk", stop.tensors)
 
 
-def _finished(descents: Sequence[Descent], stop: Stopped, names: Sequence[str]) -> dict[int, StylizeResult]:
+def _finished(descents: Sequence[Descent], stop: Stopped, objective: Objective) -> dict[int, StylizeResult]:
     """Return the results of samples that had ended when the last scale was stopped, by place in the batch."""
-    results = _results([*descents, stop.so_far], names)
+    results = _results([*descents, stop.so_far], objective)
     return {b: result for b, result in enumerate(results) if stop.ended[b]}
 
 
@@ -209,13 +209,14 @@ def _scaled(pair: Pair, ratio: float) -> Pair:
     )
 
 
-def _results(descents: Sequence[Descent], names: Sequence[str]) -> list[StylizeResult]:
+def _results(descents: Sequence[Descent], objective: Objective) -> list[StylizeResult]:
     """Return the result of each sample: the picture of the last scale, and the curves of all."""
     fell = torch.stack([descent.fell for descent in descents]).any(0).cpu().tolist()
     images = descents[-1].x.clamp(0, 1).float().permute(0, 2, 3, 1).contiguous().cpu().numpy()
     final = descents[-1].losses.double().cpu().numpy()
     diverged = torch.stack([descent.diverged for descent in descents]).any(0).cpu().tolist()
     made = [descent.iterations.cpu().tolist() for descent in descents]
+    columns = [objective.columns(b) for b in range(len(images))]
     curves = [descent.curves.double().cpu().numpy() for descent in descents]
 
     def curve(b: int, k: int) -> NDArray[np.float64]:
@@ -225,8 +226,8 @@ def _results(descents: Sequence[Descent], names: Sequence[str]) -> list[StylizeR
         StylizeResult(
             image=images[b],
             diverged=diverged[b],
-            losses={name: float(final[b, k]) for k, name in enumerate(names)},
-            curve={name: curve(b, k) for k, name in enumerate(names)},
+            losses={name: float(final[b, k]) for name, k in columns[b].items()},
+            curve={name: curve(b, k) for name, k in columns[b].items()},
             iterations=sum(n[b] for n in made),
             improved=fell[b],
         )

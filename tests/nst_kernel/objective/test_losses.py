@@ -93,6 +93,18 @@ def test_pixel_losses(
     np.testing.assert_allclose(loss(x), list(map(expected, array(x))), rtol=1e-12)
 
 
+@given(shape=st.tuples(st.integers(1, 3), st.just(3), st.integers(8, 20), st.integers(8, 20)), seed=seeds)
+@pytest.mark.parametrize("pool", [1, 2, 4, 5])
+def test_laplacians(shape: tuple[int, ...], pool: int, seed: int) -> None:
+    x = normal(seed, *shape)
+    for D, picture in zip(losses.laplacian(x, pool), array(x), strict=True):
+        assert D.numel() == reference.laplacian(picture, pool).size
+        if D.numel():
+            np.testing.assert_allclose(D, reference.laplacian(picture, pool), rtol=1e-9, atol=1e-12)
+        else:
+            assert losses.mean_laplacian_loss(D[None], D[None]).tolist() == [0]
+
+
 @given(shapes, seeds)
 def test_gradient_of_the_content_loss_is_equation_2(shape: tuple[int, ...], seed: int) -> None:
     Z, P = normal(seed, *shape).requires_grad_(), normal(seed + 1, *shape).relu()
@@ -124,6 +136,9 @@ TWO_ARGUMENTS = {
     "total variation": lambda F, _: losses.total_variation(F),
     "half the sum of variation": lambda F, _: losses.half_sum_variation(F),
     "nine-point variation": lambda F, _: losses.nine_point_variation(F),
+    "laplacian": lambda F, T: losses.laplacian_loss(losses.laplacian(F, 1), losses.laplacian(T, 1)),
+    "relative laplacian": lambda F, T: losses.relative_laplacian_loss(losses.laplacian(F, 1), losses.laplacian(T, 1)),
+    "mean laplacian": lambda F, T: losses.mean_laplacian_loss(losses.laplacian(F, 1), losses.laplacian(T, 1)),
     "out of range": lambda F, _: losses.out_of_range(F),
 }
 every_loss = pytest.mark.parametrize("loss", TWO_ARGUMENTS.values(), ids=TWO_ARGUMENTS)

@@ -5,9 +5,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from nst_kernel import StyleParams
+from nst_kernel import Pair, StyleParams
 from nst_kernel.objective.objective import Objective
-from nst_kernel.objective.targets import Targets, content_features, style_grams
+from nst_kernel.objective.targets import Targets, _laplacians, content_features, style_grams
 from tests.nst_kernel.support import reference
 from tests.nst_kernel.support.reference import array
 from tests.support import encoder, pixels, random_weights
@@ -20,7 +20,8 @@ SHALLOW = {
     "tv_weight": 0,
     "range_weight": 0,
 }
-ALL_TERMS = StyleParams.of({**SHALLOW, "alpha": 2, "beta": 3, "tv_weight": 5, "range_weight": 7})
+EXTRAS = {"tv_weight": 5, "range_weight": 7, "laplacian_weight": 3}
+ALL_TERMS = StyleParams.of({**SHALLOW, **EXTRAS, "alpha": 2, "beta": 3})
 
 
 def objective(params: list[StyleParams], content: list[Tensor], style: list[Tensor]) -> Objective:
@@ -32,6 +33,7 @@ def objective(params: list[StyleParams], content: list[Tensor], style: list[Tens
         Targets(
             content=content_features(vgg, torch.stack(content), params[0]) if content else {},
             style={layer: torch.cat([gram[layer] for gram in grams]) for layer in layers},
+            laplacians=_laplacians(list(map(Pair.of, content, style, params)), vgg) if content and style else {},
         ),
         params,
     )
@@ -51,7 +53,7 @@ X = torch.stack([pixels(5, 20, 18), pixels(6, 20, 18)]) * 1.4 - 0.2
 def test_every_column_of_every_sample(form: str, pooling: str) -> None:
     parameters = {**SHALLOW, "objective": form, "pooling": pooling}
     params = [
-        StyleParams.of({**parameters, "alpha": 2, "beta": 3, "tv_weight": 5, "range_weight": 7}),
+        StyleParams.of({**parameters, **EXTRAS, "alpha": 2, "beta": 3, "laplacian_pools": "1, 4, 9"}),
         StyleParams.of({**parameters, "layer_weights": (0.3, 2), "content_layer_weights": (0.7, 0.1)}),
     ]
     f = objective(params, CONTENT, STYLE)
@@ -69,11 +71,14 @@ def test_every_column_of_every_sample(form: str, pooling: str) -> None:
             "style": np.dot(w, list(per_layer.values())),
             "tv": reference.total_variation(array(x)) if p.tv_weight else 0.0,
             "range": reference.out_of_range(array(x)) if p.range_weight else 0.0,
+            "laplacian": reference.laplacian_loss(array(x), array(content), p.laplacian_pools, form)
+            if p.laplacian_weight
+            else 0.0,
             **{f"style/{layer}": loss for layer, loss in per_layer.items()},
         }
         expected["total"] = np.dot(
-            (p.content_weight, p.style_weight, p.tv_weight, p.range_weight),
-            [expected[name] for name in ("content", "style", "tv", "range")],
+            (p.content_weight, p.style_weight, p.tv_weight, p.range_weight, p.laplacian_weight),
+            [expected[name] for name in ("content", "style", "tv", "range", "laplacian")],
         )
         # The kernel keeps the mean and deviation of its input in float32.
         assert dict(zip(f.names, row.tolist(), strict=True)) == pytest.approx(expected, rel=1e-6)
@@ -93,18 +98,25 @@ def test_gradient_agrees_with_finite_differences(form: str) -> None:
 
 @pytest.mark.parametrize(
     "other",
-    [SHALLOW, {**SHALLOW, "tv_weight": 3, "tv_form": "sum"}, {**SHALLOW, "tv_weight": 3, "tv_form": "nine_point"}],
+    [
+        SHALLOW,
+        {**SHALLOW, "tv_weight": 3, "tv_form": "sum", "laplacian_weight": 2, "laplacian_pools": (2,)},
+        {**SHALLOW, "tv_weight": 3, "tv_form": "nine_point"},
+    ],
 )
 def test_rows_do_not_depend_on_batch_mates(other: dict[str, Any]) -> None:
     """Values and gradients, of every term that a sample may have by itself."""
     both = [ALL_TERMS, StyleParams.of(other)]
     x = X.clone().requires_grad_()
-    together = objective(both, CONTENT, STYLE)(x)
+    f = objective(both, CONTENT, STYLE)
+    together = f(x)
     (gradient,) = torch.autograd.grad(together[:, 0].sum(), x)
     for b, params in enumerate(both):
         one = X[b : b + 1].clone().requires_grad_()
-        alone = objective([params], CONTENT[b : b + 1], STYLE[b : b + 1])(one)
-        torch.testing.assert_close(alone, together[b : b + 1], rtol=1e-12, atol=0)
+        g = objective([params], CONTENT[b : b + 1], STYLE[b : b + 1])
+        assert list(f.columns(b)) == list(g.columns(0)) == list(g.names)
+        alone = g(one)
+        torch.testing.assert_close(alone[0], together[b, list(f.columns(b).values())], rtol=1e-12, atol=0)
         torch.testing.assert_close(
             torch.autograd.grad(alone[:, 0].sum(), one)[0], gradient[b : b + 1], rtol=1e-9, atol=0
         )

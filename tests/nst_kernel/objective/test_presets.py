@@ -65,23 +65,15 @@ def gatys(x: Tensor, content: Tensor, style: Tensor, weights: Weights) -> Tensor
     return total
 
 
-class LuasVariation(torch.autograd.Function):
-    """neural_style.lua's TVLoss, whose gradient is written there by hand; the loss is what it is the gradient of."""
-
-    @staticmethod
-    def forward(ctx: torch.autograd.function.FunctionCtx, x: Tensor) -> Tensor:
-        ctx.save_for_backward(x)
-        return 0.5 * sum(((x[..., :-1, :-1] - y) ** 2).sum() for y in (x[..., :-1, 1:], x[..., 1:, :-1]))
-
-    @staticmethod
-    def backward(ctx: torch.autograd.function.FunctionCtx, g: Tensor) -> Tensor:
-        (x,) = ctx.saved_tensors
-        across, down = x[..., :-1, :-1] - x[..., :-1, 1:], x[..., :-1, :-1] - x[..., 1:, :-1]
-        gradient = torch.zeros_like(x)
-        gradient[..., :-1, :-1] += across + down
-        gradient[..., :-1, 1:] -= across
-        gradient[..., 1:, :-1] -= down
-        return g * gradient
+def variation(y: Tensor) -> Tensor:
+    """neural_style.lua's TVLoss, which has a gradient alone, written by hand: as a loss that has this gradient."""
+    x = y.detach()
+    across, down = x[..., :-1, :-1] - x[..., :-1, 1:], x[..., :-1, :-1] - x[..., 1:, :-1]
+    gradient = torch.zeros_like(x)
+    gradient[..., :-1, :-1] += across + down
+    gradient[..., :-1, 1:] -= across
+    gradient[..., 1:, :-1] -= down
+    return 0.5 * (across.square().sum() + down.square().sum()) + (gradient * (y - x)).sum()
 
 
 def johnson(x: Tensor, content: Tensor, style: Tensor, weights: Weights) -> Tensor:
@@ -90,7 +82,7 @@ def johnson(x: Tensor, content: Tensor, style: Tensor, weights: Weights) -> Tens
     total = 5e0 * nnf.mse_loss(F["conv4_2"], P["conv4_2"])
     for layer in FIVE:
         total = total + 1e2 * nnf.mse_loss(gram(F[layer]) / F[layer].numel(), gram(S[layer]) / S[layer].numel())
-    return total + 1e-3 * LuasVariation.apply(bgr(x))
+    return total + 1e-3 * variation(bgr(x))
 
 
 def anishathalye(x: Tensor, content: Tensor, style: Tensor, weights: Weights) -> Tensor:

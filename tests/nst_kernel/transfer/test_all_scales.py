@@ -13,6 +13,7 @@ from torch import Tensor
 
 from nst_kernel import Observer, Pair, Style, StyleParams, StylizeResult, stylize, stylize_batch, to_uint8
 from nst_kernel.objective.gram_cache import GramCache
+from nst_kernel.objective.losses import laplacian
 from nst_kernel.params import contradictions
 from nst_kernel.pictures.tensors import resize, to_tensor
 from nst_kernel.transfer import all_scales
@@ -400,6 +401,25 @@ def test_pictures_are_shown_only_to_who_wants_them() -> None:
     pair = Pair.of(pixels(0, 24, 32), pixels(1, 24, 32), shallow(iterations=5, scales=""))
     stylize_batch([pair, pair], DOUBLE, observer=observer)
     assert observer.shown == [(2, [0, 1], (2, 3, 24, 32)), (4, [0, 1], (2, 3, 24, 32))]
+
+
+def test_a_laplacian_keeps_edges_of_those_who_want_it() -> None:
+    """The result is nearer to the content in its Laplacian; a batch-mate, even without a content, is as it is alone."""
+    content, style = pixels(0, 32, 48), pixels(1, 32, 48)
+    plain = shallow(iterations=20, content_weight=0, init="style")
+    edges = dataclasses.replace(plain, laplacian_weight=1.0, laplacian_pools=(2, 4))
+    pairs = [Pair.of(None, style, plain), Pair.of(content, style, edges)]
+    without, keeping = stylize_batch(pairs, DOUBLE)
+    np.testing.assert_allclose(without.image, alone(pairs[0]).image, atol=1e-5)
+    np.testing.assert_allclose(keeping.image, alone(pairs[1]).image, atol=1e-5)
+    assert "laplacian" not in without.losses
+    target = laplacian(content.unsqueeze(0), 4)
+    far, near = (
+        (laplacian(torch.from_numpy(result.image).double().permute(2, 0, 1)[None], 4) - target).square().sum().item()
+        for result in (without, keeping)
+    )
+    assert near < 0.1 * far
+    assert keeping.losses["laplacian"] < 0.1 * keeping.curve["laplacian"][0]
 
 
 def first_pixels(**values: object) -> torch.Tensor:
