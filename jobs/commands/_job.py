@@ -74,13 +74,15 @@ def plan(
 
 def print_remarks(params: Iterable[StyleParams], options: RunOptions) -> None:
     """Print what is worth knowing about style parameters that are valid, with the weights of a run."""
-    from nst_kernel.params import remarks_on
+    from nst_kernel.params import PRESETS, remarks_on
     from pipeline import storage
     from pipeline.encoder import load_encoder
 
-    with storage.allowing(options.access.allowed):
-        encoder = load_encoder(options.weights)
-    for remark in remarks_on(params, encoder.kind):
+    params, encoder = list(params), ""
+    if any(PRESETS[each.preset].weights for each in params):  # or they need not be read for it
+        with storage.allowing(options.access.allowed):
+            encoder = load_encoder(options.weights).kind
+    for remark in remarks_on(params, encoder):
         print_note(out, remark)
 
 
