@@ -8,6 +8,11 @@ from nst_kernel.params import StyleParams
 WORKING, WORKING_IN_STRIPS = (200, 68), (380, 100)
 CONTENT_VALUES = 5
 
+MATRICES = {"gram": 0, "covariance": 6, "w2": 10}
+"""N x N matrices by statistic and style layer, in fp32, that `bytes_per_pixel` does not cover."""
+PRODUCTS = 37
+"""Products of N x N matrices in one evaluation of w2: 33 for the inverse root, 2 before it and 2 behind."""
+
 
 def bytes_per_pixel(params: StyleParams, precision: str, *, checkpoint: bool = False) -> float:
     """Return the peak memory of a transfer, in bytes per pixel of the output and sample.
@@ -37,6 +42,21 @@ def macs_per_pixel(params: StyleParams) -> float:
         total += 9 * before * _width(layer) * _share(layer)
         before = _width(layer)
     return total
+
+
+def bytes_of_statistics(params: StyleParams) -> float:
+    """Return the memory that the statistics of features take beside `bytes_per_pixel`, in bytes per sample."""
+    return 4.0 * MATRICES[params.statistics] * sum(_width(layer) ** 2 for layer in _of_style(params))
+
+
+def macs_of_statistics(params: StyleParams) -> float:
+    """Return the multiply-adds of one evaluation, forward and back, that do not depend on the size of the picture."""
+    return PRODUCTS * sum(_width(layer) ** 3 for layer in _of_style(params)) if params.statistics == "w2" else 0.0
+
+
+def _of_style(params: StyleParams) -> tuple[str, ...]:
+    """Return the layers of the style loss, none where it takes no part."""
+    return params.style_layers if params.style_weight > 0 else ()
 
 
 def _through(params: StyleParams) -> tuple[str, ...]:

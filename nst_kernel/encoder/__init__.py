@@ -5,7 +5,7 @@ from nst_kernel.encoder.load import WeightsError, check_pin, load_weights, parse
 from nst_kernel.encoder.precision import computing_in, resolve_precision
 from nst_kernel.encoder.request import Request
 from nst_kernel.encoder.ring import Border
-from nst_kernel.encoder.statistics import GRAM, Statistic
+from nst_kernel.encoder.statistics import GRAM, MOMENTS, Statistic
 from nst_kernel.encoder.vgg import Vgg19, border_of
 from nst_kernel.encoder.weights import IMAGENET_DEVIATION, IMAGENET_MEAN, LayerMissing, Weights
 
@@ -13,6 +13,7 @@ __all__ = [
     "GRAM",
     "IMAGENET_DEVIATION",
     "IMAGENET_MEAN",
+    "MOMENTS",
     "Border",
     "Check",
     "LayerMissing",

@@ -1,4 +1,4 @@
-"""Statistics of features that a style loss compares, and their gradients on the way back: today Gram matrices."""
+"""Statistics of features that a style loss compares, and their gradients on the way back: Gram matrices and means."""
 
 from typing import Protocol
 
@@ -79,7 +79,30 @@ class Gram:
         return total / M
 
 
+class Moments(Gram):
+    """The Gram matrix per position and, as its last column, the mean over positions: (B, N, N + 1).
+
+    They are the second and the first raw moment. Like the Gram matrix alone they are averages over positions, so that
+    those of several pictures average to those of all their positions; a covariance follows from them.
+    """
+
+    def of(self, F: Tensor, M: int, dtype: torch.dtype) -> Tensor:
+        """Return G/M and the mean F·1/M of activations F (B, N, H, W): (B, N, N + 1) in `dtype`."""
+        mean = F.sum((2, 3), dtype=dtype) / M
+        return torch.cat([super().of(F, M, dtype), mean.unsqueeze(2)], dim=2)
+
+    def back(self, F: Tensor, gradient: Tensor, M: int, *, plus: Tensor | None = None, border: Border) -> Tensor:
+        """Return what `Gram.back` does, and dμ/M at every position, from the gradient (dG, dμ) (B, N, N + 1)."""
+        of_mean = (gradient[:, :, -1] / M).to(F.dtype)[:, :, None, None]
+        if plus is None:
+            plus = of_mean.expand_as(F).contiguous(memory_format=torch.channels_last)
+        else:
+            plus.add_(of_mean)
+        return super().back(F, gradient[:, :, :-1], M, plus=plus, border=border)
+
+
 GRAM = Gram()
+MOMENTS = Moments()
 
 
 def _by_position(F: Tensor) -> Tensor:

@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from nst_kernel.encoder import GRAM, Vgg19, border_of, computing_in, resolve_precision
+from nst_kernel.encoder import Vgg19, border_of, computing_in, resolve_precision
 from nst_kernel.objective import losses
+from nst_kernel.objective.style_terms import STYLE_TERMS
 from nst_kernel.objective.targets import Targets
 from nst_kernel.params import StyleParams
 
@@ -27,7 +28,9 @@ class Objective:
     ) -> None:
         self.encoder, self.targets, self.params, self.checkpoint = encoder, targets, params, checkpoint
         self.shared = shared = params[0]
-        self.content_term, self.style_term, by_layer = FORMS[shared.objective]
+        self.content_term, by_layer = FORMS[shared.objective]
+        terms = STYLE_TERMS[shared.statistics]
+        self.statistic, self.style_term = terms.statistic, terms.losses[shared.objective]
         self.names = (
             "total",
             "content",
@@ -42,8 +45,7 @@ class Objective:
         def column(values: Sequence[Sequence[float]]) -> Tensor:
             return torch.tensor(values, dtype=like.dtype, device=like.device)
 
-        terms = [(p.content_weight, p.style_weight, p.tv_weight, p.range_weight) for p in params]
-        self.weights = column(terms)
+        self.weights = column([(p.content_weight, p.style_weight, p.tv_weight, p.range_weight) for p in params])
         self.smooth = [
             (form, torch.tensor([p.tv_weight > 0 and p.tv_form == name for p in params], device=like.device))
             for name, form in VARIATIONS.items()
@@ -63,7 +65,7 @@ class Objective:
             features, statistics = self.encoder.observe(
                 x,
                 self.targets.content,
-                dict.fromkeys(self.targets.style, GRAM),
+                dict.fromkeys(self.targets.style, self.statistic),
                 precision=precision,
                 pooling=self.shared.pooling,
                 border=border_of(self.encoder),
@@ -128,11 +130,11 @@ def _shares(layers: Mapping[str, Tensor], given: tuple[float, ...]) -> tuple[flo
 
 
 FORMS = {
-    "paper": (losses.content_loss, losses.style_layer_loss, _as_given),
-    "relative": (losses.relative_content_loss, losses.relative_style_loss, _shares),
-    "mean": (losses.mean_content_loss, losses.mean_style_loss, _as_given_or_one),
+    "paper": (losses.content_loss, _as_given),
+    "relative": (losses.relative_content_loss, _shares),
+    "mean": (losses.mean_content_loss, _as_given_or_one),
 }
-"""Loss of a content layer, loss of a style layer, and weights of layers, by `StyleParams.objective`."""
+"""Loss of a content layer, and weights of layers, by `StyleParams.objective`."""
 
 
 LAPLACIANS = {

@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from nst_kernel.encoder import GRAM, Vgg19, border_of, computing_in, resolve_precision
+from nst_kernel.encoder import Vgg19, border_of, computing_in, resolve_precision
 from nst_kernel.objective.gram_cache import GramCache
 from nst_kernel.objective.losses import laplacian
+from nst_kernel.objective.style_terms import STYLE_TERMS
 from nst_kernel.pair import Pair, Style
 from nst_kernel.params import StyleParams
 
@@ -19,7 +20,8 @@ class Targets:
 
     Attributes:
         content: by layer, activations P of the content pictures (B, N, H, W).
-        style: by layer, the statistic of the style pictures: Gram matrices per position, A/M (B, N, N).
+        style: by layer, what the statistic of the output is compared with: for `statistics=gram` Gram matrices of the
+            style pictures per position, A/M (B, N, N).
         laplacians: by the side of the squares that pixels are averaged over, D (B, h, w) of the content pictures; zero
             for samples without this term.
     """
@@ -39,7 +41,8 @@ def targets_of(pairs: Sequence[Pair], encoder: Vgg19, cache: GramCache | None = 
         content = content_features(encoder, pictures, shared)
     if shared.style_weight > 0:
         statistics = [_blend(pair, encoder, cache) for pair in pairs]
-        style = {layer: torch.cat([of_pair[layer] for of_pair in statistics]) for layer in shared.style_layers}
+        target = STYLE_TERMS[shared.statistics].target
+        style = {layer: target(torch.cat([of_pair[layer] for of_pair in statistics])) for layer in shared.style_layers}
     return Targets(content, style, _laplacians(pairs, encoder))
 
 
@@ -58,10 +61,10 @@ def _laplacians(pairs: Sequence[Pair], encoder: Vgg19) -> dict[int, Tensor]:
 
 @torch.no_grad()
 def style_grams(encoder: Vgg19, style: Tensor, params: StyleParams) -> dict[str, Tensor]:
-    """Return A/M by style layer, each (1, N, N), of one style picture (1, 3, h, w) in [0, 1]."""
+    """Return the statistic by style layer, such as A/M (1, N, N), of one style picture (1, 3, h, w) in [0, 1]."""
     precision = resolve_precision(params.precision, style.device)
     with computing_in(precision, often=False):
-        statistics = dict.fromkeys(params.style_layers, GRAM)
+        statistics = dict.fromkeys(params.style_layers, STYLE_TERMS[params.statistics].statistic)
         return encoder.observe(
             style, (), statistics, pooling=params.pooling, precision=precision, border=border_of(encoder)
         )[1]
@@ -92,10 +95,11 @@ def _blend(pair: Pair, encoder: Vgg19, cache: GramCache | None) -> Mapping[str, 
 
 
 def _statistics(style: Style, params: StyleParams, encoder: Vgg19, cache: GramCache | None) -> Mapping[str, Tensor]:
-    """Return A/M of one style by layer, computed once for all pairs that share it."""
+    """Return the statistic of one style by layer, computed once for all pairs that share it."""
     picture = style.picture.to(encoder.mean).unsqueeze(0)
     if cache is None or style.key is None:
         return style_grams(encoder, picture, params)
     precision = resolve_precision(params.precision, picture.device)
-    key = (style.key, tuple(picture.shape), params.style_layers, params.pooling, precision, encoder.sha256)
+    about = params.style_layers, params.statistics, params.pooling, precision, encoder.sha256
+    key = (style.key, tuple(picture.shape), *about)
     return cache.get(key, lambda: style_grams(encoder, picture, params))

@@ -174,6 +174,14 @@ class StyleParams:
         graph=True,
         loss=True,
     )
+    statistics: Literal["gram", "covariance", "w2"] = parameter(
+        "gram",
+        "what the style loss compares of features: gram: Gram matrices; covariance: means and covariances; w2: the "
+        "2-Wasserstein distance between normal distributions with these",
+        graph="style_weight > 0",
+        loss=True,
+        later=True,
+    )
     pooling: Literal["avg", "max"] = parameter("avg", "pooling between VGG's blocks", graph=True, loss=True)
     precision: Literal["auto", "fp32", "tf32", "bf16"] = parameter(
         "auto",

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from nst_kernel.cost import bytes_per_pixel, macs_per_pixel
+from nst_kernel.cost import bytes_of_statistics, bytes_per_pixel, macs_of_statistics, macs_per_pixel
 from nst_kernel.params import StyleParams
 from pipeline.planning.batch import PlannedRow
 
@@ -16,10 +16,13 @@ def evaluations(params: StyleParams, shape: tuple[int, int]) -> int:
 
 
 def multiply_adds(params: StyleParams, shape: tuple[int, int]) -> float:
-    """Return the multiply-adds of a row's convolutions over all scales and evaluations, forward and back."""
+    """Return the multiply-adds of a row over all scales and evaluations, forward and back.
+
+    They are those of convolutions, and of what a style loss has products of matrices for whatever the size.
+    """
     long = max(shape)
     pixels = sum(count * (side / long) ** 2 for side, count in params.schedule(long)) * shape[0] * shape[1]
-    return PASSES * macs_per_pixel(params) * pixels
+    return PASSES * macs_per_pixel(params) * pixels + macs_of_statistics(params) * evaluations(params, shape)
 
 
 def work(rows: Sequence[PlannedRow]) -> float:
@@ -38,4 +41,5 @@ def memory(params: StyleParams, shape: tuple[int, int], *, precision: str, check
         checkpoint: whether activations are computed again on the way back instead of kept.
     """
     resolved = precision if params.precision == "auto" else params.precision
-    return shape[0] * shape[1] * bytes_per_pixel(params, resolved, checkpoint=checkpoint)
+    pixels = shape[0] * shape[1]
+    return pixels * bytes_per_pixel(params, resolved, checkpoint=checkpoint) + bytes_of_statistics(params)

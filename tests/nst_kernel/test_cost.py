@@ -1,7 +1,7 @@
 import pytest
 
 from nst_kernel import StyleParams
-from nst_kernel.cost import bytes_per_pixel, macs_per_pixel
+from nst_kernel.cost import bytes_of_statistics, bytes_per_pixel, macs_of_statistics, macs_per_pixel
 from tests.bench.memory import peak_bytes_per_pixel
 
 
@@ -21,6 +21,17 @@ def test_what_takes_memory() -> None:
         assert bytes_per_pixel(params, precision, checkpoint=True) < 0.85 * bytes_per_pixel(params, precision)
     assert bytes_per_pixel(StyleParams(history=20), "bf16") == bf16 + 240
     assert bytes_per_pixel(StyleParams(optimizer="adam"), "bf16") == bf16 - 216
+    averaging = StyleParams(optimizer="adam", averaging=0.9)
+    assert bytes_per_pixel(averaging, "bf16") == bytes_per_pixel(StyleParams(optimizer="adam"), "bf16") + 12
+
+
+def test_what_roots_of_matrices_take_whatever_the_size() -> None:
+    """CONTROLS: 12 x 3 products of 512 x 512 matrices are 4.8 G multiply-adds."""
+    assert (bytes_of_statistics(StyleParams()), macs_of_statistics(StyleParams())) == (0, 0)
+    w2 = StyleParams.of({"statistics": "w2", "style_layers": "conv4_1"})
+    assert macs_of_statistics(w2) == pytest.approx(4.8e9, rel=0.05)
+    assert 5 * 4 * 512**2 < bytes_of_statistics(w2) < 20 * 4 * 512**2
+    assert macs_of_statistics(StyleParams.of({"statistics": "w2", "style_weight": 0})) == 0
 
 
 @pytest.mark.slow

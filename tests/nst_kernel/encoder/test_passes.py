@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from nst_kernel import LAYERS, Vgg19, Weights
-from nst_kernel.encoder import GRAM, Border, strips
+from nst_kernel.encoder import GRAM, MOMENTS, Border, strips
 from nst_kernel.objective.losses import gram
 from tests.support import encoder, pixels, random_weights
 
@@ -40,6 +40,12 @@ def by_autograd(vgg: Vgg19, x: Tensor, pooling: str) -> dict[str, Tensor]:
     return activations
 
 
+def of_positions(F: Tensor, means: bool) -> Tensor:
+    """The Gram matrix per position, and as its last column the mean over positions."""
+    per_position = gram(F) / F[0, 0].numel()
+    return torch.cat([per_position, F.mean((2, 3)).unsqueeze(2)], 2) if means else per_position
+
+
 def some_loss(tensors: Sequence[Tensor]) -> Tensor:
     """Of no symmetry, so that a transposed or a forgotten part shows."""
     generator = torch.Generator().manual_seed(1)
@@ -57,6 +63,7 @@ layers = st.lists(st.sampled_from(REACHED), unique=True, max_size=4)
     border=st.sampled_from(["zero", "replicate", "reflect"]),
     kind=st.sampled_from(["rgb", "bgr255"]),
     checkpoint=st.booleans(),
+    means=st.booleans(),
     height=st.integers(16, 23),
     width=st.integers(16, 23),
     rows=st.sampled_from([2, 6, 8, 64]),
@@ -70,6 +77,7 @@ def test_values_and_gradients_are_those_of_autograd(
     border: Border,
     kind: Literal["rgb", "bgr255"],
     checkpoint: bool,
+    means: bool,
     height: int,
     width: int,
     rows: int,
@@ -79,12 +87,13 @@ def test_values_and_gradients_are_those_of_autograd(
     monkeypatch.setattr(strips, "ROWS", rows)
     vgg = network(border, kind)
     x = torch.stack([pixels(0, height, width), pixels(1, height, width)]).requires_grad_()
-    activated, statistics = vgg.observe(x, features, dict.fromkeys(grams, GRAM), pooling=pooling, checkpoint=checkpoint)
+    wanted = dict.fromkeys(grams, MOMENTS if means else GRAM)
+    activated, statistics = vgg.observe(x, features, wanted, pooling=pooling, checkpoint=checkpoint)
     activations = by_autograd(vgg, x, pooling)
     actual = [*activated.values(), *statistics.values()]
     expected = [
         *(activations[layer] for layer in features),
-        *(gram(activations[layer]) / activations[layer][0, 0].numel() for layer in grams),
+        *(of_positions(activations[layer], means) for layer in grams),
     ]
     for a, b in zip(actual, expected, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-9)

@@ -1,3 +1,4 @@
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -7,6 +8,7 @@ from torch import Tensor
 
 from nst_kernel import Pair, StyleParams
 from nst_kernel.objective.objective import Objective
+from nst_kernel.objective.style_terms import STYLE_TERMS
 from nst_kernel.objective.targets import Targets, _laplacians, content_features, style_grams
 from tests.nst_kernel.support import reference
 from tests.nst_kernel.support.reference import array
@@ -27,12 +29,13 @@ ALL_TERMS = StyleParams.of({**SHALLOW, **EXTRAS, "alpha": 2, "beta": 3})
 def objective(params: list[StyleParams], content: list[Tensor], style: list[Tensor]) -> Objective:
     vgg = encoder("conv2_1", torch.float64)
     grams = [style_grams(vgg, picture.unsqueeze(0), params[0]) for picture in style]
+    target = STYLE_TERMS[params[0].statistics].target
     layers = params[0].style_layers if params[0].style_weight > 0 else ()
     return Objective(
         vgg,
         Targets(
             content=content_features(vgg, torch.stack(content), params[0]) if content else {},
-            style={layer: torch.cat([gram[layer] for gram in grams]) for layer in layers},
+            style={layer: target(torch.cat([gram[layer] for gram in grams])) for layer in layers},
             laplacians=_laplacians(list(map(Pair.of, content, style, params)), vgg) if content and style else {},
         ),
         params,
@@ -44,20 +47,30 @@ FORMS = {
     "relative": (reference.relative_content_loss, reference.relative_style_loss),
     "mean": (reference.mean_content_loss, reference.mean_style_loss),
 }
+OF_MOMENTS = {
+    ("paper", "covariance"): reference.covariance_loss,
+    ("relative", "covariance"): reference.relative_covariance_loss,
+    ("mean", "covariance"): reference.mean_covariance_loss,
+    ("paper", "w2"): reference.w2_loss,
+    ("relative", "w2"): reference.relative_w2_loss,
+    ("mean", "w2"): reference.mean_w2_loss,
+}
+KINDS = [(form, "gram") for form in FORMS] + list(OF_MOMENTS)
 CONTENT, STYLE = [pixels(1, 20, 18), pixels(2, 20, 18)], [pixels(3, 17, 25), pixels(4, 22, 16)]
 X = torch.stack([pixels(5, 20, 18), pixels(6, 20, 18)]) * 1.4 - 0.2
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize(("form", "statistics"), KINDS)
 @pytest.mark.parametrize("pooling", ["avg", "max"])
-def test_every_column_of_every_sample(form: str, pooling: str) -> None:
-    parameters = {**SHALLOW, "objective": form, "pooling": pooling}
+def test_every_column_of_every_sample(form: str, statistics: str, pooling: str) -> None:
+    parameters = {**SHALLOW, "objective": form, "statistics": statistics, "pooling": pooling}
     params = [
         StyleParams.of({**parameters, **EXTRAS, "alpha": 2, "beta": 3, "laplacian_pools": "1, 4, 9"}),
         StyleParams.of({**parameters, "layer_weights": (0.3, 2), "content_layer_weights": (0.7, 0.1)}),
     ]
     f = objective(params, CONTENT, STYLE)
-    content_term, style_term = FORMS[form]
+    content_term, of_grams = FORMS[form]
+    style_term = OF_MOMENTS.get((form, statistics), of_grams)
     none_given = (1.0, 1.0) if form == "mean" else (0.5, 0.5)
     for row, x, content, style, p in zip(f(X), X, CONTENT, STYLE, params, strict=True):
         weights, wanted = random_weights(0, "conv2_1"), {*p.content_layers, *p.style_layers}
@@ -84,9 +97,9 @@ def test_every_column_of_every_sample(form: str, pooling: str) -> None:
         assert dict(zip(f.names, row.tolist(), strict=True)) == pytest.approx(expected, rel=1e-6)
 
 
-@pytest.mark.parametrize("form", FORMS)
-def test_gradient_agrees_with_finite_differences(form: str) -> None:
-    params = StyleParams.of({**ALL_TERMS.to_json(), "objective": form})
+@pytest.mark.parametrize(("form", "statistics"), KINDS)
+def test_gradient_agrees_with_finite_differences(form: str, statistics: str) -> None:
+    params = StyleParams.of({**ALL_TERMS.to_json(), "objective": form, "statistics": statistics})
     f = objective([params], CONTENT[:1], STYLE[:1])
     x = X[:1].clone().requires_grad_()
     along = torch.randn(X[:1].shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
@@ -102,11 +115,13 @@ def test_gradient_agrees_with_finite_differences(form: str) -> None:
         SHALLOW,
         {**SHALLOW, "tv_weight": 3, "tv_form": "sum", "laplacian_weight": 2, "laplacian_pools": (2,)},
         {**SHALLOW, "tv_weight": 3, "tv_form": "nine_point"},
+        {**SHALLOW, "statistics": "w2"},
     ],
 )
 def test_rows_do_not_depend_on_batch_mates(other: dict[str, Any]) -> None:
     """Values and gradients, of every term that a sample may have by itself."""
-    both = [ALL_TERMS, StyleParams.of(other)]
+    second = StyleParams.of(other)
+    both = [dataclasses.replace(ALL_TERMS, statistics=second.statistics), second]
     x = X.clone().requires_grad_()
     f = objective(both, CONTENT, STYLE)
     together = f(x)

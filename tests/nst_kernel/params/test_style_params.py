@@ -38,6 +38,7 @@ parameters: dict[str, st.SearchStrategy[Any]] = {
     "tv_weight": WEIGHT,
     "range_weight": WEIGHT,
     "objective": st.sampled_from(["paper", "relative", "mean"]),
+    "statistics": st.sampled_from(["gram", "covariance", "w2"]),
     "pooling": st.sampled_from(["avg", "max"]),
     "precision": st.sampled_from(["auto", "fp32", "tf32", "bf16"]),
     "optimizer": st.sampled_from(["lbfgs", "adam"]),
@@ -156,6 +157,7 @@ BAD: dict[str, list[Any]] = {
     "layer_weights": NOT_WEIGHTS,
     "content_layer_weights": NOT_WEIGHTS,
     "objective": ["Paper", "", 1, True, [], {}],
+    "statistics": ["Gram", "", 2, True, [], {}],
     "pooling": ["average", "", 2, True, [], {}],
     "precision": ["fp16", "", 32, True, [], {}],
     "optimizer": ["sgd", "L-BFGS", "", 1, True, [], {}],
@@ -349,6 +351,7 @@ SHARED: dict[str, Any] = {
     "content_layers": ("conv1_1",),
     "style_layers": ("conv1_1", "conv2_1"),
     "objective": "paper",
+    "statistics": "w2",
     "pooling": "max",
     "precision": "tf32",
     "optimizer": "adam",
@@ -408,6 +411,7 @@ def test_the_graph_differs_where_samples_cannot_share_a_batch(parameter: str) ->
     [
         ({"content_layers": "conv1_1"}, {"content_weight": 0}),
         ({"style_layers": "conv1_1"}, {"style_weight": 0}),
+        ({"statistics": "w2"}, {"style_weight": 0}),
         ({"history": 7}, {"optimizer": "adam"}),
     ],
 )

@@ -68,6 +68,44 @@ def mean_style_loss(F: Array, S: Array) -> float:
     return float(((gram(F) / F.size - gram(S) / S.size) ** 2).mean())
 
 
+def moments(F: Array) -> tuple[Array, Array]:
+    """Mean and covariance of activations (N, H, W)."""
+    columns = F.reshape(len(F), -1)
+    return columns.mean(1), np.atleast_2d(np.cov(columns, bias=True))
+
+
+def covariance_loss(F: Array, S: Array) -> float:
+    (m, C), (m_s, C_s) = moments(F), moments(S)
+    return float(((C - C_s) ** 2).mean() / 4 + ((m - m_s) ** 2).mean() / 4)
+
+
+def relative_covariance_loss(F: Array, S: Array) -> float:
+    (m, C), (m_s, C_s) = moments(F), moments(S)
+    square = (m_s**2).sum()
+    return float(((C - C_s) ** 2).sum() / ((C_s**2).sum() + (1e-3 * square) ** 2) + ((m - m_s) ** 2).sum() / square)
+
+
+def mean_covariance_loss(F: Array, S: Array) -> float:
+    (m, C), (m_s, C_s), N = moments(F), moments(S), len(F)
+    return float((((C - C_s) / N) ** 2).mean() + (((m - m_s) / N) ** 2).mean())
+
+
+def w2_loss(F: Array, S: Array) -> float:
+    """The roots of the eigenvalues of Σ Σ_s, which are those of the root of Σ_s^½ Σ Σ_s^½."""
+    (m, C), (m_s, C_s), ridge = moments(F), moments(S), 1e-4 * np.eye(len(F))
+    roots = np.sqrt(np.maximum(np.linalg.eigvals((C + ridge) @ (C_s + ridge)).real, 0))
+    return float(((m - m_s) ** 2).sum() + np.trace(C + C_s + 2 * ridge) - 2 * roots.sum())
+
+
+def relative_w2_loss(F: Array, S: Array) -> float:
+    mean, covariance = moments(S)
+    return float(w2_loss(F, S) / ((mean**2).sum() + np.trace(covariance) + 1e-4 * len(S)))
+
+
+def mean_w2_loss(F: Array, S: Array) -> float:
+    return w2_loss(F, S) / len(F)
+
+
 def total_variation(x: Array) -> float:
     return float((np.diff(x, axis=2) ** 2).mean() + (np.diff(x, axis=1) ** 2).mean())
 

@@ -1,5 +1,6 @@
 """What a plan comes to, before anything runs."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from nst_kernel import PARAMETERS, StyleParams
-from nst_kernel.cost import macs_per_pixel
+from nst_kernel.cost import macs_of_statistics, macs_per_pixel
 from pipeline.cluster.actor_pool import CPU_BATCH_PIXELS, ActorPool
 from pipeline.encoder import load_encoder
 from pipeline.flow.estimate import SHARED_SETTINGS, Rate, estimate, measure_rate, summarise
@@ -41,6 +42,9 @@ def test_work_is_counted_scale_by_scale() -> None:
     coarse_first = StyleParams(size=64, scales=(32,), iterations=(8, 10))
     assert cost.evaluations(coarse_first, (48, 64)) == 18
     assert cost.multiply_adds(coarse_first, (48, 64)) == pytest.approx((10 + 8 / 4) * forward_and_back)
+    rooted = dataclasses.replace(coarse_first, statistics="w2")
+    expected = (10 + 8 / 4) * forward_and_back + 18 * macs_of_statistics(rooted)
+    assert cost.multiply_adds(rooted, (48, 64)) == pytest.approx(expected)
 
 
 def test_a_plan_in_numbers() -> None:

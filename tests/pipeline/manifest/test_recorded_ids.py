@@ -39,5 +39,6 @@ OTHER: dict[str, dict[str, Any]] = {
     "averaging": {"averaging": 0.9, "optimizer": "adam"},
     "init_noise": {"init_noise": 0.5},
     "min_scale": {"min_scale": 64},
+    "statistics": {"statistics": "w2"},
 }
 """Values that are no defaults."""
