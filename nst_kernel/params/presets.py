@@ -125,6 +125,28 @@ PRESETS: Mapping[str, Preset] = types.MappingProxyType(
             },
             weights="caffe",
         ),
+        "crowsonkb": Preset(
+            "crowsonkb/style-transfer-pytorch, style_transfer.py: its defaults. It starts a scale with the moments of "
+            "the one before, and only its first convolution has no zeros beyond the border",
+            {
+                **_PROGRAM,
+                "statistics": "w2",
+                "content_weight": 0.015,
+                "style_weight": 1.0,
+                "layer_weights": tuple(weight / 341 for weight in (256, 64, 16, 4, 1)),
+                "tv_form": "nine_point",
+                "tv_weight": 2.0,
+                "optimizer": "adam",
+                "learning_rate": 0.02,
+                "adam_beta2": 0.99,
+                "clamp": True,
+                "averaging": 0.99,
+                "scales": "sqrt2",
+                "min_scale": 128,
+                "iterations": (1000, 500),
+            },
+            weights="torchvision",
+        ),
         "tutorial": Preset(
             "pytorch/tutorials, neural_style_tutorial.py, whose conv_1 to conv_5 are these layers. It takes them "
             "before the ReLU, and clamps pixels before each evaluation",

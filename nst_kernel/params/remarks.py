@@ -71,6 +71,6 @@ def _of_encoder(preset: str, given: tuple[float, float], encoder: str) -> str:
         return ""
     return (
         f"preset={preset}: its weights hold for {_NETWORKS[weights]}, and the encoder is "
-        f"{_ENCODERS[encoder]}: content and style balance otherwise. Set content_weight and "
-        "style_weight by looking at a few pictures"
+        f"{_ENCODERS[encoder]}: content, style and smoothness balance otherwise. Set "
+        "content_weight, style_weight and tv_weight by looking at a few pictures"
     )

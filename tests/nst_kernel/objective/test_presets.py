@@ -108,11 +108,37 @@ def tutorial(x: Tensor, content: Tensor, style: Tensor, weights: Weights) -> Ten
     return total
 
 
+def crowsonkb(x: Tensor, content: Tensor, style: Tensor, weights: Weights) -> Tensor:
+    """style_transfer.py, with the trace of a root by eigenvalues, where it iterates."""
+    F, P, S = (features((y - RGB_MEAN) / RGB_DEVIATION, weights, (*FIVE, "conv4_2")) for y in (x, content, style))
+    total = 0.015 * nnf.mse_loss(F["conv4_2"], P["conv4_2"])
+    for layer, weight in zip(FIVE, (256, 64, 16, 4, 1), strict=True):
+        (mean, covariance), (mean_s, covariance_s) = (normal(features[layer]) for features in (F, S))
+        values, vectors = torch.linalg.eigh(covariance_s)
+        root = vectors @ values.sqrt().diag() @ vectors.T
+        roots = torch.linalg.eigvalsh(root @ covariance @ root).sqrt().sum()
+        spread = (covariance.trace() + covariance_s.trace() - 2 * roots) / len(mean)
+        total = total + weight / 341 * ((mean - mean_s).square().mean() + spread)
+    p = nnf.pad(x, (1, 1, 1, 1), "replicate")
+    inner = p[..., 1:-1, 1:-1]
+    straight = (p[..., 1:-1, 2:] - inner).square().mean() / 3 + (p[..., 2:, 1:-1] - inner).square().mean() / 3
+    falling, rising = p[..., 1:, 1:] - p[..., :-1, :-1], p[..., 1:, :-1] - p[..., :-1, 1:]
+    return total + 2 * 2 * (straight + falling.square().mean() / 12 + rising.square().mean() / 12)
+
+
+def normal(F: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and covariance of features (1, N, H, W), with the program's 1e-4 on the diagonal."""
+    f = F[0].flatten(1)
+    mean = f.mean(1)
+    return mean, f @ f.T / f.shape[1] - mean.outer(mean) + 1e-4 * torch.eye(len(f), dtype=f.dtype)
+
+
 Program = Callable[[Tensor, Tensor, Tensor, Weights], Tensor]
 PROGRAMS: dict[str, tuple[Program, str]] = {
     "gatys2016": (gatys, "bgr255"),
     "johnson": (johnson, "bgr255"),
     "anishathalye": (anishathalye, "bgr255"),
+    "crowsonkb": (crowsonkb, "rgb"),
     "tutorial": (tutorial, "rgb"),
 }
 
@@ -137,17 +163,26 @@ def test_two_evaluations_are_those_of_the_program(preset: str) -> None:
         x = x - 0.05 * gradient.sign()
 
 
-def test_steps_of_anishathalye_are_those_of_the_program() -> None:
-    """Adam with a rate of 10 for pixels up to 255."""
-    weights = narrow("bgr255")
-    encoder, params = Vgg19(weights).double(), StyleParams(preset="anishathalye")
+@pytest.mark.parametrize(
+    ("preset", "unit", "rate", "beta2", "clamps"),
+    [("anishathalye", 255, 1e1, 0.999, False), ("crowsonkb", 1, 0.02, 0.99, True)],
+)
+def test_steps_of_adam_are_those_of_the_program(
+    preset: str, unit: float, rate: float, beta2: float, clamps: bool
+) -> None:
+    """In its own unit of pixels, with what it does after a step."""
+    program, input = PROGRAMS[preset]
+    weights = narrow(input)
+    encoder, params = Vgg19(weights).double(), StyleParams(preset=preset)
     objective = Objective(encoder, targets_of([Pair.of(CONTENT, STYLE, params)], encoder), [params])
-    y = 255 * pixels(2, 32, 48).unsqueeze(0)
-    iterates = Iterates(objective, y / 255, [params], 4)
+    y = unit * pixels(2, 32, 48).unsqueeze(0)
+    iterates = Iterates(objective, y / unit, [params], 4)
     y.requires_grad_()
-    adam = torch.optim.Adam([y], lr=1e1, betas=(0.9, 0.999), eps=1e-8)
+    adam = torch.optim.Adam([y], lr=rate, betas=(0.9, beta2), eps=1e-8)
     for _ in range(3):
         iterates.iterate()
-        (y.grad,) = torch.autograd.grad(anishathalye(y / 255, CONTENT.unsqueeze(0), STYLE.unsqueeze(0), weights), y)
+        (y.grad,) = torch.autograd.grad(program(y / unit, CONTENT.unsqueeze(0), STYLE.unsqueeze(0), weights), y)
         adam.step()
-        torch.testing.assert_close(iterates.x, y.detach() / 255, rtol=0, atol=1e-4)
+        if clamps:
+            y.data.clamp_(0, unit)
+        torch.testing.assert_close(iterates.x, y.detach() / unit, rtol=0, atol=1e-4)

@@ -57,11 +57,13 @@ def requests(draw: st.DrawFn) -> dict[str, Any]:
     for layers, weights in (("style_layers", "layer_weights"), ("content_layers", "content_layer_weights")):
         if draw(st.booleans()):
             request[layers], request[weights] = draw(a_few(layer_lists))
+    if "scales" in request:  # a preset may have an iteration count for each of its own
+        request.setdefault("iterations", [7])
     base: dict[str, Any] = {"content_weight": 1, "style_weight": 1, **PRESETS[request.get("preset", "default")].values}
     merged = {**base, **request}
     assume(merged["content_weight"] > 0 or merged["style_weight"] > 0)
     if merged.get("optimizer") != "adam":
-        request.pop("averaging", None)
+        request |= {"clamp": False, "averaging": 0.0}  # which a preset may have
     return request
 
 
