@@ -6,6 +6,7 @@ from typing import Self
 from torch import Tensor
 
 from nst_kernel.params import INITS, StyleParams
+from nst_kernel.pictures import tiled
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,8 @@ class Pair:
         styles: the style pictures; with `style_weight` 0 there may be none.
         params: parameters of the sample.
         init: the picture to start from if `params.init` names a picture file, as it does if it is none of `INITS`.
+        output: the (height, width) of the output of a pair without content; None: the style's, with `tileable` the next
+            one that tiles.
 
     Raises:
         ValueError: if a picture is missing that the parameters need.
@@ -49,6 +52,7 @@ class Pair:
     styles: tuple[Style, ...]
     params: StyleParams
     init: Tensor | None = None
+    output: tuple[int, int] | None = None
 
     @classmethod
     def of(
@@ -71,6 +75,8 @@ class Pair:
         for name, is_missing in needed.items():
             if is_missing:
                 raise ValueError(f"a pair without its {name} picture, which these parameters need")
+        if self.params.tileable and self.content is not None and self.shape != tiled(self.shape):
+            raise ValueError(f"a content picture of {self.shape}: with tileable its sides must be multiples of 16")
         if self.styles and not any(style.weight > 0 for style in self.styles):
             raise ValueError("styles whose weights are all 0: expected at least one above 0")
 
@@ -82,6 +88,9 @@ class Pair:
     @property
     def shape(self) -> tuple[int, int]:
         """The (height, width) of the output."""
+        if self.content is None and self.output:
+            return self.output
         picture = self.content if self.content is not None else self.style
         assert picture is not None
-        return picture.shape[-2], picture.shape[-1]
+        shape = picture.shape[-2], picture.shape[-1]
+        return tiled(shape) if self.params.tileable and self.content is None else shape

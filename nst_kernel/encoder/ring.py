@@ -11,8 +11,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-Border = Literal["zero", "replicate", "reflect"]
-"""Padding of each convolution: zeros, as VGG was trained, the nearest pixel, or the picture as in a mirror."""
+Border = Literal["zero", "replicate", "reflect", "circular"]
+"""Padding of each convolution: zeros, as VGG was trained, the nearest pixel, the picture as in a mirror, or its other
+side, so that pictures side by side have no seam."""
 
 
 def width(border: Border) -> int:
@@ -31,8 +32,8 @@ def enclose(x: Tensor, border: Border) -> Tensor:
         return x
     for axis in (-2, -1):
         side = x.shape[axis]
-        distance = _distance(side, border)
-        x = torch.cat([x.narrow(axis, distance - 1, 1), x, x.narrow(axis, side - distance, 1)], axis)
+        first, last = _sources(side, border)
+        x = torch.cat([x.narrow(axis, first - 1, 1), x, x.narrow(axis, last - 1, 1)], axis)
     return x
 
 
@@ -65,12 +66,12 @@ def clear(x: Tensor, border: Border) -> Tensor:
 def _copies(x: Tensor, axis: int, border: Border) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield views of rows of the ring (of columns for axis -1), and of the rows that they repeat."""
     side = x.shape[axis] - 2
-    distance = _distance(side, border)
-    if side + 1 > 2 * distance:  # both at once
-        yield _edges(x, axis, 0), _edges(x, axis, distance)
+    first, last = _sources(side, border)
+    if first < last and border != "circular":  # both at once
+        yield _edges(x, axis, 0), _edges(x, axis, first)
     else:
-        yield x.narrow(axis, 0, 1), x.narrow(axis, distance, 1)
-        yield x.narrow(axis, side + 1, 1), x.narrow(axis, side + 1 - distance, 1)
+        yield x.narrow(axis, 0, 1), x.narrow(axis, first, 1)
+        yield x.narrow(axis, side + 1, 1), x.narrow(axis, last, 1)
 
 
 def _edges(x: Tensor, axis: int, distance: int) -> Tensor:
@@ -80,6 +81,9 @@ def _edges(x: Tensor, axis: int, distance: int) -> Tensor:
     return x[:, :, both] if axis == -2 else x[:, :, :, both]
 
 
-def _distance(side: int, border: Border) -> int:
-    """Return how far a row that is repeated lies from the ring: a single row is its own mirror image."""
-    return 2 if border == "reflect" and side > 1 else 1
+def _sources(side: int, border: Border) -> tuple[int, int]:
+    """Return which of the rows 1 to `side` lie in the ring as rows 0 and `side` + 1."""
+    if border == "circular":
+        return side, 1
+    distance = 2 if border == "reflect" and side > 1 else 1  # a single row is its own mirror image
+    return distance, side + 1 - distance

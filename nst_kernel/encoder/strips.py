@@ -5,12 +5,14 @@ convolutions look at, so that the sum over strips is the whole; on the way back 
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from nst_kernel.encoder import ring
 from nst_kernel.encoder.request import Convolutions, Request
+from nst_kernel.encoder.ring import Border
 
 ROWS, HALO = 64, 2
 """Rows of a strip (even, so that no pooling straddles two) and rows around it on each side."""
@@ -20,7 +22,7 @@ def forward(x: Tensor, network: Convolutions, request: Request) -> tuple[Tensor,
     """Return the pooled result of the first block, and the statistics of its layers, of pixels x (B, 3, H, W)."""
     pooled: list[Tensor] = []
     totals: dict[str, Tensor] = {}
-    for _, _, _, activations in _strips(x, network, request):
+    for _, _, activations in _strips(x, network, request):
         pooled.append(request.pooled(activations[request.blocks[0][-1]]))
         for layer, F in activations.items():
             if layer in request.statistics:
@@ -47,7 +49,8 @@ def backward(
     of_pixels = torch.zeros_like(x, memory_format=torch.contiguous_format)
     M = x.shape[-2] * x.shape[-1]
     with torch.enable_grad():
-        for start, low, strip, activations in _strips(x, network, request):
+        for rows, strip, activations in _strips(x, network, request):
+            start = rows.start
             above = request.pooled(activations[request.blocks[0][-1]])
             outputs, gradients = [above], [g[:, :, start // 2 : start // 2 + above.shape[2]]]
             for layer, gradient in of_statistics.items():
@@ -57,23 +60,57 @@ def backward(
                         request.statistics[layer].back(activations[layer].detach(), gradient, M, border="zero")
                     )
             (of_strip,) = torch.autograd.grad(outputs, strip, gradients)
-            of_pixels[:, :, low : low + strip.shape[2]] += of_strip
+            of_parts = torch.split(of_strip, [len(part) for part in rows.read], dim=2)
+            for part, of_part in zip(rows.read, of_parts, strict=True):
+                of_pixels[:, :, part.start : part.stop] += of_part
     return of_pixels
 
 
-def _strips(x: Tensor, network: Convolutions, request: Request) -> Iterator[tuple[int, int, Tensor, dict[str, Tensor]]]:
-    """Yield of each strip its first row, the first row of its pixels, its pixels with the halo, its activations."""
-    height = x.shape[-2]
+@dataclass(frozen=True)
+class _Rows:
+    """The rows of a strip.
+
+    Attributes:
+        start: its first row.
+        end: the row behind its last one.
+        read: the rows of pixels that it is computed from, with the halo: runs of consecutive ones.
+    """
+
+    start: int
+    end: int
+    read: tuple[range, ...]
+
+    @property
+    def above(self) -> int:
+        """How many rows it is computed from lie above its first one."""
+        return HALO if len(self.read) > 1 else self.start - self.read[0].start
+
+
+def _rows(height: int, border: Border) -> Iterator[_Rows]:
+    """Yield the rows of each strip of a picture."""
     for start in range(0, height - height % 2, ROWS):
         # An odd last row belongs to the strip before it: no pooling keeps it, but a statistic does.
         end = height if height - start - ROWS < 2 else start + ROWS
-        low = max(0, start - HALO)
-        strip = x[:, :, low : end + HALO].detach().requires_grad_(torch.is_grad_enabled())
+        low, high = start - HALO, end + HALO
+        within = range(max(0, low), min(high, height))
+        if border == "circular":  # beyond the border lies the other side
+            runs = (range(low % height, height) if low < 0 else range(0), within, range(max(0, high - height)))
+            yield _Rows(start, end, tuple(run for run in runs if run))
+        else:
+            yield _Rows(start, end, (within,))
+        if end == height:
+            return
+
+
+def _strips(x: Tensor, network: Convolutions, request: Request) -> Iterator[tuple[_Rows, Tensor, dict[str, Tensor]]]:
+    """Yield of each strip its rows, its pixels with the halo, its activations."""
+    for rows in _rows(x.shape[-2], request.border):
+        parts = [x[:, :, run.start : run.stop] for run in rows.read]
+        pixels = parts[0] if len(parts) == 1 else torch.cat(parts, dim=2)
+        strip = pixels.detach().requires_grad_(torch.is_grad_enabled())
         h, activations = network.normalise(strip), {}
         for layer in request.blocks[0]:
             filters = network.filters(layer, request.dtype)
             h = filters.convolve(ring.enclose(h, request.border), 1 - ring.width(request.border)).relu()
-            activations[layer] = h[:, :, start - low : end - low]
-        yield start, low, strip, activations
-        if end == height:
-            return
+            activations[layer] = h[:, :, rows.above : rows.above + rows.end - rows.start]
+        yield rows, strip, activations

@@ -113,6 +113,28 @@ def mean_laplacian_loss(D: Tensor, T: Tensor) -> Tensor:
     return _sum_of_squares(D - T) / max(1, D[0].numel())
 
 
+def wrapped_variation(x: Tensor) -> Tensor:
+    """Return `total_variation` of pixels (B, 3, H, W) that go on at their other side."""
+    return (_sum_of_squares(_to(x, 0, 1)) + _sum_of_squares(_to(x, 1, 0))) / x[0].numel()
+
+
+def wrapped_half_sum_variation(x: Tensor) -> Tensor:
+    """Return `half_sum_variation` of pixels (B, 3, H, W) that go on at their other side."""
+    return 0.5 * (_sum_of_squares(_to(x, 0, 1)) + _sum_of_squares(_to(x, 1, 0)))
+
+
+def wrapped_nine_point_variation(x: Tensor) -> Tensor:
+    """Return `nine_point_variation` of pixels (B, 3, H, W) that go on at their other side: every pixel has eight."""
+    straight = _sum_of_squares(_to(x, 0, 1)) + _sum_of_squares(_to(x, 1, 0))
+    diagonal = _sum_of_squares(_to(x, 1, 1)) + _sum_of_squares(_to(x, 1, -1))
+    return (straight / 1.5 + diagonal / 6) / x[0].numel()
+
+
+def _to(x: Tensor, down: int, right: int) -> Tensor:
+    """Return the differences of pixels to those so far down and to the right, around the picture."""
+    return x.roll((-down, -right), (2, 3)) - x
+
+
 def out_of_range(x: Tensor) -> Tensor:
     """Return the mean squared distance of pixels (B, 3, H, W) from [0, 1], per sample (B,)."""
     return (x - x.clamp(0, 1)).square().flatten(1).mean(1)

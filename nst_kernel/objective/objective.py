@@ -47,8 +47,11 @@ class Objective:
 
         self.weights = column([(p.content_weight, p.style_weight, p.tv_weight, p.range_weight) for p in params])
         self.smooth = [
-            (form, torch.tensor([p.tv_weight > 0 and p.tv_form == name for p in params], device=like.device))
-            for name, form in VARIATIONS.items()
+            (
+                forms[shared.tileable],
+                torch.tensor([p.tv_weight > 0 and p.tv_form == name for p in params], device=like.device),
+            )
+            for name, forms in VARIATIONS.items()
             if any(p.tv_weight > 0 and p.tv_form == name for p in params)
         ]
         self.bounded = any(p.range_weight > 0 for p in params)
@@ -68,7 +71,7 @@ class Objective:
                 dict.fromkeys(self.targets.style, self.statistic),
                 precision=precision,
                 pooling=self.shared.pooling,
-                border=border_of(self.encoder),
+                border=border_of(self.encoder, tileable=self.shared.tileable),
                 checkpoint=self.checkpoint,
             )
         none = x.new_zeros(len(x))
@@ -145,11 +148,11 @@ LAPLACIANS = {
 """Loss of Laplacians by `StyleParams.objective`."""
 
 VARIATIONS = {
-    "mean": losses.total_variation,
-    "sum": losses.half_sum_variation,
-    "nine_point": losses.nine_point_variation,
+    "mean": (losses.total_variation, losses.wrapped_variation),
+    "sum": (losses.half_sum_variation, losses.wrapped_half_sum_variation),
+    "nine_point": (losses.nine_point_variation, losses.wrapped_nine_point_variation),
 }
-"""Total variation by `StyleParams.tv_form`."""
+"""Total variation by `StyleParams.tv_form`: of a picture with borders, and of one that goes on at its other side."""
 
 
 def _weighted(terms: list[Tensor], weights: Tensor, none: Tensor) -> Tensor:

@@ -76,7 +76,11 @@ def content_features(encoder: Vgg19, content: Tensor, params: StyleParams) -> di
     precision = resolve_precision(params.precision, content.device)
     with computing_in(precision, often=False):
         return encoder.observe(
-            content, params.content_layers, pooling=params.pooling, precision=precision, border=border_of(encoder)
+            content,
+            params.content_layers,
+            pooling=params.pooling,
+            precision=precision,
+            border=border_of(encoder, tileable=params.tileable),
         )[0]
 
 

@@ -76,6 +76,14 @@ class StyleParams:
         "how far an aspect ratio may move so that pictures share a shape, and a batch; 0: not at all",
         **_SHARE,
     )
+    tileable: Truth = parameter(
+        False,
+        "whether outputs can be put side by side without a seam: they go on at their other side, and their sides are "
+        "multiples of 16 px",
+        graph=True,
+        loss=True,
+        later=True,
+    )
     iterations: Annotated[tuple[Annotated[Whole, Field(ge=1, le=100_000)], ...], Listed] = parameter(
         (150,),
         "loss evaluations at each scale: one number for all, or one for each of `scales` and one for the output; with "

@@ -6,7 +6,7 @@ from nst_kernel.lazy import lazily
 
 if TYPE_CHECKING:
     from nst_kernel.pictures.depth import to_uint8
-    from nst_kernel.pictures.sizes import MIN_SIDE, fit, fit_style
+    from nst_kernel.pictures.sizes import MIN_SIDE, fit, fit_style, tiled
     from nst_kernel.pictures.tensors import resize, to_tensor
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "fit",
     "fit_style",
     "resize",
+    "tiled",
     "to_tensor",
     "to_uint8",
 ]
@@ -26,6 +27,7 @@ __getattr__ = lazily(
             "MIN_SIDE",
             "fit",
             "fit_style",
+            "tiled",
         ),
         "nst_kernel.pictures.tensors": (
             "resize",

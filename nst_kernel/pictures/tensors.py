@@ -25,10 +25,18 @@ def to_tensor(image: Any, device: torch.device | None = None) -> Tensor:
     return pixels.permute(2, 0, 1).float() / 255
 
 
-def resize(x: Tensor, shape: tuple[int, int]) -> Tensor:
-    """Return pictures (..., 3, H, W) resized to (height, width), antialiased; unchanged if they have that size."""
+def resize(x: Tensor, shape: tuple[int, int], *, tileable: bool = False) -> Tensor:
+    """Return pictures (..., 3, H, W) resized to (height, width), antialiased; unchanged if they have that size.
+
+    With `tileable`, whose sides are multiples of 16, they go on at their other side.
+    """
     if tuple(x.shape[-2:]) == tuple(shape):
         return x
     batched = x if x.dim() == 4 else x.unsqueeze(0)
+    if tileable:  # an eighth on each side is a whole number of pixels before and after
+        (top, left), (above, before) = ((side // 8 for side in sides) for sides in (x.shape[-2:], shape))
+        around = nnf.pad(batched, (left, left, top, top), mode="circular")
+        whole = resize(around, (shape[0] + 2 * above, shape[1] + 2 * before))
+        return whole[..., above : above + shape[0], before : before + shape[1]].reshape(*x.shape[:-2], *shape)
     resized = nnf.interpolate(batched, size=shape, mode="bicubic", antialias=True, align_corners=False)
     return resized.view(*x.shape[:-2], *shape)

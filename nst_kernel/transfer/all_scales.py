@@ -1,6 +1,7 @@
 """The loop over scales, coarse to fine: pairs in, pictures and loss curves out."""
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -13,7 +14,7 @@ from nst_kernel.encoder import Vgg19, computing_in, load_weights, resolve_precis
 from nst_kernel.objective import GramCache, Objective, targets_of
 from nst_kernel.pair import Pair
 from nst_kernel.params import StyleParams
-from nst_kernel.pictures import MIN_SIDE, fit, fit_style, resize, to_tensor
+from nst_kernel.pictures import MIN_SIDE, fit, fit_style, resize, tiled, to_tensor
 from nst_kernel.result import StylizeResult
 from nst_kernel.transfer.descent import Descent, Stopped
 from nst_kernel.transfer.errors import StateError
@@ -64,7 +65,7 @@ def _fitted(content: Any, style: Any, init: Any, params: StyleParams) -> Pair:
         x = to_tensor(picture)
         return resize(x, fit(x.shape[-2], x.shape[-1], size=size, upscale=params.upscale)).clamp(0, 1)
 
-    output = fitted(content, params.size)
+    output = fitted(content, params.size, functools.partial(fit, tileable=params.tileable))
     size = params.size if output is None else max(output.shape[1:])
     # A texture has the shape of its style, which is then an output's.
     fitting = fit if output is None else fit_style
@@ -161,7 +162,8 @@ def _at_scale(
 ) -> tuple[Objective, Tensor]:
     """Return the objective of a scale and its first pixels: of the scale before, enlarged, or by `init`."""
     at_scale = [_scaled(pair, ratio) for pair in pairs]
-    x = resize(descents[-1].x, at_scale[0].shape) if descents else _start(at_scale, encoder)
+    tileable = pairs[0].params.tileable
+    x = resize(descents[-1].x, at_scale[0].shape, tileable=tileable) if descents else _start(at_scale, encoder)
     targets = targets_of(at_scale, encoder, grams)
     return Objective(encoder, targets, [pair.params for pair in pairs], checkpoint=checkpoint), x
 
@@ -192,18 +194,20 @@ def _start(pairs: Sequence[Pair], encoder: Vgg19) -> Tensor:
 def _scaled(pair: Pair, ratio: float) -> Pair:
     """Return the pair with every picture smaller by one ratio, so that styles keep their size relative to contents."""
 
+    def shape(whole: Sequence[int]) -> tuple[int, int]:
+        height, width = (max(MIN_SIDE, round(side * ratio)) for side in whole[-2:])
+        return height, width
+
     def smaller(picture: Tensor) -> Tensor:
-        shape = (
-            max(MIN_SIDE, round(picture.shape[-2] * ratio)),
-            max(MIN_SIDE, round(picture.shape[-1] * ratio)),
-        )
-        return resize(picture, shape).clamp(0, 1)
+        return resize(picture, shape(picture.shape)).clamp(0, 1)
 
     if ratio == 1:
         return pair
+    output = tiled(shape(pair.shape)) if pair.params.tileable else None
     return dataclasses.replace(
         pair,
-        content=None if pair.content is None else smaller(pair.content),
+        content=None if pair.content is None else resize(pair.content, output or shape(pair.content.shape)).clamp(0, 1),
+        output=output,
         styles=tuple(dataclasses.replace(style, picture=smaller(style.picture)) for style in pair.styles),
         init=None if pair.init is None else smaller(pair.init),
     )

@@ -34,7 +34,14 @@ def output_shapes(
         # A texture takes its style's shape, and styles are not moved: they decide nobody else's batch.
         tolerance = params.aspect_tolerance if row.content else 0.0
         try:
-            return fitted(size[0], size[1], size=params.size, upscale=params.upscale, aspect_tolerance=tolerance)
+            return fitted(
+                size[0],
+                size[1],
+                size=params.size,
+                upscale=params.upscale,
+                aspect_tolerance=tolerance,
+                tileable=params.tileable,
+            )
         except ValueError as error:
             return Failure.of(ImageError(str(error)), _deciding(row))
 

@@ -151,7 +151,8 @@ class StyleActor:
             for picture in (pictures.content, pictures.style, pictures.init)
         )
         key = None if pictures.style is None else hashlib.blake2b(pictures.style.tobytes(), digest_size=16).hexdigest()
-        return Pair.of(content, style, planned.row.params, init, key)
+        pair = Pair.of(content, style, planned.row.params, init, key)
+        return dataclasses.replace(pair, output=planned.shape) if planned.row.params.tileable else pair
 
 
 def _packed(outcome: StylizeResult | Failure) -> StylizeResult | Failure:

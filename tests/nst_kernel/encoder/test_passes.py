@@ -60,7 +60,7 @@ layers = st.lists(st.sampled_from(REACHED), unique=True, max_size=4)
     features=layers,
     grams=layers,
     pooling=st.sampled_from(["avg", "max"]),
-    border=st.sampled_from(["zero", "replicate", "reflect"]),
+    border=st.sampled_from(["zero", "replicate", "reflect", "circular"]),
     kind=st.sampled_from(["rgb", "bgr255"]),
     checkpoint=st.booleans(),
     means=st.booleans(),
@@ -102,7 +102,7 @@ def test_values_and_gradients_are_those_of_autograd(
     torch.testing.assert_close(gradient, reference, rtol=1e-8, atol=1e-8 * reference.abs().max().item())
 
 
-@pytest.mark.parametrize("border", ["zero", "replicate", "reflect"])
+@pytest.mark.parametrize("border", ["zero", "replicate", "reflect", "circular"])
 def test_the_way_back_where_a_layer_has_a_single_position(border: Border) -> None:
     x = pixels(0, 16, 40).unsqueeze(0).requires_grad_()
     along = torch.randn(x.shape, generator=torch.Generator().manual_seed(2), dtype=x.dtype)

@@ -24,7 +24,8 @@ OF_PRODUCTS = torch.bfloat16 if DEVICE.type == "cuda" else torch.float32
 """The interpreter multiplies no matrices in bf16."""
 ROUNDED = 2**-7
 """What a value in bf16 may differ: the interpreter cuts off what a GPU rounds."""
-BORDERS: tuple[Border, ...] = ("zero", "replicate", "reflect")
+OF_PIXELS: tuple[Border, ...] = ("zero", "replicate", "reflect")
+BORDERS: tuple[Border, ...] = (*OF_PIXELS, "circular")
 
 
 def activations(size: tuple[int, int], border: Border, channels: int = 64) -> Tensor:
@@ -94,7 +95,7 @@ def test_inner_products(length: int) -> None:
     torch.testing.assert_close(gpu.products(V, b), expected[:, :, 1:], rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("border", BORDERS)
+@pytest.mark.parametrize("border", OF_PIXELS)
 @pytest.mark.parametrize("kind", ["rgb", "bgr255"])
 def test_pixels_in_parts(kind: str, border: Border) -> None:
     convolutions = random_weights(0, "conv1_1").convolutions
@@ -111,6 +112,13 @@ def test_pixels_in_parts(kind: str, border: Border) -> None:
     torch.testing.assert_close(*sums, rtol=2**-14, atol=1e-5)
     assert torch.equal(actual[:, :3], actual[:, 6:9])
     assert torch.equal(actual[:, 9:], expected[:, 9:])
+
+
+def test_pixels_that_go_on_at_the_other_side_are_left_to_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    vgg, x = Vgg19(random_weights(0, "conv1_1")), torch.rand(1, 3, 16, 16)
+    monkeypatch.setattr(gpu, "serves", lambda _: True)
+    entry = vgg.entry(x, request_for("circular"))
+    assert torch.equal(entry, nnf.pad(vgg.normalise(x), (1, 1, 1, 1), mode="circular"))
 
 
 def test_they_are_built_for_the_widest_layers() -> None:

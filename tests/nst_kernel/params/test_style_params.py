@@ -27,6 +27,7 @@ parameters: dict[str, st.SearchStrategy[Any]] = {
     "preset": st.sampled_from(sorted(PRESETS)),
     "size": st.integers(16, 16384),
     "upscale": st.booleans(),
+    "tileable": st.booleans(),
     "aspect_tolerance": st.floats(0, 0.5),
     "iterations": st.integers(1, 100_000).map(lambda n: [n]),
     "min_improvement": st.floats(0, 0.5),
@@ -139,6 +140,7 @@ NOT_WEIGHTS = ["-1", "0.5, nan", [True], [math.inf], ["a"], [[1]], -1, math.nan,
 BAD: dict[str, list[Any]] = {
     "preset": ["", "Default", "gatys", 2015, True, [], {}, ("default",)],
     "size": [*NOT_AN_INTEGER, 0, 15, 16385],
+    "tileable": ["maybe", "", 2, 1.0, [], [True]],
     "upscale": ["maybe", "", 2, 1.0, [], [True]],
     "learn_curvature": ["maybe", "", 2, 1.0, [], [True]],
     "aspect_tolerance": [*NOT_A_WEIGHT, 0.51, "1"],
@@ -347,6 +349,7 @@ def test_layers_are_those_that_take_part() -> None:
 
 
 SHARED: dict[str, Any] = {
+    "tileable": True,
     "iterations": 7,
     "min_improvement": 0.01,
     "scales": (32, 64),

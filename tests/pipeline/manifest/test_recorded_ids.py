@@ -36,9 +36,15 @@ def test_a_parameter_that_came_later_is_left_out_of_ids_at_its_default(name: str
 
 
 OTHER: dict[str, dict[str, Any]] = {
+    "adam_beta2": {"adam_beta2": 0.99},
     "averaging": {"averaging": 0.9, "optimizer": "adam"},
+    "clamp": {"clamp": True, "optimizer": "adam"},
     "init_noise": {"init_noise": 0.5},
+    "laplacian_pools": {"laplacian_pools": (2,)},
+    "laplacian_weight": {"laplacian_weight": 1.0},
     "min_scale": {"min_scale": 64},
     "statistics": {"statistics": "w2"},
+    "tileable": {"tileable": True},
+    "tv_form": {"tv_form": "sum"},
 }
 """Values that are no defaults."""
