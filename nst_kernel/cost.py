@@ -25,6 +25,8 @@ def bytes_per_pixel(params: StyleParams, precision: str, *, checkpoint: bool = F
     size = 2 if precision == "bf16" else 4
     history: float = 24 * params.history if params.optimizer == "lbfgs" else 24
     history += 12 if params.averaging > 0 else 0
+    # The pixels in grey and their gradient, and the content's colours.
+    history += 36 if params.preserve_color == "luminance" else 0
     content = params.content_layers if params.content_weight > 0 else ()
     # The target, the feature and its gradient, and what becomes of them, in fp32; conv4_2's are in the constants.
     contents = sum(CONTENT_VALUES * 4 * _width(layer) * _share(layer) for layer in content) - CONTENT_VALUES * 32

@@ -43,6 +43,8 @@ class Pair:
         init: the picture to start from if `params.init` names a picture file, as it does if it is none of `INITS`.
         output: the (height, width) of the output of a pair without content; None: the style's, with `tileable` the next
             one that tiles.
+        grey: whether the output is grey: its pixels have three equal channels all along. The transfer sets it.
+        colours: a picture (3, H, W) whose colours the result gets, with the light of the output. The transfer sets it.
 
     Raises:
         ValueError: if a picture is missing that the parameters need.
@@ -53,6 +55,8 @@ class Pair:
     params: StyleParams
     init: Tensor | None = None
     output: tuple[int, int] | None = None
+    grey: bool = False
+    colours: Tensor | None = None
 
     @classmethod
     def of(

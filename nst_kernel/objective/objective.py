@@ -63,6 +63,8 @@ class Objective:
 
     def __call__(self, x: Tensor) -> Tensor:
         """Return losses (B, len(names)) of pictures x (B, 3, H, W); column 0, the total, is what is minimised."""
+        if self.targets.grey is not None:  # then the gradient is grey too: its mean over channels
+            x = torch.where(self.targets.grey, x.mean(1, keepdim=True), x)
         precision = resolve_precision(self.shared.precision, x.device)
         with computing_in(precision, often=torch.is_grad_enabled()):
             features, statistics = self.encoder.observe(
@@ -111,6 +113,7 @@ class Objective:
             {layer: P[samples] for layer, P in self.targets.content.items()},
             {layer: A[samples] for layer, A in self.targets.style.items()},
             {pool: D[samples] for pool, D in self.targets.laplacians.items()},
+            grey=None if self.targets.grey is None else self.targets.grey[samples],
         )
         params = [self.params[b] for b in samples.tolist()]
         return Objective(self.encoder, targets, params, checkpoint=self.checkpoint)

@@ -24,11 +24,13 @@ class Targets:
             style pictures per position, A/M (B, N, N).
         laplacians: by the side of the squares that pixels are averaged over, D (B, h, w) of the content pictures; zero
             for samples without this term.
+        grey: (B, 1, 1, 1), which samples are compared as grey pictures, whatever their pixels are; None: none.
     """
 
     content: Mapping[str, Tensor]
     style: Mapping[str, Tensor]
     laplacians: Mapping[int, Tensor] = field(default_factory=dict)
+    grey: Tensor | None = None
 
 
 def targets_of(pairs: Sequence[Pair], encoder: Vgg19, cache: GramCache | None = None) -> Targets:
@@ -43,7 +45,9 @@ def targets_of(pairs: Sequence[Pair], encoder: Vgg19, cache: GramCache | None = 
         statistics = [_blend(pair, encoder, cache) for pair in pairs]
         target = STYLE_TERMS[shared.statistics].target
         style = {layer: target(torch.cat([of_pair[layer] for of_pair in statistics])) for layer in shared.style_layers}
-    return Targets(content, style, _laplacians(pairs, encoder))
+    grey = [pair.grey for pair in pairs]
+    in_grey = torch.tensor(grey, device=encoder.mean.device).view(-1, 1, 1, 1) if any(grey) else None
+    return Targets(content, style, _laplacians(pairs, encoder), in_grey)
 
 
 def _laplacians(pairs: Sequence[Pair], encoder: Vgg19) -> dict[int, Tensor]:

@@ -17,7 +17,13 @@ _BY_LAYER = (("layer_weights", "style_layers"), ("content_layer_weights", "conte
 
 def contradictions(params: Any) -> list[Problem]:
     """Return every contradiction between the values of `StyleParams`."""
-    return [*_of_layers(params), *_of_iterations(params), *_of_weights(params), *_beyond_fp32(params)]
+    return [
+        *_of_layers(params),
+        *_of_iterations(params),
+        *_of_weights(params),
+        *_of_colours(params),
+        *_beyond_fp32(params),
+    ]
 
 
 def _of_layers(params: Any) -> Iterator[Problem]:
@@ -60,6 +66,20 @@ def _of_weights(params: Any) -> Iterator[Problem]:
     """Yield a problem where nothing is asked of the picture."""
     if params.content_weight == 0 and params.style_weight == 0:
         yield Problem("style_weight", 0.0, "content_weight or style_weight above 0")
+
+
+def _of_colours(params: Any) -> Iterator[Problem]:
+    """Yield what is wrong with colours that are to be kept, and with those that are to be taken from styles."""
+    preserved, taken = params.preserve_color, params.style_color
+    if preserved != "none" and taken != "none":
+        expected = f"none with preserve_color={preserved}, which keeps the content's colours; or preserve_color=none"
+        yield Problem("style_color", taken, expected)
+    elif preserved in ("match", "transport") and not params.needs_style:
+        expected = "none or luminance, since no style takes part whose colours could change; or style_weight above 0"
+        yield Problem("preserve_color", preserved, expected)
+    elif taken != "none" and params.content_weight == params.laplacian_weight == 0 and params.init != "content":
+        expected = "none, since the content takes no part; or content_weight above 0, or init=content"
+        yield Problem("style_color", taken, expected)
 
 
 def _beyond_fp32(params: Any) -> Iterator[Problem]:

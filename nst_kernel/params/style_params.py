@@ -191,6 +191,17 @@ class StyleParams:
         later=True,
     )
     pooling: Literal["avg", "max"] = parameter("avg", "pooling between VGG's blocks", graph=True, loss=True)
+    preserve_color: Literal["none", "luminance", "match", "transport", "luminance_after"] = parameter(
+        "none",
+        "how the content's colours are kept; luminance: light alone is transferred; luminance_after: light alone is "
+        "taken from the result; match, transport: styles get the mean and covariance of the content's colours before, "
+        "with transport by the least change",
+        loss=True,
+        later=True,
+    )
+    style_color: Literal["none", "match", "transport"] = parameter(
+        "none", "how the content first gets the styles' colours, as in `preserve_color`", loss=True, later=True
+    )
     precision: Literal["auto", "fp32", "tf32", "bf16"] = parameter(
         "auto",
         "precision of the convolutions; auto: bf16 where the device has instructions for it",
@@ -315,12 +326,13 @@ class StyleParams:
     @property
     def needs_content(self) -> bool:
         """Whether a content picture takes part."""
-        return self.content_weight > 0 or self.laplacian_weight > 0 or self.init == "content"
+        recolours = self.preserve_color != "none" or self.style_color != "none"
+        return self.content_weight > 0 or self.laplacian_weight > 0 or self.init == "content" or recolours
 
     @property
     def needs_style(self) -> bool:
         """Whether a style picture takes part."""
-        return self.style_weight > 0 or self.init == "style"
+        return self.style_weight > 0 or self.init == "style" or self.style_color != "none"
 
     def schedule(self, size: int) -> Schedule:
         """Return (long side in pixels, loss evaluations) of each scale of an output, coarse to fine.

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from nst_kernel.lazy import lazily
 
 if TYPE_CHECKING:
+    from nst_kernel.pictures.colour import grey, is_grey, light_matched, matched, moments, recoloured
     from nst_kernel.pictures.depth import to_uint8
     from nst_kernel.pictures.sizes import MIN_SIDE, fit, fit_style, tiled
     from nst_kernel.pictures.tensors import resize, to_tensor
@@ -13,6 +14,12 @@ __all__ = [
     "MIN_SIDE",
     "fit",
     "fit_style",
+    "grey",
+    "is_grey",
+    "light_matched",
+    "matched",
+    "moments",
+    "recoloured",
     "resize",
     "tiled",
     "to_tensor",
@@ -22,6 +29,14 @@ __all__ = [
 __getattr__ = lazily(
     __name__,
     {
+        "nst_kernel.pictures.colour": (
+            "grey",
+            "is_grey",
+            "light_matched",
+            "matched",
+            "moments",
+            "recoloured",
+        ),
         "nst_kernel.pictures.depth": ("to_uint8",),
         "nst_kernel.pictures.sizes": (
             "MIN_SIDE",

@@ -16,6 +16,7 @@ from nst_kernel.pair import Pair
 from nst_kernel.params import StyleParams
 from nst_kernel.pictures import MIN_SIDE, fit, fit_style, resize, tiled, to_tensor
 from nst_kernel.result import StylizeResult
+from nst_kernel.transfer.colours import coloured, finished
 from nst_kernel.transfer.descent import Descent, Stopped
 from nst_kernel.transfer.errors import StateError
 from nst_kernel.transfer.observer import Interrupted, Observer, OfScale
@@ -100,6 +101,7 @@ def stylize_batch(
     shape, params = pairs[0].shape, pairs[0].params
     if any(pair.shape != shape or pair.params.graph != params.graph for pair in pairs):
         raise ValueError("pairs of one batch must agree in the shape of their output and in StyleParams.graph")
+    pairs = [coloured(pair) for pair in pairs]
     # The scales that are left, after those that are finished in the state.
     schedule = params.schedule(max(shape))
     total = sum(iterations for _, iterations in schedule)
@@ -110,7 +112,7 @@ def stylize_batch(
     for side, iterations in schedule[len(descents) :]:
         # One scale: from the pixels of the one before, or from those of the state.
         objective, x = _at_scale(pairs, side / max(shape), encoder, grams, descents, checkpoint=checkpoint)
-        watching = OfScale(observer, before=done, total=total) if observer else None
+        watching = _watching(observer, pairs, before=done, total=total)
         try:
             with computing_in(precision):  # gradients too
                 descent = descend(
@@ -121,11 +123,20 @@ def stylize_batch(
             raise Interrupted(
                 State.of(request, _kept(descents, stop)),
                 iteration=done + stop.iteration,
-                finished=_finished(descents, stop, objective) if is_last else {},
+                finished=_ended(pairs, descents, stop, objective) if is_last else {},
             ) from None
         descents.append(descent)
         on_the_way, done = None, done + iterations
-    return _results(descents, objective)
+    return _results(pairs, descents, objective)
+
+
+def _watching(observer: Observer | None, pairs: Sequence[Pair], *, before: int, total: int) -> OfScale | None:
+    """Return the observer of a scale, who sees pictures as results have them."""
+    if observer is None:
+        return None
+    return OfScale(
+        observer, before=before, total=total, finish=lambda samples, x: finished([pairs[b] for b in samples], x)
+    )
 
 
 def _resumed(
@@ -145,9 +156,11 @@ def _kept(descents: Sequence[Descent], stop: Stopped) -> dict[str, Tensor]:
     return numbered("scale", [descent.to_tensors() for descent in descents]) | named("walk", stop.tensors)
 
 
-def _finished(descents: Sequence[Descent], stop: Stopped, objective: Objective) -> dict[int, StylizeResult]:
+def _ended(
+    pairs: Sequence[Pair], descents: Sequence[Descent], stop: Stopped, objective: Objective
+) -> dict[int, StylizeResult]:
     """Return the results of samples that had ended when the last scale was stopped, by place in the batch."""
-    results = _results([*descents, stop.so_far], objective)
+    results = _results(pairs, [*descents, stop.so_far], objective)
     return {b: result for b, result in enumerate(results) if stop.ended[b]}
 
 
@@ -171,12 +184,16 @@ def _at_scale(
 def _start(pairs: Sequence[Pair], encoder: Vgg19) -> Tensor:
     """Return the first pixels (B, 3, H, W) of each sample, by its `init` and its own seed."""
 
+    def noise(pair: Pair, generator: torch.Generator) -> Tensor:
+        drawn = torch.rand((3, *pair.shape), generator=generator)
+        return drawn[:1].expand_as(drawn) if pair.grey else drawn
+
     def first(pair: Pair) -> Tensor:
         params = pair.params
         # Drawn on the CPU, so that a seed means the same picture on every device.
         generator = torch.Generator().manual_seed(params.seed)
         if params.init == "noise":
-            return torch.rand((3, *pair.shape), generator=generator)
+            return noise(pair, generator)
         if params.init == "grey":
             start = torch.full((3, *pair.shape), 0.5)
         else:
@@ -185,8 +202,7 @@ def _start(pairs: Sequence[Pair], encoder: Vgg19) -> Tensor:
             start = resize(picture, pair.shape)
         if params.init_noise == 0:
             return start
-        noise = torch.rand((3, *pair.shape), generator=generator).to(start)
-        return params.init_noise * noise + (1 - params.init_noise) * start
+        return params.init_noise * noise(pair, generator).to(start) + (1 - params.init_noise) * start
 
     return torch.stack([first(pair).to(encoder.mean) for pair in pairs])
 
@@ -213,10 +229,10 @@ def _scaled(pair: Pair, ratio: float) -> Pair:
     )
 
 
-def _results(descents: Sequence[Descent], objective: Objective) -> list[StylizeResult]:
+def _results(pairs: Sequence[Pair], descents: Sequence[Descent], objective: Objective) -> list[StylizeResult]:
     """Return the result of each sample: the picture of the last scale, and the curves of all."""
     fell = torch.stack([descent.fell for descent in descents]).any(0).cpu().tolist()
-    images = descents[-1].x.clamp(0, 1).float().permute(0, 2, 3, 1).contiguous().cpu().numpy()
+    images = finished(pairs, descents[-1].x).clamp(0, 1).float().permute(0, 2, 3, 1).contiguous().cpu().numpy()
     final = descents[-1].losses.double().cpu().numpy()
     diverged = torch.stack([descent.diverged for descent in descents]).any(0).cpu().tolist()
     made = [descent.iterations.cpu().tolist() for descent in descents]

@@ -74,9 +74,18 @@ class _Calling(Observer):
 class OfScale(Observer):
     """Tells an observer of all scales what happens at one of them."""
 
-    def __init__(self, observer: Observer, *, before: int, total: int) -> None:
-        """Observe a scale that begins after `before` of `total` iterations."""
-        self.observer, self.before, self.total = observer, before, total
+    def __init__(
+        self, observer: Observer, *, before: int, total: int, finish: Callable[[Sequence[int], "Tensor"], "Tensor"]
+    ) -> None:
+        """Observe a scale that begins after `before` of `total` iterations.
+
+        Args:
+            observer: of all scales.
+            before: iterations of the scales before.
+            total: iterations of all scales.
+            finish: returns the pictures of some samples, given by place, with the colours that results have.
+        """
+        self.observer, self.before, self.total, self.finish = observer, before, total, finish
         self.picture_every, self.done = observer.picture_every, before
 
     @property
@@ -91,4 +100,4 @@ class OfScale(Observer):
 
     def picture(self, done: int, samples: Sequence[int], x: "Tensor") -> None:
         """Take note of what would be the results of this scale now."""
-        self.observer.picture(self.before + done, samples, x)
+        self.observer.picture(self.before + done, samples, self.finish(samples, x))

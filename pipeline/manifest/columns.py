@@ -94,7 +94,17 @@ def missing_pictures(raw: RawRow, params: StyleParams, bad: Collection[str]) -> 
         ("style", params.needs_style, params.style_weight, raw.style),
     ):
         if needed and not uri and name not in bad:
-            yield name, "", f"a URI, since {f'{name}_weight is not 0' if weight > 0 else f'init is {name}'}"
+            yield name, "", f"a URI, since {f'{name}_weight is not 0' if weight > 0 else _why(name, params)}"
+
+
+def _why(name: str, params: StyleParams) -> str:
+    """Return why a picture is needed that has no weight in the loss."""
+    if params.init == name:
+        return f"init is {name}"
+    if name == "content" and params.laplacian_weight > 0:
+        return "laplacian_weight is not 0"
+    control = "preserve_color" if params.preserve_color != "none" else "style_color"
+    return f"{control} is {getattr(params, control)}"
 
 
 def bad_output(name: str) -> Iterator[Complaint]:

@@ -28,10 +28,14 @@ SHALLOW: dict[str, object] = {
 KINDS: dict[str, list[dict[str, object]]] = {
     "lbfgs": [{"seed": 1, "init": "noise"}, {"style_weight": 30}],
     "adam": [
-        {"optimizer": "adam", "learning_rate": 0.1},
+        {"optimizer": "adam", "learning_rate": 0.1, "preserve_color": "luminance"},
         {"optimizer": "adam", "init": "noise", "adam_beta2": 0.9, "clamp": True},
     ],
-    "early": [{"min_improvement": 0.3}, {"min_improvement": 1e-9}, {"min_improvement": 0.15, "init": "noise"}],
+    "early": [
+        {"min_improvement": 0.3},
+        {"min_improvement": 1e-9},
+        {"min_improvement": 0.15, "init": "noise", "preserve_color": "luminance"},
+    ],
     "all early": [{"min_improvement": 0.3}, {"min_improvement": 0.2}],
     "averages": [
         {"optimizer": "adam", "averaging": 0.9, "min_improvement": 0.3},

@@ -43,7 +43,9 @@ OTHER: dict[str, dict[str, Any]] = {
     "laplacian_pools": {"laplacian_pools": (2,)},
     "laplacian_weight": {"laplacian_weight": 1.0},
     "min_scale": {"min_scale": 64},
+    "preserve_color": {"preserve_color": "match"},
     "statistics": {"statistics": "w2"},
+    "style_color": {"style_color": "transport"},
     "tileable": {"tileable": True},
     "tv_form": {"tv_form": "sum"},
 }

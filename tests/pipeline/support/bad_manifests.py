@@ -192,6 +192,11 @@ BAD_MANIFESTS: dict[str, tuple[str, bytes, str]] = {
         _jsonl({"style": "a", "content_weight": 0}),
         "a URI, since init is content",
     ),
+    "no content whose colours are kept": (
+        "m.jsonl",
+        _jsonl({"style": "a", "preset": "texture", "preserve_color": "match"}),
+        "a URI, since preserve_color is match",
+    ),
     "null style": (
         "m.parquet",
         _parquet([PAIR, {"content": "a", "style": None}]),
