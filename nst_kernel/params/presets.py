@@ -162,3 +162,8 @@ PRESETS: Mapping[str, Preset] = types.MappingProxyType(
         ),
     }
 )
+
+
+def preset_values(name: object) -> Mapping[str, object]:
+    """Return the values of a preset; none if there is no such preset."""
+    return PRESETS[name].values if isinstance(name, str) and name in PRESETS else {}

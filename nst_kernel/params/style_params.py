@@ -1,7 +1,6 @@
 """Every parameter of a style transfer, declared once: type, bounds, default, unit, meaning and what it decides."""
 
 import dataclasses
-import difflib
 import functools
 import types
 from collections.abc import Mapping
@@ -14,7 +13,8 @@ from nst_kernel.layers import LAYERS
 from nst_kernel.params.contradictions import contradictions
 from nst_kernel.params.declaration import Parameter, parameter
 from nst_kernel.params.graph import Graph
-from nst_kernel.params.presets import PRESETS
+from nst_kernel.params.messages import problems_of
+from nst_kernel.params.presets import PRESETS, preset_values
 from nst_kernel.params.rules import (
     Ascending,
     EachOnce,
@@ -50,7 +50,7 @@ def _raising_param_error(declared: type[_Declared]) -> type[_Declared]:
         try:
             validator.validate_python(given, self_instance=self)
         except ValidationError as error:
-            raise ParamError(_problems(error, given)) from None
+            raise ParamError(problems_of(error, given, PARAMETERS, ALIASES)) from None
 
     changed.__init__ = construct
     return declared
@@ -259,7 +259,7 @@ class StyleParams:
         if not isinstance(given, Mapping):
             return given
         values = {name: value for name, value in given.items() if value is not None}
-        return {**_preset_values(values.get("preset")), **values}
+        return {**preset_values(values.get("preset")), **values}
 
     def __post_init__(self) -> None:
         """Refuse values that contradict each other.
@@ -283,7 +283,7 @@ class StyleParams:
         """
         given, below = _by_name(values), _by_name(defaults or {})
         if "preset" in given:
-            below = {name: value for name, value in below.items() if name not in _preset_values(given["preset"])}
+            below = {name: value for name, value in below.items() if name not in preset_values(given["preset"])}
         return cls(**cast(Any, {**below, **given}))
 
     def to_json(self) -> dict[str, object]:
@@ -370,33 +370,6 @@ def later_defaults() -> Mapping[str, object]:
 
 
 _graph = Graph(PARAMETERS)
-
-
-def _problems(error: ValidationError, given: Mapping[str, object]) -> list[Problem]:
-    """Return what is wrong with the values that are given, each parameter once, unknown names first."""
-    unknown: dict[str, Problem] = {}
-    wrong: dict[str, Problem] = {}
-    values = {**_preset_values(given.get("preset")), **given}
-    for detail in error.errors(include_url=False, include_input=False):
-        if not detail["loc"]:  # values that contradict each other
-            return list(detail["ctx"]["error"].problems)
-        name = str(detail["loc"][0])
-        if name in PARAMETERS:
-            wrong[name] = Problem(name, values[name], PARAMETERS[name].expected)
-        else:
-            unknown[name] = Problem(name, values[name], _a_known_name(name))
-    return [*unknown.values(), *wrong.values()]
-
-
-def _a_known_name(name: str) -> str:
-    """Return what was expected in the place of an unknown name: the one that is nearest, or all that there are."""
-    close = difflib.get_close_matches(name[:80].lower(), [*PARAMETERS, *ALIASES], n=1)
-    return f"a known name; did you mean {close[0]}?" if close else f"one of {', '.join(PARAMETERS)}"
-
-
-def _preset_values(name: object) -> Mapping[str, object]:
-    """Return the values of a preset; none if there is no such preset."""
-    return PRESETS[name].values if isinstance(name, str) and name in PRESETS else {}
 
 
 def _by_name(values: Mapping[str, object]) -> dict[str, object]:

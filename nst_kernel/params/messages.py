@@ -1,0 +1,44 @@
+"""Messages about values of parameters that pydantic refuses."""
+
+import difflib
+from collections.abc import Collection, Mapping
+
+from pydantic import ValidationError
+
+from nst_kernel.params.declaration import Parameter
+from nst_kernel.params.presets import preset_values
+from nst_kernel.params.rules import Problem
+
+
+def problems_of(
+    error: ValidationError,
+    given: Mapping[str, object],
+    parameters: Mapping[str, Parameter],
+    aliases: Collection[str],
+) -> list[Problem]:
+    """Return what is wrong with the values that are given, each parameter once, unknown names first.
+
+    Args:
+        error: that pydantic raised.
+        given: values by name.
+        parameters: every parameter by its name.
+        aliases: other names of some of them.
+    """
+    unknown: dict[str, Problem] = {}
+    wrong: dict[str, Problem] = {}
+    values = {**preset_values(given.get("preset")), **given}
+    for detail in error.errors(include_url=False, include_input=False):
+        if not detail["loc"]:  # values that contradict each other
+            return list(detail["ctx"]["error"].problems)
+        name = str(detail["loc"][0])
+        if name in parameters:
+            wrong[name] = Problem(name, values[name], parameters[name].expected)
+        else:
+            unknown[name] = Problem(name, values[name], _a_known_name(name, parameters, aliases))
+    return [*unknown.values(), *wrong.values()]
+
+
+def _a_known_name(name: str, parameters: Collection[str], aliases: Collection[str]) -> str:
+    """Return what was expected in the place of an unknown name: the one that is nearest, or all that there are."""
+    close = difflib.get_close_matches(name[:80].lower(), [*parameters, *aliases], n=1)
+    return f"a known name; did you mean {close[0]}?" if close else f"one of {', '.join(parameters)}"
