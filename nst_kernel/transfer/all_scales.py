@@ -184,16 +184,16 @@ def _at_scale(
 def _start(pairs: Sequence[Pair], encoder: Vgg19) -> Tensor:
     """Return the first pixels (B, 3, H, W) of each sample, by its `init` and its own seed."""
 
-    def noise(pair: Pair, generator: torch.Generator) -> Tensor:
-        drawn = torch.rand((3, *pair.shape), generator=generator)
-        return drawn[:1].expand_as(drawn) if pair.grey else drawn
+    def drawn(pair: Pair, generator: torch.Generator) -> Tensor:
+        noise = torch.rand((3, *pair.shape), generator=generator)
+        return noise[:1].expand_as(noise) if pair.grey else noise
 
     def first(pair: Pair) -> Tensor:
         params = pair.params
         # Drawn on the CPU, so that a seed means the same picture on every device.
         generator = torch.Generator().manual_seed(params.seed)
         if params.init == "noise":
-            return noise(pair, generator)
+            return drawn(pair, generator)
         if params.init == "grey":
             start = torch.full((3, *pair.shape), 0.5)
         else:
@@ -202,7 +202,8 @@ def _start(pairs: Sequence[Pair], encoder: Vgg19) -> Tensor:
             start = resize(picture, pair.shape)
         if params.init_noise == 0:
             return start
-        return params.init_noise * noise(pair, generator).to(start) + (1 - params.init_noise) * start
+        noise = drawn(pair, generator).to(start)
+        return params.init_noise * noise + (1 - params.init_noise) * start
 
     return torch.stack([first(pair).to(encoder.mean) for pair in pairs])
 
