@@ -11,6 +11,11 @@ from nst_kernel.encoder.ring import Border
 IMAGENET_MEAN, IMAGENET_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
+NORMALISED = 0.04
+"""Root mean square that the normalised network's first filters are below, with 0.012; those of Caffe have 0.1 and more,
+since their activations of values up to 255 are in the hundreds."""
+
+
 class LayerMissing(ValueError):
     """A layer is wanted that the encoder's weights do not reach."""
 
@@ -36,11 +41,17 @@ class Weights:
     border: Border = "zero"
 
     @property
-    def kind(self) -> Literal["embedded", "torchvision", "caffe"]:
-        """What numbers of programs hold for or not: the embedded filters, or others by the input that they expect."""
+    def kind(self) -> Literal["embedded", "torchvision", "caffe", "normalised"]:
+        """What numbers of programs hold for or not: the embedded filters, or others by the input that they expect.
+
+        Of those for BGR, `normalised` are the ones that Gatys scaled to activations of 1 in the mean.
+        """
         if self.name == "embedded":
             return "embedded"
-        return "torchvision" if self.input == "rgb" else "caffe"
+        if self.input == "rgb":
+            return "torchvision"
+        first = self.convolutions.get("conv1_1")
+        return "caffe" if first is None or first[0].square().mean() > NORMALISED**2 else "normalised"
 
     def check_covers(self, layers: Iterable[str]) -> None:
         """Raise `LayerMissing`, with its name, for a layer that these weights do not reach."""
