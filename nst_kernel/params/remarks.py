@@ -23,6 +23,7 @@ _NETWORKS: dict[PresetWeights, str] = {
 _ENCODERS = {
     "caffe": "one of BGR from 0 to 255",
     "torchvision": "one of normalised RGB",
+    "normalised": "one that was normalised",
     "embedded": "the embedded one",
 }
 """Encoders in words, by the kind of their weights."""

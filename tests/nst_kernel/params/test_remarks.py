@@ -4,6 +4,7 @@ import dataclasses
 from typing import Any
 
 import pytest
+import torch
 
 from nst_kernel.encoder import Weights
 from nst_kernel.params import PRESETS, StyleParams, remarks_on
@@ -51,6 +52,7 @@ def test_remarks_come_once_each() -> None:
             "embedded",
             "original VGG-19 of Caffe (BGR from 0 to 255, not normalised), and the encoder",
         ),
+        ({"preset": "johnson"}, "normalised", "and the encoder is one that was normalised"),
         ({"preset": "johnson"}, "torchvision", "and the encoder is one of normalised RGB"),
         ({"preset": "tutorial"}, "caffe", "torchvision's VGG-19 (normalised RGB), and the encoder is one of BGR"),
         ({"preset": "tutorial"}, "embedded", "and the encoder is the embedded one"),
@@ -70,6 +72,11 @@ def test_the_kind_of_weights_is_told_by_name_and_input() -> None:
     kinds = [
         plain.kind,
         dataclasses.replace(plain, name="embedded").kind,
-        dataclasses.replace(plain, input="bgr255").kind,
+        *(
+            dataclasses.replace(
+                plain, input="bgr255", convolutions={"conv1_1": (torch.tensor(size), torch.zeros(1))}
+            ).kind
+            for size in (0.2, 0.012)
+        ),
     ]
-    assert kinds == ["torchvision", "embedded", "caffe"]
+    assert kinds == ["torchvision", "embedded", "caffe", "normalised"]
