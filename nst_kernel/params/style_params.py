@@ -289,10 +289,11 @@ class StyleParams:
     def to_json(self) -> dict[str, object]:
         """Return parameters by name, as JSON types, from which `StyleParams.of` makes equal parameters.
 
-        They are all but those that are declared as `later` and have their defaults: what derives from the JSON of an
-        earlier version stays as it is.
+        They are all but those that are declared as `later` and have their defaults, unless the preset has another one:
+        what derives from the JSON of an earlier version stays as it is.
         """
-        left_out = later_defaults()
+        preset = preset_values(self.preset)
+        left_out = {name: value for name, value in later_defaults().items() if name not in preset}
         values = self.all_values().items()
         return {name: value for name, value in values if name not in left_out or value != left_out[name]}
 

@@ -261,28 +261,6 @@ def test_parameters_do_not_change() -> None:
         params.size = 3
 
 
-@pytest.mark.parametrize("preset", PRESETS)
-def test_presets_are_good_and_have_a_source(preset: str) -> None:
-    params = StyleParams.of({"preset": preset})
-    assert PRESETS[preset].source
-    assert params.preset == preset
-    assert params == StyleParams(preset=preset)
-    assert set(PRESETS[preset].values) <= set(PARAMETERS) - {"preset"}
-
-
-def test_gatys_2015_is_what_the_paper_says() -> None:
-    params = StyleParams.of({"preset": "gatys2015"})
-    assert (params.objective, params.pooling, params.init) == ("paper", "avg", "noise")
-    assert params.content_layers == ("conv4_2",)
-    assert params.style_layers == ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1")
-    assert params.layer_weights in ((), (0.2,) * 5)
-    assert params.content_weight / params.style_weight in (1e-3, 1e-4)
-    assert (params.tv_weight, params.range_weight) == (0, 0)
-    assert (params.precision, params.iterations) == ("fp32", (500,))
-    assert StyleParams.of({"preset": "texture"}).content_weight == 0
-    assert StyleParams.of({"preset": "reconstruction"}).style_weight == 0
-
-
 @pytest.mark.parametrize(
     ("parameters", "content", "style"),
     [
