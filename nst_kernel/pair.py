@@ -1,11 +1,12 @@
 """One sample of a batch: its pictures and its parameters."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
 from torch import Tensor
 
-from nst_kernel.params import INITS, StyleParams
+from nst_kernel.params import INITS, ParamError, StyleParams
 from nst_kernel.pictures import tiled
 
 
@@ -41,8 +42,8 @@ class Pair:
         styles: the style pictures; with `style_weight` 0 there may be none.
         params: parameters of the sample.
         init: the picture to start from if `params.init` names a picture file, as it does if it is none of `INITS`.
-        output: the (height, width) of the output of a pair without content; None: the style's, with `tileable` the next
-            one that tiles.
+        output: the (height, width) of the output of a pair without content; None: that of its heaviest style, with
+            `tileable` the next one that tiles.
         grey: whether the output is grey: its pixels have three equal channels all along. The transfer sets it.
         colours: a picture (3, H, W) whose colours the result gets, with the light of the output. The transfer sets it.
 
@@ -62,13 +63,34 @@ class Pair:
     def of(
         cls,
         content: Tensor | None,
-        style: Tensor | None,
+        style: Tensor | Sequence[Tensor] | None,
         params: StyleParams,
         init: Tensor | None = None,
-        style_key: str | None = None,
+        *,
+        keys: Sequence[str | None] = (),
+        output: tuple[int, int] | None = None,
     ) -> Self:
-        """Return a sample with one style picture, or none."""
-        return cls(content, () if style is None else (Style(style, key=style_key),), params, init)
+        """Return a sample whose styles have the weights that its parameters give.
+
+        Args:
+            content: as the attribute.
+            style: the style picture; or several, which share by `style_blend_weights`; or None.
+            params: as the attribute.
+            init: as the attribute.
+            keys: of the styles, as `Style.key`; empty for none.
+            output: as the attribute.
+
+        Raises:
+            ValueError: if a picture is missing, or parameters do not fit the number of styles.
+        """
+        pictures = () if style is None else (style,) if isinstance(style, Tensor) else tuple(style)
+        if misfits := params.misfits(len(pictures)):
+            raise ParamError(misfits)
+        keyed = zip(pictures, keys or (None,) * len(pictures), strict=True)
+        styles = tuple(
+            Style(picture, params.share_of(place, len(pictures)), key) for place, (picture, key) in enumerate(keyed)
+        )
+        return cls(content, styles, params, init, output)
 
     def __post_init__(self) -> None:
         needed = {

@@ -186,9 +186,10 @@ def _changes(changes: Sequence["Change"]) -> "Table":
 
 def _row(key: Mapping[str, Any]) -> str:
     """Return a row as text: its pictures, and the parameters that vary."""
-    from pipeline.manifest import PICTURE_COLUMNS
+    from pipeline.manifest import PICTURE_COLUMNS, each_of
 
-    pictures = " + ".join(str(key[name]).rpartition("/")[2] for name in PICTURE_COLUMNS if key[name])
+    named = [uri for name in PICTURE_COLUMNS for uri in each_of(name, key[name])]
+    pictures = " + ".join(uri.rpartition("/")[2] for uri in named)
     parameters = [f"{name}={_text(value)}" for name, value in key.items() if name not in PICTURE_COLUMNS]
     return " ".join([pictures, *parameters])
 

@@ -15,7 +15,7 @@ from jobs.options import ACCESS, DECODING, Defaults, Settings, parameters, run_o
 def stylize(
     ctx: typer.Context,
     content: Annotated[str, typer.Argument(help="Path or URI of a picture.")],
-    style: Annotated[str, typer.Argument(help="Path or URI of a picture.")],
+    style: Annotated[str, typer.Argument(help="A picture, several with | between them, or FOLDER/.")],
     output: Annotated[str, typer.Option("--output", "-o", help="A .png, .jpg or .webp file.")],
     given: dict[str, Any],
     defaults: Defaults = None,

@@ -12,7 +12,7 @@ from rich.table import Column, Table
 from jobs.console.output import printable
 from jobs.console.progress import clock
 from jobs.console.values import jsonable
-from pipeline.manifest import PICTURE_COLUMNS
+from pipeline.manifest import PICTURE_COLUMNS, SEVERAL, each_of
 from pipeline.outputs import Progress as RunProgress
 from pipeline.outputs import layout
 
@@ -75,5 +75,5 @@ def _cell(column: str, value: object) -> str:
     if value is None:
         return ""
     if column in (*PICTURE_COLUMNS, "output"):
-        return "/".join(str(value).split("/")[-2:])  # whole in --json
+        return SEVERAL.join("/".join(uri.split("/")[-2:]) for uri in each_of(column, str(value)))  # whole in --json
     return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from pipeline import images, storage
-from pipeline.manifest import PICTURE_COLUMNS
+from pipeline.manifest import PICTURE_COLUMNS, each_of
 from pipeline.outputs import read_results
 
 CELL, GAP, CAPTION = 256, 12, 22
@@ -31,7 +31,7 @@ def contact_sheet(output: str, *, limit: int = 12) -> bytes:
     rows = [row for row in table.to_pylist() if row["output"]][:limit]
     if not rows:
         raise ValueError(f"no row of {output} has a picture")
-    lines = [[*(_thumbnail(row[name]) for name in (*PICTURE_COLUMNS, "output")), _curve(row)] for row in rows]
+    lines = [[*(_thumbnails(name, row[name]) for name in (*PICTURE_COLUMNS, "output")), _curve(row)] for row in rows]
     width = 4 * CELL + 5 * GAP
     sheet = Image.new("RGB", (width, CAPTION + GAP + len(lines) * (CELL + GAP)), PAPER)
     draw = ImageDraw.Draw(sheet)
@@ -44,6 +44,18 @@ def contact_sheet(output: str, *, limit: int = 12) -> bytes:
     buffer = io.BytesIO()
     sheet.save(buffer, "PNG")
     return buffer.getvalue()
+
+
+def _thumbnails(role: str, uris: str | None) -> Image.Image:
+    """Return a small picture; of several side by side, in the width of one."""
+    small = [_thumbnail(uri) for uri in each_of(role, uris) or (None,)]
+    sheet = Image.new("RGB", (sum(each.width for each in small), max(each.height for each in small)), PAPER)
+    left = 0
+    for each in small:
+        sheet.paste(each, (left, 0))
+        left += each.width
+    sheet.thumbnail((CELL, CELL), Image.Resampling.LANCZOS)
+    return sheet
 
 
 def _thumbnail(uri: str | None) -> Image.Image:

@@ -16,7 +16,7 @@ import yaml
 from jobs.jobfile import load
 from jobs.runner import JOB_VARIABLE, PROGRESS_VARIABLE, SUBMISSION_VARIABLE
 from pipeline import storage
-from pipeline.manifest import PICTURE_PARAMETERS
+from pipeline.manifest import PICTURE_PARAMETERS, each_of
 from pipeline.outputs import layout
 from pipeline.specs import ClusterSection
 
@@ -185,7 +185,9 @@ def _inputs(said: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for name in ("manifest", "photos", "contents", "styles"):
         found = said.get(name) or []
         found = [found] if isinstance(found, str) else found
-        yield from ((name, str(path)) for path in (found.values() if isinstance(found, Mapping) else found))
+        for paths in found.values() if isinstance(found, Mapping) else found:
+            mixed = paths if isinstance(paths, list) else each_of(name.removesuffix("s"), str(paths))
+            yield from ((name, str(path)) for path in mixed)
     if (weights := str(said.get("weights") or "embedded")) not in ("embedded", "imagenet"):
         yield "weights", weights
     for section, (role, words) in itertools.product(("defaults", "parameters"), PICTURE_PARAMETERS.items()):

@@ -70,7 +70,13 @@ def style_grams(encoder: Vgg19, style: Tensor, params: StyleParams) -> dict[str,
     with computing_in(precision, often=False):
         statistics = dict.fromkeys(params.style_layers, STYLE_TERMS[params.statistics].statistic)
         return encoder.observe(
-            style, (), statistics, pooling=params.pooling, precision=precision, border=border_of(encoder)
+            style,
+            (),
+            statistics,
+            pooling=params.pooling,
+            precision=precision,
+            border=border_of(encoder),
+            checkpoint=max(params.style_scale) > 1,  # it may have many times the pixels of the output
         )[1]
 
 

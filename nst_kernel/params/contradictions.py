@@ -34,6 +34,8 @@ def _of_layers(params: Any) -> Iterator[Problem]:
             yield Problem(weights, given, f"{len(needed)} numbers, one for each of {', '.join(needed)}")
         elif given and not any(given):
             yield Problem(weights, given, "at least one number above 0")
+    if params.style_blend_weights and not any(params.style_blend_weights):
+        yield Problem("style_blend_weights", params.style_blend_weights, "at least one number above 0")
     for weight, layers in (("content_weight", "content_layers"), ("style_weight", "style_layers")):
         if getattr(params, weight) > 0 and not getattr(params, layers):
             yield Problem(layers, (), f"at least one layer, since {weight} is not 0")

@@ -12,6 +12,7 @@ from pydantic.dataclasses import dataclass
 from nst_kernel.layers import LAYERS
 from nst_kernel.params.contradictions import contradictions
 from nst_kernel.params.declaration import Parameter, parameter
+from nst_kernel.params.derived import Derived
 from nst_kernel.params.graph import Graph
 from nst_kernel.params.messages import problems_of
 from nst_kernel.params.presets import PRESETS, preset_values
@@ -58,7 +59,7 @@ def _raising_param_error(declared: type[_Declared]) -> type[_Declared]:
 
 @_raising_param_error
 @dataclass(frozen=True, kw_only=True, slots=True, config=ConfigDict(extra="forbid"))
-class StyleParams:
+class StyleParams(Derived):
     """The parameters of one style transfer. Values may come as text (CSV); each is checked and converted.
 
     A parameter that is not given, or None, has the preset's value, else its default. A new parameter is one field here;
@@ -174,6 +175,24 @@ class StyleParams:
         "or 1 each if objective=mean",
         expected=_WEIGHTS,
         loss=True,
+    )
+    style_blend_weights: _Weights = parameter(
+        (),
+        "shares of several styles, one for each in their order; divided by their sum; none: equal",
+        expected="finite numbers of at least 0, one per style, comma-separated",
+        loss=True,
+        later=True,
+    )
+    style_scale: Annotated[tuple[Annotated[Number, Field(gt=0, le=16)], ...], Listed] = parameter(
+        (1.0,),
+        "long side of a style over that of the output, by which strokes grow: one number, or one per style",
+        expected="numbers above 0 and up to 16, one for all styles or one per style, comma-separated",
+        min_length=1,
+        loss=True,
+        later=True,
+    )
+    style_upscale: Truth = parameter(
+        False, "whether a style may be enlarged beyond its own pixels, as `upscale` lets the output be", later=True
     )
     objective: Literal["paper", "relative", "mean"] = parameter(
         "relative",
@@ -316,24 +335,6 @@ class StyleParams:
             object.__setattr__(twin, name, getattr(self, name))
         object.__setattr__(twin, "seed", checked)
         return twin
-
-    @property
-    def layers(self) -> tuple[str, ...]:
-        """Every layer that takes part in the objective."""
-        content = self.content_layers if self.content_weight > 0 else ()
-        style = self.style_layers if self.style_weight > 0 else ()
-        return tuple(dict.fromkeys((*content, *style)))
-
-    @property
-    def needs_content(self) -> bool:
-        """Whether a content picture takes part."""
-        recolours = self.preserve_color != "none" or self.style_color != "none"
-        return self.content_weight > 0 or self.laplacian_weight > 0 or self.init == "content" or recolours
-
-    @property
-    def needs_style(self) -> bool:
-        """Whether a style picture takes part."""
-        return self.style_weight > 0 or self.init == "style" or self.style_color != "none"
 
     def schedule(self, size: int) -> Schedule:
         """Return (long side in pixels, loss evaluations) of each scale of an output, coarse to fine.

@@ -59,11 +59,19 @@ def fit(
     return (short, long) if height < width else (long, short)
 
 
-def fit_style(height: int, width: int, *, size: int, upscale: bool = False) -> tuple[int, int]:
+def fit_style(height: int, width: int, *, size: int, scale: float = 1.0, upscale: bool = False) -> tuple[int, int]:
     """Return the (height, width) of a style for an output whose long side is `size` px, aspect ratio kept.
 
     A style so narrow that its short side would have less than 16 px is larger instead: no output has its shape.
+
+    Args:
+        height: of the style, pixels.
+        width: of the style, pixels.
+        size: long side of the output, pixels.
+        scale: long side of the style over that of the output.
+        upscale: whether the style may be enlarged beyond its own pixels.
     """
+    size = round(size * scale)
     narrowest = math.ceil(MIN_SIDE * max(height, width) / min(height, width))
     return fit(height, width, size=max(size, narrowest), upscale=upscale)
 

@@ -1,7 +1,6 @@
 """The loop over scales, coarse to fine: pairs in, pictures and loss curves out."""
 
 import dataclasses
-import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -37,9 +36,10 @@ def stylize(
 
     Args:
         content: uint8 (H, W, 3) RGB, or anything that NumPy reads as that, such as a PIL image in mode RGB.
-        style: the style picture, in the same form.
-        params: its `size` is the long side of the output, unless the content is smaller. The style's long side is that
-            of the output before its features are taken, unless the style is smaller; `upscale` enlarges both.
+        style: the style picture, in the same form; or a list of several, which share by `style_blend_weights`.
+        params: its `size` is the long side of the output, unless the content is smaller. The style's long side is
+            `style_scale` times that of the output before its features are taken, unless the style is smaller;
+            `upscale` enlarges both.
         encoder: an encoder, or what `load_weights` takes.
         init: a picture to start from, whatever `params.init` says.
         progress: called with (iterations done, iterations in all) after each one.
@@ -53,24 +53,34 @@ def stylize(
         params = dataclasses.replace(params, init="./given")
     if isinstance(encoder, str):
         encoder = Vgg19(load_weights(encoder))
-    pair = _fitted(content, style, init, params)
+    styles = style if isinstance(style, list | tuple) else [] if style is None else [style]
+    pair = _fitted(content, styles, init, params)
     return stylize_batch([pair], encoder, observer=Observer.of(progress) if progress else None)[0]
 
 
-def _fitted(content: Any, style: Any, init: Any, params: StyleParams) -> Pair:
+def _fitted(content: Any, styles: Sequence[Any], init: Any, params: StyleParams) -> Pair:
     """Return pictures of any size as a pair whose output is as large as `size` and `upscale` request."""
 
-    def fitted(picture: Any, size: int, fit: Callable[..., tuple[int, int]] = fit) -> Tensor | None:
+    def shape_of(x: Tensor) -> tuple[int, int]:
+        return fit(x.shape[-2], x.shape[-1], size=params.size, upscale=params.upscale, tileable=params.tileable)
+
+    def fitted(picture: Any) -> Tensor | None:
         if picture is None:
             return None
         x = to_tensor(picture)
-        return resize(x, fit(x.shape[-2], x.shape[-1], size=size, upscale=params.upscale)).clamp(0, 1)
+        return resize(x, shape_of(x)).clamp(0, 1)
 
-    output = fitted(content, params.size, functools.partial(fit, tileable=params.tileable))
-    size = params.size if output is None else max(output.shape[1:])
+    output, whole = fitted(content), [to_tensor(style) for style in styles]
     # A texture has the shape of its style, which is then an output's.
-    fitting = fit if output is None else fit_style
-    return Pair.of(output, fitted(style, size, fitting), params, fitted(init, params.size))
+    canvas = shape_of(whole[params.heaviest(len(whole))]) if output is None and whole else None
+    size = max(output.shape[1:]) if output is not None else max(canvas or (params.size,))
+    upscale = params.upscale or params.style_upscale
+    shapes = [
+        fit_style(x.shape[-2], x.shape[-1], size=size, scale=params.scale_of(place), upscale=upscale)
+        for place, x in enumerate(whole)
+    ]
+    sized = [resize(x, shape).clamp(0, 1) for x, shape in zip(whole, shapes, strict=True)]
+    return Pair.of(output, sized, params, fitted(init), output=canvas)
 
 
 def stylize_batch(
@@ -220,7 +230,9 @@ def _scaled(pair: Pair, ratio: float) -> Pair:
 
     if ratio == 1:
         return pair
-    output = tiled(shape(pair.shape)) if pair.params.tileable else None
+    output = shape(pair.output) if pair.output else None
+    if pair.params.tileable:
+        output = tiled(shape(pair.shape))
     return dataclasses.replace(
         pair,
         content=None if pair.content is None else resize(pair.content, output or shape(pair.content.shape)).clamp(0, 1),

@@ -2,7 +2,7 @@
 
 import dataclasses
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from nst_kernel import StyleParams
@@ -13,7 +13,7 @@ from pipeline.archives.photos import Selection, photos
 from pipeline.archives.rows import PhotoRow, check_originals_are_safe, row_of
 from pipeline.encoder import load_encoder
 from pipeline.flow import RunBroken, run_rows
-from pipeline.manifest import pictures_of
+from pipeline.manifest import each_of, pictures_of
 from pipeline.options import RunOptions, failures, under_access
 from pipeline.outputs import Progress, layout, summary
 from pipeline.planning import fingerprint
@@ -51,11 +51,8 @@ def rows_to_do(
     check_originals_are_safe(spec, output)
     params, encoder = StyleParams.of({}, defaults=defaults), load_encoder(weights)
     encoder.check_covers(params.layers)
-    styles = _styles_of(spec)
-    # Pictures that all rows share are identified once.
-    shared = pictures_of({}, params.to_json()).values()
-    with storage.neighbours_named():
-        identities = {uri: storage.identity(uri) for uri in [*styles.values(), *shared]}
+    styles = _styles_of(spec, params)
+    identities = _shared_identities(styles.values(), params)
     known = index.Known(output, styles=spec.choose == "round-robin")
     choose = Chooser(spec, styles, before=known.style_of, given=known.given)
     counted = selection if selection is not None else Selection()
@@ -81,9 +78,27 @@ def rows_to_do(
     return listed()
 
 
-def _styles_of(spec: ArchiveSpec) -> Mapping[str, str]:
-    """Return the styles of an archive by name; raise ValueError if their results would take each other's place."""
+def _shared_identities(styles: Iterable[str], params: StyleParams) -> dict[str, str]:
+    """Return the identities of the pictures that all rows share, each looked up once.
+
+    Raises:
+        StorageError: if one cannot be looked up.
+    """
+    named = [uri for uris in pictures_of({}, params.to_json()).values() for uri in uris]
+    with storage.neighbours_named():
+        return {uri: storage.identity(uri) for uri in [*(u for each in styles for u in each_of("style", each)), *named]}
+
+
+def _styles_of(spec: ArchiveSpec, params: StyleParams) -> Mapping[str, str]:
+    """Return the styles of an archive by name.
+
+    Raises:
+        ValueError: if their results would take each other's place, or parameters do not fit a mixture of styles.
+    """
     styles = gather(spec.styles)
+    for name, uris in styles.items():
+        if misfits := params.misfits(len(each_of("style", uris))):
+            raise ValueError(f"style {name}: {'; '.join(map(str, misfits))}")
     if spec.choose == "all" and len(styles) > 1 and not spec.by_style:
         raise ValueError(
             f"{len(styles):,} styles for each photo, which would take each other's place: expected style_folders, or "

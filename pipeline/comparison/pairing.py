@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from pipeline import storage
-from pipeline.manifest import PICTURE_COLUMNS, pictures_of
+from pipeline.manifest import PICTURE_COLUMNS, SEVERAL, each_of, pictures_of
 from pipeline.outputs import query
 
 UNNAMED = ("preset",)
@@ -120,14 +120,15 @@ def _compared(row: Mapping[str, Any], shared: set[str]) -> ComparedRow:
     """Return a row for comparison, its pictures named by URIs of both runs or relative to its manifest's folder."""
     base = f"{storage.parent(row.get('manifest') or '').rstrip('/')}/"
 
-    def name(uri: str | None) -> str | None:
-        return uri if uri is None or uri in shared else uri.removeprefix(base) or uri
+    def name(role: str, uris: str | None) -> str | None:
+        parts = each_of(role, uris)
+        return SEVERAL.join(uri if uri in shared else uri.removeprefix(base) or uri for uri in parts) or None
 
     params = _params(row.get("params") or "{}")
     named = pictures_of({}, params)
     if named:  # else rows of equal parameters share them
-        params = {**params, **{parameter: name(uri) for parameter, uri in named.items()}}
-    return ComparedRow(row, {role: name(row.get(role)) for role in PICTURE_COLUMNS}, params)
+        params = {**params, **{parameter: name(parameter, uri) for parameter, (uri,) in named.items()}}
+    return ComparedRow(row, {role: name(role, row.get(role)) for role in PICTURE_COLUMNS}, params)
 
 
 @lru_cache(maxsize=65536)
@@ -138,7 +139,8 @@ def _params(text: str) -> Mapping[str, Any]:
 
 def _pictures(rows: Iterable[Mapping[str, Any]]) -> set[str]:
     """Return the URIs of all pictures that rows of results read."""
-    return {uri for row in rows for uri in pictures_of(row, _params(row.get("params") or "{}")).values()}
+    named = (pictures_of(row, _params(row.get("params") or "{}")) for row in rows)
+    return {uri for pictures in named for uris in pictures.values() for uri in uris}
 
 
 def _varying(rows: Iterable[ComparedRow]) -> set[str]:

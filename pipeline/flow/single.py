@@ -7,7 +7,7 @@ from nst_kernel import StylizeResult
 from pipeline import storage
 from pipeline.encoder import load_encoder
 from pipeline.images import format_of
-from pipeline.manifest import Row, derive_id, pictures_of, same_file
+from pipeline.manifest import Row, derive_id, pictures_of, resolved_styles, same_file
 from pipeline.options import RunOptions
 from pipeline.planning import Failure, output_shapes, plan
 from pipeline.stages import encode_result, fetch
@@ -28,7 +28,8 @@ def stylize_one(
 
     Args:
         content: path or URI of a picture.
-        style: path or URI of a picture.
+        style: path or URI of a picture, or several with `|` between them; a folder, which ends in a slash, stands for
+            the pictures in it.
         output: path or URI of a .png, .jpg or .webp file.
         params: style parameters by name.
         options: of which the weights and what decoding may take are used.
@@ -39,19 +40,25 @@ def stylize_one(
         WeightsError: if the encoder is not to be had.
         StorageError: if the output cannot be written.
     """
-    from nst_kernel import StyleParams
+    from nst_kernel import ParamError, StyleParams
     from pipeline.stages import StyleActor
 
     format_of(output)
     storage.check_no_folder(output)
     storage.check_writable(storage.parent(storage.absolute(output)))
     resolved = StyleParams.of(params or {})
-    if original := same_file(output, [content, style, *pictures_of({}, resolved.to_json()).values()]):
+    styles, fault = resolved_styles(style, "")
+    if fault:
+        raise ValueError(f"style {style}: expected {fault}")
+    asked = pictures_of({"content": content, "style": styles}, resolved.to_json())
+    if misfits := resolved.misfits(len(asked.get("style", ()))):
+        raise ParamError(misfits)
+    if original := same_file(output, [uri for uris in asked.values() for uri in uris]):
         raise ValueError(f"output {output} is {original}, which would be written over: expected another name")
     encoder = load_encoder(options.weights)
     encoder.check_covers(resolved.layers)
-    row_id = derive_id(content, style, resolved, encoder.sha256)
-    row = Row(row_id, content, style, output.rpartition("/")[2], resolved, file="", number=1)
+    row_id = derive_id(content, styles, resolved, encoder.sha256)
+    row = Row(row_id, content, styles, output.rpartition("/")[2], resolved, file="", number=1)
     shape_of = partial(output_shapes, decoding=options.decoding)
     (batch,) = plan([row], encoder_sha256=encoder.sha256, shape_of=shape_of).batches
     fetched = fetch(batch, options.decoding)

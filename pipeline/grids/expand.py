@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nst_kernel.params import PARAMETERS, ParamError, StyleParams
-from pipeline.manifest import ManifestError, Row, RowProblem
+from pipeline.manifest import ManifestError, Row, RowProblem, each_of
 from pipeline.specs import Axis, Draw, GridSpec, Samples, axes, conditions, gather, globs
 
 MAX_ROWS = 1_000_000
@@ -95,7 +95,9 @@ def _unusable(params: StyleParams | ParamError, content: str | None, style: str 
     if isinstance(params, ParamError):
         return f"parameters that agree; {params}"
     lacks_picture = (params.needs_content and not content) or (params.needs_style and not style)
-    return "both contents and styles for it" if lacks_picture else ""
+    if lacks_picture:
+        return "both contents and styles for it"
+    return "; ".join(map(str, params.misfits(len(each_of("style", style)))))
 
 
 def _pictures(named: Mapping[str, str] | None) -> list[tuple[str, str] | tuple[None, None]]:

@@ -7,6 +7,7 @@ from pipeline.images.beginnings import BEGINNING, begins_like_picture
 from pipeline.images.decode import ImageInfo, Pixels, Size, resize, within
 from pipeline.images.encode import FORMATS, encode, format_of, read_metadata
 from pipeline.images.errors import ImageError
+from pipeline.images.extensions import EXTENSIONS
 from pipeline.images.isolated import decode, decode_to, probe, probe_all
 from pipeline.images.kept import JPEG_HEAD, Kept, kept_of, may_follow
 from pipeline.images.similarity import EQUAL, Similarity, similarity
@@ -14,6 +15,7 @@ from pipeline.images.similarity import EQUAL, Similarity, similarity
 __all__ = [
     "BEGINNING",
     "EQUAL",
+    "EXTENSIONS",
     "FORMATS",
     "JPEG_HEAD",
     "ImageError",

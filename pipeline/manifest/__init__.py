@@ -5,8 +5,9 @@ from pipeline.manifest.formats import Records, Source, described
 from pipeline.manifest.ids import MAX_NAME, default_output, derive_id
 from pipeline.manifest.originals import check_originals, same_file
 from pipeline.manifest.reader import iter_rows, read_manifest
-from pipeline.manifest.roles import PICTURE_COLUMNS, PICTURE_PARAMETERS, ROLES, pictures_of
+from pipeline.manifest.roles import PICTURE_COLUMNS, PICTURE_PARAMETERS, ROLES, SEVERAL, each_of, pictures_of
 from pipeline.manifest.row import Duplicate, Manifest, ManifestError, Row, RowProblem, place, shown
+from pipeline.manifest.styles import resolved_styles
 from pipeline.manifest.validate import check_covered, validate
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "PICTURE_COLUMNS",
     "PICTURE_PARAMETERS",
     "ROLES",
+    "SEVERAL",
     "Duplicate",
     "Manifest",
     "ManifestError",
@@ -28,10 +30,12 @@ __all__ = [
     "default_output",
     "derive_id",
     "described",
+    "each_of",
     "iter_rows",
     "pictures_of",
     "place",
     "read_manifest",
+    "resolved_styles",
     "same_file",
     "shown",
     "validate",

@@ -10,7 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstr
 from nst_kernel.params import StyleParams
 from pipeline.manifest.formats import parse_json
 from pipeline.manifest.ids import MAX_NAME
-from pipeline.manifest.roles import PICTURE_COLUMNS
+from pipeline.manifest.roles import PICTURE_COLUMNS, SEVERAL
 from pipeline.manifest.row import shown
 
 IMAGE_EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp")
@@ -48,13 +48,22 @@ _Side = Annotated[int | None, BeforeValidator(_pixels), Field(ge=1, le=MAX_SIDE)
 _Text = Annotated[str, StringConstraints(strip_whitespace=True, max_length=4096, pattern=r"^\P{Cc}*$")]
 
 
+def _one_text(value: object) -> object:
+    """Return several styles that were written as a list as one text with `|` between them; anything else as it is."""
+    if not isinstance(value, list) or not all(isinstance(uri, str) for uri in value):
+        return value
+    if strange := [uri for uri in value if SEVERAL in uri]:
+        raise ValueError(f"{shown(strange[0])} has a {SEVERAL}, which stands between styles")
+    return SEVERAL.join(value)
+
+
 class RawRow(BaseModel):
     """A row as it is written. Further columns are style parameters, which are checked elsewhere."""
 
     model_config = ConfigDict(extra="allow", strict=True)
 
     content: _Text = ""
-    style: _Text = ""
+    style: Annotated[_Text, BeforeValidator(_one_text)] = ""
     id: Annotated[_Text, BeforeValidator(_number_as_text), StringConstraints(max_length=200)] = ""
     output: Annotated[_Text, StringConstraints(max_length=1024)] = ""
     params: Annotated[dict[str, Any], BeforeValidator(_nested)] = Field(default_factory=dict)
@@ -66,7 +75,7 @@ _SIDE_EXPECTED = f"pixels of the content picture as it is shown: a whole number 
 URI_EXPECTED = "a URI or path: text of at most 4096 characters, none of them a control character"
 EXPECTED = {
     "content": URI_EXPECTED,
-    "style": URI_EXPECTED,
+    "style": f"{URI_EXPECTED}; or several, as a list or with {SEVERAL} between them",
     "id": "text of at most 200 characters, none of them a control character, or a whole number",
     "output": "a file name: text of at most 1024 characters, none of them a control character",
     "params": "style parameters by name: an object, or the JSON text of one",

@@ -9,7 +9,7 @@ from json.encoder import encode_basestring_ascii
 
 from nst_kernel.params import PARAMETERS, StyleParams
 from pipeline import storage
-from pipeline.manifest.roles import PICTURE_PARAMETERS
+from pipeline.manifest.roles import PICTURE_PARAMETERS, SEVERAL, each_of
 
 MAX_NAME = 255
 """Bytes of a file's or folder's name: what every file system takes."""
@@ -24,11 +24,12 @@ def derive_id(content: str | None, style: str | None, params: StyleParams, encod
 
     Args:
         content: URI of the content picture; None where the row has none.
-        style: URI of the style picture; None where the row has none.
+        style: URI of the style picture, or of several with `|` between them; None where the row has none.
         params: every style parameter; one that is declared as `later` takes part if it is not at its default.
         encoder_sha256: of the encoder's weights.
     """
-    first, last = (_text(uri and storage.lasting(uri)) for uri in (content, style))
+    first = _text(content and storage.lasting(content))
+    last = _text(style and SEVERAL.join(map(storage.lasting, each_of("style", style))))
     request = f'{{"content":{first},"encoder_sha256":{_text(encoder_sha256)},{_canonical(params)},"style":{last}}}'
     return hashlib.sha256(request.encode()).hexdigest()[:16]
 

@@ -61,7 +61,7 @@ def _among(rows: Sequence[Row], images: str, places: storage.Places) -> Iterator
     """
     inside, counted = storage.canonical(images), Counter[str]()
     for row in rows:
-        counted.update(_path(uri).rpartition("/")[0] for uri in row.pictures().values())
+        counted.update(_path(uri).rpartition("/")[0] for uri in row.uris())
     near = {folder for folder in counted if storage.is_within(places(f"{folder}/x"), inside)}
     linked = dict[str, Collection[str] | None]()
     if storage.local_path(images) is not None and storage.is_folder(images):
@@ -72,7 +72,7 @@ def _among(rows: Sequence[Row], images: str, places: storage.Places) -> Iterator
     if not near and not linked:
         return
     for row in rows:
-        for role, uri in row.pictures().items():
+        for role, uri in ((role, uri) for role, uris in row.pictures().items() for uri in uris):
             folder, _, name = _path(uri).rpartition("/")
             if folder in near or (folder in linked and _leads(uri, name, linked[folder], inside)):
                 yield row, role, uri

@@ -3,10 +3,8 @@
 import contextlib
 import dataclasses
 import difflib
-import functools
 import posixpath
 import re
-import sys
 from collections.abc import Collection, Iterator, Mapping
 
 from pydantic import ValidationError
@@ -46,6 +44,7 @@ from pipeline.manifest.row import (
     place,
     shown,
 )
+from pipeline.manifest.styles import bad_styles, resolved_styles
 from pipeline.process import garbage as collector
 
 __all__ = [
@@ -237,6 +236,7 @@ class _Reader:
             complaints += params
         elif "params" not in bad:  # which might hold that no content or style is needed
             complaints += missing_pictures(raw, params, bad)
+        complaints += bad_styles(raw.style, self._base, params)
         complaints += bad_output(raw.output)
         complaints += bad_content_shape(raw, bad)
         if complaints or isinstance(params, list):
@@ -244,7 +244,7 @@ class _Reader:
             return
         # What is not given follows from the rest: an id from the request, a picture's name from the id.
         content = storage.resolve(raw.content, self._base) if raw.content else None
-        style = _resolved_style(raw.style, self._base) if raw.style else None
+        style, _ = resolved_styles(raw.style, self._base)
         derived = derive_id(content, style, params, self._encoder)
         id = storage.without_secrets(raw.id) or derived
         output = raw.output or default_output(id)
@@ -356,12 +356,6 @@ def _as_written(cells: dict[str, object]) -> tuple[RawRow, list[Complaint]]:
                 reason = f" ({detail['msg'].removeprefix('Value error, ')})" if detail["type"] == "value_error" else ""
                 complaints.append((name, shown(cells.pop(name)), EXPECTED[name] + reason))
     return RawRow.model_validate(cells), complaints  # the rest may have problems too
-
-
-@functools.lru_cache(4096)
-def _resolved_style(uri: str, base: str) -> str:
-    """Return the URI of a style; equal ones are one object in memory, as rows are many and styles few."""
-    return sys.intern(storage.resolve(uri, base))
 
 
 def _blank(value: object) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from nst_kernel.params import StyleParams
 from pipeline import storage
-from pipeline.manifest.roles import PICTURE_COLUMNS, PICTURE_PARAMETERS, by_role
+from pipeline.manifest.roles import PICTURE_COLUMNS, PICTURE_PARAMETERS, by_role, each_of
 
 EXTENSIONS = (".csv", ".csv.gz", ".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz", ".parquet")
 """What the name of a manifest may end in."""
@@ -86,7 +86,8 @@ class Row:
     Attributes:
         id: given, or derived from what decides the picture.
         content: URI of the content picture; None if the row has none, and `params` need none.
-        style: URI of the style picture; None if the row has none, and `params` need none.
+        style: URI of the style picture, or of several with `|` between them; None if the row has none, and `params`
+            need none.
         output: name of the result below OUTPUT/images/.
         params: every parameter; `init` is resolved too where it is the URI of an image.
         file: the manifest that has the row.
@@ -103,9 +104,21 @@ class Row:
     number: int
     content_shape: tuple[int, int] | None = None
 
-    def pictures(self) -> dict[str, str]:
-        """Return the URI of every picture that the row reads, by role, in the order of `ROLES`."""
+    def pictures(self) -> dict[str, tuple[str, ...]]:
+        """Return the URIs of every picture that the row reads, by role, in the order of `ROLES`."""
         return by_role(_picture_values(self))
+
+    def uris(self) -> list[str]:
+        """Return the URIs of every picture that the row reads, in the order of `pictures`."""
+        return [uri for uris in self.pictures().values() for uri in uris]
+
+    @property
+    def deciding(self) -> str | None:
+        """URI of the picture that decides the shape of the output: the content, or else the heaviest style."""
+        if self.content or not self.style:
+            return self.content
+        styles = each_of("style", self.style)
+        return styles[self.params.heaviest(len(styles))]
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from PIL import Image
 
 from nst_kernel.params import StyleParams
 from pipeline import images, storage
-from pipeline.manifest import PICTURE_COLUMNS
+from pipeline.manifest import PICTURE_COLUMNS, each_of
 from pipeline.notebook import html
 from pipeline.outputs import find_picture, picture_of, picture_or_reason, query
 
@@ -76,7 +76,12 @@ class ResultRow(Mapping[str, Any]):
     def _repr_html_(self) -> str:
         facts = {name: self[name] for name in _COLUMNS if self[name] is not None}
         # What a quarantined row reads may be why: it is not opened again.
-        sources = {role: None if self["status"] == "quarantined" else self[role] for role in PICTURE_COLUMNS}
+        opened = self["status"] != "quarantined"
+        sources: dict[str, str | storage.StorageError | None] = {}
+        for role in PICTURE_COLUMNS:
+            uris = each_of(role, self[role]) if opened else ()
+            names = [role, *(f"{role} {number}" for number in range(2, len(uris) + 1))]
+            sources |= dict(zip(names, uris or (None,), strict=True))
         pictures = {**sources, "result": self.shown}
         return html.of_row(
             pictures, facts | {f"params.{name}": v for name, v in query.parameters_of(self["params"]).items()}

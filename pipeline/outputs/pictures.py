@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 
 from pipeline import images, layout, storage
 from pipeline.images import ImageError
-from pipeline.manifest import PICTURE_COLUMNS, bad_output
+from pipeline.manifest import PICTURE_COLUMNS, SEVERAL, bad_output, each_of
 from pipeline.outputs.table import parts, read_results
 from pipeline.storage import NotFound, StorageError
 
@@ -119,6 +119,15 @@ def name_within(output: str, uri: str) -> str:
     return uri.removeprefix(folder) if uri.startswith(folder) else uri.rpartition("/images/")[2]
 
 
+def _one_each(role: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return the URIs of a column of the results, in which one text may have several."""
+    if not pc.any(pc.match_substring(column, SEVERAL)).as_py():
+        return column
+    return pa.chunked_array(
+        [pa.array([uri for uris in column.to_pylist() for uri in each_of(role, uris)], pa.string())]
+    )
+
+
 def inputs_among_pictures(output: str) -> Iterator[str]:
     """Yield the URIs of contents and styles below images/ that rows of the results read and none of them has written.
 
@@ -133,7 +142,7 @@ def inputs_among_pictures(output: str) -> Iterator[str]:
     table = read_results(output, columns=[*PICTURE_COLUMNS, "output_name"], ordered=False)
     places, images = storage.Places(), storage.canonical(layout.images_folder(output))
     inside: list[str] = []
-    for column in (table[name] for name in PICTURE_COLUMNS):
+    for column in (_one_each(role, table[role]) for role in PICTURE_COLUMNS):
         folders = pc.replace_substring_regex(column, "/[^/]*$", "/")
         near = [each for each in folders.unique().to_pylist() if each and storage.is_within(places(f"{each}x"), images)]
         inside += column.filter(pc.is_in(folders, pa.array(near, pa.string()))).to_pylist()

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from nst_kernel.params import ALIASES, PARAMETERS, Problem, later_defaults
-from pipeline.manifest import PICTURE_COLUMNS
+from pipeline.manifest import PICTURE_COLUMNS, each_of
 from pipeline.outputs.locate import run_of
 from pipeline.outputs.schema import SCHEMA, STATUSES
 from pipeline.outputs.table import read_results
@@ -28,7 +28,7 @@ def having(name: str, wanted: Any) -> Condition:
     Args:
         name: of a parameter, or else of a column.
         wanted: the value; or a list, tuple or set of values that is no parameter's value by itself, of which a row
-            has to have one. A picture is wanted by its URI or by its file's name.
+            has to have one. A picture is wanted by its URI or by its file's name; of several styles, any of them.
 
     Raises:
         ValueError: for an unknown name, or a value that a parameter or the status cannot have.
@@ -41,7 +41,9 @@ def having(name: str, wanted: Any) -> Condition:
         ]
     if name in PICTURE_COLUMNS:
         return lambda table: [
-            uri in accepted or str(uri).rpartition("/")[2] in accepted for uri in table[name].to_pylist()
+            uris in accepted
+            or any(uri in accepted or uri.rpartition("/")[2] in accepted for uri in each_of(name, uris))
+            for uris in table[name].to_pylist()
         ]
     return lambda table: [value in accepted for value in table[name].to_pylist()]
 

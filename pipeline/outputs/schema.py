@@ -24,7 +24,7 @@ _DOCUMENTED: Sequence[tuple[str, pa.DataType, str]] = (
         "of what was requested: pictures as they were, parameters, encoder, algorithm version",
     ),
     ("content", pa.string(), "URI of the content picture"),
-    ("style", pa.string(), "URI of the style picture"),
+    ("style", pa.string(), "URI of the style picture; of several, with | between them"),
     ("params", pa.string(), "every parameter, resolved, as JSON"),
     (
         "status",

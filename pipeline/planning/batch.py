@@ -73,11 +73,15 @@ class Batch:
 
 @dataclass(frozen=True)
 class Pictures:
-    """The decoded pictures of one row by role, as `Row.pictures` has them; None where the row needs none."""
+    """The decoded pictures of one row by role, as `Row.pictures` has them; nothing where the row needs none."""
 
     content: Picture | None = None
-    style: Picture | None = None
+    style: tuple[Picture, ...] = ()
     init: Picture | None = None
+
+    def all(self) -> list[Picture | None]:
+        """Return every picture in the order of the roles; None for each role that has none."""
+        return [self.content, *(self.style or (None,)), self.init]
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ def fingerprint(row: Row, encoder_sha256: str, identities: Identities) -> str:
         encoder_sha256: digest of the encoder's weights.
         identities: of every picture that the row reads.
     """
-    known = [identities[uri] for uri in row.pictures().values()]
+    known = [identities[uri] for uri in row.uris()]
     pictures = [UNKNOWN if isinstance(identity, storage.StorageError) else identity for identity in known]
     request = [derive_id(row.content, row.style, row.params, encoder_sha256), row.output, ALGORITHM_VERSION]
     return _digest(request) + _digest(pictures)

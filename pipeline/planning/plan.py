@@ -71,7 +71,7 @@ def plan(
     """
     history, limits = history or History(), limits or Limits()
     # What each picture is now: rows whose pictures changed are computed again.
-    identities = identify(list(dict.fromkeys(uri for row in rows for uri in row.pictures().values())))
+    identities = identify(list(dict.fromkeys(uri for row in rows for uri in row.uris())))
     # Rows that are done or quarantined are left out.
     remaining, done, quarantined = _remaining(rows, encoder_sha256, identities, history)
     del identities  # of a million pictures they are 200 MB
@@ -110,7 +110,7 @@ def _is_done(row: Row, current: str, earlier: str | None, identities: Identities
     """
     if earlier is None or earlier == current:
         return earlier == current
-    unknown = any(isinstance(identities[uri], storage.StorageError) for uri in row.pictures().values())
+    unknown = any(isinstance(identities[uri], storage.StorageError) for uri in row.uris())
     return unknown and same_request(earlier, current)
 
 

@@ -24,10 +24,10 @@ def output_shapes(
         probe: reads headers.
     """
     fitted = functools.lru_cache(65_536)(fit)  # equal shapes are one object
-    sizes = probe(sorted({_deciding(row) for row in rows if not row.content_shape}), decoding)
+    sizes = probe(sorted({(row.deciding or "") for row in rows if not row.content_shape}), decoding)
 
     def shape(row: Row) -> tuple[int, int] | Failure:
-        size = row.content_shape or sizes[_deciding(row)]
+        size = row.content_shape or sizes[(row.deciding or "")]
         if isinstance(size, Failure):
             return size
         params = row.params
@@ -43,11 +43,6 @@ def output_shapes(
                 tileable=params.tileable,
             )
         except ValueError as error:
-            return Failure.of(ImageError(str(error)), _deciding(row))
+            return Failure.of(ImageError(str(error)), (row.deciding or ""))
 
     return [shape(row) for row in rows]
-
-
-def _deciding(row: Row) -> str:
-    """Return the URI of the picture that decides the shape of a row's output."""
-    return row.content or row.style or ""

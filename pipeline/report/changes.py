@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pipeline.comparison import Change, Comparison
-from pipeline.manifest import PICTURE_COLUMNS
+from pipeline.manifest import PICTURE_COLUMNS, each_of
 from pipeline.report import links
 from pipeline.report.curves import number
 from pipeline.report.pictures import Pictures, outcomes
@@ -37,7 +37,7 @@ def label(key: Mapping[str, Any]) -> str:
     words = []
     for name, value in key.items():
         if name in PICTURE_COLUMNS:
-            words += links.names([str(value)]) if value else []
+            words += [" + ".join(links.names(each_of(name, value)))] if value else []
         else:
             words.append(f"{name} {value}")
     return ", ".join(words)

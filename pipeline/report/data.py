@@ -13,7 +13,7 @@ from pipeline.outputs import SCHEMA, parts, read_results, summary
 from pipeline.report import changes, curves, links, rows
 from pipeline.report.dimensions import Dimension, Setting, split
 from pipeline.report.figures import Figures, figures
-from pipeline.report.pictures import outcomes, sources, with_warnings
+from pipeline.report.pictures import Pictures, outcomes, sources, with_warnings
 from pipeline.report.thumbs import Shelf
 
 
@@ -76,7 +76,7 @@ def gather(
             reasons=run_figures.reasons,
             warnings=list(run_figures.warnings),
         ),
-        "sources": rows.source_files(shown, links.names(shown.uris)),
+        "sources": rows.source_files(shown, _names(shown)),
         "errors": rows.error_files(failed),
         "lines": rows.line_files(failed),
         "curves": curves.curve_files(table),
@@ -84,6 +84,13 @@ def gather(
         "changes": changes.change_files(comparison, *compared) if comparison else (),
     }
     return Gathered(run_figures, settings, dimensions, late, parts)
+
+
+def _names(sources: Pictures) -> list[str]:
+    """Return names for contents and styles; that of a mixture is made of those of its styles."""
+    single = [uri for uri, parts in zip(sources.uris, sources.parts, strict=True) if not parts]
+    names = links.names(single)
+    return [*names, *(" + ".join(names[part] for part in parts) for parts in sources.parts if parts)]
 
 
 def read(output: str) -> tuple[pa.Table, Mapping[str, Any]]:

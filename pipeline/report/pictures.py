@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.manifest import PICTURE_COLUMNS
+from pipeline.manifest import PICTURE_COLUMNS, each_of
 from pipeline.outputs import picture_of
 from pipeline.report import links
 from pipeline.report.thumbs import THUMB, VIEW, Shelf
@@ -25,12 +25,14 @@ class Pictures:
         hrefs: links to them; None where a browser cannot follow.
         thumbs: names of their thumbnails; None without one.
         views: names of their larger copies; None without one.
+        parts: of a mixture of styles the numbers of its pictures, and of a picture none; empty for results.
     """
 
     uris: list[str] = field(default_factory=list)
     hrefs: list[str | None] = field(default_factory=list)
     thumbs: list[str | None] = field(default_factory=list)
     views: list[str | None] = field(default_factory=list)
+    parts: list[list[int]] = field(default_factory=list)
 
     def keep(self, there: set[str]) -> None:
         """Drop the names of copies that could not be made.
@@ -43,7 +45,7 @@ class Pictures:
 
 
 def sources(table: pa.Table, shelf: Shelf, *, page: str, output: str) -> tuple[Pictures, Mapping[str, int]]:
-    """Return the contents and styles of all rows, each once, and their numbers by URI.
+    """Return the contents and styles of all rows, each once, and their numbers by URI; mixtures of styles come last.
 
     Contents get a view as large as the largest result that is made of them, so that one can be laid over the other.
     Pictures that only quarantined rows name are not opened: they may be why.
@@ -52,8 +54,9 @@ def sources(table: pa.Table, shelf: Shelf, *, page: str, output: str) -> tuple[P
     for content, width, height in zip(*(table[c].to_pylist() for c in ("content", "width", "height")), strict=True):
         if content is not None:
             long_sides[content] = max(long_sides.get(content, 0), width or 0, height or 0)
-    named = (uri for role in PICTURE_COLUMNS for uri in table[role].unique().to_pylist() if uri is not None)
-    uris = list(dict.fromkeys([*long_sides, *named]))
+    named = [(role, uri) for role in PICTURE_COLUMNS for uri in table[role].unique().to_pylist() if uri is not None]
+    mixtures = {uri: each_of(role, uri) for role, uri in named}
+    uris = list(dict.fromkeys([*long_sides, *(uri for parts in mixtures.values() for uri in parts)]))
     pictures = Pictures()
     versions = shelf.versions(_opened(table))
     views = 0
@@ -65,14 +68,24 @@ def sources(table: pa.Table, shelf: Shelf, *, page: str, output: str) -> tuple[P
         pictures.hrefs.append(links.href(uri, page=page, output=output))
         pictures.thumbs.append(shelf.want(uri, version, side=THUMB) if version else None)
         pictures.views.append(shelf.want(uri, version, side=side) if larger else None)
-    return pictures, {uri: number for number, uri in enumerate(uris)}
+    numbers = {uri: number for number, uri in enumerate(uris)}
+    pictures.parts = [[] for _ in uris]
+    for uri, parts in mixtures.items():
+        if uri not in numbers:
+            numbers[uri] = len(pictures.uris)
+            pictures.uris.append(uri)
+            pictures.parts.append([numbers[part] for part in parts])
+            for column in (pictures.hrefs, pictures.thumbs, pictures.views):
+                column.append(None)
+    return pictures, numbers
 
 
 def _opened(table: pa.Table) -> Collection[str]:
     """Return the contents and styles of the rows that are not quarantined, each once."""
     others = table.filter(pc.not_equal(table["status"], "quarantined"))
-    named = (others[role].unique().to_pylist() for role in PICTURE_COLUMNS)
-    return {uri for column in named for uri in column if uri is not None}
+    return {
+        uri for role in PICTURE_COLUMNS for uris in others[role].unique().to_pylist() for uri in each_of(role, uris)
+    }
 
 
 def outcomes(rows: Sequence[Mapping[str, Any]], shelf: Shelf, *, page: str, output: str) -> Pictures:

@@ -92,7 +92,11 @@ def source_files(sources: Pictures, names: Sequence[str]) -> Iterator[Mapping[st
         part = slice(start, start + ROWS_PER_FILE)
         columns: Mapping[str, Sequence[str | None]]
         columns = {"uri": sources.uris, "href": sources.hrefs, "thumb": sources.thumbs, "view": sources.views}
-        yield {"name": names[part], **{name: values[part] for name, values in columns.items()}}
+        yield {
+            "name": names[part],
+            **{name: values[part] for name, values in columns.items()},
+            "parts": sources.parts[part],
+        }
 
 
 def error_files(failed: pa.Table) -> Iterator[Mapping[str, Any]]:

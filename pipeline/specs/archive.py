@@ -6,8 +6,9 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from pipeline import storage
+from pipeline.manifest import each_of
 from pipeline.specs import globs
-from pipeline.specs.fields import Named, Pattern, Section, Text, as_option
+from pipeline.specs.fields import NamedStyles, Pattern, Section, Text, as_option
 
 
 def _with_a_month(value: object) -> object:
@@ -30,7 +31,9 @@ class ArchiveSpec(Section):
     """Which photos of an archive get which styles, and how results are called and encoded."""
 
     photos: Pattern = Field(description="A folder, whose pictures are taken, or a pattern such as photos/**/*.jpg.")
-    styles: Named = Field(description="Style pictures: a path, a list of them, or names with paths.")
+    styles: NamedStyles = Field(
+        description="Style pictures: a path, a list of them, or names with paths; of a mixture, several."
+    )
     choose: Literal["all", "round-robin", "random"] = Field(
         "all", description="Of several styles, each photo gets all, the next in turn, or one by chance."
     )
@@ -68,5 +71,7 @@ class ArchiveSpec(Section):
     @property
     def by_style(self) -> bool:
         """Whether the style's name is the first folder of a result's name."""
-        several = len(self.styles) > 1 or any(map(globs.is_glob, self.styles.values()))
+        several = len(self.styles) > 1 or any(
+            globs.is_glob(uri) and len(each_of("style", uri)) == 1 for uri in self.styles.values()
+        )
         return self.choose == "all" and several if self.style_folders is None else self.style_folders

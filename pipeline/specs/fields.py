@@ -4,6 +4,7 @@ import difflib
 import posixpath
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from functools import partial
 from typing import Annotated, Any
 
 from pydantic import (
@@ -22,7 +23,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from nst_kernel.params import ALIASES, INITS, PARAMETERS, ParamError, StyleParams
 from pipeline import storage
 from pipeline.encoder import PIN, split_pin
-from pipeline.manifest import MAX_NAME
+from pipeline.manifest import MAX_NAME, SEVERAL, each_of
 from pipeline.options import OPTIONS
 from pipeline.specs import globs
 
@@ -117,7 +118,22 @@ WeightsLocation = Annotated[Text, AfterValidator(_weights)]
 """`embedded`, `imagenet`, or a location, each with a pin behind it or none."""
 
 
-def _by_name(value: object, info: ValidationInfo) -> object:
+def _mixed(value: object) -> object:
+    """Return several styles that are one mixture as one text; anything else as it is."""
+    if isinstance(value, list | tuple) and value and all(isinstance(uri, str) for uri in value):
+        return SEVERAL.join(value)
+    return value
+
+
+def _resolved_mixture(uris: str, info: ValidationInfo) -> str:
+    return SEVERAL.join(_resolved_pattern(uri, info) for uri in each_of("style", uris))
+
+
+Mixture = Annotated[Text, BeforeValidator(_mixed), AfterValidator(_resolved_mixture)]
+"""A pattern of styles, or several whose styles are mixed: a list, or a text with `|` between them."""
+
+
+def _by_name(value: object, info: ValidationInfo, role: str = "content") -> object:
     """Return one picture, a list of pictures or a mapping as a mapping; a picture without a name has its file's."""
     if isinstance(value, str):
         value = [value]
@@ -129,7 +145,9 @@ def _by_name(value: object, info: ValidationInfo) -> object:
         if not isinstance(uri, str):
             complaints.append(((place,), uri, "a path or URI"))
             continue
-        name = uri if globs.is_glob(uri) and globs.is_glob(_resolved_pattern(uri, info)) else globs.stem(uri)
+        mixed = each_of(role, uri)
+        is_pattern = len(mixed) == 1 and globs.is_glob(uri) and globs.is_glob(_resolved_pattern(uri, info))
+        name = uri if is_pattern else "+".join(map(globs.stem, mixed))
         if name in named:
             advice = f"NAME={uri} as an option, NAME: {uri} in a job file"
             complaints.append(((place,), uri, f"a name of its own, as {named[name]} is {name!r} too: {advice}"))
@@ -155,16 +173,25 @@ def is_file_name(name: str) -> bool:
 
 
 _STRING = {"type": "string"}
+_STRINGS = {"type": "array", "items": _STRING}
 Named = Annotated[
     Mapping[str, Pattern],
     BeforeValidator(_by_name),
     AfterValidator(_fit_for_files),
-    WithJsonSchema(
-        {"anyOf": [_STRING, {"type": "array", "items": _STRING}, {"type": "object", "additionalProperties": _STRING}]}
-    ),
+    WithJsonSchema({"anyOf": [_STRING, _STRINGS, {"type": "object", "additionalProperties": _STRING}]}),
 ]
 """Pictures by name: one path, a list (each is named as its file, without extension), or names with paths. A pattern
 stands for the files that fit."""
+
+NamedStyles = Annotated[
+    Mapping[str, Mixture],
+    BeforeValidator(partial(_by_name, role="style")),
+    AfterValidator(_fit_for_files),
+    WithJsonSchema(
+        {"anyOf": [_STRING, _STRINGS, {"type": "object", "additionalProperties": {"anyOf": [_STRING, _STRINGS]}}]}
+    ),
+]
+"""Styles by name, as `Named`, of which each may be a mixture of several."""
 
 
 def gather(named: Mapping[str, str]) -> dict[str, str]:
@@ -176,6 +203,10 @@ def gather(named: Mapping[str, str]) -> dict[str, str]:
     """
     found: dict[str, str] = {}
     for name, uri in named.items():
+        if len(mixed := each_of("style", uri)) > 1:
+            parts = [globs.found(part) if globs.is_glob(part) else [globs.literal(part)] for part in mixed]
+            found[name] = SEVERAL.join(picture for part in parts for picture in part)
+            continue
         pattern = globs.is_glob(uri)
         for picture in globs.found(uri) if pattern else [globs.literal(uri)]:
             called = globs.stem(picture) if pattern else name

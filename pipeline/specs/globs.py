@@ -8,12 +8,7 @@ import posixpath
 import re
 
 from pipeline import storage
-
-PICTURES = (
-    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".heic", ".heif", ".hif", ".tif", ".tiff", ".gif", ".bmp"),
-    *(".avif", ".jp2", ".ppm", ".qoi"),
-)
-"""Extensions of pictures, in any case. Names of results depend on it: see `pipeline.archives.rows.output_name`."""
+from pipeline.images import EXTENSIONS
 
 RAW = (
     *(".dng", ".cr2", ".cr3", ".crw", ".nef", ".nrw", ".arw", ".srf", ".sr2", ".orf", ".rw2", ".raf", ".pef", ".srw"),
@@ -105,7 +100,7 @@ def extension(path: str) -> str:
 
 def is_picture(path: str) -> bool:
     """Return whether a name has the extension of a picture."""
-    return storage.without_query(path).lower().endswith(PICTURES)
+    return storage.without_query(path).lower().endswith(EXTENSIONS)
 
 
 def is_raw(path: str) -> bool:

@@ -7,7 +7,15 @@ from pydantic import AfterValidator, Field, ValidationInfo, WithJsonSchema, mode
 
 from pipeline.specs import axes, conditions
 from pipeline.specs.axes import Draw
-from pipeline.specs.fields import Complaint, Named, Section, parameter_schemas, unusable, with_init_resolved
+from pipeline.specs.fields import (
+    Complaint,
+    Named,
+    NamedStyles,
+    Section,
+    parameter_schemas,
+    unusable,
+    with_init_resolved,
+)
 
 
 class Samples(Section):
@@ -81,7 +89,9 @@ class GridSpec(Section):
     """The combinations of a grid: contents, styles and parameters."""
 
     contents: Named | None = Field(None, description="Content pictures: a path, a list of them, or names with paths.")
-    styles: Named | None = Field(None, description="Style pictures: a path, a list of them, or names with paths.")
+    styles: NamedStyles | None = Field(
+        None, description="Style pictures: a path, a list of them, or names with paths; of a mixture, several."
+    )
     parameters: _Parameters = Field(
         default_factory=dict,
         description="By style parameter a value, a list of values, or one of linspace: [from, to, count], logspace: "

@@ -2,6 +2,7 @@
 
 import functools
 import time
+from collections.abc import Sequence
 
 from nst_kernel.pictures import fit_style
 from pipeline import images, storage
@@ -38,19 +39,22 @@ class _Reader:
             )
         return picture
 
-    def within(self, uri: str, side: int, *, upscale: bool) -> Picture:
-        """Return a style with its long side at most `side` pixels, or more if it is very narrow, in its aspect ratio.
+    def within(self, uri: str, size: int, *, scale: float, upscale: bool) -> Picture:
+        """Return a style as `fit_style` sizes it, in its aspect ratio.
 
         Args:
             uri: of the picture.
-            side: pixels; the picture's own long side where that is shorter and `upscale` is false.
+            size: long side of the output, pixels.
+            scale: long side of the style over that of the output; its own is kept where that is shorter and `upscale`
+                is false.
             upscale: whether the picture may be enlarged.
 
         Raises:
             ImageError: if it cannot be decoded.
             StorageError: if it cannot be read.
         """
-        return self._read((uri, side, upscale), functools.partial(fit_style, size=side, upscale=upscale))[0]
+        fitting = functools.partial(fit_style, size=size, scale=scale, upscale=upscale)
+        return self._read((uri, size, scale, upscale), fitting)[0]
 
     def _read(self, key: tuple[str, *tuple[object, ...]], size: images.Size) -> tuple[Picture, tuple[int, int]]:
         """Return a picture resized to a size, and its own (height, width); later calls reuse both."""
@@ -88,23 +92,29 @@ def fetch(batch: Batch, limits: Decoding = DEFAULT_DECODING) -> Fetched:
 
 def _of_row(planned: PlannedRow, reader: _Reader) -> Pictures | Failure:
     """Return the pictures that a row reads at their sizes, or why there are none."""
-    named = planned.row.pictures()
+    row, shape = planned.row, planned.shape
+    assert shape is not None
+    named = row.pictures()
     try:
-        return Pictures(**{role: _sized(role, uri, planned, reader) for role, uri in named.items()})
+        styles = _styles(named.pop("style", ()), planned, reader)
+        sizes = {"content": row.content_shape}
+        others = {role: reader.at_shape(uri, shape, sizes.get(role)) for role, (uri,) in named.items()}
+        return Pictures(style=styles, **others)
     except (storage.StorageError, images.ImageError) as error:
         return Failure.of(error)
     except Exception as error:  # whatever a picture does to a decoder concerns its row alone
-        return Failure.of(error, f"decoding {' and '.join(named.values())}")
+        return Failure.of(error, f"decoding {' and '.join(row.uris())}")
 
 
-def _sized(role: str, uri: str, planned: PlannedRow, reader: _Reader) -> Picture:
-    """Return a picture at the size that its role asks for.
+def _styles(uris: Sequence[str], planned: PlannedRow, reader: _Reader) -> tuple[Picture, ...]:
+    """Return the styles of a row.
 
-    A style keeps its aspect ratio and gets the long side of the output, so that its strokes are as large, relative to
-    the picture, in outputs of any size. All others get the output's shape.
+    Each keeps its aspect ratio and gets the long side of the output, times its scale, so that its strokes are as large,
+    relative to the picture, in outputs of any size.
     """
-    row, shape = planned.row, planned.shape
+    params, shape = planned.row.params, planned.shape
     assert shape is not None
-    if role == "style":
-        return reader.within(uri, max(shape), upscale=row.params.upscale)
-    return reader.at_shape(uri, shape, row.content_shape if role == "content" else None)
+    upscale = params.upscale or params.style_upscale
+    return tuple(
+        reader.within(uri, max(shape), scale=params.scale_of(place), upscale=upscale) for place, uri in enumerate(uris)
+    )

@@ -16,7 +16,6 @@ from nst_kernel.encoder import resolve_precision
 from nst_kernel.objective import GramCache
 from nst_kernel.pictures import to_tensor, to_uint8
 from pipeline.encoder import load_encoder
-from pipeline.manifest import ROLES
 from pipeline.planning import Failure, Fetched, Optimised, Pictures, PlannedRow
 from pipeline.stages.resumable import ResumableOptimisation
 
@@ -146,13 +145,13 @@ class StyleActor:
 
     def _pair(self, planned: PlannedRow, pictures: Pictures) -> Pair:
         """Return a row as a sample of the kernel: its pictures as tensors on the device, and its parameters."""
-        content, style, init = (
+        content, init = (
             None if picture is None else to_tensor(picture, self.device)
-            for picture in (pictures.content, pictures.style, pictures.init)
+            for picture in (pictures.content, pictures.init)
         )
-        key = None if pictures.style is None else hashlib.blake2b(pictures.style.tobytes(), digest_size=16).hexdigest()
-        pair = Pair.of(content, style, planned.row.params, init, key)
-        return dataclasses.replace(pair, output=planned.shape) if planned.row.params.tileable else pair
+        styles = [to_tensor(style, self.device) for style in pictures.style]
+        keys = [hashlib.blake2b(style.tobytes(), digest_size=16).hexdigest() for style in pictures.style]
+        return Pair.of(content, styles, planned.row.params, init, keys=keys, output=planned.shape)
 
 
 def _packed(outcome: StylizeResult | Failure) -> StylizeResult | Failure:
@@ -166,8 +165,7 @@ def _digest(rows: Sequence[Pictures]) -> str:
     """Return a hash of every pixel of a batch's pictures."""
     pixels = hashlib.blake2b(digest_size=16)
     for pictures in rows:
-        for role in ROLES:
-            picture = getattr(pictures, role)
+        for picture in pictures.all():
             pixels.update(b"none" if picture is None else f"{picture.shape}".encode())
             if picture is not None:
                 pixels.update(picture.tobytes())

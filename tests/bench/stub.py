@@ -31,7 +31,7 @@ class StubKernel:
     def _result(self, pictures: Pictures | Failure) -> StylizeResult | Failure:
         if isinstance(pictures, Failure):
             return pictures
-        picture = pictures.style if pictures.content is None else pictures.content
+        picture = pictures.style[0] if pictures.content is None else pictures.content
         assert picture is not None
         losses = {name: float(values[-1]) for name, values in self.curve.items()}
         return StylizeResult(picture, False, losses, self.curve, len(self.curve["total"]))

@@ -50,7 +50,7 @@ def test_parts_are_run_one_after_the_other(studio: Studio, monkeypatch: pytest.M
         defaults=QUICK,
         kernel=Noting,
     )
-    assert progress.counts == {"ok": 6, "failed": 1}
+    assert progress.counts == {"ok": 6, "failed": 1}, progress.failures
     assert Counter(row["status"] for row in studio.results().values()) == {"ok": 6, "failed": 1}
     assert "width and height say 48 x 64" in next(text for _, text in progress.failures)
     done = [row for row in studio.results().values() if row["status"] == "ok"]

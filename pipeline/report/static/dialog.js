@@ -66,7 +66,7 @@ nst.dialog = (() => {
   };
 
   const pictures = (row) => {
-    const { rows, contentView, view, thumb, contentThumb, styleThumb, whole } = nst.model;
+    const { rows, contentView, view, thumb, contentThumb, parts, sourceThumb, whole } = nst.model;
     const after = view(row);
     const place = after && rows.content[row] >= 0
       ? nst.slider({ before: contentView(row), after, spareAfter: thumb(row), beforeName: "content", afterName: "result", width: rows.width[row], height: rows.height[row] })
@@ -76,7 +76,7 @@ nst.dialog = (() => {
       href ? h("p", {}, nst.link(href, whole(row) ? "Open the picture" : "Open the picture on its server")) : null,
       h("div", { class: "sources" },
         source("content", rows.content[row], contentThumb(row)),
-        source("style", rows.style[row], styleThumb(row))));
+        ...parts(rows.style[row]).map((style) => source("style", style, sourceThumb(style)))));
   };
 
   // Why a row has no good picture, from the file that says so.

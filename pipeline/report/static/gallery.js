@@ -16,12 +16,19 @@ nst.gallery = (() => {
   const grid = () => nst.$("grid");
   const pitch = () => cell + CAPTION + GAP;
 
+  // As many styles of a mixture as there is room for.
+  const styles = (row) => {
+    const { rows, parts, sourceThumb } = nst.model;
+    const thumbs = parts(rows.style[row]).slice(0, 3).map(sourceThumb);
+    return (thumbs.length ? thumbs : [null]).map((thumb) => nst.picture(thumb, "style", "–"));
+  };
+
   const caption = (row) => {
     const { rows, status, reason, warning, labels } = nst.model;
     const loss = rows.loss[row];
     const good = status(row) === "ok";
     return h("span", { class: "caption" },
-      h("span", { class: "small" }, nst.picture(nst.model.contentThumb(row), "content", "–"), nst.picture(nst.model.styleThumb(row), "style", "–")),
+      h("span", { class: "small" }, nst.picture(nst.model.contentThumb(row), "content", "–"), ...styles(row)),
       h("span", { class: "words" },
         h("span", { class: "id" }, rows.id[row]),
         h("span", { class: "soft" }, good ? [`loss ${nst.number(loss)}`, warning(row) ? h("span", { class: "state doubtful" }, ", doubtful") : null] : h("span", { class: `state ${status(row)}` }, reason(row))),

@@ -24,9 +24,10 @@ nst.matrix = (() => {
   };
 
   const head = (dimension, code, scope) => {
-    const picture = { content: nst.model.sources.thumb, style: nst.model.sources.thumb }[dimension.name]?.[code];
+    const { parts, sourceThumb } = nst.model;
+    const thumbs = ["content", "style"].includes(dimension.name) ? parts(code).map(sourceThumb).filter(Boolean) : [];
     return h("th", { scope },
-      picture ? nst.picture(nst.model.small(picture), "") : null,
+      ...thumbs.map((thumb) => nst.picture(thumb, "")),
       h("span", {}, dimension.text(code)));
   };
 

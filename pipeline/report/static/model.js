@@ -57,7 +57,9 @@ nst.model = (() => {
 
   const thumb = (row) => small(rows.thumb[row]) ?? (nst.data.index().late ? whole(row) : null);
   const contentThumb = (row) => (rows.content[row] < 0 ? null : small(sources.thumb[rows.content[row]]));
-  const styleThumb = (row) => (rows.style[row] < 0 ? null : small(sources.thumb[rows.style[row]]));
+  // The numbers of the pictures behind a number: those of a mixture, or itself.
+  const parts = (number) => (number < 0 ? [] : sources.parts[number].length ? sources.parts[number] : [number]);
+  const sourceThumb = (number) => small(sources.thumb[number]);
   const contentView = (row) => (rows.content[row] < 0 ? null : small(sources.view[rows.content[row]]) ?? contentThumb(row));
   const view = (row) => whole(row) ?? small(rows.view[row]) ?? thumb(row);
 
@@ -113,7 +115,7 @@ nst.model = (() => {
 
   return {
     rows, sources, dimensions, start, select, sorts, status, reason, warning, sourceName, labels,
-    whole, thumb, contentThumb, styleThumb, contentView, view, small,
+    whole, thumb, contentThumb, parts, sourceThumb, contentView, view, small,
     count: () => count,
   };
 })();

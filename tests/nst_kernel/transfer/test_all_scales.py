@@ -342,7 +342,7 @@ def test_gram_matrices_of_a_style_are_computed_once() -> None:
 
     def batch(**parameters: object) -> list[Pair]:
         params = shallow(iterations=2, **parameters)
-        return [Pair.of(content, styles[which], params, style_key=str(which)) for which in (0, 0, 1)]
+        return [Pair.of(content, styles[which], params, keys=[str(which)]) for which in (0, 0, 1)]
 
     first = stylize_batch(batch(), DOUBLE, grams=cache)
     assert (cache.hits, cache.misses) == (1, 2)

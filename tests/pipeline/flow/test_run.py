@@ -190,7 +190,7 @@ def test_rows_at_work_when_a_run_is_stopped_are_not_suspected(
 
 
 def planned(row: Row) -> PlannedRow:
-    identities = storage.identities(list(row.pictures().values()))
+    identities = storage.identities(list(row.uris()))
     return PlannedRow(row, fingerprint(row, load_encoder("embedded").sha256, identities), (32, 32))
 
 

@@ -45,7 +45,10 @@ OTHER: dict[str, dict[str, Any]] = {
     "min_scale": {"min_scale": 64},
     "preserve_color": {"preserve_color": "match"},
     "statistics": {"statistics": "w2"},
+    "style_blend_weights": {"style_blend_weights": (0.5, 2.0)},
     "style_color": {"style_color": "transport"},
+    "style_scale": {"style_scale": (2.0,)},
+    "style_upscale": {"style_upscale": True},
     "tileable": {"tileable": True},
     "tv_form": {"tv_form": "sum"},
 }

@@ -16,7 +16,7 @@ from pipeline.planning import Pictures
 def test_a_row_names_its_pictures_by_role(content: str | None, style: str | None, init: str) -> None:
     params = dataclasses.replace(StyleParams(), init=init)
     named = {"content": content, "style": style, "init": init if init == "/i.png" else None}
-    expected = [(role, uri) for role, uri in named.items() if uri]
+    expected = [(role, (uri,)) for role, uri in named.items() if uri]
     assert list(Row("r", content, style, "r.png", params, "rows.csv", 1).pictures().items()) == expected
     in_results = {"id": "r", "content": content, "style": style}
     assert list(pictures_of(in_results, params.to_json()).items()) == expected

@@ -45,7 +45,7 @@ def test_what_was_done_before_is_recognised(
     monkeypatch.setattr(import_module("pipeline.planning.fingerprint"), "ALGORITHM_VERSION", 3)
     params = StyleParams.of(given)
     row = Row("id", content, style, "out.png", params, "rows.csv", 1)
-    uris = row.pictures().values()
+    uris = row.uris()
     assert derive_id(content, style, params, "e") == id
     assert fingerprint(row, "e", {uri: f"etag of {uri}" for uri in uris}) == known
     assert fingerprint(row, "e", dict.fromkeys(uris, storage.StorageError("gone"))) == unknown
@@ -66,7 +66,7 @@ CHANGES: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
 def test_each_part_of_a_request_takes_part(change: dict[str, Any]) -> None:
     changed = dataclasses.replace(ASKED, **change)
-    known = KNOWN | dict.fromkeys(set(changed.pictures().values()) - KNOWN.keys(), "4")
+    known = KNOWN | dict.fromkeys(set(changed.uris()) - KNOWN.keys(), "4")
     assert not same_request(fingerprint(changed, "e", known), fingerprint(ASKED, "e", KNOWN))
 
 

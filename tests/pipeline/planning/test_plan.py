@@ -163,7 +163,7 @@ def test_what_is_done_is_left_out_by_id_and_fingerprint(
 ) -> None:
     states = [data.draw(st.sampled_from(["new", "done", "stale"])) for _ in rows]
     finished = {
-        r.id: fingerprint(r, "e", unchanged(r.pictures().values())) if state == "done" else "another"
+        r.id: fingerprint(r, "e", unchanged(r.uris())) if state == "done" else "another"
         for (r, _), state in zip(rows, states, strict=True)
         if state != "new"
     }
@@ -181,13 +181,11 @@ def test_what_is_done_is_left_out_by_id_and_fingerprint(
 
 def test_a_fingerprint_changes_with_whatever_decides_the_picture() -> None:
     first = row(1, StyleParams(init="/i.png"))
-    now = unchanged(first.pictures().values())
+    now = unchanged(first.uris())
     assert set(now) == {"/c1.png", "/s.png", "/i.png"}
 
     def mark(asked: Row, encoder: str = "e", **replaced: str | storage.StorageError) -> str:
-        return fingerprint(
-            asked, encoder, {**unchanged(asked.pictures().values()), **{f"/{n}.png": v for n, v in replaced.items()}}
-        )
+        return fingerprint(asked, encoder, {**unchanged(asked.uris()), **{f"/{n}.png": v for n, v in replaced.items()}})
 
     marks = [
         mark(first),
@@ -207,7 +205,7 @@ def test_a_fingerprint_changes_with_whatever_decides_the_picture() -> None:
 @given(st.lists(st.sampled_from(["same", "replaced", "gone"]), min_size=1, max_size=12))
 def test_rows_whose_pictures_changed_are_done_again_and_no_others(fates: list[str]) -> None:
     rows = [row(n, StyleParams()) for n in range(len(fates))]
-    done = {r.id: fingerprint(r, "e", unchanged(r.pictures().values())) for r in rows}
+    done = {r.id: fingerprint(r, "e", unchanged(r.uris())) for r in rows}
     now: dict[str, str | storage.StorageError] = {"/s.png": "1"}
     for r, fate in zip(rows, fates, strict=True):
         said = {"same": "1", "replaced": "2"}

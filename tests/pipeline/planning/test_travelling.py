@@ -51,7 +51,7 @@ def rows_of(place: Path) -> list[Row]:
 def marks(place: Path) -> dict[str, str]:
     """Fingerprints by id, as planning makes them."""
     rows = rows_of(place)
-    identities = storage.identities([uri for row in rows for uri in row.pictures().values()])
+    identities = storage.identities([uri for row in rows for uri in row.uris()])
     return {row.id: fingerprint(row, ENCODER, identities) for row in rows}
 
 

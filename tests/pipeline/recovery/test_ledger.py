@@ -209,9 +209,7 @@ def test_what_a_worker_records_after_its_driver_was_stopped_is_withdrawn_too(mon
 
 def test_a_run_plans_suspected_rows_alone_and_leaves_quarantined_ones_out() -> None:
     asked = [p.row for p in rows(6)]
-    same: dict[str, str | storage.StorageError] = dict.fromkeys(
-        (uri for row in asked for uri in row.pictures().values()), "1"
-    )
+    same: dict[str, str | storage.StorageError] = dict.fromkeys((uri for row in asked for uri in row.uris()), "1")
     marks = [fingerprint(row, "e", same) for row in asked]
     work = plan(
         asked,

@@ -80,10 +80,43 @@ def test_a_style_gets_the_long_side_of_the_output(folder: Path) -> None:
             pictures = fetched[name]
             assert isinstance(pictures, Pictures)
             assert pictures.content is not None
-            assert pictures.style is not None
             assert max(pictures.content.shape) == side
             # It keeps its shape, 4 : 1, though no side may have less than 16 pixels.
-            assert pictures.style.shape[:2] == (max(16, side // 4), max(64, side))
+            assert pictures.style[0].shape[:2] == (max(16, side // 4), max(64, side))
+
+
+def test_several_styles_are_fetched_each_at_its_scale(folder: Path, style_actor: StyleActor) -> None:
+    Image.fromarray(draw(5, 40, 160)).save(folder / "t.png")
+    params = dataclasses.replace(QUICK, style_scale=(0.5, 2.0), style_blend_weights=(1.0, 0.0))
+    (plain,) = rows(folder, "a.png", params=dataclasses.replace(QUICK, style_scale=(0.5,)))
+    (mixed,) = rows(folder, "b.png", params=params)
+    mixed = dataclasses.replace(mixed, style=f"{plain.style}|{folder / 't.png'}", content=plain.content, output="2.png")
+    fetched = fetch(batch_of([plain, mixed]))
+    shapes = [
+        [style.shape[:2] for style in pictures.style] for pictures in fetched.pictures if isinstance(pictures, Pictures)
+    ]
+    assert shapes == [[(16, 16)], [(16, 16), (16, 64)]]
+    one, other = style_actor(fetched).outcomes
+    assert isinstance(one, StylizeResult)
+    assert isinstance(other, StylizeResult)
+    assert one.losses == other.losses, "the second style has no weight"
+
+
+def test_a_missing_second_style_fails_its_row_alone(folder: Path) -> None:
+    (good,) = rows(folder, "a.png")
+    bad = dataclasses.replace(good, id="bad", output="bad.png", style=f"{good.style}|{folder / 'nowhere.png'}")
+    fetched = fetch(batch_of([good, bad]))
+    assert isinstance(fetched.pictures[0], Pictures)
+    assert isinstance(fetched.pictures[1], Failure)
+    assert "nowhere.png" in fetched.pictures[1].error
+
+
+def test_the_shape_of_a_texture_is_not_its_styles_scale(folder: Path, style_actor: StyleActor) -> None:
+    params = dataclasses.replace(QUICK, content_weight=0.0, init="noise", style_scale=(0.5,))
+    row = dataclasses.replace(rows(folder, "a.png", params=params)[0], content=None)
+    (outcome,) = style_actor(fetch(batch_of([row]))).outcomes
+    assert isinstance(outcome, StylizeResult)
+    assert outcome.image.shape[:2] == (32, 32)
 
 
 def test_a_row_whose_loss_never_fell_says_so(folder: Path, style_actor: StyleActor) -> None:

@@ -1,0 +1,63 @@
+"""Mixtures of styles on the report's page, in queries and in comparisons."""
+
+import pyarrow as pa
+import pytest
+
+from pipeline.comparison.pairing import _compared
+from pipeline.outputs import query
+from pipeline.report.changes import label
+from pipeline.report.data import _names
+from pipeline.report.pictures import Pictures, sources
+from pipeline.report.rows import source_files
+
+TABLE = pa.table(
+    {
+        "content": ["/c.png"] * 3,
+        "style": ["/a.png", "/a.png|/x/b.png", "/d.png|/e.png"],
+        "status": ["ok", "ok", "quarantined"],
+        "width": [64] * 3,
+        "height": [64] * 3,
+    }
+)
+
+
+class Shelf:
+    """Small copies that are all there; `opened` are the pictures that are looked at."""
+
+    def versions(self, uris: set[str]) -> dict[str, str]:
+        self.opened = set(uris)
+        return dict.fromkeys(uris, "1")
+
+    def want(self, uri: str, version: str, *, side: int) -> str:
+        return f"{uri} at {side}"
+
+
+def test_a_mixture_is_shown_by_its_pictures() -> None:
+    shelf = Shelf()
+    shown, numbers = sources(TABLE, shelf, page="/p", output="/o")  # type: ignore[arg-type]
+    assert shown.uris == ["/c.png", "/a.png", "/x/b.png", "/d.png", "/e.png", "/a.png|/x/b.png", "/d.png|/e.png"]
+    assert shown.parts == [[], [], [], [], [], [1, 2], [3, 4]]
+    assert numbers["/a.png|/x/b.png"] == 5
+    assert shelf.opened == {"/c.png", "/a.png", "/x/b.png"}, "a quarantined row's are not opened"
+    assert _names(shown)[-2:] == ["a.png + b.png", "d.png + e.png"]
+    (file,) = source_files(shown, _names(shown))
+    assert {len(values) for values in file.values()} == {7}
+    shown.keep({"/a.png at 160"})
+    assert len(shown.thumbs) == len(shown.uris)
+
+
+def test_results_have_no_parts() -> None:
+    assert Pictures().parts == []
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"), [("/x/b.png", [False, True, False]), ("a.png", [True, True, False]), ("x", [False] * 3)]
+)
+def test_rows_are_found_by_any_of_their_styles(wanted: str, found: list[bool]) -> None:
+    assert list(query.having("style", wanted)(TABLE)) == found
+
+
+def test_rows_are_compared_by_each_of_their_styles() -> None:
+    row = {"manifest": "/m/rows.csv", "content": "/m/c.png", "style": "/m/a.png|/n/b.png", "params": "{}"}
+    assert _compared(row, shared={"/n/b.png"}).pictures == {"content": "c.png", "style": "a.png|/n/b.png"}
+    assert label({"content": "/m/c.png", "style": "/m/a.png|/n/b.png"}) == "c.png, a.png + b.png"
