@@ -160,7 +160,7 @@ def test_a_sample_is_the_same_alone_and_among_others() -> None:
 
 def test_statistics_are_cached_by_the_colours_of_the_style() -> None:
     def first(pair: Pair, cache: GramCache | None) -> float:
-        keyed = Pair.of(pair.content, pair.style, pair.params, None, "key")
+        keyed = Pair.of(pair.content, pair.style, pair.params, keys=["key"])
         return float(stylize_batch([keyed], DOUBLE, grams=cache)[0].curve["style"][0])
 
     style, cache = STYLE.clone(), GramCache()
