@@ -86,8 +86,8 @@ def test_shares_that_are_all_zero_are_refused() -> None:
 
 @pytest.mark.parametrize("scale", [0.5, 1, 2])
 def test_strokes_grow_with_the_scale_of_their_style(scale: float) -> None:
-    """Stripes of 8 pixels: the result has stripes of that times the scale, within 15 %, whatever the output's size."""
-    period, side = 8, 64
+    """Stripes of 6 pixels: the result has stripes of that times the scale, within 15 %, whatever the output's size."""
+    period, side = 6, 64
     stripes = np.zeros((128, 128, 3), np.uint8)
     stripes[:] = np.round(127.5 + 127.5 * np.sin(2 * np.pi * np.arange(128) / (period * 2)))[None, :, None]
     given = StyleParams.of(
