@@ -52,5 +52,8 @@ def _cut_bucket(bucket: Sequence[PlannedRow], limits: Limits, work: float) -> li
 
 def _evenly(rows: Sequence[PlannedRow], parts: int) -> list[Sequence[PlannedRow]]:
     """Return rows in order in so many parts, whose lengths differ by at most one; the longer ones come first."""
-    ends = [-(-len(rows) * part // parts) for part in range(parts + 1)] if parts else []
+    if not parts:
+        return []
+    length, longer = divmod(len(rows), parts)
+    ends = [length * part + min(part, longer) for part in range(parts + 1)]
     return [rows[start:end] for start, end in itertools.pairwise(ends)]

@@ -16,6 +16,7 @@ from pipeline import storage
 from pipeline.manifest.row import Row
 from pipeline.planning import cost
 from pipeline.planning.batch import Failure
+from pipeline.planning.cutting import _evenly
 from pipeline.planning.fingerprint import fingerprint
 from pipeline.planning.history import History
 from pipeline.planning.limits import ASSUMED_MEMORY, Limits
@@ -126,6 +127,15 @@ def test_a_bucket_goes_through_its_styles_one_by_one(rows: Asked, limits: Limits
         seen[key if batch.rows[0].shape else "failed"] += [(p.row.style, p.row.content) for p in batch.rows]
     for pairs in seen.values():
         assert pairs == sorted(pairs, key=lambda pair: (pair[0] or "", pair[1] or ""))
+
+
+@given(st.integers(0, 60), st.integers(1, 20))
+def test_the_longer_parts_come_first(count: int, parts: int) -> None:
+    """Batches with more work are computed first: a shorter one between them would leave the order of styles."""
+    lengths = [len(part) for part in _evenly(range(count), parts)]  # type: ignore[arg-type]
+    assert sum(lengths) == count
+    assert lengths == sorted(lengths, reverse=True)
+    assert lengths[0] - lengths[-1] <= 1
 
 
 @given(asked(), LIMITS)
