@@ -3,17 +3,19 @@
 import io
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from jobs.pictures import INK, PAPER, Cell, sheet
 from pipeline import images, storage
 from pipeline.manifest import PICTURE_COLUMNS, each_of
 from pipeline.outputs import read_results
 
-CELL, GAP, CAPTION = 256, 12, 22
-INK, PAPER, GRID, LINE = (34, 34, 34), (250, 249, 246), (222, 220, 214), (186, 73, 42)
+CELL = 256
+GRID, LINE = (222, 220, 214), (186, 73, 42)
 
 
 def contact_sheet(output: str, *, limit: int = 12) -> bytes:
@@ -31,31 +33,34 @@ def contact_sheet(output: str, *, limit: int = 12) -> bytes:
     rows = [row for row in table.to_pylist() if row["output"]][:limit]
     if not rows:
         raise ValueError(f"no row of {output} has a picture")
-    lines = [[*(_thumbnails(name, row[name]) for name in (*PICTURE_COLUMNS, "output")), _curve(row)] for row in rows]
-    width = 4 * CELL + 5 * GAP
-    sheet = Image.new("RGB", (width, CAPTION + GAP + len(lines) * (CELL + GAP)), PAPER)
-    draw = ImageDraw.Draw(sheet)
-    for column, caption in enumerate((*PICTURE_COLUMNS, "result", "total loss by iteration")):
-        draw.text((GAP + column * (CELL + GAP), GAP), caption, INK, ImageFont.load_default(14))
-    for number, line in enumerate(lines):
-        for column, cell in enumerate(line):
-            corner = GAP + column * (CELL + GAP), CAPTION + GAP + number * (CELL + GAP)
-            sheet.paste(cell, (corner[0] + (CELL - cell.width) // 2, corner[1] + (CELL - cell.height) // 2))
+    captions = (*PICTURE_COLUMNS, "result", "total loss by iteration")
+    lines = [
+        [
+            Cell(picture, "" if number else caption)
+            for caption, picture in zip(captions, _pictures(row), strict=True)
+        ]
+        for number, row in enumerate(rows)
+    ]
     buffer = io.BytesIO()
-    sheet.save(buffer, "PNG")
+    sheet(lines, CELL).save(buffer, "PNG")
     return buffer.getvalue()
+
+
+def _pictures(row: dict[str, Any]) -> list[Image.Image]:
+    """Return what a line of the sheet shows of a row."""
+    return [*(_thumbnails(name, row[name]) for name in (*PICTURE_COLUMNS, "output")), _curve(row)]
 
 
 def _thumbnails(role: str, uris: str | None) -> Image.Image:
     """Return a small picture; of several side by side, in the width of one."""
     small = [_thumbnail(uri) for uri in each_of(role, uris) or (None,)]
-    sheet = Image.new("RGB", (sum(each.width for each in small), max(each.height for each in small)), PAPER)
+    joined = Image.new("RGB", (sum(each.width for each in small), max(each.height for each in small)), PAPER)
     left = 0
     for each in small:
-        sheet.paste(each, (left, 0))
+        joined.paste(each, (left, 0))
         left += each.width
-    sheet.thumbnail((CELL, CELL), Image.Resampling.LANCZOS)
-    return sheet
+    joined.thumbnail((CELL, CELL), Image.Resampling.LANCZOS)
+    return joined
 
 
 def _thumbnail(uri: str | None) -> Image.Image:

@@ -1,4 +1,4 @@
-"""Pictures that the project draws by itself, and the photographs that installed packages ship.
+"""Pictures that the project draws by itself, photographs that installed packages ship, and sheets that show many.
 
 `draw` makes a painting (`STYLES`) or a scene (`CONTENTS`) from a name and a seed: the same ones always give the
 same bytes, another seed gives another picture of the kind. They train the embedded encoder and fill the demo.
@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from jobs.pictures import crafts, paintings, scenes, still_life
 from jobs.pictures.noise import Field
+from jobs.pictures.sheet import INK, PAPER, Cell, sheet
 from jobs.pictures.shipped import photographs
 
-__all__ = ["CONTENTS", "STYLES", "draw", "photographs"]
+__all__ = ["CONTENTS", "INK", "PAPER", "STYLES", "Cell", "draw", "photographs", "sheet"]
 
 _Painter = Callable[[np.random.Generator, int], Field]
 

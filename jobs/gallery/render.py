@@ -1,0 +1,96 @@
+"""Make the sheets of the gallery: transfers in this process, one after the other, and their labels."""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from functools import cache
+
+from PIL import Image
+
+from jobs.gallery.sheets import GREY, SHARED, Line, Sheet
+from jobs.pictures import Cell, draw, sheet
+from nst_kernel import StyleParams, Vgg19, Weights, stylize, to_uint8
+from nst_kernel.params import as_text
+
+DRAWN, SIDE, ACROSS = 384, 160, 6
+"""Pixels of the drawn pictures, pixels of a cell, and cells of a line before it goes on below."""
+
+
+def rendered(made: Sheet, weights: Weights, *, done: Callable[[], object] = lambda: None) -> Image.Image:
+    """Return a sheet as a picture.
+
+    Args:
+        made: the sheet.
+        weights: of the encoder. Where they end before a layer, transfers do without it.
+        done: called after each transfer.
+    """
+    encoder = Vgg19(weights)
+    rows: list[list[Cell]] = []
+    for line in made.lines:
+        cells = _given(line)
+        for column in made.columns:
+            params = within(StyleParams.of({**SHARED, **made.shared, **line.values, **column}), weights)
+            picture = transferred(line, params, encoder)
+            cells.append(Cell(_in_cell(_repeated(picture, made.repeat)), _label(column)))
+            done()
+        rows += [cells[start : start + ACROSS + 1] for start in range(0, len(cells), ACROSS + 1)]
+    return sheet(rows, SIDE, title=_title(made, weights), text=13)
+
+
+def transferred(line: Line, params: StyleParams, encoder: Vgg19) -> Image.Image:
+    """Return what a transfer makes of the pictures of a line."""
+    styles = [drawn(name) for name in line.styles]
+    content = None if line.content is None else drawn(line.content)
+    result = stylize(content, styles if len(styles) > 1 else styles[0], params, encoder=encoder)
+    return Image.fromarray(to_uint8(result.image))
+
+
+def within(params: StyleParams, weights: Weights) -> StyleParams:
+    """Return the parameters without layers that the weights do not reach; their last layer, where none is left."""
+    reached = tuple(weights.convolutions)
+    if not set(params.layers) - set(reached):
+        return params
+    pairs = (("style_layers", "layer_weights"), ("content_layers", "content_layer_weights"))
+    changed: dict[str, tuple[object, ...]] = {}
+    for layers, shares in pairs:
+        kept = [place for place, layer in enumerate(getattr(params, layers)) if layer in reached]
+        changed[layers] = tuple(getattr(params, layers)[place] for place in kept) or reached[-1:]
+        changed[shares] = tuple(getattr(params, shares)[place] for place in kept) if getattr(params, shares) else ()
+    return dataclasses.replace(params, **changed)
+
+
+@cache
+def drawn(name: str) -> Image.Image:
+    """Return a drawn picture by the name that a sheet has for it."""
+    picture = Image.fromarray(draw(name.removesuffix(GREY), DRAWN))
+    return picture.convert("L").convert("RGB") if name.endswith(GREY) else picture
+
+
+def _given(line: Line) -> list[Cell]:
+    """Return the cells of the pictures that a line takes, the first one with the line's parameters."""
+    about = f" {_label(line.values)}" if line.values else ""
+    content = [] if line.content is None else [Cell(_in_cell(drawn(line.content)), f"content {line.content}")]
+    given = [*content, *(Cell(_in_cell(drawn(name)), f"style {name}") for name in line.styles)]
+    return [dataclasses.replace(given[0], label=given[0].label + about), *given[1:]]
+
+
+def _in_cell(picture: Image.Image) -> Image.Image:
+    """Return a picture as large as a cell: sizes are compared by what is seen of them."""
+    factor = SIDE / max(picture.size)
+    return picture.resize((round(picture.width * factor), round(picture.height * factor)), Image.Resampling.LANCZOS)
+
+
+def _repeated(picture: Image.Image, times: int) -> Image.Image:
+    """Return a picture put beside and below itself."""
+    wall = Image.new("RGB", (picture.width * times, picture.height * times))
+    for place in range(times**2):
+        wall.paste(picture, (place % times * picture.width, place // times * picture.height))
+    return wall
+
+
+def _label(values: Mapping[str, object]) -> str:
+    return " ".join(f"{name}={as_text(value) or 'none'}" for name, value in values.items())
+
+
+def _title(made: Sheet, weights: Weights) -> tuple[str, ...]:
+    shared = _label({**SHARED, **made.shared})
+    return made.name, f"{made.shows}.", f"{shared}; encoder {weights.name} ({tuple(weights.convolutions)[-1]})"
