@@ -5,7 +5,7 @@ MODULES := nst_kernel pipeline jobs tests
 
 LOCKING := --quiet --universal --generate-hashes --no-header --python-version 3.11
 
-.PHONY: demo test test-quick test-all test-faults test-clusters test-stores test-rest breakages lint format bench bench-scale readmes lock sbom encoder
+.PHONY: demo gallery test test-quick test-all test-faults test-clusters test-stores test-rest breakages lint format bench bench-scale readmes lock sbom encoder
 
 # Installed anew when the lock or the project's own metadata changed.
 .venv/installed: requirements.lock pyproject.toml
@@ -18,6 +18,12 @@ LOCKING := --quiet --universal --generate-hashes --no-header --python-version 3.
 
 demo: .venv/installed ## stylise six pairs through Ray with the embedded encoder; look at demo/
 	$(BIN)/python -m jobs.demo
+
+# Encoders besides the embedded one: files that a folder beside this one may have.
+GALLERY_WEIGHTS ?= $(wildcard ../shared/weights/*.pth)
+
+gallery: .venv/installed ## a sheet of pictures for each control, into gallery/; ONLY="NAME NAME" for some
+	$(BIN)/python -m jobs.gallery $(ONLY) $(addprefix --weights=,$(GALLERY_WEIGHTS))
 
 test: .venv/installed ## in two processes, of which one has the tests that share a Ray cluster
 	$(BIN)/pytest -m "not slow" --numprocesses 2 --dist loadgroup

@@ -35,10 +35,7 @@ def contact_sheet(output: str, *, limit: int = 12) -> bytes:
         raise ValueError(f"no row of {output} has a picture")
     captions = (*PICTURE_COLUMNS, "result", "total loss by iteration")
     lines = [
-        [
-            Cell(picture, "" if number else caption)
-            for caption, picture in zip(captions, _pictures(row), strict=True)
-        ]
+        [Cell(picture, "" if number else caption) for caption, picture in zip(captions, _pictures(row), strict=True)]
         for number, row in enumerate(rows)
     ]
     buffer = io.BytesIO()

@@ -1,8 +1,9 @@
 """Make the sheets of the gallery: transfers in this process, one after the other, and their labels."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cache
+from typing import Any
 
 from PIL import Image
 
@@ -11,17 +12,16 @@ from jobs.pictures import Cell, draw, sheet
 from nst_kernel import StyleParams, Vgg19, Weights, stylize, to_uint8
 from nst_kernel.params import as_text
 
-DRAWN, SIDE, ACROSS = 384, 160, 6
+DRAWN, SIDE, ACROSS = 384, 144, 6
 """Pixels of the drawn pictures, pixels of a cell, and cells of a line before it goes on below."""
 
 
-def rendered(made: Sheet, weights: Weights, *, done: Callable[[], object] = lambda: None) -> Image.Image:
+def rendered(made: Sheet, weights: Weights) -> Image.Image:
     """Return a sheet as a picture.
 
     Args:
         made: the sheet.
         weights: of the encoder. Where they end before a layer, transfers do without it.
-        done: called after each transfer.
     """
     encoder = Vgg19(weights)
     rows: list[list[Cell]] = []
@@ -31,7 +31,6 @@ def rendered(made: Sheet, weights: Weights, *, done: Callable[[], object] = lamb
             params = within(StyleParams.of({**SHARED, **made.shared, **line.values, **column}), weights)
             picture = transferred(line, params, encoder)
             cells.append(Cell(_in_cell(_repeated(picture, made.repeat)), _label(column)))
-            done()
         rows += [cells[start : start + ACROSS + 1] for start in range(0, len(cells), ACROSS + 1)]
     return sheet(rows, SIDE, title=_title(made, weights), text=13)
 
@@ -50,7 +49,7 @@ def within(params: StyleParams, weights: Weights) -> StyleParams:
     if not set(params.layers) - set(reached):
         return params
     pairs = (("style_layers", "layer_weights"), ("content_layers", "content_layer_weights"))
-    changed: dict[str, tuple[object, ...]] = {}
+    changed: dict[str, Any] = {}
     for layers, shares in pairs:
         kept = [place for place, layer in enumerate(getattr(params, layers)) if layer in reached]
         changed[layers] = tuple(getattr(params, layers)[place] for place in kept) or reached[-1:]

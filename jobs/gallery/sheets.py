@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-SHARED: Mapping[str, object] = {"size": 160, "iterations": 40, "scales": ""}
+SHARED: Mapping[str, object] = {"size": 144, "iterations": 36, "scales": ""}
 """Parameters of all cells, unless a sheet, a line or a column has others."""
 
 GREY = ", grey"
@@ -59,7 +59,7 @@ def _each(name: str, *values: object, **others: object) -> Iterator[Values]:
         yield {name: value, **others}
 
 
-_TEXTURE: Values = {"preset": "texture", "iterations": 80}
+_TEXTURE: Values = {"preset": "texture", "iterations": 60}
 _STRONG_STYLE: Values = {"style_weight": 5.0}
 _ADAM: Values = {"optimizer": "adam", "learning_rate": 0.05}
 
@@ -72,7 +72,7 @@ SHEETS: tuple[Sheet, ...] = (
     ),
     Sheet(
         "presets",
-        "what programs and papers give, with the encoder of this sheet and 80 evaluations",
+        "what programs and papers give, with the encoder of this sheet and 60 evaluations",
         (Line("boats", ("night",)),),
         tuple(
             _each(
@@ -81,7 +81,7 @@ SHEETS: tuple[Sheet, ...] = (
                 *("gatys2016", "johnson", "anishathalye", "crowsonkb", "tutorial"),
             )
         ),
-        {"iterations": 80},
+        {"iterations": 60},
     ),
     Sheet(
         "size",
@@ -90,7 +90,7 @@ SHEETS: tuple[Sheet, ...] = (
             Line("town", ("glass",), {"objective": "relative"}),
             Line("town", ("glass",), {"objective": "paper", "content_weight": 1, "style_weight": 1e6, "tv_weight": 0}),
         ),
-        tuple(_each("size", 80, 160, 240)),
+        tuple(_each("size", 80, 144, 224)),
     ),
     Sheet(
         "style_blend_weights",
@@ -184,7 +184,7 @@ SHEETS: tuple[Sheet, ...] = (
             *_each("scales", "", "128"),
             *_each("min_scale", 128, 64, scales="sqrt2"),
         ),
-        {"size": 224, "init": "noise", "iterations": 25},
+        {"size": 192, "init": "noise", "iterations": 25},
     ),
     Sheet(
         "tileable",
