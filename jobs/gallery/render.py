@@ -87,9 +87,10 @@ def _repeated(picture: Image.Image, times: int) -> Image.Image:
 
 
 def _label(values: Mapping[str, object]) -> str:
-    return " ".join(f"{name}={as_text(value) or 'none'}" for name, value in values.items())
+    texts = {name: f"{value:g}" if isinstance(value, float) else as_text(value) for name, value in values.items()}
+    return " ".join(f"{name}={text or 'none'}" for name, text in texts.items())
 
 
 def _title(made: Sheet, weights: Weights) -> tuple[str, ...]:
-    shared = _label({**SHARED, **made.shared})
+    shared = _label({name: value for name, value in {**SHARED, **made.shared}.items() if name not in made.controls})
     return made.name, f"{made.shows}.", f"{shared}; encoder {weights.name} ({tuple(weights.convolutions)[-1]})"
