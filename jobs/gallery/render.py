@@ -12,8 +12,8 @@ from jobs.pictures import Cell, draw, sheet
 from nst_kernel import StyleParams, Vgg19, Weights, stylize, to_uint8
 from nst_kernel.params import as_text
 
-DRAWN, SIDE, ACROSS = 384, 144, 6
-"""Pixels of the drawn pictures, pixels of a cell, and cells of a line before it goes on below."""
+DRAWN, SIDE, ACROSS = 384, 144, 8
+"""Pixels of the drawn pictures, pixels of a cell, and cells side by side before a line goes on below."""
 
 
 def rendered(made: Sheet, weights: Weights) -> Image.Image:
@@ -31,7 +31,7 @@ def rendered(made: Sheet, weights: Weights) -> Image.Image:
             params = within(StyleParams.of({**SHARED, **made.shared, **line.values, **column}), weights)
             picture = transferred(line, params, encoder)
             cells.append(Cell(_in_cell(_repeated(picture, made.repeat)), _label(column)))
-        rows += [cells[start : start + ACROSS + 1] for start in range(0, len(cells), ACROSS + 1)]
+        rows += [cells[start : start + ACROSS] for start in range(0, len(cells), ACROSS)]
     return sheet(rows, SIDE, title=_title(made, weights), text=13)
 
 
