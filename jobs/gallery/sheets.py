@@ -73,8 +73,8 @@ SHEETS: tuple[Sheet, ...] = (
     ),
     Sheet(
         "presets",
-        "numbers that hold for another encoder leave the content alone, or nothing but smoothness; with weights of this "
-        "one the styles of four programs are seen",
+        "numbers that hold for another encoder may leave the style without effect, or nothing but smoothness; those of "
+        "tutorial are for normalised encoders",
         (Line("boats", ("night",)),),
         (
             *_each("preset", "default", "gatys2015", "texture", "reconstruction", "crowsonkb", "tutorial"),
