@@ -124,7 +124,7 @@ SHEETS: tuple[Sheet, ...] = (
         "the content has the style's colours even where the style is weak",
         (Line("fruit", ("night",)),),
         tuple(_each("style_color", "none", "match", "transport")),
-        {"style_weight": 0.2},
+        {"style_weight": 0.05},
     ),
     Sheet(
         "grey",

@@ -54,12 +54,12 @@ def sheet(lines: Sequence[Sequence[Cell]], side: int, *, title: Sequence[str] = 
 
 
 def _folded(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int) -> list[str]:
-    """Return a text as lines of at most so many pixels, words broken where one is too long; none if it is empty."""
-    ways = ((letters, breaks) for breaks in (False, True) for letters in range(len(text), 0, -1))
-    for letters, breaks in ways:
-        lines = textwrap.wrap(text, letters, break_long_words=breaks, break_on_hyphens=False)
-        if all(font.getlength(line) <= width for line in lines):
-            return lines
+    """Return a text as lines of at most so many pixels: folded at spaces, else after `=`, else anywhere."""
+    for words, breaks in ((text, False), (text.replace("=", "= "), False), (text, True)):
+        for letters in range(len(words), 0, -1):
+            lines = textwrap.wrap(words, letters, break_long_words=breaks, break_on_hyphens=False)
+            if all(font.getlength(line) <= width for line in lines):
+                return lines
     return []
 
 
