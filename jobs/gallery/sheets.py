@@ -59,7 +59,7 @@ def _each(name: str, *values: object, **others: object) -> Iterator[Values]:
         yield {name: value, **others}
 
 
-_TEXTURE: Values = {"preset": "texture", "iterations": 60}
+_TEXTURE: Values = {"content_weight": 0, "init": "noise", "iterations": 60}
 _STRONG_STYLE: Values = {"style_weight": 5.0}
 _OF_TUTORIAL: Values = {"content_weight": 1, "style_weight": 1e6, "tv_weight": 0}
 _ADAM: Values = {"optimizer": "adam", "learning_rate": 0.05}
