@@ -191,7 +191,7 @@ SHEETS: tuple[Sheet, ...] = (
         "pictures are put beside and below themselves: no seam with tileable=true",
         (Line(None, ("marbling",), _TEXTURE), Line("forest", ("batik",), _STRONG_STYLE)),
         tuple(_each("tileable", False, True)),
-        {"size": 128},
+        {"size": 80},
         repeat=2,
     ),
 )
