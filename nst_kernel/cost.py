@@ -8,6 +8,9 @@ from nst_kernel.params import StyleParams
 WORKING, WORKING_IN_STRIPS = (200, 68), (380, 100)
 CONTENT_VALUES = 5
 
+MASKS = 64
+"""Bytes per pixel of the masks of about six regions, at every layer and of the output."""
+
 MATRICES = {"gram": 0, "covariance": 6, "w2": 10}
 """N x N matrices by statistic and style layer, in fp32, that `bytes_per_pixel` does not cover."""
 PRODUCTS = 37
@@ -27,6 +30,8 @@ def bytes_per_pixel(params: StyleParams, precision: str, *, checkpoint: bool = F
     history += 12 if params.averaging > 0 else 0
     # The pixels in grey and their gradient, and the content's colours.
     history += 36 if params.preserve_color == "luminance" else 0
+    # Activations times a mask, one layer and region at a time, and the masks, whose number the pictures alone tell.
+    history += 64 * size + MASKS if params.content_mask else 0
     content = params.content_layers if params.content_weight > 0 else ()
     # The target, the feature and its gradient, and what becomes of them, in fp32; conv4_2's are in the constants.
     contents = sum(CONTENT_VALUES * 4 * _width(layer) * _share(layer) for layer in content) - CONTENT_VALUES * 32

@@ -15,3 +15,13 @@ def shape_of(layer: str) -> tuple[int, int, int, int]:
     index = LAYERS.index(layer)
     before = 3 if index == 0 else WIDTHS[int(LAYERS[index - 1][4]) - 1]
     return WIDTHS[int(layer[4]) - 1], before, 3, 3
+
+
+def beyond(layer: str) -> int:
+    """Return how many positions around its own, to each side, a position of a layer sees at most.
+
+    A convolution adds one position of its block, and a pooling sees no more than the position that it makes: beyond
+    its own square of pixels `conv3_1` sees 10, which are 3 squares.
+    """
+    pixels = sum(1 << (int(name[4]) - 1) for name in LAYERS[: LAYERS.index(layer) + 1])
+    return -(-pixels // (1 << (int(layer[4]) - 1)))

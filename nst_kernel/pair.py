@@ -1,13 +1,14 @@
 """One sample of a batch: its pictures and its parameters."""
 
+import functools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 from torch import Tensor
 
 from nst_kernel.params import INITS, ParamError, StyleParams
-from nst_kernel.pictures import tiled
+from nst_kernel.pictures import ramped, resize_masks, tiled
 
 
 @dataclass(frozen=True)
@@ -17,20 +18,28 @@ class Style:
     Attributes:
         picture: (3, H, W), RGB in [0, 1], of any shape.
         weight: share of this style, relative to the weights of the others; at least 0.
-        key: a digest of the picture by which its statistics are cached; None: they are not.
-        region: name of the region of the output that takes this style; None, the only one today: all of it.
+        key: a digest of the picture, and of its masks, by which its statistics are cached; None: they are not.
+        masks: where in the picture each region of the sample is, (R, H, W) in [0, 1]; None: the sample has no regions.
     """
 
     picture: Tensor
     weight: float = 1.0
     key: str | None = None
-    region: str | None = None
+    masks: Tensor | None = None
 
     def __post_init__(self) -> None:
         if not self.weight >= 0:
             raise ValueError(f"a style of weight {self.weight}: expected a number of at least 0")
-        if self.region is not None:
-            raise ValueError(f"a style for the region {self.region!r}: expected None, a style for the whole picture")
+
+    def resized_masks(self) -> "Style":
+        """Return the style with its masks at the size of its picture."""
+        if self.masks is None:
+            return self
+        return replace(self, masks=resize_masks(self.masks.to(self.picture), self.picture.shape[-2:]))
+
+    def has(self, region: int) -> bool:
+        """Return whether a region of the sample takes this style."""
+        return self.weight > 0 and self.masks is not None and bool(self.masks[region].max() > 0)
 
 
 @dataclass(frozen=True)
@@ -46,6 +55,9 @@ class Pair:
             `tileable` the next one that tiles.
         grey: whether the output is grey: its pixels have three equal channels all along. The transfer sets it.
         colours: a picture (3, H, W) whose colours the result gets, with the light of the output. The transfer sets it.
+        masks: where in the output each region is, (R, H, W) in [0, 1]; None: the sample has no regions. A region takes
+            the styles that have it; one that no style has keeps its content.
+        original: the content (3, H, W) that such regions keep, in its own colours. The transfer sets it.
 
     Raises:
         ValueError: if a picture is missing that the parameters need.
@@ -58,6 +70,8 @@ class Pair:
     output: tuple[int, int] | None = None
     grey: bool = False
     colours: Tensor | None = None
+    masks: Tensor | None = None
+    original: Tensor | None = None
 
     @classmethod
     def of(
@@ -92,7 +106,22 @@ class Pair:
         )
         return cls(content, styles, params, init, output)
 
+    def within(self, masks: Tensor, style_masks: Sequence[Tensor]) -> Self:
+        """Return the sample with regions.
+
+        Args:
+            masks: where in the output each region is, (R, h, w) in [0, 1], of any height and width.
+            style_masks: where each region is in each of the styles, in their order, in the same form.
+
+        Raises:
+            ValueError: if a style lacks its masks, or no region is in any style.
+        """
+        masked = [replace(style, masks=own) for style, own in zip(self.styles, style_masks, strict=True)]
+        styles = tuple(style.resized_masks() for style in masked)
+        return replace(self, styles=styles, masks=resize_masks(masks, self.shape))
+
     def __post_init__(self) -> None:
+        self._check_masks()
         needed = {
             "content": self.params.needs_content and self.content is None,
             "style": self.params.needs_style and not self.styles,
@@ -105,6 +134,38 @@ class Pair:
             raise ValueError(f"a content picture of {self.shape}: with tileable its sides must be multiples of 16")
         if self.styles and not any(style.weight > 0 for style in self.styles):
             raise ValueError("styles whose weights are all 0: expected at least one above 0")
+
+    def _check_masks(self) -> None:
+        """Refuse masks that do not fit each other.
+
+        Raises:
+            ValueError: with what is wrong.
+        """
+        counts = [0 if masks is None else len(masks) for masks in (self.masks, *(each.masks for each in self.styles))]
+        if len(set(counts)) > 1:
+            raise ValueError(f"masks of {counts[0]} regions in the output and of {counts[1:]} in the styles")
+        if self.masks is None:
+            return
+        if self.masks.shape[1:] != self.shape:
+            raise ValueError(f"masks of {tuple(self.masks.shape[1:])} for an output of {self.shape}: see Pair.within")
+        if self.params.needs_style and not self.styled:
+            raise ValueError("masks of regions of which no style has any: expected at least one that the styles have")
+        if self.content is None and len(self.styled) < len(self.masks):
+            raise ValueError("a region that no style has, and no content that it could keep")
+
+    @functools.cached_property
+    def styled(self) -> tuple[int, ...]:
+        """The regions that take a style."""
+        regions = range(0 if self.masks is None else len(self.masks))
+        return tuple(region for region in regions if any(style.has(region) for style in self.styles))
+
+    @functools.cached_property
+    def kept(self) -> Tensor | None:
+        """Where the output keeps its content, (H, W) in [0, 1], with ramps at its borders; None: nowhere."""
+        if self.masks is None or len(self.styled) == len(self.masks):
+            return None
+        others = [region for region in range(len(self.masks)) if region not in self.styled]
+        return ramped(self.masks[others].sum(0).clamp(max=1), tileable=self.params.tileable)
 
     @property
     def style(self) -> Tensor | None:

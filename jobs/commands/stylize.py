@@ -9,6 +9,13 @@ from jobs.console import out, print_note
 from jobs.exit_codes import ExitCode, explains_exit_codes
 from jobs.options import ACCESS, DECODING, Defaults, Settings, parameters, run_options, takes
 
+ContentMask = Annotated[
+    list[str], typer.Option(help="Regions: a picture of labels, or a grey picture for each, the option once for each.")
+]
+StyleMask = Annotated[
+    list[str], typer.Option(help="Where the styles have the regions: labels for each style, or grey pictures.")
+]
+
 
 @takes(run_options(only=("weights", *ACCESS, *DECODING)))
 @explains_exit_codes("stylize")
@@ -18,6 +25,8 @@ def stylize(
     style: Annotated[str, typer.Argument(help="A picture, several with | between them, or FOLDER/.")],
     output: Annotated[str, typer.Option("--output", "-o", help="A .png, .jpg or .webp file.")],
     given: dict[str, Any],
+    content_mask: ContentMask = [],
+    style_mask: StyleMask = [],
     defaults: Defaults = None,
     settings: Settings = [],
 ) -> None:
@@ -33,16 +42,11 @@ def stylize(
     from pipeline.options import run_options as options_from
 
     params, options = parameters(defaults, settings), options_from(**given)
+    masks = {"content_mask": "|".join(content_mask), "style_mask": "|".join(style_mask)}
+    params = {**params, **{role: uris for role, uris in masks.items() if uris}}
     _job.print_remarks([StyleParams.of(params)], options)
     with IterationBar(out) as bar:
-        result = stylize_one(
-            content,
-            style,
-            output=output,
-            params=params,
-            options=options,
-            on_iteration=bar.update,
-        )
+        result = stylize_one(content, style, output=output, params=params, options=options, on_iteration=bar.update)
     height, width = result.image.shape[:2]
     start, end = result.curve["total"][0], result.losses["total"]
     out.print(

@@ -192,9 +192,9 @@ def _inputs(said: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "weights", weights
     for section, (role, words) in itertools.product(("defaults", "parameters"), PICTURE_PARAMETERS.items()):
         named = (said.get(section) or {}).get(role)
-        for path in named if isinstance(named, list) else [named]:
-            if isinstance(path, str) and path not in words:
-                yield f"{section}.{role}", path
+        for paths in named if isinstance(named, list) else [named]:
+            if isinstance(paths, str) and paths not in words:
+                yield from ((f"{section}.{role}", path) for path in each_of(role, paths))
 
 
 def _is_relative(path: str) -> bool:

@@ -1,6 +1,6 @@
 """Statistics of features that a style loss compares, and their gradients on the way back: Gram matrices and means."""
 
-from typing import Protocol
+from typing import Protocol, Self
 
 import torch
 from torch import Tensor
@@ -50,6 +50,9 @@ class Statistic(Protocol):
     def mean(self, total: Tensor, M: int) -> Tensor:
         """Return the statistic of a whole picture of M positions from the total over its parts."""
 
+    def rows(self, start: int, end: int) -> "Statistic":
+        """Return the statistic as a part of a picture has it: rows from `start` to before `end`."""
+
 
 class Gram:
     """The Gram matrix per position, G/M = F Fᵀ/M (B, N, N), of eq. 3."""
@@ -78,6 +81,19 @@ class Gram:
         """Return the sum over parts divided by the picture's M positions."""
         return total / M
 
+    def rows(self, start: int, end: int) -> Self:
+        """Return this statistic: it looks the same everywhere."""
+        return self
+
+    def weighted(self, F: Tensor, mask: Tensor, dtype: torch.dtype) -> Tensor:
+        """Return F diag(t) Fᵀ in `dtype` of activations F (B, N, H, W) and masks t (B, 1, H, W) of their type."""
+        return Gram.of(self, F * mask.sqrt(), 1, dtype)
+
+    def add_weighted_back(self, result: Tensor, F: Tensor, mask: Tensor, gradient: Tensor) -> None:
+        """Add the gradient of F, (dG + dGᵀ)·F diag(t), from that of `weighted` to `result` (B, N, H, W), in place."""
+        symmetric = (gradient + gradient.mT).to(F.dtype)
+        _by_position(result).baddbmm_(_by_position(F * mask), symmetric)
+
 
 class Moments(Gram):
     """The Gram matrix per position and, as its last column, the mean over positions: (B, N, N + 1).
@@ -99,6 +115,16 @@ class Moments(Gram):
         else:
             plus.add_(of_mean)
         return super().back(F, gradient[:, :, :-1], M, plus=plus, border=border)
+
+    def weighted(self, F: Tensor, mask: Tensor, dtype: torch.dtype) -> Tensor:
+        """Return F diag(t) Fᵀ and, as its last column, F t."""
+        first = (F * mask).sum((2, 3), dtype=dtype)
+        return torch.cat([super().weighted(F, mask, dtype), first.unsqueeze(2)], dim=2)
+
+    def add_weighted_back(self, result: Tensor, F: Tensor, mask: Tensor, gradient: Tensor) -> None:
+        """Add what `Gram.add_weighted_back` does, and dμ tᵀ, from the gradient (dG, dμ) (B, N, N + 1)."""
+        super().add_weighted_back(result, F, mask, gradient[:, :, :-1])
+        result.addcmul_(gradient[:, :, -1].to(F.dtype)[:, :, None, None], mask)
 
 
 GRAM = Gram()

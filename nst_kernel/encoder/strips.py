@@ -22,11 +22,11 @@ def forward(x: Tensor, network: Convolutions, request: Request) -> tuple[Tensor,
     """Return the pooled result of the first block, and the statistics of its layers, of pixels x (B, 3, H, W)."""
     pooled: list[Tensor] = []
     totals: dict[str, Tensor] = {}
-    for _, _, activations in _strips(x, network, request):
+    for rows, _, activations in _strips(x, network, request):
         pooled.append(request.pooled(activations[request.blocks[0][-1]]))
         for layer, F in activations.items():
             if layer in request.statistics:
-                statistic = request.statistics[layer]
+                statistic = request.statistics[layer].rows(rows.start, rows.end)
                 M = F[0, 0].numel()
                 totals[layer] = statistic.add(totals.get(layer), statistic.of(F, M, x.dtype), M)
     M = x.shape[-2] * x.shape[-1]
@@ -56,9 +56,8 @@ def backward(
             for layer, gradient in of_statistics.items():
                 if layer in activations:
                     outputs.append(activations[layer])
-                    gradients.append(
-                        request.statistics[layer].back(activations[layer].detach(), gradient, M, border="zero")
-                    )
+                    statistic = request.statistics[layer].rows(start, rows.end)
+                    gradients.append(statistic.back(activations[layer].detach(), gradient, M, border="zero"))
             (of_strip,) = torch.autograd.grad(outputs, strip, gradients)
             of_parts = torch.split(of_strip, [len(part) for part in rows.read], dim=2)
             for part, of_part in zip(rows.read, of_parts, strict=True):

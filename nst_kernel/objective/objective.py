@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from nst_kernel.encoder import Vgg19, border_of, computing_in, resolve_precision
+from nst_kernel.encoder import Gram, Guided, Statistic, Vgg19, border_of, computing_in, resolve_precision
 from nst_kernel.objective import losses
 from nst_kernel.objective.style_terms import STYLE_TERMS
 from nst_kernel.objective.targets import Targets
@@ -30,7 +30,8 @@ class Objective:
         self.shared = shared = params[0]
         self.content_term, by_layer = FORMS[shared.objective]
         terms = STYLE_TERMS[shared.statistics]
-        self.statistic, self.style_term = terms.statistic, terms.losses[shared.objective]
+        self.style_term = terms.losses[shared.objective]
+        self.statistics = _statistics(targets, terms.statistic)
         self.names = (
             "total",
             "content",
@@ -70,7 +71,7 @@ class Objective:
             features, statistics = self.encoder.observe(
                 x,
                 self.targets.content,
-                dict.fromkeys(self.targets.style, self.statistic),
+                self.statistics,
                 precision=precision,
                 pooling=self.shared.pooling,
                 border=border_of(self.encoder, tileable=self.shared.tileable),
@@ -82,7 +83,7 @@ class Objective:
             self.content_weights,
             none,
         )
-        per_layer = [self.style_term(statistics[layer], A) for layer, A in self.targets.style.items()]
+        per_layer = [self._style_loss(layer, statistics[layer]) for layer in self.targets.style]
         style = _weighted(per_layer, self.style_weights, none)
         # Zero for a sample without the term, whether or not a batch-mate has it.
         tv = none
@@ -101,6 +102,13 @@ class Objective:
         left_out = "laplacian" if self.params[sample].laplacian_weight == 0 else ""
         return {name: column for column, name in enumerate(self.names) if name != left_out}
 
+    def _style_loss(self, layer: str, statistic: Tensor) -> Tensor:
+        """Return E_l of a layer, per sample (B,): with regions Σ_r λ_r·e(g_r, a_r), e as without."""
+        regions, target = self.targets.regions, self.targets.style[layer]
+        if regions is None:
+            return self.style_term(statistic, target)
+        return regions.weighted(layer, self.style_term(statistic.flatten(0, 1), target.flatten(0, 1)))
+
     def _laplacian(self, x: Tensor) -> Tensor:
         """Return the Laplacian loss of pixels x (B, 3, H, W), per sample (B,), zero for a sample that has none."""
         parts = [self.laplacian_term(losses.laplacian(x, pool), D) for pool, D in self.targets.laplacians.items()]
@@ -109,14 +117,16 @@ class Objective:
 
     def select(self, samples: Tensor) -> "Objective":
         """Return the objective of some of the samples, by index (n,)."""
-        targets = Targets(
-            {layer: P[samples] for layer, P in self.targets.content.items()},
-            {layer: A[samples] for layer, A in self.targets.style.items()},
-            {pool: D[samples] for pool, D in self.targets.laplacians.items()},
-            grey=None if self.targets.grey is None else self.targets.grey[samples],
-        )
         params = [self.params[b] for b in samples.tolist()]
-        return Objective(self.encoder, targets, params, checkpoint=self.checkpoint)
+        return Objective(self.encoder, self.targets.select(samples), params, checkpoint=self.checkpoint)
+
+
+def _statistics(targets: Targets, inner: Gram) -> dict[str, Statistic]:
+    """Return by style layer what is taken of features: of the whole picture, or of every region."""
+    if targets.regions is None:
+        return dict.fromkeys(targets.style, inner)
+    masks = targets.regions.masks
+    return {layer: Guided.by(inner, masks[layer]) for layer in targets.style}
 
 
 def _as_given(layers: Mapping[str, Tensor], given: tuple[float, ...]) -> tuple[float, ...]:

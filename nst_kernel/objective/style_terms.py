@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from nst_kernel.encoder import GRAM, MOMENTS, Statistic
+from nst_kernel.encoder import GRAM, MOMENTS, Gram
 from nst_kernel.objective import losses, moments
 
 
@@ -19,7 +19,7 @@ class StyleTerms:
         target: returns the target of a layer from the statistic of the style.
     """
 
-    statistic: Statistic
+    statistic: Gram
     losses: Mapping[str, Callable[[Tensor, Tensor], Tensor]]
     target: Callable[[Tensor], Tensor] = lambda statistic: statistic
 

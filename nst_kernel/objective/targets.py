@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from nst_kernel.encoder import Vgg19, border_of, computing_in, resolve_precision
+from nst_kernel.encoder import Guided, Statistic, Vgg19, border_of, computing_in, resolve_precision
 from nst_kernel.objective.gram_cache import GramCache
 from nst_kernel.objective.losses import laplacian
+from nst_kernel.objective.regions import Regions, masks_at, most_regions, padded, regions_of
 from nst_kernel.objective.style_terms import STYLE_TERMS
 from nst_kernel.pair import Pair, Style
 from nst_kernel.params import StyleParams
@@ -21,16 +22,28 @@ class Targets:
     Attributes:
         content: by layer, activations P of the content pictures (B, N, H, W).
         style: by layer, what the statistic of the output is compared with: for `statistics=gram` Gram matrices of the
-            style pictures per position, A/M (B, N, N).
+            style pictures per position, A/M (B, N, N); with regions, those of each region (B, R, N, N).
         laplacians: by the side of the squares that pixels are averaged over, D (B, h, w) of the content pictures; zero
             for samples without this term.
         grey: (B, 1, 1, 1), which samples are compared as grey pictures, whatever their pixels are; None: none.
+        regions: those of the samples; None: they have none.
     """
 
     content: Mapping[str, Tensor]
     style: Mapping[str, Tensor]
     laplacians: Mapping[int, Tensor] = field(default_factory=dict)
     grey: Tensor | None = None
+    regions: Regions | None = None
+
+    def select(self, samples: Tensor) -> "Targets":
+        """Return the targets of some of the samples, by index (n,)."""
+        return Targets(
+            {layer: P[samples] for layer, P in self.content.items()},
+            {layer: A[samples] for layer, A in self.style.items()},
+            {pool: D[samples] for pool, D in self.laplacians.items()},
+            None if self.grey is None else self.grey[samples],
+            self.regions.select(samples) if self.regions else None,
+        )
 
 
 def targets_of(pairs: Sequence[Pair], encoder: Vgg19, cache: GramCache | None = None) -> Targets:
@@ -41,13 +54,37 @@ def targets_of(pairs: Sequence[Pair], encoder: Vgg19, cache: GramCache | None = 
     if shared.content_weight > 0:
         pictures = torch.stack([pair.content.to(encoder.mean) for pair in pairs if pair.content is not None])
         content = content_features(encoder, pictures, shared)
-    if shared.style_weight > 0:
+    regions = None
+    if shared.style_weight > 0 and pairs[0].masks is None:
         statistics = [_blend(pair, encoder, cache) for pair in pairs]
         target = STYLE_TERMS[shared.statistics].target
         style = {layer: target(torch.cat([of_pair[layer] for of_pair in statistics])) for layer in shared.style_layers}
+    elif shared.style_weight > 0:
+        style, regions = _of_regions(pairs, encoder, cache)
     grey = [pair.grey for pair in pairs]
     in_grey = torch.tensor(grey, device=encoder.mean.device).view(-1, 1, 1, 1) if any(grey) else None
-    return Targets(content, style, _laplacians(pairs, encoder), in_grey)
+    return Targets(content, style, _laplacians(pairs, encoder), in_grey, regions)
+
+
+def _of_regions(pairs: Sequence[Pair], encoder: Vgg19, cache: GramCache | None) -> tuple[dict[str, Tensor], Regions]:
+    """Return the targets of every region by style layer, (B, R, N, ...), and the regions."""
+    layers, most = pairs[0].params.style_layers, most_regions(pairs)
+    target = STYLE_TERMS[pairs[0].params.statistics].target
+    found: dict[str, list[Tensor]] = {layer: [] for layer in layers}
+    known: dict[str, list[Tensor]] = {layer: [] for layer in layers}
+    for pair in pairs:
+        styles = [_statistics(style, pair.params, encoder, cache) for style in pair.styles]
+        for layer in layers:
+            A = torch.stack([statistics[layer][0] for statistics in styles])[:, list(pair.styled)]
+            # A style counts where it has the region at this layer: what is not there has no second moment at all.
+            there = A.diagonal(dim1=2, dim2=3).sum(2) > 0
+            weights = A.new_tensor([style.weight for style in pair.styles])[:, None] * there
+            total = weights.sum(0)
+            blend = (A * (weights / total.where(total > 0, 1))[:, :, None, None]).sum(0)
+            blend[total == 0] = 1.0  # of weight 0, and divided by
+            found[layer].append(padded(target(blend), most))
+            known[layer].append((total > 0).to(A))
+    return {layer: torch.stack(each) for layer, each in found.items()}, regions_of(pairs, known)
 
 
 def _laplacians(pairs: Sequence[Pair], encoder: Vgg19) -> dict[int, Tensor]:
@@ -64,11 +101,18 @@ def _laplacians(pairs: Sequence[Pair], encoder: Vgg19) -> dict[int, Tensor]:
 
 
 @torch.no_grad()
-def style_grams(encoder: Vgg19, style: Tensor, params: StyleParams) -> dict[str, Tensor]:
-    """Return the statistic by style layer, such as A/M (1, N, N), of one style picture (1, 3, h, w) in [0, 1]."""
+def style_grams(encoder: Vgg19, style: Tensor, params: StyleParams, masks: Tensor | None = None) -> dict[str, Tensor]:
+    """Return the statistic by style layer, such as A/M (1, N, N), of one style picture (1, 3, h, w) in [0, 1].
+
+    With masks (R, h, w) in [0, 1] it is that of each region, (1, R, N, N).
+    """
     precision = resolve_precision(params.precision, style.device)
     with computing_in(precision, often=False):
-        statistics = dict.fromkeys(params.style_layers, STYLE_TERMS[params.statistics].statistic)
+        inner = STYLE_TERMS[params.statistics].statistic
+        statistics: dict[str, Statistic] = dict.fromkeys(params.style_layers, inner)
+        if masks is not None:
+            regions = masks_at(masks, params.style_layers, inside=params.mask_mode == "inside")
+            statistics = {layer: Guided.by(inner, at.unsqueeze(0)) for layer, at in regions.items()}
         return encoder.observe(
             style,
             (),
@@ -111,9 +155,11 @@ def _blend(pair: Pair, encoder: Vgg19, cache: GramCache | None) -> Mapping[str, 
 def _statistics(style: Style, params: StyleParams, encoder: Vgg19, cache: GramCache | None) -> Mapping[str, Tensor]:
     """Return the statistic of one style by layer, computed once for all pairs that share it."""
     picture = style.picture.to(encoder.mean).unsqueeze(0)
+    masks = None if style.masks is None else style.masks.to(encoder.mean)
     if cache is None or style.key is None:
-        return style_grams(encoder, picture, params)
+        return style_grams(encoder, picture, params, masks)
     precision = resolve_precision(params.precision, picture.device)
     about = params.style_layers, params.statistics, params.pooling, precision, encoder.sha256
-    key = (style.key, tuple(picture.shape), *about)
-    return cache.get(key, lambda: style_grams(encoder, picture, params))
+    by_region = (params.mask_mode, len(masks)) if masks is not None else ()
+    key = (style.key, tuple(picture.shape), *about, *by_region)
+    return cache.get(key, lambda: style_grams(encoder, picture, params, masks))

@@ -22,6 +22,7 @@ def contradictions(params: Any) -> list[Problem]:
         *_of_iterations(params),
         *_of_weights(params),
         *_of_colours(params),
+        *_of_masks(params),
         *_beyond_fp32(params),
     ]
 
@@ -82,6 +83,14 @@ def _of_colours(params: Any) -> Iterator[Problem]:
     elif taken != "none" and params.content_weight == params.laplacian_weight == 0 and params.init != "content":
         expected = "none, since the content takes no part; or content_weight above 0, or init=content"
         yield Problem("style_color", taken, expected)
+
+
+def _of_masks(params: Any) -> Iterator[Problem]:
+    """Yield what is wrong where there are masks of the one side alone, or no style for them."""
+    if params.style_mask and not params.content_mask:
+        yield Problem("style_mask", params.style_mask, "nothing without content_mask: it says where its regions are")
+    if params.content_mask and params.style_weight == 0:
+        yield Problem("content_mask", params.content_mask, "nothing with style_weight=0: regions say where styles are")
 
 
 def _beyond_fp32(params: Any) -> Iterator[Problem]:

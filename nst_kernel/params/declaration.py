@@ -13,6 +13,9 @@ from pydantic import Field, TypeAdapter, ValidationError
 from nst_kernel.params.rules import OneOf, Problem
 
 _BOUNDS = ("ge", "le", "allow_inf_nan", "min_length")
+GIVEN = "given"
+"""What `graph` says where all that counts is whether a parameter is given."""
+
 _COMPARISONS: Mapping[str, Callable[[Any, Any], bool]] = {"==": operator.eq, ">": operator.gt}
 
 
@@ -33,7 +36,8 @@ def parameter(
         doc: what it means, as a phrase that needs no other around it.
         unit: of its value, such as "pixels"; empty for none.
         graph: whether samples of one batch must agree in it, since it changes the computation that they share: always,
-            never, or where a condition on another parameter holds, such as "optimizer == lbfgs".
+            never, or where a condition on another parameter holds, such as "optimizer == lbfgs"; or "given", if they
+            must agree in whether they have it at all.
         loss: whether it is part of what a loss means, so that losses of different values are not comparable.
         later: whether it came after the first ids were derived from parameters: at its default it is left out of them,
             so that the ids of earlier requests stay as they are.
@@ -60,7 +64,8 @@ class Parameter:
         default: its value where neither the request nor the preset gives one.
         doc: what it means.
         unit: of its value; empty for none.
-        graph: whether samples of one batch must agree in it: True, False, or the condition under which they must.
+        graph: whether samples of one batch must agree in it: True, False, the condition under which they must, or
+            "given".
         loss: whether losses are comparable only between equal values of it.
         later: whether it is left out of derived ids at its default.
         rule: bounds of its value, and how they are put in words.

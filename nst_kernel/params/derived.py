@@ -18,6 +18,8 @@ class Derived:
     preserve_color: str
     style_color: str
     init: str
+    content_mask: str
+    style_mask: str
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -50,12 +52,28 @@ class Derived:
         return self.style_scale[style if len(self.style_scale) > 1 else 0]
 
     def misfits(self, styles: int) -> list[Problem]:
-        """Return what does not fit a sample of so many styles: lists of another length."""
+        """Return what does not fit a sample of so many styles: lists of another length, and masks."""
         lists = {"style_blend_weights": self.style_blend_weights or (1.0,) * styles, "style_scale": self.style_scale}
         fitting = {"style_blend_weights": (styles,), "style_scale": (1, styles)}
         number = f"{styles} number{'s'[: styles > 1]}, one for each style"
-        return [
+        found = [
             Problem(name, list(values), number if name == "style_blend_weights" else f"one number, or {number}")
             for name, values in lists.items()
             if styles and len(values) not in fitting[name]
         ]
+        return found + self._misfitting_masks(styles)
+
+    def _misfitting_masks(self, styles: int) -> list[Problem]:
+        """Return what is wrong with the number of masks, for a sample of so many styles."""
+        regions, own = (len(each.split("|")) if each else 0 for each in (self.content_mask, self.style_mask))
+        if not regions or not styles:
+            return []
+        if regions == 1:
+            expected = f"{styles} picture{'s'[: styles > 1]} of labels, one for each style, or none"
+            return [] if own in (0, styles) else [Problem("style_mask", self.style_mask, expected)]
+        if own:
+            expected = f"{regions} grey pictures of a single style, one for each of content_mask; for several styles, "
+            fits = own == regions and styles == 1
+            return [] if fits else [Problem("style_mask", self.style_mask, f"{expected}a picture of labels for each")]
+        expected = f"{styles} grey picture{'s'[: styles > 1]}, one for each style, or style_mask too"
+        return [] if regions == styles else [Problem("content_mask", self.content_mask, expected)]

@@ -4,7 +4,7 @@ import functools
 import operator
 from collections.abc import Mapping
 
-from nst_kernel.params.declaration import Parameter, condition_of
+from nst_kernel.params.declaration import GIVEN, Parameter, condition_of
 
 
 class Graph:
@@ -17,8 +17,9 @@ class Graph:
         self.conditions = tuple(
             (place, *condition_of(str(parameters[name].graph)))
             for place, name in enumerate(shared)
-            if parameters[name].graph is not True
+            if parameters[name].graph not in (True, GIVEN)
         )
+        self.given = tuple(place for place, name in enumerate(shared) if parameters[name].graph == GIVEN)
         self._shared = operator.attrgetter(*shared)
         self._deciding = operator.attrgetter(*(name for _, name, _, _ in self.conditions))
         # Kept for the next of a million rows, most of which differ in their seeds alone.
@@ -27,7 +28,8 @@ class Graph:
     def __call__(self, params: object) -> tuple[object, ...]:
         """Return the shared values of `StyleParams`, in the order of their declaration.
 
-        One is empty or zero where the condition in its declaration does not hold.
+        One is empty or zero where the condition in its declaration does not hold, and a truth value where all that
+        counts is whether it is given.
         """
         return self._of(self._shared(params), self._deciding(params))
 
@@ -37,4 +39,6 @@ class Graph:
         for (place, _, compare, value), actual in zip(self.conditions, deciding, strict=True):
             if not compare(actual, value):
                 values[place] = type(values[place])()
+        for place in self.given:
+            values[place] = bool(values[place])
         return tuple(values)

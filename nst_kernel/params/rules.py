@@ -112,6 +112,15 @@ def _start(value: str) -> str:
     return text
 
 
+def _one_text(value: Any) -> Any:
+    """Return a list of texts as one with `|` between them; anything else as it is."""
+    if not isinstance(value, list | tuple):
+        return value
+    if not all(isinstance(member, str) and "|" not in member for member in value):
+        raise ValueError("no list of texts without |")
+    return "|".join(value)
+
+
 def _nothing_if_empty(value: Any) -> Any:
     """Return None for an empty text, as an empty cell of a table has it."""
     return None if isinstance(value, str) and not value else value
@@ -128,6 +137,9 @@ Truth = Annotated[bool, BeforeValidator(_truth)]
 
 Start = Annotated[str, Strict(), AfterValidator(_start)]
 """Where pixels start."""
+
+Files = Annotated[str, BeforeValidator(_one_text), Strict(), AfterValidator(str.strip)]
+"""Paths or URIs of files, with `|` between them; or a list of such; or an empty text."""
 
 Listed = BeforeValidator(_listed)
 """An annotation of a tuple that may be written as text with commas."""

@@ -19,6 +19,7 @@ from nst_kernel.params.presets import PRESETS, preset_values
 from nst_kernel.params.rules import (
     Ascending,
     EachOnce,
+    Files,
     Listed,
     Number,
     OneOf,
@@ -35,6 +36,7 @@ _Layers = Annotated[tuple[Annotated[str, OneOf(LAYERS)], ...], Listed, EachOnce]
 _Weights = Annotated[tuple[Annotated[Number, Field(ge=0, allow_inf_nan=False)], ...], Listed]
 _LAYERS = "VGG-19 layers such as conv4_2, each at most once, comma-separated"
 _WEIGHTS = "finite numbers of at least 0, one per layer, comma-separated"
+_FILES: dict[str, Any] = {"expected": "paths or URIs of image files with | between them", "loss": True, "later": True}
 _SIDE: dict[str, Any] = {"ge": 16, "le": 16384}
 _SHARE: dict[str, Any] = {"ge": 0, "le": 0.5}
 _WEIGHT: dict[str, Any] = {"ge": 0, "allow_inf_nan": False}
@@ -206,6 +208,23 @@ class StyleParams(Derived):
         "what the style loss compares of features: gram: Gram matrices; covariance: means and covariances; w2: the "
         "2-Wasserstein distance between normal distributions with these",
         graph="style_weight > 0",
+        loss=True,
+        later=True,
+    )
+    content_mask: Files = parameter(
+        "",
+        "regions of the content: a picture of labels, each flat colour a region; or a grey picture for each region",
+        **_FILES,
+        graph="given",
+    )
+    style_mask: Files = parameter(
+        "",
+        "regions of the styles: a picture of labels for each; or of a single style a grey picture for each",
+        **_FILES,
+    )
+    mask_mode: Literal["simple", "inside"] = parameter(
+        "simple",
+        "features that count for a region: simple: all at its positions; inside: those that see nothing else",
         loss=True,
         later=True,
     )

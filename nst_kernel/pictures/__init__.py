@@ -7,20 +7,29 @@ from nst_kernel.lazy import lazily
 if TYPE_CHECKING:
     from nst_kernel.pictures.colour import grey, is_grey, light_matched, matched, moments, recoloured
     from nst_kernel.pictures.depth import to_uint8
-    from nst_kernel.pictures.sizes import MIN_SIDE, fit, fit_style, tiled
+    from nst_kernel.pictures.labels import MaskError, masks_of, masks_of_labels
+    from nst_kernel.pictures.masks import eroded, ramped, resize_masks
+    from nst_kernel.pictures.sizes import MIN_SIDE, TILE_STEP, fit, fit_style, tiled
     from nst_kernel.pictures.tensors import resize, to_tensor
 
 __all__ = [
     "MIN_SIDE",
+    "TILE_STEP",
+    "MaskError",
+    "eroded",
     "fit",
     "fit_style",
     "grey",
     "is_grey",
     "light_matched",
+    "masks_of",
+    "masks_of_labels",
     "matched",
     "moments",
+    "ramped",
     "recoloured",
     "resize",
+    "resize_masks",
     "tiled",
     "to_tensor",
     "to_uint8",
@@ -38,8 +47,15 @@ __getattr__ = lazily(
             "recoloured",
         ),
         "nst_kernel.pictures.depth": ("to_uint8",),
+        "nst_kernel.pictures.labels": ("MaskError", "masks_of", "masks_of_labels"),
+        "nst_kernel.pictures.masks": (
+            "eroded",
+            "ramped",
+            "resize_masks",
+        ),
         "nst_kernel.pictures.sizes": (
             "MIN_SIDE",
+            "TILE_STEP",
             "fit",
             "fit_style",
             "tiled",

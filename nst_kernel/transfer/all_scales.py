@@ -13,7 +13,7 @@ from nst_kernel.encoder import Vgg19, computing_in, load_weights, resolve_precis
 from nst_kernel.objective import GramCache, Objective, targets_of
 from nst_kernel.pair import Pair
 from nst_kernel.params import StyleParams
-from nst_kernel.pictures import MIN_SIDE, fit, fit_style, resize, tiled, to_tensor
+from nst_kernel.pictures import MIN_SIDE, fit, fit_style, resize, resize_masks, tiled, to_tensor
 from nst_kernel.result import StylizeResult
 from nst_kernel.transfer.colours import coloured, finished
 from nst_kernel.transfer.descent import Descent, Stopped
@@ -104,13 +104,12 @@ def stylize_batch(
             transfer, on a CPU with as many threads to the bit.
 
     Raises:
-        ValueError: if two pairs differ in the shape of their output or in `StyleParams.graph`.
+        ValueError: if two pairs differ in the shape of their output, in `StyleParams.graph` or in having regions.
         Interrupted: with the state, when the observer stops the transfer before the last iteration.
         StateError: if `resume` is of other parameters, another shape, encoder or version.
     """
+    _check_together(pairs)
     shape, params = pairs[0].shape, pairs[0].params
-    if any(pair.shape != shape or pair.params.graph != params.graph for pair in pairs):
-        raise ValueError("pairs of one batch must agree in the shape of their output and in StyleParams.graph")
     pairs = [coloured(pair) for pair in pairs]
     # The scales that are left, after those that are finished in the state.
     schedule = params.schedule(max(shape))
@@ -138,6 +137,17 @@ def stylize_batch(
         descents.append(descent)
         on_the_way, done = None, done + iterations
     return _results(pairs, descents, objective)
+
+
+def _check_together(pairs: Sequence[Pair]) -> None:
+    """Raise ValueError unless pairs can be optimised together."""
+    shape, graph = pairs[0].shape, pairs[0].params.graph
+    if any(pair.shape != shape or pair.params.graph != graph for pair in pairs):
+        raise ValueError("pairs of one batch must agree in the shape of their output and in StyleParams.graph")
+    if len({pair.masks is None for pair in pairs}) > 1:
+        raise ValueError("pairs with regions and pairs without cannot be in one batch")
+    if any(pair.params.content_mask and pair.masks is None for pair in pairs):
+        raise ValueError("a pair whose parameters name masks, without masks: give it some by Pair.within")
 
 
 def _watching(observer: Observer | None, pairs: Sequence[Pair], *, before: int, total: int) -> OfScale | None:
@@ -233,12 +243,14 @@ def _scaled(pair: Pair, ratio: float) -> Pair:
     output = shape(pair.output) if pair.output else None
     if pair.params.tileable:
         output = tiled(shape(pair.shape))
+    styles = [dataclasses.replace(style, picture=smaller(style.picture)) for style in pair.styles]
     return dataclasses.replace(
         pair,
         content=None if pair.content is None else resize(pair.content, output or shape(pair.content.shape)).clamp(0, 1),
         output=output,
-        styles=tuple(dataclasses.replace(style, picture=smaller(style.picture)) for style in pair.styles),
+        styles=tuple(style.resized_masks() for style in styles),
         init=None if pair.init is None else smaller(pair.init),
+        masks=None if pair.masks is None else resize_masks(pair.masks, output or shape(pair.shape)),
     )
 
 

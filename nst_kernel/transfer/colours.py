@@ -8,7 +8,7 @@ from torch import Tensor
 
 from nst_kernel.pair import Pair, Style
 from nst_kernel.params import INITS
-from nst_kernel.pictures import grey, is_grey, light_matched, matched, moments, recoloured, resize
+from nst_kernel.pictures import grey, is_grey, light_matched, matched, moments, recoloured, resize, resize_masks
 
 
 def coloured(pair: Pair) -> Pair:
@@ -18,6 +18,8 @@ def coloured(pair: Pair) -> Pair:
     coloured, since an encoder sees colours, and steps along it would colour what nobody wants coloured.
     """
     params, content = pair.params, pair.content
+    if pair.kept is not None:
+        pair = dataclasses.replace(pair, original=content)
     if params.preserve_color == "luminance":
         assert content is not None  # or there would be no pair
         return dataclasses.replace(
@@ -33,11 +35,21 @@ def coloured(pair: Pair) -> Pair:
 
 
 def finished(pairs: Sequence[Pair], x: Tensor) -> Tensor:
-    """Return pictures (B, 3, H, W) of any scale with the colours that results have: what `coloured` has promised."""
-    if not any(pair.grey or pair.colours is not None for pair in pairs):
+    """Return pictures (B, 3, H, W) of any scale with the colours that results have: what `coloured` has promised.
+
+    Regions that keep their content show it.
+    """
+    if not any(pair.grey or pair.colours is not None or pair.kept is not None for pair in pairs):
         return x
 
     def one(pair: Pair, own: Tensor) -> Tensor:
+        if pair.kept is None or pair.original is None:
+            return with_colours(pair, own)
+        there = resize_masks(pair.kept.unsqueeze(0), own.shape[-2:]).to(own)
+        original = resize(pair.original, (own.shape[-2], own.shape[-1])).clamp(0, 1).to(own)
+        return with_colours(pair, own.clamp(0, 1)).lerp(original, there)
+
+    def with_colours(pair: Pair, own: Tensor) -> Tensor:
         if pair.colours is not None:
             return recoloured(own, resize(pair.colours, (own.shape[-2], own.shape[-1])).clamp(0, 1).to(own))
         return grey(own) if pair.grey else own

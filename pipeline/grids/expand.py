@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nst_kernel.params import PARAMETERS, ParamError, StyleParams
-from pipeline.manifest import ManifestError, Row, RowProblem, each_of
+from pipeline.manifest import PICTURE_PARAMETERS, SEVERAL, ManifestError, Row, RowProblem, each_of
 from pipeline.specs import Axis, Draw, GridSpec, Samples, axes, conditions, gather, globs
 
 MAX_ROWS = 1_000_000
@@ -155,7 +155,10 @@ def combination_id(content: str | None, style: str | None, given: Mapping[str, A
         style: name of the style picture.
         given: parameters that the grid gives.
     """
-    named = {name: globs.stem(value) if name == "init" else value for name, value in given.items()}
+    named = {
+        name: SEVERAL.join(map(globs.stem, each_of(name, value))) if name in PICTURE_PARAMETERS else value
+        for name, value in given.items()
+    }
     combination = {"content": content, "style": style, "parameters": named}
     return hashlib.sha256(json.dumps(combination, sort_keys=True).encode()).hexdigest()[:16]
 

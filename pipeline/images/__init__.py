@@ -4,11 +4,11 @@
 """
 
 from pipeline.images.beginnings import BEGINNING, begins_like_picture
-from pipeline.images.decode import ImageInfo, Pixels, Size, resize, within
+from pipeline.images.decode import ImageInfo, Pixels, Size, resize, resize_masks, within
 from pipeline.images.encode import FORMATS, encode, format_of, read_metadata
 from pipeline.images.errors import ImageError
 from pipeline.images.extensions import EXTENSIONS
-from pipeline.images.isolated import decode, decode_to, probe, probe_all
+from pipeline.images.isolated import decode, decode_labels, decode_to, probe, probe_all
 from pipeline.images.kept import JPEG_HEAD, Kept, kept_of, may_follow
 from pipeline.images.similarity import EQUAL, Similarity, similarity
 
@@ -26,6 +26,7 @@ __all__ = [
     "Size",
     "begins_like_picture",
     "decode",
+    "decode_labels",
     "decode_to",
     "encode",
     "format_of",
@@ -35,6 +36,7 @@ __all__ = [
     "probe_all",
     "read_metadata",
     "resize",
+    "resize_masks",
     "similarity",
     "within",
 ]

@@ -115,6 +115,28 @@ def decode_to(
         return resize(upright, wanted), shown
 
 
+def decode_labels(data: bytes, *, max_pixels: int = MAX_PIXELS, min_side: int = MIN_SIDE) -> Pixels:
+    """Return a mask as uint8 (H, W, 3), upright, at its own size, with the numbers that are stored.
+
+    Its colours are labels: no profile changes them, and none is mixed with another by resizing.
+
+    Args:
+        data: the whole file.
+        max_pixels: that the picture may have.
+        min_side: pixels that each side must have.
+
+    Raises:
+        ImageError: for what `decode` refuses, and for a picture that is transparent anywhere.
+    """
+    with explained(data), opened(jpeg.whole(data), max_pixels, min_side) as image:
+        orientation = _orientation(image)
+        image.load()
+        colours, alpha = _separate(image, levels.scale_of(image, [np.asarray(image)]))
+        if alpha is not None and alpha.min() < 255:
+            raise ImageError("the mask is transparent in places, which is no label: save it without alpha")
+        return np.ascontiguousarray(_upright(np.asarray(colours.convert("RGB")), orientation))
+
+
 def _stored(
     data: bytes, size: Size | None, max_pixels: int, min_side: int
 ) -> tuple[Pixels, int, tuple[int, int], tuple[int, int]]:
@@ -192,6 +214,16 @@ def resize(image: Pixels, size: tuple[int, int]) -> Pixels:
     if image.shape[:2] == (height, width):
         return image
     return np.array(Image.fromarray(image).resize((width, height), Image.Resampling.LANCZOS))
+
+
+def resize_masks(masks: Pixels, size: tuple[int, int]) -> Pixels:
+    """Return masks (R, H, W) resized to (height, width): averages over areas where they shrink, else linear."""
+    height, width = size
+    if masks.shape[1:] == size:
+        return masks
+    shrinking = height <= masks.shape[1] and width <= masks.shape[2]
+    kind = Image.Resampling.BOX if shrinking else Image.Resampling.BILINEAR
+    return np.stack([np.asarray(Image.fromarray(mask).resize((width, height), kind)) for mask in masks])
 
 
 @contextmanager

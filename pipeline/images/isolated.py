@@ -12,6 +12,7 @@ from PIL import Image
 from nst_kernel.pictures import MIN_SIDE
 from pipeline.images.decode import ImageInfo, Pixels, Size
 from pipeline.images.decode import decode as decode_here
+from pipeline.images.decode import decode_labels as decode_labels_here
 from pipeline.images.decode import decode_to as decode_to_here
 from pipeline.images.decode import probe as probe_here
 from pipeline.images.errors import ImageError
@@ -75,6 +76,15 @@ def decode_to(
     """
     function = partial(decode_to_here, max_pixels=limits.max_pixels, min_side=min_side)
     return _isolated(limits, limits.decode_timeout, function, data, size)
+
+
+def decode_labels(data: bytes, *, limits: Decoding = DEFAULT_DECODING) -> Pixels:
+    """Return what `decode.decode_labels` does, from a child process.
+
+    Raises:
+        ImageError: also for a picture that takes too much time or memory, or crashes its decoder.
+    """
+    return _isolated(limits, limits.decode_timeout, partial(decode_labels_here, max_pixels=limits.max_pixels), data)
 
 
 def _with_our_limits(function: Callable[..., T], *arguments: object) -> T:

@@ -64,7 +64,8 @@ def _around_seed(values: tuple[object, ...]) -> tuple[str, str]:
         if not PARAMETERS[name].later or value != PARAMETERS[name].default
     }
     for name in PICTURE_PARAMETERS:
-        parameters[name] = storage.lasting(str(parameters[name]))
+        if name in parameters:
+            parameters[name] = SEVERAL.join(map(storage.lasting, each_of(name, str(parameters[name]))))
     text = json.dumps(parameters | {"seed": 0}, sort_keys=True, separators=(",", ":"))
     before, mark, after = text.partition('"seed":0')
     return f'"params":{before}{mark[:-1]}', after

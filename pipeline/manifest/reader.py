@@ -6,10 +6,11 @@ import difflib
 import posixpath
 import re
 from collections.abc import Collection, Iterator, Mapping
+from typing import Any, cast
 
 from pydantic import ValidationError
 
-from nst_kernel.params import ALIASES, INITS, PARAMETERS, ParamError, StyleParams
+from nst_kernel.params import ALIASES, PARAMETERS, ParamError, StyleParams
 from pipeline import layout, storage
 from pipeline.manifest.columns import (
     EXPECTED,
@@ -32,7 +33,7 @@ from pipeline.manifest.formats import (
 )
 from pipeline.manifest.ids import default_output, derive_id
 from pipeline.manifest.partitions import partition_of, unknown_folder, with_partition
-from pipeline.manifest.roles import PICTURE_COLUMNS
+from pipeline.manifest.roles import PICTURE_COLUMNS, PICTURE_PARAMETERS, SEVERAL, each_of
 from pipeline.manifest.row import (
     EXTENSIONS,
     Duplicate,
@@ -307,10 +308,13 @@ class _Reader:
             params = StyleParams.of(given, defaults=self._defaults)
         except ParamError as error:
             return complaints + [(written.get(p.name, p.name), shown(p.value), p.expected) for p in error.problems]
-        if params.init not in INITS:
-            if len(params.init) > 4096 or _UNUSABLE.search(params.init):
-                complaints.append((written.get("init", "init"), shown(params.init), URI_EXPECTED))
-            params = dataclasses.replace(params, init=storage.resolve(params.init, self._base))
+        for role, words in PICTURE_PARAMETERS.items():
+            if (named := getattr(params, role)) in words:
+                continue
+            if len(named) > 4096 or _UNUSABLE.search(named):
+                complaints.append((written.get(role, role), shown(named), URI_EXPECTED))
+            uris = SEVERAL.join(storage.resolve(uri, self._base) for uri in each_of(role, named))
+            params = dataclasses.replace(params, **cast(Any, {role: uris}))
         return complaints or params
 
     def _distinct(self, row: Row, derived: str) -> Row | Duplicate | RowProblem:

@@ -14,13 +14,13 @@ PICTURE_COLUMNS = ("content", "style")
 SEVERAL = "|"
 """What stands between the URIs where a role has several pictures: commas and semicolons are letters of names."""
 
-PICTURE_PARAMETERS: Mapping[str, Collection[str]] = {"init": INITS}
+PICTURE_PARAMETERS: Mapping[str, Collection[str]] = {"init": INITS, "content_mask": ("",), "style_mask": ("",)}
 """Roles that are named by a style parameter, with the values of it that name no picture."""
 
 ROLES = (*PICTURE_COLUMNS, *PICTURE_PARAMETERS)
 """Every role, in the order in which a row's pictures are listed."""
 
-_MAY_BE_SEVERAL = ("style",)
+_MAY_BE_SEVERAL = ("style", "content_mask", "style_mask")
 """Roles that may have several pictures."""
 
 _NO_PICTURE: tuple[Collection[str], ...] = (*((),) * len(PICTURE_COLUMNS), *PICTURE_PARAMETERS.values())

@@ -1,7 +1,7 @@
 """What will run: fingerprints, output shapes, costs and batches, from metadata alone."""
 
 from pipeline.planning import cost
-from pipeline.planning.batch import Batch, Failure, Fetched, Optimised, Picture, Pictures, PlannedRow
+from pipeline.planning.batch import Batch, Failure, Fetched, Masks, Optimised, Picture, Pictures, PlannedRow
 from pipeline.planning.crashes import NO_CRASHES, Crashes, RowKey, quarantine_failure, row_keys
 from pipeline.planning.fingerprint import Identities, fingerprint
 from pipeline.planning.headers import Shape
@@ -20,6 +20,7 @@ __all__ = [
     "History",
     "Identities",
     "Limits",
+    "Masks",
     "Optimised",
     "Picture",
     "Pictures",

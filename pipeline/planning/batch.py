@@ -14,6 +14,9 @@ from pipeline.storage import StorageError, without_secrets
 Picture = NDArray[np.uint8]
 """uint8 (H, W, 3), RGB."""
 
+Masks = NDArray[np.uint8]
+"""uint8 (R, H, W), where each of R regions is, from 0 to 255."""
+
 
 @dataclass(frozen=True, slots=True)
 class Failure:
@@ -73,15 +76,21 @@ class Batch:
 
 @dataclass(frozen=True)
 class Pictures:
-    """The decoded pictures of one row by role, as `Row.pictures` has them; nothing where the row needs none."""
+    """The decoded pictures of one row by role, as `Row.pictures` has them; nothing where the row needs none.
+
+    Masks are those of regions, whatever pictures they were made from: of the content, and of each style.
+    """
 
     content: Picture | None = None
     style: tuple[Picture, ...] = ()
     init: Picture | None = None
+    content_mask: Masks | None = None
+    style_mask: tuple[Masks, ...] = ()
 
     def all(self) -> list[Picture | None]:
-        """Return every picture in the order of the roles; None for each role that has none."""
-        return [self.content, *(self.style or (None,)), self.init]
+        """Return every picture in the order of the roles; None for each that has none but masks."""
+        masks = () if self.content_mask is None else (self.content_mask, *self.style_mask)
+        return [self.content, *(self.style or (None,)), self.init, *masks]
 
 
 @dataclass(frozen=True)

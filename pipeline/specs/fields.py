@@ -20,10 +20,10 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from nst_kernel.params import ALIASES, INITS, PARAMETERS, ParamError, StyleParams
+from nst_kernel.params import ALIASES, PARAMETERS, ParamError, StyleParams
 from pipeline import storage
 from pipeline.encoder import PIN, split_pin
-from pipeline.manifest import MAX_NAME, SEVERAL, each_of
+from pipeline.manifest import MAX_NAME, PICTURE_PARAMETERS, SEVERAL, each_of
 from pipeline.options import OPTIONS
 from pipeline.specs import globs
 
@@ -222,16 +222,18 @@ def parameter_name(name: str) -> str:
 
 
 def with_init_resolved(values: Mapping[str, Any], info: ValidationInfo) -> dict[str, Any]:
-    """Parameters whose `init`, where it is the path of a picture, means the same everywhere."""
+    """Parameters whose pictures, such as `init` where it is the path of one, mean the same everywhere."""
 
-    def resolved(value: Any) -> Any:
+    def resolved(role: str, value: Any) -> Any:
         if isinstance(value, str):
-            return value if value.strip() in INITS else _resolved(value, info)
+            if value.strip() in PICTURE_PARAMETERS[role]:
+                return value
+            return SEVERAL.join(_resolved(uri, info) for uri in each_of(role, value))
         if isinstance(value, Mapping):
-            return {kind: resolved(part) for kind, part in value.items()}
-        return [resolved(part) for part in value] if isinstance(value, list | tuple) else value
+            return {kind: resolved(role, part) for kind, part in value.items()}
+        return [resolved(role, part) for part in value] if isinstance(value, list | tuple) else value
 
-    return {name: resolved(value) if name == "init" else value for name, value in values.items()}
+    return {name: resolved(name, value) if name in PICTURE_PARAMETERS else value for name, value in values.items()}
 
 
 def _valid(values: Mapping[str, Any], info: ValidationInfo) -> Mapping[str, Any]:

@@ -1,15 +1,22 @@
 """The fetching stage: a planned batch in, its decoded and resized pictures out; an error concerns its row alone."""
 
+import dataclasses
 import functools
+import math
 import time
 from collections.abc import Sequence
 
-from nst_kernel.pictures import fit_style
+import numpy as np
+
+from nst_kernel.pictures import TILE_STEP, MaskError, fit_style, masks_of
 from pipeline import images, storage
 from pipeline.options import DEFAULT_DECODING, Decoding
 from pipeline.outputs import provenance
-from pipeline.planning import Batch, Failure, Fetched, Picture, Pictures, PlannedRow
+from pipeline.planning import Batch, Failure, Fetched, Masks, Picture, Pictures, PlannedRow
 from pipeline.process import watchdog
+
+SAME_ASPECT = 0.03
+"""Share by which the aspect ratios of a mask and its picture may differ: at small sizes, by rounding."""
 
 
 class _Reader:
@@ -56,18 +63,36 @@ class _Reader:
         fitting = functools.partial(fit_style, size=size, scale=scale, upscale=upscale)
         return self._read((uri, size, scale, upscale), fitting)[0]
 
+    def labels(self, uri: str) -> Picture:
+        """Return a mask at its own size, with the numbers that are stored.
+
+        Raises:
+            ImageError: if it cannot be decoded, or is transparent anywhere.
+            StorageError: if it cannot be read.
+        """
+        try:
+            return images.decode_labels(_bytes(uri), limits=self.limits)
+        except images.ImageError as error:
+            raise images.ImageError(f"{uri}: {error}") from error
+
     def _read(self, key: tuple[str, *tuple[object, ...]], size: images.Size) -> tuple[Picture, tuple[int, int]]:
         """Return a picture resized to a size, and its own (height, width); later calls reuse both."""
         if key not in self.kept:
             uri = key[0]
-            with storage.neighbours_named():
-                data = storage.read_bytes(uri)
-            watchdog.alive()
+            data = _bytes(uri)
             try:
                 self.kept[key] = images.decode_to(data, size, limits=self.limits)
             except images.ImageError as error:
                 raise images.ImageError(f"{uri}: {error}") from error
         return self.kept[key]
+
+
+def _bytes(uri: str) -> bytes:
+    """Return a file, and give a sign of life."""
+    with storage.neighbours_named():
+        data = storage.read_bytes(uri)
+    watchdog.alive()
+    return data
 
 
 def fetch(batch: Batch, limits: Decoding = DEFAULT_DECODING) -> Fetched:
@@ -97,9 +122,11 @@ def _of_row(planned: PlannedRow, reader: _Reader) -> Pictures | Failure:
     named = row.pictures()
     try:
         styles = _styles(named.pop("style", ()), planned, reader)
+        masks, own = named.pop("content_mask", ()), named.pop("style_mask", ())
         sizes = {"content": row.content_shape}
         others = {role: reader.at_shape(uri, shape, sizes.get(role)) for role, (uri,) in named.items()}
-        return Pictures(style=styles, **others)
+        pictures = Pictures(others.get("content"), styles, others.get("init"))
+        return _with_masks(pictures, planned, reader, masks, own) if masks else pictures
     except (storage.StorageError, images.ImageError) as error:
         return Failure.of(error)
     except Exception as error:  # whatever a picture does to a decoder concerns its row alone
@@ -118,3 +145,67 @@ def _styles(uris: Sequence[str], planned: PlannedRow, reader: _Reader) -> tuple[
     return tuple(
         reader.within(uri, max(shape), scale=params.scale_of(place), upscale=upscale) for place, uri in enumerate(uris)
     )
+
+
+def _with_masks(
+    pictures: Pictures, planned: PlannedRow, reader: _Reader, content: Sequence[str], own: Sequence[str]
+) -> Pictures:
+    """Return the pictures of a row with the masks of its regions, each at the size of its picture.
+
+    Args:
+        pictures: of the row.
+        planned: the row.
+        reader: of pictures.
+        content: URIs of the masks of the content.
+        own: URIs of the masks of the styles.
+
+    Raises:
+        ImageError: if there follow no regions from the masks.
+        StorageError: if one cannot be read.
+    """
+    labels = {uri: reader.labels(uri) for uri in dict.fromkeys((*content, *own))}
+    try:
+        there, of_styles = masks_of([labels[uri] for uri in content], [labels[uri] for uri in own], len(pictures.style))
+    except MaskError as error:
+        raise images.ImageError(f"masks {' and '.join(labels)}: {error}") from error
+    params, shape = planned.row.params, planned.shape
+    assert shape is not None
+    slack = params.aspect_tolerance + (TILE_STEP / min(shape) if params.tileable else 0)
+    _check_aspect(content[0], there, shape, slack)
+    named = own if len(own) == len(of_styles) else own[:1] or content
+    for place, (masks, style) in enumerate(zip(of_styles, pictures.style, strict=True)):
+        _check_aspect(named[min(place, len(named) - 1)], masks, style.shape[:2], 0)
+    sized = zip(of_styles, pictures.style, strict=True)
+    return dataclasses.replace(
+        pictures,
+        content_mask=_sized(there, shape),
+        style_mask=tuple(_sized(masks, (style.shape[0], style.shape[1])) for masks, style in sized),
+    )
+
+
+def _sized(masks: Masks, shape: tuple[int, int]) -> Masks:
+    """Return masks (R, H, W) at a (height, width); those that are the same everywhere may stay as small as they are.
+
+    Raises:
+        ImageError: for a region that would be nowhere any more.
+    """
+    if masks.shape[1:] == (1, 1):
+        return masks
+    resized = images.resize_masks(masks, shape)
+    for region, (before, after) in enumerate(zip(masks, resized, strict=True), 1):
+        if before.any() and not after.any():
+            raise images.ImageError(
+                f"region {region} is too small: {np.count_nonzero(before)} pixels of {masks.shape[2]} x "
+                f"{masks.shape[1]}, of which nothing is left at {shape[1]} x {shape[0]}"
+            )
+    return resized
+
+
+def _check_aspect(uri: str, masks: Masks, shape: tuple[int, ...], slack: float) -> None:
+    """Raise ImageError for masks (R, H, W) of another aspect ratio than the picture of that (height, width)."""
+    height, width = masks.shape[1:]
+    if (height, width) != (1, 1) and abs(math.log(width * shape[0] / (height * shape[1]))) > SAME_ASPECT + slack:
+        raise images.ImageError(
+            f"{uri}: the mask is {width} x {height} px, another aspect ratio than that of its picture, which is "
+            f"{shape[1]} x {shape[0]} here: expected the same"
+        )

@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import gc
 import hashlib
+import itertools
 import logging
 import os
 import time
@@ -16,7 +17,7 @@ from nst_kernel.encoder import resolve_precision
 from nst_kernel.objective import GramCache
 from nst_kernel.pictures import to_tensor, to_uint8
 from pipeline.encoder import load_encoder
-from pipeline.planning import Failure, Fetched, Optimised, Pictures, PlannedRow
+from pipeline.planning import Failure, Fetched, Masks, Optimised, Picture, Pictures, PlannedRow
 from pipeline.stages.resumable import ResumableOptimisation
 
 log = logging.getLogger(__name__)
@@ -150,8 +151,20 @@ class StyleActor:
             for picture in (pictures.content, pictures.init)
         )
         styles = [to_tensor(style, self.device) for style in pictures.style]
-        keys = [hashlib.blake2b(style.tobytes(), digest_size=16).hexdigest() for style in pictures.style]
-        return Pair.of(content, styles, planned.row.params, init, keys=keys, output=planned.shape)
+        keys = [_key(*arrays) for arrays in itertools.zip_longest(pictures.style, pictures.style_mask)]
+        pair = Pair.of(content, styles, planned.row.params, init, keys=keys, output=planned.shape)
+        if pictures.content_mask is None:
+            return pair
+        masks = [torch.from_numpy(each.copy()).to(self.device).float() / 255 for each in pictures.style_mask]
+        return pair.within(torch.from_numpy(pictures.content_mask.copy()).to(self.device).float() / 255, masks)
+
+
+def _key(style: Picture, masks: Masks | None) -> str:
+    """Return a digest of a style and its masks."""
+    digest = hashlib.blake2b(style.tobytes(), digest_size=16)
+    if masks is not None:
+        digest.update(f"{masks.shape}".encode() + masks.tobytes())
+    return digest.hexdigest()
 
 
 def _packed(outcome: StylizeResult | Failure) -> StylizeResult | Failure:

@@ -20,6 +20,7 @@ def test_what_takes_memory() -> None:
     for precision in ("bf16", "fp32"):
         assert bytes_per_pixel(params, precision, checkpoint=True) < 0.85 * bytes_per_pixel(params, precision)
     assert bytes_per_pixel(StyleParams(history=20), "bf16") == bf16 + 240
+    assert bytes_per_pixel(StyleParams(content_mask="m.png"), "bf16") > bf16 + 64 * 2
     assert bytes_per_pixel(StyleParams(optimizer="adam"), "bf16") == bf16 - 216
     averaging = StyleParams(optimizer="adam", averaging=0.9)
     assert bytes_per_pixel(averaging, "bf16") == bytes_per_pixel(StyleParams(optimizer="adam"), "bf16") + 12

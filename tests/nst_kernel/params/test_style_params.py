@@ -1,7 +1,7 @@
 import dataclasses
 import json
 import math
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import assume, given
@@ -163,6 +163,9 @@ BAD: dict[str, list[Any]] = {
     "style_blend_weights": [bad for bad in NOT_WEIGHTS if bad != ""],
     "style_scale": ["0", "17", "wide", [-1], [[1]], "", [], True, math.nan],
     "style_upscale": ["maybe", "", 2, 1.0, [], [True]],
+    "content_mask": [1, True, [1], ["a|b", "c"], {}],
+    "style_mask": [1, True, [1], ["a|b", "c"], {}],
+    "mask_mode": ["", "Simple", 1, [], {}],
     "objective": ["Paper", "", 1, True, [], {}],
     "statistics": ["Gram", "", 2, True, [], {}],
     "pooling": ["average", "", 2, True, [], {}],
@@ -298,6 +301,7 @@ SHARED: dict[str, Any] = {
     "style_layers": ("conv1_1", "conv2_1"),
     "objective": "paper",
     "statistics": "w2",
+    "content_mask": "m.png",
     "pooling": "max",
     "precision": "tf32",
     "optimizer": "adam",
@@ -325,6 +329,8 @@ PER_SAMPLE: dict[str, Any] = {
     "style_blend_weights": (7.0,),
     "style_scale": (0.7,),
     "style_upscale": True,
+    "style_mask": "m.png",
+    "mask_mode": "inside",
     "learning_rate": 0.7,
     "adam_beta2": 0.9,
     "clamp": True,
@@ -345,13 +351,13 @@ def test_every_parameter_is_shared_or_per_sample() -> None:
     } - {"min_improvement"}
 
 
-PLAIN, ADAM = StyleParams(), StyleParams(optimizer="adam")
+PLAIN, ADAM, MASKED = StyleParams(), StyleParams(optimizer="adam"), StyleParams(content_mask="n.png")
 ADAM_ALONE = ("averaging", "clamp")
 
 
 @pytest.mark.parametrize("parameter", [*SHARED, *PER_SAMPLE])
 def test_the_graph_differs_where_samples_cannot_share_a_batch(parameter: str) -> None:
-    plain = ADAM if parameter in ADAM_ALONE else PLAIN
+    plain = ADAM if parameter in ADAM_ALONE else MASKED if parameter == "style_mask" else PLAIN
     other = StyleParams.of({**plain.to_json(), parameter: {**SHARED, **PER_SAMPLE}[parameter]})
     assert other != plain
     assert (other.graph != plain.graph) is (parameter in SHARED)
@@ -389,3 +395,42 @@ def test_another_seed_is_all_that_reseeding_changes(preset: str, first: int, sec
     assert StyleParams.of(params.reseeded(second).to_json()) == params.reseeded(second)
     with pytest.raises(ParamError, match="seed"):
         params.reseeded(-1)
+
+
+def test_of_masks_all_that_counts_for_a_batch_is_whether_there_are_any() -> None:
+    one, other = StyleParams(content_mask="a.png"), StyleParams(content_mask=cast(Any, ["b.png", "c.png"]))
+    assert other.content_mask == "b.png|c.png"
+    assert one.graph == other.graph != PLAIN.graph
+
+
+@pytest.mark.parametrize(
+    ("values", "styles", "expected"),
+    [
+        ({"content_mask": "a"}, 1, None),
+        ({"content_mask": "a"}, 3, None),
+        ({"content_mask": "a", "style_mask": "b|c"}, 2, None),
+        ({"content_mask": "a|b"}, 2, None),
+        ({"content_mask": "a|b", "style_mask": "c|d"}, 1, None),
+        ({"content_mask": "a", "style_mask": "b|c"}, 1, "1 picture of labels, one for each style, or none"),
+        ({"content_mask": "a|b"}, 3, "3 grey pictures, one for each style, or style_mask too"),
+        ({"content_mask": "a|b", "style_mask": "c|d"}, 2, "2 grey pictures of a single style"),
+        ({"content_mask": "a|b", "style_mask": "c"}, 1, "2 grey pictures of a single style"),
+    ],
+)
+def test_there_are_as_many_masks_as_styles_or_regions(
+    values: dict[str, str], styles: int, expected: str | None
+) -> None:
+    problems = [problem.expected for problem in StyleParams.of(values).misfits(styles)]
+    assert problems == [] if expected is None else len(problems) == 1 and problems[0].startswith(expected)
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({"style_mask": "a"}, "nothing without content_mask"),
+        ({"content_mask": "a", "style_weight": 0}, "nothing with style_weight=0"),
+    ],
+)
+def test_masks_without_what_they_are_for_are_refused(values: dict[str, object], expected: str) -> None:
+    with pytest.raises(ParamError, match=expected):
+        StyleParams.of(values)

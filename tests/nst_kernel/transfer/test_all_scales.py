@@ -378,7 +378,6 @@ def test_styles_are_blended_by_their_weights() -> None:
     ("make", "expected"),
     [
         (lambda: Style(pixels(1, 24, 32), weight=-1), "expected a number of at least 0"),
-        (lambda: Style(pixels(1, 24, 32), region="sky"), "a style for the whole picture"),
         (
             lambda: Pair(pixels(0, 24, 32), (Style(pixels(1, 24, 32), weight=0),), shallow()),
             "expected at least one above 0",

@@ -42,6 +42,7 @@ KINDS: dict[str, list[dict[str, object]]] = {
         {"optimizer": "adam", "min_improvement": 1e-9},
         {"optimizer": "adam", "averaging": 0.5, "learning_rate": 1e30, "min_improvement": 1e-9},
     ],
+    "regions": [{"min_improvement": 0.3}, {"min_improvement": 1e-9, "mask_mode": "inside"}],
     "diverging": [{"optimizer": "adam", "learning_rate": 1e30}, {"optimizer": "adam"}],
 }
 SINGLE = encoder("conv2_1")
@@ -55,10 +56,16 @@ def any_rate() -> Iterator[None]:
 
 
 def batch(kind: str) -> list[Pair]:
-    return [
+    pairs = [
         Pair.of(pixels(n, 24, 20), pixels(10 + n, 20, 28), StyleParams.of({**SHALLOW, **parameters}))
         for n, parameters in enumerate(KINDS[kind])
     ]
+    if kind == "regions":  # one sample with two of them, one with three of which it keeps the last
+        left = (torch.arange(20) < 9).float().expand(1, 24, 20)
+        masks = [torch.cat([left, 1 - left]), torch.cat([left / 2, left / 2, 1 - left])]
+        styles = [torch.ones(2, 1, 1), torch.tensor([1.0, 1, 0]).view(3, 1, 1)]
+        pairs = [pair.within(a, [b]) for pair, a, b in zip(pairs, masks, styles, strict=True)]
+    return pairs
 
 
 def interrupted(pairs: Sequence[Pair], when: int, state: State | None = None) -> Interrupted | None:
