@@ -17,13 +17,13 @@ StyleMask = Annotated[
 ]
 
 
-@takes(run_options(only=("weights", *ACCESS, *DECODING)))
+@takes(run_options(only=("weights", "depth", *ACCESS, *DECODING)))
 @explains_exit_codes("stylize")
 def stylize(
     ctx: typer.Context,
     content: Annotated[str, typer.Argument(help="Path or URI of a picture.")],
     style: Annotated[str, typer.Argument(help="A picture, several with | between them, or FOLDER/.")],
-    output: Annotated[str, typer.Option("--output", "-o", help="A .png, .jpg or .webp file.")],
+    output: Annotated[str, typer.Option("--output", "-o", help="A .png, .jpg, .webp, .tif or .avif file.")],
     given: dict[str, Any],
     content_mask: ContentMask = [],
     style_mask: StyleMask = [],

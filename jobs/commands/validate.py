@@ -10,7 +10,7 @@ from jobs.exit_codes import explains_exit_codes
 from jobs.options import ACCESS, Defaults, Settings, parameters, run_options, takes
 
 
-@takes(run_options(only=("weights", *ACCESS)))
+@takes(run_options(only=("weights", "depth", *ACCESS)))
 @explains_exit_codes("validate")
 def validate(
     ctx: typer.Context,

@@ -6,7 +6,7 @@ from nst_kernel.lazy import lazily
 
 if TYPE_CHECKING:
     from nst_kernel.pictures.colour import grey, is_grey, light_matched, matched, moments, recoloured
-    from nst_kernel.pictures.depth import to_uint8
+    from nst_kernel.pictures.depth import to_uint8, to_uint16
     from nst_kernel.pictures.labels import MaskError, masks_of, masks_of_labels
     from nst_kernel.pictures.masks import eroded, ramped, resize_masks
     from nst_kernel.pictures.sizes import MIN_SIDE, TILE_STEP, fit, fit_style, tiled
@@ -33,6 +33,7 @@ __all__ = [
     "tiled",
     "to_tensor",
     "to_uint8",
+    "to_uint16",
 ]
 
 __getattr__ = lazily(
@@ -46,7 +47,7 @@ __getattr__ = lazily(
             "moments",
             "recoloured",
         ),
-        "nst_kernel.pictures.depth": ("to_uint8",),
+        "nst_kernel.pictures.depth": ("to_uint8", "to_uint16"),
         "nst_kernel.pictures.labels": ("MaskError", "masks_of", "masks_of_labels"),
         "nst_kernel.pictures.masks": (
             "eroded",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from nst_kernel import StyleParams
 from pipeline import storage
 from pipeline.archives.photos import Photo
-from pipeline.manifest import IMAGE_EXTENSIONS, MAX_NAME, Row
+from pipeline.manifest import MAX_NAME, Row
 from pipeline.outputs import layout
 from pipeline.specs import ArchiveSpec, globs
 
@@ -17,6 +17,10 @@ _KNOWN_FROM_THE_START = (
 )
 """Extensions of pictures when names of results were laid down. It never grows, or results that people have would be
 called otherwise."""
+
+_KEPT = (".png", ".jpg", ".jpeg", ".webp")
+"""Extensions that `format: keep` keeps: those that could be written when names of results were laid down. It never
+grows either, so that a TIFF's result stays `a.tif.png`."""
 
 _JPEGS = (".jpe", ".jfif")
 """Other extensions of JPEGs, which no result has."""
@@ -61,14 +65,14 @@ def output_name(path: str, format: str) -> str:
 
     Args:
         path: of the photo, below the archive's root.
-        format: `keep`, `png`, `jpg` or `webp`.
+        format: `keep`, `png`, `jpg`, `webp`, `tif` or `avif`.
     """
     folder, slash, name = path.rpartition("/")
     stem, extension = posixpath.splitext(name)
     kind = extension.lower()
     if kind not in _KNOWN_FROM_THE_START:
         name += "~"
-    wanted = {"keep": IMAGE_EXTENSIONS, "jpg": (".jpg", ".jpeg")}.get(format, (f".{format}",))
+    wanted = {"keep": _KEPT, "jpg": (".jpg", ".jpeg"), "tif": (".tif", ".tiff")}.get(format, (f".{format}",))
     if kind not in wanted:
         name += f".{format}" if format != "keep" else ".jpg" if kind in _JPEGS else ".png"
     elif stem.lower().endswith(_KNOWN_FROM_THE_START) or stem.endswith("~"):

@@ -20,7 +20,8 @@ from pipeline.recovery import Ledger, guarded_fetch, guarded_optimise, guarded_w
 from pipeline.stages import ResumableOptimisation, Writer, fetch
 
 Kernel = Callable[..., Callable[[Fetched], Optimised]]
-"""Made on an actor of `weights`, `threads` and `resumable`; optimises one fetched batch after the other."""
+"""Made on an actor of `weights`, `threads` and `resumable`, and of `depth` where that is not 8; it
+optimises one fetched batch after the other."""
 
 
 def style_actor(weights: str, **options: Any) -> Callable[[Fetched], Optimised]:

@@ -11,7 +11,7 @@ from pipeline.cluster import ActorPool, connect, pool_on_cluster
 from pipeline.encoder import PIN, load_encoder, split_pin
 from pipeline.flow.dataset import Kernel, RunBroken, TooManyFailures, flow, style_actor
 from pipeline.flow.metrics import RunMetrics
-from pipeline.manifest import Manifest, Row, Source, check_originals, described, validate
+from pipeline.manifest import Manifest, Row, Source, check_depth, check_originals, described, validate
 from pipeline.options import FailureLimit, RunOptions, failures, under_access
 from pipeline.outputs import (
     Finished,
@@ -79,6 +79,7 @@ def validated(manifest: Source, options: RunOptions, *, defaults: Mapping[str, o
         StorageError: if the results in the output cannot be read.
     """
     valid = validate(manifest, defaults=defaults, weights=options.weights)
+    check_depth(valid.rows, options.encoding.depth)
     if options.output:
         output = storage.absolute(options.output)
         check_originals(valid.rows, output, known=inputs_among_pictures(output))
@@ -103,7 +104,8 @@ def run_rows(
 
     Raises:
         ValueError: if the options name no output.
-        ManifestError: if a row's picture would be written over one that a row reads; nothing was started.
+        ManifestError: if a row's picture would be written over one that a row reads, or cannot have the depth that
+            was asked for; nothing was started.
         RunBroken: if work that had begun could not go on; and whatever else `run` raises.
     """
     if not options.output:
@@ -112,6 +114,7 @@ def run_rows(
     options = options.model_copy(update={"output": output})
     rows = rows if isinstance(rows, Sequence) else list(rows)
     check_originals(rows, output)
+    check_depth(rows, options.encoding.depth)
     encoder = load_encoder(options.weights)
     # One run at a time; a row may take an hour, so the wait for one is interrupted when the lock is lost.
     with interruptible() as interrupt, RunLock(output, force=options.force, on_loss=interrupt) as lock:
@@ -129,7 +132,9 @@ def run_rows(
         writer = Writer(output, encoder=encoder.name, encoder_sha256=encoder.sha256, encoding=options.encoding)
         pinned = f"{split_pin(options.weights)[0]}{PIN}{encoder.sha256}"  # actors read the file themselves
         notes = Ledger(output, lock.owner, options.max_attempts, options.stall_timeout, lock.lease)
-        outcomes = flow(work, options.model_copy(update={"weights": pinned}), writer, pool, notes, kernel=kernel)
+        outcomes = flow(
+            work, options.model_copy(update={"weights": pinned}), writer, pool, notes, kernel=_deep(kernel, options)
+        )
         _compute(outcomes, progress, lock, options.max_failures, on_progress)
         # Every row has its outcome: put the output in order, and the summary last.
         try:
@@ -246,6 +251,12 @@ def _summary_of(
         encoder=encoder,
         started_at=started_at,
     )
+
+
+def _deep(kernel: Kernel, options: RunOptions) -> Kernel:
+    """Return a kernel that rounds its pictures to the depth of the run."""
+    depth = options.encoding.depth
+    return kernel if depth == 8 else functools.partial(kernel, depth=depth)
 
 
 def _stop_if_hopeless(work: Plan, progress: Progress, limit: FailureLimit) -> None:

@@ -6,7 +6,7 @@ from functools import partial
 from nst_kernel import StylizeResult
 from pipeline import storage
 from pipeline.encoder import load_encoder
-from pipeline.images import format_of
+from pipeline.images import DEEP, deep_extensions, format_of
 from pipeline.manifest import Row, derive_id, pictures_of, resolved_styles, same_file
 from pipeline.options import RunOptions
 from pipeline.planning import Failure, output_shapes, plan
@@ -30,9 +30,9 @@ def stylize_one(
         content: path or URI of a picture.
         style: path or URI of a picture, or several with `|` between them; a folder, which ends in a slash, stands for
             the pictures in it.
-        output: path or URI of a .png, .jpg or .webp file.
+        output: path or URI of a .png, .jpg, .webp, .tif or .avif file.
         params: style parameters by name.
-        options: of which the weights and what decoding may take are used.
+        options: of which the weights, the encoding and what decoding may take are used.
         on_iteration: called with (iterations done, iterations in all).
 
     Raises:
@@ -43,7 +43,8 @@ def stylize_one(
     from nst_kernel import ParamError, StyleParams
     from pipeline.stages import StyleActor
 
-    format_of(output)
+    if format_of(output) not in DEEP and options.encoding.depth != 8:
+        raise ValueError(f"{output}: expected a name that ends in {deep_extensions()}, since depth is 16")
     storage.check_no_folder(output)
     storage.check_writable(storage.parent(storage.absolute(output)))
     resolved = StyleParams.of(params or {})
@@ -62,8 +63,8 @@ def stylize_one(
     shape_of = partial(output_shapes, decoding=options.decoding)
     (batch,) = plan([row], encoder_sha256=encoder.sha256, shape_of=shape_of).batches
     fetched = fetch(batch, options.decoding)
-    (outcome,) = StyleActor(options.weights, on_iteration=on_iteration)(fetched).outcomes
+    (outcome,) = StyleActor(options.weights, on_iteration=on_iteration, depth=options.encoding.depth)(fetched).outcomes
     if isinstance(outcome, Failure):
         raise ValueError(outcome.error)
-    storage.write_bytes(output, encode_result(batch.rows[0], outcome, encoder.sha256))
+    storage.write_bytes(output, encode_result(batch.rows[0], outcome, encoder.sha256, options.encoding))
     return outcome

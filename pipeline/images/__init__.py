@@ -5,7 +5,7 @@
 
 from pipeline.images.beginnings import BEGINNING, begins_like_picture
 from pipeline.images.decode import ImageInfo, Pixels, Size, resize, resize_masks, within
-from pipeline.images.encode import FORMATS, encode, format_of, read_metadata
+from pipeline.images.encode import DEEP, FORMATS, deep_extensions, encode, format_of, listed, read_metadata
 from pipeline.images.errors import ImageError
 from pipeline.images.extensions import EXTENSIONS
 from pipeline.images.isolated import decode, decode_labels, decode_to, probe, probe_all
@@ -14,6 +14,7 @@ from pipeline.images.similarity import EQUAL, Similarity, similarity
 
 __all__ = [
     "BEGINNING",
+    "DEEP",
     "EQUAL",
     "EXTENSIONS",
     "FORMATS",
@@ -28,9 +29,11 @@ __all__ = [
     "decode",
     "decode_labels",
     "decode_to",
+    "deep_extensions",
     "encode",
     "format_of",
     "kept_of",
+    "listed",
     "may_follow",
     "probe",
     "probe_all",

@@ -201,9 +201,14 @@ def _within(side: int, height: int, width: int) -> tuple[int, int]:
     return max(1, round(scale * height)), max(1, round(scale * width))
 
 
-def check_pixels(image: Pixels) -> None:
-    """Raise ValueError unless a picture is uint8 (H, W, 3) and not empty."""
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
+def check_pixels(image: NDArray[np.uint8] | NDArray[np.uint16], *, deep: bool = False) -> None:
+    """Raise ValueError unless a picture is uint8 (H, W, 3), or uint16 where that may be, and not empty."""
+    if (
+        (image.dtype != np.uint8 and not (deep and image.dtype == np.uint16))
+        or image.ndim != 3
+        or image.shape[2] != 3
+        or image.size == 0
+    ):
         raise ValueError(f"a picture is uint8 (H, W, 3), not {image.dtype} {image.shape}")
 
 

@@ -2,8 +2,8 @@
 
 import io
 import json
-from collections.abc import Mapping
-from typing import Literal
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,57 +11,103 @@ from PIL import ExifTags, Image
 from PIL.PngImagePlugin import PngInfo
 
 from nst_kernel.pictures import to_uint8
-from pipeline.images import iptc, profile, xmp
+from pipeline.images import iptc, png, profile, tiff_file, xmp
 from pipeline.images.decode import MAX_PIXELS, Pixels, check_pixels, explained, opened
 from pipeline.images.errors import ImageError
 from pipeline.images.kept import Kept
 
+Format = Literal["png", "jpeg", "webp", "tiff", "avif"]
+"""A format of pictures that is written."""
+
+FORMATS: dict[str, Format] = {
+    "png": "png",
+    "jpg": "jpeg",
+    "jpeg": "jpeg",
+    "webp": "webp",
+    "tif": "tiff",
+    "tiff": "tiff",
+    "avif": "avif",
+}
+"""Formats by the extension of the picture's name."""
+
+DEEP: tuple[Format, ...] = ("png", "tiff")
+"""Formats that hold 16 bits of each colour. AVIF would hold 12, which Pillow does not write."""
+
 _PNG_PREFIX = "nst:"
+
+_Levels = Pixels | NDArray[np.uint16]
 
 
 def encode(
-    image: Pixels | NDArray[np.float32],
+    image: Pixels | NDArray[np.uint16] | NDArray[np.float32],
     *,
-    format: Literal["png", "jpeg", "webp"] = "png",
+    format: Format = "png",
     metadata: Mapping[str, str],
     quality: int = 95,
     kept: Kept | None = None,
 ) -> bytes:
     """Return a picture as an image file that carries metadata; equal arguments give equal bytes.
 
-    PNG holds each entry as a text chunk `nst:<key>`; JPEG and WebP hold them all as JSON in XMP. All say that they are
-    sRGB: PNG in a chunk of its own, JPEG and WebP in a colour profile. JPEG keeps colour at full resolution.
+    PNG holds each entry as a text chunk `nst:<key>`; the others hold them all as JSON in XMP. All say that they are
+    sRGB: PNG in a chunk of its own, the others in a colour profile. JPEG and AVIF keep colour at full resolution.
 
     Args:
-        image: uint8 (H, W, 3), or float32 in [0, 1].
+        image: uint8 or uint16 (H, W, 3), which is the depth of the file, or float32 in [0, 1], rounded to 8 bits.
         format: of the file.
         metadata: texts by key.
-        quality: 1 to 100, of JPEG and WebP.
+        quality: 1 to 100, of JPEG, WebP and AVIF.
         kept: what else the file carries, of the photo that it was made of.
 
     Raises:
-        ValueError: `image` is neither uint8 nor float32 in [0, 1], which is rounded to 8 bits.
-        ImageError: the format cannot hold it (WebP ends at 16383 pixels a side, JPEG at 64 kB of metadata), a
-            key is not 1-75 printable ASCII characters, or a text holds null characters or lone surrogates.
+        ValueError: `image` is none of these.
+        ImageError: the format cannot hold it (WebP ends at 16383 pixels a side, JPEG at 64 kB of metadata, 16 bits
+            are for PNG and TIFF), a key is not 1-75 printable ASCII characters, or a text holds null characters or
+            lone surrogates.
     """
-    pixels = to_uint8(image)
-    check_pixels(pixels)
+    pixels: _Levels = cast(NDArray[np.uint16], image) if image.dtype == np.uint16 else to_uint8(image)
+    check_pixels(pixels, deep=True)
     _check_metadata(metadata)
-    picture, buffer = Image.fromarray(pixels), io.BytesIO()
     kept = kept or Kept()
-    exif = {"exif": kept.exif.tobytes()} if kept.exif else {}
+    size = f"{pixels.shape[1]} x {pixels.shape[0]} pixels"
+    if pixels.dtype == np.uint16 and format not in DEEP:
+        raise ImageError(
+            f"{size} of 16 bits cannot be written as {format}: expected a name that ends in {deep_extensions()}"
+        )
     try:
         if format == "png":
-            picture.save(buffer, "PNG", pnginfo=_chunks(metadata, kept), compress_level=4, **exif)
-        else:
-            further = {"xmp": xmp.packet(kept.properties, metadata), "icc_profile": profile.srgb(), **exif}
-            if format == "jpeg" and kept.iptc:
-                further["extra"] = iptc.segment(kept.iptc)
-            picture.save(buffer, format.upper(), quality=quality, subsampling=0, **further)
+            return _png(pixels, metadata, kept)
+        packet = xmp.packet(kept.properties, metadata)
+        if format == "tiff":
+            return tiff_file.encoded(pixels, profile=profile.srgb(), xmp=packet, exif=kept.exif)
+        return _lossy(to_uint8(pixels), format, quality, packet, kept)
     except Exception as error:  # Encoders too fail in any way they like.
-        size = f"{picture.width} x {picture.height} pixels"
         raise ImageError(f"{size} and {len(metadata)} metadata cannot be written as {format}: {error}") from error
+
+
+def _png(pixels: _Levels, metadata: Mapping[str, str], kept: Kept) -> bytes:
+    """Return a PNG of 8 or 16 bits."""
+    is_deep, buffer = pixels.dtype == np.uint16, io.BytesIO()
+    picture = Image.new("RGB", (1, 1)) if is_deep else Image.fromarray(pixels)
+    picture.save(buffer, "PNG", pnginfo=_chunks(metadata, kept), compress_level=4, **_exif(kept))
+    return png.with_pixels(buffer.getvalue(), cast(NDArray[np.uint16], pixels)) if is_deep else buffer.getvalue()
+
+
+def _lossy(pixels: Pixels, format: Format, quality: int, packet: bytes, kept: Kept) -> bytes:
+    """Return a JPEG, WebP or AVIF."""
+    further: dict[str, Any] = {"xmp": packet, "icc_profile": profile.srgb(), "subsampling": 0, **_exif(kept)}
+    if format == "jpeg" and kept.iptc:
+        further["extra"] = iptc.segment(kept.iptc)
+    if format == "avif":
+        # Bytes must not depend on how many threads a machine has, and rows are written side by side anyway.
+        further |= {"subsampling": "4:4:4", "max_threads": 1, "autotiling": False}
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, format.upper(), quality=quality, **further)
     return buffer.getvalue()
+
+
+def _exif(kept: Kept) -> dict[str, bytes]:
+    """Return Pillow's keyword for the tags that a file carries; none where it carries none."""
+    return {"exif": kept.exif.tobytes()} if kept.exif else {}
 
 
 def _chunks(metadata: Mapping[str, str], kept: Kept) -> PngInfo:
@@ -106,17 +152,24 @@ def read_metadata(data: bytes) -> dict[str, str]:
         return {str(key): str(text) for key, text in entries.items()} if isinstance(entries, dict) else {}
 
 
-FORMATS: dict[str, Literal["png", "jpeg", "webp"]] = {"png": "png", "jpg": "jpeg", "jpeg": "jpeg", "webp": "webp"}
-"""Formats by the extension of the picture's name."""
-
-
-def format_of(name: str) -> Literal["png", "jpeg", "webp"]:
+def format_of(name: str) -> Format:
     """Return the format that the extension of a name means.
 
     Raises:
-        ValueError: for an extension that is none of png, jpg, jpeg and webp.
+        ValueError: for an extension of none of `FORMATS`.
     """
     stem, _, extension = name.lower().rpartition(".")
     if not stem or extension not in FORMATS:
-        raise ValueError(f"{name}: expected a name that ends in .png, .jpg, .jpeg or .webp")
+        raise ValueError(f"{name}: expected a name that ends in {listed(f'.{each}' for each in FORMATS)}")
     return FORMATS[extension]
+
+
+def deep_extensions() -> str:
+    """Return the extensions of formats that hold 16 bits, as messages list them."""
+    return listed(f".{extension}" for extension, format in FORMATS.items() if format in DEEP)
+
+
+def listed(names: Iterable[str]) -> str:
+    """Return names as a sentence has them: a, b or c."""
+    *others, last = names
+    return f"{', '.join(others)} or {last}" if others else last

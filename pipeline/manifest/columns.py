@@ -13,7 +13,7 @@ from pipeline.manifest.ids import MAX_NAME
 from pipeline.manifest.roles import PICTURE_COLUMNS, SEVERAL
 from pipeline.manifest.row import shown
 
-IMAGE_EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp")
+IMAGE_EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".avif")
 """What the name of an output may end in; it decides the format."""
 
 

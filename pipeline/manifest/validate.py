@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from pipeline.encoder import load_encoder
+from pipeline.images import DEEP, deep_extensions, format_of
 from pipeline.manifest.formats import Source
 from pipeline.manifest.reader import RowProblem, read_manifest
-from pipeline.manifest.row import Manifest, ManifestError, Row
+from pipeline.manifest.row import Manifest, ManifestError, Row, shown
 
 if TYPE_CHECKING:
     from nst_kernel import Weights
@@ -30,6 +31,24 @@ def validate(manifest: Source, *, defaults: Mapping[str, object] | None = None, 
     read = read_manifest(manifest, encoder_sha256=encoder.sha256, defaults=defaults)
     check_covered(read.rows, encoder)
     return read
+
+
+def check_depth(rows: Iterable[Row], depth: int) -> None:
+    """Check that the formats of rows' pictures hold the bits of each colour that they are to be written with.
+
+    Raises:
+        ManifestError: with every row whose format does not.
+    """
+    if depth == 8:
+        return
+    expected = f"a name that ends in {deep_extensions()}, since depth is {depth}; or depth 8"
+    problems = [
+        RowProblem(row.file, row.number, "output", shown(row.output), expected)
+        for row in rows
+        if format_of(row.output) not in DEEP
+    ]
+    if problems:
+        raise ManifestError(problems)
 
 
 def check_covered(rows: Iterable[Row], encoder: Weights) -> None:

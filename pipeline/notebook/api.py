@@ -70,6 +70,7 @@ class Given(TypedDict, total=False):
     max_file_bytes: int | None
     decode_timeout: float | None
     max_megapixels: float | None
+    depth: int | None
 
 
 @dataclass(frozen=True)

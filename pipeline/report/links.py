@@ -8,6 +8,9 @@ from pipeline import storage
 
 _WEB = ("https://", "http://")
 _DISK = "file://"
+_UNKNOWN = (".tif", ".tiff")
+"""Extensions of pictures that most browsers do not show."""
+
 _SAFE = "/~+@=,!()'"
 _SAFE_URI = _SAFE + ":?&%#[]*$;"
 
@@ -35,8 +38,8 @@ def href(uri: str | None, *, page: str, output: str) -> str | None:
 
 
 def shown_here(link: str | None) -> bool:
-    """Return whether the page may show what a link leads to: only if that needs no other host."""
-    return link is not None and not link.lower().startswith(_WEB)
+    """Return whether the page may show what a link leads to: one near it, of a kind that browsers know."""
+    return link is not None and not link.lower().startswith(_WEB) and not link.lower().endswith(_UNKNOWN)
 
 
 def names(uris: Sequence[str]) -> list[str]:

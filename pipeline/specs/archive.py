@@ -47,8 +47,8 @@ class ArchiveSpec(Section):
     max_bytes: int | None = Field(None, ge=0, description="Leave out larger files.")
     after: Moment | None = Field(None, description="Leave out files last changed before this time, UTC.")
     before: Moment | None = Field(None, description="Leave out files last changed at this time or later, UTC.")
-    format: Literal["keep", "png", "jpg", "webp"] = Field(
-        "keep", description="Of results; keep: as the photo, or PNG where its format cannot be written."
+    format: Literal["keep", "png", "jpg", "webp", "tif", "avif"] = Field(
+        "keep", description="Of results; keep: as the photo if that is PNG, JPEG or WebP, else PNG."
     )
     quality: int = as_option("quality")
     strip: bool = Field(False, description="Leave out the photo's date, camera, place, caption, rating and keywords.")

@@ -19,7 +19,7 @@ from pydantic import (
 
 from pipeline import storage
 from pipeline.manifest import Records, shown
-from pipeline.options import EXPECTED, OPTIONS, Device, FailureLimit, Places, check_actors
+from pipeline.options import EXPECTED, OPTIONS, Depth, Device, FailureLimit, Places, check_actors
 from pipeline.specs.archive import ArchiveSpec
 from pipeline.specs.fields import (
     JOB_NAME,
@@ -30,6 +30,7 @@ from pipeline.specs.fields import (
     as_option,
     known,
     problems_of,
+    unusable,
 )
 from pipeline.specs.grid import GridSpec, Keep
 
@@ -109,6 +110,7 @@ class Common(Section):
     output: Location = Field(description=OPTIONS["output"].description)
     defaults: Parameters = Field(default_factory=dict, description="Style parameters that nothing else decides.")
     weights: WeightsLocation = as_option("weights")
+    depth: Depth = as_option("depth")
     resources: Pool = Field(Pool(), description="What the run may use.")
     limits: Bounds = Field(Bounds(), description="When to give up.")
     access: AccessSection = Field(AccessSection(), description="What may be opened.")
@@ -135,6 +137,12 @@ class ArchiveJob(Common, ArchiveSpec):
     """A job that gives the photos of an archive styles, and next time those that are new or changed."""
 
     kind: Literal["archive"]
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        if self.depth == 16 and self.format not in ("png", "tif"):
+            raise unusable([(("format",), self.format, "png or tif, since depth is 16")])
+        return self
 
 
 class GridJob(Common, GridSpec):

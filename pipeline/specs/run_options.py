@@ -32,7 +32,7 @@ def fields_with_options(
 ) -> dict[str, Any]:
     """Return the fields of a job in which options and style parameters replace what was there."""
     changed = {**fields, "defaults": {**fields.get("defaults", {}), **parameters}}
-    changed |= {name: options[name] for name in ("output", "weights") if options.get(name) is not None}
+    changed |= {name: options[name] for name in ("output", "weights", "depth") if options.get(name) is not None}
     for section, model in SECTIONS.items():
         given = {name: options[name] for name in model.model_fields if name in options}
         changed[section] = overridden(fields.get(section, {}), given)
@@ -50,7 +50,7 @@ def options_of(job: JobFile, **others: Any) -> RunOptions:
         OptionError: for values that cannot be used.
     """
     values = {name: value for section in SECTIONS for name, value in getattr(job, section).model_dump().items()}
-    values |= {"output": job.output, "weights": job.weights}
+    values |= {"output": job.output, "weights": job.weights, "depth": job.depth}
     if isinstance(job, ArchiveSpec):
         values |= {"quality": job.quality, "keep_exif": not job.strip}
     if "source" not in others:

@@ -15,7 +15,7 @@ import torch
 from nst_kernel import Observer, Pair, State, StylizeResult, Vgg19, stylize_batch
 from nst_kernel.encoder import resolve_precision
 from nst_kernel.objective import GramCache
-from nst_kernel.pictures import to_tensor, to_uint8
+from nst_kernel.pictures import to_tensor, to_uint8, to_uint16
 from pipeline.encoder import load_encoder
 from pipeline.planning import Failure, Fetched, Masks, Optimised, Picture, Pictures, PlannedRow
 from pipeline.stages.resumable import ResumableOptimisation
@@ -39,6 +39,7 @@ class StyleActor:
         device_name: cpu, or the name of the GPU.
         encoder: VGG-19 with its weights.
         grams: Gram matrices of the styles that were used last.
+        depth: bits to which pictures are rounded, 8 or 16.
         free_since: when the last batch ended, by `time.perf_counter`.
     """
 
@@ -49,6 +50,7 @@ class StyleActor:
         threads: int | None = None,
         on_iteration: Callable[[int, int], object] | None = None,
         resumable: ResumableOptimisation | None = None,
+        depth: int = 8,
     ) -> None:
         """Load the weights onto the GPU that Ray gave this process, or, if `threads` are given, onto the CPU.
 
@@ -57,8 +59,10 @@ class StyleActor:
             threads: of the CPU; None: as many as torch finds best.
             on_iteration: is called after each iteration with its number and the number of all.
             resumable: deadlines, and when states are saved; by default there are no deadlines and nothing is saved.
+            depth: bits to which pictures are rounded, 8 or 16.
         """
         self.on_iteration, self.resumable = on_iteration, resumable or ResumableOptimisation()
+        self.depth = depth
         if threads:
             torch.set_num_threads(threads)
         self.device = torch.device("cuda" if torch.cuda.is_available() and not threads else "cpu")
@@ -81,7 +85,7 @@ class StyleActor:
         self.resumable.touched.clear()
         with self.resumable.preemption.working() if self.resumable.preemption else contextlib.nullcontext():
             outcomes.update(self._optimise(ready, checkpoint=fetched.batch.checkpoint))
-        in_order = tuple(_packed(outcomes[index]) for index in range(len(fetched.batch.rows)))
+        in_order = tuple(_packed(outcomes[index], self.depth) for index in range(len(fetched.batch.rows)))
         precision = resolve_precision(fetched.batch.rows[0].row.params.precision, self.device)
         without_pictures = dataclasses.replace(fetched, pictures=())
         self.free_since = time.perf_counter()
@@ -167,11 +171,11 @@ def _key(style: Picture, masks: Masks | None) -> str:
     return digest.hexdigest()
 
 
-def _packed(outcome: StylizeResult | Failure) -> StylizeResult | Failure:
-    """Round a picture to the depth that is written, 8 bits: as floats it would be four times as large on its way."""
+def _packed(outcome: StylizeResult | Failure, depth: int) -> StylizeResult | Failure:
+    """Round a picture to the depth that is written: floats would be four times as large on their way as 8 bits."""
     if isinstance(outcome, Failure):
         return outcome
-    return dataclasses.replace(outcome, image=to_uint8(outcome.image))
+    return dataclasses.replace(outcome, image=(to_uint16 if depth == 16 else to_uint8)(outcome.image))
 
 
 def _digest(rows: Sequence[Pictures]) -> str:

@@ -328,6 +328,7 @@ def _code(error: BaseException) -> str | None:
 
 
 _CONTENT_TYPES = {
+    ".avif": "image/avif",
     ".css": "text/css",
     ".html": "text/html; charset=utf-8",
     ".jpeg": "image/jpeg",
@@ -335,6 +336,8 @@ _CONTENT_TYPES = {
     ".js": "text/javascript",
     ".json": "application/json",
     ".png": "image/png",
+    ".tif": "image/tiff",
+    ".tiff": "image/tiff",
     ".webp": "image/webp",
 }
 

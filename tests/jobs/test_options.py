@@ -21,7 +21,7 @@ from jobs.options import takes
 from pipeline.layout import summary_file
 from pipeline.notebook import api
 from pipeline.options import GIVEN, OPTIONS, Access, Decoding, Encoding, FailureLimit, RunOptions, run_options
-from pipeline.specs import ArchiveJob, GridJob, Keep, ManifestJob, options_of
+from pipeline.specs import ArchiveJob, GridJob, Keep, ManifestJob, job_of, options_of
 from pipeline.specs.run_options import SECTIONS
 from tests.jobs.test_cli import nst
 
@@ -43,15 +43,23 @@ VALUES: dict[str, Any] = {
     "force": True,
     "allow_read": ("default", "http://10.0.0.1"),
     "allow_write": ("/elsewhere",),
-    "max_file_bytes": 77,
+    "max_file_bytes": 777,
     "decode_timeout": 2.5,
     "max_megapixels": 50.5,
+    "depth": 16,
 }
 """By option, a value that is no default, as people write it."""
 
 FILES: dict[str, dict[str, Any]] = {
     "manifest": {"kind": "manifest", "name": "m", "manifest": "rows.csv", "output": "out"},
-    "archive": {"kind": "archive", "name": "a", "photos": "photos", "styles": "style.png", "output": "out"},
+    "archive": {
+        "kind": "archive",
+        "name": "a",
+        "photos": "photos",
+        "styles": "style.png",
+        "output": "out",
+        "format": "png",
+    },
     "grid": {"kind": "grid", "name": "g", "contents": "photo.png", "styles": "style.png", "output": "out"},
 }
 """By kind, the fields that a job file needs."""
@@ -101,8 +109,8 @@ COMMANDS: dict[str, list[str]] = {
     **{f"run {kind}.yaml": ["run", f"{kind}.yaml"] for kind in FILES},
     "plan rows.csv": ["plan", "rows.csv"],
     **{f"plan {kind}.yaml": ["plan", f"{kind}.yaml"] for kind in FILES},
-    "archive": ["archive", "photos", "--style", "style.png", "--output", "out"],
-    "archive --plan": ["archive", "photos", "--style", "style.png", "--output", "out", "--plan"],
+    "archive": ["archive", "photos", "--style", "style.png", "--output", "out", "--format", "png"],
+    "archive --plan": ["archive", "photos", "--style", "style.png", "--output", "out", "--format", "png", "--plan"],
     "grid run": ["grid", "run", "grid.yaml"],
     "grid plan": ["grid", "plan", "grid.yaml"],
     "retry": ["retry", "out", "--failed"],
@@ -163,7 +171,7 @@ def words(name: str) -> list[str]:
 
 
 def names_of(command: str) -> list[str]:
-    return [name for name in GIVEN if not (command == "retry" and name == "output")]
+    return [name for name in GIVEN if not (command == "retry" and name in ("output", "depth"))]
 
 
 def test_every_option_has_a_value_here_that_is_no_default() -> None:
@@ -201,10 +209,10 @@ STYLIZE = ["stylize", "photo.png", "style.png", "-o", "out.png"]
 def test_stylize_has_the_options_that_it_needs() -> None:
     head: Any = typer.main.get_command(cli.app)
     own = {parameter.name for parameter in head.commands["stylize"].params}
-    assert own & GIVEN.keys() == {"output", "weights", *Access.model_fields, *Decoding.model_fields}
+    assert own & GIVEN.keys() == {"output", "weights", "depth", *Access.model_fields, *Decoding.model_fields}
 
 
-@pytest.mark.parametrize("name", ["weights", *Access.model_fields, *Decoding.model_fields])
+@pytest.mark.parametrize("name", ["weights", "depth", *Access.model_fields, *Decoding.model_fields])
 def test_an_option_of_stylize_arrives(name: str, arrived: list[RunOptions], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pipeline.flow.stylize_one", caught_by(arrived))
     assert nst(*STYLIZE, *words(name)) == 2
@@ -212,7 +220,9 @@ def test_an_option_of_stylize_arrives(name: str, arrived: list[RunOptions], monk
 
 
 @pytest.mark.parametrize("kind", FILES)
-@pytest.mark.parametrize("name", [name for model in SECTIONS.values() for name in model.model_fields] + ["weights"])
+@pytest.mark.parametrize(
+    "name", [name for model in SECTIONS.values() for name in model.model_fields] + ["weights", "depth"]
+)
 def test_a_field_of_a_job_file_arrives(kind: str, name: str, arrived: list[RunOptions]) -> None:
     section = next((section for section, model in SECTIONS.items() if name in model.model_fields), None)
     fields = {section: {name: VALUES[name]}} if section else {name: VALUES[name]}
@@ -228,7 +238,7 @@ def test_no_field_of_a_job_file_keeps_its_default(kind: str, model: Any, arrived
         section: {name: VALUES[name] for name in part.model_fields if name not in ("min_actors", "max_actors")}
         for section, part in SECTIONS.items()
     }
-    fields = FILES[kind] | FIELDS["common"] | FIELDS[kind] | sections | {"weights": "imagenet"}
+    fields = FILES[kind] | FIELDS["common"] | FIELDS[kind] | sections | {"weights": "imagenet", "depth": 16}
     assert fields.keys() == model.model_fields.keys()
     Path(f"{kind}.yaml").write_text(yaml.safe_dump(fields))
     job: Any = load(f"{kind}.yaml")
@@ -242,7 +252,7 @@ def test_no_field_of_a_job_file_keeps_its_default(kind: str, model: Any, arrived
             same = [name for name in values if getattr(part, name) == defaults[name]]
             assert (section, same) == (section, [])
     if kind == "archive":
-        assert options_of(job).encoding.model_dump() == {"quality": 50, "keep_exif": False}
+        assert options_of(job).encoding.model_dump() == {"quality": 50, "keep_exif": False, "depth": 16}
 
 
 @pytest.mark.parametrize("function", ["run", "plan"])
@@ -330,6 +340,12 @@ def test_places_and_cameras_stay_in_the_pictures_of_an_archive_unless_they_are_s
     Path("archive.yaml").write_text(yaml.safe_dump(FILES["archive"] | {"strip": strip, "quality": 50}))
     assert nst("run", "archive.yaml") == 2
     assert [options.encoding for options in arrived] == [Encoding(quality=50, keep_exif=not strip)] * 2
+
+
+@pytest.mark.parametrize("format", ["keep", "jpg", "webp", "avif"])
+def test_an_archive_refuses_a_depth_that_its_format_does_not_hold(format: str) -> None:
+    with pytest.raises(ValueError, match=r"format = .*: expected png or tif, since depth is 16"):
+        job_of({**FILES["archive"], "format": format, "depth": 16})
 
 
 @pytest.mark.parametrize("statuses", [["failed"], ["quarantined"], ["failed", "quarantined"]])

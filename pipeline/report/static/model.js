@@ -49,10 +49,10 @@ nst.model = (() => {
   const sourceName = (number) => (number < 0 ? "none" : sources.name[number]);
   const small = (name) => (name ? `thumbs/${name}.webp` : null);
 
-  // The whole picture where the page may show it: beside it or on this machine, not elsewhere.
+  // The whole picture where the page may show it: beside it or on this machine, not elsewhere, and not as a TIFF.
   const whole = (row) => {
     const href = rows.href[row];
-    return href && !/^https?:/i.test(href) ? href : null;
+    return href && !/^https?:|\.tiff?$/i.test(href) ? href : null;
   };
 
   const thumb = (row) => small(rows.thumb[row]) ?? (nst.data.index().late ? whole(row) : null);

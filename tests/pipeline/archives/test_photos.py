@@ -103,14 +103,16 @@ FILE = st.tuples(
 
 @given(
     st.sets(st.tuples(NAMES, FILE).map(lambda parts: "/".join([*parts[0], parts[1]])), max_size=20),
-    st.sampled_from(["keep", "png", "jpg", "webp"]),
+    st.sampled_from(["keep", "png", "jpg", "webp", "tif", "avif"]),
 )
 def test_no_two_photos_have_one_name_and_every_name_can_be_written(paths: set[str], format: str) -> None:
     names = {path: output_name(path, format) for path in paths}
     assert len(set(names.values())) == len(names)
     for name in names.values():
         assert list(bad_output(name)) == []
-        assert format == "keep" or name.lower().endswith((f".{format}", ".jpeg" if format == "jpg" else f".{format}"))
+        assert format == "keep" or name.lower().endswith(
+            (f".{format}", {"jpg": ".jpeg", "tif": ".tiff"}.get(format, f".{format}"))
+        )
 
 
 @pytest.mark.parametrize(
@@ -122,6 +124,9 @@ def test_no_two_photos_have_one_name_and_every_name_can_be_written(paths: set[st
         ("a.png", "jpg", "a.png.jpg"),
         ("a.jpg", "jpg", "a.jpg"),
         ("scan", "keep", "scan~.png"),
+        ("a.avif", "keep", "a.avif.png"),
+        ("a.TIFF", "tif", "a.TIFF"),
+        ("a.jpg", "avif", "a.jpg.avif"),
     ],
 )
 def test_names_are_what_people_expect(path: str, format: str, name: str) -> None:

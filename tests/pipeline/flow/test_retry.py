@@ -45,7 +45,7 @@ def test_rows_of_the_wanted_statuses_are_asked_for_again(
     assert options.source == {"retry": sorted(statuses)}
 
 
-@pytest.mark.parametrize("encoding", [Encoding(quality=50), Encoding(keep_exif=True)], ids=str)
+@pytest.mark.parametrize("encoding", [Encoding(quality=50), Encoding(keep_exif=True), Encoding(depth=16)], ids=str)
 def test_pictures_are_written_as_the_run_wrote_them(
     encoding: Encoding, asked: list[tuple[list[str], RunOptions]], tmp_path: Path
 ) -> None:

@@ -300,6 +300,25 @@ def test_pictures_are_written_as_the_options_say(studio: Studio) -> None:
     assert made["small"].stat().st_size < 0.9 * made["kept"].stat().st_size
 
 
+def test_the_kernel_is_told_the_depth_of_pictures(studio: Studio) -> None:
+    told: list[dict[str, Any]] = []
+
+    def kernel(weights: str, *, resumable: object, **options: Any) -> StubKernel:
+        told.append(options)
+        return StubKernel(weights)
+
+    studio.run(studio.row("a", "a.tif"), kernel=kernel, encoding=Encoding(depth=16))
+    studio.run(studio.row("b"), kernel=kernel)
+    assert told == [{"depth": 16}, {}]
+
+
+def test_a_depth_that_a_format_does_not_hold_is_refused_before_anything_starts(studio: Studio) -> None:
+    rows = [studio.row("a", "a.png"), studio.row("b", "b.jpg")]
+    with pytest.raises(ManifestError, match=r"b\.jpg.*expected a name that ends in .*\.tiff, since depth is 16"):
+        studio.run(*rows, encoding=Encoding(depth=16))
+    assert not Path(studio.output).exists()
+
+
 @pytest.mark.parametrize("overwrite", [False, True])
 def test_a_picture_that_no_run_wrote_is_not_written_over(studio: Studio, overwrite: bool) -> None:
     owned = Path(layout.picture_file(studio.output, "mine.png"))

@@ -2,7 +2,7 @@
 
 import io
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -13,6 +13,7 @@ from PIL.TiffImagePlugin import IFDRational
 
 from nst_kernel.result import StylizeResult
 from pipeline import images, storage
+from pipeline.images.encode import Format
 from pipeline.images.exif import SRGB
 from pipeline.images.kept import JPEG_HEAD, Kept, kept_of
 from pipeline.manifest.row import Row
@@ -53,10 +54,8 @@ def read(data: bytes) -> tuple[dict[int, Any], dict[int, Any], dict[int, Any]]:
 
 
 @pytest.mark.parametrize("source", ["JPEG", "PNG", "WEBP"])
-@pytest.mark.parametrize("format", ["jpeg", "png", "webp"])
-def test_date_camera_and_place_go_along_and_nothing_that_no_longer_holds(
-    source: str, format: Literal["jpeg", "png", "webp"]
-) -> None:
+@pytest.mark.parametrize("format", get_args(Format))
+def test_date_camera_and_place_go_along_and_nothing_that_no_longer_holds(source: str, format: Format) -> None:
     kept = kept_of(photo(source, camera()), 32, 24)
     data = images.encode(draw(2, 24, 32), format=format, metadata={"id": "mine"}, kept=kept)
     whole, taken, place = read(data)
@@ -86,7 +85,7 @@ def test_broken_exif_costs_no_picture(rubbish: bytes, place: int, patch: bytes) 
     sound = camera().tobytes()
     for tags in (b"Exif\0\0" + rubbish, b"Exif\0\0" + sound[:place] + patch + sound[place + len(patch) :]):
         kept = kept_of(photo("JPEG", tags), 32, 24)
-        for format in ("jpeg", "png", "webp"):
+        for format in get_args(Format):
             images.encode(draw(2, 24, 32), format=format, metadata={"id": "mine"}, kept=kept)
 
 

@@ -104,6 +104,11 @@ def test_what_needs_another_host_is_not_shown_on_the_page(link: str | None) -> N
     assert not links.shown_here(link)
 
 
+def test_a_tiff_is_not_shown_on_the_page_since_browsers_do_not() -> None:
+    assert links.shown_here("images/a.avif")
+    assert not links.shown_here("images/a.TIF")
+
+
 @given(st.lists(st.lists(st.sampled_from("abc"), min_size=1, max_size=4).map("/".join), unique=True, max_size=12))
 def test_pictures_have_names_that_tell_them_apart(uris: list[str]) -> None:
     names = links.names(uris)

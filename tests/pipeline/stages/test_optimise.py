@@ -1,6 +1,7 @@
 """The stages by themselves, without Ray: fetch, optimise, write."""
 
 import dataclasses
+import io
 import logging
 import os
 from collections.abc import Sequence
@@ -9,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tifffile
 import torch
 from PIL import Image
 
@@ -23,7 +25,7 @@ from pipeline.recovery.guard import guarded_write
 from pipeline.stages import optimise as actor_module
 from pipeline.stages.fetch import fetch
 from pipeline.stages.optimise import StyleActor, is_out_of_memory
-from pipeline.stages.write import UNIMPROVED, Writer
+from pipeline.stages.write import UNIMPROVED, Writer, encode_result
 from tests.pipeline.recovery.test_ledger import Crashed, CrashingLedger
 from tests.support import draw, random_weights
 
@@ -300,6 +302,22 @@ def test_a_linked_folder_leads_no_picture_out_of_the_output(folder: Path, style_
     assert "if a link leads there, remove it" in outcomes[asked[0].id][1]
     assert list(outside.iterdir()) == []
     assert (output / "images" / "inside" / "c.png").exists()
+
+
+def test_pictures_travel_and_are_written_with_the_depth_that_was_asked_for(
+    folder: Path, style_actor: StyleActor
+) -> None:
+    fetched = fetch(batch_of([dataclasses.replace(rows(folder, "a.png")[0], output="a.tif")]))
+    style_actor.depth = 16
+    (deep,), (planned,) = style_actor(fetched).outcomes, fetched.batch.rows
+    style_actor.depth = 8
+    (shallow,) = style_actor(fetched).outcomes
+    assert isinstance(deep, StylizeResult)
+    assert isinstance(shallow, StylizeResult)
+    assert (str(deep.image.dtype), str(shallow.image.dtype)) == ("uint16", "uint8")
+    assert np.abs(deep.image / 257.0 - shallow.image).max() <= 0.5 + 1 / 257
+    written = tifffile.imread(io.BytesIO(encode_result(planned, deep, "e")))
+    np.testing.assert_array_equal(written, deep.image)
 
 
 @pytest.mark.parametrize("name", ["a.gif", "a", "png", "a.png.txt"])

@@ -161,6 +161,8 @@ def test_a_folder_has_no_identity(tmp_path: Path, bucket: str) -> None:
         ("page.html", "text/html; charset=utf-8"),
         ("a.JPG", "image/jpeg"),
         ("thumb.webp", "image/webp"),
+        ("a.tiff", "image/tiff"),
+        ("a.avif", "image/avif"),
         ("code.js", "text/javascript"),
         ("rows.parquet", "binary/octet-stream"),
         ("html", "binary/octet-stream"),
