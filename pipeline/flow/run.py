@@ -104,8 +104,7 @@ def run_rows(
 
     Raises:
         ValueError: if the options name no output.
-        ManifestError: if a row's picture would be written over one that a row reads, or cannot have the depth that
-            was asked for; nothing was started.
+        ManifestError: if a row's picture would replace one that is read, or cannot have its depth; nothing was started.
         RunBroken: if work that had begun could not go on; and whatever else `run` raises.
     """
     if not options.output:
@@ -132,9 +131,8 @@ def run_rows(
         writer = Writer(output, encoder=encoder.name, encoder_sha256=encoder.sha256, encoding=options.encoding)
         pinned = f"{split_pin(options.weights)[0]}{PIN}{encoder.sha256}"  # actors read the file themselves
         notes = Ledger(output, lock.owner, options.max_attempts, options.stall_timeout, lock.lease)
-        outcomes = flow(
-            work, options.model_copy(update={"weights": pinned}), writer, pool, notes, kernel=_deep(kernel, options)
-        )
+        kernel = _deep(kernel, options)
+        outcomes = flow(work, options.model_copy(update={"weights": pinned}), writer, pool, notes, kernel=kernel)
         _compute(outcomes, progress, lock, options.max_failures, on_progress)
         # Every row has its outcome: put the output in order, and the summary last.
         try:
