@@ -121,8 +121,7 @@ def run_rows(
         connect(options.resources.address)
         pool = pool_on_cluster(options.resources)
         # What is left to do, and whether that can come to a good end at all.
-        done = finished(output)
-        work = _plan(rows, options, encoder.sha256, done, pool)
+        work = _plan(rows, options, encoder.sha256, done := finished(output), pool)
         progress = Progress(work.rows, work.done, work.quarantined, remarks=work.remarks(encoder.kind))
         if on_progress:
             on_progress(progress)
@@ -131,8 +130,8 @@ def run_rows(
         writer = Writer(output, encoder=encoder.name, encoder_sha256=encoder.sha256, encoding=options.encoding)
         pinned = f"{split_pin(options.weights)[0]}{PIN}{encoder.sha256}"  # actors read the file themselves
         notes = Ledger(output, lock.owner, options.max_attempts, options.stall_timeout, lock.lease)
-        kernel = _deep(kernel, options)
-        outcomes = flow(work, options.model_copy(update={"weights": pinned}), writer, pool, notes, kernel=kernel)
+        how, kernel = options.model_copy(update={"weights": pinned}), _deep(kernel, options)
+        outcomes = flow(work, how, writer, pool, notes, kernel=kernel)
         _compute(outcomes, progress, lock, options.max_failures, on_progress)
         # Every row has its outcome: put the output in order, and the summary last.
         try:
