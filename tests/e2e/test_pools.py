@@ -23,6 +23,7 @@ def ended(home: Path, case: str, *, rows: int, seconds: float, **options: object
     return said  # Ray's warnings may come after it
 
 
+@pytest.mark.slow
 def test_one_cpu_is_enough_for_all_stages(tmp_path: Path) -> None:
     assert ended(tmp_path, "1", rows=6, seconds=0.05)["statuses"] == {"ok": 6}
 

@@ -100,5 +100,5 @@ def test_photographs_say_what_to_install(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_public_names() -> None:
-    assert set(pictures.__all__) == {"CONTENTS", "STYLES", "draw", "photographs"}
+    assert set(pictures.__all__) == {"CONTENTS", "INK", "PAPER", "STYLES", "Cell", "draw", "photographs", "sheet"}
     assert all(hasattr(pictures, name) for name in pictures.__all__)
