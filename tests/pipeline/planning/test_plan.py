@@ -15,7 +15,7 @@ from nst_kernel import StyleParams
 from pipeline import storage
 from pipeline.manifest.row import Row
 from pipeline.planning import cost
-from pipeline.planning.batch import Failure
+from pipeline.planning.batch import Failure, PlannedRow
 from pipeline.planning.cutting import _evenly
 from pipeline.planning.fingerprint import fingerprint
 from pipeline.planning.history import History
@@ -132,7 +132,8 @@ def test_a_bucket_goes_through_its_styles_one_by_one(rows: Asked, limits: Limits
 @given(st.integers(0, 60), st.integers(1, 20))
 def test_the_longer_parts_come_first(count: int, parts: int) -> None:
     """Batches with more work are computed first: a shorter one between them would leave the order of styles."""
-    lengths = [len(part) for part in _evenly(range(count), parts)]  # type: ignore[arg-type]
+    planned_rows = [PlannedRow(row(n, StyleParams()), "f", (64, 64)) for n in range(count)]
+    lengths = [len(part) for part in _evenly(planned_rows, parts)]
     assert sum(lengths) == count
     assert lengths == sorted(lengths, reverse=True)
     assert lengths[0] - lengths[-1] <= 1

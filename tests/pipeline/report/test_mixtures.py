@@ -1,5 +1,8 @@
 """Mixtures of styles on the report's page, in queries and in comparisons."""
 
+from collections.abc import Collection
+from pathlib import Path
+
 import pyarrow as pa
 import pytest
 
@@ -9,6 +12,7 @@ from pipeline.report.changes import label
 from pipeline.report.data import _names
 from pipeline.report.pictures import Pictures, sources
 from pipeline.report.rows import source_files
+from pipeline.report.thumbs import Shelf
 
 TABLE = pa.table(
     {
@@ -21,20 +25,17 @@ TABLE = pa.table(
 )
 
 
-class Shelf:
-    """Small copies that are all there; `opened` are the pictures that are looked at."""
+class Looked(Shelf):
+    """A shelf of pictures that are all there; `opened` are those that are looked at."""
 
-    def versions(self, uris: set[str]) -> dict[str, str]:
+    def versions(self, uris: Collection[str]) -> dict[str, str | None]:
         self.opened = set(uris)
         return dict.fromkeys(uris, "1")
 
-    def want(self, uri: str, version: str, *, side: int) -> str:
-        return f"{uri} at {side}"
 
-
-def test_a_mixture_is_shown_by_its_pictures() -> None:
-    shelf = Shelf()
-    shown, numbers = sources(TABLE, shelf, page="/p", output="/o")  # type: ignore[arg-type]
+def test_a_mixture_is_shown_by_its_pictures(tmp_path: Path) -> None:
+    shelf = Looked(str(tmp_path))
+    shown, numbers = sources(TABLE, shelf, page="/p", output="/o")
     assert shown.uris == ["/c.png", "/a.png", "/x/b.png", "/d.png", "/e.png", "/a.png|/x/b.png", "/d.png|/e.png"]
     assert shown.parts == [[], [], [], [], [], [1, 2], [3, 4]]
     assert numbers["/a.png|/x/b.png"] == 5
@@ -42,8 +43,7 @@ def test_a_mixture_is_shown_by_its_pictures() -> None:
     assert _names(shown)[-2:] == ["a.png + b.png", "d.png + e.png"]
     (file,) = source_files(shown, _names(shown))
     assert {len(values) for values in file.values()} == {7}
-    shown.keep({"/a.png at 160"})
-    assert len(shown.thumbs) == len(shown.uris)
+    assert [thumb is None for thumb in shown.thumbs] == [False] * 3 + [True] * 4
 
 
 def test_results_have_no_parts() -> None:
