@@ -3,6 +3,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 MODULES := nst_kernel pipeline jobs tests
 
+# Compiled code is kept, whatever the environment says: without it each process of a test compiles torch and Ray anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 LOCKING := --quiet --universal --generate-hashes --no-header --python-version 3.11
 
 .PHONY: demo gallery test test-quick test-all test-faults test-clusters test-stores test-rest breakages lint format bench bench-scale readmes lock sbom encoder
@@ -12,7 +15,7 @@ LOCKING := --quiet --universal --generate-hashes --no-header --python-version 3.
 	$(PYTHON) -m venv .venv
 	sed -n '/^uv==/,/^[a-z]/{/^uv==\|^ /p}' requirements.lock > .venv/uv.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r .venv/uv.txt
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
+	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r requirements.lock
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
 	touch $@
 

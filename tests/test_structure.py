@@ -70,9 +70,9 @@ def modules() -> dict[str, Path]:
     return {module_name(path): path for package in ORDER for path in (REPOSITORY / package).rglob("*.py")}
 
 
-def imported(source: str) -> Iterator[str]:
+def imported(source: ast.Module) -> Iterator[str]:
     """Yield the dotted name of everything that a source imports, anywhere in it, for type checking too."""
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(source):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -83,9 +83,21 @@ def imported(source: str) -> Iterator[str]:
 
 
 @cache
+def text_of(path: Path) -> str:
+    """Return the text of a file."""
+    return path.read_text("utf-8")
+
+
+@cache
+def tree_of(path: Path) -> ast.Module:
+    """Return the syntax tree of a file; not to be changed."""
+    return ast.parse(text_of(path))
+
+
+@cache
 def imports_of(module: str) -> tuple[str, ...]:
     """Return what a module of the three packages imports."""
-    return tuple(imported(modules()[module].read_text("utf-8")))
+    return tuple(imported(tree_of(modules()[module])))
 
 
 def room_of(name: str) -> str | None:
@@ -126,7 +138,7 @@ def offences(of: Iterable[str]) -> list[str]:
 
 def test_imports_are_seen_wherever_they_stand() -> None:
     source = "import a.b, c as d\nfrom e.f import g\ndef h():\n    import i\nif 1:\n    importlib.import_module('j.k')"
-    assert set(imported(source)) == {"a.b", "c", "e.f.g", "i", "j.k"}
+    assert set(imported(ast.parse(source))) == {"a.b", "c", "e.f.g", "i", "j.k"}
 
 
 def test_a_cycle_is_found_and_only_where_there_is_one() -> None:
@@ -224,25 +236,39 @@ def test_a_file_reaches_its_own_room_by_files() -> None:
     assert offences(wrong) == []
 
 
+STAGES = ("pipeline.flow.dataset", "tests.bench.stub")
+"""Modules that tasks import which fetch and write."""
+
+
+@pytest.fixture(scope="module")
+def loaded() -> dict[str, set[str]]:
+    """Which of torch and Ray are loaded once a module is imported, by its name: one after the other in one process.
+
+    What one has loaded is there for those after it. Light rooms stand in their order, so that the first is at fault.
+    """
+    names = [*(f"pipeline.{room}" for room in LIGHT), *STAGES]
+    code = "import importlib, sys\nfor name in sys.argv[1:]:\n    importlib.import_module(name)"
+    code += "\n    print(name, *{'torch', 'ray'} & sys.modules.keys())"
+    command = [sys.executable, "-c", code, *names]
+    said = subprocess.run(command, cwd=REPOSITORY, check=True, capture_output=True, text=True).stdout
+    return {name: set(found) for name, *found in map(str.split, said.splitlines())}
+
+
 @pytest.mark.parametrize("room", [f"pipeline.{room}" for room in LIGHT])
-def test_light_rooms_load_neither_torch_nor_ray(room: str) -> None:
-    code = f"import sys, {room}; print(*sorted({{'torch', 'ray'}} & set(sys.modules)))"
-    loaded = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, check=True, capture_output=True, text=True)
-    assert loaded.stdout.split() == []
+def test_light_rooms_load_neither_torch_nor_ray(room: str, loaded: dict[str, set[str]]) -> None:
+    assert loaded[room] == set()
 
 
-def test_workers_that_compute_nothing_load_no_torch() -> None:
+def test_workers_that_compute_nothing_load_no_torch(loaded: dict[str, set[str]]) -> None:
     """Tasks that fetch and write import what a run is described by: torch would cost each 3 s of CPU and 200 MB."""
-    code = "import sys, pipeline.flow.dataset, tests.bench.stub; print('torch' in sys.modules)"
-    loaded = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, check=True, capture_output=True, text=True)
-    assert loaded.stdout.split() == ["False"]
+    assert loaded[STAGES[0]] == loaded[STAGES[1]] == {"ray"}
 
 
 def test_every_room_says_in_one_line_what_it_is() -> None:
     missing = []
     for name, path in modules().items():
         if path.name == "__init__.py":
-            lines = (ast.get_docstring(ast.parse(path.read_text("utf-8"))) or "").splitlines()
+            lines = (ast.get_docstring(tree_of(path)) or "").splitlines()
             if not lines or not lines[0].endswith(".") or len(lines[0]) < 20:
                 missing.append(name)
     assert missing == []
@@ -255,18 +281,21 @@ def test_storage_is_reached_by_one_door() -> None:
 
 
 def test_a_file_can_be_read_in_one_go() -> None:
-    lengths = {name: len(path.read_text("utf-8").splitlines()) for name, path in modules().items()}
+    lengths = {name: len(text_of(path).splitlines()) for name, path in modules().items()}
     assert {name: length for name, length in lengths.items() if length > MAX_LINES} == {}
-    tests = {str(path): len(path.read_text("utf-8").splitlines()) for path in files() if path.suffix == ".py"}
+    tests = {str(path): len(text_of(path).splitlines()) for path in files() if path.suffix == ".py"}
     assert {name: length for name, length in tests.items() if length > MAX_LINES + 50} == {}
 
 
-def functions() -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:
-    """Yield every function of the three packages, with the name of its module."""
-    for name, path in modules().items():
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-                yield name, node
+@cache
+def functions() -> tuple[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef], ...]:
+    """Return every function of the three packages, with the name of its module."""
+    return tuple(
+        (name, node)
+        for name, path in modules().items()
+        for node in ast.walk(tree_of(path))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    )
 
 
 def lines_of(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
