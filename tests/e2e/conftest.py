@@ -15,7 +15,9 @@ from pipeline.options.resources import Resources
 from pipeline.options.run_options import RunOptions
 from pipeline.outputs.progress import Progress
 from pipeline.outputs.table import read_results
+from tests.bench.stub import StubKernel
 from tests.support import draw
+from tests.support.without_ray import without_ray
 
 ROWS: list[dict[str, object]] = [
     {"id": "one", "content": "photo.png", "style": "painting.png"},
@@ -79,21 +81,30 @@ def furnish(folder: Path) -> Studio:
 
 
 @pytest.fixture
-def studio(tmp_path: Path, local_ray: None) -> Studio:
+def studio(tmp_path: Path) -> Studio:
     return furnish(tmp_path)
 
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory, local_ray: None) -> Studio:
-    """A studio whose manifest of `ROWS` was run; only to be looked at."""
+    """A studio whose manifest of `ROWS` was run on Ray; only to be looked at."""
     studio = furnish(tmp_path_factory.mktemp("finished"))
     studio.run(studio.write("rows.csv", as_csv(ROWS)))
     return studio
 
 
+@pytest.fixture(scope="session")
+def stubbed(tmp_path_factory: pytest.TempPathFactory) -> Studio:
+    """A studio whose manifest of `ROWS` was run without Ray, by a stub in the place of the kernel; to be looked at."""
+    studio = furnish(tmp_path_factory.mktemp("stubbed"))
+    with without_ray():
+        studio.run(studio.write("rows.csv", as_csv(ROWS)), kernel=StubKernel)
+    return studio
+
+
 @pytest.fixture
-def resumed(finished: Studio, tmp_path: Path) -> Studio:
-    """The studio of `finished` with a copy of its output, for runs that go on from it and leave its pictures alone."""
-    studio = Studio(finished.folder, tmp_path.name)
-    shutil.copytree(finished.output, studio.output)
+def resumed(stubbed: Studio, tmp_path: Path) -> Studio:
+    """The studio of `stubbed` with a copy of its output, for runs that go on from it and leave its pictures alone."""
+    studio = Studio(stubbed.folder, tmp_path.name)
+    shutil.copytree(stubbed.output, studio.output)
     return studio

@@ -23,8 +23,7 @@ from pipeline.outputs import table as result_table
 from pipeline.recovery import ledger
 from pipeline.recovery.run_lock import Locked, RunLock
 from tests.bench.stub import StubKernel
-from tests.e2e.conftest import QUICK, ROWS, Studio, as_csv, as_jsonl
-from tests.support.without_ray import without_ray
+from tests.e2e.conftest import ROWS, Studio, as_csv, as_jsonl
 
 
 def test_a_finished_run_leaves_one_file_of_results_and_a_summary(finished: Studio) -> None:
@@ -93,6 +92,7 @@ def test_a_second_run_on_an_output_starts_nothing(tmp_path: Path) -> None:
     assert list(Path(studio.output).iterdir()) == []
 
 
+@pytest.mark.usefixtures("without_ray")
 def test_a_hopeless_run_stops_early_and_goes_on_when_it_is_mended(studio: Studio) -> None:
     rows: list[dict[str, object]] = [{"id": f"{n}", "content": f"{n}.png", "style": "painting.png"} for n in range(12)]
     for n in range(12):
@@ -105,15 +105,14 @@ def test_a_hopeless_run_stops_early_and_goes_on_when_it_is_mended(studio: Studio
     assert not Path(lock_file(studio.output)).exists()
     for n in range(9):
         studio.picture(f"{n}.png", n)
-    with without_ray():
-        progress = studio.run(manifest, max_failures=FailureLimit.parse("25%"), kernel=StubKernel)
+    progress = studio.run(manifest, max_failures=FailureLimit.parse("25%"), kernel=StubKernel)
     assert progress.counts["ok"] == progress.total
     assert {row["status"] for row in studio.results().values()} == {"ok"}
     assert len(studio.results()) == 12
 
 
 def test_a_run_that_loses_its_lock_stops_in_the_middle_of_a_row(
-    studio: Studio, monkeypatch: pytest.MonkeyPatch
+    studio: Studio, local_ray: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(import_module("pipeline.flow.run"), "RunLock", partial(RunLock, lease=1.0))
     manifest = studio.write("rows.csv", as_csv(ROWS[:1]))
@@ -131,7 +130,7 @@ def test_a_run_that_loses_its_lock_stops_in_the_middle_of_a_row(
         robbery = pool.submit(rob)
         try:
             with pytest.raises(RunBroken, match="another run has taken"):
-                studio.run(manifest, defaults={**QUICK, "iterations": 60_000})
+                studio.run(manifest, kernel=partial(StubKernel, seconds=600))
         finally:
             over.set()
         robbery.result()

@@ -1,4 +1,4 @@
-"""The examples of job files, as a person runs them: on drawn pictures, small, through Ray."""
+"""The examples of job files, as a person runs them: on drawn pictures, small, in this process."""
 
 import json
 import shutil
@@ -14,7 +14,6 @@ from pipeline.outputs import grid_runs
 from pipeline.outputs import table as result_table
 from tests.jobs.test_cli import nst
 from tests.support import REPOSITORY
-from tests.support.without_ray import without_ray
 
 QUICK = ["--set", "size=32", "--set", "iterations=2", "--set", "scales=", "--num-actors", "1"]
 
@@ -41,16 +40,15 @@ def studio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_the_examples_run(studio: Path, local_ray: None, capsys: pytest.CaptureFixture[str]) -> None:
-    with without_ray():
-        assert nst("run", "manifest.yaml", *QUICK) == 0
+@pytest.mark.usefixtures("without_ray")
+def test_the_examples_run(studio: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert nst("run", "manifest.yaml", *QUICK) == 0
     (row,) = result_table.read_results("output/pairs").to_pylist()
     assert row["status"] == "ok"
     assert json.loads(row["params"])["size"] == 32  # an option outranks the file
     assert json.loads(Path("output/pairs/run.json").read_text())["job"]["source"]["name"] == "pairs"
 
-    with without_ray():
-        assert nst("run", "archive.yaml", *QUICK) == 0
+    assert nst("run", "archive.yaml", *QUICK) == 0
     index = {row["path"]: row for row in read_index("output/holidays").to_pylist()}
     assert set(index) == {"lake.jpg", "town.jpg"}  # and not drafts/boats.jpg
     for row in index.values():

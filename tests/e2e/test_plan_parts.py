@@ -6,6 +6,7 @@ from importlib import import_module
 
 import pytest
 
+from pipeline import storage
 from pipeline.flow import plan_parts, run
 from pipeline.options.interruptions import Interruptions
 from pipeline.options.resources import Resources
@@ -18,7 +19,13 @@ from tests.bench.stub import StubKernel
 from tests.e2e.conftest import QUICK, Studio, as_csv
 
 
-def test_parts_are_run_one_after_the_other(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_parts_are_run_one_after_the_other(
+    studio: Studio, bucket: str, local_ray: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What its workers read and write lies in an object store."""
+    home = f"{bucket}/{studio.folder.name}"
+    for name in ("photo.png", "painting.png"):
+        storage.write_bytes(f"{home}/{name}", (studio.folder / name).read_bytes())
     monkeypatch.setattr(plan_parts, "PART", 3)
     monkeypatch.setattr(plan_parts, "PART_PER_ACTOR", 1)
     monkeypatch.setattr(plan_parts, "SHARDS", 2)
@@ -31,7 +38,7 @@ def test_parts_are_run_one_after_the_other(studio: Studio, monkeypatch: pytest.M
     for module in ("pipeline.flow.run", "pipeline.flow.dataset"):
         monkeypatch.setattr(import_module(module), "compact", compacted)
     rows: list[dict[str, object]] = [
-        {"content": "photo.png", "style": "painting.png", "seed": seed, "width": 64, "height": 48} for seed in range(7)
+        {"content": "photo.png", "style": "painting.png", "seed": seed, "width": 64, "height": 48} for seed in range(5)
     ]
     rows[3] |= {"width": 48, "height": 64}
 
@@ -44,15 +51,15 @@ def test_parts_are_run_one_after_the_other(studio: Studio, monkeypatch: pytest.M
             return dataclasses.replace(super().__call__(fetched), device=self.given)
 
     resources = Resources(num_actors=1, batch_size=1, interruptions=Interruptions(row_timeout=99))
-    progress = run(
-        studio.write("rows.csv", as_csv(rows)),
-        RunOptions(output=studio.output, resources=resources),
-        defaults=QUICK,
-        kernel=Noting,
-    )
-    assert progress.counts == {"ok": 6, "failed": 1}, progress.failures
-    assert Counter(row["status"] for row in studio.results().values()) == {"ok": 6, "failed": 1}
+    storage.write_bytes(f"{home}/rows.csv", as_csv(rows).encode())
+    output = f"{home}/out"
+    options = RunOptions(output=output, resources=resources)
+    progress = run(f"{home}/rows.csv", options, defaults=QUICK, kernel=Noting)
+    assert progress.counts == {"ok": 4, "failed": 1}, progress.failures
+    results = result_table.read_results(output).to_pylist()
+    assert Counter(row["status"] for row in results) == {"ok": 4, "failed": 1}
     assert "width and height say 48 x 64" in next(text for _, text in progress.failures)
-    done = [row for row in studio.results().values() if row["status"] == "ok"]
-    assert {row["device"] for row in done} == {f"embedded#sha256={done[0]['encoder_sha256']} True {studio.output} 99.0"}
-    assert files == [2, 3, 4]  # of a part's batches; from the second on with what the ones before it came to
+    done = [row for row in results if row["status"] == "ok"]
+    assert {row["device"] for row in done} == {f"embedded#sha256={done[0]['encoder_sha256']} True {output} 99.0"}
+    assert all(storage.read_bytes(row["output"]) for row in done)
+    assert files == [2, 4]  # of a part's batches; of the second with what the one before it came to

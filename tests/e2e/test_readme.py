@@ -14,13 +14,13 @@ from tests.support import REPOSITORY, draw
 
 
 @pytest.mark.usefixtures("without_ray")
-def test_the_readmes_python_runs(finished: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_readmes_python_runs(stubbed: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One block after the other, in a folder with the files that they speak of."""
     monkeypatch.chdir(tmp_path)
     Image.fromarray(draw(1, 32, 48)).save("photo.jpg")
     Image.fromarray(draw(2, 40, 40)).save("painting.jpg")
     for output in ("out", "monday", "tuesday"):
-        shutil.copytree(finished.output, output)
+        shutil.copytree(stubbed.output, output)
     texts = [(REPOSITORY / name).read_text("utf-8") for name in ("README.md", "pipeline/notebook/README.md")]
     blocks = [block for text in texts for block in re.findall(r"^```python\n(.*?)^```$", text, re.M | re.S)]
     assert len(blocks) >= 5

@@ -1,4 +1,4 @@
-"""From manifests in every format to pictures and a table of results, through Ray."""
+"""From manifests in every format to pictures and a table of results: once through Ray, else in this process."""
 
 import gzip
 import json
@@ -24,6 +24,7 @@ from tests.support import SHARED
 from tests.support.without_ray import without_ray
 
 
+@pytest.mark.usefixtures("without_ray")
 def test_the_same_rows_in_every_format_are_the_same_work(resumed: Studio) -> None:
     pq.write_table(pa.Table.from_pylist(ROWS, schema=_schema()), resumed.folder / "rows.parquet")
     others = [
@@ -121,6 +122,7 @@ def test_a_replaced_photo_is_done_again_and_one_gone_stays_done_while_it_is_aske
     assert "other.webp" in studio.results()["two"]["error"]
 
 
+@pytest.mark.usefixtures("without_ray")
 def test_everything_in_an_object_store(studio: Studio, bucket: str) -> None:
     home = f"{bucket}/{studio.folder.name}"
     for name in ("photo.png", "painting.png", "tall.jpg", "other.webp"):
@@ -137,8 +139,7 @@ def test_everything_in_an_object_store(studio: Studio, bucket: str) -> None:
     again = run(f"{home}/rows.csv", options, defaults=QUICK)
     assert (again.total, again.done_before) == (0, 3)
     storage.write_bytes(f"{home}/pictures/photo.png", (studio.folder / "painting.png").read_bytes())
-    with without_ray():
-        again = run(f"{home}/rows.csv", options, defaults=QUICK)
+    again = run(f"{home}/rows.csv", options, defaults=QUICK, kernel=StubKernel)
     assert (again.total, again.done_before, again.counts["ok"]) == (2, 1, 2)
 
 
@@ -160,7 +161,7 @@ def test_a_bad_manifest_starts_nothing(studio: Studio) -> None:
 
 
 @pytest.fixture(scope="module")
-def methods(tmp_path_factory: pytest.TempPathFactory, local_ray: None) -> dict[str, dict[str, Any]]:
+def methods(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
     """Results by id of a run with the classic descriptions of the method, and a pair that starts from a picture."""
     studio = furnish(tmp_path_factory.mktemp("methods"))
     pair = {"content": "photo.png", "style": "painting.png"}

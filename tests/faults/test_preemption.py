@@ -22,7 +22,6 @@ from pipeline.outputs.table import read_results
 from pipeline.recovery import saved_states
 from tests.faults.support.processes import actors, actors_at_work
 from tests.support import REPOSITORY, draw
-from tests.support.without_ray import without_ray
 
 ITERATIONS = 200
 LONG: dict[str, object] = {"size": 64, "iterations": ITERATIONS, "scales": "", "precision": "fp32"}
@@ -44,7 +43,7 @@ class Runs:
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory, local_ray: None) -> Runs:
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
     home = tmp_path_factory.mktemp("preemption")
     for name, seed in (("a.png", 1), ("s.png", 2)):
         Image.fromarray(draw(seed, 64, 64)).save(home / name)
@@ -53,7 +52,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory, local_ray: None) -> Runs:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(runs: Runs) -> dict[str, Any]:
+def undisturbed(runs: Runs, local_ray: None) -> dict[str, Any]:
     return runs.row("undisturbed")
 
 
@@ -117,6 +116,7 @@ def test_a_row_whose_actor_goes_is_finished_by_another(number: int, runs: Runs, 
     assert not list((output / "preempted").iterdir())
 
 
+@pytest.mark.usefixtures("without_ray")
 def test_a_row_over_its_deadline_fails_and_the_next_run_tries_it_again(runs: Runs) -> None:
     """The second run has another row like it, which nothing disturbed: they end alike."""
     pair = {"content": "a.png", "style": "s.png"}
@@ -127,8 +127,7 @@ def test_a_row_over_its_deadline_fails_and_the_next_run_tries_it_again(runs: Run
         manifest.write_text("".join(json.dumps({"id": id, **pair}) + "\n" for id in ids), encoding="utf-8")
         resources = Resources(num_actors=1, interruptions=interruptions)
         options = RunOptions(output=overdue, resources=resources)
-        with without_ray():
-            run(str(manifest), options, defaults={**LONG, "iterations": 60})
+        run(str(manifest), options, defaults={**LONG, "iterations": 60})
         return {row["id"]: row for row in read_results(overdue).to_pylist()}
 
     row = again(["late"], Interruptions(row_timeout=0.1))["late"]
@@ -140,6 +139,7 @@ def test_a_row_over_its_deadline_fails_and_the_next_run_tries_it_again(runs: Run
     assert rows["late"]["total_loss"] == rows["undisturbed"]["total_loss"]
 
 
+@pytest.mark.ray
 @pytest.mark.slow
 def test_a_row_on_a_node_that_is_emptied_goes_on_elsewhere(runs: Runs) -> None:
     command = [sys.executable, "-m", "tests.faults.support.emptied_node", str(runs.home)]

@@ -1,13 +1,10 @@
-"""The fault table: a fast play of two faults, and each of them many times by the self-test that users run."""
+"""The fault table: a fast play of one fault, and each of them many times by the self-test that users run."""
 
 import json
-import os
 import random
 import subprocess
 import sys
-from collections import Counter
 from collections.abc import Mapping
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +13,7 @@ import pytest
 from jobs.selftest.chaos import hooks
 from jobs.selftest.chaos.faults import FAULTS
 from jobs.selftest.chaos.scenario import Harness
-from pipeline.options import MAX_ATTEMPTS, Decoding, Resources
-from pipeline.planning import Batch, Failure, Fetched, Optimised
-from pipeline.stages import fetch
-from tests.bench.stub import StubKernel
-from tests.e2e.conftest import as_csv, furnish
 from tests.support import REPOSITORY
-from tests.support.without_ray import without_ray
 
 Outcomes = list[dict[str, Any]]
 
@@ -61,53 +52,13 @@ def outcomes(command: list[str], environment: Mapping[str, str] | None = None) -
     return found
 
 
-def test_a_row_that_ends_its_process_is_quarantined_alone(
-    tmp_path: Path, local_ray: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """One such row in decoding and one in optimising, each in a batch with good ones."""
-    studio, begun = furnish(tmp_path), tmp_path / "begun"
-
-    # Local, so that they travel to workers by value.
-    def exiting_fetch(batch: Batch, limits: Decoding) -> Fetched:
-        if any(planned.row.id == "exit-in-fetch" for planned in batch.rows):
-            os._exit(1)
-        return fetch(batch, limits)
-
-    class ExitingKernel(StubKernel):
-        def __call__(self, fetched: Fetched) -> Optimised:
-            pairs = zip(fetched.batch.rows, fetched.pictures, strict=True)
-            ids = [planned.row.id for planned, pictures in pairs if not isinstance(pictures, Failure)]
-            with begun.open("a") as file:
-                file.write("".join(f"{row_id}\n" for row_id in ids))
-            if "exit-in-optimise" in ids:
-                os._exit(1)
-            return super().__call__(fetched)
-
-    monkeypatch.setattr(import_module("pipeline.flow.dataset"), "fetch", exiting_fetch)
-    ids = ["exit-in-fetch", "a", "b", "exit-in-optimise", "c", "d"]
-    rows: list[dict[str, object]] = [
-        {"id": row_id, "content": "photo.png", "style": "painting.png", "seed": seed} for seed, row_id in enumerate(ids)
-    ]
-    manifest, resources = studio.write("rows.csv", as_csv(rows)), Resources(num_actors=1, batch_size=3)
-    progress = studio.run(manifest, resources=resources, kernel=ExitingKernel)
-    assert dict(progress.counts) == {"ok": 4, "quarantined": 2}
-    results = studio.results()
-    assert {row_id for row_id, row in results.items() if row["status"] == "quarantined"} == {i for i in ids if "-" in i}
-    times = Counter(begun.read_text().split())
-    assert times["exit-in-fetch"] == 0
-    assert times["exit-in-optimise"] == MAX_ATTEMPTS
-    assert sum(times[row_id] for row_id in "cd") <= 2 * MAX_ATTEMPTS
-    again = studio.run(manifest, resources=resources, kernel=ExitingKernel)
-    assert (again.total, again.done_before, again.quarantined_before) == (0, 4, 2)
-
-
-def test_the_self_test_finds_bad_pictures_to_fail_alone(tmp_path: Path, local_ray: None) -> None:
+@pytest.mark.usefixtures("without_ray")
+def test_the_self_test_finds_bad_pictures_to_fail_alone(tmp_path: Path) -> None:
     uninstall = hooks.install()
     harness = Harness(str(tmp_path), "local", random.Random(0))
     harness.draw_pictures()
     try:
-        with without_ray():
-            outcome = FAULTS["bad pictures"](harness)
+        outcome = FAULTS["bad pictures"](harness)
     finally:
         uninstall()
     assert outcome.ok, outcome

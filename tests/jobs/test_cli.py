@@ -17,7 +17,6 @@ from pipeline import images
 from pipeline.outputs import provenance
 from pipeline.outputs import table as result_table
 from tests.support import REPOSITORY, SHARED, draw
-from tests.support.without_ray import without_ray
 
 QUICK = ["--set", "size=32", "--set", "iterations=3", "--set", "scales="]
 
@@ -257,7 +256,8 @@ def test_help_lists_the_uses(capsys: pytest.CaptureFixture[str]) -> None:
         assert f"nst {use} " in shown
 
 
-def test_run_from_manifest_to_summary(pair: Path, local_ray: None, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.usefixtures("without_ray")
+def test_run_from_manifest_to_summary(pair: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Path("rows.csv").write_text("id,content,style\nfine,photo.png,painting.png\nlost,gone.png,painting.png\n")
     Path("defaults.json").write_text('{"iterations": 99, "seed": 5}')
     words = ["run", "rows.csv", "--output", "out", "--num-actors", "1", "--defaults", "defaults.json", *QUICK]
@@ -268,8 +268,7 @@ def test_run_from_manifest_to_summary(pair: Path, local_ray: None, capsys: pytes
     params = {row["id"]: json.loads(row["params"]) for row in result_table.read_results("out").to_pylist()}
     assert (params["fine"]["iterations"], params["fine"]["seed"]) == ([3], 5)
     Path("gone.png").write_bytes(Path("photo.png").read_bytes())
-    with without_ray():
-        assert nst(*words) == 0
+    assert nst(*words) == 0
     assert "1 were done before" in capsys.readouterr().out
 
 

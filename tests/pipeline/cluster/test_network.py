@@ -75,11 +75,22 @@ def test_a_cluster_elsewhere_is_connected_to_by_the_address_that_it_sees(local_r
     assert constants.ENABLE_RAY_CLUSTER  # as Ray has it on Linux: changed for the start of our own cluster alone
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
-def test_another_process_of_this_machine_connects_to_it(local_ray: None, host: str) -> None:
-    port = ray.get_runtime_context().gcs_address.rpartition(":")[2]
-    program = "import sys; from pipeline.cluster import connection; connection.connect(sys.argv[1])"
-    subprocess.run([sys.executable, "-c", program, f"{host}:{port}"], check=True, timeout=100)
+CONNECT = """
+import sys, ray
+from pipeline.cluster import connection
+for address in sys.argv[1:]:
+    connection.connect(address)
+    print(ray.get_runtime_context().gcs_address)
+    ray.shutdown()
+"""
+
+
+def test_another_process_of_this_machine_connects_to_it(local_ray: None) -> None:
+    here = ray.get_runtime_context().gcs_address
+    addresses = [f"{host}:{here.rpartition(':')[2]}" for host in ("127.0.0.1", "localhost")]
+    command = [sys.executable, "-c", CONNECT, *addresses]
+    done = subprocess.run(command, check=True, timeout=100, capture_output=True, text=True)
+    assert done.stdout.split() == [here, here]
 
 
 @pytest.mark.parametrize("address", ["HOST:PORT", "auto"])
