@@ -10,7 +10,8 @@ from nst_kernel.transfer.errors import StateError
 from nst_kernel.transfer.observer import Interrupted, Observer
 
 if TYPE_CHECKING:
-    from nst_kernel.transfer.all_scales import stylize, stylize_batch
+    from nst_kernel.transfer.all_scales import stylize_batch
+    from nst_kernel.transfer.single import stylize
     from nst_kernel.transfer.state import State
 
 __all__ = ["Interrupted", "Observer", "State", "StateError", "stylize", "stylize_batch"]
@@ -18,7 +19,8 @@ __all__ = ["Interrupted", "Observer", "State", "StateError", "stylize", "stylize
 __getattr__ = lazily(
     __name__,
     {
-        "nst_kernel.transfer.all_scales": ("stylize", "stylize_batch"),
+        "nst_kernel.transfer.all_scales": ("stylize_batch",),
+        "nst_kernel.transfer.single": ("stylize",),
         "nst_kernel.transfer.state": ("State",),
     },
 )

@@ -1,19 +1,17 @@
 """The loop over scales, coarse to fine: pairs in, pictures and loss curves out."""
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nst_kernel.encoder import Vgg19, computing_in, load_weights, resolve_precision
+from nst_kernel.encoder import Vgg19, computing_in, resolve_precision
 from nst_kernel.objective import GramCache, Objective, targets_of
 from nst_kernel.pair import Pair
-from nst_kernel.params import StyleParams
-from nst_kernel.pictures import MIN_SIDE, fit, fit_style, resize, resize_masks, tiled, to_tensor
+from nst_kernel.pictures import MIN_SIDE, resize, resize_masks, tiled
 from nst_kernel.result import StylizeResult
 from nst_kernel.transfer.colours import coloured, finished
 from nst_kernel.transfer.descent import Descent, Stopped
@@ -21,66 +19,6 @@ from nst_kernel.transfer.errors import StateError
 from nst_kernel.transfer.observer import Interrupted, Observer, OfScale
 from nst_kernel.transfer.one_scale import descend
 from nst_kernel.transfer.state import State, below, digest, listed, named, numbered
-
-
-def stylize(
-    content: Any = None,
-    style: Any = None,
-    params: StyleParams | None = None,
-    *,
-    encoder: Vgg19 | str = "embedded",
-    init: Any = None,
-    progress: Callable[[int, int], object] | None = None,
-) -> StylizeResult:
-    """Give one content picture the style of another.
-
-    Args:
-        content: uint8 (H, W, 3) RGB, or anything that NumPy reads as that, such as a PIL image in mode RGB.
-        style: the style picture, in the same form; or a list of several, which share by `style_blend_weights`.
-        params: its `size` is the long side of the output, unless the content is smaller. The style's long side is
-            `style_scale` times that of the output before its features are taken, unless the style is smaller;
-            `upscale` enlarges both.
-        encoder: an encoder, or what `load_weights` takes.
-        init: a picture to start from, whatever `params.init` says.
-        progress: called with (iterations done, iterations in all) after each one.
-
-    Raises:
-        ValueError: for a picture of another shape or type, or one that the parameters need and lack.
-        WeightsError: if the encoder's weights cannot be loaded.
-    """
-    params = params or StyleParams()
-    if init is not None:
-        params = dataclasses.replace(params, init="./given")
-    if isinstance(encoder, str):
-        encoder = Vgg19(load_weights(encoder))
-    styles = style if isinstance(style, list | tuple) else [] if style is None else [style]
-    pair = _fitted(content, styles, init, params)
-    return stylize_batch([pair], encoder, observer=Observer.of(progress) if progress else None)[0]
-
-
-def _fitted(content: Any, styles: Sequence[Any], init: Any, params: StyleParams) -> Pair:
-    """Return pictures of any size as a pair whose output is as large as `size` and `upscale` request."""
-
-    def shape_of(x: Tensor) -> tuple[int, int]:
-        return fit(x.shape[-2], x.shape[-1], size=params.size, upscale=params.upscale, tileable=params.tileable)
-
-    def fitted(picture: Any) -> Tensor | None:
-        if picture is None:
-            return None
-        x = to_tensor(picture)
-        return resize(x, shape_of(x)).clamp(0, 1)
-
-    output, whole = fitted(content), [to_tensor(style) for style in styles]
-    # A texture has the shape of its style, which is then an output's.
-    canvas = shape_of(whole[params.heaviest(len(whole))]) if output is None and whole else None
-    size = max(output.shape[1:]) if output is not None else max(canvas or (params.size,))
-    upscale = params.upscale or params.style_upscale
-    shapes = [
-        fit_style(x.shape[-2], x.shape[-1], size=size, scale=params.scale_of(place), upscale=upscale)
-        for place, x in enumerate(whole)
-    ]
-    sized = [resize(x, shape).clamp(0, 1) for x, shape in zip(whole, shapes, strict=True)]
-    return Pair.of(output, sized, params, fitted(init), output=canvas)
 
 
 def stylize_batch(
