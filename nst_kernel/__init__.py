@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from nst_kernel.layers import LAYERS
     from nst_kernel.pair import Pair, Style
     from nst_kernel.params import PARAMETERS, PRESETS, ParamError, StyleParams
-    from nst_kernel.pictures import to_uint8, to_uint16
+    from nst_kernel.pictures import Masked, MaskError, to_uint8, to_uint16
     from nst_kernel.result import StylizeResult
     from nst_kernel.transfer import Interrupted, Observer, State, StateError, stylize, stylize_batch
     from nst_kernel.version import ALGORITHM_VERSION
@@ -21,6 +21,8 @@ __all__ = [
     "PRESETS",
     "Interrupted",
     "LayerMissing",
+    "MaskError",
+    "Masked",
     "Observer",
     "Pair",
     "ParamError",
@@ -59,7 +61,7 @@ __getattr__ = lazily(
             "ParamError",
             "StyleParams",
         ),
-        "nst_kernel.pictures": ("to_uint8", "to_uint16"),
+        "nst_kernel.pictures": ("Masked", "MaskError", "to_uint8", "to_uint16"),
         "nst_kernel.result": ("StylizeResult",),
         "nst_kernel.transfer": (
             "Interrupted",

@@ -14,6 +14,9 @@ THICK = 3
 MAX_REGIONS = 16
 """Labels of a picture; one with more colours is no picture of labels."""
 
+SAME_ASPECT = 0.03
+"""Share by which the aspect ratios of a mask and its picture may differ: at small sizes, by rounding."""
+
 WHITE = np.full((1, 1, 3), 255, np.uint8)
 
 Labels = NDArray[np.uint8]

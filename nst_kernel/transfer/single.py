@@ -9,7 +9,7 @@ from torch import Tensor
 from nst_kernel.encoder import Vgg19, load_weights
 from nst_kernel.pair import Pair
 from nst_kernel.params import StyleParams
-from nst_kernel.pictures import fit, fit_style, resize, to_tensor
+from nst_kernel.pictures import Masked, MaskError, fit, fit_style, masks_given, resize, to_tensor
 from nst_kernel.result import StylizeResult
 from nst_kernel.transfer.all_scales import stylize_batch
 from nst_kernel.transfer.observer import Observer
@@ -27,8 +27,10 @@ def stylize(
     """Give one content picture the style of another.
 
     Args:
-        content: uint8 (H, W, 3) RGB, or anything that NumPy reads as that, such as a PIL image in mode RGB.
-        style: the style picture, in the same form; or a list of several, which share by `style_blend_weights`.
+        content: uint8 (H, W, 3) RGB, or anything that NumPy reads as that, such as a PIL image in mode RGB; or that
+            with the masks of its regions, as a `Masked`.
+        style: the style picture, in the same form; or a list of several, which share by `style_blend_weights`. With
+            regions, each takes the styles that have it; one that no style has keeps its content.
         params: its `size` is the long side of the output, unless the content is smaller. The style's long side is
             `style_scale` times that of the output before its features are taken, unless the style is smaller;
             `upscale` enlarges both.
@@ -38,6 +40,7 @@ def stylize(
 
     Raises:
         ValueError: for a picture of another shape or type, or one that the parameters need and lack.
+        MaskError: for masks that are no masks, or do not fit each other, their pictures or `params`.
         WeightsError: if the encoder's weights cannot be loaded.
     """
     params = params or StyleParams()
@@ -46,8 +49,27 @@ def stylize(
     if isinstance(encoder, str):
         encoder = Vgg19(load_weights(encoder))
     styles = style if isinstance(style, list | tuple) else [] if style is None else [style]
-    pair = _fitted(content, styles, init, params)
+    pair = _within_regions(content, styles, init, params)
     return stylize_batch([pair], encoder, observer=Observer.of(progress) if progress else None)[0]
+
+
+def _within_regions(content: Any, styles: Sequence[Any], init: Any, params: StyleParams) -> Pair:
+    """Return pictures of any size as a pair, with regions where the content has masks.
+
+    Raises:
+        MaskError: for masks of styles alone, or of a pair in which styles take no part.
+    """
+    pictures = [style.picture if isinstance(style, Masked) else style for style in styles]
+    if not isinstance(content, Masked):
+        if len([style for style in styles if isinstance(style, Masked)]):
+            raise MaskError("masks of styles alone: expected a content with masks, which say where its regions are")
+        return _fitted(content, pictures, init, params)
+    if params.style_weight == 0:
+        raise MaskError("masks with style_weight=0: expected none, since regions say where styles are")
+    masks, own = masks_given(content, styles)
+    # As if files were named: what shares a batch follows from it.
+    params = dataclasses.replace(params, content_mask=params.content_mask or "./given")
+    return _fitted(content.picture, pictures, init, params).within(masks, own)
 
 
 def _fitted(content: Any, styles: Sequence[Any], init: Any, params: StyleParams) -> Pair:

@@ -8,15 +8,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from nst_kernel.pictures import TILE_STEP, MaskError, fit_style, masks_of
+from nst_kernel.pictures import SAME_ASPECT, TILE_STEP, MaskError, fit_style, masks_of
 from pipeline import images, storage
 from pipeline.options import DEFAULT_DECODING, Decoding
 from pipeline.outputs import provenance
 from pipeline.planning import Batch, Failure, Fetched, Masks, Picture, Pictures, PlannedRow
 from pipeline.process import watchdog
-
-SAME_ASPECT = 0.03
-"""Share by which the aspect ratios of a mask and its picture may differ: at small sizes, by rounding."""
 
 
 class _Reader:
