@@ -8,8 +8,8 @@ from typing import Any
 from PIL import Image
 
 from jobs.gallery.sheets import GREY, SHARED, Line, Sheet
-from jobs.pictures import Cell, draw, sheet
-from nst_kernel import StyleParams, Vgg19, Weights, stylize, to_uint8
+from jobs.pictures import Cell, draw, draw_mask, sheet
+from nst_kernel import Masked, StyleParams, Vgg19, Weights, stylize, to_uint8
 from nst_kernel.params import as_text
 
 DRAWN, SIDE, ACROSS = 384, 144, 8
@@ -26,7 +26,7 @@ def rendered(made: Sheet, weights: Weights) -> Image.Image:
     encoder = Vgg19(weights)
     rows: list[list[Cell]] = []
     for line in made.lines:
-        cells = _given(line)
+        cells = [*_given(line), *_masks(made)]
         for column in made.columns:
             params = within(StyleParams.of({**SHARED, **made.shared, **line.values, **column}), weights)
             picture = transferred(line, params, encoder)
@@ -37,10 +37,19 @@ def rendered(made: Sheet, weights: Weights) -> Image.Image:
 
 def transferred(line: Line, params: StyleParams, encoder: Vgg19) -> Image.Image:
     """Return what a transfer makes of the pictures of a line."""
-    styles = [drawn(name) for name in line.styles]
-    content = None if line.content is None else drawn(line.content)
+    styles: list[Any] = [drawn(name) for name in line.styles]
+    content: Any = None if line.content is None else drawn(line.content)
+    if there := [draw_mask(name, DRAWN) for name in names_of(params.content_mask)]:
+        content = Masked(content, there if len(there) > 1 else there[0])
+    if own := [draw_mask(name, DRAWN) for name in names_of(params.style_mask)]:
+        styles = [Masked(style, labels) for style, labels in zip(styles, own, strict=True)]
     result = stylize(content, styles if len(styles) > 1 else styles[0], params, encoder=encoder)
     return Image.fromarray(to_uint8(result.image))
+
+
+def names_of(masks: str) -> tuple[str, ...]:
+    """Return the names of the drawn masks that a parameter names."""
+    return tuple(filter(None, masks.split("|")))
 
 
 def within(params: StyleParams, weights: Weights) -> StyleParams:
@@ -70,6 +79,15 @@ def _given(line: Line) -> list[Cell]:
     content = [] if line.content is None else [Cell(_in_cell(drawn(line.content)), f"content {line.content}")]
     given = [*content, *(Cell(_in_cell(drawn(name)), f"style {name}") for name in line.styles)]
     return [dataclasses.replace(given[0], label=given[0].label + about), *given[1:]]
+
+
+def _masks(made: Sheet) -> list[Cell]:
+    """Return the cells of the masks of contents that the columns of a sheet name, each once."""
+    names = (name for column in made.columns for name in names_of(str(column.get("content_mask", ""))))
+    return [
+        Cell(_in_cell(Image.fromarray(draw_mask(name, DRAWN)).convert("RGB")), f"mask {name}")
+        for name in dict.fromkeys(names)
+    ]
 
 
 def _in_cell(picture: Image.Image) -> Image.Image:

@@ -100,6 +100,18 @@ SHEETS: tuple[Sheet, ...] = (
         _STRONG_STYLE,
     ),
     Sheet(
+        "masks",
+        "each style stays in its region, also where masks are soft; inside takes features that see nothing else; a "
+        "region that no style has, here the boat, keeps its content",
+        (Line("boats", ("night", "mosaic")),),
+        (
+            *_each("content_mask", "", "sky|sea", "sea|sky", "left to right|right to left"),
+            {"content_mask": "sky|sea", "mask_mode": "inside"},
+            {"content_mask": "sky, sea, boat", "style_mask": "red|blue"},
+        ),
+        _STRONG_STYLE,
+    ),
+    Sheet(
         "style_scale",
         "strokes grow from left to right; a style is enlarged beyond its own pixels only with style_upscale",
         (Line("lake", ("batik",)),),

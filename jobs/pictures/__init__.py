@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jobs.pictures import crafts, paintings, scenes, still_life
+from jobs.pictures.masks import MASKS, draw_mask
 from jobs.pictures.noise import Field
 from jobs.pictures.sheet import INK, PAPER, Cell, sheet
 from jobs.pictures.shipped import photographs
 
-__all__ = ["CONTENTS", "INK", "PAPER", "STYLES", "Cell", "draw", "photographs", "sheet"]
+__all__ = ["CONTENTS", "INK", "MASKS", "PAPER", "STYLES", "Cell", "draw", "draw_mask", "photographs", "sheet"]
 
 _Painter = Callable[[np.random.Generator, int], Field]
 

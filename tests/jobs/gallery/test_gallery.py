@@ -4,20 +4,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jobs.gallery.render import rendered, within
+from jobs.gallery.render import names_of, rendered, within
 from jobs.gallery.sheets import GREY, SHARED, SHEETS, Line, Sheet
-from jobs.pictures import CONTENTS, PAPER, STYLES, Cell, sheet
+from jobs.pictures import CONTENTS, MASKS, PAPER, STYLES, Cell, draw_mask, sheet
 from nst_kernel import PARAMETERS, StyleParams
 from tests.support import random_weights
-
-UNSEEN = {"content_mask", "style_mask", "mask_mode"}
-"""Controls that need pictures of masks, which the gallery does not draw."""
 
 
 def test_every_later_control_has_a_sheet() -> None:
     shown = frozenset[str]().union(*(each.controls for each in SHEETS))
     later = {name for name, parameter in PARAMETERS.items() if parameter.later}
-    assert sorted(later - shown - UNSEEN) == []
+    assert sorted(later - shown) == []
 
 
 @pytest.mark.parametrize("each", SHEETS, ids=lambda each: each.name)
@@ -27,6 +24,8 @@ def test_a_sheet_can_be_made(each: Sheet) -> None:
         assert line.content is None or line.content.removesuffix(GREY) in CONTENTS
         assert {name.removesuffix(GREY) for name in line.styles} <= set(STYLES)
         cells = [StyleParams.of({**SHARED, **each.shared, **line.values, **column}) for column in each.columns]
+        named = {name for cell in cells for masks in (cell.content_mask, cell.style_mask) for name in names_of(masks)}
+        assert named <= set(MASKS)
         assert len({repr(cell) for cell in cells}) == len(cells)
         assert not any(cell.needs_content for cell in cells if line.content is None)
         assert {layer for cell in cells for layer in within(cell, weights).layers} == {"conv1_1"}
@@ -38,6 +37,15 @@ def test_weights_that_end_early_are_asked_for_what_they_have() -> None:
     assert (kept.style_layers, kept.layer_weights) == (("conv1_1",), (1,))
     assert kept.content_layers == ("conv2_1",)
     assert within(params, random_weights(deepest="conv4_2")) is params
+
+
+def test_masks_are_drawn_for_every_pixel() -> None:
+    for parts in (("sky", "sea"), ("left to right", "right to left")):
+        total = sum(draw_mask(name, 48).astype(int) for name in parts)
+        assert np.abs(total - 255).max() <= 1
+    labels = draw_mask("sky, sea, boat", 48)
+    assert len(np.unique(labels.reshape(-1, 3), axis=0)) == 3
+    assert all(draw_mask(name, 32).dtype == np.uint8 for name in MASKS)
 
 
 def ink(picture: Image.Image, box: tuple[int, int, int, int]) -> int:
