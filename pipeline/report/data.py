@@ -87,7 +87,7 @@ def gather(
 
 
 def _names(sources: Pictures) -> list[str]:
-    """Return names for contents and styles; that of a mixture is made of those of its styles."""
+    """Return names for the pictures that rows read; that of several is made of theirs."""
     single = [uri for uri, parts in zip(sources.uris, sources.parts, strict=True) if not parts]
     names = links.names(single)
     return [*names, *(" + ".join(names[part] for part in parts) for parts in sources.parts if parts)]

@@ -1,5 +1,7 @@
 """The pictures that the page shows: where each is, its small copies, and the link to the whole."""
 
+import json
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -7,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.manifest import PICTURE_COLUMNS, each_of
+from pipeline.manifest import PICTURE_PARAMETERS, ROLES, each_of, pictures_of
 from pipeline.outputs import picture_of
 from pipeline.report import links
 from pipeline.report.thumbs import THUMB, VIEW, Shelf
@@ -18,14 +20,15 @@ MAX_VIEWS = 2000
 
 @dataclass
 class Pictures:
-    """Distinct contents and styles, or the results, in the order of their numbers.
+    """Distinct pictures that rows read, or the results, in the order of their numbers.
 
     Attributes:
         uris: where they are.
         hrefs: links to them; None where a browser cannot follow.
         thumbs: names of their thumbnails; None without one.
         views: names of their larger copies; None without one.
-        parts: of a mixture of styles the numbers of its pictures, and of a picture none; empty for results.
+        parts: of several pictures that a row names together the numbers of each, and of a picture none; empty for
+            results.
     """
 
     uris: list[str] = field(default_factory=list)
@@ -44,21 +47,26 @@ class Pictures:
         self.views = [name if name in there else None for name in self.views]
 
 
-def sources(table: pa.Table, shelf: Shelf, *, page: str, output: str) -> tuple[Pictures, Mapping[str, int]]:
-    """Return the contents and styles of all rows, each once, and their numbers by URI; mixtures of styles come last.
+def sources(table: pa.Table, shelf: Shelf, *, page: str, output: str) -> tuple[Pictures, Mapping[str, Sequence[int]]]:
+    """Return the pictures that rows read, each once, those that are named together last; and the numbers of each row's.
 
     Contents get a view as large as the largest result that is made of them, so that one can be laid over the other.
     Pictures that only quarantined rows name are not opened: they may be why.
+
+    Returns:
+        The pictures; and by role the number of each row's picture, or of those that it names together, -1 for none.
     """
+    asked = _asked(table)
     long_sides: dict[str, int] = {}
-    for content, width, height in zip(*(table[c].to_pylist() for c in ("content", "width", "height")), strict=True):
+    for content, width, height in zip(
+        asked["content"], *(table[c].to_pylist() for c in ("width", "height")), strict=True
+    ):
         if content is not None:
             long_sides[content] = max(long_sides.get(content, 0), width or 0, height or 0)
-    named = [(role, uri) for role in PICTURE_COLUMNS for uri in table[role].unique().to_pylist() if uri is not None]
-    mixtures = {uri: each_of(role, uri) for role, uri in named}
-    uris = list(dict.fromkeys([*long_sides, *(uri for parts in mixtures.values() for uri in parts)]))
+    together = {uris: each_of(role, uris) for role, of_rows in asked.items() for uris in dict.fromkeys(of_rows) if uris}
+    uris = list(dict.fromkeys([*long_sides, *(uri for parts in together.values() for uri in parts)]))
     pictures = Pictures()
-    versions = shelf.versions(_opened(table))
+    versions = shelf.versions(_opened(table, asked))
     views = 0
     for uri in uris:
         version, side = versions.get(uri), min(VIEW, long_sides.get(uri, 0))
@@ -68,23 +76,42 @@ def sources(table: pa.Table, shelf: Shelf, *, page: str, output: str) -> tuple[P
         pictures.hrefs.append(links.href(uri, page=page, output=output))
         pictures.thumbs.append(shelf.want(uri, version, side=THUMB) if version else None)
         pictures.views.append(shelf.want(uri, version, side=side) if larger else None)
-    numbers = {uri: number for number, uri in enumerate(uris)}
+    numbers: dict[str | None, int] = {uri: number for number, uri in enumerate(uris)}
     pictures.parts = [[] for _ in uris]
-    for uri, parts in mixtures.items():
-        if uri not in numbers:
-            numbers[uri] = len(pictures.uris)
-            pictures.uris.append(uri)
+    for joined, parts in together.items():
+        if joined not in numbers:
+            numbers[joined] = len(pictures.uris)
+            pictures.uris.append(joined)
             pictures.parts.append([numbers[part] for part in parts])
             for column in (pictures.hrefs, pictures.thumbs, pictures.views):
                 column.append(None)
-    return pictures, numbers
+    return pictures, {role: [numbers.get(uri, -1) for uri in of_rows] for role, of_rows in asked.items()}
 
 
-def _opened(table: pa.Table) -> Collection[str]:
-    """Return the contents and styles of the rows that are not quarantined, each once."""
-    others = table.filter(pc.not_equal(table["status"], "quarantined"))
+_NAMED = re.compile("|".join(f'"{name}": "(?!({"|".join(words)})")' for name, words in PICTURE_PARAMETERS.items()))
+"""Parameters as JSON that name a picture: most rows' do not, and are not parsed for it."""
+
+
+def _asked(table: pa.Table) -> Mapping[str, Sequence[str | None]]:
+    """Return by role what each row names: the URI of a picture, or several in one text, or None."""
+    texts = table["params"].to_pylist()
+    parsed = {text: json.loads(text) for text in dict.fromkeys(texts) if text and _NAMED.search(text)}
+    named = {text: pictures_of({}, params) for text, params in parsed.items()}
+    by_parameter = {
+        role: [str(parsed[text][role]) if role in named.get(text, ()) else None for text in texts]
+        for role in PICTURE_PARAMETERS
+    }
+    return {role: by_parameter[role] if role in by_parameter else table[role].to_pylist() for role in ROLES}
+
+
+def _opened(table: pa.Table, asked: Mapping[str, Sequence[str | None]]) -> Collection[str]:
+    """Return the pictures of the rows that are not quarantined, each once."""
+    others = pc.not_equal(table["status"], "quarantined").to_pylist()
     return {
-        uri for role in PICTURE_COLUMNS for uris in others[role].unique().to_pylist() for uri in each_of(role, uris)
+        uri
+        for role, of_rows in asked.items()
+        for uris in {uris for uris, opened in zip(of_rows, others, strict=True) if opened}
+        for uri in each_of(role, uris)
     }
 
 

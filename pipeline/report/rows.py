@@ -5,7 +5,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipeline.manifest import PICTURE_COLUMNS, place
+from pipeline.manifest import place
 from pipeline.outputs import REQUEST_COLUMNS, STATUSES, as_manifest
 from pipeline.report.curves import number
 from pipeline.report.dimensions import Dimension
@@ -37,7 +37,7 @@ COLUMNS = (
 def row_files(
     table: pa.Table,
     *,
-    numbers: Mapping[str, int],
+    numbers: Mapping[str, Sequence[int]],
     pictures: Pictures,
     dimensions: Sequence[Dimension],
     reasons: Sequence[Reason],
@@ -46,8 +46,8 @@ def row_files(
     """Yield the data of every row, column by column, `ROWS_PER_FILE` rows at a time.
 
     Args:
-        table: results with `COLUMNS`, content and style, in the order of the page.
-        numbers: of contents and styles, by URI.
+        table: results with `COLUMNS`, in the order of the page.
+        numbers: by role, of the pictures that each row reads.
         pictures: of the rows.
         dimensions: in which rows differ.
         reasons: why rows have no good picture.
@@ -58,12 +58,12 @@ def row_files(
     statuses = {status: k for k, status in enumerate(STATUSES)}
     for start in range(0, len(table), ROWS_PER_FILE):
         part = slice(start, start + ROWS_PER_FILE)
-        columns = {name: table[name].slice(start, ROWS_PER_FILE).to_pylist() for name in (*COLUMNS, *PICTURE_COLUMNS)}
+        columns = {name: table[name].slice(start, ROWS_PER_FILE).to_pylist() for name in COLUMNS}
         outcome = list(zip(columns["status"], columns["error_class"], strict=True))
         yield {
             "id": columns["id"],
             "status": [statuses[status] for status in columns["status"]],
-            **{role: [numbers.get(uri, -1) for uri in columns[role]] for role in PICTURE_COLUMNS},
+            **{role: list(of_rows[part]) for role, of_rows in numbers.items()},
             "loss": [number(value) for value in columns["total_loss"]],
             "content_loss": [number(value) for value in columns["content_loss"]],
             "style_loss": [number(value) for value in columns["style_loss"]],
@@ -82,7 +82,7 @@ def row_files(
 
 
 def source_files(sources: Pictures, names: Sequence[str]) -> Iterator[Mapping[str, Any]]:
-    """Yield the data of contents and styles, `ROWS_PER_FILE` at a time.
+    """Yield the data of the pictures that rows read, `ROWS_PER_FILE` at a time.
 
     Args:
         sources: the pictures.

@@ -76,7 +76,8 @@ nst.dialog = (() => {
       href ? h("p", {}, nst.link(href, whole(row) ? "Open the picture" : "Open the picture on its server")) : null,
       h("div", { class: "sources" },
         source("content", rows.content[row], contentThumb(row)),
-        ...parts(rows.style[row]).map((style) => source("style", style, sourceThumb(style)))));
+        ...[["style", "style"], ["init", "start"], ["content_mask", "mask of the content"], ["style_mask", "mask of a style"]]
+          .flatMap(([role, name]) => parts(rows[role][row]).map((each) => source(name, each, sourceThumb(each))))));
   };
 
   // Why a row has no good picture, from the file that says so.

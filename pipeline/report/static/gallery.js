@@ -16,11 +16,17 @@ nst.gallery = (() => {
   const grid = () => nst.$("grid");
   const pitch = () => cell + CAPTION + GAP;
 
-  // As many styles of a mixture as there is room for.
-  const styles = (row) => {
-    const { rows, parts, sourceThumb } = nst.model;
-    const thumbs = parts(rows.style[row]).slice(0, 3).map(sourceThumb);
-    return (thumbs.length ? thumbs : [null]).map((thumb) => nst.picture(thumb, "style", "–"));
+  // Content and styles, as many as there is room for; where there are masks, each below its picture.
+  const small = (row) => {
+    const { rows, parts, sourceThumb, contentThumb } = nst.model;
+    const own = parts(rows.content_mask[row]);
+    const styles = parts(rows.style[row]).slice(0, own.length ? 2 : 3).map(sourceThumb);
+    const shown = [["content", contentThumb(row)], ...(styles.length ? styles : [null]).map((thumb) => ["style", thumb])];
+    const pictures = shown.map(([name, thumb]) => nst.picture(thumb, name, "–"));
+    if (!own.length) return h("span", { class: "small" }, ...pictures);
+    const others = parts(rows.style_mask[row]);
+    const masks = [own[0], ...(others.length ? others : own.slice(1))].map((mask) => nst.picture(sourceThumb(mask), "mask", "–"));
+    return h("span", { class: "small masked" }, ...pictures.flatMap((picture, k) => [picture, masks[k] ?? h("span")]));
   };
 
   const caption = (row) => {
@@ -28,7 +34,7 @@ nst.gallery = (() => {
     const loss = rows.loss[row];
     const good = status(row) === "ok";
     return h("span", { class: "caption" },
-      h("span", { class: "small" }, nst.picture(nst.model.contentThumb(row), "content", "–"), ...styles(row)),
+      small(row),
       h("span", { class: "words" },
         h("span", { class: "id" }, rows.id[row]),
         h("span", { class: "soft" }, good ? [`loss ${nst.number(loss)}`, warning(row) ? h("span", { class: "state doubtful" }, ", doubtful") : null] : h("span", { class: `state ${status(row)}` }, reason(row))),

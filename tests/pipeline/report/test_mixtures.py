@@ -1,4 +1,4 @@
-"""Mixtures of styles on the report's page, in queries and in comparisons."""
+"""Mixtures of styles and masks on the report's page, mixtures in queries and in comparisons."""
 
 from collections.abc import Collection
 from pathlib import Path
@@ -7,6 +7,7 @@ import pyarrow as pa
 import pytest
 
 from pipeline.comparison.pairing import _compared
+from pipeline.manifest import PICTURE_PARAMETERS
 from pipeline.outputs import query
 from pipeline.report.changes import label
 from pipeline.report.data import _names
@@ -18,6 +19,7 @@ TABLE = pa.table(
     {
         "content": ["/c.png"] * 3,
         "style": ["/a.png", "/a.png|/x/b.png", "/d.png|/e.png"],
+        "params": ['{"init": "content"}'] * 3,
         "status": ["ok", "ok", "quarantined"],
         "width": [64] * 3,
         "height": [64] * 3,
@@ -38,12 +40,32 @@ def test_a_mixture_is_shown_by_its_pictures(tmp_path: Path) -> None:
     shown, numbers = sources(TABLE, shelf, page="/p", output="/o")
     assert shown.uris == ["/c.png", "/a.png", "/x/b.png", "/d.png", "/e.png", "/a.png|/x/b.png", "/d.png|/e.png"]
     assert shown.parts == [[], [], [], [], [], [1, 2], [3, 4]]
-    assert numbers["/a.png|/x/b.png"] == 5
+    assert numbers == {"content": [0] * 3, "style": [1, 5, 6], **dict.fromkeys(PICTURE_PARAMETERS, [-1] * 3)}
     assert shelf.opened == {"/c.png", "/a.png", "/x/b.png"}, "a quarantined row's are not opened"
     assert _names(shown)[-2:] == ["a.png + b.png", "d.png + e.png"]
     (file,) = source_files(shown, _names(shown))
     assert {len(values) for values in file.values()} == {7}
     assert [thumb is None for thumb in shown.thumbs] == [False] * 3 + [True] * 4
+
+
+def test_masks_and_starts_are_shown_as_their_rows_name_them(tmp_path: Path) -> None:
+    params = [
+        '{"content_mask": "/m.png|/n.png", "init": "/i.png"}',
+        '{"content_mask": "/m.png", "init": "noise", "style_mask": "/a.png"}',
+        '{"content_mask": "/q.png"}',
+    ]
+    table = TABLE.set_column(TABLE.schema.get_field_index("params"), "params", pa.array(params))
+    shelf = Looked(str(tmp_path))
+    shown, numbers = sources(table, shelf, page="/p", output="/o")
+
+    def uris(role: str) -> list[list[str]]:
+        return [[shown.uris[part] for part in shown.parts[n] or [n]] if n >= 0 else [] for n in numbers[role]]
+
+    assert uris("content_mask") == [["/m.png", "/n.png"], ["/m.png"], ["/q.png"]]
+    assert uris("style_mask") == [[], ["/a.png"], []]
+    assert uris("init") == [["/i.png"], [], []]
+    assert {"/m.png", "/n.png", "/i.png"} < shelf.opened
+    assert "/q.png" not in shelf.opened, "a quarantined row's are not opened"
 
 
 def test_results_have_no_parts() -> None:
