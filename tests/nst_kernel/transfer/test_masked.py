@@ -19,11 +19,11 @@ CONTENT, ONE, OTHER = draw(0, 24, 32), draw(1, 20, 28), draw(2, 26, 26)
 LEFT = np.zeros((48, 64), np.float32)
 LEFT[:, :32] = 1
 SOFT = [LEFT, 1 - LEFT]
-LABELS = np.where(LEFT[..., None] > 0, np.uint8([255, 0, 0]), np.uint8([0, 0, 255]))
+LABELS = np.where(LEFT[..., None] > 0, np.array([255, 0, 0], np.uint8), np.array([0, 0, 255], np.uint8))
 
 
 def red(height: int, width: int, colour: tuple[int, int, int] = (255, 0, 0)) -> Any:
-    return np.broadcast_to(np.uint8(colour), (height, width, 3))
+    return np.broadcast_to(np.array(colour, np.uint8), (height, width, 3))
 
 
 def made(content: Any, styles: Sequence[Any]) -> Any:
@@ -63,7 +63,7 @@ def test_shares_of_soft_masks_are_what_they_are() -> None:
 
 
 def test_labels_of_the_content_alone_are_white_where_the_style_is() -> None:
-    labels = np.where(LEFT[..., None] > 0, np.uint8(255), np.uint8([0, 0, 0]))
+    labels = np.where(LEFT[..., None] > 0, np.uint8(255), np.array([0, 0, 0], np.uint8))
     picture = stylize(Masked(CONTENT, labels), ONE, PARAMS, encoder=encoder("conv1_1")).image
     changed = np.abs(picture - CONTENT / 255)
     assert changed[:, 19:].max() < 1e-6
