@@ -21,12 +21,15 @@ def validate(
 ) -> None:
     """List every problem of a manifest, with row, column, value and what was expected. Starts nothing.
 
+    Of pictures, headers of masks alone are read.
+
     Example: nst validate pairs.csv --set preset=gatys2015
     """
     from jobs.jobfile import is_job_file
     from pipeline import storage
     from pipeline.archives import Selection
     from pipeline.execute import manifest_of, rows_of
+    from pipeline.planning import check_masks
     from pipeline.specs import ManifestJob
 
     selection = Selection()
@@ -35,7 +38,10 @@ def validate(
         if is_job_file(manifest[0]) or not isinstance(job, ManifestJob):
             with storage.allowing(options.access.allowed):
                 # An archive's rows share their parameters, and are many.
-                params = [row.params for row in rows_of(job, options, selection)]
+                rows = rows_of(job, options, selection)
+                kept = [(row.params, row if row.params.content_mask else None) for row in rows]
+                check_masks(row for _, row in kept if row)
+            params = [each for each, _ in kept]
             what = "rows are new or changed" if job.kind == "archive" else "rows are valid"
             out.print(f"{job.kind} {job.name}: {len(params):,} {what}.", markup=False, highlight=False)
             if selection.passed_over:
@@ -43,6 +49,8 @@ def validate(
             _job.print_remarks(params, options)
             return
         valid = manifest_of(job, options)
+        with storage.allowing(options.access.allowed):
+            check_masks(valid.rows)
     for repeat in valid.duplicates:
         out.print(f"{repeat.file}, row {repeat.number}: repeats row {repeat.id}", markup=False, highlight=False)
     repeats = f", {len(valid.duplicates):,} more repeat them and are computed once" if valid.duplicates else ""

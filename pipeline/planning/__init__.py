@@ -7,8 +7,9 @@ from pipeline.planning.fingerprint import Identities, fingerprint
 from pipeline.planning.headers import Shape
 from pipeline.planning.history import History
 from pipeline.planning.limits import ROWS_AT_MOST, Limits
+from pipeline.planning.masks import aspect_fault
 from pipeline.planning.plan import Plan, plan
-from pipeline.planning.shapes import output_shapes
+from pipeline.planning.shapes import check_masks, output_shapes
 
 __all__ = [
     "NO_CRASHES",
@@ -28,6 +29,8 @@ __all__ = [
     "PlannedRow",
     "RowKey",
     "Shape",
+    "aspect_fault",
+    "check_masks",
     "cost",
     "fingerprint",
     "output_shapes",

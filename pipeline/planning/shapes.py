@@ -1,13 +1,13 @@
-"""The shape of each row's output, from headers of pictures."""
+"""The shape of each row's output, from headers of pictures, and what is wrong with masks by theirs."""
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from nst_kernel.pictures import fit
 from pipeline.images import ImageError
-from pipeline.manifest import Row
+from pipeline.manifest import ManifestError, Row, RowProblem, shown
 from pipeline.options import DEFAULT_DECODING, Decoding
-from pipeline.planning import headers
+from pipeline.planning import headers, masks
 from pipeline.planning.batch import Failure
 
 
@@ -17,6 +17,7 @@ def output_shapes(
     """Return (height, width) in pixels of each row's output, or why there is none.
 
     It follows from the shape of the picture that decides it, which the manifest says, or else that picture's header.
+    A row whose masks are missing, no pictures, or of another aspect ratio than theirs has none.
 
     Args:
         rows: any.
@@ -24,9 +25,17 @@ def output_shapes(
         probe: reads headers.
     """
     fitted = functools.lru_cache(65_536)(fit)  # equal shapes are one object
-    sizes = probe(sorted({(row.deciding or "") for row in rows if not row.content_shape}), decoding)
+    needed = {(row.deciding or "") for row in rows if not row.content_shape}
+    masked = {uri for row in rows if row.params.content_mask for uri in masks.uris_of(row)}
+    sizes = probe(sorted(needed | masked), decoding)
 
     def shape(row: Row) -> tuple[int, int] | Failure:
+        found = whole(row)
+        if isinstance(found, Failure) or not row.params.content_mask:
+            return found
+        return masks.fault(row, found, sizes) or found
+
+    def whole(row: Row) -> tuple[int, int] | Failure:
         size = row.content_shape or sizes[(row.deciding or "")]
         if isinstance(size, Failure):
             return size
@@ -46,3 +55,24 @@ def output_shapes(
             return Failure.of(ImageError(str(error)), (row.deciding or ""))
 
     return [shape(row) for row in rows]
+
+
+def check_masks(rows: Iterable[Row], *, probe: headers.Probe = headers.probe) -> None:
+    """Check the masks of rows against their pictures, from headers.
+
+    Args:
+        rows: any; those without masks are passed over.
+        probe: reads headers.
+
+    Raises:
+        ManifestError: with every row whose masks, or the pictures that they are of, cannot be used.
+    """
+    masked = [row for row in rows if row.params.content_mask]
+    expected = "masks that are pictures and fit theirs"
+    problems = [
+        RowProblem(row.file, row.number, "content_mask", shown(row.params.content_mask), f"{expected}: {shape.error}")
+        for row, shape in zip(masked, output_shapes(masked, probe=probe), strict=True)
+        if isinstance(shape, Failure)
+    ]
+    if problems:
+        raise ManifestError(problems)

@@ -2,17 +2,16 @@
 
 import dataclasses
 import functools
-import math
 import time
 from collections.abc import Sequence
 
 import numpy as np
 
-from nst_kernel.pictures import SAME_ASPECT, TILE_STEP, MaskError, fit_style, masks_of
+from nst_kernel.pictures import TILE_STEP, MaskError, fit_style, masks_of
 from pipeline import images, storage
 from pipeline.options import DEFAULT_DECODING, Decoding
 from pipeline.outputs import provenance
-from pipeline.planning import Batch, Failure, Fetched, Masks, Picture, Pictures, PlannedRow
+from pipeline.planning import Batch, Failure, Fetched, Masks, Picture, Pictures, PlannedRow, aspect_fault
 from pipeline.process import watchdog
 
 
@@ -78,7 +77,7 @@ class _Reader:
             uri = key[0]
             data = _bytes(uri)
             try:
-                self.kept[key] = images.decode_to(data, size, limits=self.limits)
+                self.kept[key] = images.decode_to(data, size, limits=self.limits, deep=True)
             except images.ImageError as error:
                 raise images.ImageError(f"{uri}: {error}") from error
         return self.kept[key]
@@ -201,8 +200,5 @@ def _sized(masks: Masks, shape: tuple[int, int]) -> Masks:
 def _check_aspect(uri: str, masks: Masks, shape: tuple[int, ...], slack: float) -> None:
     """Raise ImageError for masks (R, H, W) of another aspect ratio than the picture of that (height, width)."""
     height, width = masks.shape[1:]
-    if (height, width) != (1, 1) and abs(math.log(width * shape[0] / (height * shape[1]))) > SAME_ASPECT + slack:
-        raise images.ImageError(
-            f"{uri}: the mask is {width} x {height} px, another aspect ratio than that of its picture, which is "
-            f"{shape[1]} x {shape[0]} here: expected the same"
-        )
+    if (height, width) != (1, 1) and (said := aspect_fault((height, width), (shape[0], shape[1]), slack)):
+        raise images.ImageError(f"{uri}: {said}")

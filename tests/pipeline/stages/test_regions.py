@@ -12,8 +12,8 @@ from PIL import Image
 
 from nst_kernel import StyleParams, StylizeResult
 from pipeline import images
-from pipeline.manifest import Row, derive_id
-from pipeline.planning import Failure, Pictures, fingerprint, plan
+from pipeline.manifest import ManifestError, Row, derive_id
+from pipeline.planning import Failure, Pictures, check_masks, fingerprint, plan
 from pipeline.specs import globs
 from pipeline.specs.fields import with_init_resolved
 from pipeline.stages import optimise as actor_module
@@ -136,11 +136,40 @@ def test_masks_that_cannot_be_used_fail_their_row_alone_and_say_why(folder: Path
     }
     masks = {"style_mask": "red.png|blue.png"}
     asked = [row(folder, id=name, content_mask=name, **masks) for name in (*wrong, "opaque.png")]
-    *bad, good = fetch(batch_of(asked)).pictures
+    planned = batch_of([asked[-1]])
+    all_of_them = tuple(dataclasses.replace(planned.rows[0], row=each) for each in asked)  # whatever the plan thinks
+    *bad, good = fetch(dataclasses.replace(planned, rows=all_of_them)).pictures
     assert isinstance(good, Pictures)
     for failure, expected in zip(bad, wrong.values(), strict=True):
         assert isinstance(failure, Failure)
         assert expected in failure.error
+
+
+def test_masks_that_do_not_fit_fail_their_row_alone_before_anything_starts(folder: Path) -> None:
+    Image.fromarray(np.asarray(halves(RED, BLUE))[:30]).save(folder / "flat.png")
+    (folder / "text.png").write_text("no picture")
+    halves((255, 255, 255), (0, 0, 0), 64).convert("L").save(folder / "large.png")
+    own = {"styles": "s.png", "content_mask": "left.png|right.png"}
+    wrong = {
+        "gone": (row(folder, id="gone", content_mask="m.png", style_mask="nowhere.png|red.png"), "nowhere.png"),
+        "text": (row(folder, id="text", content_mask="text.png"), "text.png: the file"),
+        "flat": (row(folder, id="flat", content_mask="flat.png"), "flat.png: the mask is 48 x 30 px, another aspect"),
+        "own": (row(folder, id="own", style_mask="left.png|flat.png", **own), "flat.png: the mask is 48 x 30 px"),
+        "sizes": (row(folder, id="sizes", content_mask="left.png|large.png"), "expected one size for all"),
+        "style": (row(folder, id="style", styles="gone.png", content_mask="m.png", style_mask="red.png"), "gone.png"),
+    }
+    good = row(folder, id="good", content_mask="m.png", style_mask="red.png|blue.png")
+    asked = [*(each for each, _ in wrong.values()), good, row(folder, id="none")]
+    planned = {each.row.id: each for batch in plan(asked, encoder_sha256="e").batches for each in batch.rows}
+    assert [name for name, each in planned.items() if not each.failure] in (["good", "none"], ["none", "good"])
+    for name, (_, expected) in wrong.items():
+        failure = planned[name].failure
+        assert failure is not None
+        assert expected in failure.error
+    with pytest.raises(ManifestError) as raised:
+        check_masks(asked)
+    assert len(raised.value.problems) == len(wrong)
+    assert "column content_mask" in str(raised.value)
 
 
 def test_a_region_that_no_style_has_keeps_its_content(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
