@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 def to_tensor(image: Any, device: torch.device | None = None) -> Tensor:
-    """Return a picture of uint8 (H, W, 3) as a float tensor (3, H, W) in [0, 1] on a device.
+    """Return a picture of uint8 or uint16 (H, W, 3) as a float tensor (3, H, W) in [0, 1] on a device.
 
     It is copied to the device as uint8, a quarter of the bytes, and without waiting for the copy.
 
@@ -17,12 +17,13 @@ def to_tensor(image: Any, device: torch.device | None = None) -> Tensor:
         ValueError: for another shape or type.
     """
     array = np.asarray(image)
-    if array.ndim != 3 or array.shape[2] != 3 or array.dtype != np.uint8:
-        raise ValueError(f"expected a uint8 picture (H, W, 3), got {array.dtype} {array.shape}")
-    pixels = torch.from_numpy(array.copy())
+    if array.ndim != 3 or array.shape[2] != 3 or array.dtype not in (np.uint8, np.uint16):
+        raise ValueError(f"expected a picture of uint8 or uint16 (H, W, 3), got {array.dtype} {array.shape}")
+    is_deep = array.dtype == np.uint16
+    pixels = torch.from_numpy(array.astype(np.float32) if is_deep else array.copy())
     if device is not None and device.type == "cuda":
         pixels = pixels.pin_memory().to(device, non_blocking=True)
-    return pixels.permute(2, 0, 1).float() / 255
+    return pixels.permute(2, 0, 1).float() / (65535 if is_deep else 255)
 
 
 def resize(x: Tensor, shape: tuple[int, int], *, tileable: bool = False) -> Tensor:

@@ -27,8 +27,8 @@ def stylize(
     """Give one content picture the style of another.
 
     Args:
-        content: uint8 (H, W, 3) RGB, or anything that NumPy reads as that, such as a PIL image in mode RGB; or that
-            with the masks of its regions, as a `Masked`.
+        content: uint8 or uint16 (H, W, 3) RGB, or anything that NumPy reads as that, such as a PIL image in mode RGB;
+            or that with the masks of its regions, as a `Masked`.
         style: the style picture, in the same form; or a list of several, which share by `style_blend_weights`. With
             regions, each takes the styles that have it; one that no style has keeps its content.
         params: its `size` is the long side of the output, unless the content is smaller. The style's long side is

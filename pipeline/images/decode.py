@@ -10,12 +10,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from nst_kernel.pictures import MIN_SIDE
+from pipeline.images import deep as sixteen_bits
 from pipeline.images import heif, jpeg, levels, png, tiff
 from pipeline.images.colour import conversion, profile_in
 from pipeline.images.errors import FORMATS, ImageError, what_is_this
@@ -24,6 +26,9 @@ from pipeline.options import DEFAULT_DECODING
 
 Pixels = NDArray[np.uint8]
 """A picture, uint8 (H, W, 3), RGB in sRGB."""
+
+AnyPixels = Pixels | NDArray[np.uint16]
+"""A picture, (H, W, 3), RGB in sRGB, of 8 or 16 bits a colour."""
 
 MAX_PIXELS = DEFAULT_DECODING.max_pixels
 """Pixels that a picture may have."""
@@ -88,12 +93,12 @@ def decode(data: bytes, *, max_pixels: int = MAX_PIXELS, min_side: int = MIN_SID
     Raises:
         ImageError: for what `probe` refuses, for damaged or truncated pixels, and for levels of an unknown range.
     """
-    return decode_to(data, None, max_pixels=max_pixels, min_side=min_side)[0]
+    return cast(Pixels, decode_to(data, None, max_pixels=max_pixels, min_side=min_side)[0])
 
 
 def decode_to(
-    data: bytes, size: Size | None, *, max_pixels: int = MAX_PIXELS, min_side: int = MIN_SIDE
-) -> tuple[Pixels, tuple[int, int]]:
+    data: bytes, size: Size | None, *, max_pixels: int = MAX_PIXELS, min_side: int = MIN_SIDE, deep: bool = False
+) -> tuple[AnyPixels, tuple[int, int]]:
     """Return a picture as `decode` does, resized, and the (height, width) that it had.
 
     A JPEG that is much larger than it shall be is decoded at a half, a quarter or an eighth of its size, which takes as
@@ -104,12 +109,14 @@ def decode_to(
         size: to resize to, of the picture as it is shown; None: its own.
         max_pixels: that the picture may have.
         min_side: pixels that each side must have.
+        deep: whether PNG and TIFF of 16 bits a colour are returned as uint16, with all of them; other pictures never
+            are.
 
     Raises:
         ImageError: as `decode`.
     """
     with explained(data):
-        pixels, orientation, shown, wanted = _stored(data, size, max_pixels, min_side)
+        pixels, orientation, shown, wanted = _stored(data, size, max_pixels, min_side, deep=deep)
         upright = np.ascontiguousarray(_upright(pixels, orientation))
         del pixels
         return resize(upright, wanted), shown
@@ -134,12 +141,12 @@ def decode_labels(data: bytes, *, max_pixels: int = MAX_PIXELS, min_side: int = 
         colours, alpha = _separate(image, levels.scale_of(image, [np.asarray(image)]))
         if alpha is not None and alpha.min() < 255:
             raise ImageError("the mask is transparent in places, which is no label: save it without alpha")
-        return np.ascontiguousarray(_upright(np.asarray(colours.convert("RGB")), orientation))
+        return cast(Pixels, np.ascontiguousarray(_upright(np.asarray(colours.convert("RGB")), orientation)))
 
 
 def _stored(
-    data: bytes, size: Size | None, max_pixels: int, min_side: int
-) -> tuple[Pixels, int, tuple[int, int], tuple[int, int]]:
+    data: bytes, size: Size | None, max_pixels: int, min_side: int, *, deep: bool = False
+) -> tuple[AnyPixels, int, tuple[int, int], tuple[int, int]]:
     """Return what `decode_to` needs of a picture.
 
     Returns:
@@ -154,6 +161,10 @@ def _stored(
         orientation, profile = _orientation(image), profile_in(image)
         height, width = shown = image.size if orientation >= 5 else image.size[::-1]
         wanted = shown if size is None else size(height, width) if callable(size) else size
+        if deep and sixteen_bits.is_deep(image):
+            found = sixteen_bits.decoded(image, lambda: _header(data), profile)
+            if found is not None:
+                return found, orientation, shown, wanted
         # Twice the size, at least: what is averaged from that looks as if averaged from all.
         draft = [OVERSAMPLING * side for side in (wanted if orientation >= 5 else wanted[::-1])]
         image.draft(None, (draft[0], draft[1]))
@@ -201,7 +212,7 @@ def _within(side: int, height: int, width: int) -> tuple[int, int]:
     return max(1, round(scale * height)), max(1, round(scale * width))
 
 
-def check_pixels(image: NDArray[np.uint8] | NDArray[np.uint16], *, deep: bool = False) -> None:
+def check_pixels(image: AnyPixels, *, deep: bool = False) -> None:
     """Raise ValueError unless a picture is uint8 (H, W, 3), or uint16 where that may be, and not empty."""
     if (
         (image.dtype != np.uint8 and not (deep and image.dtype == np.uint16))
@@ -212,12 +223,16 @@ def check_pixels(image: NDArray[np.uint8] | NDArray[np.uint16], *, deep: bool = 
         raise ValueError(f"a picture is uint8 (H, W, 3), not {image.dtype} {image.shape}")
 
 
-def resize(image: Pixels, size: tuple[int, int]) -> Pixels:
+def resize(image: AnyPixels, size: tuple[int, int]) -> AnyPixels:
     """Return a picture (H, W, 3) resized to (height, width), by Lanczos with antialiasing."""
-    check_pixels(image)
+    check_pixels(image, deep=True)
     height, width = size
     if image.shape[:2] == (height, width):
         return image
+    if image.dtype == np.uint16:  # of which Pillow knows one channel at a time, in floats
+        bands = (Image.fromarray(band.astype(np.float32)) for band in np.moveaxis(image, 2, 0))
+        resized = [np.asarray(band.resize((width, height), Image.Resampling.LANCZOS)) for band in bands]
+        return np.rint(np.stack(resized, axis=2).clip(0, 65535)).astype(np.uint16)
     return np.array(Image.fromarray(image).resize((width, height), Image.Resampling.LANCZOS))
 
 
@@ -305,7 +320,7 @@ def _orientation(image: Image.Image) -> int:
     return value if 1 <= value <= 8 else 1
 
 
-def _upright(pixels: Pixels, orientation: int) -> Pixels:
+def _upright(pixels: AnyPixels, orientation: int) -> AnyPixels:
     """Undo an EXIF orientation: 5 to 8 are stored with rows and columns swapped, then each may be mirrored."""
     if orientation >= 5:
         pixels = pixels.swapaxes(0, 1)

@@ -10,7 +10,7 @@ from typing import TypeVar
 from PIL import Image
 
 from nst_kernel.pictures import MIN_SIDE
-from pipeline.images.decode import ImageInfo, Pixels, Size
+from pipeline.images.decode import AnyPixels, ImageInfo, Pixels, Size
 from pipeline.images.decode import decode as decode_here
 from pipeline.images.decode import decode_labels as decode_labels_here
 from pipeline.images.decode import decode_to as decode_to_here
@@ -67,14 +67,14 @@ def decode(data: bytes, *, limits: Decoding = DEFAULT_DECODING, min_side: int = 
 
 
 def decode_to(
-    data: bytes, size: Size, *, limits: Decoding = DEFAULT_DECODING, min_side: int = MIN_SIDE
-) -> tuple[Pixels, tuple[int, int]]:
+    data: bytes, size: Size, *, limits: Decoding = DEFAULT_DECODING, min_side: int = MIN_SIDE, deep: bool = False
+) -> tuple[AnyPixels, tuple[int, int]]:
     """Return what `decode.decode_to` does, from a child process.
 
     Raises:
         ImageError: also for a picture that takes too much time or memory, or crashes its decoder.
     """
-    function = partial(decode_to_here, max_pixels=limits.max_pixels, min_side=min_side)
+    function = partial(decode_to_here, max_pixels=limits.max_pixels, min_side=min_side, deep=deep)
     return _isolated(limits, limits.decode_timeout, function, data, size)
 
 

@@ -73,9 +73,19 @@ def scale_of(image: Image.Image, bands: Iterable[Levels]) -> Scale | None:
 
 def to_bytes(levels: Levels, scale: Scale) -> NDArray[np.uint8]:
     """Return levels (H, W) as 0..255; those outside the scale are clipped, and what is no number is 0."""
-    shares = np.nan_to_num(levels.view(scale.kind).astype(np.float32), nan=0.0) * np.float32(255 / scale.white)
-    shares = np.clip(shares, 0, 255)
-    return np.asarray(((255 - shares if scale.inverted else shares) + np.float32(0.5)).astype(np.uint8))
+    return _rounded(levels, scale, 255).astype(np.uint8)
+
+
+def to_words(levels: Levels, scale: Scale) -> NDArray[np.uint16]:
+    """Return levels (H, W) of 16 bits as 0..65535; those outside the scale are clipped."""
+    return _rounded(levels, scale, 65535).astype(np.uint16)
+
+
+def _rounded(levels: Levels, scale: Scale, most: int) -> NDArray[np.float32]:
+    """Return levels as 0..most, half a level above what is to be cut off."""
+    shares = np.nan_to_num(levels.view(scale.kind).astype(np.float32), nan=0.0) * np.float32(most / scale.white)
+    shares = np.clip(shares, 0, most)
+    return np.asarray((most - shares if scale.inverted else shares) + np.float32(0.5))
 
 
 def _white(bands: Iterable[Levels], kind: np.dtype[np.generic], whites: tuple[float, ...]) -> float:

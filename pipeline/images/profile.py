@@ -56,13 +56,13 @@ def profile_of(name: str, primaries: Primaries, curve: Curve) -> bytes:
     """
     if not (curve == "sRGB" or 0.1 <= curve <= 10):
         raise ValueError(f"no curve of light: gamma {curve}")
-    columns = _columns(primaries)
+    light_of = columns(primaries)
     curves = dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), _curve(curve))
-    light = {tag: _xyz(columns[:, place]) for place, tag in enumerate((b"rXYZ", b"gXYZ", b"bXYZ"))}
+    light = {tag: _xyz(light_of[:, place]) for place, tag in enumerate((b"rXYZ", b"gXYZ", b"bXYZ"))}
     return _file({b"desc": _text(name), b"cprt": _text("CC0"), b"wtpt": _xyz(np.array(_D50)), **light, **curves})
 
 
-def _columns(primaries: Primaries) -> NDArray[np.float64]:
+def columns(primaries: Primaries) -> NDArray[np.float64]:
     """Return red, green and blue at full level in XYZ, as columns, adapted from the space's white to D50 (Bradford)."""
     try:
         white = _light(primaries.white)

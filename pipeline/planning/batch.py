@@ -11,8 +11,8 @@ from nst_kernel.result import StylizeResult
 from pipeline.manifest import Row
 from pipeline.storage import StorageError, without_secrets
 
-Picture = NDArray[np.uint8]
-"""uint8 (H, W, 3), RGB."""
+Picture = NDArray[np.uint8] | NDArray[np.uint16]
+"""(H, W, 3), RGB, of 8 or 16 bits a colour."""
 
 Masks = NDArray[np.uint8]
 """uint8 (R, H, W), where each of R regions is, from 0 to 255."""
