@@ -157,7 +157,7 @@ def _curve(tag: bytes) -> Conversion:
 
 def _parameters(kind: int, given: NDArray[np.float64]) -> tuple[float, ...]:
     """Return (g, a, b, c, d, e, f) of a parametric curve: (a·x + b)^g + e from x = d on, below it c·x + f."""
-    g, a, b, c, d, e, f = (*given.tolist(), *(0.0,) * (7 - len(given)))
+    g, a, b, c, d, e, f = (*map(float, given), *(0.0,) * (7 - len(given)))
     if kind == 0:
         return g, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0
     if kind in (1, 2):  # from x = -b/a on; the third parameter of kind 2 is added everywhere

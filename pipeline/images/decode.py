@@ -119,7 +119,9 @@ def decode_to(
         pixels, orientation, shown, wanted = _stored(data, size, max_pixels, min_side, deep=deep)
         upright = np.ascontiguousarray(_upright(pixels, orientation))
         del pixels
-        return resize(upright, wanted), shown
+        if upright.dtype == np.uint16:
+            return resize_deep(cast(NDArray[np.uint16], upright), wanted), shown
+        return resize(cast(Pixels, upright), wanted), shown
 
 
 def decode_labels(data: bytes, *, max_pixels: int = MAX_PIXELS, min_side: int = MIN_SIDE) -> Pixels:
@@ -223,17 +225,23 @@ def check_pixels(image: AnyPixels, *, deep: bool = False) -> None:
         raise ValueError(f"a picture is uint8 (H, W, 3), not {image.dtype} {image.shape}")
 
 
-def resize(image: AnyPixels, size: tuple[int, int]) -> AnyPixels:
+def resize(image: Pixels, size: tuple[int, int]) -> Pixels:
     """Return a picture (H, W, 3) resized to (height, width), by Lanczos with antialiasing."""
-    check_pixels(image, deep=True)
+    check_pixels(image)
     height, width = size
     if image.shape[:2] == (height, width):
         return image
-    if image.dtype == np.uint16:  # of which Pillow knows one channel at a time, in floats
-        bands = (Image.fromarray(band.astype(np.float32)) for band in np.moveaxis(image, 2, 0))
-        resized = [np.asarray(band.resize((width, height), Image.Resampling.LANCZOS)) for band in bands]
-        return np.rint(np.stack(resized, axis=2).clip(0, 65535)).astype(np.uint16)
     return np.array(Image.fromarray(image).resize((width, height), Image.Resampling.LANCZOS))
+
+
+def resize_deep(image: NDArray[np.uint16], size: tuple[int, int]) -> NDArray[np.uint16]:
+    """Return a picture of 16 bits a colour (H, W, 3) resized as `resize` does."""
+    if image.shape[:2] == size:
+        return image
+    # Of which Pillow knows one channel at a time, in floats.
+    bands = (Image.fromarray(band.astype(np.float32)) for band in np.moveaxis(image, 2, 0))
+    resized = [np.asarray(band.resize(size[::-1], Image.Resampling.LANCZOS)) for band in bands]
+    return np.asarray(np.rint(np.stack(resized, axis=2).clip(0, 65535)).astype(np.uint16))
 
 
 def resize_masks(masks: Pixels, size: tuple[int, int]) -> Pixels:

@@ -6,7 +6,7 @@ takes them in the wrong order has the others.
 
 import sys
 from collections.abc import Callable
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,13 +34,14 @@ def is_deep(image: Image.Image) -> bool:
 
     Those of other formats than PNG and TIFF, and rare kinds of both, give their upper 8 bits.
     """
-    if image.format not in ("PNG", "TIFF") or not image.tile:
+    tiles = getattr(image, "tile", ())
+    if image.format not in ("PNG", "TIFF") or not tiles:
         return False
     tags = getattr(image, "tag_v2", {})
     if image.mode in ("I;16", "I;16B"):
         return bool(tags.get(_SAMPLE_FORMAT, (1,))[0] == 1)
     unusual = tags.get(_PLANAR) == _SEPARATE or set(tags.get(_SAMPLE_FORMAT, (1,))) != {1}
-    return not unusual and all(_raw_mode(each)[:-1] in _COLOURS for each in image.tile)
+    return not unusual and all(_raw_mode(each)[:-1] in _COLOURS for each in tiles)
 
 
 def decoded(image: Image.Image, again: Callable[[], Image.Image], profile: bytes | None) -> Deep | None:
@@ -86,7 +87,8 @@ def decoded(image: Image.Image, again: Callable[[], Image.Image], profile: bytes
 
 def _in_other_order(image: Image.Image) -> Image.Image:
     """Make a picture, of which only the header was read, give the lower bytes of its levels, and return it."""
-    image.tile = [each._replace(args=_swapped(each)) for each in image.tile]
+    file: Any = image  # one that Pillow opened has tiles
+    file.tile = [each._replace(args=_swapped(each)) for each in file.tile]
     return image
 
 

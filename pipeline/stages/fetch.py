@@ -59,7 +59,7 @@ class _Reader:
         fitting = functools.partial(fit_style, size=size, scale=scale, upscale=upscale)
         return self._read((uri, size, scale, upscale), fitting)[0]
 
-    def labels(self, uri: str) -> Picture:
+    def labels(self, uri: str) -> images.Pixels:
         """Return a mask at its own size, with the numbers that are stored.
 
         Raises:

@@ -15,7 +15,7 @@ from PIL import Image
 from nst_kernel import StyleParams
 from nst_kernel.pictures import to_tensor
 from pipeline.images import curves
-from pipeline.images.decode import decode, decode_to, resize
+from pipeline.images.decode import decode, decode_to, resize_deep
 from pipeline.images.profile import ADOBE_GAMMA, ADOBE_RGB, DISPLAY_P3, profile_of
 from pipeline.manifest import Row
 from pipeline.stages.fetch import fetch
@@ -146,7 +146,7 @@ def test_broken_profiles_and_those_of_tables_are_left_to_others() -> None:
 
 def test_steps_finer_than_eight_bits_outlive_resizing() -> None:
     ramp = np.repeat(np.linspace(30000, 30255, 64).astype(np.uint16)[None, :, None], 48, axis=0).repeat(3, axis=2)
-    smaller = resize(ramp, (24, 32))
+    smaller = resize_deep(ramp, (24, 32))
     assert smaller.dtype == np.uint16
     assert len(np.unique(smaller)) >= 30
     assert np.abs(smaller.mean() - ramp.mean()) < 1
@@ -163,4 +163,6 @@ def test_a_row_gets_pictures_of_all_their_bits(tmp_path: Path) -> None:
     assert content.dtype == np.uint16
     found = to_tensor(content).permute(1, 2, 0).numpy()
     assert found.dtype == np.float32
-    np.testing.assert_allclose(found, resize(COLOURS, found.shape[:2]) / np.float32(65535), atol=1e-7)
+    np.testing.assert_allclose(
+        found, resize_deep(COLOURS, (found.shape[0], found.shape[1])) / np.float32(65535), atol=1e-7
+    )

@@ -19,7 +19,7 @@ from pipeline import images
 from pipeline.images.encode import format_of
 from pipeline.manifest.row import Row
 from pipeline.outputs import table as result_table
-from pipeline.planning.batch import Batch, Failure, Optimised, Pictures, PlannedRow
+from pipeline.planning.batch import Batch, Failure, Optimised, Picture, Pictures, PlannedRow
 from pipeline.planning.plan import plan
 from pipeline.recovery.guard import guarded_write
 from pipeline.stages import optimise as actor_module
@@ -138,7 +138,7 @@ def test_a_file_that_rows_share_is_read_once(folder: Path, monkeypatch: pytest.M
     reads: list[bytes] = []
     decode_to = images.decode_to
 
-    def counting(data: bytes, *arguments: Any, **options: Any) -> tuple[images.Pixels, tuple[int, int]]:
+    def counting(data: bytes, *arguments: Any, **options: Any) -> tuple[Picture, tuple[int, int]]:
         reads.append(data)
         return decode_to(data, *arguments, **options)
 
