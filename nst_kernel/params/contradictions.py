@@ -11,6 +11,9 @@ SMALLEST, LARGEST = 1.1754943508222875e-38, 3.4028234663852886e38
 MAX_ADAM_RATE = 1.0
 """The range of pixel values: each step of Adam moves every pixel by about its learning rate."""
 
+MAX_FRAMES = 500
+"""Pictures on the way that a transfer keeps at most: each is as large as a result."""
+
 _TERMS = ("content_weight", "style_weight", "tv_weight", "range_weight", "laplacian_weight", "learning_rate")
 _BY_LAYER = (("layer_weights", "style_layers"), ("content_layer_weights", "content_layers"))
 
@@ -23,6 +26,7 @@ def contradictions(params: Any) -> list[Problem]:
         *_of_weights(params),
         *_of_colours(params),
         *_of_masks(params),
+        *_of_frames(params),
         *_beyond_fp32(params),
     ]
 
@@ -91,6 +95,20 @@ def _of_masks(params: Any) -> Iterator[Problem]:
         yield Problem("style_mask", params.style_mask, "nothing without content_mask: it says where its regions are")
     if params.content_mask and params.style_weight == 0:
         yield Problem("content_mask", params.content_mask, "nothing with style_weight=0: regions say where styles are")
+
+
+def _of_frames(params: Any) -> Iterator[Problem]:
+    """Yield what is wrong with pictures on the way."""
+    if not params.save_every:
+        if params.animation != "none":
+            expected = "none with save_every=0: it shows the pictures on the way; or save_every above 0"
+            yield Problem("animation", params.animation, expected)
+        return
+    evaluations = sum(count for _, count in params.schedule(params.size))
+    if evaluations > MAX_FRAMES * params.save_every:
+        least = -(-evaluations // MAX_FRAMES)
+        expected = f"at least {least}, since a row of {evaluations:,} evaluations keeps {MAX_FRAMES} pictures on the way"
+        yield Problem("save_every", params.save_every, f"{expected} at most; or 0")
 
 
 def _beyond_fp32(params: Any) -> Iterator[Problem]:

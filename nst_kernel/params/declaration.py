@@ -41,8 +41,9 @@ def parameter(
         loss: whether it is part of what a loss means, so that losses of different values are not comparable.
         later: whether it came after the first ids were derived from parameters: at its default it is left out of them,
             so that the ids of earlier requests stay as they are.
-        rule: bounds as pydantic's `Field` has them (`ge`, `le`, `min_length`, `allow_inf_nan`), and `expected`:
-            what a value must be, in words, where type and bounds do not say it.
+        rule: bounds as pydantic's `Field` has them (`ge`, `le`, `min_length`, `allow_inf_nan`); `expected`: what a
+            value must be, in words, where type and bounds do not say it; `beside`: whether it is about what is made
+            beside the picture alone, so that ids and fingerprints leave it out.
     """
     about = {"description": doc, "unit": unit, "graph": graph, "loss": loss, "later": later}
     return dataclasses.field(default=default, metadata={**about, **rule})
@@ -98,6 +99,11 @@ class Parameter:
     def described(self) -> str:
         """What it means, with its unit."""
         return f"{self.doc} [{self.unit}]" if self.unit else self.doc
+
+    @property
+    def decides(self) -> bool:
+        """Whether the picture depends on it."""
+        return not self.rule.get("beside", False)
 
     @property
     def per_sample(self) -> bool:

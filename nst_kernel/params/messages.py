@@ -1,13 +1,39 @@
 """Messages about values of parameters that pydantic refuses."""
 
 import difflib
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, TypeVar, cast
 
 from pydantic import ValidationError
 
 from nst_kernel.params.declaration import Parameter
 from nst_kernel.params.presets import preset_values
-from nst_kernel.params.rules import Problem
+from nst_kernel.params.rules import ParamError, Problem
+
+Declared = TypeVar("Declared")
+"""A class that declares parameters."""
+
+Names = Callable[[], tuple[Mapping[str, Parameter], Collection[str]]]
+"""Returns every parameter by its name, and other names of some of them, once they are declared."""
+
+
+def raising_param_error(names: Names) -> Callable[[type[Declared]], type[Declared]]:
+    """Return a decorator of a pydantic dataclass: its constructor raises a ParamError where pydantic refuses values."""
+
+    def decorate(declared: type[Declared]) -> type[Declared]:
+        changed = cast(Any, declared)
+        validator = changed.__pydantic_validator__
+
+        def construct(self: object, /, **given: object) -> None:
+            try:
+                validator.validate_python(given, self_instance=self)
+            except ValidationError as error:
+                raise ParamError(problems_of(error, given, *names())) from None
+
+        changed.__init__ = construct
+        return declared
+
+    return decorate
 
 
 def problems_of(

@@ -4,9 +4,9 @@ import dataclasses
 import functools
 import types
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self, TypeVar, cast, get_type_hints
+from typing import Annotated, Any, Literal, Self, cast, get_type_hints
 
-from pydantic import ConfigDict, Field, ValidationError, model_validator
+from pydantic import ConfigDict, Field, model_validator
 from pydantic.dataclasses import dataclass
 
 from nst_kernel.layers import LAYERS
@@ -14,7 +14,7 @@ from nst_kernel.params.contradictions import contradictions
 from nst_kernel.params.declaration import Parameter, parameter
 from nst_kernel.params.derived import Derived
 from nst_kernel.params.graph import Graph
-from nst_kernel.params.messages import problems_of
+from nst_kernel.params.messages import raising_param_error
 from nst_kernel.params.presets import PRESETS, preset_values
 from nst_kernel.params.rules import (
     Ascending,
@@ -41,25 +41,7 @@ _SIDE: dict[str, Any] = {"ge": 16, "le": 16384}
 _SHARE: dict[str, Any] = {"ge": 0, "le": 0.5}
 _WEIGHT: dict[str, Any] = {"ge": 0, "allow_inf_nan": False}
 
-_Declared = TypeVar("_Declared")
-
-
-def _raising_param_error(declared: type[_Declared]) -> type[_Declared]:
-    """Return a pydantic dataclass whose constructor raises a ParamError where pydantic finds unusable values."""
-    changed = cast(Any, declared)
-    validator = changed.__pydantic_validator__
-
-    def construct(self: object, /, **given: object) -> None:
-        try:
-            validator.validate_python(given, self_instance=self)
-        except ValidationError as error:
-            raise ParamError(problems_of(error, given, PARAMETERS, ALIASES)) from None
-
-    changed.__init__ = construct
-    return declared
-
-
-@_raising_param_error
+@raising_param_error(lambda: (PARAMETERS, ALIASES))
 @dataclass(frozen=True, kw_only=True, slots=True, config=ConfigDict(extra="forbid"))
 class StyleParams(Derived):
     """The parameters of one style transfer. Values may come as text (CSV); each is checked and converted.
@@ -289,6 +271,21 @@ class StyleParams(Derived):
         0.0, "share of white noise in the pixels at the start, where they start from a picture", ge=0, le=1, later=True
     )
     seed: Whole = parameter(0, "seed of the white noise", ge=0, le=2**63 - 1)
+    save_every: Whole = parameter(
+        0,
+        "evaluations between two pictures on the way that are kept beside the result, which is the last; 0: none is",
+        unit="evaluations",
+        ge=0,
+        le=100_000,
+        later=True,
+        beside=True,
+    )
+    animation: Literal["none", "webp", "gif"] = parameter(
+        "none",
+        "the file that shows the pictures on the way one after the other, at even steps of the loss's logarithm",
+        later=True,
+        beside=True,
+    )
 
     @model_validator(mode="before")
     @classmethod

@@ -16,6 +16,7 @@ from nst_kernel.result import StylizeResult
 from nst_kernel.transfer.colours import coloured, finished
 from nst_kernel.transfer.descent import Descent, Stopped
 from nst_kernel.transfer.errors import StateError
+from nst_kernel.transfer.frames import Frames
 from nst_kernel.transfer.observer import Interrupted, Observer, OfScale
 from nst_kernel.transfer.one_scale import descend
 from nst_kernel.transfer.state import State, below, digest, listed, named, numbered
@@ -59,7 +60,7 @@ def stylize_batch(
     for side, iterations in schedule[len(descents) :]:
         # One scale: from the pixels of the one before, or from those of the state.
         objective, x = _at_scale(pairs, side / max(shape), encoder, grams, descents, checkpoint=checkpoint)
-        watching = _watching(observer, pairs, before=done, total=total)
+        watching = observer and OfScale(observer, before=done, total=total, frames=_frames(observer, pairs, descents))
         try:
             with computing_in(precision):  # gradients too
                 descent = descend(
@@ -88,12 +89,18 @@ def _check_together(pairs: Sequence[Pair]) -> None:
         raise ValueError("a pair whose parameters name masks, without masks: give it some by Pair.within")
 
 
-def _watching(observer: Observer | None, pairs: Sequence[Pair], *, before: int, total: int) -> OfScale | None:
-    """Return the observer of a scale, who sees pictures as results have them."""
-    if observer is None:
+def _frames(observer: Observer, pairs: Sequence[Pair], descents: Sequence[Descent]) -> Frames | None:
+    """Return what takes the pictures on the way of the next scale, as results have them; None: nobody wants any."""
+    every = [pair.params.save_every for pair in pairs]
+    if not observer.wants_frames or not any(every):
         return None
-    return OfScale(
-        observer, before=before, total=total, finish=lambda samples, x: finished([pairs[b] for b in samples], x)
+    made = [descent.iterations.cpu() for descent in descents]
+    before = [int(sum(of[b] for of in made)) for b in range(len(pairs))]
+    return Frames(
+        every,
+        before,
+        lambda samples, x: finished([pairs[b] for b in samples], x),
+        lambda sample, evaluation, picture: observer.frame(sample, evaluation, picture.numpy()),
     )
 
 

@@ -1,13 +1,15 @@
 """Observers: objects that a transfer calls after each iteration, and that may stop it; what it then raises."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
 
 from nst_kernel.result import StylizeResult
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
+    from nst_kernel.transfer.frames import Frames
     from nst_kernel.transfer.state import State
 
 
@@ -17,10 +19,13 @@ class Observer:
     On a GPU the host runs at most eight iterations ahead of the device, and the calls come as early.
 
     Attributes:
-        picture_every: iterations between two calls of `picture`; 0: it is never called, and costs nothing.
+        wants_frames: whether `frame` is called for the samples whose `save_every` is not 0. Where it is False, or no
+            sample has pictures on the way, they cost nothing.
+        frames: takes pictures on the way; None: nobody wants them. A transfer sets it.
     """
 
-    picture_every: int = 0
+    wants_frames: bool = False
+    frames: "Frames | None" = None
 
     @property
     def stop(self) -> bool:
@@ -28,22 +33,23 @@ class Observer:
         return False
 
     @classmethod
-    def of(cls, function: Callable[[int, int], object]) -> "Observer":
-        """Return an observer that calls a function with (iterations done, iterations in all)."""
-        return _Calling(function)
+    def of(cls, function: "Callable[[int, int], object] | Observer") -> "Observer":
+        """Return an observer that calls a function with (iterations done, iterations in all); or what is one."""
+        return function if isinstance(function, Observer) else _Calling(function)
 
     def iteration(self, done: int, total: int) -> None:
         """Take note that `done` of `total` iterations, over all scales, have been made."""
 
-    def picture(self, done: int, samples: Sequence[int], x: "Tensor") -> None:
-        """Take note of what would be the results now: best iterates, or averages with `averaging`.
+    def frame(self, sample: int, evaluation: int, picture: NDArray[np.float32]) -> None:
+        """Take what would be the result of a sample now: its best iterate so far, or its average with `averaging`.
 
-        The tensor changes with the next iteration: copy what is kept.
+        It is called in order, on a GPU some evaluations late, and for every one before the transfer ends or is
+        interrupted.
 
         Args:
-            done: iterations made, over all scales.
-            samples: places in the batch of the samples that are still being optimised.
-            x: their pictures (len(samples), 3, H, W) at the size of the current scale, on the device.
+            sample: place in the batch.
+            evaluation: how many the sample has made, over all scales: its curve ends with that of the picture.
+            picture: (H, W, 3) in [0, 1], as `StylizeResult.image`, at the size of its scale.
         """
 
 
@@ -74,19 +80,17 @@ class _Calling(Observer):
 class OfScale(Observer):
     """Tells an observer of all scales what happens at one of them."""
 
-    def __init__(
-        self, observer: Observer, *, before: int, total: int, finish: Callable[[Sequence[int], "Tensor"], "Tensor"]
-    ) -> None:
+    def __init__(self, observer: Observer, *, before: int, total: int, frames: "Frames | None") -> None:
         """Observe a scale that begins after `before` of `total` iterations.
 
         Args:
             observer: of all scales.
             before: iterations of the scales before.
             total: iterations of all scales.
-            finish: returns the pictures of some samples, given by place, with the colours that results have.
+            frames: takes pictures on the way; None: nobody wants them.
         """
-        self.observer, self.before, self.total, self.finish = observer, before, total, finish
-        self.picture_every, self.done = observer.picture_every, before
+        self.observer, self.before, self.total, self.frames = observer, before, total, frames
+        self.done = before
 
     @property
     def stop(self) -> bool:
@@ -97,7 +101,3 @@ class OfScale(Observer):
         """Take note of an iteration of this scale."""
         self.done = self.before + done
         self.observer.iteration(self.done, self.total)
-
-    def picture(self, done: int, samples: Sequence[int], x: "Tensor") -> None:
-        """Take note of what would be the results of this scale now."""
-        self.observer.picture(self.before + done, samples, self.finish(samples, x))

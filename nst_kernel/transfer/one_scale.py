@@ -51,14 +51,18 @@ def descend(
         if observer:
             pace.step()
             observer.iteration(k, iterations)
-            if observer.picture_every and k % observer.picture_every == 0:
-                observer.picture(k, batch.members.tolist(), batch.iterates.pictures())
+            if observer.frames:
+                observer.frames.after(k, batch.members.tolist(), batch.iterates)
         if batch.ends and k % PATIENCE == 0:
             batch.release()
             if not len(batch.members):
                 break
         if observer and observer.stop:
+            if observer.frames:
+                observer.frames.pass_on()
             raise batch.stopped(k)
+    if observer and observer.frames:
+        observer.frames.pass_on()
     return batch.descent()
 
 

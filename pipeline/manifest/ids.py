@@ -20,7 +20,7 @@ def derive_id(content: str | None, style: str | None, params: StyleParams, encod
 
     They are the first of a SHA-256 over JSON of `{content, encoder_sha256, params, style}` with sorted keys, no spaces
     and ASCII escapes. Pictures are named by `storage.lasting`, without signatures. `preset` is left out of the
-    parameters: it names where values came from, and all are there.
+    parameters: it names where values came from, and all are there; and so is what the picture does not depend on.
 
     Args:
         content: URI of the content picture; None where the row has none.
@@ -34,7 +34,7 @@ def derive_id(content: str | None, style: str | None, params: StyleParams, encod
     return hashlib.sha256(request.encode()).hexdigest()[:16]
 
 
-_DECISIVE = tuple(name for name in PARAMETERS if name not in ("preset", "seed"))
+_DECISIVE = tuple(name for name, each in PARAMETERS.items() if each.decides and name not in ("preset", "seed"))
 _decisive_values = operator.attrgetter(*_DECISIVE)
 
 

@@ -138,6 +138,8 @@ NOT_LAYERS = ["conv6_1", "relu1_1", "conv1_1 conv2_1", ["conv1_1", "conv1_1"], [
 NOT_WEIGHTS = ["-1", "0.5, nan", [True], [math.inf], ["a"], [[1]], -1, math.nan, True, 10**400]
 
 BAD: dict[str, list[Any]] = {
+    "save_every": [*NOT_AN_INTEGER, -1, 100_001, 1.5],
+    "animation": ["apng", "", True, 1, ["gif"], "GIF "],
     "preset": ["", "Default", "gatys", 2015, True, [], {}, ("default",)],
     "size": [*NOT_AN_INTEGER, 0, 15, 16385],
     "tileable": ["maybe", "", 2, 1.0, [], [True]],
@@ -338,6 +340,8 @@ PER_SAMPLE: dict[str, Any] = {
     "init": "noise",
     "init_noise": 0.5,
     "seed": 7,
+    "save_every": 7,
+    "animation": "gif",
 }
 
 
@@ -351,13 +355,14 @@ def test_every_parameter_is_shared_or_per_sample() -> None:
     } - {"min_improvement"}
 
 
-PLAIN, ADAM, MASKED = StyleParams(), StyleParams(optimizer="adam"), StyleParams(content_mask="n.png")
+PLAIN, ADAM = StyleParams(), StyleParams(optimizer="adam")
+NEEDED = {"style_mask": StyleParams(content_mask="n.png"), "animation": StyleParams(save_every=10)}
 ADAM_ALONE = ("averaging", "clamp")
 
 
 @pytest.mark.parametrize("parameter", [*SHARED, *PER_SAMPLE])
 def test_the_graph_differs_where_samples_cannot_share_a_batch(parameter: str) -> None:
-    plain = ADAM if parameter in ADAM_ALONE else MASKED if parameter == "style_mask" else PLAIN
+    plain = ADAM if parameter in ADAM_ALONE else NEEDED.get(parameter, PLAIN)
     other = StyleParams.of({**plain.to_json(), parameter: {**SHARED, **PER_SAMPLE}[parameter]})
     assert other != plain
     assert (other.graph != plain.graph) is (parameter in SHARED)

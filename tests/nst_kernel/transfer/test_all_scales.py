@@ -389,22 +389,6 @@ def test_styles_that_cannot_be_used_are_refused(make: Callable[[], object], expe
         make()
 
 
-def test_pictures_are_shown_only_to_who_wants_them() -> None:
-    class Showing(Observer):
-        picture_every = 2
-
-        def __init__(self) -> None:
-            self.shown: list[tuple[int, list[int], tuple[int, ...]]] = []
-
-        def picture(self, done: int, samples: Sequence[int], x: Tensor) -> None:
-            self.shown.append((done, list(samples), tuple(x.shape)))
-
-    observer = Showing()
-    pair = Pair.of(pixels(0, 24, 32), pixels(1, 24, 32), shallow(iterations=5, scales=""))
-    stylize_batch([pair, pair], DOUBLE, observer=observer)
-    assert observer.shown == [(2, [0, 1], (2, 3, 24, 32)), (4, [0, 1], (2, 3, 24, 32))]
-
-
 def test_a_laplacian_keeps_edges_of_those_who_want_it() -> None:
     """The result is nearer to the content in its Laplacian; a batch-mate, even without a content, is as it is alone."""
     content, style = pixels(0, 32, 48), pixels(1, 32, 48)

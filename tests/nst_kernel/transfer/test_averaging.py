@@ -7,6 +7,7 @@ from typing import ClassVar, Self
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from nst_kernel import Observer, Pair, StyleParams, stylize_batch
@@ -125,13 +126,14 @@ def test_the_next_scale_begins_with_the_average() -> None:
     """Whose only iterate it then is; who watches sees averages too."""
 
     class Watching(Observer):
-        picture_every = 5
+        wants_frames = True
         shown: ClassVar[list[Tensor]] = []
 
-        def picture(self, done: int, samples: Sequence[int], x: Tensor) -> None:
-            self.shown.append(x.clone())
+        def frame(self, sample: int, evaluation: int, picture: NDArray[np.float32]) -> None:
+            self.shown.append(torch.from_numpy(picture).permute(2, 0, 1))
 
-    pair = Pair.of(pixels(0, 24, 20), pixels(1, 20, 28), StyleParams.of({**SHALLOW, "iterations": "10, 1"}))
+    values = {**SHALLOW, "iterations": "10, 1", "save_every": 5}
+    pair = Pair.of(pixels(0, 24, 20), pixels(1, 20, 28), StyleParams.of(values))
     (result,) = stylize_batch([pair], DOUBLE, observer=Watching())
-    expected = resize(Watching.shown[1], (24, 20))[0].clamp(0, 1)
+    expected = resize(Watching.shown[1], (24, 20)).clamp(0, 1)
     np.testing.assert_allclose(result.image, expected.permute(1, 2, 0), atol=1e-6)

@@ -1,11 +1,12 @@
 """Whose colours a result has."""
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import numpy as np
 import pytest
 import torch
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from nst_kernel import Observer, Pair, Style, StyleParams, StylizeResult, stylize_batch
@@ -176,16 +177,15 @@ def test_statistics_are_cached_by_the_colours_of_the_style() -> None:
 
 def test_pictures_on_the_way_have_the_colours_of_the_result() -> None:
     class Watching(Observer):
-        picture_every = 1
-        shown: Tensor
+        wants_frames = True
+        shown: ClassVar[dict[int, NDArray[np.float32]]] = {}
 
-        def picture(self, done: int, samples: Sequence[int], x: Tensor) -> None:
-            Watching.shown = x.clone()
+        def frame(self, sample: int, evaluation: int, picture: NDArray[np.float32]) -> None:
+            self.shown[sample] = picture
 
-    pairs = [Pair.of(CONTENT, STYLE, params(preserve_color=mode)) for mode in ("none", "luminance")]
+    pairs = [Pair.of(CONTENT, STYLE, params(preserve_color=mode, save_every=1)) for mode in ("none", "luminance")]
     results = stylize_batch(pairs, SINGLE, observer=Watching())
-    for picture, made in zip(Watching.shown, results, strict=True):
-        assert torch.equal(picture.clamp(0, 1), channels(made.image))
+    assert all(np.array_equal(Watching.shown[sample], made.image) for sample, made in enumerate(results))
 
 
 @pytest.mark.parametrize("colours", [{"preserve_color": "luminance"}, {"style_color": "match", "init": "content"}])
