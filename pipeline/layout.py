@@ -2,6 +2,8 @@
 
     OUTPUT/
         images/NAME                   a picture, under the name that its row gives or its id makes
+        images/NAME.steps/NUMBER.png  what it was after so many evaluations; the last is the picture
+        images/NAME.steps/animation.webp, .gif
         results/part-DIGEST.parquet   rows of one finished batch
         results/rest-DIGEST.parquet   parts merged at the end of a run; the next run merges them again
         results/rows-DIGEST.parquet   parts merged into a file of full size, which stays
@@ -58,6 +60,26 @@ def images_folder(output: str) -> str:
 def picture_file(output: str, name: str) -> str:
     """Return the URI of the picture that a row's `output` names."""
     return storage.join(images_folder(output), name)
+
+
+def steps_folder(picture: str) -> str:
+    """Return the folder of what a picture was on the way, beside it."""
+    return f"{picture}.steps"
+
+
+def frame_file(picture: str, evaluation: int) -> str:
+    """Return the URI of what a picture was after so many evaluations."""
+    return storage.join(steps_folder(picture), f"{evaluation:04}.png")
+
+
+def animation_file(picture: str, format: str) -> str:
+    """Return the URI of the animation that shows how a picture was made."""
+    return storage.join(steps_folder(picture), f"animation.{format}")
+
+
+def is_step(uri: str) -> bool:
+    """Return whether a file may be of a picture on the way, or an animation of them, as its name says."""
+    return re.fullmatch(r"\d{4,6}\.png|animation\.(?:webp|gif)", uri.rpartition("/")[2]) is not None
 
 
 def results_folder(output: str) -> str:

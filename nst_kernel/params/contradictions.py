@@ -107,7 +107,9 @@ def _of_frames(params: Any) -> Iterator[Problem]:
     evaluations = sum(count for _, count in params.schedule(params.size))
     if evaluations > MAX_FRAMES * params.save_every:
         least = -(-evaluations // MAX_FRAMES)
-        expected = f"at least {least}, since a row of {evaluations:,} evaluations keeps {MAX_FRAMES} pictures on the way"
+        expected = (
+            f"at least {least}, since a row of {evaluations:,} evaluations keeps {MAX_FRAMES} pictures on the way"
+        )
         yield Problem("save_every", params.save_every, f"{expected} at most; or 0")
 
 

@@ -41,6 +41,7 @@ _SIDE: dict[str, Any] = {"ge": 16, "le": 16384}
 _SHARE: dict[str, Any] = {"ge": 0, "le": 0.5}
 _WEIGHT: dict[str, Any] = {"ge": 0, "allow_inf_nan": False}
 
+
 @raising_param_error(lambda: (PARAMETERS, ALIASES))
 @dataclass(frozen=True, kw_only=True, slots=True, config=ConfigDict(extra="forbid"))
 class StyleParams(Derived):

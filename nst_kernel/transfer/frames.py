@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -86,7 +87,8 @@ class Frames:
 
 def _has_arrived(copy: _Copy) -> bool:
     """Return whether pictures are on the host."""
-    return copy.arrived is None or copy.arrived.query()
+    event: Any = copy.arrived
+    return event is None or bool(event.query())
 
 
 def _on_host(x: Tensor) -> Tensor:

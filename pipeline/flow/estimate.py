@@ -173,7 +173,9 @@ def estimate_rows(rows: Sequence[Row], options: RunOptions, *, rate: float | Non
     work = plan(
         rows,
         encoder_sha256=encoder.sha256,
-        history=History({} if options.overwrite else done.fingerprints, done.owners, done.quarantined),
+        history=History(
+            {} if options.overwrite else done.fingerprints, done.owners, done.quarantined, framed=done.framed
+        ),
         limits=pool.limits(options.resources.batch_size),
         shape_of=functools.partial(output_shapes, decoding=options.decoding),
     )

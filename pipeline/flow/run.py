@@ -166,6 +166,7 @@ def _plan(rows: Sequence[Row], options: RunOptions, encoder_sha256: str, done: F
         owners=done.owners,
         quarantined={} if options.release else done.quarantined,
         crashes={} if options.release else ledger.crashes_by_row(attempts),
+        framed=done.framed,
         max_attempts=options.max_attempts,
     )
     return plan(

@@ -1,5 +1,6 @@
 """One pair of pictures stylised in this process, without Ray, read and written as in a run."""
 
+import logging
 from collections.abc import Callable, Mapping
 from functools import partial
 
@@ -9,8 +10,11 @@ from pipeline.encoder import load_encoder
 from pipeline.images import DEEP, deep_extensions, format_of
 from pipeline.manifest import Row, derive_id, pictures_of, resolved_styles, same_file
 from pipeline.options import RunOptions
-from pipeline.planning import Failure, output_shapes, plan
-from pipeline.stages import encode_result, fetch
+from pipeline.outputs import Steps
+from pipeline.planning import Batch, Failure, output_shapes, plan
+from pipeline.stages import FrameWriter, ResumableOptimisation, encode_result, fetch, frame_columns
+
+log = logging.getLogger(__name__)
 
 _DEFAULTS = RunOptions()
 
@@ -24,7 +28,7 @@ def stylize_one(
     options: RunOptions = _DEFAULTS,
     on_iteration: Callable[[int, int], None] | None = None,
 ) -> StylizeResult:
-    """Give one content picture the style of another and write the result.
+    """Give one content picture the style of another and write the result, with pictures on the way beside it.
 
     Args:
         content: path or URI of a picture.
@@ -41,7 +45,6 @@ def stylize_one(
         StorageError: if the output cannot be written.
     """
     from nst_kernel import ParamError, StyleParams
-    from pipeline.stages import StyleActor
 
     if format_of(output) not in DEEP and options.encoding.depth != 8:
         raise ValueError(f"{output}: expected a name that ends in {deep_extensions()}, since depth is 16")
@@ -62,9 +65,27 @@ def stylize_one(
     row = Row(row_id, content, styles, output.rpartition("/")[2], resolved, file="", number=1)
     shape_of = partial(output_shapes, decoding=options.decoding)
     (batch,) = plan([row], encoder_sha256=encoder.sha256, shape_of=shape_of).batches
-    fetched = fetch(batch, options.decoding)
-    (outcome,) = StyleActor(options.weights, on_iteration=on_iteration, depth=options.encoding.depth)(fetched).outcomes
+    steps = Steps(storage.absolute(output), row_id, inside=None)
+    outcome = _optimised(batch, steps, options, on_iteration)
+    storage.write_bytes(output, encode_result(batch.rows[0], outcome, encoder.sha256, options.encoding))
+    for warning in frame_columns(steps, batch.rows[0], outcome)[1]:
+        log.warning("%s", warning)
+    return outcome
+
+
+def _optimised(
+    batch: Batch, steps: Steps, options: RunOptions, on_iteration: Callable[[int, int], None] | None
+) -> StylizeResult:
+    """Fetch and optimise a batch of one row, whose pictures on the way are written meanwhile.
+
+    Raises:
+        ValueError: for pictures that cannot be used.
+    """
+    from pipeline.stages import StyleActor
+
+    keeping = ResumableOptimisation(frames=FrameWriter(lambda _: steps))
+    actor = StyleActor(options.weights, on_iteration=on_iteration, resumable=keeping, depth=options.encoding.depth)
+    (outcome,) = actor(fetch(batch, options.decoding)).outcomes
     if isinstance(outcome, Failure):
         raise ValueError(outcome.error)
-    storage.write_bytes(output, encode_result(batch.rows[0], outcome, encoder.sha256, options.encoding))
     return outcome

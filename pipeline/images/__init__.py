@@ -3,6 +3,7 @@
 `decode`, `decode_to`, `probe` and `probe_all` work in child processes, so that no picture costs the process that asks.
 """
 
+from pipeline.images.animation import animated
 from pipeline.images.beginnings import BEGINNING, begins_like_picture
 from pipeline.images.decode import ImageInfo, Pixels, Size, resize, resize_masks, within
 from pipeline.images.encode import DEEP, FORMATS, deep_extensions, encode, format_of, listed, read_metadata
@@ -25,6 +26,7 @@ __all__ = [
     "Pixels",
     "Similarity",
     "Size",
+    "animated",
     "begins_like_picture",
     "decode",
     "decode_labels",

@@ -145,8 +145,9 @@ def read_metadata(data: bytes) -> dict[str, str]:
             found = xmp.metadata_in(packet)
             if found is not None:
                 return found
-        try:  # where earlier versions put it
-            entries = json.loads(image.getexif()[ExifTags.Base.ImageDescription])
+        try:  # a GIF's comment, or where earlier versions put it
+            is_gif = image.format == "GIF"
+            entries = json.loads(image.info["comment"] if is_gif else image.getexif()[ExifTags.Base.ImageDescription])
         except Exception:  # Someone else's description, or someone else's broken EXIF.
             return {}
         return {str(key): str(text) for key, text in entries.items()} if isinstance(entries, dict) else {}

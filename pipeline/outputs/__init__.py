@@ -17,6 +17,7 @@ from pipeline.outputs.pictures import (
 )
 from pipeline.outputs.progress import Progress, ProgressFile
 from pipeline.outputs.schema import SCHEMA, STATUSES
+from pipeline.outputs.steps import Steps, evaluations_kept
 from pipeline.outputs.table import commit, newest, parts, read_part, read_results
 
 __all__ = [
@@ -28,9 +29,11 @@ __all__ = [
     "PassedOver",
     "Progress",
     "ProgressFile",
+    "Steps",
     "as_manifest",
     "commit",
     "compact",
+    "evaluations_kept",
     "find_picture",
     "finished",
     "grid_runs",

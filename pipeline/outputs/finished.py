@@ -9,6 +9,8 @@ import pyarrow.compute as pc
 from pipeline.outputs.pictures import name_within
 from pipeline.outputs.table import parts, read_results
 
+_COLUMNS = ("id", "fingerprint", "status", "output_name", "frames", "animation")
+
 
 @dataclass(frozen=True)
 class Finished:
@@ -18,11 +20,13 @@ class Finished:
         fingerprints: by id, of rows that are `ok` or `diverged`.
         owners: id by the name of the picture below images/, of rows that are `ok` or `diverged`.
         quarantined: fingerprints by id, of rows that are tried again only by `nst retry`.
+        framed: by id, of rows with pictures on the way, the format of the animation of them; empty: there is none.
     """
 
     fingerprints: Mapping[str, str]
     owners: Mapping[str, str]
     quarantined: Mapping[str, str] = field(default_factory=dict)
+    framed: Mapping[str, str] = field(default_factory=dict)
 
 
 def finished(output: str) -> Finished:
@@ -33,11 +37,12 @@ def finished(output: str) -> Finished:
     """
     if not parts(output):
         return Finished({}, {})
-    table = read_results(output, columns=["id", "fingerprint", "status", "output_name"], ordered=False)
+    table = read_results(output, columns=_COLUMNS, ordered=False)
     if table["output_name"].null_count:  # rows of the first schema have none
-        table = read_results(output, columns=["id", "fingerprint", "status", "output_name", "output"])
+        table = read_results(output, columns=[*_COLUMNS, "output"])
     done = table.filter(pc.is_in(table["status"], pa.array(["ok", "diverged"])))
     held = table.filter(pc.equal(table["status"], "quarantined"))
+    framed = done.filter(pc.greater(pc.list_value_length(done["frames"]), 0))
     ids, names = done["id"].to_pylist(), done["output_name"].to_pylist()
     if None in names:
         pictures = done["output"].to_pylist()
@@ -46,4 +51,5 @@ def finished(output: str) -> Finished:
         dict(zip(ids, done["fingerprint"].to_pylist(), strict=True)),
         dict(zip(names, ids, strict=True)),
         dict(zip(held["id"].to_pylist(), held["fingerprint"].to_pylist(), strict=True)),
+        dict(zip(framed["id"].to_pylist(), (format or "" for format in framed["animation"].to_pylist()), strict=True)),
     )

@@ -42,11 +42,22 @@ def write_picture(output: str, name: str, data: bytes, *, id: str, owned: bool) 
     storage.check_inside(uri, layout.images_folder(output))
     if owned:
         storage.write_bytes(uri, data)
-        return uri
+    else:
+        write_own(uri, data, id=id)
+    return uri
+
+
+def write_own(uri: str, data: bytes, *, id: str) -> None:
+    """Write a picture that carries the id of a row, over nothing but one that carries it too.
+
+    Raises:
+        OutputTaken: if there is another file, or a link.
+        StorageError: if it cannot be written.
+    """
     replaces: str | None = None
     for _ in range(1 + _LOOKS):
         if storage.write_if(uri, data, replaces=replaces):
-            return uri
+            return
         replaces = _identity_of_own(uri, id)
     raise StorageError(f"cannot write {uri}: it changes again and again: stop what else writes there, and try again")
 

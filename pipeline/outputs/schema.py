@@ -12,7 +12,7 @@ Status = Literal["ok", "failed", "diverged", "quarantined"]
 STATUSES: tuple[str, ...] = get_args(Status)
 
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 """Raised when a column is added or changed; readers accept every older version."""
 
 
@@ -56,6 +56,13 @@ _DOCUMENTED: Sequence[tuple[str, pa.DataType, str]] = (
         ),
         "losses at every iteration of every scale, in order",
     ),
+    (
+        "frames",
+        pa.list_(pa.int32()),
+        "evaluations after which pictures on the way are kept, at images/NAME.steps/NUMBER.png; the last shows the "
+        "picture itself",
+    ),
+    ("animation", pa.string(), "webp or gif, where images/NAME.steps/animation.webp or .gif shows them"),
     (
         "seconds",
         pa.struct([("fetch", pa.float64()), ("optimise", pa.float64()), ("write", pa.float64())]),

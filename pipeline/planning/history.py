@@ -17,6 +17,7 @@ class History:
         quarantined: fingerprint by id of rows that are not to be tried.
         crashes: how often the processes of rows died in earlier runs. Such a row becomes a batch of its own, unless
             its only crash was one of its whole run.
+        framed: by id of rows that have pictures on the way, the format of the animation of them; empty: there is none.
         max_attempts: crashes until a row is quarantined.
     """
 
@@ -24,4 +25,5 @@ class History:
     owners: Mapping[str, str] = field(default_factory=dict)
     quarantined: Mapping[str, str] = field(default_factory=dict)
     crashes: Mapping[RowKey, Crashes] = field(default_factory=dict)
+    framed: Mapping[str, str] = field(default_factory=dict)
     max_attempts: int = MAX_ATTEMPTS

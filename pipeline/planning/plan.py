@@ -95,7 +95,7 @@ def _remaining(
         current = fingerprint(row, encoder_sha256, identities)
         if history.quarantined.get(row.id) == current:
             quarantined += 1
-        elif _is_done(row, current, history.finished.get(row.id), identities):
+        elif _is_done(row, current, history.finished.get(row.id), identities) and _has_frames(row, history):
             done += 1
         else:
             remaining.append((row, current))
@@ -112,6 +112,17 @@ def _is_done(row: Row, current: str, earlier: str | None, identities: Identities
         return earlier == current
     unknown = any(isinstance(identities[uri], storage.StorageError) for uri in row.uris())
     return unknown and same_request(earlier, current)
+
+
+def _has_frames(row: Row, history: History) -> bool:
+    """Tell whether a row that is done has the pictures on the way that it asks for.
+
+    Where it has some, how many evaluations lie between them does not matter: the picture would be no other.
+    """
+    if not row.params.save_every:
+        return True
+    animation = history.framed.get(row.id)
+    return animation is not None and row.params.animation in ("none", animation)
 
 
 def _style_content_id(remaining: tuple[Row, str]) -> tuple[str, str, str]:

@@ -16,6 +16,9 @@ from pipeline.report.figures import Figures, figures
 from pipeline.report.pictures import Pictures, outcomes, sources, with_warnings
 from pipeline.report.thumbs import Shelf
 
+OUTCOME_COLUMNS = ("output", "output_name", "fingerprint", "finished_at", "frames", "animation")
+"""Columns of results that tell where the pictures of rows are."""
+
 
 @dataclass(frozen=True)
 class Gathered:
@@ -57,8 +60,7 @@ def gather(
     limits = summary.decoding_of(last)
     settings, dimensions = split(table)
     shown, numbers = sources(table, shelf, page=page, output=output)
-    outcome_columns = table.select(["output", "output_name", "fingerprint", "finished_at"]).to_pylist()
-    pictures = outcomes(outcome_columns, shelf, page=page, output=output)
+    pictures = outcomes(table.select(OUTCOME_COLUMNS).to_pylist(), shelf, page=page, output=output)
     compared = changes.pictures(comparison, shelf, page=page) if comparison else ()
 
     there, late = shelf.make(seconds=seconds, limits=limits)

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from pipeline.manifest import PICTURE_PARAMETERS, ROLES, each_of, pictures_of
 from pipeline.outputs import picture_of
 from pipeline.report import links
+from pipeline.report.frames import on_the_way
 from pipeline.report.thumbs import THUMB, VIEW, Shelf
 
 MAX_VIEWS = 2000
@@ -29,6 +30,7 @@ class Pictures:
         views: names of their larger copies; None without one.
         parts: of several pictures that a row names together the numbers of each, and of a picture none; empty for
             results.
+        steps: pictures on the way of each result, as `on_the_way` returns them; empty for contents and styles.
     """
 
     uris: list[str] = field(default_factory=list)
@@ -36,6 +38,7 @@ class Pictures:
     thumbs: list[str | None] = field(default_factory=list)
     views: list[str | None] = field(default_factory=list)
     parts: list[list[int]] = field(default_factory=list)
+    steps: list[Mapping[str, Any] | None] = field(default_factory=list)
 
     def keep(self, there: set[str]) -> None:
         """Drop the names of copies that could not be made.
@@ -133,6 +136,7 @@ def outcomes(rows: Sequence[Mapping[str, Any]], shelf: Shelf, *, page: str, outp
         pictures.hrefs.append(link)
         pictures.thumbs.append(shelf.want(uri, version, side=THUMB) if uri else None)
         pictures.views.append(shelf.want(uri, version, side=VIEW) if larger else None)
+        pictures.steps.append(on_the_way(uri, row, page=page, output=output))
     return pictures
 
 

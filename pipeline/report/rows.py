@@ -77,6 +77,7 @@ def row_files(
             "thumb": pictures.thumbs[part],
             "view": pictures.views[part],
             "href": pictures.hrefs[part],
+            "steps": pictures.steps[part],
             "dimensions": [list(dimension.codes[part]) for dimension in dimensions],
         }
 

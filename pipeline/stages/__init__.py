@@ -7,12 +7,22 @@ from typing import TYPE_CHECKING
 
 from nst_kernel.lazy import lazily
 from pipeline.stages.fetch import fetch
+from pipeline.stages.frames import FrameWriter, frame_columns
 from pipeline.stages.resumable import ResumableOptimisation
 from pipeline.stages.write import UNIMPROVED, Writer, encode_result
 
 if TYPE_CHECKING:
     from pipeline.stages.optimise import StyleActor
 
-__all__ = ["UNIMPROVED", "ResumableOptimisation", "StyleActor", "Writer", "encode_result", "fetch"]
+__all__ = [
+    "UNIMPROVED",
+    "FrameWriter",
+    "ResumableOptimisation",
+    "StyleActor",
+    "Writer",
+    "encode_result",
+    "fetch",
+    "frame_columns",
+]
 
 __getattr__ = lazily(__name__, {"pipeline.stages.optimise": ("StyleActor",)})

@@ -6,12 +6,17 @@ from dataclasses import dataclass, field
 from time import monotonic
 from typing import TYPE_CHECKING, Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from nst_kernel.result import StylizeResult
 from nst_kernel.transfer import Interrupted, Observer
 from pipeline.options import Interruptions
+from pipeline.outputs import Steps
 from pipeline.planning import Failure, PlannedRow, row_keys
 from pipeline.process import Preemption, watchdog
 from pipeline.recovery import saved_states
+from pipeline.stages.frames import FrameWriter
 
 if TYPE_CHECKING:
     from nst_kernel.transfer import State
@@ -30,6 +35,9 @@ Transfer = Callable[[Observer, "State | None"], list[StylizeResult]]
 OnIteration = Callable[[int, int], object]
 """Is called after each iteration with its number and the number of all."""
 
+OnFrame = Callable[[int, int, NDArray[np.float32]], object]
+"""Is called with a row's place in the batch, the evaluations that it has made, and its picture after them."""
+
 
 class ResumableOptimisation:
     """Optimises batches in segments, between which a state may be saved, as one set of `Interruptions` asks.
@@ -39,18 +47,29 @@ class ResumableOptimisation:
         output: folder below which states are saved; None: nothing is saved, and SIGTERM keeps its default effect.
         preemption: requests that this process end; None without an output.
         touched: URIs of states that were saved or resumed from since this was last emptied.
+        frames: writes pictures on the way; None: nobody keeps them.
     """
 
-    def __init__(self, interruptions: Interruptions | None = None, *, output: str | None = None) -> None:
+    def __init__(
+        self,
+        interruptions: Interruptions | None = None,
+        *,
+        output: str | None = None,
+        frames: FrameWriter | None = None,
+    ) -> None:
         """Set the handler of SIGTERM, if states can be saved and this is the main thread.
 
         Args:
             interruptions: by default there are no deadlines.
-            output: folder below which states are saved.
+            output: folder below which states are saved, and pictures on the way.
+            frames: writes pictures on the way; None: they go below the output, if there is one.
         """
         self.interruptions, self.output = interruptions or Interruptions(), output
         self.preemption = Preemption(self.interruptions.worth_saving) if output else None
         self.touched: list[str] = []
+        self.frames = frames
+        if output and frames is None:
+            self.frames = FrameWriter(lambda planned: Steps.of_run(output, planned.row.output, planned.row.id))
 
     def optimise(
         self, rows: Sequence[PlannedRow], transfer: Transfer, *, pictures: str, on_iteration: OnIteration | None
@@ -74,9 +93,9 @@ class ResumableOptimisation:
         pause = self.interruptions.save_every
         while True:
             save_at = monotonic() + pause if uri else None
-            observer = _SegmentObserver(on_iteration, clock.deadline, save_at, self.preemption)
+            observer = _SegmentObserver(on_iteration, clock.deadline, save_at, self.preemption, self._taking(rows))
             try:
-                return list(transfer(observer, state))
+                return self._ended(rows, list(transfer(observer, state)))
             except Interrupted as interruption:
                 state, iteration, finished = interruption.state, interruption.iteration, interruption.finished
             except Exception as error:
@@ -89,11 +108,27 @@ class ResumableOptimisation:
                 state, clock = None, _BatchClock(len(rows), self.interruptions.row_timeout)
                 continue
             if observer.why == "overdue":
-                return clock.outcomes(finished, iteration, observer.total)
+                return self._ended(rows, clock.outcomes(finished, iteration, observer.total))
             assert uri is not None
+            self._ended([], [])  # whoever resumes finds the pictures on the way so far
             pause = self._save(uri, state.noting(pictures=pictures, seconds=clock.seconds))
             if self.preemption and (observer.why == "preempted" or self.preemption.wanted):
                 self.preemption.leave()
+
+    def _taking(self, rows: Sequence[PlannedRow]) -> OnFrame | None:
+        """Return what takes the pictures on the way of a batch; None where nobody keeps them."""
+        if self.frames is None:
+            return None
+        put = self.frames.put
+        return lambda place, evaluation, picture: put(rows[place], evaluation, picture)
+
+    def _ended(
+        self, rows: Sequence[PlannedRow], outcomes: Sequence[StylizeResult | Failure]
+    ) -> list[StylizeResult | Failure]:
+        """Return the outcomes of rows once all of their pictures on the way are written."""
+        if self.frames is not None:
+            self.frames.finish(rows, outcomes)
+        return list(outcomes)
 
     def _load(self, uri: str, pictures: str) -> "State | None":
         """Return the saved state of a batch; None if there is none, or one of other pixels, which is deleted."""
@@ -180,6 +215,7 @@ class _SegmentObserver(Observer):
         deadline: float | None,
         save_at: float | None,
         preemption: Preemption | None,
+        on_frame: OnFrame | None = None,
     ) -> None:
         """Observe a segment that begins now.
 
@@ -188,8 +224,10 @@ class _SegmentObserver(Observer):
             deadline: of the batch, on the monotonic clock; None: it has none.
             save_at: when the state is to be saved, on the monotonic clock; None: never.
             preemption: requests that this process end; None: they are not looked at.
+            on_frame: takes pictures on the way; None: nobody wants any.
         """
         self.on_iteration, self.preemption = on_iteration, preemption
+        self.on_frame, self.wants_frames = on_frame, on_frame is not None
         self.deadline, self.save_at = deadline, save_at
         self.why: Why | None = None
         self.total = 0
@@ -207,6 +245,11 @@ class _SegmentObserver(Observer):
             self.why = "preempted"
         elif self.save_at is not None and now >= self.save_at:
             self.why = "save"
+
+    def frame(self, sample: int, evaluation: int, picture: NDArray[np.float32]) -> None:
+        """Pass a picture on the way on."""
+        if self.on_frame:
+            self.on_frame(sample, evaluation, picture)
 
     @property
     def stop(self) -> bool:

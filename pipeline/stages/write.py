@@ -10,10 +10,11 @@ from pipeline import images, storage
 from pipeline.images import format_of
 from pipeline.manifest import PICTURE_COLUMNS
 from pipeline.options import DEFAULT_ENCODING, Encoding
-from pipeline.outputs import commit, provenance, write_picture
+from pipeline.outputs import Steps, commit, provenance, write_picture
 from pipeline.planning import Failure, Fetched, Optimised, PlannedRow
 from pipeline.process import watchdog
 from pipeline.recovery import saved_states
+from pipeline.stages.frames import frame_columns
 
 REPORTED = ("id", "status", "error_class", "error", "warning", "output", "total_loss", "seconds", "retries")
 """Columns of results that the driver gets of each written row."""
@@ -75,12 +76,10 @@ class Writer:
         fetched, outcome = optimised.fetched, optimised.outcomes[place]
         planned, share = fetched.batch.rows[place], 1 / len(optimised.outcomes)
         retries = fetched.row_retries[place] + (0 if place else fetched.batch_retries)
-        uri = None
+        made: dict[str, Any] = {}
         if isinstance(outcome, StylizeResult):
             try:
-                data = encode_result(planned, outcome, self.encoder_sha256, self.encoding)
-                uri = write_picture(self.output, planned.row.output, data, id=planned.row.id, owned=planned.owned)
-                watchdog.alive()
+                made = self._made(planned, outcome)
             except Exception as error:  # whatever keeps a picture from being written concerns its row alone
                 outcome = Failure.of(error)
         row: dict[str, Any] = self._requested(planned, fetched) | {
@@ -98,7 +97,21 @@ class Writer:
         }
         if isinstance(outcome, Failure):
             return row | {"status": outcome.status, "error_class": outcome.error_class, "error": outcome.error}
-        return row | {"output": uri} | _computed(outcome)
+        return row | made
+
+    def _made(self, planned: PlannedRow, outcome: StylizeResult) -> dict[str, Any]:
+        """Write the picture of a row, and return the columns of results about it and what lies beside it.
+
+        Raises:
+            Exception: whatever keeps the picture from being written.
+        """
+        data = encode_result(planned, outcome, self.encoder_sha256, self.encoding)
+        uri = write_picture(self.output, planned.row.output, data, id=planned.row.id, owned=planned.owned)
+        watchdog.alive()
+        steps = Steps.of_run(self.output, planned.row.output, planned.row.id)
+        frames, doubts = frame_columns(steps, planned, outcome)
+        warnings = [*([] if outcome.improved else [UNIMPROVED]), *doubts]
+        return {"output": uri, **_computed(outcome), **frames, "warning": "; ".join(warnings) or None}
 
     def _requested(self, planned: PlannedRow, fetched: Fetched) -> dict[str, Any]:
         """Return the columns of results that are known before a row is optimised."""
@@ -173,7 +186,6 @@ def _computed(outcome: StylizeResult) -> dict[str, Any]:
     height, width = outcome.image.shape[:2]
     return {
         "status": "diverged" if outcome.diverged else "ok",
-        "warning": None if outcome.improved else UNIMPROVED,
         "width": width,
         "height": height,
         "iterations": outcome.iterations,

@@ -65,6 +65,17 @@ nst.dialog = (() => {
         sources.href[number] ? null : h("span", { class: "uri soft" }, sources.uri[number])));
   };
 
+  // Pictures on the way, and the animation of them.
+  const steps = (row) => {
+    const found = nst.model.rows.steps[row];
+    if (!found) return null;
+    const one = (href, words) => h("figure", {}, nst.picture(href, words), h("figcaption", { class: "soft" }, nst.link(href, words)));
+    return h("div", {}, h("h3", {}, "On the way, by evaluations"),
+      h("div", { class: "steps" },
+        found.frames.map(([evaluation, href]) => one(href, evaluation.toLocaleString("en"))),
+        found.animation ? one(found.animation, "animation") : null));
+  };
+
   const pictures = (row) => {
     const { rows, contentView, view, thumb, contentThumb, parts, sourceThumb, whole } = nst.model;
     const after = view(row);
@@ -74,6 +85,7 @@ nst.dialog = (() => {
     const href = rows.href[row];
     return h("div", { class: "pictures" }, place,
       href ? h("p", {}, nst.link(href, whole(row) ? "Open the picture" : "Open the picture on its server")) : null,
+      steps(row),
       h("div", { class: "sources" },
         source("content", rows.content[row], contentThumb(row)),
         ...[["style", "style"], ["init", "start"], ["content_mask", "mask of the content"], ["style_mask", "mask of a style"]]

@@ -1,5 +1,5 @@
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,6 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 from safetensors.torch import save_file
-from torch import Tensor
 
 from nst_kernel import Observer, Pair, Style, StyleParams, StylizeResult, stylize, stylize_batch, to_uint8
 from nst_kernel.objective.gram_cache import GramCache

@@ -170,6 +170,15 @@ def test_nothing_is_waited_for_before_the_end(monkeypatch: pytest.MonkeyPatch) -
     assert all(event.waited for event in events)
 
 
+def test_those_under_way_are_passed_on_before_an_interruption(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a GPU that is behind: none has arrived by itself."""
+    monkeypatch.setattr("nst_kernel.transfer.frames._has_arrived", lambda copy: False)
+    keeping = Keeping(stop_at=7)
+    with pytest.raises(Interrupted):
+        stylize_batch(pairs([{"save_every": 2}]), SINGLE, observer=keeping)
+    assert [evaluation for _, evaluation in keeping.shown] == [2, 4, 6]
+
+
 @dataclasses.dataclass
 class Still:
     """Iterates that stay where they are."""

@@ -348,3 +348,33 @@ def test_a_panorama_that_would_be_squeezed_fails_in_planning(tmp_path: Path) -> 
     assert narrow.error_class == "ImageError"
     assert path in narrow.error
     assert "set size to 640 or more" in narrow.error
+
+
+@pytest.mark.parametrize(
+    ("params", "framed", "is_done"),
+    [
+        ({}, None, True),
+        ({"save_every": 5}, None, False),
+        ({"save_every": 5}, "", True),
+        ({"save_every": 5}, "gif", True),
+        ({"save_every": 5, "animation": "webp"}, "", False),
+        ({"save_every": 5, "animation": "webp"}, "gif", False),
+        ({"save_every": 5, "animation": "webp"}, "webp", True),
+        ({}, "webp", True),
+    ],
+)
+def test_a_row_that_is_done_is_computed_again_only_for_pictures_on_the_way_that_it_lacks(
+    params: dict[str, object], framed: str | None, is_done: bool
+) -> None:
+    """Which of them there are is no part of its fingerprint."""
+    wanted = row(1, StyleParams.of(params))
+    print_of = {wanted.id: fingerprint(row(1, StyleParams()), "e", dict.fromkeys(wanted.uris(), "x"))}
+    history = History(print_of, framed={} if framed is None else {wanted.id: framed})
+    made = plan(
+        [wanted],
+        encoder_sha256="e",
+        history=history,
+        shape_of=lambda rows: [(64, 64)] * len(rows),
+        identify=lambda uris: dict.fromkeys(uris, "x"),
+    )
+    assert (made.done, made.rows) == ((1, 0) if is_done else (0, 1))
