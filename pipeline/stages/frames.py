@@ -46,7 +46,7 @@ class FrameWriter:
         Args:
             planned: its row.
             evaluation: after which it was taken.
-            picture: (H, W, 3), float in [0, 1], uint8 or uint16.
+            picture: (H, W, 3), float in [0, 1] or uint8.
         """
         while len(self._pending) >= AHEAD:
             self._pending.popleft().result()
@@ -113,7 +113,7 @@ def _animate(steps: Steps, there: Sequence[int], outcome: StylizeResult, format:
     shape = fit(height, width, size=SIDE)
     pictures = []
     for evaluation in shown(there, outcome.curve["total"]):
-        pictures.append(images.decode_to(storage.read_bytes(steps.frame(evaluation)), shape)[0])
+        pictures.append(to_uint8(images.decode_to(storage.read_bytes(steps.frame(evaluation)), shape)[0]))
         watchdog.alive()
     steps.write_animation(format, images.animated(pictures, format=format, metadata=steps.metadata(outcome.iterations)))
 
