@@ -36,8 +36,10 @@ def _cpu_has_bf16() -> bool:
 def computing_in(precision: Precision, *, often: bool = True) -> Iterator[None]:
     """Let CUDA round the inputs of fp32 convolutions to TF32 for `tf32` only; it does by default.
 
-    With `often`, cuDNN tries its algorithms for every new shape. It may choose another one the next time, so that on a
-    GPU pictures repeat to rounding, not to the bit.
+    With `often`, cuDNN tries its algorithms for every new shape in bf16. It may choose another one the next time, so
+    that on a GPU pictures repeat to rounding, not to the bit. In fp32 it would try some that take a hundred times the
+    memory, for minutes, and end where it is without.
     """
-    with torch.backends.cudnn.flags(enabled=True, benchmark=often, allow_tf32=precision == "tf32"):
+    tries = often and precision == "bf16"
+    with torch.backends.cudnn.flags(enabled=True, benchmark=tries, allow_tf32=precision == "tf32"):
         yield

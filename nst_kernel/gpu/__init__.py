@@ -11,11 +11,31 @@ from nst_kernel.lazy import lazily
 
 if TYPE_CHECKING:
     from nst_kernel.gpu.grams import gram, gram_back
-    from nst_kernel.gpu.inner_products import products
+    from nst_kernel.gpu.inner_products import products, squares
     from nst_kernel.gpu.pixels import split_pixels
     from nst_kernel.gpu.pooling import pool, pool_back
+    from nst_kernel.gpu.spectra import power_by_ring, scaled_by_ring, squares_by_place, transformed
+    from nst_kernel.gpu.vectors import change_of, combined, keep, moved, put
 
-__all__ = ["gram", "gram_back", "pool", "pool_back", "products", "serves", "split_pixels"]
+__all__ = [
+    "change_of",
+    "combined",
+    "gram",
+    "gram_back",
+    "keep",
+    "moved",
+    "pool",
+    "pool_back",
+    "power_by_ring",
+    "products",
+    "put",
+    "scaled_by_ring",
+    "serves",
+    "split_pixels",
+    "squares",
+    "squares_by_place",
+    "transformed",
+]
 
 __getattr__ = lazily(
     __name__,
@@ -23,6 +43,8 @@ __getattr__ = lazily(
         "nst_kernel.gpu.grams": ("gram", "gram_back"),
         "nst_kernel.gpu.pixels": ("split_pixels",),
         "nst_kernel.gpu.pooling": ("pool", "pool_back"),
-        "nst_kernel.gpu.inner_products": ("products",),
+        "nst_kernel.gpu.inner_products": ("products", "squares"),
+        "nst_kernel.gpu.spectra": ("power_by_ring", "scaled_by_ring", "squares_by_place", "transformed"),
+        "nst_kernel.gpu.vectors": ("change_of", "combined", "keep", "moved", "put"),
     },
 )

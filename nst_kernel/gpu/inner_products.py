@@ -1,4 +1,4 @@
-"""Inner products of many long vectors with a few, for L-BFGS: each of the many is read once."""
+"""Inner products of many long vectors with a few, for L-BFGS, and their squares: each vector is read once."""
 
 import torch
 import triton
@@ -19,6 +19,29 @@ def products(V: Tensor, a: Tensor, b: Tensor | None = None) -> Tensor:
     second = a if b is None else b
     _products[(pieces, B)](V, a, second, sums, D, pieces, triton.cdiv(reads, pieces), m, rows, R, VALUES)
     return sums.sum(1)[:, :m]
+
+
+def squares(a: Tensor) -> Tensor:
+    """Return the sums of squares of vectors a (B, D) in fp32, (B, 1) in float64, where they cannot overflow."""
+    a = a.contiguous()
+    B, D = a.shape
+    reads = triton.cdiv(D, VALUES)
+    pieces = max(1, min(reads, PROGRAMS // B))
+    sums = torch.empty((B, pieces), device=a.device, dtype=torch.float64)
+    _squares[(pieces, B)](a, sums, D, pieces, triton.cdiv(reads, pieces), VALUES)
+    return sums.sum(1, keepdim=True)
+
+
+@triton.jit
+def _squares(a, sums, D, pieces, steps, N: tl.constexpr):
+    """Add up one piece of the squares of one sample."""
+    piece, sample = tl.program_id(0), tl.program_id(1).to(tl.int64)
+    total = tl.zeros((N,), tl.float64)
+    for step in range(steps):
+        d = (piece * steps + step) * N + tl.arange(0, N)
+        value = tl.load(a + sample * D + d, mask=d < D, other=0.0).to(tl.float64)
+        total += value * value
+    tl.store(sums + sample * pieces + piece, tl.sum(total, 0))
 
 
 @triton.jit

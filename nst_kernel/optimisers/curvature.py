@@ -20,6 +20,8 @@ import torch
 import torch.nn.functional as nnf
 from torch import Tensor
 
+from nst_kernel import gpu
+
 OPPONENT = ((1.0, 1.0, 1.0), (1.0, 0.0, -1.0), (1.0, -2.0, 1.0))
 """Rows of an orthogonal transform of RGB: light, red against blue, and green against both."""
 
@@ -104,15 +106,16 @@ class Curvature:
         usable, ys = usable[:, :, None, None], ys[:, :, None, None]
         # a: from sums over neighbourhoods. Divided by y·s, pairs of long and of short steps count alike.
         for name, v in (("place_s", s), ("place_y", y)):
-            new = DECAY * state[name] + _by_place(v.square().sum(1, keepdim=True)) / ys
+            new = DECAY * state[name] + _squares_by_place(v) / ys
             state[name].copy_(torch.where(usable, new, state[name]))
         a = _ratio(state["place_s"], state["place_y"], (2, 3), PLACE_AT_MOST).sqrt()
         a = nnf.interpolate(a, self.shape[1:], mode="bilinear")
         state["place"].copy_(torch.where(usable, a, state["place"]))
         usable, ys = usable[:, :, 0], ys[:, :, 0]
         # γ: from sums over rings, of the pair as it looks once a has been taken out of it.
-        power = self._power(state["place"] * y)
-        for name, new in (("ring_s", self._power(s / state["place"])), ("ring_y", power)):
+        power = self._power(self._opponent(y, state["place"]))
+        of_s = self._power(self._opponent(s, state["place"], divide=True))
+        for name, new in (("ring_s", of_s), ("ring_y", power)):
             state[name].copy_(torch.where(usable, DECAY * state[name] + new / ys, state[name]))
         gamma = _ratio(state["ring_s"], state["ring_y"], (1, 2), RING_AT_MOST)
         # Scale: y·H₀y = y·s for this pair.
@@ -121,21 +124,34 @@ class Curvature:
 
     def apply(self, state: dict[str, Tensor], v: Tensor) -> Tensor:
         """Return H₀·v of flat pictures v (B, D)."""
-        place = state["place"]
-        spectrum = self._spectrum(place * v.view(-1, *self.shape))
-        spectrum = spectrum * state["ring"][:, :, self.ring]
-        back = torch.fft.irfft2(spectrum, s=self.shape[1:], norm="ortho")
+        place, shape = state["place"], self.shape[1:]
+        v = self._opponent(v.view(-1, *self.shape), place)
+        if self._served(v):
+            # Without the passes in which torch scales a spectrum: together the transforms are to be divided by H·W.
+            spectrum = gpu.scaled_by_ring(torch.fft.rfft2(v), self.ring, state["ring"] / math.prod(shape))
+            back = torch.fft.irfft2(spectrum, s=shape, norm="forward")
+            return gpu.transformed(back, self.colours.T, place).flatten(1)
+        spectrum = torch.fft.rfft2(v, norm="ortho") * state["ring"][:, :, self.ring]
+        back = torch.fft.irfft2(spectrum, s=shape, norm="ortho")
         return (place * _transformed(self.colours.T, back)).flatten(1)
 
-    def _spectrum(self, v: Tensor) -> Tensor:
-        """Return F·v of v (B, C, H, W): the half spectrum of each opponent colour, complex (B, C, H, W // 2 + 1)."""
-        spectrum: Tensor = torch.fft.rfft2(_transformed(self.colours, v), norm="ortho")
-        return spectrum
+    def _served(self, v: Tensor) -> bool:
+        """Return whether pictures v (B, C, H, W) are for the GPU's kernels, which know three colours."""
+        return self.shape[0] == len(OPPONENT) and gpu.serves(v)
+
+    def _opponent(self, v: Tensor, place: Tensor, *, divide: bool = False) -> Tensor:
+        """Return v (B, C, H, W) in opponent colours, multiplied by `place` (B, 1, H, W), or divided by it."""
+        if self._served(v):
+            return gpu.transformed(v, self.colours, place, divide=divide)
+        return _transformed(self.colours, v / place if divide else place * v)
 
     def _power(self, v: Tensor) -> Tensor:
-        """Return the sums of squares of F·v by colour and ring, (B, C, rings), of v (B, C, H, W)."""
-        power = torch.view_as_real(self._spectrum(v)).square().sum(-1).mul_(self.count)
-        # Row by row first: on a GPU all that is added to one number has to wait for each other.
+        """Return the sums of squares of the spectrum of v by colour and ring, (B, C, rings), of v (B, C, H, W)."""
+        if gpu.serves(v):
+            sums = gpu.power_by_ring(torch.fft.rfft2(v), self.ring, self.count, self.rings)
+            return sums / math.prod(self.shape[1:])
+        power = torch.view_as_real(torch.fft.rfft2(v, norm="ortho")).square().sum(-1).mul_(self.count)
+        # Row by row first: all that is added to one number has to wait for each other.
         by_row = power.new_zeros(*power.shape[:3], self.rings).scatter_add_(3, self.ring.expand_as(power), power)
         return by_row.sum(2)
 
@@ -154,9 +170,11 @@ def _ratio(ss: Tensor, yy: Tensor, dims: tuple[int, int], at_most: float) -> Ten
     return (logs - logs.mean(dims, keepdim=True)).clamp(-bound, bound).exp()
 
 
-def _by_place(v: Tensor) -> Tensor:
-    """Return the means over neighbourhoods of v (B, 1, H, W)."""
-    return nnf.avg_pool2d(v, NEIGHBOURHOOD, ceil_mode=True)
+def _squares_by_place(v: Tensor) -> Tensor:
+    """Return the means over neighbourhoods of v² (B, C, H, W), summed over colours, (B, 1, h, w)."""
+    if gpu.serves(v):
+        return gpu.squares_by_place(v, NEIGHBOURHOOD)
+    return nnf.avg_pool2d(v.square().sum(1, keepdim=True), NEIGHBOURHOOD, ceil_mode=True)
 
 
 def _like(mask: Tensor, v: Tensor) -> Tensor:

@@ -15,8 +15,8 @@ import math
 import torch
 from torch import Tensor
 
-from nst_kernel import gpu
 from nst_kernel.optimisers.curvature import Curvature
+from nst_kernel.optimisers.vectors import change_of, combined, dot, moved, products, put, rms
 
 MIN_CURVATURE = 1e-10
 """Least y·s of a pair that is kept, as in `torch.optim.LBFGS`."""
@@ -72,22 +72,18 @@ class LBFGS:
             self.state = _initial_state(g, self.history)
             if self.curvature:
                 self.state |= self.curvature.initial_state(len(g), g)
+        state = self.state
         self._forget(restart.unsqueeze(1))
-        g = self._in_units(g)
+        y = change_of(g, self._unit(g), state["gradient"])
+        g = state["gradient"]  # in its units
         # The direction, or steepest descent if it does not descend.
-        products = self._remember(g)
-        direction = self._direction(g, products)
-        descends = _dot(direction, g) < 0  # false of a NaN too: products of huge gradients overflow
-        direction = torch.where(descends, direction, -g)
+        of_steps = self._remember(y, g)
+        direction = self._direction(g, of_steps)
+        descends = dot(direction, g) < 0  # false of a NaN too: products of huge gradients overflow
         # Its length: a short one for a first step and for steepest descent, and never above `max_step`.
-        begun = self.state["begun"]
-        step = direction.mul_(self.learning_rate * torch.where(begun & descends, 1.0, self._first_length(g)))
-        step.mul_(torch.clamp(self.max_step / _rms(step), max=1.0))
-        # What the next step needs to form a pair.
-        begun.fill_(True)
-        self.state["gradient"].copy_(g)
-        self.state["step"].copy_(step)
-        return x + step.view_as(x)
+        factor = self.learning_rate * torch.where(state["begun"] & descends, 1.0, self._first_length(g))
+        state["begun"].fill_(True)
+        return moved(x.flatten(1), direction, g, descends, (factor, self.max_step), state["step"]).view_as(x)
 
     def select(self, samples: Tensor) -> None:
         """Keep the state of these samples alone, given by index (n,)."""
@@ -103,41 +99,45 @@ class LBFGS:
         if self.curvature:
             self.curvature.forget(self.state, fresh)
 
-    def _in_units(self, g: Tensor) -> Tensor:
-        """Return the gradient (B, D) in units in which a sample's first one has root mean square 1.
+    def _unit(self, g: Tensor) -> Tensor:
+        """Return the factors (B, 1) of the gradients g (B, D) with which a sample's first one has root mean square 1.
 
-        Products of extreme gradients would overflow. With torch's first step, which depends on the unit, it stays as
-        it is.
+        Products of extreme gradients would overflow. With torch's first step, which depends on the unit, it is 1.
         """
+        state = self.state
         if self.first_step is None:
-            return g
-        state, unit = self.state, 1 / _rms(g).clamp_min(torch.finfo(g.dtype).tiny)
-        return g * state["unit"].copy_(torch.where(state["begun"], state["unit"], unit))
+            return state["unit"]
+        unit = 1 / rms(g).clamp_min(torch.finfo(g.dtype).tiny)
+        return state["unit"].copy_(torch.where(state["begun"], state["unit"], unit))
 
     def _first_length(self, g: Tensor) -> Tensor:
         """Return the factor (B, 1) that scales a step along the gradient g (B, D) to the length of a first step."""
         if self.first_step is None:
             return torch.clamp(1 / g.abs().sum(1, keepdim=True), max=1.0)
-        return self.first_step / _rms(g).clamp_min(torch.finfo(g.dtype).tiny)
+        return self.first_step / rms(g).clamp_min(torch.finfo(g.dtype).tiny)
 
-    def _remember(self, g: Tensor) -> Tensor:
+    def _remember(self, y: Tensor, g: Tensor) -> Tensor:
         """Store the last step s and the gradient change y that it caused, for samples whose y·s is large enough.
+
+        Args:
+            y: changes of gradient (B, D).
+            g: gradients (B, D).
 
         Returns:
             s·g of all pairs (B, m), by slot.
         """
         state, m = self.state, self.history
-        s, y = state["step"], g - state["gradient"]
-        ys, yy = _dot(y, s), _dot(y, y)
+        s = state["step"]
+        ys, yy = dot(y, s), dot(y, y)
         usable = (ys > MIN_CURVATURE) & state["begun"]
         # The pair takes the place of the oldest one.
         slot = state["next"]  # (B, 1)
         S, Y, sy = state["steps"], state["changes"], state["sy"]
-        rows, at = torch.arange(len(g), device=g.device), slot[:, 0]
-        S[rows, at] = torch.where(usable, s, S[rows, at])
-        Y[rows, at] = torch.where(usable, y, Y[rows, at])
+        put(s, S, slot, usable)
+        put(y, Y, slot, usable)
         # Its inner products with all pairs.
-        of_s, of_y = _products(S, y, g), _products(Y, s)[:, :, 0]
+        rows, at = torch.arange(len(g), device=g.device), slot[:, 0]
+        of_s, of_y = products(S, y, g), products(Y, s)[:, :, 0]
         sy[rows, :, at] = torch.where(usable, of_s[:, :, 0], sy[rows, :, at])
         sy[rows, at] = torch.where(usable, of_y, sy[rows, at])
         known = state["known"]
@@ -169,13 +169,13 @@ class LBFGS:
         newer = sy.tril(-1)  # of each s with every y that is newer
         # First loop, newest to oldest: α_j = ρ_j s_j·q with q = −g − Σ α_i y_i over newer i.
         alpha = _solved(rho.unsqueeze(2) * newer, -rho * sg, upper=False)
-        q = _combined(-alpha, order, state["changes"]).sub_(g)
+        q = combined(_by_slot(-alpha, order), state["changes"], g, -1)
         # r = H₀·q.
         r = self.curvature.apply(state, q) if self.curvature else q.mul_(state["scale"])
-        yr = _products(state["changes"], r)[:, :, 0].gather(1, order)
+        yr = products(state["changes"], r)[:, :, 0].gather(1, order)
         # Second loop, oldest to newest: β_j = ρ_j y_j·r with r = H₀·q + Σ (α_i − β_i) s_i over older i.
         steps = _solved(rho.unsqueeze(2) * newer.mT, alpha - rho * yr, upper=True)
-        return r.add_(_combined(steps, order, state["steps"]))
+        return combined(_by_slot(steps, order), state["steps"], r, 1)
 
 
 def _solved(A: Tensor, b: Tensor, *, upper: bool) -> Tensor:
@@ -184,24 +184,9 @@ def _solved(A: Tensor, b: Tensor, *, upper: bool) -> Tensor:
     return x.squeeze(2)
 
 
-def _products(V: Tensor, *vectors: Tensor) -> Tensor:
-    """Return the inner products (B, m, R) of the rows of V (B, m, D) with R vectors (B, D), one or two."""
-    if gpu.serves(V):
-        return gpu.products(V, *vectors)
-    together = torch.stack(vectors, dim=1).mT if len(vectors) > 1 else vectors[0].unsqueeze(2)
-    return torch.bmm(V, together)
-
-
-def _combined(coefficients: Tensor, order: Tensor, vectors: Tensor) -> Tensor:
-    """Return Σ_j c_j·v_j (B, D).
-
-    Args:
-        coefficients: c_j by age (B, m).
-        order: slot of the pair of each age (B, m).
-        vectors: v by slot (B, m, D).
-    """
-    by_slot = torch.zeros_like(coefficients).scatter(1, order, coefficients)
-    return torch.bmm(by_slot.unsqueeze(1), vectors).squeeze(1)
+def _by_slot(coefficients: Tensor, order: Tensor) -> Tensor:
+    """Return coefficients (B, m) by slot, from those by age and the slot of the pair of each age (B, m)."""
+    return torch.zeros_like(coefficients).scatter(1, order, coefficients)
 
 
 def _initial_state(g: Tensor, m: int) -> dict[str, Tensor]:
@@ -222,14 +207,3 @@ def _initial_state(g: Tensor, m: int) -> dict[str, Tensor]:
         "gradient": torch.zeros_like(g),  # at that step
         "step": torch.zeros_like(g),
     }
-
-
-def _rms(a: Tensor) -> Tensor:
-    """Return the root mean square of each row, (B, 1); computed in float64, since squares may overflow."""
-    norm: Tensor = torch.linalg.vector_norm(a, dim=1, keepdim=True, dtype=torch.float64)
-    return norm.div(math.sqrt(a.shape[1])).to(a.dtype)
-
-
-def _dot(a: Tensor, b: Tensor) -> Tensor:
-    """Return the inner products of rows, (B, 1)."""
-    return (a * b).sum(1, keepdim=True)

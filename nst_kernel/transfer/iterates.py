@@ -6,6 +6,7 @@ from typing import Protocol, Self
 import torch
 from torch import Tensor
 
+from nst_kernel import gpu
 from nst_kernel.optimisers import LBFGS, Adam
 from nst_kernel.params import StyleParams
 from nst_kernel.transfer.descent import Descent
@@ -86,21 +87,21 @@ class Iterates:
             self.curves = losses.new_full((self.total, *losses.shape), torch.nan)
             self.trail = losses.new_full((self.total, len(losses)), torch.nan)
         active, best = self.active, self.best
-        finite = torch.isfinite(losses[:, 0]) & torch.isfinite(gradient).flatten(1).all(1)
+        finite = torch.isfinite(losses[:, 0]) & _finite(gradient)
         better = active & finite & ~(losses[:, 0] >= best[:, 0])  # than none, a NaN, too
         self.diverged |= active & ~finite
         self.made += active
         best.copy_(torch.where(better.unsqueeze(1), losses, best))
-        self.best_x.copy_(_choose(better, self.x, self.best_x))
+        self.best_x.copy_(_replaced(better, self.x, self.best_x))
         self.curves.index_copy_(0, self.k, torch.where(active.unsqueeze(1), losses, torch.nan).unsqueeze(0))
         if self.averages:
             self._add_to_average(finite)
         gradient.masked_fill_(_like(~finite, gradient), 0.0)
-        step = self.optimizer.step(self.x, gradient, restart=self.lost | ~finite)
-        following = _choose(finite, self._within(step), self.best_x)
+        following = self._within(self.optimizer.step(self.x, gradient, restart=self.lost | ~finite))
+        following = _replaced(~finite, self.best_x, following)
         self.lost.copy_(~finite)
         if self.ends:
-            following = _choose(active, following, self.x)
+            following = _replaced(~active, self.x, following)
             self._end()
         self.x.copy_(following)
         self.k += 1
@@ -180,6 +181,21 @@ class Iterates:
 BY_SAMPLE = ("min_improvement", "clamped", "decay", "x", "best_x", "best", "made", "diverged", "lost", "active")
 AVERAGES = ("average", "counted")
 CHANGING = ("k", "x", "best_x", "best", "curves", "trail", "diverged", "lost", "made", "active")
+
+
+def _finite(gradient: Tensor) -> Tensor:
+    """Return which samples have no infinite and no missing value, (B,)."""
+    if gpu.serves(gradient):  # squares of finite numbers in fp32, and their sums, are finite in float64
+        return gpu.squares(gradient.flatten(1))[:, 0].isfinite()
+    return gradient.isfinite().flatten(1).all(1)
+
+
+def _replaced(chosen: Tensor, source: Tensor, into: Tensor) -> Tensor:
+    """Return `into` (B, ...) with the samples of `source` that are chosen (B,); it may be written over."""
+    if gpu.serves(into):  # reads and writes the chosen alone
+        gpu.keep(chosen, source, into)
+        return into
+    return _choose(chosen, source, into)
 
 
 def _choose(mask: Tensor, a: Tensor, b: Tensor) -> Tensor:

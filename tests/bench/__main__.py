@@ -17,7 +17,6 @@ from rich.table import Table
 
 from nst_kernel import load_weights
 from tests.bench import races, timing
-from tests.bench.idle import idle_share
 from tests.bench.memory import peak_bytes_per_pixel
 
 RESULTS = Path(__file__).parent / "results"
@@ -122,6 +121,8 @@ def parity(console: Console, weights: Any, device: torch.device) -> Any:
 
 def idle(console: Console) -> Any:
     """An actor's waiting in a run."""
+    from tests.bench.idle import idle_share  # the one part that needs Ray
+
     found = idle_share()
     console.print(f"an actor's idle time in a run of {found['rows']} rows: {found['share']:.2%} of its busy time")
     return found

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from jobs.pictures import CONTENTS, STYLES, draw
 from nst_kernel import Observer, Pair, StyleParams, StylizeResult, Vgg19, Weights, stylize_batch
-from nst_kernel.encoder.precision import computing_in
 from nst_kernel.pictures.tensors import to_tensor
 from tests.bench.reference import optimise
 from tests.bench.timing import SETTINGS, synchronise
@@ -74,7 +73,7 @@ def to_loss(weights: Weights, device: torch.device, *, pairs: int, size: int) ->
         def tick(plainly: list[float] = plainly, clock: float = clock) -> None:
             plainly.append(time.perf_counter() - clock)
 
-        with computing_in("fp32"):
+        with torch.backends.cudnn.flags(enabled=True, benchmark=True, allow_tf32=False):
             _, curve = optimise(
                 content.unsqueeze(0), style.unsqueeze(0), weights, plain, evaluations=MARKS[-1], tick=tick
             )

@@ -40,7 +40,11 @@ def speed(figures: Mapping[str, Any]) -> str:
     """Return milliseconds per pair and evaluation, by size, and how many times faster than the reference."""
     share = figures["optimiser"]
     step = f"{share['ms']:.1f} ms of an evaluation at {share['size']} px, {100 * share['share']:.1f} %"
-    return f"{_by_size(figures['per_evaluation'])}\n\nA step of L-BFGS takes {step}."
+    of = f" of {share['pairs']} pairs" if share["pairs"] > 1 else ""
+    best = max(one["tflops"] for one in figures["per_evaluation"] if one["what"].startswith("ours"))
+    flops = figures["matmul_flops"] / 1e12
+    rate = f"Ours runs at up to {best:.3g} Tflop/s, a large matrix product in bf16 at {flops:.3g}."
+    return f"{_by_size(figures['per_evaluation'])}\n\nA step{of} of L-BFGS takes {step}. {rate}"
 
 
 def in_four_rows() -> str:
@@ -57,7 +61,7 @@ def race(figures: list[Mapping[str, Any]]) -> str:
 
     def cell(one: Mapping[str, Any], mark: str) -> str:
         ratio, seconds = one["speedup"].get(mark), one["seconds"].get(mark)
-        return f"{ratio:.1f} × ({seconds:.0f} s)" if ratio else "not reached"
+        return f"{ratio:.1f} × ({seconds:.{int(seconds < 10)}f} s)" if ratio else "not reached"
 
     listed = [[one["pair"] + 1, one["ours"], *(cell(one, mark) for mark in marks)] for one in figures]
     return table(["pair", "ours", *(f"loss after {mark}" for mark in marks)], listed)
@@ -156,7 +160,7 @@ def _by_size(measured: list[Mapping[str, Any]]) -> str:
 
     def cell(kind: str, size: int) -> str:
         one = by.get((kind, size))
-        return f"{one['ms']:,.0f}, {one['speedup']:.2f} ×" if one else ""
+        return f"{one['ms']:,.{int(one['ms'] < 10)}f}, {one['speedup']:.2f} ×" if one else ""
 
     lines = [[kind, *(cell(kind, size) for size in sizes)] for kind in kinds]
     return table(["ms, × faster", *(f"{size} px" for size in sizes)], lines)

@@ -213,7 +213,11 @@ SMALL = {key: tensor for key, tensor in gatys().items() if key.startswith("conv1
 
 
 @pytest.mark.filterwarnings("ignore:Detected pickle protocol")
-@pytest.mark.parametrize("whole", [pth(SMALL), legacy_pth(SMALL), safetensors_bytes(SMALL), b"PK", b"\x80\x02"])
+@pytest.mark.parametrize(
+    "whole",
+    [pth(SMALL), legacy_pth(SMALL), safetensors_bytes(SMALL), b"PK", b"\x80\x02"],
+    ids=["pth", "legacy pth", "safetensors", "start of a zip file", "start of a pickle"],
+)
 @settings(max_examples=200)
 @given(data=st.data())
 def test_damage_of_any_kind_is_a_weights_error_if_it_shows(whole: bytes, data: st.DataObject) -> None:

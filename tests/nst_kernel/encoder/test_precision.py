@@ -77,6 +77,15 @@ def test_a_transfer_in_bf16_ends_close_to_one_in_fp32() -> None:
     assert exact.losses["total"] < 0.3 * exact.curve["total"][0]
 
 
+@pytest.mark.parametrize(("precision", "tries"), [("fp32", False), ("tf32", False), ("bf16", True)])
+def test_algorithms_are_tried_in_bf16_alone(precision: Precision, tries: bool) -> None:
+    """In fp32 a trial takes minutes and all of a GPU's memory, for nothing."""
+    with computing_in(precision):
+        assert torch.backends.cudnn.benchmark is tries
+    with computing_in(precision, often=False):
+        assert not torch.backends.cudnn.benchmark
+
+
 @pytest.mark.parametrize(("precision", "allowed"), [("fp32", False), ("tf32", True), ("bf16", False)])
 def test_tf32_is_allowed_while_it_is_asked_for(precision: Precision, allowed: bool) -> None:
     before = torch.backends.cudnn.allow_tf32

@@ -15,6 +15,8 @@ from nst_kernel.encoder import Border, Vgg19, Weights, ring
 from nst_kernel.encoder.filters import FirstFilters
 from nst_kernel.encoder.request import Request
 from nst_kernel.gpu import available
+from nst_kernel.optimisers import LBFGS
+from nst_kernel.optimisers.curvature import Curvature
 from tests.support import random_weights
 
 pytest.importorskip("triton")
@@ -153,3 +155,111 @@ def test_whose_tensors_are_theirs(
     monkeypatch.setattr(available, "can_be_built", lambda _: True)
     x = SimpleNamespace(is_cuda=on_gpu, dtype=dtype, device=DEVICE)
     assert available.serves(cast(Tensor, x)) is theirs
+
+
+def vectors(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed)).to(DEVICE)
+
+
+LENGTHS = [1, 511, 1500]
+
+
+@pytest.mark.parametrize("length", LENGTHS)
+def test_a_change_of_gradient_and_what_comes_after_it(length: int) -> None:
+    gradient, before, unit = vectors(3, length), vectors(3, length, seed=1), vectors(3, 1, seed=2)
+    expected, now = gradient * unit - before, gradient * unit
+    torch.testing.assert_close(gpu.change_of(gradient, unit, before), expected, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(before, now)
+
+
+@pytest.mark.parametrize("length", LENGTHS)
+def test_vectors_of_chosen_samples_are_put_into_their_slots(length: int) -> None:
+    given, into = vectors(3, length), vectors(3, 4, length, seed=1)
+    slot, chosen = torch.tensor([[2], [0], [3]], device=DEVICE), torch.tensor([[True], [False], [True]], device=DEVICE)
+    expected = into.clone()
+    expected[0, 2], expected[2, 3] = given[0], given[2]
+    gpu.put(given, into, slot, chosen)
+    assert torch.equal(into, expected)
+
+
+def test_what_is_kept_of_chosen_samples() -> None:
+    source, into = vectors(3, 3, 7, 9), vectors(3, 3, 7, 9, seed=1)
+    source[1] = torch.nan
+    expected = torch.stack([source[0], into[1], source[2]])
+    gpu.keep(torch.tensor([True, False, True], device=DEVICE), source, into)
+    assert torch.equal(into, expected)
+
+
+@pytest.mark.parametrize("length", LENGTHS)
+@pytest.mark.parametrize("factor", [-1.0, 1.0])
+def test_combinations_of_vectors(length: int, factor: float) -> None:
+    c, V, plus = vectors(3, 10), vectors(3, 10, length, seed=1), vectors(3, length, seed=2)
+    expected = torch.einsum("bm,bmd->bd", c, V) + factor * plus
+    torch.testing.assert_close(gpu.combined(c, V, plus, factor), expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("length", LENGTHS)
+def test_a_step_along_the_direction_or_against_the_gradient(length: int) -> None:
+    x, direction, gradient = (vectors(2, length, seed=seed) for seed in range(3))
+    direction[1] = torch.nan  # nobody follows it
+    descends, factor = torch.tensor([[True], [False]], device=DEVICE), vectors(2, 1, seed=3)
+    step, expected = torch.empty_like(x), torch.stack([direction[0], -gradient[1]]) * factor
+    torch.testing.assert_close(gpu.moved(x, direction, gradient, descends, factor, step), x + expected)
+    torch.testing.assert_close(step, expected)
+
+
+@pytest.mark.parametrize("divide", [False, True])
+def test_colours_of_pictures(divide: bool) -> None:
+    v, M, place = vectors(2, 3, 33, 41), vectors(3, 3, seed=1), vectors(2, 1, 33, 41, seed=2).exp()
+    expected = torch.einsum("ij,bjhw->bihw", M, v / place if divide else v * place)
+    torch.testing.assert_close(gpu.transformed(v, M, place, divide=divide), expected, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(gpu.transformed(v, M.T, place), torch.einsum("ji,bjhw->bihw", M, v) * place)
+
+
+@pytest.mark.parametrize("size", [(32, 48), (9, 301)])
+def test_spectra_by_ring(size: tuple[int, int]) -> None:
+    curvature = Curvature(torch.Size([3, *size]), vectors(1))
+    spectrum, factors = torch.fft.rfft2(vectors(2, 3, *size)), vectors(2, 3, curvature.rings, seed=1)
+    counted = spectrum.abs().square() * curvature.count
+    expected = torch.stack([counted[:, :, curvature.ring == r].sum(2) for r in range(curvature.rings)], dim=2)
+    actual = gpu.power_by_ring(spectrum, curvature.ring, curvature.count, curvature.rings)
+    torch.testing.assert_close(actual, expected, rtol=1e-4, atol=1e-3)
+    scaled = spectrum * factors[:, :, curvature.ring]
+    torch.testing.assert_close(gpu.scaled_by_ring(spectrum, curvature.ring, factors), scaled)
+
+
+@pytest.mark.parametrize("size", [(32, 48), (13, 299)])
+def test_squares_by_place(size: tuple[int, int]) -> None:
+    v = vectors(2, 3, *size)
+    expected = nnf.avg_pool2d(v.square().sum(1, keepdim=True), 8, ceil_mode=True)
+    torch.testing.assert_close(gpu.squares_by_place(v, 8), expected, rtol=1e-4, atol=1e-6)
+
+
+def test_steps_of_lbfgs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With all kernels as with torch's operations; one sample starts anew on the way."""
+    goal, weights = vectors(2, 3, 9, 16), vectors(2, 3, 9, 16, seed=1).exp()
+
+    def descent(theirs: bool) -> Tensor:
+        monkeypatch.setattr(gpu, "serves", lambda _: theirs)
+        optimiser = LBFGS(
+            history=2,
+            learning_rate=torch.ones(2, device=DEVICE),
+            first_step=0.005,
+            max_step=0.05,
+            learns_curvature=True,
+        )
+        x = torch.zeros_like(goal)
+        for n in range(5):
+            restart = torch.tensor([False, n == 3], device=DEVICE)
+            x = optimiser.step(x, weights * (x - goal), restart)
+        return x
+
+    torch.testing.assert_close(descent(True), descent(False), rtol=2e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("length", LENGTHS)
+def test_squares_of_vectors_do_not_overflow(length: int) -> None:
+    a = vectors(3, length) * torch.tensor([[1e30], [1.0], [1e-30]], device=DEVICE)
+    torch.testing.assert_close(gpu.squares(a), a.double().square().sum(1, keepdim=True))
+    a[1, 0] = torch.nan
+    assert gpu.squares(a).isfinite().flatten().tolist() == [True, False, True]
