@@ -31,7 +31,7 @@ def bytes_per_pixel(params: StyleParams, precision: str, *, checkpoint: bool = F
     # The pixels in grey and their gradient, and the content's colours.
     history += 36 if params.preserve_color == "luminance" else 0
     # Activations times a mask, one layer and region at a time, and the masks, whose number the pictures alone tell.
-    history += 64 * size + MASKS if params.content_mask else 0
+    history += 64 * size + MASKS if params.content_mask or params.transparency == "keep" else 0
     content = params.content_layers if params.content_weight > 0 else ()
     # The target, the feature and its gradient, and what becomes of them, in fp32; conv4_2's are in the constants.
     contents = sum(CONTENT_VALUES * 4 * _width(layer) * _share(layer) for layer in content) - CONTENT_VALUES * 32

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
+import torch
 from torch import Tensor
 
 from nst_kernel.params import INITS, ParamError, StyleParams
@@ -58,6 +59,8 @@ class Pair:
         masks: where in the output each region is, (R, H, W) in [0, 1]; None: the sample has no regions. A region takes
             the styles that have it; one that no style has keeps its content.
         original: the content (3, H, W) that such regions keep, in its own colours. The transfer sets it.
+        opacity: of the output, (H, W) in [0, 1], with `transparency=keep`: what is transparent does not count for
+            styles; None: it is opaque.
 
     Raises:
         ValueError: if a picture is missing that the parameters need.
@@ -72,6 +75,7 @@ class Pair:
     colours: Tensor | None = None
     masks: Tensor | None = None
     original: Tensor | None = None
+    opacity: Tensor | None = None
 
     @classmethod
     def of(
@@ -119,6 +123,31 @@ class Pair:
         masked = [replace(style, masks=own) for style, own in zip(self.styles, style_masks, strict=True)]
         styles = tuple(style.resized_masks() for style in masked)
         return replace(self, styles=styles, masks=resize_masks(masks, self.shape))
+
+    def cut_out(self, opacity: Tensor | None, of_styles: Sequence[Tensor | None]) -> Self:
+        """Return the sample with the opacity of its pictures, with `transparency=keep`.
+
+        Args:
+            opacity: of the content, (h, w) in [0, 1], of any height and width; None: it is opaque.
+            of_styles: those of the styles, in their order.
+
+        Raises:
+            ValueError: for a style that is transparent everywhere.
+        """
+        whole = self
+        if self.masks is None and self.params.style_weight > 0:  # the picture is one region, of what is opaque
+            one = torch.ones(1, 1, 1)
+            whole = self.within(one, [one] * len(self.styles))
+        styles = [
+            style
+            if own is None or style.masks is None
+            else replace(style, masks=style.masks * _sized(own, style.masks))
+            for style, own in zip(whole.styles, of_styles, strict=True)
+        ]
+        if hidden := [place for place, own in enumerate(of_styles, 1) if own is not None and own.max() == 0]:
+            raise ValueError(f"style {hidden[0]} is transparent everywhere: expected one of which something is seen")
+        shape = torch.empty(1, *self.shape)
+        return replace(whole, styles=tuple(styles), opacity=None if opacity is None else _sized(opacity, shape)[0])
 
     def __post_init__(self) -> None:
         self._check_masks()
@@ -181,3 +210,8 @@ class Pair:
         assert picture is not None
         shape = picture.shape[-2], picture.shape[-1]
         return tiled(shape) if self.params.tileable and self.content is None else shape
+
+
+def _sized(opacity: Tensor, like: Tensor) -> Tensor:
+    """Return an opacity (h, w) as (1, H, W) at the size of masks (R, H, W), on their device."""
+    return resize_masks(opacity.to(like).unsqueeze(0), like.shape[-2:])

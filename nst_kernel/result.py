@@ -12,8 +12,9 @@ class StylizeResult:
 
     Attributes:
         image: the best iterate of the final scale, or the average of its iterates with `averaging`, float32 (H, W, 3)
-            in [0, 1]; `to_uint8` rounds it to 8 bits, `to_uint16` to 16. Whoever sends results from process to process
-            may have rounded it already, to uint8 or uint16.
+            in [0, 1], or (H, W, 4) with the opacity of the content at last, if that is to be kept; `to_uint8` rounds it
+            to 8 bits, `to_uint16` to 16. Whoever sends results from process to process may have rounded it already, to
+            uint8 or uint16.
         diverged: whether a loss stopped being finite on the way; the image is of the iterates that were finite.
         losses: of the image, by name: `total`, `content`, `style` (eq. 7, 1 and 5), `tv`, `range`,
             `laplacian` where it has a weight, `style/<layer>`.

@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from PIL import Image
+import numpy as np
+from PIL import Image, ImageDraw, ImageFilter
 
-from jobs.gallery.sheets import GREY, SHARED, Line, Sheet
+from jobs.gallery.sheets import CUT_OUT, GREY, SHARED, Line, Sheet
 from jobs.pictures import Cell, draw, draw_mask, sheet
 from nst_kernel import Masked, StyleParams, Vgg19, Weights, stylize, to_uint8
 from nst_kernel.params import as_text
@@ -37,8 +38,9 @@ def rendered(made: Sheet, weights: Weights) -> Image.Image:
 
 def transferred(line: Line, params: StyleParams, encoder: Vgg19) -> Image.Image:
     """Return what a transfer makes of the pictures of a line."""
-    styles: list[Any] = [drawn(name) for name in line.styles]
-    content: Any = None if line.content is None else drawn(line.content)
+    keep = params.transparency == "keep"
+    styles: list[Any] = [_laid(drawn(name), WHITE, keep=keep) for name in line.styles]
+    content: Any = None if line.content is None else _laid(drawn(line.content), WHITE, keep=keep)
     if there := [draw_mask(name, DRAWN) for name in names_of(params.content_mask)]:
         content = Masked(content, there if len(there) > 1 else there[0])
     if own := [draw_mask(name, DRAWN) for name in names_of(params.style_mask)]:
@@ -69,8 +71,34 @@ def within(params: StyleParams, weights: Weights) -> StyleParams:
 @cache
 def drawn(name: str) -> Image.Image:
     """Return a drawn picture by the name that a sheet has for it."""
-    picture = Image.fromarray(draw(name.removesuffix(GREY), DRAWN))
+    picture = Image.fromarray(draw(name.removesuffix(GREY).removesuffix(CUT_OUT), DRAWN))
+    if name.endswith(CUT_OUT):
+        picture.putalpha(_disc())
+        return picture
     return picture.convert("L").convert("RGB") if name.endswith(GREY) else picture
+
+
+def _disc() -> Image.Image:
+    """Return the opacity of a drawn picture that is cut out: a disc with a soft border."""
+    disc = Image.new("L", (DRAWN, DRAWN))
+    ImageDraw.Draw(disc).ellipse((DRAWN // 8, DRAWN // 8, DRAWN * 7 // 8, DRAWN * 7 // 8), fill=255)
+    return disc.filter(ImageFilter.GaussianBlur(3))
+
+
+def _laid(picture: Image.Image, ground: Image.Image, *, keep: bool = False) -> Image.Image:
+    """Return a picture laid on a ground of any size where it is transparent; as it is if that is to be kept."""
+    if picture.mode != "RGBA" or keep:
+        return picture
+    below = _repeated(ground, -(-max(picture.size) // ground.width)).crop((0, 0, *picture.size))
+    below.paste(picture, mask=picture.getchannel("A"))
+    return below
+
+
+WHITE = Image.new("RGB", (DRAWN, DRAWN), "white")
+CHECKS = Image.fromarray(np.kron(np.array([[170, 215], [215, 170]], np.uint8), np.ones((6, 6), np.uint8))).convert(
+    "RGB"
+)
+"""What lies below transparent pictures: as an input, and on a sheet."""
 
 
 def _given(line: Line) -> list[Cell]:
@@ -93,6 +121,7 @@ def _masks(made: Sheet) -> list[Cell]:
 def _in_cell(picture: Image.Image) -> Image.Image:
     """Return a picture as large as a cell: sizes are compared by what is seen of them."""
     factor = SIDE / max(picture.size)
+    picture = _laid(picture, CHECKS)
     return picture.resize((round(picture.width * factor), round(picture.height * factor)), Image.Resampling.LANCZOS)
 
 

@@ -9,6 +9,9 @@ SHARED: Mapping[str, object] = {"size": 144, "iterations": 36, "scales": ""}
 GREY = ", grey"
 """What follows the name of a drawn picture that is shown without its colours."""
 
+CUT_OUT = ", cut out"
+"""What follows the name of a drawn picture of which a disc is shown, and the rest is transparent."""
+
 Values = Mapping[str, object]
 
 
@@ -197,6 +200,13 @@ SHEETS: tuple[Sheet, ...] = (
             *_each("min_scale", 128, 64, scales="sqrt2"),
         ),
         {"size": 192, "init": "noise", "iterations": 25},
+    ),
+    Sheet(
+        "transparency",
+        "with keep, what is transparent of a content stays so, and of a style does not count; else it is laid on white",
+        (Line(f"fruit{CUT_OUT}", (f"night{CUT_OUT}",)), Line("fruit", (f"night{CUT_OUT}",))),
+        tuple(_each("transparency", "white", "keep")),
+        _STRONG_STYLE,
     ),
     Sheet(
         "tileable",

@@ -25,7 +25,7 @@ def _boat(y: Field, x: Field) -> Field:
     inside = np.ones(np.broadcast_shapes(y.shape, x.shape), bool)
     for (x1, y1), (x2, y2) in zip(_SAIL, (*_SAIL[1:], _SAIL[0]), strict=True):
         inside &= (x2 - x1) * (y - y1) - (y2 - y1) * (x - x1) <= 0
-    hull = (np.abs(x - 0.68) < 0.22) & (np.abs(y - 0.735) < 0.045)
+    hull = (np.abs(x - 0.70) < 0.2) & (np.abs(y - 0.735) < 0.038)
     return np.asarray(inside | hull, np.float32)
 
 

@@ -71,6 +71,8 @@ def regions_of(pairs: Sequence[Pair], known: Mapping[str, Sequence[Tensor]]) -> 
     for b, pair in enumerate(pairs):
         assert pair.masks is not None
         whole = pair.masks[list(pair.styled)].to(known[layers[0]][b])
+        if pair.opacity is not None:
+            whole = whole * pair.opacity.to(whole)
         inside = pair.params.mask_mode == "inside"
         # Weights are of the whole region, in both modes: one that is eroded does not lose its strength.
         areas = masks_at(whole, layers, inside=False)

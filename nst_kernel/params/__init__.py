@@ -1,10 +1,11 @@
 """Every parameter of a style transfer, declared once, and the presets."""
 
 from nst_kernel.params.declaration import Parameter, as_text
+from nst_kernel.params.names import ALIASES, own_name
 from nst_kernel.params.presets import PRESETS
 from nst_kernel.params.remarks import remarks_on
 from nst_kernel.params.rules import INITS, ParamError, Problem
-from nst_kernel.params.style_params import ALIASES, PARAMETERS, StyleParams, later_defaults
+from nst_kernel.params.style_params import PARAMETERS, StyleParams, later_defaults
 
 __all__ = [
     "ALIASES",
@@ -17,5 +18,6 @@ __all__ = [
     "StyleParams",
     "as_text",
     "later_defaults",
+    "own_name",
     "remarks_on",
 ]

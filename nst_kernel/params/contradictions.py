@@ -81,6 +81,11 @@ def _of_colours(params: Any) -> Iterator[Problem]:
     if preserved != "none" and taken != "none":
         expected = f"none with preserve_color={preserved}, which keeps the content's colours; or preserve_color=none"
         yield Problem("style_color", taken, expected)
+    elif preserved == "luminance" and params.init == "style":
+        expected = (
+            "content, noise or grey with preserve_color=luminance: the result has the colours of the content and "
+        )
+        yield Problem("init", "style", f"{expected}light alone, of which a style in colour gives a start that is grey")
     elif preserved in ("match", "transport") and not params.needs_style:
         expected = "none or luminance, since no style takes part whose colours could change; or style_weight above 0"
         yield Problem("preserve_color", preserved, expected)

@@ -15,6 +15,7 @@ from nst_kernel.params.declaration import Parameter, parameter
 from nst_kernel.params.derived import Derived
 from nst_kernel.params.graph import Graph
 from nst_kernel.params.messages import raising_param_error
+from nst_kernel.params.names import ALIASES, by_name
 from nst_kernel.params.presets import PRESETS, preset_values
 from nst_kernel.params.rules import (
     Ascending,
@@ -211,6 +212,14 @@ class StyleParams(Derived):
         loss=True,
         later=True,
     )
+    transparency: Literal["white", "keep"] = parameter(
+        "white",
+        "transparent parts of pictures; white: they are laid on white; keep: those of the content are kept, and those "
+        "of styles do not count",
+        graph=True,
+        loss=True,
+        later=True,
+    )
     pooling: Literal["avg", "max"] = parameter("avg", "pooling between VGG's blocks", graph=True, loss=True)
     preserve_color: Literal["none", "luminance", "match", "transport", "luminance_after"] = parameter(
         "none",
@@ -317,7 +326,7 @@ class StyleParams(Derived):
         Raises:
             ParamError: with every unusable or unknown name at once.
         """
-        given, below = _by_name(values), _by_name(defaults or {})
+        given, below = by_name(values), by_name(defaults or {})
         if "preset" in given:
             below = {name: value for name, value in below.items() if name not in preset_values(given["preset"])}
         return cls(**cast(Any, {**below, **given}))
@@ -371,9 +380,6 @@ class StyleParams(Derived):
         return _graph(self)
 
 
-ALIASES: Mapping[str, str] = types.MappingProxyType({"alpha": "content_weight", "beta": "style_weight"})
-"""Parameters by the names that the paper has for them."""
-
 _TYPES = get_type_hints(StyleParams, include_extras=True)
 PARAMETERS: Mapping[str, Parameter] = types.MappingProxyType(
     {field.name: Parameter.of(field, _TYPES[field.name]) for field in dataclasses.fields(cast(Any, StyleParams))}
@@ -389,8 +395,3 @@ def later_defaults() -> Mapping[str, object]:
 
 
 _graph = Graph(PARAMETERS)
-
-
-def _by_name(values: Mapping[str, object]) -> dict[str, object]:
-    """Return the values that are given by the parameters' own names."""
-    return {ALIASES.get(name, name): value for name, value in values.items() if value is not None}

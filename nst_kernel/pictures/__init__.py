@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from nst_kernel.pictures.given import Masked, masks_given
     from nst_kernel.pictures.labels import SAME_ASPECT, MaskError, masks_of, masks_of_labels
     from nst_kernel.pictures.masks import eroded, ramped, resize_masks
+    from nst_kernel.pictures.opacity import straight
     from nst_kernel.pictures.sizes import MIN_SIDE, TILE_STEP, fit, fit_style, tiled
     from nst_kernel.pictures.tensors import resize, to_tensor
 
@@ -34,6 +35,7 @@ __all__ = [
     "recoloured",
     "resize",
     "resize_masks",
+    "straight",
     "tiled",
     "to_tensor",
     "to_uint8",
@@ -59,6 +61,7 @@ __getattr__ = lazily(
             "ramped",
             "resize_masks",
         ),
+        "nst_kernel.pictures.opacity": ("straight",),
         "nst_kernel.pictures.sizes": (
             "MIN_SIDE",
             "TILE_STEP",

@@ -85,6 +85,10 @@ def _check_together(pairs: Sequence[Pair]) -> None:
         raise ValueError("pairs of one batch must agree in the shape of their output and in StyleParams.graph")
     if len({pair.masks is None for pair in pairs}) > 1:
         raise ValueError("pairs with regions and pairs without cannot be in one batch")
+    if any(
+        pair.params.transparency == "keep" and pair.masks is None and pair.params.style_weight > 0 for pair in pairs
+    ):
+        raise ValueError("a pair with transparency=keep and no opacity: give it some, or None, by Pair.cut_out")
     if any(pair.params.content_mask and pair.masks is None for pair in pairs):
         raise ValueError("a pair whose parameters name masks, without masks: give it some by Pair.within")
 
@@ -196,11 +200,13 @@ def _scaled(pair: Pair, ratio: float) -> Pair:
         styles=tuple(style.resized_masks() for style in styles),
         init=None if pair.init is None else smaller(pair.init),
         masks=None if pair.masks is None else resize_masks(pair.masks, output or shape(pair.shape)),
+        opacity=None if pair.opacity is None else resize_masks(pair.opacity[None], output or shape(pair.shape))[0],
     )
 
 
 def _results(pairs: Sequence[Pair], descents: Sequence[Descent], objective: Objective) -> list[StylizeResult]:
     """Return the result of each sample: the picture of the last scale, and the curves of all."""
+    opacities = [None if pair.opacity is None else pair.opacity.float().cpu().numpy()[..., None] for pair in pairs]
     fell = torch.stack([descent.fell for descent in descents]).any(0).cpu().tolist()
     images = finished(pairs, descents[-1].x).clamp(0, 1).float().permute(0, 2, 3, 1).contiguous().cpu().numpy()
     final = descents[-1].losses.double().cpu().numpy()
@@ -214,7 +220,7 @@ def _results(pairs: Sequence[Pair], descents: Sequence[Descent], objective: Obje
 
     return [
         StylizeResult(
-            image=images[b],
+            image=images[b] if opacities[b] is None else np.concatenate([images[b], opacities[b]], axis=2),
             diverged=diverged[b],
             losses={name: float(final[b, k]) for name, k in columns[b].items()},
             curve={name: curve(b, k) for name, k in columns[b].items()},

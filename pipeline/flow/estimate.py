@@ -18,7 +18,7 @@ from pipeline import storage
 from pipeline.cluster import ActorPool, pool_for
 from pipeline.encoder import load_encoder
 from pipeline.flow.run import validated
-from pipeline.manifest import Row, Source, check_depth, check_originals
+from pipeline.manifest import Row, Source, check_formats, check_originals
 from pipeline.options import RunOptions, under_access
 from pipeline.outputs import Finished, PassedOver, finished
 from pipeline.planning import Batch, Failure, History, Plan, cost, output_shapes, plan
@@ -166,7 +166,7 @@ def estimate_rows(rows: Sequence[Row], options: RunOptions, *, rate: float | Non
     output = storage.absolute(options.output) if options.output else ""
     if output:
         check_originals(rows, output)
-    check_depth(rows, options.encoding.depth)
+    check_formats(rows, options.encoding.depth)
     encoder = load_encoder(options.weights)
     pool = pool_for(options.resources)
     done = finished(output) if output else Finished({}, {})

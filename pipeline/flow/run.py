@@ -11,7 +11,7 @@ from pipeline.cluster import ActorPool, connect, pool_on_cluster
 from pipeline.encoder import PIN, load_encoder, split_pin
 from pipeline.flow.dataset import Kernel, RunBroken, TooManyFailures, flow, style_actor
 from pipeline.flow.metrics import RunMetrics
-from pipeline.manifest import Manifest, Row, Source, check_depth, check_originals, described, validate
+from pipeline.manifest import Manifest, Row, Source, check_formats, check_originals, described, validate
 from pipeline.options import FailureLimit, RunOptions, failures, under_access
 from pipeline.outputs import (
     Finished,
@@ -79,7 +79,7 @@ def validated(manifest: Source, options: RunOptions, *, defaults: Mapping[str, o
         StorageError: if the results in the output cannot be read.
     """
     valid = validate(manifest, defaults=defaults, weights=options.weights)
-    check_depth(valid.rows, options.encoding.depth)
+    check_formats(valid.rows, options.encoding.depth)
     if options.output:
         output = storage.absolute(options.output)
         check_originals(valid.rows, output, known=inputs_among_pictures(output))
@@ -113,7 +113,7 @@ def run_rows(
     options = options.model_copy(update={"output": output})
     rows = rows if isinstance(rows, Sequence) else list(rows)
     check_originals(rows, output)
-    check_depth(rows, options.encoding.depth)
+    check_formats(rows, options.encoding.depth)
     encoder = load_encoder(options.weights)
     # One run at a time; a row may take an hour, so the wait for one is interrupted when the lock is lost.
     with interruptible() as interrupt, RunLock(output, force=options.force, on_loss=interrupt) as lock:

@@ -7,8 +7,7 @@ from functools import partial
 from nst_kernel import StylizeResult
 from pipeline import storage
 from pipeline.encoder import load_encoder
-from pipeline.images import DEEP, deep_extensions, format_of
-from pipeline.manifest import Row, derive_id, pictures_of, resolved_styles, same_file
+from pipeline.manifest import Row, derive_id, pictures_of, resolved_styles, same_file, unheld
 from pipeline.options import RunOptions
 from pipeline.outputs import Steps
 from pipeline.planning import Batch, Failure, output_shapes, plan
@@ -46,11 +45,11 @@ def stylize_one(
     """
     from nst_kernel import ParamError, StyleParams
 
-    if format_of(output) not in DEEP and options.encoding.depth != 8:
-        raise ValueError(f"{output}: expected a name that ends in {deep_extensions()}, since depth is 16")
+    resolved = StyleParams.of(params or {})
+    if expected := unheld(output, resolved, options.encoding.depth):
+        raise ValueError(f"{output}: expected {expected}")
     storage.check_no_folder(output)
     storage.check_writable(storage.parent(storage.absolute(output)))
-    resolved = StyleParams.of(params or {})
     styles, fault = resolved_styles(style, "")
     if fault:
         raise ValueError(f"style {style}: expected {fault}")

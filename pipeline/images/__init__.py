@@ -6,7 +6,17 @@
 from pipeline.images.animation import animated
 from pipeline.images.beginnings import BEGINNING, begins_like_picture
 from pipeline.images.decode import ImageInfo, Pixels, Size, resize, resize_masks, within
-from pipeline.images.encode import DEEP, FORMATS, deep_extensions, encode, format_of, listed, read_metadata
+from pipeline.images.encode import (
+    DEEP,
+    FORMATS,
+    TRANSPARENT,
+    deep_extensions,
+    encode,
+    extensions_of,
+    format_of,
+    listed,
+    read_metadata,
+)
 from pipeline.images.errors import ImageError
 from pipeline.images.extensions import EXTENSIONS
 from pipeline.images.isolated import decode, decode_labels, decode_to, probe, probe_all
@@ -20,6 +30,7 @@ __all__ = [
     "EXTENSIONS",
     "FORMATS",
     "JPEG_HEAD",
+    "TRANSPARENT",
     "ImageError",
     "ImageInfo",
     "Kept",
@@ -33,6 +44,7 @@ __all__ = [
     "decode_to",
     "deep_extensions",
     "encode",
+    "extensions_of",
     "format_of",
     "kept_of",
     "listed",

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-from nst_kernel.pictures import MIN_SIDE
+from nst_kernel.pictures import MIN_SIDE, straight
 from pipeline.images import deep as sixteen_bits
 from pipeline.images import heif, jpeg, levels, png, tiff
 from pipeline.images.colour import conversion, profile_in
@@ -97,7 +97,13 @@ def decode(data: bytes, *, max_pixels: int = MAX_PIXELS, min_side: int = MIN_SID
 
 
 def decode_to(
-    data: bytes, size: Size | None, *, max_pixels: int = MAX_PIXELS, min_side: int = MIN_SIDE, deep: bool = False
+    data: bytes,
+    size: Size | None,
+    *,
+    max_pixels: int = MAX_PIXELS,
+    min_side: int = MIN_SIDE,
+    deep: bool = False,
+    opacity: bool = False,
 ) -> tuple[AnyPixels, tuple[int, int]]:
     """Return a picture as `decode` does, resized, and the (height, width) that it had.
 
@@ -111,14 +117,19 @@ def decode_to(
         min_side: pixels that each side must have.
         deep: whether PNG and TIFF of 16 bits a colour are returned as uint16, with all of them; other pictures never
             are.
+        opacity: whether a picture that is transparent anywhere is returned as (H, W, 4), with its opacity and the
+            colours that are seen through it, which are spread to where it is transparent; others never are.
 
     Raises:
         ImageError: as `decode`.
     """
     with explained(data):
-        pixels, orientation, shown, wanted = _stored(data, size, max_pixels, min_side, deep=deep)
+        how = _How(max_pixels, min_side, deep, opacity)
+        pixels, orientation, shown, wanted = _stored(data, size, how)
         upright = np.ascontiguousarray(_upright(pixels, orientation))
         del pixels
+        if upright.shape[2] == 4:
+            return resize_transparent(cast(AnyPixels, upright), wanted), shown
         if upright.dtype == np.uint16:
             return resize_deep(cast(NDArray[np.uint16], upright), wanted), shown
         return resize(cast(Pixels, upright), wanted), shown
@@ -146,51 +157,61 @@ def decode_labels(data: bytes, *, max_pixels: int = MAX_PIXELS, min_side: int = 
         return cast(Pixels, np.ascontiguousarray(_upright(np.asarray(colours.convert("RGB")), orientation)))
 
 
-def _stored(
-    data: bytes, size: Size | None, max_pixels: int, min_side: int, *, deep: bool = False
-) -> tuple[AnyPixels, int, tuple[int, int], tuple[int, int]]:
+@dataclass(frozen=True)
+class _How:
+    """How a picture is decoded, as `decode_to` is told."""
+
+    max_pixels: int = MAX_PIXELS
+    min_side: int = MIN_SIDE
+    deep: bool = False
+    opacity: bool = False
+
+
+def _stored(data: bytes, size: Size | None, how: _How) -> tuple[AnyPixels, int, tuple[int, int], tuple[int, int]]:
     """Return what `decode_to` needs of a picture.
 
     Returns:
         Its pixels as they are stored, perhaps scaled down; its EXIF orientation; its (height, width) as it is shown,
         and those that it shall have.
     """
-    image = opened(data, max_pixels, min_side)
+    image = opened(data, how.max_pixels, how.min_side)
     # Once the size is accepted, since this may decode the picture.
     whole = jpeg.whole(data)
-    with image if whole is data else opened(whole, max_pixels, min_side) as image:
+    with image if whole is data else opened(whole, how.max_pixels, how.min_side) as image:
         # Before load(): a PNG may bring another orientation after its pixels, which probe() cannot see.
         orientation, profile = _orientation(image), profile_in(image)
         height, width = shown = image.size if orientation >= 5 else image.size[::-1]
         wanted = shown if size is None else size(height, width) if callable(size) else size
-        if deep and sixteen_bits.is_deep(image):
-            found = sixteen_bits.decoded(image, lambda: _header(data), profile)
+        if how.deep and sixteen_bits.is_deep(image):
+            found = sixteen_bits.decoded(image, lambda: _header(data), profile, opacity=how.opacity)
             if found is not None:
                 return found, orientation, shown, wanted
         # Twice the size, at least: what is averaged from that looks as if averaged from all.
         draft = [OVERSAMPLING * side for side in (wanted if orientation >= 5 else wanted[::-1])]
         image.draft(None, (draft[0], draft[1]))
         image.load()
-        return _converted(image, profile), orientation, shown, wanted
+        return _converted(image, profile, opacity=how.opacity), orientation, shown, wanted
 
 
-def _converted(image: Image.Image, profile: bytes | None) -> Pixels:
-    """Return the pixels of a decoded picture in sRGB, on white where it is transparent.
+def _converted(image: Image.Image, profile: bytes | None, *, opacity: bool = False) -> Pixels:
+    """Return the pixels of a decoded picture in sRGB, on white where it is transparent; or with its opacity at last.
 
     They are converted band by band: of a whole picture, the steps between would take several times its memory.
     """
-    pixels = np.empty((image.height, image.width, 3), dtype=np.uint8)
+    pixels = np.full((image.height, image.width, 3 + opacity), 255, dtype=np.uint8)
     scale = levels.scale_of(image, (np.asarray(band) for _, band in _bands(image)))
     to_srgb: Callable[[Image.Image], Image.Image] | None = None
     for top, band in _bands(image):
         colours, alpha = _separate(band, scale)
         to_srgb = to_srgb or conversion(colours.mode, profile)
         part = pixels[top : top + band.height]
-        part[:] = np.asarray(to_srgb(colours))
-        if alpha is not None:
-            opacity = alpha[..., None].astype(np.uint16)
-            part[:] = (part * opacity + 255 * (255 - opacity) + 127) // 255
-    return pixels
+        part[..., :3] = np.asarray(to_srgb(colours))
+        if alpha is not None and opacity:
+            part[..., 3] = alpha
+        elif alpha is not None:
+            share = alpha[..., None].astype(np.uint16)
+            part[:] = (part * share + 255 * (255 - share) + 127) // 255
+    return pixels[..., :3] if opacity and pixels[..., 3].min() == 255 else pixels
 
 
 def _bands(image: Image.Image) -> Iterator[tuple[int, Image.Image]]:
@@ -242,6 +263,19 @@ def resize_deep(image: NDArray[np.uint16], size: tuple[int, int]) -> NDArray[np.
     bands = (Image.fromarray(band.astype(np.float32)) for band in np.moveaxis(image, 2, 0))
     resized = [np.asarray(band.resize(size[::-1], Image.Resampling.LANCZOS)) for band in bands]
     return np.asarray(np.rint(np.stack(resized, axis=2).clip(0, 65535)).astype(np.uint16))
+
+
+def resize_transparent(image: AnyPixels, size: tuple[int, int]) -> AnyPixels:
+    """Return a picture with opacity (H, W, 4) resized, colours times opacity; they are spread over what is hidden."""
+    most = np.float32(np.iinfo(image.dtype).max)
+    shares = image.astype(np.float32) / most
+    shares[..., :3] *= shares[..., 3:]
+    if image.shape[:2] != size:
+        bands = (Image.fromarray(np.ascontiguousarray(band)) for band in np.moveaxis(shares, 2, 0))
+        resized = [np.asarray(band.resize(size[::-1], Image.Resampling.LANCZOS)) for band in bands]
+        shares = np.stack(resized, axis=2).clip(0, 1)
+    whole = np.concatenate([straight(shares[..., :3], shares[..., 3]), shares[..., 3:]], axis=2)
+    return cast(AnyPixels, np.rint(most * whole).astype(image.dtype))
 
 
 def resize_masks(masks: Pixels, size: tuple[int, int]) -> Pixels:

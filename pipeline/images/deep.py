@@ -44,13 +44,16 @@ def is_deep(image: Image.Image) -> bool:
     return not unusual and all(_raw_mode(each)[:-1] in _COLOURS for each in tiles)
 
 
-def decoded(image: Image.Image, again: Callable[[], Image.Image], profile: bytes | None) -> Deep | None:
+def decoded(
+    image: Image.Image, again: Callable[[], Image.Image], profile: bytes | None, *, opacity: bool = False
+) -> Deep | None:
     """Return the pixels of a picture for which `is_deep` holds, in sRGB, on white where it is transparent.
 
     Args:
         image: the picture, of which only the header was read.
         again: opens it once more.
         profile: its colour profile; None: it is sRGB.
+        opacity: whether one that is transparent anywhere is returned with its opacity, (H, W, 4).
 
     Returns:
         uint16 (H, W, 3) as it is stored; None for a profile that only holds for 8 bits here, such as one of tables.
@@ -64,7 +67,7 @@ def decoded(image: Image.Image, again: Callable[[], Image.Image], profile: bytes
         if each is not None:
             each.load()
     transparent = image.info.get("transparency")
-    pixels = np.empty((image.height, image.width, 3), np.uint16)
+    pixels = np.full((image.height, image.width, 3 + opacity), 65535, np.uint16)
     height = max(1, _BAND_PIXELS // image.width)
     scale = levels.scale_of(image, [np.asarray(image)]) if is_grey else None
     for top in range(0, image.height, height):
@@ -79,10 +82,13 @@ def decoded(image: Image.Image, again: Callable[[], Image.Image], profile: bytes
             has_alpha = stored.shape[2] == 4 and not image.info.get(tiff.NO_ALPHA)
             alpha = stored[..., 3] / 65535 if has_alpha else None
         colours = convert(stored[..., :3] / 65535)
-        if alpha is not None:
+        part = pixels[box[1] : box[3]]
+        if alpha is not None and opacity:
+            part[..., 3] = np.rint(65535 * alpha)
+        elif alpha is not None:
             colours = 1 + alpha[..., None] * (colours - 1)
-        pixels[box[1] : box[3]] = np.rint(65535 * colours)
-    return pixels
+        part[..., :3] = np.rint(65535 * colours)
+    return pixels[..., :3] if opacity and pixels[..., 3].min() == 65535 else pixels
 
 
 def _in_other_order(image: Image.Image) -> Image.Image:

@@ -2,7 +2,7 @@
 
 import io
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Literal, cast
 
 import numpy as np
@@ -33,6 +33,9 @@ FORMATS: dict[str, Format] = {
 DEEP: tuple[Format, ...] = ("png", "tiff")
 """Formats that hold 16 bits of each colour. AVIF would hold 12, which Pillow does not write."""
 
+TRANSPARENT: tuple[Format, ...] = ("png", "webp", "tiff", "avif")
+"""Formats that hold opacity."""
+
 _PNG_PREFIX = "nst:"
 
 _Levels = Pixels | NDArray[np.uint16]
@@ -52,7 +55,8 @@ def encode(
     sRGB: PNG in a chunk of its own, the others in a colour profile. JPEG and AVIF keep colour at full resolution.
 
     Args:
-        image: uint8 or uint16 (H, W, 3), which is the depth of the file, or float32 in [0, 1], rounded to 8 bits.
+        image: uint8 or uint16 (H, W, 3), which is the depth of the file, or float32 in [0, 1], rounded to 8 bits; with
+            its opacity (H, W, 4).
         format: of the file.
         metadata: texts by key.
         quality: 1 to 100, of JPEG, WebP and AVIF.
@@ -60,18 +64,23 @@ def encode(
 
     Raises:
         ValueError: `image` is none of these.
-        ImageError: the format cannot hold it (WebP ends at 16383 pixels a side, JPEG at 64 kB of metadata, 16 bits
-            are for PNG and TIFF), a key is not 1-75 printable ASCII characters, or a text holds null characters or
-            lone surrogates.
+        ImageError: the format cannot hold it (WebP ends at 16383 pixels a side, JPEG at 64 kB of metadata, 16 bits are
+            for PNG and TIFF, opacity is for all but JPEG), a key is not 1-75 printable ASCII characters, or a text
+            holds null characters or lone surrogates.
     """
     pixels: _Levels = cast(NDArray[np.uint16], image) if image.dtype == np.uint16 else to_uint8(image)
-    check_pixels(pixels, deep=True)
+    check_pixels(pixels[..., :3] if pixels.ndim == 3 and pixels.shape[2] == 4 else pixels, deep=True)
     _check_metadata(metadata)
     kept = kept or Kept()
     size = f"{pixels.shape[1]} x {pixels.shape[0]} pixels"
     if pixels.dtype == np.uint16 and format not in DEEP:
         raise ImageError(
             f"{size} of 16 bits cannot be written as {format}: expected a name that ends in {deep_extensions()}"
+        )
+    if pixels.shape[2] == 4 and format not in TRANSPARENT:
+        raise ImageError(
+            f"{size} with opacity cannot be written as {format}: expected a name that ends in "
+            f"{extensions_of(TRANSPARENT)}"
         )
     try:
         if format == "png":
@@ -167,7 +176,12 @@ def format_of(name: str) -> Format:
 
 def deep_extensions() -> str:
     """Return the extensions of formats that hold 16 bits, as messages list them."""
-    return listed(f".{extension}" for extension, format in FORMATS.items() if format in DEEP)
+    return extensions_of(DEEP)
+
+
+def extensions_of(formats: Collection[Format]) -> str:
+    """Return the extensions of some formats, as messages list them."""
+    return listed(f".{extension}" for extension, format in FORMATS.items() if format in formats)
 
 
 def listed(names: Iterable[str]) -> str:

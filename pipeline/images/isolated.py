@@ -67,14 +67,20 @@ def decode(data: bytes, *, limits: Decoding = DEFAULT_DECODING, min_side: int = 
 
 
 def decode_to(
-    data: bytes, size: Size, *, limits: Decoding = DEFAULT_DECODING, min_side: int = MIN_SIDE, deep: bool = False
+    data: bytes,
+    size: Size,
+    *,
+    limits: Decoding = DEFAULT_DECODING,
+    min_side: int = MIN_SIDE,
+    deep: bool = False,
+    opacity: bool = False,
 ) -> tuple[AnyPixels, tuple[int, int]]:
     """Return what `decode.decode_to` does, from a child process.
 
     Raises:
         ImageError: also for a picture that takes too much time or memory, or crashes its decoder.
     """
-    function = partial(decode_to_here, max_pixels=limits.max_pixels, min_side=min_side, deep=deep)
+    function = partial(decode_to_here, max_pixels=limits.max_pixels, min_side=min_side, deep=deep, opacity=opacity)
     return _isolated(limits, limits.decode_timeout, function, data, size)
 
 

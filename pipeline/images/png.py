@@ -22,7 +22,7 @@ _TEXT_CHUNKS = (b"tEXt", b"zTXt", b"iTXt")
 _LOOKED_AT = (*_TEXT_CHUNKS, b"iCCP", b"cICP", b"tRNS")
 _GREY, _COLOUR = 0, 2
 _LEVEL = 4  # of compression, as of pictures with 8 bits
-_PIXEL = 6  # bytes of 16 bits of three colours
+_COLOURS = {3: _COLOUR, 4: 6}  # by channels
 _OURS = b"nst:"
 _READ = (b"XML:com.adobe.xmp", b"Raw profile type exif", b"Title", b"Description", b"Author", b"Copyright")
 """Keywords of texts that are read besides ours; no others are unpacked."""
@@ -76,16 +76,16 @@ def without_pixels(data: bytes) -> bytes:
 
 
 def with_pixels(data: bytes, pixels: NDArray[np.uint16]) -> bytes:
-    """Return a PNG with a picture of 16 bits (H, W, 3) in the place of its own, and everything else that it has.
+    """Return a PNG with a picture of 16 bits, (H, W, 3) or (H, W, 4), for its own, and all else that it has.
 
     Pillow writes RGB with 8 bits alone. Each level is written as the difference to its left neighbour (filter 1), which
     makes files a tenth smaller than none; choosing the best filter row by row gains 2 % on that.
     """
-    height, width, _ = pixels.shape
+    height, width, channels = pixels.shape
     written = [PREFIX]
     for kind, start, end in _chunks(data):
         if kind == b"IHDR":
-            written.append(_chunk(kind, struct.pack(">IIBBBBB", width, height, 16, _COLOUR, 0, 0, 0)))
+            written.append(_chunk(kind, struct.pack(">IIBBBBB", width, height, 16, _COLOURS[channels], 0, 0, 0)))
         elif kind == b"IEND":
             written += [_chunk(b"IDAT", _packed(pixels)), data[start:end]]
         elif kind != b"IDAT":
@@ -96,10 +96,11 @@ def with_pixels(data: bytes, pixels: NDArray[np.uint16]) -> bytes:
 def _packed(pixels: NDArray[np.uint16]) -> bytes:
     """Return the rows of a picture of 16 bits, filtered and packed."""
     packer, whole = zlib.compressobj(_LEVEL), []
+    pixel = 2 * pixels.shape[2]  # bytes
     for row in pixels.astype(">u2"):
         levels = row.reshape(-1).view(np.uint8)
         filtered = levels.copy()
-        filtered[_PIXEL:] -= levels[:-_PIXEL]
+        filtered[pixel:] -= levels[:-pixel]
         whole.append(packer.compress(b"\1" + filtered.tobytes()))
     return b"".join([*whole, packer.flush()])
 

@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, TiffImagePlugin, TiffTags
 
-from pipeline.images.tiff_kinds import BITS, COMPRESSION, PHOTOMETRIC, SAMPLES
+from pipeline.images.tiff_kinds import BITS, COMPRESSION, EXTRA_SAMPLES, PHOTOMETRIC, SAMPLES
 
 _WIDTH, _HEIGHT, _OFFSETS, _ROWS, _SIZES, _PLANAR, _PREDICTOR = 256, 257, 273, 278, 279, 284, 317
 _XMP, _PROFILE = 700, 34675
 _DEFLATE, _RGB, _INTERLEAVED, _DIFFERENCES = 8, 2, 1, 2
+_STRAIGHT_ALPHA = 2
 _LEVEL = 4
 _STRIP_BYTES = 256 * 1024
 """Unpacked bytes of a strip, about: readers unpack strip by strip."""
@@ -23,10 +24,10 @@ _STRIP_BYTES = 256 * 1024
 def encoded(
     pixels: NDArray[np.uint8] | NDArray[np.uint16], *, profile: bytes, xmp: bytes, exif: Image.Exif | None
 ) -> bytes:
-    """Return a picture (H, W, 3) as a TIFF: little-endian, packed by Deflate with differences to the left (TIFF 6.0).
+    """Return a picture as a TIFF: little-endian, packed by Deflate with differences to the left (TIFF 6.0).
 
     Args:
-        pixels: RGB, of 8 or 16 bits.
+        pixels: (H, W, 3) or, with opacity, (H, W, 4), of 8 or 16 bits.
         profile: ICC profile of its colours.
         xmp: a packet.
         exif: tags that it carries.
@@ -44,6 +45,8 @@ def encoded(
     tags[BITS] = (8 * pixels.itemsize,) * bands
     tags[COMPRESSION], tags[_PREDICTOR] = _DEFLATE, _DIFFERENCES
     tags[PHOTOMETRIC], tags[_PLANAR] = _RGB, _INTERLEAVED
+    if bands == 4:
+        tags[EXTRA_SAMPLES] = (_STRAIGHT_ALPHA,)
     tags[_ROWS], tags[_SIZES] = rows, tuple(sizes)
     tags[_OFFSETS] = tuple(itertools.accumulate([0, *sizes[:-1]]))  # Pillow adds the place where the tags end
     tags[_PROFILE], tags[_XMP] = profile, xmp

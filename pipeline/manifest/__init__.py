@@ -8,7 +8,7 @@ from pipeline.manifest.reader import iter_rows, read_manifest
 from pipeline.manifest.roles import PICTURE_COLUMNS, PICTURE_PARAMETERS, ROLES, SEVERAL, each_of, pictures_of
 from pipeline.manifest.row import Duplicate, Manifest, ManifestError, Row, RowProblem, place, shown
 from pipeline.manifest.styles import resolved_styles
-from pipeline.manifest.validate import check_covered, check_depth, validate
+from pipeline.manifest.validate import check_covered, check_formats, unheld, validate
 
 __all__ = [
     "IMAGE_EXTENSIONS",
@@ -26,7 +26,7 @@ __all__ = [
     "Source",
     "bad_output",
     "check_covered",
-    "check_depth",
+    "check_formats",
     "check_originals",
     "default_output",
     "derive_id",
@@ -39,5 +39,6 @@ __all__ = [
     "resolved_styles",
     "same_file",
     "shown",
+    "unheld",
     "validate",
 ]

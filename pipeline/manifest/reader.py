@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from pydantic import ValidationError
 
-from nst_kernel.params import ALIASES, PARAMETERS, ParamError, StyleParams
+from nst_kernel.params import ALIASES, PARAMETERS, ParamError, StyleParams, own_name
 from pipeline import layout, storage
 from pipeline.manifest.columns import (
     EXPECTED,
@@ -297,7 +297,7 @@ class _Reader:
         everything = [(name, name, value) for name, value in columns.items()]
         everything += [(f"params.{name}", name, value) for name, value in nested.items() if name in _PARAMETERS]
         for column, name, value in everything:
-            own = ALIASES.get(name, name)
+            own = own_name(name, value)
             if _blank(value):
                 continue
             if own not in given:

@@ -6,13 +6,13 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from pipeline.encoder import load_encoder
-from pipeline.images import DEEP, deep_extensions, format_of
+from pipeline.images import DEEP, TRANSPARENT, deep_extensions, extensions_of, format_of
 from pipeline.manifest.formats import Source
 from pipeline.manifest.reader import RowProblem, read_manifest
 from pipeline.manifest.row import Manifest, ManifestError, Row, shown
 
 if TYPE_CHECKING:
-    from nst_kernel import Weights
+    from nst_kernel import StyleParams, Weights
 
 
 def validate(manifest: Source, *, defaults: Mapping[str, object] | None = None, weights: str = "embedded") -> Manifest:
@@ -33,22 +33,35 @@ def validate(manifest: Source, *, defaults: Mapping[str, object] | None = None, 
     return read
 
 
-def check_depth(rows: Iterable[Row], depth: int) -> None:
-    """Check that the formats of rows' pictures hold the bits of each colour that they are to be written with.
+def check_formats(rows: Iterable[Row], depth: int) -> None:
+    """Check that the formats of rows' pictures hold what they are to be written with: bits of a colour, and opacity.
 
     Raises:
         ManifestError: with every row whose format does not.
     """
-    if depth == 8:
-        return
-    expected = f"a name that ends in {deep_extensions()}, since depth is {depth}; or depth 8"
     problems = [
         RowProblem(row.file, row.number, "output", shown(row.output), expected)
         for row in rows
-        if format_of(row.output) not in DEEP
+        if (depth != 8 or row.params.transparency == "keep") and (expected := unheld(row.output, row.params, depth))
     ]
     if problems:
         raise ManifestError(problems)
+
+
+def unheld(output: str, params: StyleParams, depth: int) -> str | None:
+    """Return what is expected in the place of an output's name whose format does not hold the picture; None: it does.
+
+    Args:
+        output: the name.
+        params: of the picture.
+        depth: bits of each colour.
+    """
+    format = format_of(output)
+    if depth != 8 and format not in DEEP:
+        return f"a name that ends in {deep_extensions()}, since depth is {depth}; or depth 8"
+    if params.transparency == "keep" and format not in TRANSPARENT:
+        return f"a name that ends in {extensions_of(TRANSPARENT)}, since transparency is keep, and JPEG has none"
+    return None
 
 
 def check_covered(rows: Iterable[Row], encoder: Weights) -> None:

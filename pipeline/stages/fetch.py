@@ -22,19 +22,22 @@ class _Reader:
         self.limits = limits
         self.kept: dict[tuple[object, ...], tuple[Picture, tuple[int, int]]] = {}
 
-    def at_shape(self, uri: str, shape: tuple[int, int], expected: tuple[int, int] | None = None) -> Picture:
+    def at_shape(
+        self, uri: str, shape: tuple[int, int], expected: tuple[int, int] | None = None, *, opacity: bool = False
+    ) -> Picture:
         """Return a picture resized to a shape.
 
         Args:
             uri: of the picture.
             shape: (height, width), pixels.
             expected: (height, width) that the manifest gives for the file; None: it gives none.
+            opacity: whether one that is transparent keeps its opacity, as `images.decode_to` returns it.
 
         Raises:
             ImageError: if it cannot be decoded, or is not of the expected shape.
             StorageError: if it cannot be read.
         """
-        picture, (height, width) = self._read((uri, shape), shape)
+        picture, (height, width) = self._read((uri, shape), shape, opacity=opacity)
         if expected and expected != (height, width):
             raise images.ImageError(
                 f"{uri} is {width} x {height} px as it is shown, the manifest's columns width and height say "
@@ -42,7 +45,7 @@ class _Reader:
             )
         return picture
 
-    def within(self, uri: str, size: int, *, scale: float, upscale: bool) -> Picture:
+    def within(self, uri: str, size: int, *, scale: float, upscale: bool, opacity: bool = False) -> Picture:
         """Return a style as `fit_style` sizes it, in its aspect ratio.
 
         Args:
@@ -51,13 +54,14 @@ class _Reader:
             scale: long side of the style over that of the output; its own is kept where that is shorter and `upscale`
                 is false.
             upscale: whether the picture may be enlarged.
+            opacity: as for `at_shape`.
 
         Raises:
             ImageError: if it cannot be decoded.
             StorageError: if it cannot be read.
         """
         fitting = functools.partial(fit_style, size=size, scale=scale, upscale=upscale)
-        return self._read((uri, size, scale, upscale), fitting)[0]
+        return self._read((uri, size, scale, upscale), fitting, opacity=opacity)[0]
 
     def labels(self, uri: str) -> images.Pixels:
         """Return a mask at its own size, with the numbers that are stored.
@@ -71,13 +75,15 @@ class _Reader:
         except images.ImageError as error:
             raise images.ImageError(f"{uri}: {error}") from error
 
-    def _read(self, key: tuple[str, *tuple[object, ...]], size: images.Size) -> tuple[Picture, tuple[int, int]]:
+    def _read(
+        self, about: tuple[str, *tuple[object, ...]], size: images.Size, *, opacity: bool
+    ) -> tuple[Picture, tuple[int, int]]:
         """Return a picture resized to a size, and its own (height, width); later calls reuse both."""
+        uri, key = about[0], (*about, opacity)
         if key not in self.kept:
-            uri = key[0]
             data = _bytes(uri)
             try:
-                self.kept[key] = images.decode_to(data, size, limits=self.limits, deep=True)
+                self.kept[key] = images.decode_to(data, size, limits=self.limits, deep=True, opacity=opacity)
             except images.ImageError as error:
                 raise images.ImageError(f"{uri}: {error}") from error
         return self.kept[key]
@@ -120,7 +126,11 @@ def _of_row(planned: PlannedRow, reader: _Reader) -> Pictures | Failure:
         styles = _styles(named.pop("style", ()), planned, reader)
         masks, own = named.pop("content_mask", ()), named.pop("style_mask", ())
         sizes = {"content": row.content_shape}
-        others = {role: reader.at_shape(uri, shape, sizes.get(role)) for role, (uri,) in named.items()}
+        opacity = {"content": row.params.transparency == "keep"}
+        others = {
+            role: reader.at_shape(uri, shape, sizes.get(role), opacity=opacity.get(role, False))
+            for role, (uri,) in named.items()
+        }
         pictures = Pictures(others.get("content"), styles, others.get("init"))
         return _with_masks(pictures, planned, reader, masks, own) if masks else pictures
     except (storage.StorageError, images.ImageError) as error:
@@ -138,8 +148,10 @@ def _styles(uris: Sequence[str], planned: PlannedRow, reader: _Reader) -> tuple[
     params, shape = planned.row.params, planned.shape
     assert shape is not None
     upscale = params.upscale or params.style_upscale
+    opacity = params.transparency == "keep"
     return tuple(
-        reader.within(uri, max(shape), scale=params.scale_of(place), upscale=upscale) for place, uri in enumerate(uris)
+        reader.within(uri, max(shape), scale=params.scale_of(place), upscale=upscale, opacity=opacity)
+        for place, uri in enumerate(uris)
     )
 
 

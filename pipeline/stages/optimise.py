@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 
 import torch
+from torch import Tensor
 
 from nst_kernel import Observer, Pair, State, StylizeResult, Vgg19, stylize_batch
 from nst_kernel.encoder import resolve_precision
@@ -150,17 +151,24 @@ class StyleActor:
 
     def _pair(self, planned: PlannedRow, pictures: Pictures) -> Pair:
         """Return a row as a sample of the kernel: its pictures as tensors on the device, and its parameters."""
-        content, init = (
-            None if picture is None else to_tensor(picture, self.device)
-            for picture in (pictures.content, pictures.init)
-        )
-        styles = [to_tensor(style, self.device) for style in pictures.style]
+        (content, opacity), (init, _) = (_split(picture, self.device) for picture in (pictures.content, pictures.init))
+        split = [_split(style, self.device) for style in pictures.style]
+        styles = [style for style, _ in split if style is not None]
         keys = [_key(*arrays) for arrays in itertools.zip_longest(pictures.style, pictures.style_mask)]
         pair = Pair.of(content, styles, planned.row.params, init, keys=keys, output=planned.shape)
-        if pictures.content_mask is None:
-            return pair
-        masks = [torch.from_numpy(each.copy()).to(self.device).float() / 255 for each in pictures.style_mask]
-        return pair.within(torch.from_numpy(pictures.content_mask.copy()).to(self.device).float() / 255, masks)
+        if pictures.content_mask is not None:
+            masks = [torch.from_numpy(each.copy()).to(self.device).float() / 255 for each in pictures.style_mask]
+            pair = pair.within(torch.from_numpy(pictures.content_mask.copy()).to(self.device).float() / 255, masks)
+        keep = planned.row.params.transparency == "keep"
+        return pair.cut_out(opacity, [own for _, own in split]) if keep else pair
+
+
+def _split(picture: Picture | None, device: torch.device) -> tuple[Tensor | None, Tensor | None]:
+    """Return a picture as a tensor (3, H, W) on a device, and its opacity (H, W), if it has one."""
+    if picture is None:
+        return None, None
+    opacity = to_tensor(picture[..., 3:].repeat(3, axis=2), device)[0] if picture.shape[2] == 4 else None
+    return to_tensor(picture[..., :3], device), opacity
 
 
 def _key(style: Picture, masks: Masks | None) -> str:

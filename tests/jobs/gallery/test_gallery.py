@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from jobs.gallery.render import names_of, rendered, within
-from jobs.gallery.sheets import GREY, SHARED, SHEETS, Line, Sheet
+from jobs.gallery.sheets import CUT_OUT, GREY, SHARED, SHEETS, Line, Sheet
 from jobs.pictures import CONTENTS, MASKS, PAPER, STYLES, Cell, draw_mask, sheet
 from nst_kernel import PARAMETERS, StyleParams
 from tests.support import random_weights
@@ -21,8 +21,8 @@ def test_every_later_control_has_a_sheet() -> None:
 def test_a_sheet_can_be_made(each: Sheet) -> None:
     weights = random_weights(deepest="conv1_1")
     for line in each.lines:
-        assert line.content is None or line.content.removesuffix(GREY) in CONTENTS
-        assert {name.removesuffix(GREY) for name in line.styles} <= set(STYLES)
+        assert line.content is None or line.content.removesuffix(GREY).removesuffix(CUT_OUT) in CONTENTS
+        assert {name.removesuffix(GREY).removesuffix(CUT_OUT) for name in line.styles} <= set(STYLES)
         cells = [StyleParams.of({**SHARED, **each.shared, **line.values, **column}) for column in each.columns]
         named = {name for cell in cells for masks in (cell.content_mask, cell.style_mask) for name in names_of(masks)}
         assert named <= set(MASKS)

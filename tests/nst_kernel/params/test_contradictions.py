@@ -22,6 +22,11 @@ from nst_kernel import ParamError, StyleParams
         ({"optimizer": "adam", "learning_rate": 10}, "learning_rate", "at most 1 for Adam, whose steps move"),
         ({"preserve_color": "match", "style_color": "match"}, "style_color", "none with preserve_color=match"),
         ({"preserve_color": "transport", "beta": 0}, "preserve_color", "none or luminance, since no style takes part"),
+        (
+            {"preserve_color": "luminance", "init": "style"},
+            "init",
+            "content, noise or grey with preserve_color=luminance",
+        ),
         ({"style_color": "match", "preset": "texture"}, "style_color", "none, since the content takes no part"),
         ({"clamp": True}, "clamp", "false with optimizer=lbfgs, which learns from steps as it made them"),
         ({"alpha": 1e39}, "content_weight", "0, or numbers from 1.2e-38 to 3.4e+38, which 32-bit floats hold"),

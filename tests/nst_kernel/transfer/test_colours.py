@@ -56,7 +56,8 @@ def test_grey_in_grey_out(start: dict[str, object]) -> None:
     plain = result(content, style, other, **start)
     assert is_exactly_grey(plain.image)
     assert plain.losses["style"] < plain.curve["style"][0]
-    assert is_exactly_grey(result(content, STYLE, OTHER, preserve_color="luminance", **start).image)
+    if start.get("init") != "style":  # which is refused
+        assert is_exactly_grey(result(content, STYLE, OTHER, preserve_color="luminance", **start).image)
     assert is_exactly_grey(result(content, STYLE, OTHER, preserve_color="luminance_after", **start).image)
     assert not is_exactly_grey(result(content, STYLE, OTHER, **start).image)
 
@@ -80,7 +81,7 @@ def test_a_texture_of_a_grey_style_is_grey_and_a_content_that_takes_no_part_does
         assert is_exactly_grey(result(content, grey(STYLE), content_weight=0, init="noise").image)
 
 
-@pytest.mark.parametrize("start", STARTS)
+@pytest.mark.parametrize("start", [start for start in STARTS if start["init"] != "style"])
 def test_luminance_keeps_the_colours_of_the_content(start: dict[str, object]) -> None:
     """I and Q are differences of channels, which are those of the content where nothing is clipped."""
     made = result(CONTENT, STYLE, OTHER, preserve_color="luminance", **start)

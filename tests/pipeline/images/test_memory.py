@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from pipeline.images import resize
-from pipeline.images.decode import _stored, decode, decode_to
+from pipeline.images.decode import _How, _stored, decode, decode_to
 from pipeline.options import DEFAULT_DECODING
 from tests.pipeline.images.test_decode import MODES, STORED, oriented, quarters, saved, wide
 
@@ -49,7 +49,7 @@ def smooth(height: int, width: int) -> np.ndarray[tuple[int, ...], np.dtype[np.u
 )
 def test_a_large_jpeg_is_scaled_while_it_is_decoded(size: tuple[int, int], decoded: int) -> None:
     data = saved(Image.fromarray(smooth(768, 1024)), "JPEG", quality=95)
-    pixels, _, shown, wanted = _stored(data, size, 10**6, 16)
+    pixels, _, shown, wanted = _stored(data, size, _How(10**6))
     assert (shown, wanted) == ((768, 1024), size)
     assert pixels.shape[0] == decoded
     exact = resize(decode(data), size)

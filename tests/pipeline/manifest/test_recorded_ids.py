@@ -55,6 +55,7 @@ OTHER: dict[str, dict[str, Any]] = {
     "style_scale": {"style_scale": (2.0,)},
     "style_upscale": {"style_upscale": True},
     "tileable": {"tileable": True},
+    "transparency": {"transparency": "keep"},
     "tv_form": {"tv_form": "sum"},
 }
 """Values that are no defaults."""
