@@ -50,19 +50,19 @@ def test_failed_and_quarantined_rows_are_retried_without_their_manifest(studio: 
     options = RunOptions(output=studio.output, resources=Resources(num_actors=1))
     with pytest.raises(storage.StorageError, match="no results"):
         retry(["failed"], options)
-    studio.run(manifest)
+    studio.run(manifest, kernel=StubKernel)
     held = studio.results()["held"]
     quarantined = {name: held[name] for name in schema.SCHEMA.names if name not in ("output", "curve", "seconds")}
     result_table.commit(studio.output, [{**quarantined, "status": "quarantined", "finished_at": provenance.now()}])
     studio.picture("later.png", 5)
 
-    again = studio.run(manifest)
+    again = studio.run(manifest, kernel=StubKernel)
     assert (again.total, again.quarantined_before, again.counts["ok"]) == (1, 1, 1)
     assert studio.results()["later"]["output"].endswith("images/my/name.webp")
     assert retry(["failed"], options).total == 0
     progress = retry(["quarantined"], options)
     assert (progress.total, progress.counts["ok"]) == (1, 1)
-    again = studio.run(manifest)
+    again = studio.run(manifest, kernel=StubKernel)
     assert (again.total, again.done_before) == (0, 2)
     result_table.commit(studio.output, [{**held, "id": "x", "status": "failed", "encoder_sha256": "another"}])
     with pytest.raises(ValueError, match="other weights"):
@@ -76,8 +76,8 @@ def test_a_folder_of_manifests_may_hold_its_output(studio: Studio, without_ray: 
         urls = {role: f"../{row[role]}" for role in ("content", "style")}
         studio.write(f"jobs/{name}", as_csv([{**row, **urls}]))
     inside = dataclasses.replace(studio, name="jobs/out")
-    assert inside.run(str(studio.folder / "jobs")).counts["ok"] == 2
-    again = inside.run(str(studio.folder / "jobs"))
+    assert inside.run(str(studio.folder / "jobs"), kernel=StubKernel).counts["ok"] == 2
+    again = inside.run(str(studio.folder / "jobs"), kernel=StubKernel)
     assert (again.total, again.done_before) == (0, 2)
 
 

@@ -127,13 +127,13 @@ def test_a_row_over_its_deadline_fails_and_the_next_run_tries_it_again(runs: Run
         manifest.write_text("".join(json.dumps({"id": id, **pair}) + "\n" for id in ids), encoding="utf-8")
         resources = Resources(num_actors=1, interruptions=interruptions)
         options = RunOptions(output=overdue, resources=resources)
-        run(str(manifest), options, defaults={**LONG, "iterations": 60})
+        run(str(manifest), options, defaults={**LONG, "size": 32, "iterations": 12})
         return {row["id"]: row for row in read_results(overdue).to_pylist()}
 
-    row = again(["late"], Interruptions(row_timeout=0.1))["late"]
+    row = again(["late"], Interruptions(row_timeout=0.01))["late"]
     assert (row["status"], row["error_class"]) == ("failed", "DeadlineExceeded")
-    assert "longer than 0.1 s a row" in row["error"]
-    assert "of 60" in row["error"]
+    assert "longer than 0.01 s a row" in row["error"]
+    assert "of 12" in row["error"]
     rows = again(["late", "undisturbed"], Interruptions())
     assert {row["status"] for row in rows.values()} == {"ok"}
     assert rows["late"]["total_loss"] == rows["undisturbed"]["total_loss"]

@@ -1,5 +1,6 @@
 """The command line, in this process: what it prints, what it returns, that an error is one clear line."""
 
+import functools
 import json
 import re
 import sys
@@ -30,9 +31,14 @@ def pair(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+built = functools.cache(typer.main.get_command)
+"""Typer makes its commands anew for each call, which takes longer than most of them."""
+
+
 def nst(*words: str) -> int:
     """Run a command; its exit code."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(typer.main, "get_command", built)
         patch.setattr(sys, "argv", ["nst", *words])
         with pytest.raises(SystemExit) as ended:
             cli.main()
@@ -236,7 +242,7 @@ def commands(head: Any, *words: str) -> Iterator[tuple[str, ...]]:
             yield (*words, name)
 
 
-COMMANDS = list(commands(typer.main.get_command(cli.app)))
+COMMANDS = list(commands(built(cli.app)))
 
 
 def test_commands_of_groups_are_found() -> None:

@@ -20,21 +20,21 @@ SHARED = REPOSITORY.parent / "shared"
 
 
 @cache
-def random_weights(seed: int = 0, deepest: str = "conv5_4") -> Weights:
-    """He-initialised filters in VGG-19's real shapes, from conv1_1 to `deepest`."""
+def random_weights(seed: int = 0, deepest: str = "conv5_4", narrower: int = 1) -> Weights:
+    """He-initialised filters in VGG-19's real shapes, or so many times fewer of them, from conv1_1 to `deepest`."""
     generator = torch.Generator().manual_seed(seed)
     convolutions: dict[str, tuple[Tensor, Tensor]] = {}
     for layer in LAYERS[: LAYERS.index(deepest) + 1]:
-        filters, channels, *_ = shape = shape_of(layer)
-        weight = torch.randn(shape, generator=generator) * (2 / (9 * channels)) ** 0.5
+        filters, channels = (n if n == 3 else n // narrower for n in shape_of(layer)[:2])
+        weight = torch.randn((filters, channels, 3, 3), generator=generator) * (2 / (9 * channels)) ** 0.5
         convolutions[layer] = weight, 0.1 * torch.randn(filters, generator=generator)
     return Weights(f"random-{seed}-{deepest}", f"{seed:064x}", convolutions)
 
 
 @cache
-def encoder(deepest: str = "conv5_4", dtype: torch.dtype = torch.float32, seed: int = 0) -> Vgg19:
-    """An encoder of `random_weights`."""
-    return Vgg19(random_weights(seed, deepest)).to(dtype)
+def encoder(deepest: str = "conv5_4", dtype: torch.dtype = torch.float32, seed: int = 0, narrower: int = 1) -> Vgg19:
+    """An encoder of `random_weights`. A narrow one serves where it is the point that two ways end alike."""
+    return Vgg19(random_weights(seed, deepest, narrower)).to(dtype)
 
 
 def draw(seed: int, height: int, width: int) -> NDArray[np.uint8]:

@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import Any
 
 import pytest
+import ray
 
 from pipeline.cluster import ActorPool
 from pipeline.cluster.nodes import Node
@@ -27,8 +28,12 @@ def without_ray() -> Iterator[None]:
     def pool(resources: Resources) -> ActorPool:
         return ActorPool.on([Node(1, 0, 8e9)], resources)
 
+    def refused(*_: Any, **__: Any) -> None:
+        raise AssertionError("Ray would be started, as it is by itself where something is asked of it")
+
     run = import_module("pipeline.flow.run")
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ray, "init", refused)
         patch.setattr(run, "connect", lambda _: None)
         patch.setattr(run, "pool_on_cluster", pool)
         patch.setattr(run, "flow", flow)

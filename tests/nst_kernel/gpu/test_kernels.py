@@ -30,6 +30,13 @@ OF_PIXELS: tuple[Border, ...] = ("zero", "replicate", "reflect")
 BORDERS: tuple[Border, ...] = (*OF_PIXELS, "circular")
 
 
+@pytest.fixture(autouse=True)
+def few_programs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Gram matrix in two pieces of two steps: the interpreter runs one program after the other."""
+    if DEVICE.type == "cpu":
+        monkeypatch.setattr(importlib.import_module("nst_kernel.gpu.grams"), "PROGRAMS", 4)
+
+
 def activations(size: tuple[int, int], border: Border, channels: int = 64) -> Tensor:
     """Activations after a ReLU with a ring, in bf16 and channels last."""
     width = ring.width(border)

@@ -29,8 +29,8 @@ SHALLOW: dict[str, object] = {
     "iterations": 4,
     "precision": "fp32",
 }
-DOUBLE = encoder("conv2_1", torch.float64)
-SINGLE = encoder("conv2_1")
+DOUBLE = encoder("conv2_1", torch.float64, narrower=8)
+SINGLE = encoder("conv2_1", narrower=8)
 
 
 def shallow(**parameters: object) -> StyleParams:
@@ -76,7 +76,7 @@ def test_a_sample_is_the_same_alone_and_in_a_batch(
 ) -> None:
     changed = {"optimizer": optimizer, "iterations": steps}
     batch = [dataclasses.replace(p, params=StyleParams.of({**p.params.to_json(), **changed})) for p in BATCH]
-    vgg = encoder("conv2_1", dtype)
+    vgg = encoder("conv2_1", dtype, narrower=8)
     for pair, together in zip(batch, stylize_batch(batch, vgg), strict=True):
         by_itself = stylize_batch([pair], vgg)[0]
         assert together.losses == pytest.approx(by_itself.losses, rel=tolerance)
@@ -123,7 +123,7 @@ def test_a_seed_is_a_noise() -> None:
 
 def test_texture_synthesis_reproduces_the_statistics_of_its_style() -> None:
     params = StyleParams.of({"preset": "texture", "iterations": 70, "precision": "fp32"})
-    result = stylize_batch([Pair.of(None, pixels(0, 48, 48), params)], encoder())[0]
+    result = stylize_batch([Pair.of(None, pixels(0, 48, 48), params)], encoder(narrower=8))[0]
     curve = result.curve["total"]
     assert curve[0] > 1
     assert result.losses["total"] < 0.01 * curve[0]
@@ -133,7 +133,7 @@ def test_texture_synthesis_reproduces_the_statistics_of_its_style() -> None:
 def test_reconstruction_finds_its_content_again() -> None:
     content = pixels(0, 24, 32)
     params = shallow(preset="reconstruction", iterations=60, range_weight=0)
-    result = alone(Pair.of(content, None, params))
+    result = stylize_batch([Pair.of(content, None, params)], encoder("conv2_1", torch.float64))[0]
     assert result.losses["total"] < 0.01 * result.curve["total"][0]
     noise = torch.rand((3, 24, 32), generator=torch.Generator().manual_seed(0))
     reconstructed = to_tensor(to_uint8(result.image))
@@ -223,7 +223,8 @@ def test_from_pictures_to_a_picture(tmp_path: Path) -> None:
     save_file(tensors, tmp_path / "weights.safetensors", {"input": "rgb"})
     content, style, params = draw(0, 60, 90), draw(1, 50, 40), shallow(size=45)
     calls: list[tuple[int, int]] = []
-    result = stylize(content, style, params, encoder=SINGLE, progress=lambda *done: calls.append(done))
+    vgg = encoder("conv2_1")  # of the shapes that a file must have
+    result = stylize(content, style, params, encoder=vgg, progress=lambda *done: calls.append(done))
     assert result.image.shape == (30, 45, 3)
     assert result.image.dtype == np.float32
     assert calls == [(1, 4), (2, 4), (3, 4), (4, 4)]
@@ -411,7 +412,7 @@ def first_pixels(**values: object) -> torch.Tensor:
     """Where a sample starts, of a content that is black."""
     params = StyleParams.of({"size": 32, "style_weight": 0, **values})
     pair = Pair.of(torch.zeros(3, 24, 32), None, params)
-    return all_scales._start([pair], encoder("conv4_2"))[0]
+    return all_scales._start([pair], encoder("conv4_2", narrower=8))[0]
 
 
 def test_grey_and_a_blend_of_noise_are_where_pixels_start() -> None:

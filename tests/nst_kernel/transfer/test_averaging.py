@@ -119,7 +119,7 @@ SHALLOW: dict[str, object] = {
     "averaging": 0.9,
     "precision": "fp32",
 }
-DOUBLE = encoder("conv2_1", torch.float64)
+DOUBLE = encoder("conv2_1", torch.float64, narrower=8)
 
 
 def test_the_next_scale_begins_with_the_average() -> None:

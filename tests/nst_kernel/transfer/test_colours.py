@@ -22,7 +22,7 @@ SHALLOW: dict[str, object] = {
     "iterations": 6,
     "precision": "fp32",
 }
-DOUBLE, SINGLE = encoder("conv2_1", torch.float64), encoder("conv2_1")
+DOUBLE, SINGLE = (encoder("conv2_1", dtype, narrower=8) for dtype in (torch.float64, torch.float32))
 CONTENT, STYLE, OTHER = pixels(0, 24, 32), pixels(1, 20, 28), pixels(2, 24, 32)
 STARTS: list[dict[str, object]] = [
     {"init": "content"},

@@ -220,7 +220,7 @@ def test_a_style_transfer_follows_torchs_lbfgs(monkeypatch: pytest.MonkeyPatch) 
         {"content_layers": "conv2_1", "style_layers": "conv1_1, conv2_1", "iterations": 31, "history": 6, "beta": 10}
         | PLAIN
     )
-    vgg = encoder("conv2_1", torch.float64)
+    vgg = encoder("conv2_1", torch.float64, narrower=8)
     content, style = pixels(0, 16, 20).unsqueeze(0), pixels(1, 24, 16).unsqueeze(0)
     objective = Objective(
         vgg, Targets(content_features(vgg, content, params), style_grams(vgg, style, params)), [params]

@@ -12,7 +12,7 @@ from nst_kernel.objective import GramCache, Objective, targets_of
 from tests.support import encoder, pixels
 
 SHALLOW = {"style_layers": "conv1_1, conv2_1", "content_layers": "conv2_1", "scales": "", "iterations": 6}
-DOUBLE = encoder("conv2_1", torch.float64)
+DOUBLE = encoder("conv2_1", torch.float64, narrower=8)
 H, W = 24, 32
 
 
@@ -86,7 +86,7 @@ def test_a_style_may_have_regions_of_its_own() -> None:
 
 @pytest.mark.parametrize("mode", ["simple", "inside"])
 def test_each_half_has_the_colour_of_its_style(mode: str) -> None:
-    network = encoder("conv2_1")
+    network = encoder("conv2_1", narrower=8)
     colours = [torch.tensor(c).view(3, 1, 1).expand(3, 32, 32) + 0.05 * (pixels(5, 32, 32, torch.float32) - 0.5)
                for c in ((0.85, 0.15, 0.15), (0.15, 0.15, 0.85))]  # fmt: skip
     made = []

@@ -15,7 +15,7 @@ from nst_kernel.pictures import fit, fit_style
 from tests.support import draw, encoder, pixels
 
 SHALLOW = {"style_layers": "conv1_1, conv2_1", "content_layers": "conv2_1", "scales": "", "iterations": 4}
-DOUBLE = encoder("conv2_1", torch.float64)
+DOUBLE = encoder("conv2_1", torch.float64, narrower=8)
 
 
 def params(**values: object) -> StyleParams:
@@ -43,7 +43,7 @@ def test_shares_count_by_their_ratio_and_in_any_order() -> None:
 
 def test_along_a_mixture_the_loss_to_one_style_falls_and_to_the_other_rises() -> None:
     one, two = pixels(1, 32, 32, torch.float32), pixels(2, 28, 36, torch.float32)
-    network = encoder("conv2_1")
+    network = encoder("conv2_1", narrower=8)
     texture = {"content_weight": 0, "init": "noise", "iterations": 40, "tv_weight": 0}
     shares = [(1 - b, b) for b in (0, 0.25, 0.5, 0.75, 1)]
     pairs = [
@@ -125,6 +125,6 @@ def test_samples_of_one_batch_may_have_other_styles_and_scales() -> None:
 def test_several_pictures_are_given_as_a_list() -> None:
     styles = [draw(1, 24, 32), draw(2, 20, 28)]
     given = params(size=32, style_blend_weights="1, 0")
-    one, two = (stylize(draw(0, 24, 32), each, given_, encoder=encoder("conv2_1")) for each, given_ in
+    one, two = (stylize(draw(0, 24, 32), each, given_, encoder=encoder("conv2_1", narrower=8)) for each, given_ in
                 ((styles, given), (styles[0], params(size=32))))  # fmt: skip
     assert np.array_equal(one.image, two.image)

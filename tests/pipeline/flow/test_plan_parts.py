@@ -31,7 +31,7 @@ def test_parts_are_a_plan_in_order(count: int, part: int, per_actor: int, actors
     assert not found or max(map(len, found)) - min(map(len, found)) <= 1
 
 
-@given(st.integers(1, 300), st.integers(1, 40))
+@given(st.integers(1, 40), st.integers(1, 12))
 def test_a_part_is_opened_batch_by_batch(count: int, shards: int) -> None:
     work = batches(count)
     seen: list[list[dict[str, bytes]]] = []

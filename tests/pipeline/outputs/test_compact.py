@@ -41,7 +41,7 @@ def said(output: str) -> list[dict[str, Any]]:
 EVENTS = st.lists(
     st.tuples(st.sampled_from("abcdef"), st.sampled_from(schema.STATUSES), st.integers(0, 10**6)),
     min_size=1,
-    max_size=12,
+    max_size=7,
     unique_by=lambda event: event[2],
 )
 

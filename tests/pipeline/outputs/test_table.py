@@ -50,6 +50,7 @@ def test_a_batch_done_twice_overwrites_itself(tmp_path: Path) -> None:
     st.lists(
         st.tuples(st.sampled_from("abcd"), st.sampled_from(schema.STATUSES), st.integers(0, 10**6)),
         min_size=1,
+        max_size=6,
         unique_by=lambda t: t[2],
     )
 )

@@ -41,7 +41,7 @@ QUICK = StyleParams(
 
 @pytest.fixture
 def style_actor(monkeypatch: pytest.MonkeyPatch) -> StyleActor:
-    monkeypatch.setattr(actor_module, "load_encoder", lambda _: random_weights(deepest="conv2_2"))
+    monkeypatch.setattr(actor_module, "load_encoder", lambda _: random_weights(0, "conv2_2", narrower=8))
     return StyleActor("any")
 
 

@@ -57,7 +57,7 @@ def home(tmp_path: Path) -> Path:
 @pytest.fixture
 def make(home: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
     """Actors whose states go below `out`, and whose clock goes a second for every iteration."""
-    monkeypatch.setattr(actor_module, "load_encoder", lambda _: random_weights(deepest="conv2_2"))
+    monkeypatch.setattr(actor_module, "load_encoder", lambda _: random_weights(0, "conv2_2", narrower=8))
     handler = signal.getsignal(signal.SIGTERM)
     monkeypatch.setattr(signal, "signal", lambda *_: handler)  # of no concern here
 
