@@ -6,6 +6,7 @@ import random
 import subprocess
 import sys
 from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 import ray
 
-from jobs.selftest.chaos import hooks, scenario
+from jobs.selftest.chaos import hooks
 from jobs.selftest.chaos.faults import FAULTS
 from jobs.selftest.chaos.scenario import Harness
 from tests.bench.stub import StubKernel
@@ -59,6 +60,7 @@ def outcomes(command: list[str], environment: Mapping[str, str] | None = None) -
 @pytest.mark.usefixtures("without_ray")
 def test_the_self_test_finds_bad_pictures_to_fail_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # What a good picture becomes is not the point.
+    scenario = import_module("jobs.selftest.chaos.scenario")
     monkeypatch.setattr(scenario, "run", functools.partial(scenario.run, kernel=StubKernel))
     monkeypatch.setattr(ray, "get_runtime_context", lambda: SimpleNamespace(get_node_id=lambda: "here"))
     uninstall = hooks.install()
