@@ -9,7 +9,7 @@ from jobs.exit_codes import explains_exit_codes
 from jobs.options import WithReport, run_options, takes
 
 
-@takes(run_options(without=("output", "depth"), elsewhere=("weights",)))
+@takes(run_options(without=("output", "depth", "color_profile"), elsewhere=("weights",)))
 @explains_exit_codes("retry")
 def retry(
     ctx: typer.Context,

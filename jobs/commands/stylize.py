@@ -17,7 +17,7 @@ StyleMask = Annotated[
 ]
 
 
-@takes(run_options(only=("weights", "depth", *ACCESS, *DECODING)))
+@takes(run_options(only=("weights", "depth", "color_profile", *ACCESS, *DECODING)))
 @explains_exit_codes("stylize")
 def stylize(
     ctx: typer.Context,

@@ -252,8 +252,8 @@ def _summary_of(
 
 
 def _deep(kernel: Kernel, options: RunOptions) -> Kernel:
-    """Return a kernel that rounds its pictures to the depth of the run."""
-    depth = options.encoding.depth
+    """Return a kernel that rounds its pictures to the bits that the run writes, or converts to another profile."""
+    depth = options.encoding.bits_before
     return kernel if depth == 8 else functools.partial(kernel, depth=depth)
 
 

@@ -5,6 +5,7 @@
 
 from pipeline.images.animation import animated
 from pipeline.images.beginnings import BEGINNING, begins_like_picture
+from pipeline.images.curves import in_profile
 from pipeline.images.decode import ImageInfo, Pixels, Size, resize, resize_masks, within
 from pipeline.images.encode import (
     DEEP,
@@ -20,7 +21,7 @@ from pipeline.images.encode import (
 from pipeline.images.errors import ImageError
 from pipeline.images.extensions import EXTENSIONS
 from pipeline.images.isolated import decode, decode_labels, decode_to, probe, probe_all
-from pipeline.images.kept import JPEG_HEAD, Kept, kept_of, may_follow
+from pipeline.images.kept import JPEG_HEAD, Kept, kept_of, may_follow, profile_of_photo
 from pipeline.images.similarity import EQUAL, Similarity, similarity
 
 __all__ = [
@@ -46,11 +47,13 @@ __all__ = [
     "encode",
     "extensions_of",
     "format_of",
+    "in_profile",
     "kept_of",
     "listed",
     "may_follow",
     "probe",
     "probe_all",
+    "profile_of_photo",
     "read_metadata",
     "resize",
     "resize_masks",

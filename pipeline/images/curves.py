@@ -19,6 +19,9 @@ Conversion = Callable[[Floats], Floats]
 _MOST_TAGS = 100
 _PARAMETERS = {0: 1, 1: 3, 2: 4, 3: 5, 4: 7}
 """Parameters of parametric curves, by their function type (ICC.1:2022, table 68)."""
+_ROWS = 64
+"""Rows that are converted at a time, in floats of 64 bits."""
+
 _STEPS = 65536
 """Entries of the table by which light becomes levels of a curve that is given by a table."""
 
@@ -81,6 +84,26 @@ def from_srgb(profile: bytes) -> Conversion | None:
         return np.stack([np.interp(light[..., k], table, steps) for k, table in enumerate(tables)], axis=-1)
 
     return convert
+
+
+def in_profile(image: NDArray[np.uint16], profile: bytes, *, bits: int) -> NDArray[np.uint8] | NDArray[np.uint16]:
+    """Return a picture of 16 bits in sRGB converted to a colour profile, and rounded to so many bits.
+
+    Args:
+        image: (H, W, 3), or with opacity (H, W, 4).
+        profile: one for which `from_srgb` returns a conversion.
+        bits: 8 or 16.
+    """
+    convert = from_srgb(profile)
+    assert convert is not None
+    most = 2**bits - 1
+    converted: NDArray[np.uint8] | NDArray[np.uint16]
+    converted = np.empty(image.shape, np.uint16) if bits == 16 else np.empty(image.shape, np.uint8)
+    for top in range(0, len(image), _ROWS):
+        band = image[top : top + _ROWS] / 65535
+        band[..., :3] = convert(band[..., :3])
+        converted[top : top + _ROWS] = np.rint(most * band)
+    return converted
 
 
 @functools.lru_cache(maxsize=16)

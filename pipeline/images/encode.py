@@ -48,6 +48,7 @@ def encode(
     metadata: Mapping[str, str],
     quality: int = 95,
     kept: Kept | None = None,
+    icc_profile: bytes | None = None,
 ) -> bytes:
     """Return a picture as an image file that carries metadata; equal arguments give equal bytes.
 
@@ -61,6 +62,7 @@ def encode(
         metadata: texts by key.
         quality: 1 to 100, of JPEG, WebP and AVIF.
         kept: what else the file carries, of the photo that it was made of.
+        icc_profile: colour profile that the image is in; None: it is sRGB.
 
     Raises:
         ValueError: `image` is none of these.
@@ -84,26 +86,29 @@ def encode(
         )
     try:
         if format == "png":
-            return _png(pixels, metadata, kept)
+            return _png(pixels, metadata, kept, icc_profile)
         packet = xmp.packet(kept.properties, metadata)
         if format == "tiff":
-            return tiff_file.encoded(pixels, profile=profile.srgb(), xmp=packet, exif=kept.exif)
-        return _lossy(to_uint8(pixels), format, quality, packet, kept)
+            return tiff_file.encoded(pixels, profile=icc_profile or profile.srgb(), xmp=packet, exif=kept.exif)
+        further = {"xmp": packet, "icc_profile": icc_profile or profile.srgb()}
+        return _lossy(to_uint8(pixels), format, quality, kept, further)
     except Exception as error:  # Encoders too fail in any way they like.
         raise ImageError(f"{size} and {len(metadata)} metadata cannot be written as {format}: {error}") from error
 
 
-def _png(pixels: _Levels, metadata: Mapping[str, str], kept: Kept) -> bytes:
+def _png(pixels: _Levels, metadata: Mapping[str, str], kept: Kept, icc_profile: bytes | None) -> bytes:
     """Return a PNG of 8 or 16 bits."""
     is_deep, buffer = pixels.dtype == np.uint16, io.BytesIO()
     picture = Image.new("RGB", (1, 1)) if is_deep else Image.fromarray(pixels)
-    picture.save(buffer, "PNG", pnginfo=_chunks(metadata, kept), compress_level=4, **_exif(kept))
+    further = {"icc_profile": icc_profile, **_exif(kept)} if icc_profile else _exif(kept)
+    chunks = _chunks(metadata, kept, srgb=icc_profile is None)
+    picture.save(buffer, "PNG", pnginfo=chunks, compress_level=4, **further)
     return png.with_pixels(buffer.getvalue(), cast(NDArray[np.uint16], pixels)) if is_deep else buffer.getvalue()
 
 
-def _lossy(pixels: Pixels, format: Format, quality: int, packet: bytes, kept: Kept) -> bytes:
-    """Return a JPEG, WebP or AVIF."""
-    further: dict[str, Any] = {"xmp": packet, "icc_profile": profile.srgb(), "subsampling": 0, **_exif(kept)}
+def _lossy(pixels: Pixels, format: Format, quality: int, kept: Kept, others: Mapping[str, bytes]) -> bytes:
+    """Return a JPEG, WebP or AVIF with other parts, by Pillow's keywords."""
+    further: dict[str, Any] = {**others, "subsampling": 0, **_exif(kept)}
     if format == "jpeg" and kept.iptc:
         further["extra"] = iptc.segment(kept.iptc)
     if format == "avif":
@@ -114,15 +119,16 @@ def _lossy(pixels: Pixels, format: Format, quality: int, packet: bytes, kept: Ke
     return buffer.getvalue()
 
 
-def _exif(kept: Kept) -> dict[str, bytes]:
+def _exif(kept: Kept) -> dict[str, Any]:
     """Return Pillow's keyword for the tags that a file carries; none where it carries none."""
     return {"exif": kept.exif.tobytes()} if kept.exif else {}
 
 
-def _chunks(metadata: Mapping[str, str], kept: Kept) -> PngInfo:
+def _chunks(metadata: Mapping[str, str], kept: Kept, *, srgb: bool) -> PngInfo:
     """Return the chunks of a PNG that are not of its pixels."""
     chunks = PngInfo()
-    chunks.add(b"sRGB", b"\0")  # rendering intent: perceptual
+    if srgb:
+        chunks.add(b"sRGB", b"\0")  # rendering intent: perceptual
     for key, text in metadata.items():
         chunks.add_text(_PNG_PREFIX + key, text)
     if kept.properties:

@@ -31,18 +31,19 @@ DROPPED = (
 MOST_BYTES = 4096
 """Bytes of one tag that is kept; larger ones are private data of a program."""
 
-SRGB = 1
+SRGB, UNCALIBRATED = 1, 0xFFFF
 
 log = logging.getLogger(__name__)
 
 
-def kept_tags(image: Image.Image, width: int, height: int) -> Image.Exif | None:
+def kept_tags(image: Image.Image, width: int, height: int, *, srgb: bool = True) -> Image.Exif | None:
     """Return the tags that a result keeps of its photo; None where the photo has none that can be read.
 
     Args:
         image: the photo, of which only the header was read.
         width: of the result, pixels.
         height: of the result, pixels.
+        srgb: whether the result is in sRGB.
     """
     try:
         tags = Image.Image.getexif(image)  # PNG's own one decodes the pixels first
@@ -53,7 +54,7 @@ def kept_tags(image: Image.Image, width: int, height: int) -> Image.Exif | None:
         taken = {tag: value for tag, value in taken.items() if tag not in DROPPED}
         if not kept and not taken and not place:
             return None
-        taken |= {_Base.ExifVersion: b"0232", _Base.ColorSpace: SRGB}
+        taken |= {_Base.ExifVersion: b"0232", _Base.ColorSpace: SRGB if srgb else UNCALIBRATED}
         taken |= {_Base.ExifImageWidth: width, _Base.ExifImageHeight: height}
         kept.get_ifd(_IFD.Exif).update(taken)
         if place:

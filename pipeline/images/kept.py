@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from PIL import Image
 
 from pipeline.images import iptc, jpeg, png, xmp
+from pipeline.images.colour import profile_in
+from pipeline.images.curves import from_srgb
 from pipeline.images.decode import MAX_PIXELS, opened
 from pipeline.images.exif import kept_tags
 
@@ -38,13 +40,14 @@ def may_follow(head: bytes) -> bool:
     return len(head) >= JPEG_HEAD and jpeg.first_scan(head) is None
 
 
-def kept_of(photo: bytes, width: int, height: int) -> Kept:
+def kept_of(photo: bytes, width: int, height: int, *, srgb: bool = True) -> Kept:
     """Return what a result keeps of its photo; nothing of one that cannot be read.
 
     Args:
         photo: the file, or as much of it as has its metadata.
         width: of the result, pixels.
         height: of the result, pixels.
+        srgb: whether the result is in sRGB.
     """
     try:
         photo = png.without_pixels(photo) if photo.startswith(png.PREFIX) else photo
@@ -53,10 +56,29 @@ def kept_of(photo: bytes, width: int, height: int) -> Kept:
             properties = _texts(image) | iptc.properties(block)
             if packet := image.info.get("xmp"):
                 properties |= xmp.kept(packet if isinstance(packet, bytes) else str(packet).encode())
-            return Kept(kept_tags(image, width, height), properties, block)
+            return Kept(kept_tags(image, width, height, srgb=srgb), properties, block)
     except Exception as error:  # metadata is written by anyone: what is broken is no reason to lose the picture
         log.warning("nothing is kept of the photo's metadata, since it cannot be read: %s", error)
         return Kept()
+
+
+def profile_of_photo(photo: bytes) -> bytes | None:
+    """Return the colour profile of a photo to which its result can be converted; None: it is sRGB, or of another kind.
+
+    Args:
+        photo: the file, or as much of it as has its metadata.
+    """
+    try:
+        photo = png.without_pixels(photo) if photo.startswith(png.PREFIX) else photo
+        with opened(photo, MAX_PIXELS, 1) as image:
+            profile = profile_in(image)
+    except Exception as error:  # as above
+        log.warning("the result is in sRGB, since the photo's colour profile cannot be read: %s", error)
+        return None
+    if profile and from_srgb(profile) is None:
+        log.warning("the result is in sRGB, since the photo's colour profile is not one of curves and a matrix")
+        return None
+    return profile
 
 
 def _texts(image: Image.Image) -> xmp.Properties:

@@ -19,7 +19,7 @@ from pipeline import storage
 from pipeline.manifest import Records, Source
 from pipeline.notebook import html
 from pipeline.notebook.shown_results import Results, Shown
-from pipeline.options import GIVEN, Device, RunOptions
+from pipeline.options import GIVEN, ColorProfile, Device, RunOptions
 from pipeline.outputs import SCHEMA, read_results, run_of
 from pipeline.specs import (
     ArchiveJob,
@@ -71,6 +71,7 @@ class Given(TypedDict, total=False):
     decode_timeout: float | None
     max_megapixels: float | None
     depth: int | None
+    color_profile: ColorProfile | None
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from pipeline.options.access import Access, Places, under_access
 from pipeline.options.decoding import DEFAULT_DECODING, Decoding
-from pipeline.options.encoding import DEFAULT_ENCODING, Depth, Encoding
+from pipeline.options.encoding import DEFAULT_ENCODING, ColorProfile, Depth, Encoding
 from pipeline.options.failure_limit import EXPECTED, NO_LIMIT, FailureLimit, failures
 from pipeline.options.interruptions import Interruptions
 from pipeline.options.model import OptionError, bounds_of
@@ -20,6 +20,7 @@ __all__ = [
     "OPTIONS",
     "STALL_TIMEOUT",
     "Access",
+    "ColorProfile",
     "Decoding",
     "Depth",
     "Device",

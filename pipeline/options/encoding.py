@@ -1,6 +1,6 @@
 """How pictures are written."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, WithJsonSchema
 
@@ -18,6 +18,10 @@ Depth = Annotated[int, AfterValidator(_depth), WithJsonSchema({"type": "integer"
 """Bits of each colour of a pixel: 8 or 16."""
 
 
+ColorProfile = Literal["srgb", "keep"]
+"""The colour profile that pictures are written with: sRGB's, or that of their contents."""
+
+
 class Encoding(Options):
     """How pictures are written; their format follows from their names."""
 
@@ -33,6 +37,16 @@ class Encoding(Options):
         metavar="8|16",
         unit="bits",
     )
+    color_profile: ColorProfile = option(
+        "srgb",
+        "Colour profile of the pictures of results: srgb; or keep: that of the content picture, to which they are "
+        "converted, where it is one of curves and a matrix, such as Adobe RGB or Display P3.",
+    )
+
+    @property
+    def bits_before(self) -> int:
+        """Bits of each colour that pictures need on their way to where they are written: 16 if they are converted."""
+        return 16 if self.color_profile == "keep" else self.depth
 
 
 DEFAULT_ENCODING = Encoding()

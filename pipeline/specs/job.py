@@ -19,7 +19,7 @@ from pydantic import (
 
 from pipeline import storage
 from pipeline.manifest import Records, shown
-from pipeline.options import EXPECTED, OPTIONS, Depth, Device, FailureLimit, Places, check_actors
+from pipeline.options import EXPECTED, OPTIONS, ColorProfile, Depth, Device, FailureLimit, Places, check_actors
 from pipeline.specs.archive import ArchiveSpec
 from pipeline.specs.fields import (
     JOB_NAME,
@@ -111,6 +111,7 @@ class Common(Section):
     defaults: Parameters = Field(default_factory=dict, description="Style parameters that nothing else decides.")
     weights: WeightsLocation = as_option("weights")
     depth: Depth = as_option("depth")
+    color_profile: ColorProfile = as_option("color_profile")
     resources: Pool = Field(Pool(), description="What the run may use.")
     limits: Bounds = Field(Bounds(), description="When to give up.")
     access: AccessSection = Field(AccessSection(), description="What may be opened.")

@@ -32,7 +32,8 @@ def fields_with_options(
 ) -> dict[str, Any]:
     """Return the fields of a job in which options and style parameters replace what was there."""
     changed = {**fields, "defaults": {**fields.get("defaults", {}), **parameters}}
-    changed |= {name: options[name] for name in ("output", "weights", "depth") if options.get(name) is not None}
+    own = ("output", "weights", "depth", "color_profile")
+    changed |= {name: options[name] for name in own if options.get(name) is not None}
     for section, model in SECTIONS.items():
         given = {name: options[name] for name in model.model_fields if name in options}
         changed[section] = overridden(fields.get(section, {}), given)
@@ -50,7 +51,7 @@ def options_of(job: JobFile, **others: Any) -> RunOptions:
         OptionError: for values that cannot be used.
     """
     values = {name: value for section in SECTIONS for name, value in getattr(job, section).model_dump().items()}
-    values |= {"output": job.output, "weights": job.weights, "depth": job.depth}
+    values |= {name: getattr(job, name) for name in ("output", "weights", "depth", "color_profile")}
     if isinstance(job, ArchiveSpec):
         values |= {"quality": job.quality, "keep_exif": not job.strip}
     if "source" not in others:

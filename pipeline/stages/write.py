@@ -3,7 +3,10 @@
 import json
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
 
 from nst_kernel.result import StylizeResult
 from pipeline import images, storage
@@ -15,6 +18,9 @@ from pipeline.planning import Failure, Fetched, Optimised, PlannedRow
 from pipeline.process import watchdog
 from pipeline.recovery import saved_states
 from pipeline.stages.frames import frame_columns
+
+AnyImage = NDArray[np.float32] | NDArray[np.uint16] | NDArray[np.uint8]
+"""A picture as results have it, (H, W, 3) or (H, W, 4)."""
 
 REPORTED = ("id", "status", "error_class", "error", "warning", "output", "total_loss", "seconds", "retries")
 """Columns of results that the driver gets of each written row."""
@@ -141,10 +147,10 @@ def encode_result(
         planned: the row.
         outcome: its picture.
         encoder_sha256: of the encoder's weights.
-        encoding: quality, and whether the content's EXIF, caption, rating and keywords are kept.
+        encoding: quality, depth, colour profile, and whether the content's EXIF, caption, rating and keywords are kept.
 
     Raises:
-        StorageError: if they are to be kept and the content cannot be read again.
+        StorageError: if something of the content is to be kept, and it cannot be read again.
     """
     metadata = {
         "id": planned.row.id,
@@ -153,18 +159,28 @@ def encode_result(
         "versions": json.dumps(dict(provenance.versions())),
     }
     height, width = outcome.image.shape[:2]
-    kept = (
-        images.kept_of(_beginning(planned.row.content), width, height)
-        if encoding.keep_exif and planned.row.content
-        else None
-    )
+    keep_profile = encoding.color_profile == "keep"
+    photo = _beginning(planned.row.content) if planned.row.content and (encoding.keep_exif or keep_profile) else None
+    profile = images.profile_of_photo(photo) if photo and keep_profile else None
+    kept = images.kept_of(photo, width, height, srgb=profile is None) if photo and encoding.keep_exif else None
     return images.encode(
-        outcome.image,
+        _rounded(outcome.image, profile, encoding),
         format=format_of(planned.row.output),
         metadata=metadata,
         quality=encoding.quality,
         kept=kept,
+        icc_profile=profile,
     )
+
+
+def _rounded(image: AnyImage, profile: bytes | None, encoding: Encoding) -> AnyImage:
+    """Return a picture that came with `Encoding.bits_before` in a profile, and with the depth that it is written in."""
+    if image.dtype != np.uint16 or (profile is None and encoding.depth == 16):
+        return image
+    words = cast(NDArray[np.uint16], image)
+    if profile is not None:
+        return images.in_profile(words, profile, bits=encoding.depth)
+    return np.asarray(np.rint(words / np.float32(257))).astype(np.uint8)
 
 
 def _params_json(planned: PlannedRow) -> str:

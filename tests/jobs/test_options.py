@@ -47,6 +47,7 @@ VALUES: dict[str, Any] = {
     "decode_timeout": 2.5,
     "max_megapixels": 50.5,
     "depth": 16,
+    "color_profile": "keep",
 }
 """By option, a value that is no default, as people write it."""
 
@@ -171,7 +172,7 @@ def words(name: str) -> list[str]:
 
 
 def names_of(command: str) -> list[str]:
-    return [name for name in GIVEN if not (command == "retry" and name in ("output", "depth"))]
+    return [name for name in GIVEN if not (command == "retry" and name in ("output", "depth", "color_profile"))]
 
 
 def test_every_option_has_a_value_here_that_is_no_default() -> None:
@@ -209,10 +210,17 @@ STYLIZE = ["stylize", "photo.png", "style.png", "-o", "out.png"]
 def test_stylize_has_the_options_that_it_needs() -> None:
     head: Any = typer.main.get_command(cli.app)
     own = {parameter.name for parameter in head.commands["stylize"].params}
-    assert own & GIVEN.keys() == {"output", "weights", "depth", *Access.model_fields, *Decoding.model_fields}
+    assert own & GIVEN.keys() == {
+        "output",
+        "weights",
+        "depth",
+        "color_profile",
+        *Access.model_fields,
+        *Decoding.model_fields,
+    }
 
 
-@pytest.mark.parametrize("name", ["weights", "depth", *Access.model_fields, *Decoding.model_fields])
+@pytest.mark.parametrize("name", ["weights", "depth", "color_profile", *Access.model_fields, *Decoding.model_fields])
 def test_an_option_of_stylize_arrives(name: str, arrived: list[RunOptions], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pipeline.flow.stylize_one", caught_by(arrived))
     assert nst(*STYLIZE, *words(name)) == 2
@@ -221,7 +229,7 @@ def test_an_option_of_stylize_arrives(name: str, arrived: list[RunOptions], monk
 
 @pytest.mark.parametrize("kind", FILES)
 @pytest.mark.parametrize(
-    "name", [name for model in SECTIONS.values() for name in model.model_fields] + ["weights", "depth"]
+    "name", [name for model in SECTIONS.values() for name in model.model_fields] + ["weights", "depth", "color_profile"]
 )
 def test_a_field_of_a_job_file_arrives(kind: str, name: str, arrived: list[RunOptions]) -> None:
     section = next((section for section, model in SECTIONS.items() if name in model.model_fields), None)
@@ -238,7 +246,13 @@ def test_no_field_of_a_job_file_keeps_its_default(kind: str, model: Any, arrived
         section: {name: VALUES[name] for name in part.model_fields if name not in ("min_actors", "max_actors")}
         for section, part in SECTIONS.items()
     }
-    fields = FILES[kind] | FIELDS["common"] | FIELDS[kind] | sections | {"weights": "imagenet", "depth": 16}
+    fields = (
+        FILES[kind]
+        | FIELDS["common"]
+        | FIELDS[kind]
+        | sections
+        | {"weights": "imagenet", "depth": 16, "color_profile": "keep"}
+    )
     assert fields.keys() == model.model_fields.keys()
     Path(f"{kind}.yaml").write_text(yaml.safe_dump(fields))
     job: Any = load(f"{kind}.yaml")
@@ -252,7 +266,12 @@ def test_no_field_of_a_job_file_keeps_its_default(kind: str, model: Any, arrived
             same = [name for name in values if getattr(part, name) == defaults[name]]
             assert (section, same) == (section, [])
     if kind == "archive":
-        assert options_of(job).encoding.model_dump() == {"quality": 50, "keep_exif": False, "depth": 16}
+        assert options_of(job).encoding.model_dump() == {
+            "quality": 50,
+            "keep_exif": False,
+            "depth": 16,
+            "color_profile": "keep",
+        }
 
 
 @pytest.mark.parametrize("function", ["run", "plan"])

@@ -97,7 +97,7 @@ def test_run_json_keeps_its_keys() -> None:
         "device",
     }
     assert kept["resources"]["interruptions"] == {"row_timeout": None, "worth_saving": 10.0, "save_every": 60.0}
-    assert kept["encoding"] == {"quality": 95, "keep_exif": False, "depth": 8}
+    assert kept["encoding"] == {"quality": 95, "keep_exif": False, "depth": 8, "color_profile": "srgb"}
 
 
 def test_options_of_commands_load_neither_torch_nor_ray() -> None:
