@@ -83,7 +83,9 @@ def _optimised(
     from pipeline.stages import StyleActor
 
     keeping = ResumableOptimisation(frames=FrameWriter(lambda _: steps))
-    actor = StyleActor(options.weights, on_iteration=on_iteration, resumable=keeping, depth=options.encoding.bits_before)
+    actor = StyleActor(
+        options.weights, on_iteration=on_iteration, resumable=keeping, depth=options.encoding.bits_before
+    )
     (outcome,) = actor(fetch(batch, options.decoding)).outcomes
     if isinstance(outcome, Failure):
         raise ValueError(outcome.error)
