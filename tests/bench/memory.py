@@ -14,24 +14,35 @@ import torch
 from nst_kernel import Pair, StyleParams, Vgg19, load_weights, stylize_batch
 
 
-def peak_bytes_per_pixel(size: int, count: int, *, checkpoint: bool = False, **parameters: object) -> float:
-    """Of `count` pairs of side `size`, over one scale."""
-    request = json.dumps({"size": size, "count": count, "checkpoint": checkpoint, "parameters": parameters})
+def peak_bytes_per_pixel(
+    size: int, count: int, *, checkpoint: bool = False, regions: int = 0, **parameters: object
+) -> float:
+    """Of `count` pairs of side `size`, over one scale, with so many regions."""
+    request = json.dumps(
+        {"size": size, "count": count, "checkpoint": checkpoint, "regions": regions, "parameters": parameters}
+    )
     command = [sys.executable, "-m", "tests.bench.memory", request]
     # What is freed goes back to the system at once, so that the resident set is what is held.
     environment = {**os.environ, "MALLOC_MMAP_THRESHOLD_": "65536"}
     return float(subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout)
 
 
-def _measure(size: int, count: int, checkpoint: bool, parameters: dict[str, object]) -> float:
+def _measure(size: int, count: int, checkpoint: bool, regions: int, parameters: dict[str, object]) -> float:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     encoder = Vgg19(load_weights("embedded")).to(device)
 
     def transfer(side: int, pairs: int, iterations: int) -> None:
-        params = StyleParams.of({"scales": (), "iterations": iterations, **parameters})
+        masked = {"content_mask": "m.png"} if regions else {}
+        params = StyleParams.of({"scales": (), "iterations": iterations, **masked, **parameters})
         generator = torch.Generator().manual_seed(0)
         picture = torch.rand(3, side, side, generator=generator).to(device)
-        stylize_batch([Pair.of(picture, picture.flip(1), params)] * pairs, encoder, checkpoint=checkpoint)
+        pair = Pair.of(picture, picture.flip(1), params)
+        if regions:
+            masks = (
+                torch.eye(regions)[:, :, None].repeat_interleave(-(-side // regions), 1).expand(-1, -1, side)[:, :side]
+            )
+            pair = pair.within(masks, [masks])
+        stylize_batch([pair] * pairs, encoder, checkpoint=checkpoint)
 
     transfer(32, 1, 2)  # filters in the type of the convolutions, libraries' own memory
     before = _used(device, reset=True)
@@ -53,4 +64,4 @@ def _used(device: torch.device, *, reset: bool = False) -> int:
 
 if __name__ == "__main__":
     asked = json.loads(sys.argv[1])
-    print(_measure(asked["size"], asked["count"], asked["checkpoint"], asked["parameters"]))
+    print(_measure(**asked))
