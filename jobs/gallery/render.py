@@ -127,7 +127,7 @@ def _in_cell(picture: Image.Image) -> Image.Image:
 
 def _repeated(picture: Image.Image, times: int) -> Image.Image:
     """Return a picture put beside and below itself."""
-    wall = Image.new("RGB", (picture.width * times, picture.height * times))
+    wall = Image.new(picture.mode, (picture.width * times, picture.height * times))
     for place in range(times**2):
         wall.paste(picture, (place % times * picture.width, place // times * picture.height))
     return wall

@@ -5,6 +5,9 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
 
+FAINT = np.float32(8 / 255)
+"""Opacity below which a pixel's own colour, of few levels and much noise, goes over into those around it."""
+
 
 def straight(premultiplied: Floats, opacity: Floats) -> Floats:
     """Return the colours (H, W, 3) of a picture, in [0, 1], with those around a transparent part spread over it.
@@ -24,8 +27,9 @@ def straight(premultiplied: Floats, opacity: Floats) -> Floats:
     for colour, share in reversed(levels):
         height, width = share.shape
         spread = _smooth(colours.repeat(2, axis=0).repeat(2, axis=1)[:height, :width])
-        there = (share > 0)[..., None]
-        colours = np.where(there, colour / np.where(there, share[..., None], 1), spread).astype(np.float32)
+        own = share[..., None]
+        least = FAINT if share is opacity else np.float32(1e-12)
+        colours = ((colour + (least - own).clip(0) * spread) / own.clip(least)).astype(np.float32)
     return np.clip(colours, 0, 1)
 
 
