@@ -80,7 +80,12 @@ def speed(console: Console, weights: Any, device: torch.device, sizes: list[int]
 def memory(console: Console) -> Any:
     """Peak bytes per pixel and sample at 512 px."""
     figures = {}
-    for parameters in ({"precision": "bf16"}, {"precision": "fp32"}, {"precision": "bf16", "optimizer": "adam"}):
+    tried: tuple[dict[str, Any], ...] = (
+        {"precision": "bf16"},
+        {"precision": "fp32"},
+        {"precision": "bf16", "optimizer": "adam"},
+    )
+    for parameters in tried:
         for checkpoint in (False, True):
             name = ", ".join([*map(str, parameters.values()), *["checkpointed"] * checkpoint])
             figures[name] = peak_bytes_per_pixel(512, 1, checkpoint=checkpoint, **parameters)
