@@ -14,8 +14,8 @@ masks is taken to have, since pictures of labels alone tell, and samples have as
 Measured in fp32 at 256 px: 11 for one region, 61 for two, 166 for four."""
 
 MATRICES = {"gram": 0, "covariance": 6, "w2": 10}
-"""N x N matrices by statistic and style layer, in fp32, that `bytes_per_pixel` does not cover. They are those of a layer
-whose activations are no longer the most: from 192 px on, measured peaks do not show them."""
+"""N x N matrices by statistic and style layer, in fp32, that `bytes_per_pixel` does not cover: a bound. Peaks that were
+measured in fp32 at 192 px do not show them, since activations are at their most while there are none."""
 PRODUCTS = 37
 """Products of N x N matrices in one evaluation of w2: 33 for the inverse root, 2 before it and 2 behind."""
 
