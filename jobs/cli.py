@@ -54,9 +54,26 @@ app = typer.Typer(
 )
 
 
+def _print_version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        from nst_kernel import ALGORITHM_VERSION
+
+        typer.echo(f"nst {version('nst-pipeline')}, algorithm {ALGORITHM_VERSION}")
+        raise typer.Exit
+
+
 @app.callback()
 def main_options(
-    ctx: typer.Context, debug: Annotated[bool, typer.Option(help="Show tracebacks and log lines.")] = False
+    ctx: typer.Context,
+    debug: Annotated[bool, typer.Option(help="Show tracebacks and log lines.")] = False,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Print the versions of nst and of its algorithm.", callback=_print_version, is_eager=True
+        ),
+    ] = False,
 ) -> None:
     """Set up logging, which the packages themselves never do."""
     ctx.obj = debug
@@ -66,21 +83,20 @@ def main_options(
     logging.captureWarnings(True)
 
 
-app.add_typer(weights.app, name="weights")
+def _add(panel: str, *commands: Callable[..., Any]) -> None:
+    for command in commands:
+        app.command(rich_help_panel=panel)(command)
+
+
+# In the order of use, which is that of the help.
+_add("One pair", stylize.stylize)
+_add("Before a run", validate.validate, plan.plan, params.params, schema.schema)
+_add("A run", run.run, archive.archive)
+app.add_typer(grid.app, name="grid", rich_help_panel="A run")
+_add("After it", results.results, report.report, compare.compare, retry.retry)
 cluster.add_to(app)
-app.command()(report.report)
-app.command()(stylize.stylize)
-app.command()(archive.archive)
-app.add_typer(grid.app, name="grid")
-app.command()(schema.schema)
-app.command()(run.run)
-app.command()(retry.retry)
-app.command()(validate.validate)
-app.command()(plan.plan)
-app.command()(results.results)
-app.command()(params.params)
-app.command()(compare.compare)
-app.command()(selftest.selftest)
+_add("This installation", selftest.doctor, selftest.selftest)
+app.add_typer(weights.app, name="weights", rich_help_panel="This installation")
 
 
 def main() -> None:

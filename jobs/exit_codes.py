@@ -34,6 +34,7 @@ class ExitCode(IntEnum):
             "compare": "nothing got worse",
             "stylize": "the picture is written",
             "weights check": "the file holds the weights, intact",
+            "doctor": "everything works",
             "selftest": "everything works, and with --chaos no row is lost",
             "submit": "the job was taken; with --follow, every row is ok",
         },
@@ -46,6 +47,7 @@ class ExitCode(IntEnum):
             "compare": "something got worse",
             "stylize": "the optimisation diverged; the picture is its best iterate",
             "weights check": "the file holds something else, or is damaged",
+            "doctor": "something does not work, and what is left of the test is kept",
             "selftest": "something does not work, and what is left of the test is kept",
         },
     )
@@ -69,6 +71,7 @@ SHOWN = {
     "validate": (ExitCode.OK, ExitCode.NOTHING_STARTED),
     "stylize": (ExitCode.OK, ExitCode.PROBLEMS, ExitCode.NOTHING_STARTED),
     "weights check": (ExitCode.OK, ExitCode.PROBLEMS, ExitCode.NOTHING_STARTED),
+    "doctor": (ExitCode.OK, ExitCode.PROBLEMS, ExitCode.NOTHING_STARTED),
     "selftest": (ExitCode.OK, ExitCode.PROBLEMS, ExitCode.NOTHING_STARTED),
 }
 """By command, the codes that its help names. Commands that compute rows name all of a run's."""

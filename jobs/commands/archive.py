@@ -27,7 +27,9 @@ def archive(
     defaults: Defaults = None,
     settings: Settings = [],
     with_report: WithReport = True,
-    dry_run: Annotated[bool, typer.Option("--plan", help="Show what it would do and cost, and start nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--plan", "--dry-run", help="Show what it would do and cost, and start nothing.")
+    ] = False,
     rate: Rate = None,
     price: Price = None,
 ) -> None:

@@ -23,6 +23,13 @@ if TYPE_CHECKING:
     from jobs.selftest import Harness, Outcome
 
 
+Scratch = Annotated[
+    str | None,
+    typer.Option("--output", "-o", help="Scratch folder that all machines reach, any URI; by default one here."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="A JSON object for each check or scenario instead.")]
+
+
 @takes(run_options(only=("weights", "address")))
 @explains_exit_codes("selftest")
 def selftest(
@@ -31,16 +38,13 @@ def selftest(
     chaos: Annotated[
         bool, typer.Option("--chaos", help="Kill, refuse and spoil things; see whether a row is lost.")
     ] = False,
-    output: Annotated[
-        str | None,
-        typer.Option("--output", "-o", help="Scratch folder that all machines reach, any URI; by default one here."),
-    ] = None,
+    output: Scratch = None,
     repeat: Annotated[int, typer.Option(min=1, help="With --chaos: times that each fault is played.")] = 1,
     only: Annotated[
         list[str] | None, typer.Option(help="With --chaos: only faults whose name has this in it; repeatable.")
     ] = None,
     seed: Annotated[int, typer.Option(help="With --chaos: of the moments at which faults strike.")] = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="A JSON object for each check or scenario instead.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """See with a few small runs whether encoder, devices and storage work.
 
@@ -50,17 +54,45 @@ def selftest(
 
     Example: nst selftest --chaos --address auto --output s3://bucket/scratch
     """
+    address, weights = given.get("address"), given.get("weights", "embedded")
+    with _tested(ctx, address, output) as test:
+        if chaos:
+            test.well = _chaos(test.scratch, address, only or [""], repeat=repeat, seed=seed, as_json=as_json)
+        else:
+            test.well = _checks(test.scratch, address, weights, as_json=as_json)
+
+
+@takes(run_options(only=("weights", "address")))
+@explains_exit_codes("doctor")
+def doctor(ctx: typer.Context, given: dict[str, Any], output: Scratch = None, as_json: AsJson = False) -> None:
+    """See with a small run whether encoder, devices and storage work, as `nst selftest` does without --chaos.
+
+    Example: nst doctor --address auto --output s3://bucket/scratch
+    """
+    address, weights = given.get("address"), given.get("weights", "embedded")
+    with _tested(ctx, address, output) as test:
+        test.well = _checks(test.scratch, address, weights, as_json=as_json)
+
+
+@dataclasses.dataclass
+class _Test:
+    """A test in a scratch folder, which is kept unless all is well."""
+
+    scratch: str
+    well: bool = False
+
+
+@contextlib.contextmanager
+def _tested(ctx: typer.Context, address: str | None, output: str | None) -> Iterator[_Test]:
+    """Make a scratch folder for a test, and end the command with what it came to."""
     from jobs.console import native_stderr_hidden
 
-    address, weights = given.get("address"), given.get("weights", "embedded")
     if address not in (None, "local") and not output:
         raise ValueError("--address: give --output too, a scratch folder that every machine of the cluster reaches")
     with native_stderr_hidden(unless=ctx.obj), _scratch(output) as scratch:
-        if chaos:
-            well = _chaos(scratch, address, only or [""], repeat=repeat, seed=seed, as_json=as_json)
-        else:
-            well = _checks(scratch, address, weights, as_json=as_json)
-        if not well:
+        test = _Test(scratch)
+        yield test
+        if not test.well:
             err.print(f"Look at what is left: {scratch}", markup=False, highlight=False, soft_wrap=True)
             raise typer.Exit(ExitCode.PROBLEMS)
 

@@ -14,10 +14,12 @@ from PIL import Image
 
 from jobs import cli
 from jobs.exit_codes import ExitCode
+from nst_kernel import ALGORITHM_VERSION
 from pipeline import images
 from pipeline.outputs import provenance
 from pipeline.outputs import table as result_table
 from tests.support import REPOSITORY, SHARED, draw
+from tests.support.without_ray import without_ray
 
 QUICK = ["--set", "size=32", "--set", "iterations=3", "--set", "scales="]
 
@@ -344,3 +346,42 @@ def test_other_files_are_not_the_imagenet_ones(capsys: pytest.CaptureFixture[str
     for file in sorted((SHARED / "weights").iterdir()):
         assert nst("weights", "check", str(file)) == ExitCode.PROBLEMS
         assert "differs" in capsys.readouterr().out
+
+
+def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert nst("--version") == 0
+    assert re.fullmatch(rf"nst \d\S*, algorithm {ALGORITHM_VERSION}\n", capsys.readouterr().out)
+
+
+def test_the_help_lists_commands_in_the_order_of_use(capsys: pytest.CaptureFixture[str]) -> None:
+    assert nst("--help") == 0
+    text = capsys.readouterr().out
+    panels = ("One pair", "Before a run", "A run", "After it", "On a cluster", "This installation")
+    assert [m[1] for m in re.finditer(r"─ ([A-Z][a-z ]+?) ─", text)] == ["Options", *panels]
+
+
+@pytest.mark.parametrize("word", ["--plan", "--dry-run"])
+def test_an_archive_is_planned_by_either_name(word: str, pair: Path) -> None:
+    Path("photos").mkdir()
+    Path("photo.png").rename("photos/photo.png")
+    with without_ray():
+        assert nst("archive", "photos", "--style", "painting.png", "-o", "out", word, *QUICK) == 0
+    assert not Path("out").exists()
+
+
+@pytest.mark.parametrize("well", [True, False])
+def test_the_doctor_says_whether_all_is_well(well: bool, pair: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, object, str]] = []
+
+    def checks(home: str, address: str | None, weights: str, *, as_json: bool) -> bool:
+        asked.append((home, address, weights))
+        Path(home).mkdir(parents=True)
+        (Path(home) / "left").touch()
+        return well
+
+    monkeypatch.setattr("jobs.commands.selftest._checks", checks)
+    assert nst("doctor", "--output", str(pair / "scratch")) == (ExitCode.OK if well else ExitCode.PROBLEMS)
+    ((home, address, weights),) = asked
+    assert (address, weights) == (None, "embedded")
+    assert home.startswith(str(pair / "scratch"))
+    assert (Path(home) / "left").exists() is not well

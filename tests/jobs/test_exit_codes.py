@@ -20,7 +20,19 @@ def test_the_numbers_stay() -> None:
 
 @pytest.mark.parametrize(
     "command",
-    ["run", "retry", "archive", "plan", "validate", "compare", "stylize", "weights check", "selftest", "submit"],
+    [
+        "run",
+        "retry",
+        "archive",
+        "plan",
+        "validate",
+        "compare",
+        "stylize",
+        "weights check",
+        "doctor",
+        "selftest",
+        "submit",
+    ],
 )
 def test_help_has_the_sentences(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert nst(*command.split(), "--help") == 0
