@@ -175,7 +175,7 @@ def encode_result(
 
 def _rounded(image: AnyImage, profile: bytes | None, encoding: Encoding) -> AnyImage:
     """Return a picture that came with `Encoding.bits_before` in a profile, and with the depth that it is written in."""
-    if image.dtype != np.uint16 or (profile is None and encoding.depth == 16):
+    if image.dtype != np.uint16 or (profile is None and encoding.bits_before == encoding.depth):
         return image
     words = cast(NDArray[np.uint16], image)
     if profile is not None:
