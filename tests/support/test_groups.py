@@ -1,0 +1,11 @@
+"""Tests that share a Ray cluster are one group for pytest-xdist, which lets one process have them."""
+
+import pytest
+
+
+def test_one_process_has_all_tests_that_need_the_cluster(request: pytest.FixtureRequest) -> None:
+    """Else each process starts a cluster and runs anew what they share."""
+    if not hasattr(request.config, "workerinput"):
+        pytest.skip("there is one process")
+    items = [item for item in request.session.items if isinstance(item, pytest.Function)]
+    assert [item.nodeid for item in items if "local_ray" in item.fixturenames and "@local_ray" not in item.nodeid] == []
