@@ -1,12 +1,25 @@
 """What a transfer costs, before it is made: bytes of memory and multiply-adds."""
 
-from nst_kernel.layers import LAYERS, WIDTHS
+from typing import Literal, get_args
+
+from nst_kernel.layers import LAYERS, WIDTHS, beyond
 from nst_kernel.params import StyleParams
 
 # Pictures, targets, the optimiser's vectors and what a convolution works in at full resolution, with values of e bytes:
 # (constant, per byte), fitted to measured peaks (`tests/bench/memory.py`), which it exceeds by 1 to 10 %.
 WORKING, WORKING_IN_STRIPS = (200, 68), (380, 100)
+WORKING_IN_TILES = 380
 CONTENT_VALUES = 5
+
+Saving = Literal["nothing", "checkpoint", "tiles"]
+"""How a transfer saves memory. nothing: activations are kept; checkpoint: they are computed twice, the first block in
+strips; tiles: those of one tile are there at a time."""
+
+SAVINGS: tuple[Saving, ...] = get_args(Saving)
+"""Each takes less memory than the one before, and more time."""
+
+TILE = 1024
+"""Side of a tile, pixels: a larger one has less halo around it, and needs more memory."""
 
 REGION, REGIONS = 53, 6
 """Bytes per pixel of a region: its masks at every layer, and what becomes of them; and how many regions a sample with
@@ -20,13 +33,20 @@ PRODUCTS = 37
 """Products of N x N matrices in one evaluation of w2: 33 for the inverse root, 2 before it and 2 behind."""
 
 
-def bytes_per_pixel(params: StyleParams, precision: str, *, checkpoint: bool = False) -> float:
+def tile_of(saving: Saving) -> int:
+    """Return the side of the tiles in which pictures are computed, pixels; 0: they are computed whole."""
+    return TILE if saving == "tiles" else 0
+
+
+def bytes_per_pixel(params: StyleParams, precision: str, *, saving: Saving = "nothing") -> float:
     """Return the peak memory of a transfer, in bytes per pixel of the output and sample.
+
+    With tiles it is what is there beside the tile itself, whose memory `bytes_of_tile` returns.
 
     Args:
         params: of the transfer.
         precision: of the convolutions: `fp32`, `tf32` or `bf16`.
-        checkpoint: whether activations are computed twice and the first block in strips, which takes less memory.
+        saving: how the transfer saves memory.
     """
     size = 2 if precision == "bf16" else 4
     history: float = 24 * params.history if params.optimizer == "lbfgs" else 24
@@ -38,10 +58,32 @@ def bytes_per_pixel(params: StyleParams, precision: str, *, checkpoint: bool = F
     # The target, the feature and its gradient, and what becomes of them, in fp32; conv4_2's are in the constants.
     contents = sum(CONTENT_VALUES * 4 * _width(layer) * _share(layer) for layer in content) - CONTENT_VALUES * 32
     history += max(0.0, contents)
-    if checkpoint and not any(layer.startswith("conv1") for layer in content):
+    if saving == "tiles":
+        return history + WORKING_IN_TILES
+    if saving == "checkpoint" and not any(layer.startswith("conv1") for layer in content):
         return history + WORKING_IN_STRIPS[0] + WORKING_IN_STRIPS[1] * size
+    return history + _of_activations(params, size)
+
+
+def bytes_of_tile(params: StyleParams, precision: str, shape: tuple[int, int]) -> float:
+    """Return the memory that the activations of one tile take, in bytes per sample.
+
+    Args:
+        params: of the transfer.
+        precision: of the convolutions: `fp32`, `tf32` or `bf16`.
+        shape: (height, width) of the output, pixels.
+    """
+    deepest = _through(params)[-1]
+    halo = beyond(deepest) << int(deepest[4]) - 1
+    # The last one may be larger than the others, by less than the pixels of one position of the deepest layer.
+    height, width = (min(side, TILE + 16 + 2 * halo) for side in shape)
+    return height * width * _of_activations(params, 2 if precision == "bf16" else 4)
+
+
+def _of_activations(params: StyleParams, size: int) -> float:
+    """Return the bytes per pixel of a pass that keeps activations of `size` bytes a value, and what belongs to it."""
     activations = sum(_width(layer) * _share(layer) for layer in _through(params) if layer != "conv1_1")
-    return activations * size + history + WORKING[0] + WORKING[1] * size
+    return activations * size + WORKING[0] + WORKING[1] * size
 
 
 def macs_per_pixel(params: StyleParams) -> float:

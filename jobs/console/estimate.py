@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 BUCKETS_SHOWN = FAILURES_SHOWN = 20
 
+SAVED = {"nothing": "", "checkpoint": ", computed twice", "tiles": ", in tiles"}
+"""What is said of a bucket by how it saves memory."""
+
 
 def print_estimate(console: Console, estimate: Estimate, *, price: float | None = None, as_json: bool = False) -> None:
     """Print what a run would do and take, as tables or as one JSON object.
@@ -92,7 +95,7 @@ def _buckets(buckets: Sequence[Bucket], rate: Rate) -> Table:
             f"{width} x {height}",
             " ".join(f"{name}={as_text(value)}" for name, value in bucket.settings.items()),
             *(f"{count:,}" for count in (bucket.rows, bucket.styles, bucket.batches, bucket.rows_per_batch)),
-            _bytes(bucket.memory) + (", computed twice" if bucket.checkpoint else ""),
+            _bytes(bucket.memory) + SAVED[bucket.saving],
             clock(rate.seconds(bucket.multiply_adds)),
         )
     return table

@@ -35,9 +35,9 @@ class Guided:
         total = masks.sum((2, 3))
         return cls(inner, masks, torch.where(total > 0, 1 / total, 0.0))
 
-    def rows(self, start: int, end: int) -> "Guided":
-        """Return the statistic of rows from `start` to before `end` of the picture."""
-        return Guided(self.inner, self.masks[:, :, start:end], self.shares)
+    def part(self, rows: slice, columns: slice) -> "Guided":
+        """Return the statistic as a part of the picture has it."""
+        return Guided(self.inner, self.masks[:, :, rows, columns], self.shares)
 
     def of(self, F: Tensor, M: int, dtype: torch.dtype) -> Tensor:
         """Return g_r of activations F (B, N, H, W) for every region, or what a part of a picture adds to them."""

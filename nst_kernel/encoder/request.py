@@ -28,7 +28,9 @@ class Request:
         dtype: of the convolutions.
         border: padding of the convolutions.
         checkpoint: keep only the input of each block, compute the rest again on the way back, and the first block in
-            strips: a third more time, the least memory.
+            strips: a third more time, less than half the memory.
+        tile: side in pixels of the tiles that a larger picture is computed in, so that memory does not grow with it;
+            half more time, and what their halos add. 0: whole.
     """
 
     features: tuple[str, ...]
@@ -38,6 +40,7 @@ class Request:
     dtype: torch.dtype
     border: Border = "zero"
     checkpoint: bool = False
+    tile: int = 0
 
     @property
     def strips(self) -> bool:

@@ -50,8 +50,8 @@ class Statistic(Protocol):
     def mean(self, total: Tensor, M: int) -> Tensor:
         """Return the statistic of a whole picture of M positions from the total over its parts."""
 
-    def rows(self, start: int, end: int) -> "Statistic":
-        """Return the statistic as a part of a picture has it: rows from `start` to before `end`."""
+    def part(self, rows: slice, columns: slice) -> "Statistic":
+        """Return the statistic as a part of a picture has it, at these rows and columns of the layer's positions."""
 
 
 class Gram:
@@ -81,7 +81,7 @@ class Gram:
         """Return the sum over parts divided by the picture's M positions."""
         return total / M
 
-    def rows(self, start: int, end: int) -> Self:
+    def part(self, rows: slice, columns: slice) -> Self:
         """Return this statistic: it looks the same everywhere."""
         return self
 

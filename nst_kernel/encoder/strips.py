@@ -26,7 +26,7 @@ def forward(x: Tensor, network: Convolutions, request: Request) -> tuple[Tensor,
         pooled.append(request.pooled(activations[request.blocks[0][-1]]))
         for layer, F in activations.items():
             if layer in request.statistics:
-                statistic = request.statistics[layer].rows(rows.start, rows.end)
+                statistic = request.statistics[layer].part(rows.own, slice(None))
                 M = F[0, 0].numel()
                 totals[layer] = statistic.add(totals.get(layer), statistic.of(F, M, x.dtype), M)
     M = x.shape[-2] * x.shape[-1]
@@ -56,7 +56,7 @@ def backward(
             for layer, gradient in of_statistics.items():
                 if layer in activations:
                     outputs.append(activations[layer])
-                    statistic = request.statistics[layer].rows(start, rows.end)
+                    statistic = request.statistics[layer].part(rows.own, slice(None))
                     gradients.append(statistic.back(activations[layer].detach(), gradient, M, border="zero"))
             (of_strip,) = torch.autograd.grad(outputs, strip, gradients)
             of_parts = torch.split(of_strip, [len(part) for part in rows.read], dim=2)
@@ -78,6 +78,11 @@ class _Rows:
     start: int
     end: int
     read: tuple[range, ...]
+
+    @property
+    def own(self) -> slice:
+        """Its own rows."""
+        return slice(self.start, self.end)
 
     @property
     def above(self) -> int:

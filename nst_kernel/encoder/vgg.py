@@ -15,6 +15,7 @@ from nst_kernel.encoder.precision import TYPES, Precision
 from nst_kernel.encoder.request import Request
 from nst_kernel.encoder.ring import Border
 from nst_kernel.encoder.statistics import Statistic
+from nst_kernel.encoder.tiles import TiledPass, has_tiles
 from nst_kernel.encoder.weights import IMAGENET_DEVIATION, IMAGENET_MEAN, Weights, check_covers
 from nst_kernel.layers import LAYERS
 from nst_kernel.pictures import MIN_SIDE
@@ -28,6 +29,7 @@ class PassOptions(TypedDict, total=False):
     pooling: Literal["avg", "max"]
     border: Border
     checkpoint: bool
+    tile: int
 
 
 class Vgg19(nn.Module):
@@ -83,8 +85,8 @@ class Vgg19(nn.Module):
             layers: whose activations (B, N, H', W') are returned, in the type of x.
             statistics: by layer, what is returned of its activations, such as `GRAM`, in the type of x.
             precision: of the convolutions from `conv1_2` on; float64 pictures are computed in float64.
-            options: pooling, border and checkpoint of the `Request`; by default average pooling, the border that the
-                weights want, and everything kept.
+            options: pooling, border, checkpoint and tile of the `Request`; by default average pooling, the border that
+                the weights want, and everything kept.
 
         Raises:
             LayerMissing: if the weights do not reach a layer.
@@ -107,8 +109,9 @@ class Vgg19(nn.Module):
             dtype=x.dtype if x.dtype == torch.float64 else TYPES[precision],
             border=options.get("border", self.border),
             checkpoint=options.get("checkpoint", False),
+            tile=options.get("tile", 0),
         )
-        apply: Callable[..., tuple[Tensor, ...]] = Pass.apply
+        apply: Callable[..., tuple[Tensor, ...]] = TiledPass.apply if has_tiles(x, request) else Pass.apply
         results = apply(x, self, request, torch.is_grad_enabled() and x.requires_grad)
         return (
             dict(zip(features, results, strict=False)),

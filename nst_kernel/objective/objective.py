@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
+from nst_kernel.cost import Saving, tile_of
 from nst_kernel.encoder import Gram, Guided, Statistic, Vgg19, border_of, computing_in, resolve_precision
 from nst_kernel.objective import losses
 from nst_kernel.objective.style_terms import STYLE_TERMS
@@ -24,9 +25,9 @@ class Objective:
     """
 
     def __init__(
-        self, encoder: Vgg19, targets: Targets, params: Sequence[StyleParams], *, checkpoint: bool = False
+        self, encoder: Vgg19, targets: Targets, params: Sequence[StyleParams], *, saving: Saving = "nothing"
     ) -> None:
-        self.encoder, self.targets, self.params, self.checkpoint = encoder, targets, params, checkpoint
+        self.encoder, self.targets, self.params, self.saving = encoder, targets, params, saving
         self.shared = shared = params[0]
         self.content_term, by_layer = FORMS[shared.objective]
         terms = STYLE_TERMS[shared.statistics]
@@ -75,7 +76,8 @@ class Objective:
                 precision=precision,
                 pooling=self.shared.pooling,
                 border=border_of(self.encoder, tileable=self.shared.tileable),
-                checkpoint=self.checkpoint,
+                checkpoint=self.saving == "checkpoint",
+                tile=tile_of(self.saving),
             )
         none = x.new_zeros(len(x))
         content = _weighted(
@@ -118,7 +120,7 @@ class Objective:
     def select(self, samples: Tensor) -> "Objective":
         """Return the objective of some of the samples, by index (n,)."""
         params = [self.params[b] for b in samples.tolist()]
-        return Objective(self.encoder, self.targets.select(samples), params, checkpoint=self.checkpoint)
+        return Objective(self.encoder, self.targets.select(samples), params, saving=self.saving)
 
 
 def _statistics(targets: Targets, inner: Gram) -> dict[str, Statistic]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from nst_kernel.cost import Saving, tile_of
 from nst_kernel.encoder import Guided, Statistic, Vgg19, border_of, computing_in, resolve_precision
 from nst_kernel.objective.gram_cache import GramCache
 from nst_kernel.objective.losses import laplacian
@@ -46,34 +47,38 @@ class Targets:
         )
 
 
-def targets_of(pairs: Sequence[Pair], encoder: Vgg19, cache: GramCache | None = None) -> Targets:
+def targets_of(
+    pairs: Sequence[Pair], encoder: Vgg19, cache: GramCache | None = None, saving: Saving = "nothing"
+) -> Targets:
     """Return the targets of a batch of pairs; statistics of styles that have a key come from the cache."""
     shared = pairs[0].params
     content: dict[str, Tensor] = {}
     style: dict[str, Tensor] = {}
     if shared.content_weight > 0:
         pictures = torch.stack([pair.content.to(encoder.mean) for pair in pairs if pair.content is not None])
-        content = content_features(encoder, pictures, shared)
+        content = content_features(encoder, pictures, shared, saving)
     regions = None
     if shared.style_weight > 0 and pairs[0].masks is None:
-        statistics = [_blend(pair, encoder, cache) for pair in pairs]
+        statistics = [_blend(pair, encoder, cache, saving) for pair in pairs]
         target = STYLE_TERMS[shared.statistics].target
         style = {layer: target(torch.cat([of_pair[layer] for of_pair in statistics])) for layer in shared.style_layers}
     elif shared.style_weight > 0:
-        style, regions = _of_regions(pairs, encoder, cache)
+        style, regions = _of_regions(pairs, encoder, cache, saving)
     grey = [pair.grey for pair in pairs]
     in_grey = torch.tensor(grey, device=encoder.mean.device).view(-1, 1, 1, 1) if any(grey) else None
     return Targets(content, style, _laplacians(pairs, encoder), in_grey, regions)
 
 
-def _of_regions(pairs: Sequence[Pair], encoder: Vgg19, cache: GramCache | None) -> tuple[dict[str, Tensor], Regions]:
+def _of_regions(
+    pairs: Sequence[Pair], encoder: Vgg19, cache: GramCache | None, saving: Saving
+) -> tuple[dict[str, Tensor], Regions]:
     """Return the targets of every region by style layer, (B, R, N, ...), and the regions."""
     layers, most = pairs[0].params.style_layers, most_regions(pairs)
     target = STYLE_TERMS[pairs[0].params.statistics].target
     found: dict[str, list[Tensor]] = {layer: [] for layer in layers}
     known: dict[str, list[Tensor]] = {layer: [] for layer in layers}
     for pair in pairs:
-        styles = [_statistics(style, pair.params, encoder, cache) for style in pair.styles]
+        styles = [_statistics(style, pair.params, encoder, cache, saving) for style in pair.styles]
         for layer in layers:
             A = torch.stack([statistics[layer][0] for statistics in styles])[:, list(pair.styled)]
             # A style counts where it has the region at this layer: what is not there has no second moment at all.
@@ -101,7 +106,9 @@ def _laplacians(pairs: Sequence[Pair], encoder: Vgg19) -> dict[int, Tensor]:
 
 
 @torch.no_grad()
-def style_grams(encoder: Vgg19, style: Tensor, params: StyleParams, masks: Tensor | None = None) -> dict[str, Tensor]:
+def style_grams(
+    encoder: Vgg19, style: Tensor, params: StyleParams, masks: Tensor | None = None, saving: Saving = "nothing"
+) -> dict[str, Tensor]:
     """Return the statistic by style layer, such as A/M (1, N, N), of one style picture (1, 3, h, w) in [0, 1].
 
     With masks (R, h, w) in [0, 1] it is that of each region, (1, R, N, N).
@@ -121,11 +128,14 @@ def style_grams(encoder: Vgg19, style: Tensor, params: StyleParams, masks: Tenso
             precision=precision,
             border=border_of(encoder),
             checkpoint=max(params.style_scale) > 1,  # it may have many times the pixels of the output
+            tile=tile_of(saving),
         )[1]
 
 
 @torch.no_grad()
-def content_features(encoder: Vgg19, content: Tensor, params: StyleParams) -> dict[str, Tensor]:
+def content_features(
+    encoder: Vgg19, content: Tensor, params: StyleParams, saving: Saving = "nothing"
+) -> dict[str, Tensor]:
     """Return P by content layer (B, N, H', W') of content pictures (B, 3, H, W) in [0, 1]."""
     precision = resolve_precision(params.precision, content.device)
     with computing_in(precision, often=False):
@@ -135,15 +145,16 @@ def content_features(encoder: Vgg19, content: Tensor, params: StyleParams) -> di
             pooling=params.pooling,
             precision=precision,
             border=border_of(encoder, tileable=params.tileable),
+            tile=tile_of(saving),
         )[0]
 
 
-def _blend(pair: Pair, encoder: Vgg19, cache: GramCache | None) -> Mapping[str, Tensor]:
+def _blend(pair: Pair, encoder: Vgg19, cache: GramCache | None, saving: Saving) -> Mapping[str, Tensor]:
     """Return the statistics of a pair's styles by layer, averaged by their weights."""
     total = sum(style.weight for style in pair.styles)
     blended: dict[str, Tensor] = {}
     for style in pair.styles:
-        statistics = _statistics(style, pair.params, encoder, cache)
+        statistics = _statistics(style, pair.params, encoder, cache, saving)
         if style.weight == total:
             return statistics  # the only one that counts
         for layer, A in statistics.items():
@@ -152,14 +163,16 @@ def _blend(pair: Pair, encoder: Vgg19, cache: GramCache | None) -> Mapping[str, 
     return blended
 
 
-def _statistics(style: Style, params: StyleParams, encoder: Vgg19, cache: GramCache | None) -> Mapping[str, Tensor]:
+def _statistics(
+    style: Style, params: StyleParams, encoder: Vgg19, cache: GramCache | None, saving: Saving
+) -> Mapping[str, Tensor]:
     """Return the statistic of one style by layer, computed once for all pairs that share it."""
     picture = style.picture.to(encoder.mean).unsqueeze(0)
     masks = None if style.masks is None else style.masks.to(encoder.mean)
     if cache is None or style.key is None:
-        return style_grams(encoder, picture, params, masks)
+        return style_grams(encoder, picture, params, masks, saving)
     precision = resolve_precision(params.precision, picture.device)
     about = params.style_layers, params.statistics, params.pooling, precision, encoder.sha256
     by_region = (params.mask_mode, len(masks)) if masks is not None else ()
     key = (style.key, tuple(picture.shape), *about, *by_region)
-    return cache.get(key, lambda: style_grams(encoder, picture, params, masks))
+    return cache.get(key, lambda: style_grams(encoder, picture, params, masks, saving))

@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from nst_kernel.cost import Saving
 from nst_kernel.encoder import Vgg19, computing_in, resolve_precision
 from nst_kernel.objective import GramCache, Objective, targets_of
 from nst_kernel.pair import Pair
@@ -28,7 +29,7 @@ def stylize_batch(
     *,
     observer: Observer | None = None,
     grams: GramCache | None = None,
-    checkpoint: bool = False,
+    saving: Saving = "nothing",
     resume: State | None = None,
 ) -> list[StylizeResult]:
     """Optimise pairs together, each as if it were alone, at the shapes they come in.
@@ -38,7 +39,8 @@ def stylize_batch(
         encoder: on the device to use.
         observer: called after each iteration; it may stop the transfer.
         grams: where the statistics of styles that have a key are looked up and kept.
-        checkpoint: use less than half the memory for a third more time; pictures are equal.
+        saving: how to save memory, for more time; pictures are equal to rounding. checkpoint: less than half of it for
+            a third more time; tiles: what one tile takes, whatever the size, for half more time.
         resume: the state of the same pairs when they were interrupted. The results are those of an uninterrupted
             transfer, on a CPU with as many threads to the bit.
 
@@ -59,7 +61,7 @@ def stylize_batch(
     done = sum(iterations for _, iterations in schedule[: len(descents)])
     for side, iterations in schedule[len(descents) :]:
         # One scale: from the pixels of the one before, or from those of the state.
-        objective, x = _at_scale(pairs, side / max(shape), encoder, grams, descents, checkpoint=checkpoint)
+        objective, x = _at_scale(pairs, side / max(shape), encoder, grams, descents, saving=saving)
         watching = observer and OfScale(observer, before=done, total=total, frames=_frames(observer, pairs, descents))
         try:
             with computing_in(precision):  # gradients too
@@ -140,14 +142,14 @@ def _at_scale(
     grams: GramCache | None,
     descents: Sequence[Descent],
     *,
-    checkpoint: bool,
+    saving: Saving,
 ) -> tuple[Objective, Tensor]:
     """Return the objective of a scale and its first pixels: of the scale before, enlarged, or by `init`."""
     at_scale = [_scaled(pair, ratio) for pair in pairs]
     tileable = pairs[0].params.tileable
     x = resize(descents[-1].x, at_scale[0].shape, tileable=tileable) if descents else _start(at_scale, encoder)
-    targets = targets_of(at_scale, encoder, grams)
-    return Objective(encoder, targets, [pair.params for pair in pairs], checkpoint=checkpoint), x
+    targets = targets_of(at_scale, encoder, grams, saving)
+    return Objective(encoder, targets, [pair.params for pair in pairs], saving=saving), x
 
 
 def _start(pairs: Sequence[Pair], encoder: Vgg19) -> Tensor:

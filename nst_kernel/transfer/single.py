@@ -24,7 +24,7 @@ def stylize(
     *,
     encoder: Vgg19 | str = "embedded",
     init: Any = None,
-    progress: Callable[[int, int], object] | None = None,
+    progress: Callable[[int, int], object] | Observer | None = None,
 ) -> StylizeResult:
     """Give one content picture the style of another.
 
@@ -39,7 +39,8 @@ def stylize(
             `upscale` enlarges both.
         encoder: an encoder, or what `load_weights` takes.
         init: a picture to start from, whatever `params.init` says.
-        progress: called with (iterations done, iterations in all) after each one.
+        progress: called with (iterations done, iterations in all) after each one; or an observer, which with
+            `save_every` also gets pictures on the way.
 
     Raises:
         ValueError: for a picture of another shape or type, or one that the parameters need and lack.

@@ -1,15 +1,15 @@
 """What the machines of a cluster have."""
 
-import contextlib
 import logging
 import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from pipeline.process import main_memory
 
 log = logging.getLogger(__name__)
 
@@ -39,11 +39,8 @@ class Node:
 def this_machine() -> Node:
     """Return the CPUs, GPUs and memory of this machine, roughly as Ray would count them."""
     cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    memory = RAYS_SHARE * os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    with contextlib.suppress(OSError, ValueError):  # a container may have less than its machine
-        memory = min(memory, RAYS_SHARE * int(Path("/sys/fs/cgroup/memory.max").read_text("ascii")))
     gpus = _count_gpus()
-    return Node(cpus, gpus, memory, *(_look_at_gpu() if gpus else ()))
+    return Node(cpus, gpus, RAYS_SHARE * main_memory(), *(_look_at_gpu() if gpus else ()))
 
 
 def _count_gpus() -> int:

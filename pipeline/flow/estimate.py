@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nst_kernel import PARAMETERS, StyleParams
+from nst_kernel.cost import Saving
 from pipeline import storage
 from pipeline.cluster import ActorPool, pool_for
 from pipeline.encoder import load_encoder
@@ -42,7 +43,7 @@ class Bucket:
         batches: in all.
         rows_per_batch: of the largest.
         memory: bytes that the largest batch takes at its peak.
-        checkpoint: whether a row fits only with its activations computed twice.
+        saving: how memory is saved such that a row fits.
         evaluations: losses of single rows, at most.
         multiply_adds: of all rows, in convolutions.
     """
@@ -54,7 +55,7 @@ class Bucket:
     batches: int
     rows_per_batch: int
     memory: float
-    checkpoint: bool
+    saving: Saving
     evaluations: int
     multiply_adds: float
 
@@ -233,7 +234,7 @@ def summarise(work: Plan, pool: ActorPool, rate: Rate, *, duplicates: int = 0, e
 def _bucket(shape: tuple[int, int], settings: Mapping[str, object], batches: Sequence[Batch], precision: str) -> Bucket:
     """Return the figures of one bucket from its batches."""
     rows = [planned for batch in batches for planned in batch.rows]
-    params, checkpoint = rows[0].row.params, batches[0].checkpoint
+    params, saving = rows[0].row.params, batches[0].saving
     most = max(len(batch.rows) for batch in batches)
     return Bucket(
         shape=shape,
@@ -242,8 +243,8 @@ def _bucket(shape: tuple[int, int], settings: Mapping[str, object], batches: Seq
         styles=len({planned.row.style for planned in rows if planned.row.style}),
         batches=len(batches),
         rows_per_batch=most,
-        memory=most * cost.memory(params, shape, precision=precision, checkpoint=checkpoint),
-        checkpoint=checkpoint,
+        memory=most * cost.memory(params, shape, precision=precision, saving=saving),
+        saving=saving,
         evaluations=len(rows) * cost.evaluations(params, shape),
         multiply_adds=cost.work(rows),
     )

@@ -10,12 +10,16 @@ from pipeline.encoder import load_encoder
 from pipeline.manifest import Row, derive_id, pictures_of, resolved_styles, same_file, unheld
 from pipeline.options import RunOptions
 from pipeline.outputs import Steps
-from pipeline.planning import Batch, Failure, output_shapes, plan
+from pipeline.planning import Batch, Failure, Limits, output_shapes, plan
+from pipeline.process import main_memory
 from pipeline.stages import FrameWriter, ResumableOptimisation, encode_result, fetch, frame_columns
 
 log = logging.getLogger(__name__)
 
 _DEFAULTS = RunOptions()
+
+MEMORY_SHARE = 0.85
+"""Share of the memory that a pair may take; the rest is for libraries and whoever else is there."""
 
 
 def stylize_one(
@@ -63,13 +67,24 @@ def stylize_one(
     row_id = derive_id(content, styles, resolved, encoder.sha256)
     row = Row(row_id, content, styles, output.rpartition("/")[2], resolved, file="", number=1)
     shape_of = partial(output_shapes, decoding=options.decoding)
-    (batch,) = plan([row], encoder_sha256=encoder.sha256, shape_of=shape_of).batches
+    (batch,) = plan([row], encoder_sha256=encoder.sha256, limits=_limits(), shape_of=shape_of).batches
     steps = Steps(storage.absolute(output), row_id, inside=None)
     outcome = _optimised(batch, steps, options, on_iteration)
     storage.write_bytes(output, encode_result(batch.rows[0], outcome, encoder.sha256, options.encoding))
     for warning in frame_columns(steps, batch.rows[0], outcome)[1]:
         log.warning("%s", warning)
     return outcome
+
+
+def _limits() -> Limits:
+    """Return what there is on this machine for one pair: memory, and what precision `auto` means."""
+    import torch
+
+    from nst_kernel.encoder import resolve_precision
+
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    there = torch.cuda.mem_get_info()[0] if device.type == "cuda" else main_memory()
+    return Limits(memory=MEMORY_SHARE * there, precision=resolve_precision("auto", device))
 
 
 def _optimised(

@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from nst_kernel.cost import Saving
 from nst_kernel.result import StylizeResult
 from pipeline.manifest import Row
 from pipeline.storage import StorageError, without_secrets
@@ -67,11 +68,11 @@ class Batch:
 
     Attributes:
         rows: of one shape and `StyleParams.graph`.
-        checkpoint: whether they fit into memory only if activations are computed again instead of kept.
+        saving: how memory must be saved such that they fit.
     """
 
     rows: tuple[PlannedRow, ...]
-    checkpoint: bool = False
+    saving: Saving = "nothing"
 
 
 @dataclass(frozen=True)

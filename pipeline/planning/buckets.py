@@ -67,12 +67,20 @@ def _output_taken(row: Row, owners: Mapping[str, str]) -> Failure | None:
 
 
 def _too_large(params: StyleParams, shape: tuple[int, int], limits: Limits) -> Failure | None:
-    """Return a failure if no actor can hold such a row, not even alone and with activations recomputed."""
-    needed = cost.memory(params, shape, precision=limits.precision, checkpoint=True)
-    if not limits.memory or needed <= limits.memory:
+    """Return a failure if no actor can hold such a row, not even alone and in whatever way memory is saved."""
+    if not limits.memory or cost.saving_that_fits(params, shape, precision=limits.precision, available=limits.memory):
         return None
+    needed = min(
+        cost.memory(params, shape, precision=limits.precision, saving=saving) for saving in cost.savings_of(shape)
+    )
+    fitting = cost.largest_side(params, shape, precision=limits.precision, available=limits.memory)
+    asked = ["run fewer actors"]
+    if fitting:
+        asked.insert(0, f"ask for a size of at most {fitting}")
+    if params.optimizer == "lbfgs" and params.history > 1:
+        asked.append(f"or lower history, of which each step takes {24 * shape[0] * shape[1] / 1e9:.2g} GB")
     return Failure(
         "TooLarge",
-        f"{shape[1]} x {shape[0]} px need about {needed / 1e9:.1f} GB, an actor has {limits.memory / 1e9:.1f} GB: "
-        "ask for a smaller size, or run fewer actors",
+        f"{shape[1]} x {shape[0]} px need about {needed / 1e9:.1f} GB, in whatever way memory is saved, and an actor "
+        f"has {limits.memory / 1e9:.1f} GB: {', '.join(asked)}",
     )

@@ -2,7 +2,16 @@
 
 from collections.abc import Sequence
 
-from nst_kernel.cost import bytes_of_statistics, bytes_per_pixel, macs_of_statistics, macs_per_pixel
+from nst_kernel.cost import (
+    SAVINGS,
+    TILE,
+    Saving,
+    bytes_of_statistics,
+    bytes_of_tile,
+    bytes_per_pixel,
+    macs_of_statistics,
+    macs_per_pixel,
+)
 from nst_kernel.params import StyleParams
 from pipeline.planning.batch import PlannedRow
 
@@ -31,15 +40,53 @@ def work(rows: Sequence[PlannedRow]) -> float:
     return len(rows) * multiply_adds(rows[0].row.params, shape) if shape else 0.0
 
 
-def memory(params: StyleParams, shape: tuple[int, int], *, precision: str, checkpoint: bool = False) -> float:
+def memory(params: StyleParams, shape: tuple[int, int], *, precision: str, saving: Saving = "nothing") -> float:
     """Return the bytes that optimising one row takes at its peak.
 
     Args:
         params: of the row.
         shape: (height, width) of its output.
         precision: what `auto` means on the device.
-        checkpoint: whether activations are computed again on the way back instead of kept.
+        saving: how the transfer saves memory.
     """
     resolved = precision if params.precision == "auto" else params.precision
     pixels = shape[0] * shape[1]
-    return pixels * bytes_per_pixel(params, resolved, checkpoint=checkpoint) + bytes_of_statistics(params)
+    tile = bytes_of_tile(params, resolved, shape) if saving == "tiles" else 0
+    return pixels * bytes_per_pixel(params, resolved, saving=saving) + bytes_of_statistics(params) + tile
+
+
+def savings_of(shape: tuple[int, int]) -> tuple[Saving, ...]:
+    """Return the ways to save memory that there are for an output of this (height, width), each less than the last."""
+    return tuple(saving for saving in SAVINGS if max(shape) > TILE or saving != "tiles")
+
+
+def saving_that_fits(
+    params: StyleParams, shape: tuple[int, int], *, precision: str, available: float | None
+) -> Saving | None:
+    """Return the way to save memory that takes the least time of those by which one row fits; None if none does.
+
+    Args:
+        params: of the row.
+        shape: (height, width) of its output.
+        precision: what `auto` means on the device.
+        available: bytes; None: not known, and then as many as it takes.
+    """
+    for saving in savings_of(shape):
+        if not available or memory(params, shape, precision=precision, saving=saving) <= available:
+            return saving
+    return None
+
+
+def largest_side(params: StyleParams, shape: tuple[int, int], *, precision: str, available: float) -> int:
+    """Return the long side, a multiple of 16 pixels, of the largest output of this aspect ratio that fits; 0: none."""
+    long = max(shape)
+
+    def fits(side: int) -> bool:
+        height, width = (max(1, round(each * side / long)) for each in shape)
+        return saving_that_fits(params, (height, width), precision=precision, available=available) is not None
+
+    low, high = 0, -(-long // 16)  # times 16 pixels: the one fits, the other does not
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if fits(16 * middle) else (low, middle)
+    return 16 * low

@@ -45,8 +45,9 @@ def _cut_bucket(bucket: Sequence[PlannedRow], limits: Limits, work: float) -> li
     # but in no fewer parts than actors are needed for the bucket's share of all the work.
     shares = math.ceil(limits.workers * cost.work(bucket) / work - 1e-9)
     parts = max(-(-len(bucket) // max(1, most)), min(shares, len(bucket)))
-    checkpoint = limits.memory is not None and needed > limits.memory
-    batches = (Batch(tuple(rows), checkpoint) for rows in _evenly(bucket, parts))
+    saving = cost.saving_that_fits(params, shape, precision=limits.precision, available=limits.memory)
+    assert saving is not None  # or the rows would have failed
+    batches = (Batch(tuple(rows), saving) for rows in _evenly(bucket, parts))
     return [list(equal) for _, equal in itertools.groupby(batches, key=lambda batch: len(batch.rows))]
 
 

@@ -37,6 +37,7 @@ the time of the next periodic save. A save restarts the count of unsaved seconds
 
 from pipeline.process import children, draining, garbage, watchdog
 from pipeline.process.interrupt import interruptible
+from pipeline.process.machine import main_memory
 from pipeline.process.polling import call_when
 from pipeline.process.preemption import Preemption
 
@@ -47,5 +48,6 @@ __all__ = [
     "draining",
     "garbage",
     "interruptible",
+    "main_memory",
     "watchdog",
 ]

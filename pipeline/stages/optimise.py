@@ -14,11 +14,12 @@ import torch
 from torch import Tensor
 
 from nst_kernel import Observer, Pair, State, StylizeResult, Vgg19, stylize_batch
+from nst_kernel.cost import Saving
 from nst_kernel.encoder import resolve_precision
 from nst_kernel.objective import GramCache
 from nst_kernel.pictures import to_tensor, to_uint8, to_uint16
 from pipeline.encoder import load_encoder
-from pipeline.planning import Failure, Fetched, Masks, Optimised, Picture, Pictures, PlannedRow
+from pipeline.planning import Failure, Fetched, Masks, Optimised, Picture, Pictures, PlannedRow, cost
 from pipeline.stages.resumable import ResumableOptimisation
 
 log = logging.getLogger(__name__)
@@ -85,7 +86,7 @@ class StyleActor:
                 ready.append((index, planned, pictures))
         self.resumable.touched.clear()
         with self.resumable.preemption.working() if self.resumable.preemption else contextlib.nullcontext():
-            outcomes.update(self._optimise(ready, checkpoint=fetched.batch.checkpoint))
+            outcomes.update(self._optimise(ready, saving=fetched.batch.saving))
         in_order = tuple(_packed(outcomes[index], self.depth) for index in range(len(fetched.batch.rows)))
         precision = resolve_precision(fetched.batch.rows[0].row.params.precision, self.device)
         without_pictures = dataclasses.replace(fetched, pictures=())
@@ -94,15 +95,15 @@ class StyleActor:
         saved_states = tuple(dict.fromkeys(self.resumable.touched))
         return Optimised(without_pictures, in_order, self.device_name, precision, seconds, waited, saved_states)
 
-    def _optimise(self, rows: list[_Ready], *, checkpoint: bool) -> dict[int, StylizeResult | Failure]:
+    def _optimise(self, rows: list[_Ready], *, saving: Saving) -> dict[int, StylizeResult | Failure]:
         """Return the outcome of each row by its place; where a batch fails, its halves are tried, down to single rows.
 
-        A single row that is out of memory has one more try, with its activations computed twice (checkpointing).
+        A single row that is out of memory has another try for each way to save more of it.
         """
         if not rows:
             return {}
         try:
-            results = self._transfer(rows, checkpoint=checkpoint)
+            results = self._transfer(rows, saving=saving)
             return {index: result for (index, _, _), result in zip(rows, results, strict=True)}
         except Exception as error:
             failure, short_of_memory = Failure.of(error, "optimising"), is_out_of_memory(error)
@@ -114,11 +115,11 @@ class StyleActor:
         if len(rows) > 1:
             log.warning("batch of %d from row %s is split: %s", len(rows), planned.row.id, failure.error)
             middle = len(rows) // 2
-            halves = (self._optimise(half, checkpoint=checkpoint) for half in (rows[:middle], rows[middle:]))
+            halves = (self._optimise(half, saving=saving) for half in (rows[:middle], rows[middle:]))
             return {index: outcome for half in halves for index, outcome in half.items()}
-        if short_of_memory and not checkpoint:
-            log.warning("row %s is tried again with less memory: %s", planned.row.id, failure.error)
-            return self._optimise(rows, checkpoint=True)
+        if short_of_memory and (more := _next_saving(saving, planned)):
+            log.warning("row %s is tried again with less memory (%s): %s", planned.row.id, more, failure.error)
+            return self._optimise(rows, saving=more)
         log.warning("row %s: %s", planned.row.id, failure.error)
         return {index: failure}
 
@@ -136,14 +137,12 @@ class StyleActor:
             logging.shutdown()
             os._exit(1)
 
-    def _transfer(self, rows: list[_Ready], *, checkpoint: bool) -> Sequence[StylizeResult | Failure]:
+    def _transfer(self, rows: list[_Ready], *, saving: Saving) -> Sequence[StylizeResult | Failure]:
         """Optimise rows together, in segments, and return their outcomes in order."""
         pairs = [self._pair(planned, pictures) for _, planned, pictures in rows]
 
         def transfer(observer: Observer, resume: State | None) -> list[StylizeResult]:
-            return stylize_batch(
-                pairs, self.encoder, observer=observer, grams=self.grams, checkpoint=checkpoint, resume=resume
-            )
+            return stylize_batch(pairs, self.encoder, observer=observer, grams=self.grams, saving=saving, resume=resume)
 
         pictures = _digest([pictures for _, _, pictures in rows])
         planned_rows = [planned for _, planned, _ in rows]
@@ -169,6 +168,13 @@ def _split(picture: Picture | None, device: torch.device) -> tuple[Tensor | None
         return None, None
     opacity = to_tensor(picture[..., 3:].repeat(3, axis=2), device)[0] if picture.shape[2] == 4 else None
     return to_tensor(picture[..., :3], device), opacity
+
+
+def _next_saving(saving: Saving, planned: PlannedRow) -> Saving | None:
+    """Return the way to save more memory than by another one for a row; None if there is none."""
+    savings = cost.savings_of(planned.shape) if planned.shape else ()
+    following = savings[savings.index(saving) + 1 :] if saving in savings else ()
+    return following[0] if following else None
 
 
 def _key(style: Picture, masks: Masks | None) -> str:

@@ -16,11 +16,13 @@ from rich.console import Console
 from rich.table import Table
 
 from nst_kernel import load_weights
+from nst_kernel.cost import SAVINGS
 from tests.bench import races, timing
+from tests.bench.high import high
 from tests.bench.memory import peak_bytes_per_pixel
 
 RESULTS = Path(__file__).parent / "results"
-PARTS = ("speed", "memory", "race", "scales", "parity", "idle")
+PARTS = ("speed", "memory", "high", "race", "scales", "parity", "idle")
 
 
 def main() -> None:
@@ -41,6 +43,7 @@ def main() -> None:
     parts: dict[str, Callable[[], Any]] = {
         "speed": lambda: speed(console, weights, device, sizes, options.rounds, evaluations),
         "memory": lambda: memory(console),
+        "high": lambda: high_resolution(console, options.sizes, options.evaluations),
         "race": lambda: race(console, weights, device),
         "scales": lambda: scales(console, weights, device),
         "parity": lambda: parity(console, weights, device),
@@ -86,11 +89,22 @@ def memory(console: Console) -> Any:
         {"precision": "bf16", "optimizer": "adam"},
     )
     for parameters in tried:
-        for checkpoint in (False, True):
-            name = ", ".join([*map(str, parameters.values()), *["checkpointed"] * checkpoint])
-            figures[name] = peak_bytes_per_pixel(512, 1, checkpoint=checkpoint, **parameters)
+        for saving in SAVINGS[:2]:  # tiles are for larger pictures, see `high`
+            name = ", ".join([*map(str, parameters.values()), *["checkpointed"] * (saving == "checkpoint")])
+            figures[name] = peak_bytes_per_pixel(512, 1, saving=saving, **parameters)
             console.print(f"peak memory, 512 px, {name}: {figures[name]:.0f} bytes per pixel and sample")
     return figures
+
+
+def high_resolution(console: Console, sizes: str, evaluations: int | None) -> Any:
+    """2,048 and 4,096 px, with less memory than activations would take."""
+    found = high([int(size) for size in (sizes or "2048,4096").split(",")], max(2, evaluations or 2))
+    for f in found:
+        console.print(
+            f"{f['size']} px, {f['saving']}, {f['precision']}: {f['seconds']:.1f} s an evaluation, "
+            f"{f['bytes'] / 1e9:.2f} GB, planned with {f['planned'] / 1e9:.2f} GB"
+        )
+    return found
 
 
 def race(console: Console, weights: Any, device: torch.device) -> Any:

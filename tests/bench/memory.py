@@ -12,14 +12,15 @@ from pathlib import Path
 import torch
 
 from nst_kernel import Pair, StyleParams, Vgg19, load_weights, stylize_batch
+from nst_kernel.cost import Saving
 
 
 def peak_bytes_per_pixel(
-    size: int, count: int, *, checkpoint: bool = False, regions: int = 0, **parameters: object
+    size: int, count: int, *, saving: Saving = "nothing", regions: int = 0, **parameters: object
 ) -> float:
     """Of `count` pairs of side `size`, over one scale, with so many regions."""
     request = json.dumps(
-        {"size": size, "count": count, "checkpoint": checkpoint, "regions": regions, "parameters": parameters}
+        {"size": size, "count": count, "saving": saving, "regions": regions, "parameters": parameters}
     )
     command = [sys.executable, "-m", "tests.bench.memory", request]
     # What is freed goes back to the system at once, so that the resident set is what is held.
@@ -27,7 +28,7 @@ def peak_bytes_per_pixel(
     return float(subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout)
 
 
-def _measure(size: int, count: int, checkpoint: bool, regions: int, parameters: dict[str, object]) -> float:
+def _measure(size: int, count: int, saving: Saving, regions: int, parameters: dict[str, object]) -> float:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     encoder = Vgg19(load_weights("embedded")).to(device)
 
@@ -42,16 +43,16 @@ def _measure(size: int, count: int, checkpoint: bool, regions: int, parameters: 
                 torch.eye(regions)[:, :, None].repeat_interleave(-(-side // regions), 1).expand(-1, -1, side)[:, :side]
             )
             pair = pair.within(masks, [masks])
-        stylize_batch([pair] * pairs, encoder, checkpoint=checkpoint)
+        stylize_batch([pair] * pairs, encoder, saving=saving)
 
     transfer(32, 1, 2)  # filters in the type of the convolutions, libraries' own memory
-    before = _used(device, reset=True)
+    before = used(device, reset=True)
     transfer(size, count, 12)  # until the history is full
-    return (_used(device) - before) / (count * size * size)
+    return (used(device) - before) / (count * size * size)
 
 
-def _used(device: torch.device, *, reset: bool = False) -> int:
-    """Peak bytes since the last reset; with `reset`, what is held now."""
+def used(device: torch.device, *, reset: bool = False) -> int:
+    """Return peak bytes since the last reset; with `reset`, what is held now."""
     if device.type == "cuda":
         if reset:
             torch.cuda.reset_peak_memory_stats()

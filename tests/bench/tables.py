@@ -21,6 +21,7 @@ def tables() -> dict[str, str]:
             "speed": speed,
             "race": race,
             "memory": memory,
+            "high": high,
             "scales": scales,
             "parity": parity,
             "idle": idle,
@@ -70,6 +71,21 @@ def race(figures: list[Mapping[str, Any]]) -> str:
 def memory(figures: Mapping[str, float]) -> str:
     """Return peak bytes per pixel and pair."""
     return table(["512 px", "bytes per pixel and pair"], [[what, f"{count:,.0f}"] for what, count in figures.items()])
+
+
+def high(figures: list[Mapping[str, Any]]) -> str:
+    """Return what pictures of high resolution take."""
+    names = {"nothing": "all kept", "checkpoint": "checkpointed", "tiles": "in tiles"}
+    listed = [
+        [
+            f"{one['size']:,} px, {names[one['saving']]}, {one['precision']}",
+            f"{one['seconds']:,.1f}",
+            f"{one['bytes'] / 1e9:.1f}",
+            f"{one['planned'] / 1e9:.1f}",
+        ]
+        for one in figures
+    ]
+    return table(["one pair", "seconds an evaluation", "peak, GB", "planned, GB"], listed)
 
 
 def scales(figures: Mapping[str, float]) -> str:

@@ -1,7 +1,7 @@
 import pytest
 
 from nst_kernel import StyleParams
-from nst_kernel.cost import bytes_of_statistics, bytes_per_pixel, macs_of_statistics, macs_per_pixel
+from nst_kernel.cost import Saving, bytes_of_statistics, bytes_per_pixel, macs_of_statistics, macs_per_pixel
 from tests.bench.memory import peak_bytes_per_pixel
 
 
@@ -18,7 +18,7 @@ def test_what_takes_memory() -> None:
     assert bf16 < 1000
     assert bf16 < fp32 == bytes_per_pixel(params, "tf32")
     for precision in ("bf16", "fp32"):
-        assert bytes_per_pixel(params, precision, checkpoint=True) < 0.85 * bytes_per_pixel(params, precision)
+        assert bytes_per_pixel(params, precision, saving="checkpoint") < 0.85 * bytes_per_pixel(params, precision)
     assert bytes_per_pixel(StyleParams(history=20), "bf16") == bf16 + 240
     assert bytes_per_pixel(StyleParams(content_mask="m.png"), "bf16") > bf16 + 166
     assert bytes_per_pixel(StyleParams(transparency="keep"), "bf16") > bf16 + 11
@@ -37,11 +37,11 @@ def test_what_roots_of_matrices_take_whatever_the_size() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("checkpoint", [False, True])
+@pytest.mark.parametrize("saving", ["nothing", "checkpoint"])
 @pytest.mark.parametrize(("precision", "content"), [("bf16", "conv4_2"), ("fp32", "conv4_2"), ("bf16", "conv2_2")])
-def test_the_model_is_a_bound_of_what_is_measured(precision: str, content: str, checkpoint: bool) -> None:
-    modelled = bytes_per_pixel(StyleParams.of({"content_layers": content}), precision, checkpoint=checkpoint)
-    measured = peak_bytes_per_pixel(512, 1, checkpoint=checkpoint, precision=precision, content_layers=content)
+def test_the_model_is_a_bound_of_what_is_measured(precision: str, content: str, saving: Saving) -> None:
+    modelled = bytes_per_pixel(StyleParams.of({"content_layers": content}), precision, saving=saving)
+    measured = peak_bytes_per_pixel(512, 1, saving=saving, precision=precision, content_layers=content)
     assert 0.75 * modelled < measured < 1.05 * modelled
 
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.autograd import gradcheck
 
 from nst_kernel import Pair, Style, StyleParams, stylize_batch
+from nst_kernel.cost import Saving
 from nst_kernel.encoder import MOMENTS
 from nst_kernel.objective import moments
 from nst_kernel.objective.targets import targets_of
@@ -119,10 +120,10 @@ def test_a_blend_of_styles_has_the_spread_between_them() -> None:
 
 
 @pytest.mark.parametrize("statistics", ["covariance", "w2"])
-@pytest.mark.parametrize("checkpoint", [False, True])
-def test_a_texture_comes_nearer_to_its_style(statistics: str, checkpoint: bool) -> None:
+@pytest.mark.parametrize("saving", ["nothing", "checkpoint"])
+def test_a_texture_comes_nearer_to_its_style(statistics: str, saving: Saving) -> None:
     shared: dict[str, Any] = {"preset": "texture", "style_layers": "conv1_1, conv2_1", "precision": "fp32"}
     params = StyleParams.of({**shared, "statistics": statistics, "objective": "relative", "iterations": 12})
-    (result,) = stylize_batch([Pair.of(None, pixels(0, 24, 32), params)], encoder("conv2_1"), checkpoint=checkpoint)
+    (result,) = stylize_batch([Pair.of(None, pixels(0, 24, 32), params)], encoder("conv2_1"), saving=saving)
     assert not result.diverged
     assert result.losses["style"] < 0.3 * result.curve["style"][0]

@@ -327,7 +327,7 @@ def test_iterations_by_scale() -> None:
 
 
 def test_checkpointing_gives_the_same_pictures() -> None:
-    plain, saving = (stylize_batch(BATCH, DOUBLE, checkpoint=checkpoint) for checkpoint in (False, True))
+    plain, saving = (stylize_batch(BATCH, DOUBLE, saving=saving) for saving in ("nothing", "checkpoint"))
     for a, b in zip(plain, saving, strict=True):
         assert np.array_equal(a.image, b.image)
         assert a.losses == pytest.approx(b.losses, rel=1e-9)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from nst_kernel import Pair, Style, StyleParams, StylizeResult, stylize_batch
+from nst_kernel.cost import Saving
 from nst_kernel.objective import GramCache, Objective, targets_of
 from tests.support import encoder, pixels
 
@@ -35,9 +36,9 @@ def image(result: StylizeResult) -> Tensor:
     return torch.from_numpy(np.asarray(result.image)).permute(2, 0, 1)
 
 
-def losses_and_gradient(pairs: Sequence[Pair], x: Tensor, *, checkpoint: bool = False) -> tuple[Tensor, Tensor]:
+def losses_and_gradient(pairs: Sequence[Pair], x: Tensor, *, saving: Saving = "nothing") -> tuple[Tensor, Tensor]:
     x = x.detach().clone().requires_grad_()
-    objective = Objective(DOUBLE, targets_of(pairs, DOUBLE), [pair.params for pair in pairs], checkpoint=checkpoint)
+    objective = Objective(DOUBLE, targets_of(pairs, DOUBLE), [pair.params for pair in pairs], saving=saving)
     losses = objective(x)
     (gradient,) = torch.autograd.grad(losses[:, 0].sum(), x)
     return losses.detach(), gradient
@@ -53,13 +54,13 @@ def test_a_mask_of_ones_is_no_mask(statistics: str, mode: str) -> None:
         torch.testing.assert_close(ours, theirs, rtol=1e-9 if statistics == "w2" else 1e-12, atol=1e-12)
 
 
-@pytest.mark.parametrize("checkpoint", [False, True])
-def test_two_styles_in_equal_parts_everywhere_pull_as_their_blend(checkpoint: bool) -> None:
+@pytest.mark.parametrize("saving", ["nothing", "checkpoint"])
+def test_two_styles_in_equal_parts_everywhere_pull_as_their_blend(saving: Saving) -> None:
     pair = Pair.of(pixels(0, H, W), [pixels(1, 20, 28), pixels(3, 24, 26)], params(objective="mean"))
     x = pixels(2, H, W).unsqueeze(0)
     half = pair.within(torch.full((2, H, W), 0.5), wholes([1, 0], [0, 1]))
-    _, ours = losses_and_gradient([half], x, checkpoint=checkpoint)
-    _, blend = losses_and_gradient([pair], x, checkpoint=checkpoint)
+    _, ours = losses_and_gradient([half], x, saving=saving)
+    _, blend = losses_and_gradient([pair], x, saving=saving)
     torch.testing.assert_close(ours, blend, rtol=1e-9, atol=1e-14)
 
 

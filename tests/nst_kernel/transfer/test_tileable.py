@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from nst_kernel import Pair, StyleParams, stylize, stylize_batch
+from nst_kernel.cost import Saving
 from nst_kernel.objective import Objective, targets_of
 from nst_kernel.objective.objective import VARIATIONS
 from nst_kernel.pictures import fit, resize, tiled
@@ -29,14 +30,14 @@ STEP = 4
 """Pixels of one position of conv3_1."""
 
 
-@pytest.mark.parametrize("checkpoint", [False, True])
+@pytest.mark.parametrize("saving", ["nothing", "checkpoint"])
 @pytest.mark.parametrize("form", VARIATIONS)
 @pytest.mark.parametrize("rolled", [(STEP, 0), (0, 3 * STEP), (-STEP, 2 * STEP)])
-def test_where_a_picture_begins_does_not_matter(form: str, rolled: tuple[int, int], checkpoint: bool) -> None:
+def test_where_a_picture_begins_does_not_matter(form: str, rolled: tuple[int, int], saving: Saving) -> None:
     """Neither to losses nor to gradients, by whole positions of the deepest layer."""
     params = StyleParams.of({**TEXTURE, "tv_form": form})
     targets = targets_of([Pair.of(None, pixels(0, 20, 30), params)], DOUBLE)
-    objective = Objective(DOUBLE, targets, [params], checkpoint=checkpoint)
+    objective = Objective(DOUBLE, targets, [params], saving=saving)
     results = []
     for shift in ((0, 0), rolled):
         x = pixels(1, 32, 48)[None].roll(shift, (2, 3)).requires_grad_()

@@ -106,11 +106,11 @@ def test_no_batch_is_above_its_limits(rows: Asked, limits: Limits) -> None:
         shape, params = batch.rows[0].shape, batch.rows[0].row.params
         if shape is None:
             continue
-        needed = len(batch.rows) * cost.memory(params, shape, precision=limits.precision, checkpoint=batch.checkpoint)
+        needed = len(batch.rows) * cost.memory(params, shape, precision=limits.precision, saving=batch.saving)
         assert needed <= (limits.memory or max(ASSUMED_MEMORY, needed / len(batch.rows)))
         assert len(batch.rows) <= limits.rows
         assert len(batch.rows) == 1 or not limits.pixels or len(batch.rows) * shape[0] * shape[1] <= limits.pixels
-        assert not batch.checkpoint or len(batch.rows) == 1
+        assert batch.saving == "nothing" or len(batch.rows) == 1
 
 
 @given(asked(), LIMITS, st.randoms(use_true_random=False))
@@ -294,17 +294,50 @@ def test_a_picture_of_another_id_is_not_overwritten() -> None:
 
 def test_what_an_actor_cannot_hold_fails_and_the_rest_is_cut_to_fit() -> None:
     million = cost.memory(StyleParams(), (1000, 1000), precision="fp32")
-    twice = cost.memory(StyleParams(), (1000, 1000), precision="fp32", checkpoint=True)
+    twice = cost.memory(StyleParams(), (1000, 1000), precision="fp32", saving="checkpoint")
     assert twice < million
     just_too_large = (1000, int(1000 * 2.5 * million / twice) - 10)
     rows = [(row(n, StyleParams()), (1000, 1000)) for n in range(5)]
     rows += [(row(5, StyleParams()), (4000, 4000)), (row(6, StyleParams()), just_too_large)]
     work = planned(rows, Limits(memory=2.5 * million))
     alone, *fitting, refused = work.batches
-    assert ([p.row.id for p in alone.rows], alone.checkpoint) == (["row6"], True)
-    assert [(len(batch.rows), batch.checkpoint) for batch in fitting] == [(2, False), (2, False), (1, False)]
+    assert ([p.row.id for p in alone.rows], alone.saving) == (["row6"], "checkpoint")
+    assert [(len(batch.rows), batch.saving) for batch in fitting] == [(2, "nothing"), (2, "nothing"), (1, "nothing")]
     assert refused.rows[0].failure is not None
     assert "4000 x 4000 px need about" in refused.rows[0].failure.error
+
+
+def test_what_only_tiles_make_fit_is_computed_in_tiles() -> None:
+    shape = (8192, 6144)
+    at_once, in_tiles = (
+        cost.memory(StyleParams(), shape, precision="bf16", saving=saving) for saving in ("checkpoint", "tiles")
+    )
+    assert in_tiles < 0.9 * at_once
+    memory = (at_once + in_tiles) / 2
+    (batch,) = planned([(row(1, StyleParams()), shape)], Limits(memory=memory, precision="bf16")).batches
+    assert (batch.rows[0].failure, batch.saving) == (None, "tiles")
+
+
+@given(shape=st.tuples(st.integers(64, 20_000), st.integers(64, 20_000)), memory=st.floats(1e8, 5e10))
+def test_what_is_too_large_is_told_what_would_fit(shape: tuple[int, int], memory: float) -> None:
+    """The largest side that the message names fits, one that is 16 px longer does not."""
+    (batch,) = planned([(row(1, StyleParams()), shape)], Limits(memory=memory)).batches
+    failure = batch.rows[0].failure
+
+    def fits(side: int) -> bool:
+        height, width = (max(1, round(each * side / max(shape))) for each in shape)
+        fitting = cost.saving_that_fits(StyleParams(), (height, width), precision="fp32", available=memory)
+        return fitting is not None
+
+    if failure is None:
+        assert cost.saving_that_fits(StyleParams(), shape, precision="fp32", available=memory) == batch.saving
+        return
+    assert failure.error_class == "TooLarge"
+    side = cost.largest_side(StyleParams(), shape, precision="fp32", available=memory)
+    assert f"at most {side}" in failure.error or not side
+    assert side < max(shape)
+    assert not side or fits(side)
+    assert side + 16 >= max(shape) or not fits(side + 16)
 
 
 def test_what_memory_holds_depends_on_the_precision() -> None:

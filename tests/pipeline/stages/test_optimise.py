@@ -15,6 +15,7 @@ import torch
 from PIL import Image
 
 from nst_kernel import Pair, StyleParams, StylizeResult, Vgg19, stylize_batch
+from nst_kernel.cost import Saving
 from pipeline import images
 from pipeline.images.encode import format_of
 from pipeline.manifest.row import Row
@@ -207,35 +208,54 @@ def test_a_row_without_room_has_one_more_try_with_less_memory(
     """An allocator that has room for two pairs, or for one in full; the large one fits only with checkpointing."""
     batch = batch_of(rows(folder, "a.png", "b.png", "a.png", "a.png"))
     large = torch.from_numpy(draw(2, 32, 32)).permute(2, 0, 1) / 255
-    tries: list[tuple[int, bool]] = []
+    tries: list[tuple[int, Saving]] = []
 
-    def scarce(pairs: list[Pair], encoder: Vgg19, *, checkpoint: bool, **options: Any) -> list[StylizeResult]:
-        tries.append((len(pairs), checkpoint))
+    def scarce(pairs: list[Pair], encoder: Vgg19, *, saving: Saving, **options: Any) -> list[StylizeResult]:
+        tries.append((len(pairs), saving))
         is_large = any(pair.content is not None and torch.equal(pair.content, large) for pair in pairs)
-        if len(pairs) > 2 or (is_large and not checkpoint):
+        if len(pairs) > 2 or (is_large and saving == "nothing"):
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return stylize_batch(pairs, encoder, checkpoint=checkpoint, **options)
+        return stylize_batch(pairs, encoder, saving=saving, **options)
 
     monkeypatch.setattr(actor_module, "stylize_batch", scarce)
     outcomes = style_actor(fetch(batch)).outcomes
     assert all(isinstance(outcome, StylizeResult) for outcome in outcomes)
-    assert tries == [(4, False), (2, False), (1, False), (1, False), (1, True), (2, False)]
+    assert tries == [
+        *((4, "nothing"), (2, "nothing"), (1, "nothing"), (1, "nothing")),
+        *((1, "checkpoint"), (2, "nothing")),
+    ]
+
+
+def test_what_is_larger_than_a_tile_is_tried_in_tiles_last(
+    folder: Path, style_actor: StyleActor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries: list[Saving] = []
+
+    def scarce(pairs: list[Pair], encoder: Vgg19, *, saving: Saving, **options: Any) -> list[StylizeResult]:
+        tries.append(saving)
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(actor_module, "stylize_batch", scarce)
+    monkeypatch.setattr("pipeline.planning.cost.TILE", 16)
+    (outcome,) = style_actor(fetch(batch_of(rows(folder, "a.png")))).outcomes
+    assert isinstance(outcome, Failure)
+    assert tries == ["nothing", "checkpoint", "tiles"]
 
 
 def test_another_error_is_not_tried_again(
     folder: Path, style_actor: StyleActor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tries: list[bool] = []
+    tries: list[Saving] = []
 
-    def broken(pairs: list[Pair], encoder: Vgg19, *, checkpoint: bool, **options: Any) -> list[StylizeResult]:
-        tries.append(checkpoint)
+    def broken(pairs: list[Pair], encoder: Vgg19, *, saving: Saving, **options: Any) -> list[StylizeResult]:
+        tries.append(saving)
         raise RuntimeError("a kernel is missing")
 
     monkeypatch.setattr(actor_module, "stylize_batch", broken)
     (outcome,) = style_actor(fetch(batch_of(rows(folder, "a.png")))).outcomes
     assert isinstance(outcome, Failure)
     assert "a kernel is missing" in outcome.error
-    assert tries == [False]
+    assert tries == ["nothing"]
 
 
 def test_what_torch_says_where_the_machine_has_no_room() -> None:
@@ -251,15 +271,15 @@ def test_what_torch_says_where_the_machine_has_no_room() -> None:
 def test_a_batch_planned_for_little_memory_is_computed_with_little(
     folder: Path, style_actor: StyleActor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seen: list[bool] = []
+    seen: list[Saving] = []
 
-    def watched(pairs: list[Pair], encoder: Vgg19, *, checkpoint: bool, **options: Any) -> list[StylizeResult]:
-        seen.append(checkpoint)
-        return stylize_batch(pairs, encoder, checkpoint=checkpoint, **options)
+    def watched(pairs: list[Pair], encoder: Vgg19, *, saving: Saving, **options: Any) -> list[StylizeResult]:
+        seen.append(saving)
+        return stylize_batch(pairs, encoder, saving=saving, **options)
 
     monkeypatch.setattr(actor_module, "stylize_batch", watched)
-    style_actor(fetch(dataclasses.replace(batch_of(rows(folder, "a.png")), checkpoint=True)))
-    assert seen == [True]
+    style_actor(fetch(dataclasses.replace(batch_of(rows(folder, "a.png")), saving="checkpoint")))
+    assert seen == ["checkpoint"]
 
 
 def test_a_style_is_looked_at_once_by_an_actor(folder: Path, style_actor: StyleActor) -> None:
