@@ -8,7 +8,7 @@ from nst_kernel.params import StyleParams
 # Pictures, targets, the optimiser's vectors and what a convolution works in at full resolution, with values of e bytes:
 # (constant, per byte), fitted to measured peaks (`tests/bench/memory.py`), which it exceeds by 1 to 10 %.
 WORKING, WORKING_IN_STRIPS = (200, 68), (380, 100)
-WORKING_IN_TILES = 380
+WORKING_IN_TILES = 340
 CONTENT_VALUES = 5
 
 Saving = Literal["nothing", "checkpoint", "tiles"]
