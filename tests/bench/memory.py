@@ -19,9 +19,7 @@ def peak_bytes_per_pixel(
     size: int, count: int, *, saving: Saving = "nothing", regions: int = 0, **parameters: object
 ) -> float:
     """Of `count` pairs of side `size`, over one scale, with so many regions."""
-    request = json.dumps(
-        {"size": size, "count": count, "saving": saving, "regions": regions, "parameters": parameters}
-    )
+    request = json.dumps({"size": size, "count": count, "saving": saving, "regions": regions, "parameters": parameters})
     command = [sys.executable, "-m", "tests.bench.memory", request]
     # What is freed goes back to the system at once, so that the resident set is what is held.
     environment = {**os.environ, "MALLOC_MMAP_THRESHOLD_": "65536"}
