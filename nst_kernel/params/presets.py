@@ -32,8 +32,12 @@ _LAYERS: dict[str, object] = {
     "style_layers": ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1"),
 }
 
+_TO_THE_END: dict[str, object] = {"min_improvement": 0.0}
+"""What others published makes a number of evaluations, however little the last ones gain."""
+
 _PAPER: dict[str, object] = {
     "objective": "paper",
+    **_TO_THE_END,
     **_LAYERS,
     "content_weight": 1.0,
     "style_weight": 1e3,
@@ -49,6 +53,7 @@ _FROM_NOISE: dict[str, object] = {"precision": "fp32", "iterations": (500,)}
 
 _PROGRAM: dict[str, object] = {
     "objective": "mean",
+    **_TO_THE_END,
     **_LAYERS,
     "tv_weight": 0.0,
     "range_weight": 0.0,

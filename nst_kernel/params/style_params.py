@@ -97,8 +97,8 @@ class StyleParams(Derived):
         **_SIDE,
     )
     min_improvement: Number = parameter(
-        0.0,
-        "a scale ends early once the loss fell by less than this share within `window`; 0: never",
+        0.01,
+        "a scale ends before `iterations` once the loss fell by less than this share within `window`; 0: never",
         **_SHARE,
     )
     window: Whole = parameter(

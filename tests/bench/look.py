@@ -110,7 +110,9 @@ def fringe(pairs: "Pairs", encoders: Sequence[Weights], iterations: int) -> Iter
     for weights in encoders:
         for name, candidate in candidates().items():
             for pair, (content, style) in pairs.items():
-                params = StyleParams.of({"iterations": iterations, "scales": (), **within(weights)})
+                params = StyleParams.of(
+                    {"iterations": iterations, "min_improvement": 0, "scales": (), **within(weights)}
+                )
                 result = transfer(content, style, weights, params, candidate)
                 figures = {"spread": spread(result.image), "step": step(result.image)}
                 yield {"encoder": weights.name, "border": name, "pair": pair, **figures, "image": result.image}

@@ -128,7 +128,7 @@ def parity(weights: Weights, device: torch.device, *, pairs: int) -> Sequence[fl
         content, style = drawn(number, 96, device)
         finals = {}
         for precision in ("fp32", "bf16"):
-            params = StyleParams.of({"size": 96, "iterations": 80, "precision": precision})
+            params = StyleParams.of({"size": 96, "iterations": 80, "min_improvement": 0, "precision": precision})
             (result,) = stylize_batch([Pair.of(content, style, params)], encoder)
             finals[precision] = result.losses["total"]
         shares.append(finals["bf16"] / finals["fp32"])

@@ -32,6 +32,9 @@ def tables() -> dict[str, str]:
             "fringe": fringe,
             "ratio": ratio,
         }
+        if file.stem == "stopping":
+            found["stopping"] = stopping(parts)
+            continue
         for part, measured in parts.items():
             found[f"{file.stem} {part}"] = f"{measured['machine']}\n\n{made[part](measured['figures'])}"
     return found
@@ -46,6 +49,20 @@ def speed(figures: Mapping[str, Any]) -> str:
     flops = figures["matmul_flops"] / 1e12
     rate = f"Ours runs at up to {best:.3g} Tflop/s, a large matrix product in bf16 at {flops:.3g}."
     return f"{_by_size(figures['per_evaluation'])}\n\nA step{of} of L-BFGS takes {step}. {rate}"
+
+
+def stopping(encoders: Mapping[str, Any]) -> str:
+    """Return losses and likeness after so many evaluations, relative to those of a thousand, and where runs end."""
+    lines = []
+    for name, measured in encoders.items():
+        for mark, loss in measured["loss"].items():
+            lines.append([name, f"{mark} evaluations", f"{loss:.3f}", f"{measured['ssim'][mark]:.2f}", ""])
+        for share, ends in measured["ends"].items():
+            loss = measured["loss_at_end"][share]
+            lines.append([name, f"`min_improvement` {share}", f"{loss:.3f}", "", f"after {ends:.0f}"])
+    (about, *_) = encoders.values()
+    head = f"{about['machine']}; medians of {about['pairs']} pairs of {about['size']} px, one scale"
+    return f"{head}\n\n{table(['encoder', 'until', 'loss', 'SSIM', 'ends'], lines)}"
 
 
 def in_four_rows() -> str:

@@ -21,7 +21,13 @@ from nst_kernel.transfer.cuda_graph import Repeated
 from nst_kernel.transfer.one_scale import descend
 from tests.bench.reference import Transfer
 
-SETTINGS: Mapping[str, object] = {"scales": (), "tv_weight": 0.0, "range_weight": 0.0, "content_weight": 0.05}
+SETTINGS: Mapping[str, object] = {
+    "scales": (),
+    "min_improvement": 0.0,
+    "tv_weight": 0.0,
+    "range_weight": 0.0,
+    "content_weight": 0.05,
+}
 """What the reference can do too."""
 
 TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}

@@ -35,3 +35,8 @@ def test_a_default_that_replaces_a_presets_value_is_written() -> None:
     assert StyleParams.of(json.loads(json.dumps(params.to_json()))) == params
     assert {"averaging", "statistics", "clamp"} <= params.to_json().keys()
     assert not {"averaging", "statistics", "clamp"} & StyleParams().to_json().keys()
+
+
+def test_the_default_ends_by_itself_and_what_others_published_does_not() -> None:
+    ends = {name for name in PRESETS if StyleParams.of({"preset": name}).min_improvement > 0}
+    assert ends == {"default"}

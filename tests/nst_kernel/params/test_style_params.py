@@ -357,7 +357,7 @@ def test_every_parameter_is_shared_or_per_sample() -> None:
     } - {"min_improvement"}
 
 
-PLAIN, ADAM = StyleParams(), StyleParams(optimizer="adam")
+PLAIN, ADAM = StyleParams(min_improvement=0.0), StyleParams(optimizer="adam")
 NEEDED = {"style_mask": StyleParams(content_mask="n.png"), "animation": StyleParams(save_every=10)}
 ADAM_ALONE = ("averaging", "clamp")
 
