@@ -52,17 +52,19 @@ def speed(figures: Mapping[str, Any]) -> str:
 
 
 def stopping(encoders: Mapping[str, Any]) -> str:
-    """Return losses and likeness after so many evaluations, relative to those of a thousand, and where runs end."""
-    lines = []
+    """Return losses and likeness after so many evaluations, relative to those of a thousand, and where scales end."""
+    found = []
     for name, measured in encoders.items():
-        for mark, loss in measured["loss"].items():
-            lines.append([name, f"{mark} evaluations", f"{loss:.3f}", f"{measured['ssim'][mark]:.2f}", ""])
-        for share, ends in measured["ends"].items():
-            loss = measured["loss_at_end"][share]
-            lines.append([name, f"`min_improvement` {share}", f"{loss:.3f}", "", f"after {ends:.0f}"])
-    (about, *_) = encoders.values()
-    head = f"{about['machine']}; medians of {about['pairs']} pairs of {about['size']} px, one scale"
-    return f"{head}\n\n{table(['encoder', 'until', 'loss', 'SSIM', 'ends'], lines)}"
+        lines = [
+            [f"{k} evaluations", f"{loss:.3f}", f"{measured['ssim'][k]:.2f}"] for k, loss in measured["loss"].items()
+        ]
+        for share, k in measured["ends"].items():
+            lines.append(
+                [f"`min_improvement` {share}: {k:.0f} evaluations", f"{measured['loss_at_end'][share]:.3f}", ""]
+            )
+        head = f"{name}: medians of {measured['pairs']} pairs of {measured['size']} px; {measured['machine']}"
+        found.append(f"{head}\n\n{table(['until', 'loss', 'SSIM'], lines)}")
+    return "\n\n".join(found)
 
 
 def in_four_rows() -> str:
