@@ -100,5 +100,6 @@ def test_photographs_say_what_to_install(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_public_names() -> None:
-    assert set(pictures.__all__) == {"CONTENTS", "INK", "PAPER", "STYLES", "Cell", "draw", "photographs", "sheet"}
+    drawn = {"draw", "draw_mask", "photographs", "sheet"}
+    assert set(pictures.__all__) == {"CONTENTS", "INK", "MASKS", "PAPER", "STYLES", "Cell", *drawn}
     assert all(hasattr(pictures, name) for name in pictures.__all__)

@@ -46,6 +46,8 @@ ELSEWHERE = {
     "style_upscale": "as size",
     "style_mask": "its pictures are fetched, not computed",
     "mask_mode": "in the batch with regions",
+    "save_every": "shows pictures, and changes none",
+    "animation": "as save_every",
 }
 ADAM: list[dict[str, object]] = [
     {},

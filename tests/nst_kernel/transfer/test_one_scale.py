@@ -71,10 +71,8 @@ class Cursed:
 def params(
     optimizer: str, iterations: int = 12, rates: Sequence[float | None] = (0.05, 0.03, 0.04)
 ) -> list[StyleParams]:
-    return [
-        StyleParams.of({**PLAIN, "optimizer": optimizer, "iterations": iterations, "learning_rate": rate, "history": 5})
-        for rate in rates
-    ]
+    given = {**PLAIN, "optimizer": optimizer, "iterations": iterations, "min_improvement": 0, "history": 5}
+    return [StyleParams.of({**given, "learning_rate": rate}) for rate in rates]
 
 
 def same(a: Descent, b: Descent, samples: list[int]) -> bool:
