@@ -11,7 +11,7 @@ from pipeline.planning.limits import Limits
 from pipeline.planning.plan import plan
 
 RECORDED = "fc933ffb92d3fa06"
-"""Of what was planned when the memory of tiles had been fitted. Another model of cost or memory changes it, and nothing else may."""
+"""Of what was planned when tiles had been fitted. Another model of cost or memory changes it, and nothing else may."""
 
 GONE = Failure("StorageError", "gone")
 SETTINGS = [StyleParams(), StyleParams(seed=1), StyleParams(iterations=(7,)), StyleParams(pooling="max")]
