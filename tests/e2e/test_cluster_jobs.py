@@ -39,7 +39,7 @@ def job(tmp_path: Path) -> tuple[Path, Studio]:
         "name": "night",
         "manifest": studio.write("rows.csv", as_csv([dict(row) for row in rows])),
         "output": studio.output,
-        "defaults": {"size": 64, "iterations": 150, "scales": "", "precision": "fp32"},
+        "defaults": {"size": 64, "iterations": 150, "min_improvement": 0, "scales": "", "precision": "fp32"},
         "resources": {"batch_size": 1},
         "cluster": {"upload": True, "env": {"GREETING": "hello"}},
     }

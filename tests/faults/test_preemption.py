@@ -24,7 +24,13 @@ from tests.faults.support.processes import actors, actors_at_work
 from tests.support import REPOSITORY, draw
 
 ITERATIONS = 200
-LONG: dict[str, object] = {"size": 64, "iterations": ITERATIONS, "scales": "", "precision": "fp32"}
+LONG: dict[str, object] = {
+    "size": 64,
+    "iterations": ITERATIONS,
+    "min_improvement": 0,
+    "scales": "",
+    "precision": "fp32",
+}
 
 
 @dataclass

@@ -49,7 +49,7 @@ def driver_killed(harness: Harness, *, share: float) -> Outcome:
 
 def actor_killed(harness: Harness) -> Outcome:
     """Kill an actor at work every few seconds, never twice with the same row, which would be quarantined."""
-    scenario, struck = harness.scenario("actor", numbered(24)), set[str]()
+    scenario, struck = harness.scenario("actor", numbered(24), iterations=20), set[str]()
     strokes = 0
     with running(scenario) as run:
         while not run.done():

@@ -24,6 +24,9 @@ from pipeline.recovery import ledger
 SIZE = 64
 """Long side of every picture, pixels."""
 
+TO_THE_END: Mapping[str, object] = {"scales": "", "min_improvement": 0, "precision": "fp32"}
+"""Parameters with which every row makes all its iterations, so that there is time for a fault."""
+
 PICTURES = ("lake", "town", "night", "mosaic")
 
 
@@ -61,7 +64,7 @@ class Scenario:
     manifest: str
     output: str
     ids: tuple[str, ...]
-    iterations: int = 20
+    iterations: int = 5
     rows_per_batch: int = 2
     actors: int = 2
     worth_saving: float = 10.0
@@ -90,7 +93,7 @@ class Scenario:
                 ),
                 stall_timeout=self.stall_timeout,
             ),
-            defaults={"size": SIZE, "iterations": self.iterations, "scales": "", "precision": "fp32"},
+            defaults={"size": SIZE, "iterations": self.iterations, **TO_THE_END},
         )
 
     def start_driver(self, address: str) -> "subprocess.Popen[str]":
