@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from nst_kernel.encoder import GRAM, MOMENTS, Border, Guided, Statistic, passes
+from nst_kernel.encoder import GRAM, MOMENTS, Border, Guided, Statistic, Vgg19, passes
+from nst_kernel.encoder.request import Request
 from nst_kernel.encoder.tiles import TiledPass
 from nst_kernel.objective.regions import masks_at
 from tests.nst_kernel.encoder.test_passes import REACHED, network, some_loss
@@ -32,14 +33,18 @@ def guided(inner: Statistic, names: list[str], height: int, width: int) -> dict[
 
 
 def both(
-    x: Tensor, features: list[str], statistics: dict[str, Statistic], tile: int, **options: object
+    x: Tensor,
+    features: list[str],
+    statistics: dict[str, Statistic],
+    tile: int,
+    border: Border,
+    pooling: Literal["avg", "max"] = "avg",
 ) -> tuple[list[Tensor], list[Tensor]]:
     """Values and the gradient of a loss of them, tile by tile and whole."""
     found = []
-    border = options.pop("border")
-    vgg = network(border)  # type: ignore[arg-type]
+    vgg = network(border)
     for side in (tile, 0):
-        F, S = vgg.observe(x, features, statistics, tile=side, **options)  # type: ignore[arg-type]
+        F, S = vgg.observe(x, features, statistics, tile=side, pooling=pooling)
         values = [*F.values(), *S.values()]
         found.append([*values, *torch.autograd.grad(some_loss(values), x)])
     return found[0], found[1]
@@ -95,13 +100,13 @@ def test_the_halo_covers_what_the_deepest_layer_sees() -> None:
 def test_a_tile_is_all_that_is_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a pass is given has at most a tile with its halo; a picture of one tile is passed through once."""
     given_shapes: list[tuple[int, ...]] = []
-    entry = type(network()).entry
+    entry = Vgg19.entry
 
-    def seen(self: object, x: Tensor, request: object) -> Tensor:
+    def seen(self: Vgg19, x: Tensor, request: Request) -> Tensor:
         given_shapes.append(tuple(x.shape[-2:]))
-        return entry(self, x, request)  # type: ignore[arg-type]
+        return entry(self, x, request)
 
-    monkeypatch.setattr(type(network()), "entry", seen)
+    monkeypatch.setattr(Vgg19, "entry", seen)
     x = pixels(0, 200, 90).unsqueeze(0).requires_grad_()
     values = network().observe(x, ["conv2_1"], {"conv1_2": GRAM}, tile=32)[0]
     assert len(given_shapes) == 7 * 3

@@ -65,8 +65,9 @@ def test_loss_and_gradient_are_those_of_the_whole_picture(
         targets = targets_of(pairs, DOUBLE, None, saving)
         losses = Objective(DOUBLE, targets, [each.params for each in pairs], saving=saving)(x)
         found.append((losses.detach(), torch.autograd.grad(losses[:, 0].sum(), x)[0]))
+    rounding = 1e-9 if statistics == "w2" else 1e-11  # roots of matrices magnify the last digits
     for theirs, ours in zip(*found, strict=True):
-        torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-11 * theirs.abs().max().item())
+        torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=rounding * theirs.abs().max().item())
 
 
 def test_pictures_are_those_of_whole_transfers() -> None:
