@@ -203,9 +203,15 @@ class Own:
         """Return the inner statistic of the picture."""
         return self.inner.mean(total, M)
 
-    def part(self, rows: slice, columns: slice) -> Statistic:
-        """Refuse: a tile has no parts."""
-        raise NotImplementedError
+    def part(self, rows: slice, columns: slice) -> "Own":
+        """Return the statistic as a part of the tile has it, at these of the positions that are computed."""
+        high, wide = _shared(self.window[0], rows), _shared(self.window[1], columns)
+        return Own(
+            self.inner.part(_after(self.window[0], high), _after(self.window[1], wide)),
+            (_after(rows, high), _after(columns, wide)),
+            (high.stop - high.start) * (wide.stop - wide.start),
+            self.whole,
+        )
 
     def _own(self, F: Tensor, width: int) -> Tensor:
         """Return a copy of activations, with a ring of this width, at the tile's own positions."""
@@ -272,3 +278,15 @@ def _runs(pixels: list[int]) -> Iterator[range]:
 
 
 _apply: Callable[..., tuple[Tensor, ...]] = Pass.apply
+
+
+def _shared(own: slice, part: slice) -> slice:
+    """Return the positions that are in both of two ranges; an empty range where there are none."""
+    start = max(own.start, part.start or 0)
+    return slice(start, max(start, own.stop if part.stop is None else min(own.stop, part.stop)))
+
+
+def _after(whole: slice, part: slice) -> slice:
+    """Return a range within another one, counted from the start of that."""
+    first = whole.start or 0
+    return slice(part.start - first, part.stop - first)

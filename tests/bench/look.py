@@ -175,16 +175,22 @@ def _fitted(picture: NDArray[np.uint8], size: int) -> Tensor:
     return resize(x, fit(*picture.shape[:2], size=size)).clamp(0, 1)
 
 
-def main() -> None:
-    """Measure, print, keep as JSON; parts that were not asked for stay as they were measured last."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--parts", default="fringe,ratio")
+def options_of(description: str | None, *, size: int, pairs: int) -> argparse.ArgumentParser:
+    """Return a parser of what measurements of given pictures have in common, with these defaults."""
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--contents", type=Path, help="folder of photographs")
     parser.add_argument("--styles", type=Path, help="folder of paintings")
     parser.add_argument("--weights", nargs="+", default=["embedded"], help="as for nst")
-    parser.add_argument("--pictures", type=Path, help="folder for results")
-    parser.add_argument("--size", type=int, default=256)
-    parser.add_argument("--pairs", type=int, default=4)
+    parser.add_argument("--pictures", type=Path, help="folder for pictures")
+    parser.add_argument("--size", type=int, default=size)
+    parser.add_argument("--pairs", type=int, default=pairs)
+    return parser
+
+
+def main() -> None:
+    """Measure, print, keep as JSON; parts that were not asked for stay as they were measured last."""
+    parser = options_of(__doc__, size=256, pairs=4)
+    parser.add_argument("--parts", default="fringe,ratio")
     parser.add_argument("--iterations", type=int, default=150)
     options = parser.parse_args()
     pairs = pairs_of(options.contents, options.styles, options.size, options.pairs)

@@ -4,7 +4,6 @@ Each pair is optimised for a thousand evaluations, at one scale. Contents and st
 given, and drawn ones. With `--pictures` the pictures on the way are written too: figures do not tell what one sees.
 """
 
-import argparse
 import itertools
 import json
 import math
@@ -20,9 +19,10 @@ from PIL import Image, ImageOps
 from skimage.metrics import structural_similarity
 
 from jobs.pictures import draw
-from nst_kernel import LAYERS, Observer, Pair, StyleParams, Vgg19, Weights, load_weights, stylize_batch, to_uint8
+from nst_kernel import Observer, Pair, StyleParams, Vgg19, load_weights, stylize_batch, to_uint8
 from nst_kernel.pictures import to_tensor
 from tests.bench.__main__ import cpu_name
+from tests.bench.look import options_of, within
 
 RESULTS = Path(__file__).parent / "results" / "stopping.json"
 MARKS = (20, 40, 60, 80, 100, 150, 300, 1000)
@@ -102,25 +102,9 @@ def _read(path: Path, size: int) -> Picture:
         return np.asarray(ImageOps.fit(image.convert("RGB"), (size, size)))
 
 
-def _within(weights: Weights) -> dict[str, Any]:
-    """Return the default layers as far as an encoder has them; the content's is then its deepest."""
-    defaults = StyleParams()
-    deepest = [layer for layer in LAYERS if layer in weights.convolutions][-1]
-    content = [layer for layer in defaults.content_layers if layer in weights.convolutions]
-    style = [layer for layer in defaults.style_layers if layer in weights.convolutions]
-    return {"content_layers": tuple(content or [deepest]), "style_layers": tuple(style)}
-
-
 def main() -> None:
     """Measure with each encoder, print, keep as JSON; encoders that were not asked for stay as they were."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--contents", type=Path, help="folder of photographs")
-    parser.add_argument("--styles", type=Path, help="folder of paintings")
-    parser.add_argument("--weights", nargs="+", default=["embedded"], help="as for nst")
-    parser.add_argument("--pictures", type=Path, help="folder for the pictures on the way")
-    parser.add_argument("--size", type=int, default=128)
-    parser.add_argument("--pairs", type=int, default=12)
-    options = parser.parse_args()
+    options = options_of(__doc__, size=128, pairs=12).parse_args()
     machine = f"{cpu_name()}, {torch.get_num_threads()} threads, torch {torch.__version__}"
     for name in options.weights:
         weights = load_weights(name)
@@ -132,7 +116,7 @@ def main() -> None:
                 "min_improvement": 0,
                 "precision": "fp32",
                 "save_every": math.gcd(*MARKS),
-                **_within(weights),
+                **within(weights),
             }
         )
         figures = []

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from nst_kernel.encoder import GRAM, MOMENTS, Border, Guided, Statistic, Vgg19, passes
 from nst_kernel.encoder.request import Request
-from nst_kernel.encoder.tiles import TiledPass
+from nst_kernel.encoder.tiles import Own, TiledPass
 from nst_kernel.objective.regions import masks_at
 from tests.nst_kernel.encoder.test_passes import REACHED, network, some_loss
 from tests.support import encoder, pixels
@@ -129,3 +129,20 @@ def test_without_tiles_there_is_no_second_pass(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(TiledPass, "forward", never)
     assert passes.Pass.apply  # what is called instead
     network().observe(pictures(64, 64), ["conv2_1"])
+
+
+@pytest.mark.parametrize("cut", [0, 3, 7, 12])
+@pytest.mark.parametrize("regions", [False, True])
+def test_parts_of_a_tile_add_up_to_it(regions: bool, cut: int) -> None:
+    """Cut before its own positions, within them, or behind them."""
+    F = torch.rand(2, 8, 12, 10, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+    inner = guided(GRAM, ["conv1_1"], 6, 5)["conv1_1"] if regions else GRAM
+    own = Own(inner, (slice(2, 8), slice(1, 6)), 30, 100)
+    total = torch.zeros(())
+    for rows in (slice(0, cut), slice(cut, None)):
+        part = own.part(rows, slice(None))
+        assert isinstance(part, Own)
+        if part.positions:
+            at = F[:, :, rows]
+            total = total + part.of(at, at[0, 0].numel(), F.dtype) * (1 if regions else part.positions)
+    torch.testing.assert_close(total, own.of(F, F[0, 0].numel(), F.dtype) * (1 if regions else own.positions))
