@@ -130,7 +130,7 @@ def test_rows_are_counted_once_though_their_writer_dies_after_its_commit(crashed
     assert sorted(recorded["nst_loss", ""]) == pytest.approx(
         sorted(row["total_loss"] for row in results.values() if row["status"] == "ok")
     )
+    # Not from results: what was done again after a death took its own seconds each time, and the last to arrive counts.
     for stage in ("fetch", "optimise", "write"):
-        assert sum(recorded["nst_seconds_total", stage]) == pytest.approx(
-            sum(row["seconds"][stage] for row in results.values() if row["seconds"]), rel=0.5
-        )
+        took = [row["seconds"][stage] for row in crashed.seen if row["seconds"][stage]]
+        assert sum(recorded["nst_seconds_total", stage]) == pytest.approx(sum(took))
