@@ -50,6 +50,12 @@ def test_the_time_until_a_call_begins_is_not_its_own() -> None:
     assert call(BRIEF, str, calls.Late(0.6)) == "late"
 
 
+def test_a_timer_ends_a_call_for_its_time_whatever_the_clock_here_says() -> None:
+    """A parent that waits for a CPU hears late that the call began, and counts less than its budget until its end."""
+    with pytest.raises(TimedOut, match="longer than 60 s"):
+        call(AMPLE, signal.raise_signal, signal.SIGALRM)
+
+
 def test_a_child_that_does_not_begin_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     call(AMPLE, calls.pid)  # there is a child now, which takes a call at once
     monkeypatch.setattr(children, "START", 0.2)
