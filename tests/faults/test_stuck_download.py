@@ -42,7 +42,7 @@ def test_a_download_that_trickles_in_for_ever_fails(
     uri = storage.join(folder, "slow.png")
     storage.write_bytes(uri, bytes(10_000))
     monkeypatch.setenv("NST_STORAGE_TIMEOUT", "0.5")
-    monkeypatch.setenv("NST_STORAGE_REQUEST_TIMEOUT", "2")
+    monkeypatch.setenv("NST_STORAGE_REQUEST_TIMEOUT", "1")
     monkeypatch.setenv("NST_STORAGE_ATTEMPTS", "2")
     proxy.share, proxy.kinds = 1, ("trickled",)
     proxy.requests.clear()

@@ -35,14 +35,14 @@ def pair(height: int, width: int, seed: int = 0, **values: Any) -> Pair:
 
 
 @given(
-    height=st.integers(40, 72),
-    width=st.integers(40, 72),
+    height=st.integers(33, 66),
+    width=st.integers(33, 66),
     objective=st.sampled_from(["paper", "relative", "mean"]),
     statistics=st.sampled_from(["gram", "covariance", "w2"]),
     regions=st.booleans(),
     tileable=st.booleans(),
 )
-@settings(max_examples=6)
+@settings(max_examples=5)
 def test_loss_and_gradient_are_those_of_the_whole_picture(
     height: int, width: int, objective: str, statistics: str, regions: bool, tileable: bool
 ) -> None:
@@ -73,7 +73,7 @@ def test_loss_and_gradient_are_those_of_the_whole_picture(
 def test_pictures_are_those_of_whole_transfers() -> None:
     """Over all scales, of which the coarse one is a single tile, with a batch-mate that leaves early."""
     early: dict[str, Any] = {"window": 2, "scales": "24"}
-    pairs = [pair(70, 84, **early, min_improvement=1e-9), pair(70, 84, seed=1, **early, min_improvement=0.4)]
+    pairs = [pair(50, 70, **early, min_improvement=1e-9), pair(50, 70, seed=1, **early, min_improvement=0.4)]
     for ours, theirs in zip(stylize_batch(pairs, DOUBLE, saving="tiles"), stylize_batch(pairs, DOUBLE), strict=True):
         np.testing.assert_allclose(ours.image, theirs.image, atol=1e-5)
         assert ours.iterations == theirs.iterations
@@ -81,7 +81,7 @@ def test_pictures_are_those_of_whole_transfers() -> None:
 
 def test_there_is_no_step_along_seams() -> None:
     """Of a picture in tiles, differences across their borders are no larger than elsewhere."""
-    texture = dataclasses.replace(pair(96, 96, init="noise", iterations=8, scales="", content_weight=0.01), init=None)
+    texture = dataclasses.replace(pair(40, 96, init="noise", iterations=8, scales="", content_weight=0.01), init=None)
     (result,) = stylize_batch([texture], DOUBLE, saving="tiles")
     across = np.abs(np.diff(result.image, axis=1)).mean((0, 2))
     seams = across[[31, 63]]
