@@ -8,27 +8,24 @@ from typing import Annotated, Any
 
 import typer
 
-from jobs.commands import (
-    archive,
-    cluster,
-    compare,
-    grid,
-    params,
-    plan,
-    report,
-    results,
-    retry,
-    run,
-    schema,
-    selftest,
-    stylize,
-    validate,
-    weights,
-)
+from jobs.commands import Place, group_of
 from jobs.console import PrintableFormatter, complain, err, show_traceback
 from jobs.exit_codes import ExitCode
 
+PANELS = {
+    "One pair": {"stylize": "stylize"},
+    "Before a run": {"validate": "validate", "plan": "plan", "params": "params", "schema": "schema"},
+    "A run": {"run": "run", "archive": "archive", "grid": "grid"},
+    "After it": {"results": "results", "report": "report", "compare": "compare", "retry": "retry"},
+    "On a cluster": dict.fromkeys(("submit", "status", "logs", "cancel", "jobs"), "cluster"),
+    "This installation": {"doctor": "selftest", "selftest": "selftest", "weights": "weights"},
+}
+"""By panel of the help, in the order of use: the commands and the files of `jobs/commands/` that they are in."""
+
+COMMANDS = {name: Place(panel, module) for panel, modules in PANELS.items() for name, module in modules.items()}
+
 app = typer.Typer(
+    cls=group_of(COMMANDS),
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -58,7 +55,7 @@ def _print_version(asked: bool) -> None:
     if asked:
         from importlib.metadata import version
 
-        from nst_kernel import ALGORITHM_VERSION
+        from nst_kernel.version import ALGORITHM_VERSION
 
         typer.echo(f"nst {version('nst-pipeline')}, algorithm {ALGORITHM_VERSION}")
         raise typer.Exit
@@ -83,26 +80,8 @@ def main_options(
     logging.captureWarnings(True)
 
 
-def _add(panel: str, *commands: Callable[..., Any]) -> None:
-    for command in commands:
-        app.command(rich_help_panel=panel)(command)
-
-
-# In the order of use, which is that of the help.
-_add("One pair", stylize.stylize)
-_add("Before a run", validate.validate, plan.plan, params.params, schema.schema)
-_add("A run", run.run, archive.archive)
-app.add_typer(grid.app, name="grid", rich_help_panel="A run")
-_add("After it", results.results, report.report, compare.compare, retry.retry)
-cluster.add_to(app)
-_add("This installation", selftest.doctor, selftest.selftest)
-app.add_typer(weights.app, name="weights", rich_help_panel="This installation")
-
-
 def main() -> None:
     """Run the command line: an error is one clear line, with `--debug` a traceback."""
-    from pipeline.storage import StorageError
-
     sys.excepthook = show_traceback
     debug = "--debug" in sys.argv
     for stream in (sys.stdout, sys.stderr):
@@ -111,16 +90,20 @@ def main() -> None:
     act: Callable[[], Any] = app
     try:
         act()
-    except (ValueError, StorageError) as error:
-        if debug:
-            raise
-        complain(err, str(error))
-        sys.exit(ExitCode.NOTHING_STARTED)
     except Exception as error:
         if debug:
             raise
-        complain(err, f"{type(error).__name__}: {' '.join(str(error).split())[:500]}. `nst --debug …` says more.")
+        complain(err, _in_a_line(error))
         sys.exit(ExitCode.NOTHING_STARTED)
+
+
+def _in_a_line(error: Exception) -> str:
+    """Return what an error says, and its kind where that is none of ours."""
+    from pipeline.storage import StorageError
+
+    if isinstance(error, ValueError | StorageError):
+        return str(error)
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:500]}. `nst --debug …` says more."
 
 
 if __name__ == "__main__":

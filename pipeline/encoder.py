@@ -9,6 +9,7 @@ from pipeline import storage
 
 if TYPE_CHECKING:
     from nst_kernel import Weights
+    from nst_kernel.encoder import Outline
 
 
 PIN = "#sha256="
@@ -19,6 +20,23 @@ def split_pin(source: str) -> tuple[str, str | None]:
     """Return the name or URI of weights without its pin, and the digest of the pin; None where there is no pin."""
     uri, pin, digest = source.rpartition(PIN)
     return (uri, digest) if pin else (source, None)
+
+
+def outline_of(source: str) -> Outline:
+    """Return what is known of an encoder before it computes; for the embedded one, torch is not loaded.
+
+    Args:
+        source: as for `load_encoder`, which raises the same errors.
+    """
+    return _embedded() if source == "embedded" else load_encoder(source).outline
+
+
+@lru_cache(maxsize=1)
+def _embedded() -> Outline:
+    """Return what is known of the embedded encoder, kept for the next call."""
+    from nst_kernel.encoder import embedded_outline
+
+    return embedded_outline()
 
 
 @lru_cache(maxsize=1)

@@ -3,15 +3,19 @@
 import dataclasses
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from pipeline.archives import Selection, rows_to_do, run_archive
-from pipeline.encoder import load_encoder
-from pipeline.flow import Estimate, estimate, estimate_rows, retry, run, validated
-from pipeline.grids import Expansion, expand, grid_of, run_grid
+from pipeline.archives import Selection, rows_to_do
+from pipeline.encoder import outline_of
+from pipeline.grids import Expansion, expand
 from pipeline.manifest import Manifest, Row, check_covered
 from pipeline.options import RunOptions, under_access
 from pipeline.outputs import Progress, grid_runs, layout
+from pipeline.planning import validated
 from pipeline.specs import ArchiveJob, GridJob, JobFile, ManifestJob
+
+if TYPE_CHECKING:  # Ray comes along, which is not loaded before something is to be computed or estimated
+    from pipeline.flow import Estimate
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,10 @@ def execute(job: Job, options: RunOptions, on_progress: Callable[[Progress], Non
         StorageError: if something cannot be read or written; nothing was started.
         RunBroken: if work that had begun could not go on.
     """
+    from pipeline.archives import run_archive
+    from pipeline.flow import retry, run
+    from pipeline.grids import run_grid
+
     match job:
         case ManifestJob():
             return run(list(job.manifest), options, defaults=job.defaults, on_progress=on_progress)
@@ -77,7 +85,7 @@ def expansion_of(job: GridJob, options: RunOptions) -> Expansion:
         WeightsError: if the encoder is not to be had.
     """
     expansion = expand(job, defaults=job.defaults, file=job.name)
-    check_covered(expansion.rows, load_encoder(options.weights))
+    check_covered(expansion.rows, outline_of(options.weights))
     return expansion
 
 
@@ -112,7 +120,7 @@ def rows_of(job: JobFile, options: RunOptions, selection: Selection | None = Non
 
 
 @under_access
-def estimate_job(job: JobFile, options: RunOptions, *, rate: float | None = None) -> Estimate:
+def estimate_job(job: JobFile, options: RunOptions, *, rate: float | None = None) -> "Estimate":
     """Estimate the work and time that running a job would take; nothing is started.
 
     A grid is computed as a whole each time, so that nothing of it is done before.
@@ -127,6 +135,8 @@ def estimate_job(job: JobFile, options: RunOptions, *, rate: float | None = None
         WeightsError: if the encoder is not available.
         StorageError: if something cannot be read.
     """
+    from pipeline.flow import estimate, estimate_rows
+
     if isinstance(job, ManifestJob):
         return estimate(list(job.manifest), options, defaults=job.defaults, rate=rate)
     selection = Selection()
@@ -142,7 +152,9 @@ def results_of(job: Job, options: RunOptions) -> str:
     """Return the output with the results of the run that has just ended: of a grid, that of its last run."""
     if not isinstance(job, GridJob):
         return options.output
-    rows, sha = expansion_of(job, options).rows, load_encoder(options.weights).sha256
+    from pipeline.grids import grid_of
+
+    rows, sha = expansion_of(job, options).rows, outline_of(options.weights).sha256
     grid = grid_of(rows, sha)
     ours = [one for one in grid_runs.all_runs(options.output) if one.grid == grid]
     return layout.run_folder(options.output, ours[0].id) if ours else options.output

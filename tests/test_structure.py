@@ -47,7 +47,7 @@ MANY_PARAMETERS = {
     "jobs.commands": "a parameter for each argument and option of a command",
     "jobs.training.train_encoder": "a command of its own",
     "jobs.pictures.scenes": "drawing: places, sizes and colours",
-    "jobs.submit.client": "the signature of Ray's own client",
+    "jobs.submit.listing": "the signature of Ray's own client",
 }
 """Modules whose functions may have more parameters, and why."""
 

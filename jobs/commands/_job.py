@@ -76,12 +76,12 @@ def print_remarks(params: Iterable[StyleParams], options: RunOptions) -> None:
     """Print what is worth knowing about style parameters that are valid, with the weights of a run."""
     from nst_kernel.params import PRESETS, remarks_on
     from pipeline import storage
-    from pipeline.encoder import load_encoder
+    from pipeline.encoder import outline_of
 
     params, encoder = list(params), ""
     if any(PRESETS[each.preset].weights for each in params):  # or they need not be read for it
         with storage.allowing(options.access.allowed):
-            encoder = load_encoder(options.weights).kind
+            encoder = outline_of(options.weights).kind
     for remark in remarks_on(params, encoder):
         print_note(out, remark)
 

@@ -25,13 +25,6 @@ JobWord = Annotated[str, typer.Argument(metavar="JOB", help="The job file, its n
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line, for programs.")]
 
 
-def add_to(app: typer.Typer) -> None:
-    """Add the commands to `nst`."""
-    for command in (submit, status, logs, cancel):
-        app.command(rich_help_panel="On a cluster")(command)
-    app.command("jobs", rich_help_panel="On a cluster")(jobs_of_cluster)
-
-
 @explains_exit_codes("submit")
 def submit(
     file: Annotated[Path, typer.Argument(metavar="JOB.yaml", help="A job file; its `cluster` section says where.")],
@@ -120,7 +113,7 @@ def cancel(job: JobWord, address: Address = None) -> None:
         _say("Submitting it again goes on from there.")
 
 
-def jobs_of_cluster(address: Address = None, as_json: AsJson = False) -> None:
+def jobs(address: Address = None, as_json: AsJson = False) -> None:
     """List the jobs of a cluster, the last ones first.
 
     Example: nst jobs --address http://head:8265

@@ -17,7 +17,13 @@ if TYPE_CHECKING:
     from pipeline.options import RunOptions
     from pipeline.specs import GridJob
 
-app = typer.Typer(no_args_is_help=True, help="Parameter grids: contents × styles × parameters.")
+app = typer.Typer(no_args_is_help=True)
+
+
+@app.callback()
+def grid() -> None:
+    """Parameter grids: contents × styles × parameters."""
+
 
 _JobFile = Annotated[str, typer.Argument(help="A job file of kind grid.")]
 

@@ -8,7 +8,12 @@ from jobs.console import out
 from jobs.exit_codes import ExitCode, explains_exit_codes
 from jobs.options import ACCESS, run_options, takes
 
-app = typer.Typer(no_args_is_help=True, help="Look at files of VGG-19 weights.")
+app = typer.Typer(no_args_is_help=True)
+
+
+@app.callback()
+def weights() -> None:
+    """Look at files of VGG-19 weights."""
 
 
 @app.command("check")

@@ -1,6 +1,10 @@
-"""What a terminal shows: lines, tables and progress."""
+"""What a terminal shows: lines, tables and progress.
 
-from jobs.console.estimate import print_estimate
+Tables of results and estimates load pyarrow and more; they come when they are used.
+"""
+
+from typing import TYPE_CHECKING
+
 from jobs.console.native_stderr import native_stderr_hidden
 from jobs.console.output import (
     PrintableFormatter,
@@ -12,9 +16,13 @@ from jobs.console.output import (
     printable,
     show_traceback,
 )
-from jobs.console.progress import IterationBar, LiveProgress, clock, describe
-from jobs.console.results import print_results, print_summary
-from jobs.console.tables import print_checks, print_params
+from nst_kernel.lazy import lazily
+
+if TYPE_CHECKING:
+    from jobs.console.estimate import print_estimate
+    from jobs.console.progress import IterationBar, LiveProgress, clock, describe
+    from jobs.console.results import print_results, print_summary
+    from jobs.console.tables import print_checks, print_params
 
 __all__ = [
     "IterationBar",
@@ -36,3 +44,13 @@ __all__ = [
     "printable",
     "show_traceback",
 ]
+
+__getattr__ = lazily(
+    __name__,
+    {
+        "jobs.console.estimate": ("print_estimate",),
+        "jobs.console.progress": ("IterationBar", "LiveProgress", "clock", "describe"),
+        "jobs.console.results": ("print_results", "print_summary"),
+        "jobs.console.tables": ("print_checks", "print_params"),
+    },
+)

@@ -12,8 +12,6 @@ from rich.console import Console
 from rich.markup import escape
 from rich.text import Text
 
-from pipeline.storage import without_secrets
-
 WIDE = 10_000
 """Columns of a log or a pipe: lines there are not folded, so that they can be searched."""
 
@@ -33,6 +31,8 @@ def printable(text: str, *, lines: bool = False) -> str:
         text: of any origin.
         lines: whether line ends and tabs stay.
     """
+    from pipeline.storage import without_secrets  # fsspec comes along, for which `nst --help` need not wait
+
     pattern = _IN_LINES if lines else _UNPRINTABLE
     return pattern.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), without_secrets(text))
 
@@ -46,6 +46,8 @@ class PrintableConsole(Console):
 
     def out(self, *objects: Any, **options: Any) -> None:
         """Print objects as rich does, such as JSON, but without secrets of URIs."""
+        from pipeline.storage import without_secrets
+
         super().out(*(without_secrets(one) if isinstance(one, str) else one for one in objects), **options)
 
 

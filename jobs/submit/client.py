@@ -6,11 +6,12 @@ import difflib
 import logging
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
+from jobs.submit.listing import JobServer, LightServer, listed
 from jobs.submit.request import STOP_SECONDS, Request
 from pipeline.outputs import layout
 
@@ -31,36 +32,6 @@ LOOK_EVERY = 0.5
 
 class ClusterError(ValueError):
     """A cluster that cannot be reached, or does not do what is asked; the message says what to do."""
-
-
-class JobServer(Protocol):
-    """The methods of `ray.job_submission.JobSubmissionClient` that this package uses."""
-
-    def submit_job(
-        self,
-        *,
-        entrypoint: str,
-        runtime_env: dict[str, Any] | None = None,
-        metadata: dict[str, str] | None = None,
-        submission_id: str | None = None,
-        entrypoint_num_cpus: float | None = None,
-        entrypoint_num_gpus: float | None = None,
-        entrypoint_memory: int | None = None,
-        entrypoint_resources: dict[str, float] | None = None,
-    ) -> str:
-        """Start a job; RuntimeError if there is one of this id."""
-
-    def list_jobs(self) -> Sequence[Any]:
-        """Return details of every job that the cluster knows."""
-
-    def stop_job(self, job_id: str) -> bool:
-        """Ask a job to end; False if it has."""
-
-    def get_job_logs(self, job_id: str) -> str:
-        """Return what a job wrote so far."""
-
-    def tail_job_logs(self, job_id: str) -> AsyncIterator[str]:
-        """Yield what a job wrote and writes, until its end."""
 
 
 @dataclass(frozen=True)
@@ -143,19 +114,10 @@ class Cluster:
             ClusterError: if no job server answers there.
         """
         whole = find_address(address, of_job)
-        os.environ["RAY_API_SERVER_ADDRESS"] = whole  # Ray lets the environment outrank its argument
-        from ray.job_submission import JobSubmissionClient
-
-        for name in CHATTY:
-            logging.getLogger(name).setLevel(logging.ERROR)
-        try:
-            return cls(JobSubmissionClient(whole), whole)
-        except Exception as error:  # of requests, of Ray, of a server that is none of Ray's
-            raise ClusterError(
-                f"no Ray job server answers at {whole}: {_short(error)}. Expected the address of the cluster's "
-                "dashboard, http://HEAD:8265 as a rule, as --address or cluster.address; is `ray start --head` up, "
-                "with ray[default] installed?"
-            ) from error
+        server = LightServer(whole, lambda: _connected(whole))
+        if listed(whole) is None:
+            _ = server.client  # which says why, or knows what the cluster wants
+        return cls(server, whole)
 
     def submissions(self) -> list[Submission]:
         """List every job of this project, the oldest first.
@@ -262,6 +224,27 @@ class Cluster:
         with _explained(self.address, f"go on with the log of {id} (the job goes on; nst logs {id} --follow)"):
             asyncio.run(tail())
         return self.ended(id, seconds=30)
+
+
+def _connected(address: str) -> JobServer:
+    """Return Ray's client of a cluster.
+
+    Raises:
+        ClusterError: if no job server answers there.
+    """
+    os.environ["RAY_API_SERVER_ADDRESS"] = address  # Ray lets the environment outrank its argument
+    from ray.job_submission import JobSubmissionClient
+
+    for name in CHATTY:
+        logging.getLogger(name).setLevel(logging.ERROR)
+    try:
+        return JobSubmissionClient(address)
+    except Exception as error:  # of requests, of Ray, of a server that is none of Ray's
+        raise ClusterError(
+            f"no Ray job server answers at {address}: {_short(error)}. Expected the address of the cluster's "
+            "dashboard, http://HEAD:8265 as a rule, as --address or cluster.address; is `ray start --head` up, "
+            "with ray[default] installed?"
+        ) from error
 
 
 def find_address(address: str | None, of_job: str | None = None) -> str:

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import torch
 
-from nst_kernel.encoder.load import IMAGENET_HASH, embedded_file, parse_weights
+from nst_kernel.encoder.load import IMAGENET_HASH, parse_weights
+from nst_kernel.encoder.outline import embedded_file
 from nst_kernel.encoder.vgg import Vgg19
 from nst_kernel.encoder.weights import IMAGENET_DEVIATION, IMAGENET_MEAN
 

@@ -1,7 +1,6 @@
 """Loading of weights, by the names `imagenet` and `embedded` or from a file, and the layouts that files have."""
 
 import hashlib
-import importlib.resources
 import io
 import itertools
 import json
@@ -17,11 +16,9 @@ import torch
 from safetensors.torch import load as load_safetensors
 from torch import Tensor
 
+from nst_kernel.encoder.outline import embedded_file
 from nst_kernel.encoder.weights import Weights
 from nst_kernel.layers import LAYERS, shape_of
-
-EMBEDDED = "vgg19_kmeans.safetensors"
-"""Name of the embedded encoder's file."""
 
 IMAGENET_HASH = "dcbb9e9d"
 """First hexadecimal digits of the SHA-256 of torchvision's file, as its name carries them."""
@@ -220,11 +217,6 @@ def _convolution(state: Mapping[str, Any], key: str, layer: str, name: str) -> t
     if not (weight.isfinite().all() and bias.isfinite().all()):
         raise WeightsError(f"weights {name!r}, layer {layer}: values that are not finite")
     return weight, bias
-
-
-def embedded_file() -> bytes:
-    """Return the bytes of the embedded encoder's file."""
-    return (importlib.resources.files("nst_kernel") / "encoder" / "embedded" / EMBEDDED).read_bytes()
 
 
 def _imagenet_file() -> Path:

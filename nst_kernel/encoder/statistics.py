@@ -127,8 +127,8 @@ class Moments(Gram):
         result.addcmul_(gradient[:, :, -1].to(F.dtype)[:, :, None, None], mask)
 
 
-GRAM = Gram()
-MOMENTS = Moments()
+GRAM: Gram = Gram()
+MOMENTS: Moments = Moments()
 
 
 def _by_position(F: Tensor) -> Tensor:

@@ -10,13 +10,14 @@ from torch import Tensor, nn
 from nst_kernel import gpu
 from nst_kernel.encoder import ring
 from nst_kernel.encoder.filters import Filters, filters_of
+from nst_kernel.encoder.outline import check_covers
 from nst_kernel.encoder.passes import Pass
 from nst_kernel.encoder.precision import TYPES, Precision
 from nst_kernel.encoder.request import Request
 from nst_kernel.encoder.ring import Border
 from nst_kernel.encoder.statistics import Statistic
 from nst_kernel.encoder.tiles import TiledPass, has_tiles
-from nst_kernel.encoder.weights import IMAGENET_DEVIATION, IMAGENET_MEAN, Weights, check_covers
+from nst_kernel.encoder.weights import IMAGENET_DEVIATION, IMAGENET_MEAN, Weights
 from nst_kernel.layers import LAYERS
 from nst_kernel.pictures import MIN_SIDE
 

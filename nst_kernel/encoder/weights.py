@@ -1,11 +1,12 @@
 """The filters of a VGG-19 and the input that they expect."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
 from torch import Tensor
 
+from nst_kernel.encoder.outline import Kind, Outline, check_covers
 from nst_kernel.encoder.ring import Border
 
 IMAGENET_MEAN, IMAGENET_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -14,10 +15,6 @@ IMAGENET_MEAN, IMAGENET_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 NORMALISED = 0.04
 """Root mean square that the normalised network's first filters are below, with 0.012; those of Caffe have 0.1 and more,
 since their activations of values up to 255 are in the hundreds."""
-
-
-class LayerMissing(ValueError):
-    """A layer is wanted that the encoder's weights do not reach."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +38,7 @@ class Weights:
     border: Border = "zero"
 
     @property
-    def kind(self) -> Literal["embedded", "torchvision", "caffe", "normalised"]:
+    def kind(self) -> Kind:
         """What numbers of programs hold for or not: the embedded filters, or others by the input that they expect.
 
         Of those for BGR, `normalised` are the ones that Gatys scaled to activations of 1 in the mean.
@@ -57,12 +54,7 @@ class Weights:
         """Raise `LayerMissing`, with its name, for a layer that these weights do not reach."""
         check_covers(self.name, tuple(self.convolutions), layers)
 
-
-def check_covers(name: str, covered: Sequence[str], layers: Iterable[str]) -> None:
-    """Raise `LayerMissing` for a layer that is not among the `covered` ones of the weights called `name`."""
-    for layer in sorted(layers):
-        if layer not in covered:
-            raise LayerMissing(
-                f"the weights {name!r} have no layer {layer}: they cover {covered[0]} to {covered[-1]}. "
-                f"Ask for layers within them, or give weights that reach {layer}."
-            )
+    @property
+    def outline(self) -> Outline:
+        """What is known of these weights without their filters."""
+        return Outline(self.name, self.sha256, tuple(self.convolutions), self.kind)

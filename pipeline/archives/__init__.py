@@ -1,9 +1,15 @@
 """Photo archives: which photos they have, which style each photo gets, and which are new since the last run."""
 
+from typing import TYPE_CHECKING
+
+from nst_kernel.lazy import lazily
 from pipeline.archives import index
 from pipeline.archives.chooser import Chooser
 from pipeline.archives.photos import Photo, Selection, photos
-from pipeline.archives.run import rows_to_do, run_archive
+from pipeline.archives.todo import rows_to_do
+
+if TYPE_CHECKING:  # Ray comes along
+    from pipeline.archives.run import run_archive
 
 __all__ = [
     "Chooser",
@@ -14,3 +20,5 @@ __all__ = [
     "rows_to_do",
     "run_archive",
 ]
+
+__getattr__ = lazily(__name__, {"pipeline.archives.run": ("run_archive",)})

@@ -3,7 +3,7 @@
 from pipeline.flow.dataset import Kernel, RunBroken, TooManyFailures, flow
 from pipeline.flow.estimate import Bucket, Estimate, Rate, estimate, estimate_rows
 from pipeline.flow.retry import retry
-from pipeline.flow.run import run, run_rows, validated
+from pipeline.flow.run import run, run_rows
 from pipeline.flow.single import stylize_one
 
 __all__ = [
@@ -20,5 +20,4 @@ __all__ = [
     "run",
     "run_rows",
     "stylize_one",
-    "validated",
 ]

@@ -18,11 +18,10 @@ from nst_kernel.cost import Saving
 from pipeline import storage
 from pipeline.cluster import ActorPool, pool_for
 from pipeline.encoder import load_encoder
-from pipeline.flow.run import validated
 from pipeline.manifest import Row, Source, check_formats, check_originals
 from pipeline.options import RunOptions, under_access
 from pipeline.outputs import Finished, PassedOver, finished
-from pipeline.planning import Batch, Failure, History, Plan, cost, output_shapes, plan
+from pipeline.planning import Batch, Failure, History, Plan, cost, output_shapes, plan, validated
 
 if TYPE_CHECKING:
     from nst_kernel import Vgg19

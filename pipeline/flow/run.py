@@ -11,19 +11,18 @@ from pipeline.cluster import ActorPool, connect, pool_on_cluster
 from pipeline.encoder import PIN, load_encoder, split_pin
 from pipeline.flow.dataset import Kernel, RunBroken, TooManyFailures, flow, style_actor
 from pipeline.flow.metrics import RunMetrics
-from pipeline.manifest import Manifest, Row, Source, check_formats, check_originals, described, validate
+from pipeline.manifest import Row, Source, check_formats, check_originals, described
 from pipeline.options import FailureLimit, RunOptions, failures, under_access
 from pipeline.outputs import (
     Finished,
     Progress,
     compact,
     finished,
-    inputs_among_pictures,
     layout,
     provenance,
     summary,
 )
-from pipeline.planning import History, Plan, crashes, output_shapes, plan
+from pipeline.planning import History, Plan, crashes, output_shapes, plan, validated
 from pipeline.process import interruptible
 from pipeline.recovery import Ledger, Locked, RunLock, ledger, saved_states
 from pipeline.stages import Writer
@@ -62,28 +61,6 @@ def run(
     source = options.source or {"manifest": described(manifest), "defaults": defaults or {}}
     options = options.model_copy(update={"source": source})
     return run_rows(valid.rows, options, on_progress=on_progress, kernel=kernel)
-
-
-@under_access
-def validated(manifest: Source, options: RunOptions, *, defaults: Mapping[str, object] | None = None) -> Manifest:
-    """Return a whole manifest, checked against the encoder and against what must not be written over.
-
-    Args:
-        manifest: as for `run`.
-        options: as for `run`; without an output nothing would be written over.
-        defaults: as for `run`.
-
-    Raises:
-        ManifestError: with every problem of the manifest.
-        WeightsError: if the encoder is not to be had.
-        StorageError: if the results in the output cannot be read.
-    """
-    valid = validate(manifest, defaults=defaults, weights=options.weights)
-    check_formats(valid.rows, options.encoding.depth)
-    if options.output:
-        output = storage.absolute(options.output)
-        check_originals(valid.rows, output, known=inputs_among_pictures(output))
-    return valid
 
 
 @under_access

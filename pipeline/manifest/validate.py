@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from pipeline.encoder import load_encoder
+from pipeline.encoder import outline_of
 from pipeline.images import DEEP, TRANSPARENT, deep_extensions, extensions_of, format_of
 from pipeline.manifest.formats import Source
 from pipeline.manifest.reader import RowProblem, read_manifest
@@ -13,6 +13,7 @@ from pipeline.manifest.row import Manifest, ManifestError, Row, shown
 
 if TYPE_CHECKING:
     from nst_kernel import StyleParams, Weights
+    from nst_kernel.encoder import Outline
 
 
 def validate(manifest: Source, *, defaults: Mapping[str, object] | None = None, weights: str = "embedded") -> Manifest:
@@ -27,7 +28,7 @@ def validate(manifest: Source, *, defaults: Mapping[str, object] | None = None, 
         ManifestError: with every problem; a layer that the encoder lacks is one.
         WeightsError: if the encoder is not to be had.
     """
-    encoder = load_encoder(weights)
+    encoder = outline_of(weights)
     read = read_manifest(manifest, encoder_sha256=encoder.sha256, defaults=defaults)
     check_covered(read.rows, encoder)
     return read
@@ -64,13 +65,13 @@ def unheld(output: str, params: StyleParams, depth: int) -> str | None:
     return None
 
 
-def check_covered(rows: Iterable[Row], encoder: Weights) -> None:
+def check_covered(rows: Iterable[Row], encoder: Weights | Outline) -> None:
     """Check that the encoder has every layer that rows use.
 
     Raises:
         ManifestError: with every row that uses a layer that the encoder lacks.
     """
-    from nst_kernel import LayerMissing  # torch comes along
+    from nst_kernel.encoder import LayerMissing
 
     problems, covered = [], set[tuple[str, ...]]()
     for row in rows:

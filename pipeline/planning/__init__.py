@@ -10,6 +10,7 @@ from pipeline.planning.limits import ROWS_AT_MOST, Limits
 from pipeline.planning.masks import aspect_fault
 from pipeline.planning.plan import Plan, plan
 from pipeline.planning.shapes import check_masks, output_shapes
+from pipeline.planning.validated import validated
 
 __all__ = [
     "NO_CRASHES",
@@ -37,4 +38,5 @@ __all__ = [
     "plan",
     "quarantine_failure",
     "row_keys",
+    "validated",
 ]

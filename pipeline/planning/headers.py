@@ -6,6 +6,7 @@ Only child processes parse them (`images.probe`): the first bytes of a file can 
 import functools
 import itertools
 import pickle
+import sys
 from collections.abc import Callable, Mapping, Sequence
 
 from pipeline import images, storage
@@ -75,9 +76,8 @@ def _shape_of(uri: str, head: bytes, info: images.ImageInfo | images.ImageError,
 
 def probe(uris: Sequence[str], limits: Decoding = DEFAULT_DECODING) -> dict[str, Shape]:
     """Return the shapes of pictures by URI, read by tasks of the cluster where many are, else by threads here."""
-    import ray
-
-    if len(uris) >= WORTH_A_CLUSTER and ray.is_initialized():
+    ray = sys.modules.get("ray")  # a process that has not loaded it is connected to no cluster
+    if len(uris) >= WORTH_A_CLUSTER and ray and ray.is_initialized():
         return _probe_on_cluster(uris, limits)
     return probe_here(uris, limits)
 

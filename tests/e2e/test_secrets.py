@@ -15,7 +15,7 @@ from PIL import Image
 
 from jobs.jobfile import load
 from jobs.runner import run
-from nst_kernel.encoder.load import embedded_file
+from nst_kernel.encoder.outline import embedded_file
 from pipeline import storage
 from pipeline.notebook import results
 from pipeline.outputs import commit, read_results

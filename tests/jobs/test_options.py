@@ -18,6 +18,7 @@ import yaml
 from jobs import cli
 from jobs.jobfile import load
 from jobs.options import takes
+from pipeline import archives, flow, grids
 from pipeline.layout import summary_file
 from pipeline.notebook import api
 from pipeline.options import GIVEN, OPTIONS, Access, Decoding, Encoding, FailureLimit, RunOptions, run_options
@@ -138,9 +139,11 @@ def arrived(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[RunOptions]
     """What options reach the pipeline, in a folder with a job file of each kind."""
     caught: list[RunOptions] = []
     stop = caught_by(caught)
+    for name in ("run", "retry", "estimate", "estimate_rows"):
+        monkeypatch.setattr(flow, name, stop)
+    monkeypatch.setattr(archives, "run_archive", stop)
+    monkeypatch.setattr(grids, "run_grid", stop)
     module = import_module("pipeline.execute")
-    for name in ("run", "run_archive", "run_grid", "retry", "estimate", "estimate_rows"):
-        monkeypatch.setattr(module, name, stop)
     monkeypatch.setattr(module, "expansion_of", lambda *_: type("Nothing", (), {"rows": []}))
     monkeypatch.setattr(module, "rows_of", lambda *_: iter(()))
     monkeypatch.setattr("jobs.commands.grid._describe", lambda *_: None)
@@ -330,7 +333,7 @@ def test_an_option_that_selects_photos_arrives(
     name: str, arrived: list[RunOptions], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     jobs: list[ArchiveJob] = []
-    monkeypatch.setattr("pipeline.execute.run_archive", lambda job, *_, **__: jobs.append(job))
+    monkeypatch.setattr(archives, "run_archive", lambda job, *_, **__: jobs.append(job))
     value = FIELDS["archive"][name]
     text = value[0] if isinstance(value, list) else str(value)
     option = f"--{name.replace('_', '-')}"
@@ -372,7 +375,7 @@ def test_rows_to_retry_are_those_that_are_named(
     statuses: list[str], arrived: list[RunOptions], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[tuple[str, ...]] = []
-    monkeypatch.setattr("pipeline.execute.retry", lambda statuses, *_, **__: asked.append(statuses))
+    monkeypatch.setattr(flow, "retry", lambda statuses, *_, **__: asked.append(statuses))
     nst("retry", "out", *(f"--{status}" for status in statuses))
     assert asked == [tuple(statuses)]
     assert arrived == []
@@ -390,7 +393,7 @@ def test_a_retry_takes_the_weights_of_the_run_unless_others_are_given(
 
 def test_what_a_grid_keeps_arrives(arrived: list[RunOptions], monkeypatch: pytest.MonkeyPatch) -> None:
     kept: list[object] = []
-    monkeypatch.setattr("pipeline.execute.run_grid", lambda *_, keep, **__: kept.append(keep))
+    monkeypatch.setattr(grids, "run_grid", lambda *_, keep, **__: kept.append(keep))
     Path("grid.yaml").write_text(yaml.safe_dump(FILES["grid"] | {"keep": FIELDS["grid"]["keep"]}))
     nst("grid", "run", "grid.yaml")
     assert kept == [Keep(**FIELDS["grid"]["keep"])]

@@ -14,7 +14,7 @@ from PIL import Image
 
 from nst_kernel import StylizeResult
 from pipeline import images, storage
-from pipeline.archives import run
+from pipeline.archives import run, todo
 from pipeline.archives.index import Known, read_index
 from pipeline.archives.run import run_archive
 from pipeline.flow import RunBroken, run_rows
@@ -395,4 +395,4 @@ def test_an_output_inside_the_archive_is_refused_for_a_plan_too(studio: Studio) 
     studio.plant("a.jpg")
     spec = ArchiveSpec.model_validate({"photos": str(studio.folder), "styles": [f"{studio.folder}/../s.jpg"]})
     with pytest.raises(ValueError, match="is inside the archive"):
-        run.rows_to_do(spec, str(studio.folder / "out"), defaults={}, weights="embedded")
+        todo.rows_to_do(spec, str(studio.folder / "out"), defaults={}, weights="embedded")

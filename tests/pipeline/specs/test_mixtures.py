@@ -7,7 +7,7 @@ import pytest
 
 from jobs.submit.request import _inputs
 from nst_kernel import StyleParams
-from pipeline.archives.run import _styles_of
+from pipeline.archives.todo import _styles_of
 from pipeline.grids.expand import expand
 from pipeline.manifest import ManifestError
 from pipeline.specs import gather

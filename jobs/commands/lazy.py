@@ -1,0 +1,106 @@
+"""Commands that are imported when they are used: `nst --help` and completion show their names without that.
+
+What `--help` says of a command is the first paragraph of its function's docstring, read from the source.
+"""
+
+import ast
+import importlib
+from collections.abc import Mapping, MutableMapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a command is.
+
+    Attributes:
+        panel: of the help that lists it.
+        module: its file in this folder; a function of the command's name is the command, or the callback of a group.
+    """
+
+    panel: str
+    module: str
+
+
+def described(name: str, module: str) -> str:
+    """Return the first paragraph of the docstring of a command's function, without importing its module."""
+    source = (Path(__file__).parent / f"{module}.py").read_text("utf-8")
+    functions = (node for node in ast.parse(source).body if isinstance(node, ast.FunctionDef) and node.name == name)
+    return (ast.get_docstring(next(functions)) or "").partition("\n\n")[0]
+
+
+def loaded(name: str, place: Place) -> Any:
+    """Return a command, or a group of commands, of its module."""
+    module = importlib.import_module(f"jobs.commands.{place.module}")
+    group = getattr(module, "app", None)
+    if group is None:
+        group = typer.Typer(add_completion=False, rich_markup_mode="rich")
+        group.command(name)(getattr(module, name))
+    command = typer.main.get_command(group)
+    command.name = name
+    return command
+
+
+class Loading(MutableMapping[str, Any]):
+    """Commands by name, in the order of the help; each is imported when it is looked up."""
+
+    def __init__(self, places: Mapping[str, Place]) -> None:
+        self.places, self.known = dict(places), dict[str, Any]()
+
+    def __getitem__(self, name: str) -> Any:
+        """Return the command, imported."""
+        if name not in self.known:
+            self.known[name] = loaded(name, self.places[name])
+        return self.known[name]
+
+    def __setitem__(self, name: str, command: Any) -> None:
+        """Keep a command that is at hand."""
+        self.places.setdefault(name, Place("", ""))
+        self.known[name] = command
+
+    def __delitem__(self, name: str) -> None:
+        """Forget a command."""
+        del self.places[name]
+        self.known.pop(name, None)
+
+    def __iter__(self) -> Any:
+        """Iterate over the names."""
+        return iter(self.places)
+
+    def __len__(self) -> int:
+        """Return how many commands there are."""
+        return len(self.places)
+
+
+def group_of(places: Mapping[str, Place]) -> type[TyperGroup]:
+    """Return a class of groups that has these commands."""
+
+    class Lazy(TyperGroup):
+        """A group whose help and completion import no command."""
+
+        def __init__(self, **words: Any) -> None:
+            super().__init__(**words)
+            self.commands = Loading(places)
+
+        def list_commands(self, ctx: Any) -> list[str]:
+            """Return the names, in the order of the help."""
+            return list(places)
+
+        def get_command(self, ctx: Any, cmd_name: str) -> Any:
+            """Return what help and completion tell of a command."""
+            if cmd_name not in places:
+                return None
+            place = places[cmd_name]
+            return TyperCommand(cmd_name, help=described(cmd_name, place.module), rich_help_panel=place.panel)
+
+        def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+            """Return the command that is to be executed, imported, and the words that are left for it."""
+            name, command, rest = super().resolve_command(ctx, args)
+            return name, command and self.commands[str(name)], rest
+
+    return Lazy
