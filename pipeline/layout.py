@@ -10,6 +10,7 @@
         run.json                      summary of the last run that came to its end
         progress.json                 how far the run is
         run.lock                      held by the run that writes here
+        run.lock-DIGEST               for a moment, of whoever replaces the lock of a dead run
         ledger/STAGE-KEY-NAME.json    an attempt that is under way, or whose process crashed
         ledger/run.lock               held by an archive's run, which is several runs one after the other
         preempted/DIGEST.safetensors  saved state of a batch that was interrupted
@@ -117,6 +118,11 @@ def lock_file(output: str) -> str:
     return storage.join(output, "run.lock")
 
 
+def lock_claim(output: str, digest: str) -> str:
+    """Return the file of whoever replaces a lock; `digest` stands for the lock that is replaced."""
+    return f"{lock_file(output)}-{digest}"
+
+
 def ledger_folder(output: str) -> str:
     """Return the folder of the attempts that are under way; an archive's run holds a lock in it as well."""
     return storage.join(output, "ledger")
@@ -182,9 +188,11 @@ def is_run_id(text: object) -> bool:
     return isinstance(text, str) and re.fullmatch(_RUN_ID, text) is not None
 
 
+_LOCK = rf"(?:ledger/)?run\.lock(?:-{_HEX16})?"
+
 _WRITTEN = re.compile(
     r"(?:runs/[^/]+/)?"
-    rf"(?:images/.+|results/(?:part|rest|rows)-{_HEX16}\.parquet|(?:run|progress)\.json|(?:ledger/)?run\.lock"
+    rf"(?:images/.+|results/(?:part|rest|rows)-{_HEX16}\.parquet|(?:run|progress)\.json|{_LOCK}"
     rf"|ledger/[^/]+\.json|preempted/{_HEX32}\.safetensors|index\.parquet"
     r"|report/(?:index\.html|(?:data|code)/[^/]+|thumbs/[^/]+\.webp))"
     rf"|history/{_RUN_ID}\.json|latest\.json"
@@ -192,7 +200,7 @@ _WRITTEN = re.compile(
 """Paths below an output that runs write."""
 
 _EVIDENCE = re.compile(
-    rf"(.*?)/(?:results/(?:part|rest|rows)-{_HEX16}\.parquet|(?:ledger/)?run\.lock|preempted/{_HEX32}\.safetensors"
+    rf"(.*?)/(?:results/(?:part|rest|rows)-{_HEX16}\.parquet|{_LOCK}|preempted/{_HEX32}\.safetensors"
     rf"|ledger/[^/]+-{_HEX16}-{_HEX32}\.json|history/{_RUN_ID}\.json)"
 )
 """Files that nothing but a run writes, below the output that they make of a folder."""

@@ -1,27 +1,34 @@
 """The run lock, by which one run at a time writes to an output: a lease in storage, renewed while the run is alive."""
 
-import contextlib
+import hashlib
 import json
 import logging
-import os
-import socket
 import threading
 import time
 import uuid
 from collections.abc import Callable
-from datetime import datetime, timedelta
-from pathlib import Path
+from datetime import timedelta
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from pipeline import storage
 from pipeline.outputs import layout, provenance
+from pipeline.recovery.holder import Holder, this_process
 
 LEASE_SECONDS = 60.0
-"""How long a lock is valid after its last renewal. Clocks of machines that share an output must differ by less."""
+"""How long a lock must have stood unchanged, by the clock of whoever watches it, until its run counts as dead."""
 
 RENEWALS_PER_LEASE = 4
 """So that a lease survives three renewals that fail."""
+
+LOOKS_PER_LEASE = 20
+"""How often a lock is looked at while it is watched, at least."""
+
+FORCED_LEASE = 1.0
+"""Seconds that a run which takes a lock by force waits for others that are about to take it, and may have died."""
+
+FORCED_TRIES = 20
+"""Tries to take a lock by force from a run that goes on renewing it."""
 
 log = logging.getLogger(__name__)
 
@@ -30,34 +37,14 @@ class Locked(storage.StorageError):
     """Another run writes to this output."""
 
 
-def this_process() -> dict[str, object]:
-    """Return what identifies this process to others on the same machine: host, process id, boot and container."""
-    return {"host": socket.gethostname(), "pid": os.getpid(), "machine": _machine()}
-
-
-def _machine() -> str:
-    """Return what a process id is valid within: this boot of this machine, in this container; empty where unknown."""
-    parts = []
-    with contextlib.suppress(OSError):
-        parts = [
-            Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip(),
-            str(Path("/proc/self/ns/pid").readlink()),
-        ]
-    return " ".join(parts)
-
-
 def owner_of(output: str) -> str | None:
     """Return the run that holds the lock of an output; None if none does.
 
     Raises:
         StorageError: if the lock cannot be read.
     """
-    holder = _holder(layout.lock_file(output))
-    return None if holder is None else str(holder.get("owner", ""))
-
-
-FORCED_TRIES = 20
-"""Tries to take a lock by force from a run that goes on renewing it."""
+    holder = Holder.of(layout.lock_file(output))
+    return None if holder is None else holder.owner
 
 
 class RunLock:
@@ -93,16 +80,14 @@ class RunLock:
         self._renewer = threading.Thread(target=self._keep, name="run lock", daemon=True)
 
     def __enter__(self) -> Self:
-        """Take the lock.
+        """Take the lock; where another run holds it that may be dead, watch it for a lease first.
 
         Raises:
             Locked: if another run has it; the message names its owner and when the lease ends.
             StorageError: if the lock cannot be read or written.
         """
-        # It is read first, since a store that ignores conditions would let the second run write.
-        if _holder(self.uri) is not None or not storage.write_if(self.uri, self._lease_json(), replaces=None):
-            self._take_over()
-        if (holder := _holder(self.uri)) and holder.get("owner") != self.owner:
+        self._take()
+        if (holder := Holder.of(self.uri)) and holder.owner != self.owner:
             raise Locked(self._refusal(holder))
         self._renewer.start()
         return self
@@ -132,37 +117,73 @@ class RunLock:
         """Why the lock is lost, as a message."""
         return f"another run has taken {self.uri} over, since this one had stood still or by --force"
 
-    def _take_over(self) -> None:
-        """Replace the lock of a run that has ended without giving it back, or any lock by force.
+    def _take(self) -> None:
+        """Create the lock, or replace that of a run which is dead, or any by force.
 
-        Where the store compares identities, only the lock that was read is replaced, and no later one. By force it is
-        tried again: its run may have renewed the lock in between.
+        Raises:
+            Locked: if another run has it and is alive.
         """
-        for _ in range(FORCED_TRIES if self.force else 1):
-            if self._replaced():
-                return
-        raise Locked(self._refusal(_holder(self.uri) or {}))
+        watch, changes, absences = _Watch(), 0, 0
+        while True:
+            identity = _identity(self.uri)
+            holder = Holder.of(self.uri)  # after its identity: a lock that is replaced in between has another one
+            if holder and holder.owner == self.owner:
+                return  # the first request had succeeded although it was repeated
+            if holder is None or identity is None:
+                if storage.write_if(self.uri, self._lease_json(), replaces=None):
+                    return
+                absences += 1
+                if absences > FORCED_TRIES:
+                    raise Locked(f"{self.uri}: there is something of this name that cannot be read: remove it")
+                continue
+            changes += watch.see(identity)
+            if changes > (FORCED_TRIES if self.force else 0) or (not self.force and holder.state() == "alive"):
+                raise Locked(self._refusal(holder))
+            lease = FORCED_LEASE if self.force else holder.lease(self.lease)
+            if not (self.force or watch.seconds() > lease or holder.state() == "gone"):
+                self._wait(holder, lease, watch)
+            elif not self._replace(identity, holder, 1 + int(watch.seconds_taken() / lease)):
+                time.sleep(min(1.0, lease / LOOKS_PER_LEASE))
 
-    def _replaced(self) -> bool:
-        """Replace the lock as it is now if that is allowed; return False if it has changed in between."""
+    def _wait(self, holder: Holder, lease: float, watch: "_Watch") -> None:
+        """Wait until it is time to look at a watched lock again."""
+        if not watch.is_said:
+            log.warning("%s: waiting up to %.0f s for a sign of life of its run, %s", self.uri, lease, holder)
+            watch.is_said = True
+        time.sleep(min(1.0, lease / LOOKS_PER_LEASE))
+
+    def _replace(self, identity: str, holder: Holder, claims: int) -> bool:
+        """Replace the lock of a dead run if it still has an identity, and return whether that was done.
+
+        Only one of several that try can create the file that claims it, on any store. Whoever has claimed it and died
+        is waited for as the holder itself was; then there is one further claim, which again only one can have.
+
+        Args:
+            identity: of the lock file.
+            holder: that it names.
+            claims: files, of which the first that is not there is created.
+        """
+        names = [layout.lock_claim(self.output, _digest(identity, number)) for number in range(claims)]
+        place = next(
+            (n for n, name in enumerate(names) if storage.write_if(name, self._lease_json(), replaces=None)), None
+        )
+        if place is None:
+            return False
+        replaced = False
         try:
-            identity = storage.identity(self.uri)
-        except storage.NotFound:
-            identity = None  # it was given back a moment ago
-        holder = _holder(self.uri)
-        if holder and holder.get("owner") == self.owner:
-            return True  # the first request had succeeded although it was repeated
-        if holder and not self.force and not _has_ended(holder):
-            raise Locked(self._refusal(holder))
-        if holder:
-            log.warning("the lock of %s is taken over: %s", self.output, _named(holder))
-        return storage.write_if(self.uri, self._lease_json(), replaces=identity)
+            replaced = storage.write_if(self.uri, self._lease_json(), replaces=identity)
+        finally:
+            # Those of the dead go as well: no lock will ever have this identity again.
+            for name in names if replaced else [names[place]]:
+                storage.remove(name)
+        if replaced:
+            log.warning("the lock of %s is taken over: %s", self.output, holder)
+        return replaced
 
-    def _refusal(self, holder: dict[str, Any]) -> str:
+    def _refusal(self, holder: Holder) -> str:
         """Return the message for a run that is refused: who holds the lock, until when, and what to do."""
-        until = holder.get("expires_at", "soon")
         return (
-            f"another run writes to {self.output}: {_named(holder)}; unless renewed, its lock ends at {until}. "
+            f"another run writes to {self.output}: {holder}; unless renewed, its lock ends at {holder.until}. "
             "Wait for it, or stop it; --force takes the lock from a run that is dead for certain"
         )
 
@@ -209,36 +230,38 @@ class RunLock:
         self._on_loss()
 
 
-def _holder(uri: str) -> dict[str, Any] | None:
-    """Return the fields of a lock file; None where there is none, no fields where it is none of this version."""
+class _Watch:
+    """How long a lock has stood unchanged while it was watched, by this process's own clock."""
+
+    def __init__(self) -> None:
+        self.identity, self.since, self.is_said = "", 0.0, False
+        self.taken_since: float | None = None
+
+    def see(self, identity: str) -> bool:
+        """Take note of an identity, and return whether it is another one than was seen before."""
+        before = self.identity
+        if identity != before:
+            self.identity, self.since, self.taken_since = identity, time.monotonic(), None
+        return bool(before) and identity != before
+
+    def seconds(self) -> float:
+        """Return for how long the lock has stood unchanged."""
+        return time.monotonic() - self.since
+
+    def seconds_taken(self) -> float:
+        """Return for how long it has stood so since this was first called: since somebody could have replaced it."""
+        self.taken_since = self.taken_since or time.monotonic()
+        return time.monotonic() - self.taken_since
+
+
+def _identity(uri: str) -> str | None:
+    """Return the identity of a lock file; None where there is none."""
     try:
-        fields = json.loads(storage.read_bytes(uri))
+        return storage.identity(uri)
     except storage.NotFound:
         return None
-    except ValueError:
-        return {}
-    return fields if isinstance(fields, dict) else {}
 
 
-def _named(holder: dict[str, Any]) -> str:
-    """Return who holds a lock, for messages."""
-    return (
-        f"process {holder.get('pid', '?')} on {holder.get('host', '?')}, "
-        f"at work since {holder.get('began_at', '?')} (run {str(holder.get('owner', '?'))[:8]})"
-    )
-
-
-def _has_ended(holder: dict[str, Any]) -> bool:
-    """Return whether the lease of a lock has ended, or its process was on this machine and is gone."""
-    machine = _machine()
-    if machine and holder.get("machine") == machine and isinstance(holder.get("pid"), int):
-        try:
-            os.kill(holder["pid"], 0)
-        except ProcessLookupError:
-            return True
-        except OSError:  # it is alive and another user's
-            pass
-    try:
-        return datetime.fromisoformat(holder["expires_at"]) < provenance.now()
-    except (KeyError, ValueError, TypeError):
-        return True  # no lock of this version, or half of one
+def _digest(identity: str, number: int) -> str:
+    """Return 16 hex digits that stand for a claim to replace a lock file with an identity."""
+    return hashlib.sha256(f"{identity} {number}".encode()).hexdigest()[:16]

@@ -55,8 +55,25 @@ class AnyStore:
         compare_length(data, self._info(path).get("size"))
 
     def write_if(self, path: str, data: bytes, replaces: str | None) -> bool:
-        """Compare the identity first and write then; two writers at once may both be answered that they wrote."""
-        return compare_and_write(self, path, data, replaces)
+        """Look first and write then, a new file such that only one of several writers can where the store has a way.
+
+        Google's and Azure's stores have one. Elsewhere, and where a file is replaced, two writers at once may both be
+        answered that they wrote.
+        """
+        if replaces is not None:
+            return compare_and_write(self, path, data, replaces)
+        if self.fs.exists(path):
+            return False
+        try:
+            self._request("pipe_file", path, data, mode="create")
+        except FileExistsError:
+            return False
+        except OSError as error:
+            if _is_refused(error):
+                return False
+            raise
+        compare_length(data, self._info(path).get("size"))
+        return True
 
     def remove(self, path: str) -> None:
         """Delete a file; raises FileNotFoundError where there is none."""
@@ -142,6 +159,12 @@ class AnyStore:
         if getattr(self.fs, "async_impl", False):
             return within(self.seconds, self.fs, getattr(self.fs, f"_{verb}")(path, *data, **options))
         return getattr(self.fs, verb)(path, *data, **options)
+
+
+def _is_refused(error: OSError) -> bool:
+    """Return whether a store refused a condition (HTTP status 412), as errors of several libraries say it."""
+    code = getattr(error, "code", None) or getattr(error, "status", None)
+    return str(code) == "412" or "conditionNotMet" in str(error)
 
 
 def within(seconds: float, fs: Any, request: Coroutine[Any, Any, T]) -> T:

@@ -10,6 +10,7 @@ from PIL import Image
 from jobs.exit_codes import ExitCode
 from nst_kernel import StyleParams
 from pipeline import layout, outputs, storage
+from pipeline.recovery.holder import this_process
 from tests.jobs.test_cli import QUICK, nst, pair
 from tests.support import draw
 
@@ -145,7 +146,8 @@ def test_results_print_nothing_that_commands_the_terminal(photos: Path, capsys: 
     )
     (photos / "job.yaml").write_text('kind: manifest\n"\\e[2J": 1\nname: "\\e[2J"\n')
     (photos / hostile).write_bytes(b"no picture")
-    lock = {"owner": hostile, "host": hostile, "pid": hostile, "expires_at": "2999-01-01T00:00:00+00:00"}
+    ends = "2999-01-01T00:00:00+00:00"
+    lock = {**this_process(), "owner": hostile, "host": hostile, "began_at": hostile, "expires_at": ends}
     storage.write_bytes(layout.lock_file("locked"), json.dumps(lock).encode())
     for words in (
         ["results", "out"],
