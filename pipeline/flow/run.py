@@ -104,7 +104,7 @@ def run_rows(
             on_progress(progress)
         _stop_if_hopeless(work, progress, options.max_failures)
         # Fetch, optimise and write; what has become of each row is counted as it arrives.
-        writer = Writer(output, encoder=encoder.name, encoder_sha256=encoder.sha256, encoding=options.encoding)
+        writer = _writer(options, encoder, done)
         pinned = f"{split_pin(options.weights)[0]}{PIN}{encoder.sha256}"  # actors read the file themselves
         notes = Ledger(output, lock.owner, options.max_attempts, options.stall_timeout, lock.lease)
         how, kernel = options.model_copy(update={"weights": pinned}), _deep(kernel, options)
@@ -152,6 +152,17 @@ def _plan(rows: Sequence[Row], options: RunOptions, encoder_sha256: str, done: F
         history=history,
         limits=pool.limits(options.resources.batch_size),
         shape_of=functools.partial(output_shapes, decoding=options.decoding),
+    )
+
+
+def _writer(options: RunOptions, encoder: "Weights", done: Finished) -> Writer:
+    """Return the writing stage of the run that comes after those which have left results."""
+    return Writer(
+        options.output,
+        encoder=encoder.name,
+        encoder_sha256=encoder.sha256,
+        encoding=options.encoding,
+        run=done.runs + 1,
     )
 
 

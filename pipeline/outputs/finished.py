@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from pipeline.outputs.pictures import name_within
 from pipeline.outputs.table import parts, read_results
 
-_COLUMNS = ("id", "fingerprint", "status", "output_name", "frames", "animation")
+_COLUMNS = ("id", "fingerprint", "status", "output_name", "frames", "animation", "run")
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,7 @@ class Finished:
         fingerprints: by id, of rows that are `ok` or `diverged`.
         owners: id by the name of the picture below images/, of rows that are `ok` or `diverged`.
         quarantined: fingerprints by id, of rows that are tried again only by `nst retry`.
+        runs: number of the last run that left results; 0 if none did.
         framed: by id, of rows with pictures on the way, the format of the animation of them; empty: there is none.
     """
 
@@ -27,6 +28,7 @@ class Finished:
     owners: Mapping[str, str]
     quarantined: Mapping[str, str] = field(default_factory=dict)
     framed: Mapping[str, str] = field(default_factory=dict)
+    runs: int = 0
 
 
 def finished(output: str) -> Finished:
@@ -52,4 +54,5 @@ def finished(output: str) -> Finished:
         dict(zip(names, ids, strict=True)),
         dict(zip(held["id"].to_pylist(), held["fingerprint"].to_pylist(), strict=True)),
         dict(zip(framed["id"].to_pylist(), (format or "" for format in framed["animation"].to_pylist()), strict=True)),
+        pc.max(table["run"]).as_py() or 0,
     )

@@ -12,7 +12,7 @@ Status = Literal["ok", "failed", "diverged", "quarantined"]
 STATUSES: tuple[str, ...] = get_args(Status)
 
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 """Raised when a column is added or changed; readers accept every older version."""
 
 
@@ -81,6 +81,7 @@ _DOCUMENTED: Sequence[tuple[str, pa.DataType, str]] = (
     ("host", pa.string(), "where it was computed"),
     ("device", pa.string(), "what computed it, such as cpu or the name of a GPU"),
     ("precision", pa.string(), "what its convolutions were computed in: fp32, tf32 or bf16"),
+    ("run", pa.int64(), "number of the run that computed it, in the order in which runs took the lock of the output"),
     ("started_at", pa.timestamp("us", tz="UTC"), "when work on its batch began"),
     ("finished_at", pa.timestamp("us", tz="UTC"), "when its picture was whole, or it had failed"),
     ("manifest", pa.string(), "file that requested it"),

@@ -20,7 +20,8 @@ from pipeline.storage import RangedFile
 def commit(output: str, rows: Iterable[Mapping[str, Any]]) -> str:
     """Write the rows of a finished batch as one Parquet file, whole or not at all, and return its URI.
 
-    The file is named after the rows' ids, fingerprints and outcomes, so that a batch done twice overwrites itself.
+    The file is named after the run and the rows' ids, fingerprints and outcomes, so that a batch which a run does twice
+    overwrites itself.
     Secrets of URIs are left out.
 
     Args:
@@ -35,7 +36,7 @@ def commit(output: str, rows: Iterable[Mapping[str, Any]]) -> str:
         for row in rows
     ]
     table = pa.Table.from_pylist(clean, schema=SCHEMA)
-    what = table.select(["id", "fingerprint", "status"]).to_pylist()
+    what = table.select(["id", "fingerprint", "status", "run"]).to_pylist()
     name = hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:16]
     buffer = io.BytesIO()
     pq.write_table(table, buffer, compression="zstd")
@@ -45,7 +46,7 @@ def commit(output: str, rows: Iterable[Mapping[str, Any]]) -> str:
 
 
 def read_results(output: str, *, columns: Sequence[str] | None = None, ordered: bool = True) -> pa.Table:
-    """Return the results of a run: one row for each id, the last to finish, ordered by id.
+    """Return the results of a run: one row for each id, that of the last run which computed it, ordered by id.
 
     Args:
         output: the folder given to the run.
@@ -56,35 +57,72 @@ def read_results(output: str, *, columns: Sequence[str] | None = None, ordered: 
         StorageError: if the folder has no results or a part cannot be read.
     """
     wanted = list(columns or SCHEMA.names)
-    read = list(dict.fromkeys([*wanted, "id", "finished_at"]))
-    for attempt in range(READINGS):
-        files = parts(output)
-        if not files:
+    table = pa.concat_tables(_tables(output, list(dict.fromkeys([*wanted, *_ORDER]))))
+    if not ordered and pc.count_distinct(table["id"]).as_py() == len(table):
+        return table.select(wanted)
+    return newest(table).select(wanted)
+
+
+def _tables(output: str, columns: Sequence[str]) -> list[pa.Table]:
+    """Return the rows of all files of results, also while a run merges them into others.
+
+    A file that is gone has its rows in another one by then, which the next listing has: so every row is read once its
+    listing has nothing that is new.
+
+    Raises:
+        StorageError: if there are no results, or a file cannot be read.
+    """
+    read: dict[str, pa.Table] = {}
+    for _ in range(LISTINGS):
+        listed = parts(output)
+        if not listed and not read:
             raise storage.StorageError(
                 f"no results in {output}: expected {layout.results_folder(output)}/{layout.PARTS}"
             )
-        try:
-            with ThreadPoolExecutor(16) as pool:
-                tables = list(pool.map(lambda part: read_part(part, read), files))
-        except storage.NotFound:
-            # A run that ends merges its parts meanwhile: what is gone is in another file by now.
-            if attempt + 1 < READINGS:
-                continue
-            raise
-        table = pa.concat_tables(tables)
-        if not ordered and pc.count_distinct(table["id"]).as_py() == len(table):
-            return table.select(wanted)
-        return newest(table).select(wanted)
-    raise AssertionError("unreachable")
+        new = [part for part in listed if part not in read]
+        with ThreadPoolExecutor(16) as pool:
+            found = list(pool.map(lambda part: _unless_gone(part, columns), new))
+        read |= {part: table for part, table in zip(new, found, strict=True) if table is not None}
+        if None not in found:
+            return list(read.values())
+    raise storage.StorageError(f"files of {layout.results_folder(output)} go while they are read: try again")
 
 
-READINGS = 3
-"""How often results are read when files vanish meanwhile."""
+LISTINGS = 20
+"""How often results are listed while files go: each time a run that ended merged more of them."""
+
+
+def _unless_gone(part: str, columns: Sequence[str]) -> pa.Table | None:
+    """Return a file of results as `read_part` does; None where it is gone."""
+    try:
+        return read_part(part, columns)
+    except storage.NotFound:
+        return None
+
+
+_ORDER = ("id", "run", "status", "finished_at")
+"""Columns that tell which of several rows of an id counts."""
 
 
 def newest(table: pa.Table) -> pa.Table:
-    """Return the rows of a table that were the last of their id to finish, ordered by id."""
-    table = table.sort_by([("id", "ascending"), ("finished_at", "ascending")])
+    """Return the row of each id that counts, ordered by id.
+
+    It is that of the last run. Where a run computed a row twice, since a process had crashed, one that has a picture
+    counts, and of several the last to finish: clocks of different machines decide nothing else.
+
+    Args:
+        table: rows of results with the columns `id`, `run`, `status` and `finished_at` among others.
+    """
+    done = pc.is_in(table["status"], pa.array(["ok", "diverged"]))
+    keys = pa.table(
+        {
+            "id": table["id"],
+            "run": pc.fill_null(table["run"], 0),  # earlier versions did not number runs
+            "done": pc.and_(done, pc.is_valid(table["run"])).cast(pa.int8()),
+            "finished_at": table["finished_at"],
+        }
+    )
+    table = table.take(pc.sort_indices(keys, sort_keys=[(name, "ascending") for name in keys.column_names]))
     ids = table["id"].combine_chunks()
     if len(ids) < 2:
         return table

@@ -40,12 +40,20 @@ class Writer:
         encoder: name of the encoder, for the results.
         encoder_sha256: of its weights, for the results.
         encoding: how pictures are encoded.
+        run: number of the run, for the results.
     """
 
     def __init__(
-        self, output: str, *, encoder: str, encoder_sha256: str, encoding: Encoding = DEFAULT_ENCODING
+        self,
+        output: str,
+        *,
+        encoder: str,
+        encoder_sha256: str,
+        encoding: Encoding = DEFAULT_ENCODING,
+        run: int = 1,
     ) -> None:
         self.output, self.encoder, self.encoder_sha256, self.encoding = output, encoder, encoder_sha256, encoding
+        self.run = run
 
     def __call__(self, optimised: Optimised, places: Sequence[int] | None = None) -> list[dict[str, Any]]:
         """Write the pictures of a batch, then one Parquet part with its rows.
@@ -92,6 +100,7 @@ class Writer:
             "device": optimised.device,
             "precision": optimised.precision,
             "host": provenance.host(),
+            "run": self.run,
             "finished_at": provenance.now(),
             "idle_seconds": optimised.waited * share,
             "retries": retries + storage.repeated() - before,

@@ -22,8 +22,11 @@ START = provenance.now()
 """One moment for all: commits may take longer than what they are apart."""
 
 
-def record(row_id: str, *, status: str = "ok", mark: str = "f", later: int = 0) -> dict[str, Any]:
+def record(
+    row_id: str, *, status: str = "ok", mark: str = "f", later: int = 0, run: int | None = None
+) -> dict[str, Any]:
     return {
+        "run": run,
         "id": row_id,
         "fingerprint": mark,
         "status": status,
@@ -34,7 +37,7 @@ def record(row_id: str, *, status: str = "ok", mark: str = "f", later: int = 0) 
 
 def test_every_column_is_documented() -> None:
     assert all(field.metadata[b"doc"] for field in schema.SCHEMA)
-    assert schema.SCHEMA.metadata == {b"nst_results_version": b"6"}
+    assert schema.SCHEMA.metadata == {b"nst_results_version": b"7"}
 
 
 def test_a_batch_done_twice_overwrites_itself(tmp_path: Path) -> None:
@@ -68,6 +71,46 @@ def test_the_last_to_finish_counts(events: list[tuple[str, str, int]]) -> None:
     held = {i: mark for i, (status, mark) in latest.items() if status == "quarantined"}
     assert finished(output).quarantined == held
     assert set(finished(output).owners.values()) == set(done)
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from("abcd"), st.sampled_from(schema.STATUSES), st.integers(-(10**6), 10**6)),
+        min_size=1,
+        max_size=6,
+    )
+)
+def test_the_last_run_counts_whatever_its_clock_says(events: list[tuple[str, str, int]]) -> None:
+    """Each run computes one row; on some nodes it is next week, on others last week."""
+    output = f"memory://runs-{abs(hash(tuple(events)))}"
+    for number, (row_id, status, later) in enumerate(events):
+        run = finished(output).runs + 1
+        assert run == number + 1
+        result_table.commit(output, [record(row_id, status=status, mark=str(number), later=later, run=run)])
+    last = {row_id: str(number) for number, (row_id, _, _) in enumerate(events)}
+    rows = result_table.read_results(output, columns=["id", "fingerprint"]).to_pylist()
+    assert {row["id"]: row["fingerprint"] for row in rows} == last
+
+
+def test_what_a_run_did_twice_is_done_if_it_once_was(tmp_path: Path) -> None:
+    """The clock of the node that failed is ahead."""
+    output = str(tmp_path)
+    result_table.commit(output, [record("a", status="failed", later=600, run=2)])
+    result_table.commit(output, [record("a", status="ok", run=2)])
+    result_table.commit(output, [record("a", status="ok", later=900, run=1)])
+    (row,) = result_table.read_results(output, columns=["status", "run"]).to_pylist()
+    assert row == {"status": "ok", "run": 2}
+
+
+def test_runs_that_had_no_number_come_first(tmp_path: Path) -> None:
+    output = str(tmp_path)
+    result_table.commit(output, [record("a", status="ok", later=600)])
+    result_table.commit(output, [record("b", status="ok"), record("c", status="ok")])
+    result_table.commit(output, [record("b", status="failed", later=1)])
+    assert finished(output).runs == 0
+    result_table.commit(output, [record("a", status="failed", run=1)])
+    rows = result_table.read_results(output, columns=["id", "status"]).to_pylist()
+    assert [row["status"] for row in rows] == ["failed", "failed", "ok"]
 
 
 def test_nothing_is_finished_where_nothing_is(tmp_path: Path) -> None:
