@@ -12,7 +12,7 @@ from pipeline.encoder import PIN, load_encoder, split_pin
 from pipeline.flow.dataset import Kernel, RunBroken, TooManyFailures, flow, style_actor
 from pipeline.flow.metrics import RunMetrics
 from pipeline.manifest import Row, Source, check_formats, check_originals, described
-from pipeline.options import FailureLimit, RunOptions, failures, under_access
+from pipeline.options import FailureLimit, Resources, RunOptions, failures, under_access
 from pipeline.outputs import (
     Finished,
     Progress,
@@ -95,9 +95,8 @@ def run_rows(
     # One run at a time; a row may take an hour, so the wait for one is interrupted when the lock is lost.
     with interruptible() as interrupt, RunLock(output, force=options.force, on_loss=interrupt) as lock:
         _check_output(output)
-        connect(options.resources.address)
-        pool = pool_on_cluster(options.resources)
-        # What is left to do, and whether that can come to a good end at all.
+        # What is left to do, and whether that can come to a good end at all. Without anything left, Ray is not started.
+        pool = functools.cache(functools.partial(_pool, options.resources))
         work = _plan(rows, options, encoder.sha256, done := finished(output), pool)
         progress = Progress(work.rows, work.done, work.quarantined, remarks=work.remarks(encoder.kind))
         if on_progress:
@@ -108,8 +107,9 @@ def run_rows(
         pinned = f"{split_pin(options.weights)[0]}{PIN}{encoder.sha256}"  # actors read the file themselves
         notes = Ledger(output, lock.owner, options.max_attempts, options.stall_timeout, lock.lease)
         how, kernel = options.model_copy(update={"weights": pinned}), _deep(kernel, options)
-        outcomes = flow(work, how, writer, pool, notes, kernel=kernel)
-        _compute(outcomes, progress, lock, options.max_failures, on_progress)
+        if work.batches:
+            outcomes = flow(work, how, writer, pool(), notes, kernel=kernel)
+            _compute(outcomes, progress, lock, options.max_failures, on_progress)
         # Every row has its outcome: put the output in order, and the summary last.
         try:
             _put_in_order(output, work, done)
@@ -125,7 +125,15 @@ def _check_output(output: str) -> None:
         storage.check_writable(folder)
 
 
-def _plan(rows: Sequence[Row], options: RunOptions, encoder_sha256: str, done: Finished, pool: ActorPool) -> Plan:
+def _pool(resources: Resources) -> ActorPool:
+    """Connect to the cluster, or start one here, and return the actors that it has room for."""
+    connect(resources.address)
+    return pool_on_cluster(resources)
+
+
+def _plan(
+    rows: Sequence[Row], options: RunOptions, encoder_sha256: str, done: Finished, pool: Callable[[], ActorPool]
+) -> Plan:
     """Return what a run has to do, given what earlier runs have left; only the holder of the run lock may do this.
 
     Args:
@@ -133,7 +141,7 @@ def _plan(rows: Sequence[Row], options: RunOptions, encoder_sha256: str, done: F
         options: of the run, with an absolute output.
         encoder_sha256: digest of the encoder's weights.
         done: rows of the output that need no computing.
-        pool: the actors that batches are made for.
+        pool: returns the actors that batches are made for.
     """
     attempts = ledger.collect_crashes(options.output)
     if options.release:
@@ -150,7 +158,7 @@ def _plan(rows: Sequence[Row], options: RunOptions, encoder_sha256: str, done: F
         rows,
         encoder_sha256=encoder_sha256,
         history=history,
-        limits=pool.limits(options.resources.batch_size),
+        limits=lambda: pool().limits(options.resources.batch_size),
         shape_of=functools.partial(output_shapes, decoding=options.decoding),
     )
 

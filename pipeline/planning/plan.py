@@ -50,7 +50,7 @@ def plan(
     *,
     encoder_sha256: str,
     history: History | None = None,
-    limits: Limits | None = None,
+    limits: Limits | Callable[[], Limits] | None = None,
     shape_of: Callable[[Sequence[Row]], list[tuple[int, int] | Failure]] | None = None,
     identify: Callable[[Sequence[str]], Identities] = storage.identities,
 ) -> Plan:
@@ -64,17 +64,21 @@ def plan(
         rows: what is requested, each id once.
         encoder_sha256: digest of the encoder's weights, part of each row's fingerprint.
         history: what earlier runs left; None: there were none.
-        limits: what batches must stay within; None: the defaults of `Limits`.
+        limits: what batches must stay within, or what returns it and is called only if rows are left to compute, as a
+            cluster must be there for it; None: the defaults of `Limits`.
         shape_of: returns the (height, width) in pixels of each row's output, or why it has none; None: from the
             headers of the pictures.
         identify: returns by URI a string that changes whenever the picture does; by default the store's own.
     """
-    history, limits = history or History(), limits or Limits()
+    history = history or History()
     # What each picture is now: rows whose pictures changed are computed again.
     identities = identify(list(dict.fromkeys(uri for row in rows for uri in row.uris())))
     # Rows that are done or quarantined are left out.
     remaining, done, quarantined = _remaining(rows, encoder_sha256, identities, history)
     del identities  # of a million pictures they are 200 MB
+    if not remaining:
+        return Plan((), done=done, quarantined=quarantined)
+    limits = limits() if callable(limits) else limits or Limits()
     # Neighbours share their style, whatever the order of the manifest.
     remaining.sort(key=_style_content_id)
     # Output shapes decide, with the settings, which rows can be optimised together.

@@ -268,6 +268,20 @@ def test_rows_are_computed_again_only_on_request(studio: Studio) -> None:
     assert computed == {"a": 2, "b": 2}
 
 
+@pytest.mark.parametrize("again", ["the same rows", "none", "what fails at planning"])
+def test_ray_is_started_only_if_something_is_left_to_compute(
+    again: str, studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    studio.run(studio.row("a"))
+    connected: list[str | None] = []
+    monkeypatch.setattr(import_module("pipeline.flow.run"), "connect", connected.append)
+    rows = {"the same rows": [studio.row("a")], "none": [], "what fails at planning": [studio.row("gone")]}[again]
+    progress = studio.run(*rows)
+    assert connected == ([None] if again == "what fails at planning" else [])
+    assert (progress.total, progress.done_before) == {"the same rows": (0, 1), "none": (0, 0)}.get(again, (1, 0))
+    assert (summary.read(studio.output) or {})["plan"]["rows"] == progress.total
+
+
 def test_one_row_is_one_batch_where_that_is_asked(
     studio: Studio, flow_is: Callable[[Callable[..., Outcomes]], None]
 ) -> None:
