@@ -3,18 +3,18 @@
 import io
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
 import typer
 
 from jobs.commands import Place, group_of
-from jobs.console import PrintableFormatter, complain, err, show_traceback
+from jobs.console import PrintableFormatter, Shown, complain, err, show_traceback
 from jobs.exit_codes import ExitCode
 
 PANELS = {
     "One pair": {"stylize": "stylize"},
-    "Before a run": {"validate": "validate", "plan": "plan", "params": "params", "schema": "schema"},
+    "Before a run": {"init": "init", "validate": "validate", "plan": "plan", "params": "params", "schema": "schema"},
     "A run": {"run": "run", "archive": "archive", "grid": "grid"},
     "After it": {"results": "results", "report": "report", "compare": "compare", "retry": "retry"},
     "On a cluster": dict.fromkeys(("submit", "status", "logs", "cancel", "jobs"), "cluster"),
@@ -37,6 +37,8 @@ app = typer.Typer(
 
     Before a run:   [bold]nst validate[/bold] pairs.csv, [bold]nst plan[/bold] pairs.csv --set size=512
 
+    A job file:     [bold]nst init[/bold] archive photos --style night.png --output stylised
+
     A run:          [bold]nst run[/bold] pairs.csv --output out --set size=512
 
     Again, nightly: [bold]nst run[/bold] job.yaml, [bold]nst archive[/bold], [bold]nst grid run[/bold] grid.yaml
@@ -45,7 +47,8 @@ app = typer.Typer(
 
     On a cluster:   [bold]nst submit[/bold] job.yaml --follow, [bold]nst status[/bold]
 
-    Every command's --help has an example.
+    Every command's --help has an example. --debug, --verbose and --quiet may stand behind a command too, and options
+    of runs may be given as NST_NAME in the environment.
     """,
     rich_markup_mode="rich",
 )
@@ -65,6 +68,8 @@ def _print_version(asked: bool) -> None:
 def main_options(
     ctx: typer.Context,
     debug: Annotated[bool, typer.Option(help="Show tracebacks and log lines.")] = False,
+    verbose: Annotated[bool, typer.Option(help="Show log lines.")] = False,
+    quiet: Annotated[bool, typer.Option(help="Show errors alone while a run goes and at its end.")] = False,
     version: Annotated[
         bool,
         typer.Option(
@@ -73,26 +78,38 @@ def main_options(
     ] = False,
 ) -> None:
     """Set up logging, which the packages themselves never do."""
-    ctx.obj = debug
+    ctx.obj = Shown(debug=debug, quiet=quiet)
     handler = logging.StreamHandler()
     handler.setFormatter(PrintableFormatter("%(levelname)s %(name)s: %(message)s"))
-    logging.basicConfig(level=logging.DEBUG if debug else logging.ERROR, handlers=[handler])
+    level = logging.DEBUG if debug else logging.INFO if verbose else logging.ERROR
+    logging.basicConfig(level=level, handlers=[handler])
     logging.captureWarnings(True)
 
 
+EVERYWHERE = ("--debug", "--verbose", "--quiet")
+"""Options that every command takes, before its name and behind it."""
+
+
+def in_front(words: Sequence[str]) -> list[str]:
+    """Return the words of a command line with the options that every command takes in front of the command."""
+    end = words.index("--") if "--" in words else len(words)
+    ours = [word for word in words[:end] if word in EVERYWHERE]
+    return [*ours, *(word for word in words[:end] if word not in EVERYWHERE), *words[end:]]
+
+
 def main() -> None:
-    """Run the command line: an error is one clear line, with `--debug` a traceback."""
+    """Run the command line: an error is one clear line, with `--debug` a traceback before it."""
     sys.excepthook = show_traceback
-    debug = "--debug" in sys.argv
+    words = in_front(sys.argv[1:])
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a console of Latin-1 lacks letters that names of files may have
             stream.reconfigure(errors="backslashreplace")
-    act: Callable[[], Any] = app
+    act: Callable[[list[str]], Any] = app
     try:
-        act()
+        act(words)
     except Exception as error:
-        if debug:
-            raise
+        if "--debug" in words:
+            show_traceback(type(error), error, error.__traceback__)
         complain(err, _in_a_line(error))
         sys.exit(ExitCode.NOTHING_STARTED)
 

@@ -76,7 +76,13 @@ SHOWN = {
 }
 """By command, the codes that its help names. Commands that compute rows name all of a run's."""
 
-OF_A_RUN = (ExitCode.OK, ExitCode.PROBLEMS, ExitCode.NOTHING_STARTED, ExitCode.BROKEN_OFF)
+OF_A_RUN = (
+    ExitCode.OK,
+    ExitCode.PROBLEMS,
+    ExitCode.NOTHING_STARTED,
+    ExitCode.BROKEN_OFF,
+    ExitCode.INTERRUPTED,
+)
 
 
 def explained(command: str) -> str:

@@ -5,22 +5,32 @@ import functools
 import inspect
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast, get_args, get_origin
 
 import typer
 from pydantic import BaseModel
 
+from jobs import completion
 from pipeline import storage
 from pipeline.options import GIVEN, Access, Decoding, bounds_of
 
 Settings = Annotated[
-    list[str], typer.Option("--set", metavar="KEY=VALUE", help="A style parameter for rows that do not give it.")
+    list[str],
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="A style parameter for rows that do not give it; repeatable.",
+        autocompletion=completion.settings,
+    ),
 ]
 Defaults = Annotated[Path | None, typer.Option(help="A JSON file of style parameters for rows that do not give them.")]
 WithReport = Annotated[
     bool, typer.Option("--report/--no-report", help="Make the report at the end, in OUTPUT/report/.")
 ]
+DryRun = Annotated[bool, typer.Option("--dry-run", "--plan", help="Show what it would do and cost, and start nothing.")]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object instead of tables, of what would be done.")]
 Rate = Annotated[
     float | None,
     typer.Option(min=1, help="Multiply-adds per second of one actor; by default measured here in about a second."),
@@ -71,22 +81,19 @@ def fields_of(model: type[BaseModel], *, without: Collection[str]) -> list[inspe
             name,
             _plain(field.annotation),
             field.default,
-            _shown(field.description or "", METAVARS.get(name) or _choices(field.annotation), bounds_of(field)),
+            _shown(field.description or "", METAVARS.get(name), bounds_of(field)),
         )
         for name, field in model.model_fields.items()
         if name not in without
     ]
 
 
-def _choices(annotation: Any) -> str | None:
-    """Return the values of a field that has a few, for `--help`; the model itself checks them."""
-    return "|".join(get_args(annotation)) if get_origin(annotation) is Literal else None
-
-
 def _plain(annotation: Any) -> Any:
     """Return the type of a field as a command line can read it: what it cannot read is text, checked by the model."""
     if get_origin(annotation) is tuple:
         return list[str]
+    if get_origin(annotation) is Literal:
+        return annotation
     kinds = [kind for kind in (get_args(annotation) or (annotation,)) if kind is not type(None)]
     optional = type(None) in get_args(annotation)
     kind = kinds[0] if len(kinds) == 1 and kinds[0] in (bool, int, float, str) else str
@@ -103,18 +110,24 @@ def _shown(description: str, metavar: str | None, bounds: Mapping[str, Any]) -> 
     return {"help": description, "metavar": metavar, "min": bounds.get("ge"), "max": bounds.get("le")}
 
 
+def variable(name: str) -> str:
+    """Return the environment variable that gives an option where the command line does not."""
+    return f"NST_{name.upper()}"
+
+
 def _parameter(name: str, annotation: Any, default: Any, shown: Mapping[str, Any]) -> inspect.Parameter:
     """Return a parameter that typer makes an option of."""
     names = [f"--{name.replace('_', '-')}", SHORT[name]] if name in SHORT else []
     default = list(default) if isinstance(default, tuple) else default
-    option = Annotated[annotation, typer.Option(*names, **shown)]
+    option = Annotated[annotation, typer.Option(*names, envvar=variable(name), show_envvar=False, **shown)]
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=option)
 
 
 def takes(*groups: Iterable[inspect.Parameter]) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Return a decorator that gives a command options in the place of its parameter `given`.
 
-    The command gets those that a person gave, by name: what is not given is the model's default, or a job file's value.
+    The command gets those that a person gave, by name, on the command line or in the environment: what is not given is
+    the model's default, or a job file's value.
     """
     options = [parameter for group in groups for parameter in group]
     names = [parameter.name for parameter in options]
@@ -126,7 +139,8 @@ def takes(*groups: Iterable[inspect.Parameter]) -> Callable[[Callable[..., None]
         def called(ctx: typer.Context, **values: Any) -> None:
             sources = {name: ctx.get_parameter_source(name) for name in names}
             given = {name: values.pop(name) for name in names}
-            given = {name: given[name] for name, source in sources.items() if source and source.name == "COMMANDLINE"}
+            said = ("COMMANDLINE", "ENVIRONMENT")
+            given = {name: given[name] for name, source in sources.items() if source and source.name in said}
             with _allowing(given):
                 command(ctx=ctx, given=given, **values)
 
@@ -146,7 +160,20 @@ def _allowing(given: Mapping[str, Any]) -> contextlib.AbstractContextManager[Non
     return storage.allowing(Access(**access).allowed) if access else contextlib.nullcontext()
 
 
-def parameters(defaults: Path | None, settings: list[str]) -> dict[str, object]:
+@dataclass(frozen=True)
+class Chosen:
+    """Style parameters that were given on the command line.
+
+    Attributes:
+        values: by name, of a file and of --set.
+        settings: by name, those of --set.
+    """
+
+    values: Mapping[str, object]
+    settings: Mapping[str, object]
+
+
+def parameters(defaults: Path | None, settings: list[str]) -> Chosen:
     """Return style parameters from a JSON file and KEY=VALUE words, of which the latter outrank the former.
 
     Raises:
@@ -165,14 +192,16 @@ def parameters(defaults: Path | None, settings: list[str]) -> dict[str, object]:
         if not isinstance(values, dict):
             raise ValueError(f"--defaults {defaults}: expected a JSON object such as {_EXAMPLE}")
     origins = {ALIASES.get(name, name): f"--defaults {defaults}: " for name in values}
+    set_now: dict[str, object] = {}
     for setting in settings:
         key, equals, value = (part.strip() for part in setting.partition("="))
         if not equals:
             raise ValueError(f"--set {setting}: expected KEY=VALUE, such as size=512")
-        values[key] = value
+        set_now[key] = value
         origins[ALIASES.get(key, key)] = "--set "
+    values |= set_now
     try:
         StyleParams.of({}, defaults=values)
     except ParamError as error:
         raise ValueError("; ".join(f"{origins.get(p.name, '')}{p}" for p in error.problems)) from None
-    return values
+    return Chosen(values, set_now)

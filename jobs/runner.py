@@ -8,12 +8,12 @@ import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from rich.console import Console
 from rich.markup import escape
 
-from jobs.console import complain
+from jobs.console import Shown, complain, show_traceback
 from jobs.console import err as standard_error
 from jobs.console import out as standard_output
 from jobs.exit_codes import ExitCode
@@ -43,12 +43,17 @@ class Terminal:
     Attributes:
         out: for progress and the summary.
         err: for errors.
-        debug: whether errors pass with their tracebacks.
+        debug: whether errors come with their tracebacks.
     """
 
     out: Console = standard_output
     err: Console = standard_error
     debug: bool = False
+
+    @classmethod
+    def of(cls, shown: Shown) -> Self:
+        """Return where a command writes to that shows so much."""
+        return cls(Console(quiet=True) if shown.quiet else standard_output, standard_error, shown.debug)
 
 
 @dataclass(frozen=True)
@@ -63,14 +68,14 @@ class Page:
 
 
 @under_access
-def run(job: Job, options: RunOptions, *, report: bool = True, debug: bool = False) -> ExitCode:
+def run(job: Job, options: RunOptions, *, report: bool = True, shown: Shown | None = None) -> ExitCode:
     """Run a job as a command: show progress, a summary and where the report is.
 
     Args:
         job: of any kind.
         options: how it is computed.
         report: whether the report is made at the end.
-        debug: whether errors pass with their tracebacks.
+        shown: how much of it is shown.
 
     Returns:
         The exit code.
@@ -82,7 +87,7 @@ def run(job: Job, options: RunOptions, *, report: bool = True, debug: bool = Fal
         lambda on_progress: execute(job, options, on_progress),
         options.output,
         results=lambda: results_of(job, options),
-        terminal=Terminal(debug=debug),
+        terminal=Terminal.of(shown or Shown()),
         page=Page(price) if report else None,
     )
 
@@ -108,9 +113,6 @@ def launch(
 
     Returns:
         The exit code.
-
-    Raises:
-        RunBroken: only for a terminal with `debug`.
     """
     from jobs.console import print_summary
     from pipeline.flow import RunBroken, TooManyFailures
@@ -125,7 +127,7 @@ def launch(
         return ExitCode.INTERRUPTED if isinstance(stop, KeyboardInterrupt) else ExitCode.TERMINATED
     except RunBroken as error:
         if terminal.debug:
-            raise
+            show_traceback(type(error), error, error.__traceback__)
         _explain(error, terminal)
         if page and isinstance(error, TooManyFailures):  # storage and cluster work, and the report shows what failed
             report_at_end(results_at(), page, terminal)

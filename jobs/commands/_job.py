@@ -12,20 +12,19 @@ from jobs.console import complain, err, out, print_note
 from jobs.exit_codes import ExitCode
 
 if TYPE_CHECKING:
+    from jobs.options import Chosen
     from nst_kernel import StyleParams
     from pipeline.options import RunOptions
     from pipeline.specs import JobFile
 
 
-def job_from(
-    words: Sequence[str], given: Mapping[str, Any], parameters: Mapping[str, object]
-) -> tuple[JobFile, RunOptions]:
+def job_from(words: Sequence[str], given: Mapping[str, Any], chosen: Chosen) -> tuple[JobFile, RunOptions]:
     """Return the job that the arguments of a command describe, and the options of its run.
 
     Args:
         words: one job file, or manifests.
         given: options that were given, by name. They outrank what a job file gives.
-        parameters: style parameters that were given.
+        chosen: style parameters that were given.
 
     Raises:
         JobFileError: with every problem of the file or the options.
@@ -37,17 +36,31 @@ def job_from(
     if any(map(is_job_file, words)):
         if len(words) > 1:
             raise ValueError(f"{' '.join(words)}: expected one job file by itself, or manifests")
-        job = with_options(load(words[0]), given, parameters)
-        return job, options_of(job, **only_for_runs(given))
+        job = with_options(load(words[0]), given, chosen.values)
+        note_ignored(job, given, chosen)
+        return job, options_of(job, **only_for_runs(given, chosen))
     fields = {"kind": "manifest", "name": "manifest", "manifest": list(words), "output": "."}
-    job = job_of(fields_with_options(fields, given, parameters), as_written=True)
+    job = job_of(fields_with_options(fields, given, chosen.values), as_written=True)
     # Without --output, nothing is done before; `run` refuses to begin.
-    return job, options_of(job, output=given.get("output", ""), source={}, **only_for_runs(given))
+    return job, options_of(job, output=given.get("output", ""), source={}, **only_for_runs(given, chosen))
 
 
-def only_for_runs(given: Mapping[str, Any]) -> dict[str, Any]:
+def note_ignored(job: JobFile, given: Mapping[str, Any], chosen: Chosen) -> None:
+    """Say which of the parameters of --set a grid gives itself, which therefore keep the grid's values."""
+    from pipeline.specs import GridJob
+
+    if isinstance(job, GridJob) and not given.get("override"):
+        for name in sorted(job.parameters.keys() & chosen.settings.keys()):
+            print_note(
+                err,
+                f"--set {name}={chosen.settings[name]} is ignored: the grid gives {name} itself; --override sets it",
+            )
+
+
+def only_for_runs(given: Mapping[str, Any], chosen: Chosen) -> dict[str, Any]:
     """Return those of the options that were given which a job file does not have."""
-    return {name: given[name] for name in ("address", "overwrite", "force") if name in given}
+    names = ("address", "overwrite", "override", "force")
+    return {name: given[name] for name in names if name in given} | {"settings": chosen.settings}
 
 
 def needs_output(options: RunOptions) -> None:
@@ -70,6 +83,16 @@ def plan(
     estimate = estimate_job(job, options, rate=rate)
     print_estimate(out, estimate, price=job.report.hourly_price if price is None else price, as_json=as_json)
     raise typer.Exit(ExitCode.PROBLEMS if estimate.failures else ExitCode.OK)
+
+
+def only_for_plans(**given: object) -> None:
+    """Refuse options that only --dry-run understands, on a command that computes.
+
+    Raises:
+        ValueError: for one that was given.
+    """
+    if named := [f"--{name}" for name, value in given.items() if value not in (None, False)]:
+        raise ValueError(f"{', '.join(named)}: expected --dry-run with it; or nst plan")
 
 
 def print_remarks(params: Iterable[StyleParams], options: RunOptions) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -11,7 +13,19 @@ from jobs import runner
 from jobs.commands import _job
 from jobs.console import counted, out, printable
 from jobs.exit_codes import explains_exit_codes
-from jobs.options import Defaults, Price, Rate, Settings, WithReport, parameters, run_options, takes
+from jobs.options import (
+    AsJson,
+    Chosen,
+    Defaults,
+    DryRun,
+    Price,
+    Rate,
+    Settings,
+    WithReport,
+    parameters,
+    run_options,
+    takes,
+)
 
 if TYPE_CHECKING:
     from pipeline.options import RunOptions
@@ -39,16 +53,14 @@ def plan(
     settings: Settings = [],
     rate: Rate = None,
     price: Price = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of tables.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Say how many rows a grid has, how long they take and what they cost. Starts nothing and writes nothing.
 
     Example: nst grid plan grid.yaml --price 2.5
     """
     grid, options = _grid(job, given, parameters(defaults, settings))
-    if not as_json:
-        _describe(grid, options)
-    _job.plan(grid, options, rate=rate, price=price, as_json=as_json)
+    _plan(grid, options, rate=rate, price=price, as_json=as_json)
 
 
 @app.command("run")
@@ -61,17 +73,29 @@ def run(
     defaults: Defaults = None,
     settings: Settings = [],
     with_report: WithReport = True,
+    dry_run: DryRun = False,
+    rate: Rate = None,
+    price: Price = None,
+    as_json: AsJson = False,
 ) -> None:
     """Compute a grid as a run of its own, below OUTPUT/runs/, or go on with the one that broke off.
+
+    --rate, --price and --json are for --dry-run, which is `nst grid plan`.
 
     Example: nst grid run grid.yaml
     """
     grid, options = _grid(job, given, parameters(defaults, settings))
-    raise typer.Exit(runner.run(grid, options, report=with_report, debug=ctx.obj))
+    if dry_run:
+        _plan(grid, options, rate=rate, price=price, as_json=as_json)
+    _job.only_for_plans(rate=rate, price=price, json=as_json)
+    raise typer.Exit(runner.run(grid, options, report=with_report, shown=ctx.obj))
 
 
 @app.command("runs")
-def runs(output: Annotated[str, typer.Argument(help="A job file of kind grid, or its output.")]) -> None:
+def runs(
+    output: Annotated[str, typer.Argument(help="A job file of kind grid, or its output.")],
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line, for programs.")] = False,
+) -> None:
     """List the runs of a grid, the newest first.
 
     Example: nst grid runs grid.yaml
@@ -83,10 +107,16 @@ def runs(output: Annotated[str, typer.Argument(help="A job file of kind grid, or
     from pipeline.outputs import grid_runs, layout
 
     if is_job_file(output):
-        output = _grid(output, {}, {})[0].output
+        output = _grid(output, {}, Chosen({}, {}))[0].output
     latest, listed = grid_runs.latest(output), grid_runs.all_runs(output)
     if not listed:
         raise ValueError(f"{output}: expected the output of a grid, with a run below runs/, or its job file")
+    if as_json:
+        for grid_run in listed:
+            folder = layout.run_folder(output, grid_run.id)
+            found = dataclasses.asdict(grid_run) | {"folder": folder, "latest": folder == latest}
+            out.out(json.dumps(found, default=lambda moment: moment.isoformat()), highlight=False)
+        return
     table = Table("run", "job", Column("rows", justify="right"), "outcome", "began", "ended", "", show_edge=False)
     for grid_run in listed:
         counts = ", ".join(f"{count:,} {status}" for status, count in grid_run.counts.items())
@@ -100,15 +130,23 @@ def runs(output: Annotated[str, typer.Argument(help="A job file of kind grid, or
     out.print(counted(len(listed), "run"), highlight=False)
 
 
-def _grid(path: str, given: Mapping[str, Any], parameters: Mapping[str, object]) -> tuple[GridJob, RunOptions]:
+def _plan(grid: GridJob, options: RunOptions, *, rate: float | None, price: float | None, as_json: bool) -> NoReturn:
+    """Show what a grid has and would take, and end the command."""
+    if not as_json:
+        _describe(grid, options)
+    _job.plan(grid, options, rate=rate, price=price, as_json=as_json)
+
+
+def _grid(path: str, given: Mapping[str, Any], chosen: Chosen) -> tuple[GridJob, RunOptions]:
     """Return the job of a file of kind grid, and the options of its run."""
     from jobs.jobfile import load
     from pipeline.specs import GridJob, options_of, with_options
 
-    job = with_options(load(path), given, parameters)  # whatever its name ends in
+    job = with_options(load(path), given, chosen.values)  # whatever its name ends in
     if not isinstance(job, GridJob):
         raise ValueError(f"{path}: kind = {job.kind!r}: expected kind: grid; `nst run` runs any kind")
-    return job, options_of(job, **_job.only_for_runs(given))
+    _job.note_ignored(job, given, chosen)
+    return job, options_of(job, **_job.only_for_runs(given, chosen))
 
 
 def _describe(job: GridJob, options: RunOptions) -> None:

@@ -6,7 +6,7 @@ import typer
 
 from jobs.commands import _job
 from jobs.exit_codes import explains_exit_codes
-from jobs.options import Defaults, Price, Rate, Settings, parameters, run_options, takes
+from jobs.options import AsJson, Defaults, Price, Rate, Settings, parameters, run_options, takes
 
 
 @takes(run_options())
@@ -19,7 +19,7 @@ def plan(
     settings: Settings = [],
     rate: Rate = None,
     price: Price = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of tables.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Show what a run would do and cost: buckets, batches, memory, work, time. Starts nothing and writes nothing.
 

@@ -1,9 +1,10 @@
 """`nst results`."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
+from jobs import completion
 from jobs.console import out
 from jobs.options import ACCESS, run_options, takes
 
@@ -15,12 +16,32 @@ def results(
         str, typer.Argument(help="Output of a run; or a grid's, for its latest run; or that with @previous behind it.")
     ],
     given: dict[str, Any],
-    status: Annotated[str | None, typer.Option(help="Only ok, failed, diverged or quarantined rows.")] = None,
+    status: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ok|failed|diverged|quarantined", help="Only these rows.", autocompletion=completion.statuses
+        ),
+    ] = None,
     where: Annotated[
-        list[str], typer.Option(metavar="COLUMN=TEXT", help="Only rows whose column contains the text; repeatable.")
+        list[str],
+        typer.Option(
+            metavar="COLUMN=TEXT",
+            help="Only rows whose column contains the text, or whose style parameter has the value; repeatable.",
+        ),
     ] = [],
-    sort: Annotated[str, typer.Option(help="Order by this column; a leading - reverses.")] = "id",
-    columns: Annotated[str | None, typer.Option(help="Comma-separated; the README lists them.")] = None,
+    run: Annotated[
+        Literal["last"] | None, typer.Option(help="last: only rows that the last run computed, none done before it.")
+    ] = None,
+    sort: Annotated[
+        str, typer.Option(help="Order by this column; a leading - reverses.", autocompletion=completion.columns)
+    ] = "id",
+    columns: Annotated[
+        str | None,
+        typer.Option(
+            help="Comma-separated: columns of results, and style parameters; the README lists them.",
+            autocompletion=completion.columns,
+        ),
+    ] = None,
     limit: Annotated[
         int | None, typer.Option(min=0, help="Rows at most; 0: all. By default 50, and all into a manifest.")
     ] = None,
@@ -40,7 +61,9 @@ def results(
         columns, shown = ",".join(outputs.REQUEST_COLUMNS), limit or 0
     else:
         shown = 50 if limit is None else limit
-    table = outputs.query.select(output, status=status, where=where, sort=sort, columns=columns, limit=shown)
+    table = outputs.query.select(
+        output, status=status, where=where, sort=sort, columns=columns, limit=shown, last_run=run is not None
+    )
     if as_manifest:
         storage.write_bytes(storage.absolute(as_manifest), outputs.as_manifest(table).encode())
         out.print(f"{len(table):,} rows: {as_manifest}", markup=False, highlight=False, soft_wrap=True)

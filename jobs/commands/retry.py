@@ -37,4 +37,4 @@ def retry(
     output = storage.absolute(run_of(output))
     given = {"weights": summary.weights_of(output), **given, "output": output}
     job = RetryJob(tuple(statuses))
-    raise typer.Exit(runner.run(job, options.run_options(**given), report=with_report, debug=ctx.obj))
+    raise typer.Exit(runner.run(job, options.run_options(**given), report=with_report, shown=ctx.obj))

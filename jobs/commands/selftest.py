@@ -89,7 +89,7 @@ def _tested(ctx: typer.Context, address: str | None, output: str | None) -> Iter
 
     if address not in (None, "local") and not output:
         raise ValueError("--address: give --output too, a scratch folder that every machine of the cluster reaches")
-    with native_stderr_hidden(unless=ctx.obj), _scratch(output) as scratch:
+    with native_stderr_hidden(unless=ctx.obj.debug), _scratch(output) as scratch:
         test = _Test(scratch)
         yield test
         if not test.well:

@@ -41,7 +41,7 @@ def stylize(
     from pipeline.flow import stylize_one
     from pipeline.options import run_options as options_from
 
-    params, options = parameters(defaults, settings), options_from(**given)
+    params, options = dict(parameters(defaults, settings).values), options_from(**given)
     masks = {"content_mask": "|".join(content_mask), "style_mask": "|".join(style_mask)}
     params = {**params, **{role: uris for role, uris in masks.items() if uris}}
     _job.print_remarks([StyleParams.of(params)], options)

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from jobs.commands import _job
-from jobs.console import out
+from jobs.console import out, print_note
 from jobs.exit_codes import explains_exit_codes
 from jobs.options import ACCESS, Defaults, Settings, parameters, run_options, takes
 
@@ -55,4 +55,6 @@ def validate(
         out.print(f"{repeat.file}, row {repeat.number}: repeats row {repeat.id}", markup=False, highlight=False)
     repeats = f", {len(valid.duplicates):,} more repeat them and are computed once" if valid.duplicates else ""
     out.print(f"{len(valid.rows):,} rows are valid{repeats}.", highlight=False)
+    for remark in valid.remarks:
+        print_note(out, remark)
     _job.print_remarks((row.params for row in valid.rows), options)

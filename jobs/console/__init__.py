@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from jobs.console.native_stderr import native_stderr_hidden
 from jobs.console.output import (
     PrintableFormatter,
+    Shown,
     complain,
     counted,
     err,
@@ -28,6 +29,7 @@ __all__ = [
     "IterationBar",
     "LiveProgress",
     "PrintableFormatter",
+    "Shown",
     "clock",
     "complain",
     "counted",

@@ -5,12 +5,27 @@ import os
 import re
 import sys
 import traceback
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.text import Text
+
+
+@dataclass(frozen=True)
+class Shown:
+    """How much a command shows.
+
+    Attributes:
+        debug: whether errors come with their tracebacks, and native code may write to the terminal.
+        quiet: whether a run shows neither progress nor summary.
+    """
+
+    debug: bool = False
+    quiet: bool = False
+
 
 WIDE = 10_000
 """Columns of a log or a pipe: lines there are not folded, so that they can be searched."""

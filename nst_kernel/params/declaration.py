@@ -115,6 +115,11 @@ class Parameter:
         """Whether it is a whole number, or a list of such."""
         return any(_bare(part) is int for part in (self.type, *get_args(_bare(self.type))))
 
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """The words that its value must be one of; empty if it may be another."""
+        return ("true", "false") if _bare(self.type) is bool else _choices(self.type)
+
     @cached_property
     def expected(self) -> str:
         """What a value must be, in words that follow "expected"."""

@@ -157,7 +157,7 @@ def estimate(
     """
     valid = validated(manifest, options, defaults=defaults)
     whole = estimate_rows(valid.rows, options, rate=rate)
-    return dataclasses.replace(whole, duplicates=len(valid.duplicates))
+    return dataclasses.replace(whole, duplicates=len(valid.duplicates), remarks=(*valid.remarks, *whole.remarks))
 
 
 @under_access

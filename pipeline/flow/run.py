@@ -60,7 +60,7 @@ def run(
     valid = validated(manifest, options, defaults=defaults)
     source = options.source or {"manifest": described(manifest), "defaults": defaults or {}}
     options = options.model_copy(update={"source": source})
-    return run_rows(valid.rows, options, on_progress=on_progress, kernel=kernel)
+    return run_rows(valid.rows, options, on_progress=on_progress, kernel=kernel, remarks=valid.remarks)
 
 
 @under_access
@@ -70,6 +70,7 @@ def run_rows(
     *,
     on_progress: Callable[[Progress], None] | None = None,
     kernel: Kernel = style_actor,
+    remarks: Sequence[str] = (),
 ) -> Progress:
     """Compute rows that are not in the output yet.
 
@@ -78,6 +79,7 @@ def run_rows(
         options: as for `run`.
         on_progress: as for `run`.
         kernel: as for `run`.
+        remarks: on what was requested.
 
     Raises:
         ValueError: if the options name no output.
@@ -98,7 +100,8 @@ def run_rows(
         # What is left to do, and whether that can come to a good end at all. Without anything left, Ray is not started.
         pool = functools.cache(functools.partial(_pool, options.resources))
         work = _plan(rows, options, encoder.sha256, done := finished(output), pool)
-        progress = Progress(work.rows, work.done, work.quarantined, remarks=work.remarks(encoder.kind))
+        remarks = (*remarks, *work.remarks(encoder.kind))
+        progress = Progress(work.rows, work.done, work.quarantined, remarks=remarks)
         if on_progress:
             on_progress(progress)
         _stop_if_hopeless(work, progress, options.max_failures)

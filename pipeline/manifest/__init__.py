@@ -7,6 +7,7 @@ from pipeline.manifest.originals import check_originals, same_file
 from pipeline.manifest.reader import iter_rows, read_manifest
 from pipeline.manifest.roles import PICTURE_COLUMNS, PICTURE_PARAMETERS, ROLES, SEVERAL, each_of, pictures_of
 from pipeline.manifest.row import Duplicate, Manifest, ManifestError, Row, RowProblem, place, shown
+from pipeline.manifest.settings import Settings
 from pipeline.manifest.styles import resolved_styles
 from pipeline.manifest.validate import check_covered, check_formats, unheld, validate
 
@@ -23,6 +24,7 @@ __all__ = [
     "Records",
     "Row",
     "RowProblem",
+    "Settings",
     "Source",
     "bad_output",
     "check_covered",

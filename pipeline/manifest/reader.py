@@ -45,6 +45,7 @@ from pipeline.manifest.row import (
     place,
     shown,
 )
+from pipeline.manifest.settings import Settings
 from pipeline.manifest.styles import bad_styles, resolved_styles
 from pipeline.process import garbage as collector
 
@@ -61,7 +62,13 @@ __all__ = [
 
 
 @collector.paused()
-def read_manifest(source: Source, *, encoder_sha256: str, defaults: Mapping[str, object] | None = None) -> Manifest:
+def read_manifest(
+    source: Source,
+    *,
+    encoder_sha256: str,
+    defaults: Mapping[str, object] | None = None,
+    settings: Settings | None = None,
+) -> Manifest:
     """Return every row of a manifest, or raise with every problem of it.
 
     Args:
@@ -70,6 +77,7 @@ def read_manifest(source: Source, *, encoder_sha256: str, defaults: Mapping[str,
             hand, whose relative paths start where this process is.
         encoder_sha256: of the encoder's weights, part of a derived id.
         defaults: style parameters for rows that do not give them. They must be valid by themselves.
+        settings: those of them that somebody asked for now, so that rows which give them too are counted or overruled.
 
     Raises:
         ManifestError: if anything cannot be used, or there is no row.
@@ -77,7 +85,8 @@ def read_manifest(source: Source, *, encoder_sha256: str, defaults: Mapping[str,
     rows: list[Row] = []
     problems: list[RowProblem] = []
     duplicates: list[Duplicate] = []
-    for item in iter_rows(source, encoder_sha256=encoder_sha256, defaults=defaults):
+    settings = settings or Settings()
+    for item in iter_rows(source, encoder_sha256=encoder_sha256, defaults=defaults, settings=settings):
         if isinstance(item, Row):
             rows.append(item)
         elif isinstance(item, RowProblem):
@@ -86,7 +95,7 @@ def read_manifest(source: Source, *, encoder_sha256: str, defaults: Mapping[str,
             duplicates.append(item)
     if problems:
         raise ManifestError(problems)
-    return Manifest(rows, duplicates)
+    return Manifest(rows, duplicates, settings.remarks(len(rows)))
 
 
 MAX_PROBLEMS = 10_000
@@ -94,7 +103,11 @@ MAX_PROBLEMS = 10_000
 
 
 def iter_rows(
-    source: Source, *, encoder_sha256: str, defaults: Mapping[str, object] | None = None
+    source: Source,
+    *,
+    encoder_sha256: str,
+    defaults: Mapping[str, object] | None = None,
+    settings: Settings | None = None,
 ) -> Iterator[Row | Duplicate | RowProblem]:
     """Yield the rows of a manifest one at a time, and each problem at the point where it occurs.
 
@@ -102,7 +115,7 @@ def iter_rows(
     Ends after `MAX_PROBLEMS` problems, and with one more that says so.
     """
     problems = 0
-    for item in _items_of(source, encoder_sha256, defaults):
+    for item in _items_of(source, encoder_sha256, defaults, settings or Settings()):
         yield item
         if isinstance(item, RowProblem):
             problems += 1
@@ -113,7 +126,7 @@ def iter_rows(
 
 
 def _items_of(
-    source: Source, encoder_sha256: str, defaults: Mapping[str, object] | None
+    source: Source, encoder_sha256: str, defaults: Mapping[str, object] | None, settings: Settings
 ) -> Iterator[Row | Duplicate | RowProblem]:
     """Yield the rows of a manifest and all of its problems, as `iter_rows` does up to its limit."""
     defaults = dict(defaults or {})
@@ -124,7 +137,7 @@ def _items_of(
             yield RowProblem("defaults", None, problem.name, shown(problem.value), problem.expected)
         bad = {problem.name for problem in error.problems}
         defaults = {name: value for name, value in defaults.items() if ALIASES.get(name, name) not in bad}
-    reader = _Reader(encoder_sha256, defaults)
+    reader = _Reader(encoder_sha256, defaults, settings)
     sources = each(source)
     met: set[str] = set()
     empty = True
@@ -173,8 +186,9 @@ _UNUSABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 class _Reader:
     """The state of reading: files one after the other, and what was seen so far and must not be repeated."""
 
-    def __init__(self, encoder_sha256: str, defaults: Mapping[str, object]) -> None:
+    def __init__(self, encoder_sha256: str, defaults: Mapping[str, object], settings: Settings) -> None:
         self._encoder = encoder_sha256
+        self._settings = settings
         self._defaults = defaults
         self._base = ""
         self._unknown: set[str] = set()  # names under params that were complained of in this file
@@ -232,7 +246,7 @@ class _Reader:
             if len(self._unknown) < MAX_COLUMNS:
                 self._unknown.add(name)
                 yield RowProblem(file, number, f"params.{name[:80]}", "", _known_name(name, _PARAMETERS))
-        params = self._params(raw.model_extra or {}, raw.params)
+        params = self._params(*self._settings.applied(raw.model_extra or {}, raw.params or {}))
         if isinstance(params, list):
             complaints += params
         elif "params" not in bad:  # which might hold that no content or style is needed

@@ -132,10 +132,17 @@ class Duplicate:
 
 @dataclass(frozen=True)
 class Manifest:
-    """Rows of distinct ids, in the order of the files, and how many more only repeated one of them."""
+    """Rows of distinct ids, in the order of the files.
+
+    Attributes:
+        rows: of the manifest.
+        duplicates: that only repeat one of them.
+        remarks: on parameters that were asked for beside it.
+    """
 
     rows: list[Row]
     duplicates: list[Duplicate]
+    remarks: tuple[str, ...] = ()
 
 
 class ManifestError(ValueError):

@@ -10,26 +10,34 @@ from pipeline.images import DEEP, TRANSPARENT, deep_extensions, extensions_of, f
 from pipeline.manifest.formats import Source
 from pipeline.manifest.reader import RowProblem, read_manifest
 from pipeline.manifest.row import Manifest, ManifestError, Row, shown
+from pipeline.manifest.settings import Settings
 
 if TYPE_CHECKING:
     from nst_kernel import StyleParams, Weights
     from nst_kernel.encoder import Outline
 
 
-def validate(manifest: Source, *, defaults: Mapping[str, object] | None = None, weights: str = "embedded") -> Manifest:
+def validate(
+    manifest: Source,
+    *,
+    defaults: Mapping[str, object] | None = None,
+    weights: str = "embedded",
+    settings: Settings | None = None,
+) -> Manifest:
     """Return a whole manifest, read and checked against the encoder; nothing is started.
 
     Args:
         manifest: files, folders or rows at hand.
         defaults: style parameters for rows that do not give them.
         weights: `embedded`, `imagenet`, or the URI of a file of weights.
+        settings: those of the defaults that somebody asked for now.
 
     Raises:
         ManifestError: with every problem; a layer that the encoder lacks is one.
         WeightsError: if the encoder is not to be had.
     """
     encoder = outline_of(weights)
-    read = read_manifest(manifest, encoder_sha256=encoder.sha256, defaults=defaults)
+    read = read_manifest(manifest, encoder_sha256=encoder.sha256, defaults=defaults, settings=settings)
     check_covered(read.rows, encoder)
     return read
 

@@ -61,6 +61,7 @@ class Given(TypedDict, total=False):
     actors_per_gpu: int | None
     device: Device | None
     overwrite: bool | None
+    override: bool | None
     max_attempts: int | None
     stall_timeout: float | None
     max_failures: str | None
@@ -221,7 +222,8 @@ def _job(rows: Rows, output: Place | None, defaults: Defaults, options: Given) -
     place = None if output is None else os.fspath(output)
     given = {name: value for name, value in {**options, "output": place}.items() if value is not None}
     values = _by_name(defaults)
-    others = {name: given[name] for name in ("address", "overwrite", "force") if name in given}
+    others = {name: value for name, value in given.items() if name in ("address", "overwrite", "override", "force")}
+    others["settings"] = values if others.get("override") else {}
     if isinstance(rows, ManifestJob | ArchiveJob | GridJob):
         job = with_options(rows, given, values)
         return job, options_of(job, **others)

@@ -41,6 +41,11 @@ class RunOptions(Options):
     )
     resources: Resources = Resources()
     overwrite: bool = option(False, "Compute rows again that are done.")
+    override: bool = option(
+        False,
+        "Let --set outrank what rows, or the parameters of a grid, give themselves; in a notebook, let `defaults`.",
+    )
+    settings: Mapping[str, Any] = option({}, "Style parameters of --set, by name.", library=True)
     max_attempts: int = option(
         2, "Crashes of its process after which a row is quarantined: left alone until nst retry.", ge=1
     )

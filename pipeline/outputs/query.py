@@ -3,6 +3,7 @@
 import difflib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
@@ -11,6 +12,7 @@ import pyarrow.compute as pc
 
 from nst_kernel.params import ALIASES, PARAMETERS, Problem, later_defaults
 from pipeline.manifest import PICTURE_COLUMNS, each_of
+from pipeline.outputs import summary
 from pipeline.outputs.locate import run_of
 from pipeline.outputs.schema import SCHEMA, STATUSES
 from pipeline.outputs.table import read_results
@@ -79,6 +81,7 @@ def select(
     sort: str = "id",
     columns: str | None = None,
     limit: int = 0,
+    last_run: bool = False,
 ) -> pa.Table:
     """Return the results of a run, filtered and sorted by options as given on a command line.
 
@@ -89,6 +92,7 @@ def select(
         sort: a column; a leading `-` reverses.
         columns: comma-separated; by default `SHOWN`.
         limit: rows at most; 0 for all.
+        last_run: only rows that the last run computed.
 
     Raises:
         ValueError: for a column or status that there is not.
@@ -96,10 +100,12 @@ def select(
     """
     wanted = [_known(name.strip()) for name in columns.split(",")] if columns else []
     descending, key = sort.startswith("-"), _known(sort.removeprefix("-"))
-    table = read_results(run_of(output))
+    output = run_of(output)
+    table = read_results(output)
     if status and status not in STATUSES:
         raise ValueError(f"--status {status}: expected one of {', '.join(STATUSES)}")
     conditions = [having("status", status)] if status else []
+    conditions += [_of_last_run(output)] if last_run else []
     table = matching(table, [*conditions, *map(_parsed, where)])
     table = table.sort_by([(key, "descending" if descending else "ascending")])
     table = table.slice(0, limit) if limit else table
@@ -119,11 +125,26 @@ def parameters_of(text: str) -> Mapping[str, Any]:
 
 
 def _parsed(condition: str) -> Condition:
-    """Parse `COLUMN=TEXT` into the condition that the column contains the text."""
+    """Parse `COLUMN=TEXT` into the condition that a column contains the text, or `PARAMETER=VALUE` that it is that."""
     name, equals, text = condition.partition("=")
     if not equals:
-        raise ValueError(f"--where {condition}: expected COLUMN=TEXT, such as style=starry")
-    return containing(name.strip(), text)
+        raise ValueError(f"--where {condition}: expected COLUMN=TEXT, such as style=starry, or size=512")
+    name = name.strip()
+    own = ALIASES.get(name, name)
+    return having(own, text) if own in PARAMETERS and own not in SCHEMA.names else containing(name, text)
+
+
+def _since(moment: datetime) -> Condition:
+    """Return the condition that work on a row began at a moment or later."""
+    return lambda table: [began is not None and began >= moment for began in table["started_at"].to_pylist()]
+
+
+def _of_last_run(output: str) -> Condition:
+    """Return the condition that the last run computed a row, rather than one before it."""
+    began = summary.read(output).get("started_at")
+    if not began:
+        raise ValueError(f"{output}: expected a run.json with the beginning of the last run; no run has ended here")
+    return _since(datetime.fromisoformat(str(began)))
 
 
 def _known(name: str) -> str:

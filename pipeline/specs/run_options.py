@@ -24,7 +24,14 @@ def with_options(job: JobFile, options: Mapping[str, Any], parameters: Mapping[s
     Raises:
         JobFileError: with every option that cannot be used.
     """
-    return job_of(fields_with_options(job.model_dump(), options, parameters))
+    fields = overriding(job.model_dump(), parameters) if options.get("override") else job.model_dump()
+    return job_of(fields_with_options(fields, options, parameters))
+
+
+def overriding(fields: Mapping[str, Any], parameters: Mapping[str, object]) -> dict[str, Any]:
+    """Return the fields of a job whose grid, if it is one, has these values in the place of its own."""
+    own = fields.get("parameters", {})
+    return {**fields, "parameters": {**own, **parameters}} if own.keys() & parameters.keys() else dict(fields)
 
 
 def fields_with_options(

@@ -101,11 +101,16 @@ def test_an_error_is_one_clear_line(
     assert not Path("o.png").exists()
 
 
-def test_debug_shows_the_traceback(pair: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    words = ["--debug", "stylize", "photo.png", "painting.png", "-o", "o.png", "--set", "colour=1"]
-    monkeypatch.setattr(sys, "argv", ["nst", *words])
-    with pytest.raises(ValueError, match="colour"):
-        cli.main()
+@pytest.mark.parametrize("place", [0, 2, 6])
+def test_debug_shows_the_traceback_and_changes_no_exit_code(
+    place: int, pair: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["stylize", "photo.png", "painting.png", "-o", "o.png", "--set", "colour=1"]
+    assert nst(*words) == ExitCode.NOTHING_STARTED
+    assert nst(*words[:place], "--debug", *words[place:]) == (ExitCode.NOTHING_STARTED if place != 6 else 2)
+    shown = capsys.readouterr().err
+    assert ("Traceback" in shown) == (shown.count("colour = '1'") > 1)
+    assert shown.count("colour = '1'") >= 2
 
 
 def test_validate_counts_rows_and_lists_problems(pair: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -385,3 +390,17 @@ def test_the_doctor_says_whether_all_is_well(well: bool, pair: Path, monkeypatch
     assert (address, weights) == (None, "embedded")
     assert home.startswith(str(pair / "scratch"))
     assert (Path(home) / "left").exists() is not well
+
+
+@pytest.mark.parametrize("command", [["run", "rows.csv", "-o", "out"], ["run", "job.yaml"], ["grid", "run", "g.yaml"]])
+def test_what_computes_can_be_planned_instead(
+    command: list[str], pair: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("rows.csv").write_text("content,style\nphoto.png,painting.png\n")
+    Path("job.yaml").write_text("kind: manifest\nname: m\nmanifest: rows.csv\noutput: out\n")
+    Path("g.yaml").write_text("kind: grid\nname: g\ncontents: photo.png\nstyles: painting.png\noutput: out\n")
+    assert nst(*command, "--dry-run", "--json", "--rate", "1e9", *QUICK) == 0
+    assert json.loads(capsys.readouterr().out)["rows"] == 1
+    assert not Path("out").exists()
+    assert nst(*command, "--rate", "1e9", *QUICK) == ExitCode.NOTHING_STARTED
+    assert "--rate: expected --dry-run with it" in capsys.readouterr().err

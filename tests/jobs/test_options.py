@@ -17,13 +17,15 @@ import yaml
 
 from jobs import cli
 from jobs.jobfile import load
-from jobs.options import takes
+from jobs.options import takes, variable
+from jobs.runner import JOB_VARIABLE, PROGRESS_VARIABLE, SUBMISSION_VARIABLE
 from pipeline import archives, flow, grids
 from pipeline.layout import summary_file
 from pipeline.notebook import api
 from pipeline.options import GIVEN, OPTIONS, Access, Decoding, Encoding, FailureLimit, RunOptions, run_options
 from pipeline.specs import ArchiveJob, GridJob, Keep, ManifestJob, job_of, options_of
 from pipeline.specs.run_options import SECTIONS
+from pipeline.storage import OPERATORS_VARIABLE
 from tests.jobs.test_cli import nst
 
 VALUES: dict[str, Any] = {
@@ -38,6 +40,7 @@ VALUES: dict[str, Any] = {
     "actors_per_gpu": 4,
     "device": "cpu",
     "overwrite": True,
+    "override": True,
     "max_attempts": 6,
     "stall_timeout": 12.5,
     "max_failures": "5%",
@@ -205,6 +208,30 @@ def test_an_option_of_a_command_arrives(command: str, name: str, arrived: list[R
     assert [value_of(options, name) for options in arrived] == (
         [""] if name == "output" and command in ("plan grid.yaml", "grid plan") else [wanted(name)]
     )
+
+
+@pytest.mark.parametrize("name", GIVEN)
+def test_an_option_arrives_from_the_environment(
+    name: str, arrived: list[RunOptions], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    value = VALUES[name]
+    text = " ".join(value) if isinstance(value, tuple) else "1" if value is True else str(value)
+    monkeypatch.setenv(f"NST_{name.upper()}", text)
+    assert nst("run", "manifest.yaml") == 2
+    assert [value_of(options, name) for options in arrived] == [wanted(name)]
+
+
+def test_the_command_line_outranks_the_environment(arrived: list[RunOptions], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NST_BATCH_SIZE", "7")
+    assert nst("run", "manifest.yaml", "--batch-size", "5") == 2
+    assert [options.resources.batch_size for options in arrived] == [5]
+
+
+def test_no_option_takes_a_variable_that_means_something_else() -> None:
+    others = {PROGRESS_VARIABLE, SUBMISSION_VARIABLE, JOB_VARIABLE, OPERATORS_VARIABLE}
+    taken = {variable(name) for name in GIVEN}
+    assert taken.isdisjoint(others)
+    assert not [name for name in taken if name.startswith("NST_STORAGE_")]
 
 
 STYLIZE = ["stylize", "photo.png", "style.png", "-o", "out.png"]

@@ -279,7 +279,7 @@ def test_ray_is_started_only_if_something_is_left_to_compute(
     progress = studio.run(*rows)
     assert connected == ([None] if again == "what fails at planning" else [])
     assert (progress.total, progress.done_before) == {"the same rows": (0, 1), "none": (0, 0)}.get(again, (1, 0))
-    assert (summary.read(studio.output) or {})["plan"]["rows"] == progress.total
+    assert json.loads(Path(layout.summary_file(studio.output)).read_text())["plan"]["rows"] == progress.total
 
 
 def test_one_row_is_one_batch_where_that_is_asked(

@@ -1,0 +1,129 @@
+"""Nothing about settings is silent: rows that give a parameter themselves, and other parameters into one output."""
+
+import json
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jobs import completion
+from jobs.cli import in_front
+from nst_kernel import PRESETS
+from pipeline.outputs import read_results
+from tests.bench.stub import StubKernel
+from tests.jobs.test_cli import QUICK, nst, pair
+from tests.support.without_ray import flow
+
+__all__ = ["pair"]
+
+
+@pytest.fixture
+def quick(without_ray: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs in this process that compute nothing."""
+
+    def stubbed(*words: Any, kernel: Any) -> Any:
+        del kernel
+        return flow(*words, kernel=StubKernel)
+
+    monkeypatch.setattr(import_module("pipeline.flow.run"), "flow", stubbed)
+
+
+@pytest.fixture
+def rows(pair: Path) -> Path:
+    """A manifest of two rows, of which one gives its seed itself, as a column and among its params."""
+    (pair / "rows.csv").write_text("content,style,seed\nphoto.png,painting.png,7\npainting.png,painting.png,\n")
+    nested = {"content": "photo.png", "style": "painting.png", "params": {"seed": 7}}
+    (pair / "rows.jsonl").write_text(json.dumps(nested) + "\n" + json.dumps({**nested, "params": {}}) + "\n")
+    return pair
+
+
+@pytest.mark.parametrize("manifest", ["rows.csv", "rows.jsonl"])
+@pytest.mark.parametrize("command", [["validate"], ["plan", "--rate", "1e9"]], ids=lambda words: words[0])
+def test_set_says_how_many_rows_keep_their_own_value(
+    command: list[str], manifest: str, rows: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert nst(command[0], manifest, *command[1:], *QUICK, "--set", "seed=5") == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "--set seed=5 is for rows that leave seed open: 1 of 2 give it themselves and keep theirs" in shown
+    assert nst(command[0], manifest, *command[1:], *QUICK) == 0
+    assert "keep theirs" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("manifest", ["rows.csv", "rows.jsonl"])
+@pytest.mark.usefixtures("quick")
+def test_override_gives_a_value_to_all_rows(manifest: str, rows: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["run", manifest, "--output", "out", "--no-report", *QUICK, "--set", "seed=5"]
+    assert nst(*words) == 0
+    assert sorted(read_results("out")["seed"].to_pylist()) == [5, 7]
+    assert nst(*words[:3], "other", *words[4:], "--override") == 0
+    assert set(read_results("other")["seed"].to_pylist()) == {5}
+    assert capsys.readouterr().out.count("keep theirs") == 1
+
+
+@pytest.mark.usefixtures("quick")
+def test_other_parameters_into_one_output_are_said_and_told_apart(
+    rows: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["run", "rows.csv", "--output", "out", "--no-report", *QUICK]
+    assert nst(*words) == 0
+    assert nst(*words) == 0
+    assert "with other parameters" not in capsys.readouterr().out
+    assert nst(*words, "--set", "style_weight=3") == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "has 2 results of the same pictures with other parameters (style_weight=1.0)" in shown
+
+    def count(*options: str) -> int:
+        assert nst("results", "out", "--json", *options) == 0
+        return len(capsys.readouterr().out.splitlines())
+
+    assert count() == 4
+    assert count("--where", "style_weight=3") == count("--where", "beta=1") == 2
+    assert count("--where", "style_weight=3", "--where", "seed=7") == 1
+
+
+def test_what_a_grid_gives_itself_is_said(rows: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    grid = "kind: grid\nname: g\ncontents: photo.png\nstyles: painting.png\noutput: o\nparameters: {seed: [1, 2]}\n"
+    Path("grid.yaml").write_text(grid)
+    for command in (["grid", "plan"], ["plan"]):
+        words = [*command, "grid.yaml", "--rate", "1e9", *QUICK, "--set", "seed=5", "--json"]
+        assert nst(*words) == 0
+        shown = capsys.readouterr()
+        assert "--set seed=5 is ignored: the grid gives seed itself" in shown.err
+        assert json.loads(shown.out)["rows"] == 2
+        assert nst(*words, "--override") == 0
+        shown = capsys.readouterr()
+        assert not shown.err
+        assert json.loads(shown.out)["rows"] == 1
+
+
+def test_names_and_values_of_parameters_are_completed() -> None:
+    assert completion.settings("siz") == ["size="]
+    assert completion.settings("pooling=") == ["pooling=avg", "pooling=max"]
+    assert completion.settings("preset=") == [f"preset={name}" for name in PRESETS]
+    assert completion.settings("beta=") == []
+    assert completion.statuses("q") == ["quarantined"]
+    assert completion.columns("id,-total_l") == ["id,-total_loss"]
+    assert completion.columns("style_w") == ["style_weight"]
+
+
+@pytest.mark.parametrize(
+    ("words", "ordered"),
+    [
+        (["run", "a.csv", "--debug"], ["--debug", "run", "a.csv"]),
+        (["--quiet", "run", "--verbose", "--", "--debug"], ["--quiet", "--verbose", "run", "--", "--debug"]),
+        (["run", "a.csv"], ["run", "a.csv"]),
+    ],
+)
+def test_some_options_may_stand_anywhere(words: list[str], ordered: list[str]) -> None:
+    assert in_front(words) == ordered
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_quiet_run_shows_errors_alone(rows: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("lost.csv").write_text("content,style\ngone.png,painting.png\n")
+    assert nst("run", "rows.csv", "-o", "out", *QUICK, "--quiet") == 0
+    shown = capsys.readouterr()
+    assert (shown.out, shown.err) == ("", "")
+    assert nst("run", "lost.csv", "-o", "lost", "--max-failures", "0", *QUICK, "--quiet") == 3
+    assert "gone.png: it does not exist" in capsys.readouterr().err
