@@ -37,6 +37,9 @@ def load(path: Path | str) -> JobFile:
     except storage.StorageError as error:
         raise JobFileError([JobProblem(str(path), None, "", "", f"a job file: {error}")]) from error
     if not isinstance(document.value, dict):
-        problem = JobProblem(str(path), 1, "", shown(document.value), "fields such as kind: manifest, name: …")
-        raise JobFileError([problem])
+        expected = "fields such as kind: manifest, name: …"
+        first = str(document.value).lower().replace(";", ",").split(" ")[0].split(",")
+        if {"content", "style"} & set(first):
+            expected += "; this looks like a manifest, which is given to nst run and has a name that ends in .csv"
+        raise JobFileError([JobProblem(str(path), 1, "", shown(document.value), expected)])
     return job_of(document.value, base=storage.parent(uri), file=str(path), line_of=document.line)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Self
 from rich.console import Console
 from rich.markup import escape
 
-from jobs.console import Shown, complain, show_traceback
+from jobs.console import Shown, complain, near, show_traceback
 from jobs.console import err as standard_error
 from jobs.console import out as standard_output
 from jobs.exit_codes import ExitCode
@@ -185,4 +185,4 @@ def report_at_end(output: str, page: Page, terminal: Terminal) -> None:
         warning = f"[yellow]Warning:[/yellow] no report: {reason}. Again: {again}"
         terminal.err.print(warning, highlight=False, soft_wrap=True)
         return
-    terminal.out.print(f"Report:   {escape(file)}", highlight=False, soft_wrap=True)
+    terminal.out.print(f"Report:   {escape(near(file))}", highlight=False, soft_wrap=True)

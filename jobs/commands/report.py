@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
-from jobs.console import out
+from jobs.console import near, out
 from jobs.options import ACCESS, run_options, takes
 
 
@@ -34,6 +34,6 @@ def report(
     from pipeline.report import write_report
 
     page = write_report(run_of(output), to=to, hourly_price=price)
-    out.print(f"Report:   {escape(page)}", highlight=False, soft_wrap=True)
+    out.print(f"Report:   {escape(near(page))}", highlight=False, soft_wrap=True)
     if open_it:
         webbrowser.open(page if "://" in page else Path(page).as_uri())

@@ -12,6 +12,7 @@ from jobs.console.output import (
     complain,
     counted,
     err,
+    near,
     out,
     print_note,
     printable,
@@ -22,10 +23,12 @@ from nst_kernel.lazy import lazily
 if TYPE_CHECKING:
     from jobs.console.estimate import print_estimate
     from jobs.console.progress import IterationBar, LiveProgress, clock, describe
+    from jobs.console.result_table import RESULT_SOURCES
     from jobs.console.results import print_results, print_summary
     from jobs.console.tables import print_checks, print_params
 
 __all__ = [
+    "RESULT_SOURCES",
     "IterationBar",
     "LiveProgress",
     "PrintableFormatter",
@@ -36,6 +39,7 @@ __all__ = [
     "describe",
     "err",
     "native_stderr_hidden",
+    "near",
     "out",
     "print_checks",
     "print_estimate",
@@ -52,6 +56,7 @@ __getattr__ = lazily(
     {
         "jobs.console.estimate": ("print_estimate",),
         "jobs.console.progress": ("IterationBar", "LiveProgress", "clock", "describe"),
+        "jobs.console.result_table": ("RESULT_SOURCES",),
         "jobs.console.results": ("print_results", "print_summary"),
         "jobs.console.tables": ("print_checks", "print_params"),
     },

@@ -87,6 +87,15 @@ def counted(count: int, word: str) -> str:
     return f"{count:,} {word}" + ("" if count == 1 else "es" if word.endswith("ch") else "s")
 
 
+def near(uri: str) -> str:
+    """Return a path as a person here would write it: relative if it lies below this folder, else as it is."""
+    from pipeline import storage
+
+    here = storage.absolute(".")
+    path = storage.absolute(uri)
+    return path.removeprefix(f"{here}/") if path.startswith(f"{here}/") else path
+
+
 def print_note(console: Console, note: str) -> None:
     """Print what is worth knowing and no error."""
     console.print(f"[yellow]Note:[/yellow] {escape(note)}.", highlight=False, soft_wrap=True)

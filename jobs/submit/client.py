@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import difflib
 import logging
 import os
 import time
@@ -13,6 +12,7 @@ from typing import Any, Self
 
 from jobs.submit.listing import JobServer, LightServer, listed
 from jobs.submit.request import STOP_SECONDS, Request
+from nst_kernel.params import did_you_mean
 from pipeline.outputs import layout
 
 DEFAULT_ADDRESS = "http://127.0.0.1:8265"
@@ -140,8 +140,7 @@ class Cluster:
         found = [one for one in known if one.id == word] or [one for one in known if one.name == word]
         if not found:
             names = dict.fromkeys([one.name for one in known] + [one.id for one in known])
-            close = difflib.get_close_matches(word, names, n=1)
-            hint = f"did you mean {close[0]}?" if close else "nst jobs lists those that there are"
+            hint = did_you_mean(word, names) or "nst jobs lists those that there are"
             raise ClusterError(f"no job {word!r} at {self.address}: {hint}")
         return found[-1]
 

@@ -2,6 +2,7 @@
 
 from nst_kernel.params.declaration import Parameter, as_text
 from nst_kernel.params.names import ALIASES, own_name
+from nst_kernel.params.nearest import did_you_mean
 from nst_kernel.params.presets import PRESETS
 from nst_kernel.params.remarks import remarks_on
 from nst_kernel.params.rules import INITS, ParamError, Problem
@@ -17,6 +18,7 @@ __all__ = [
     "Problem",
     "StyleParams",
     "as_text",
+    "did_you_mean",
     "later_defaults",
     "own_name",
     "remarks_on",

@@ -1,12 +1,12 @@
 """Messages about values of parameters that pydantic refuses."""
 
-import difflib
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeVar, cast
 
 from pydantic import ValidationError
 
 from nst_kernel.params.declaration import Parameter
+from nst_kernel.params.nearest import did_you_mean
 from nst_kernel.params.presets import preset_values
 from nst_kernel.params.rules import ParamError, Problem
 
@@ -66,5 +66,5 @@ def problems_of(
 
 def _a_known_name(name: str, parameters: Collection[str], aliases: Collection[str]) -> str:
     """Return what was expected in the place of an unknown name: the one that is nearest, or all that there are."""
-    close = difflib.get_close_matches(name[:80].lower(), [*parameters, *aliases], n=1)
-    return f"a known name; did you mean {close[0]}?" if close else f"one of {', '.join(parameters)}"
+    close = did_you_mean(name, [*parameters, *aliases])
+    return f"a known name; {close}" if close else f"one of {', '.join(parameters)}"

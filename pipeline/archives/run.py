@@ -131,6 +131,7 @@ def _together(before: Progress, part: Progress) -> Progress:
         failures=[*before.failures, *part.failures][:100],
         warnings=[*before.warnings, *part.warnings][:100],
         warned=before.warned + part.warned,
+        names=before.names | part.names,
         remarks=tuple(dict.fromkeys((*before.remarks, *part.remarks))),
         passed_over=before.passed_over,
         retries=before.retries + part.retries,

@@ -100,8 +100,7 @@ def run_rows(
         # What is left to do, and whether that can come to a good end at all. Without anything left, Ray is not started.
         pool = functools.cache(functools.partial(_pool, options.resources))
         work = _plan(rows, options, encoder.sha256, done := finished(output), pool)
-        remarks = (*remarks, *work.remarks(encoder.kind))
-        progress = Progress(work.rows, work.done, work.quarantined, remarks=remarks)
+        progress = Progress(work.rows, work.done, work.quarantined, remarks=(*remarks, *work.remarks(encoder.kind)))
         if on_progress:
             on_progress(progress)
         _stop_if_hopeless(work, progress, options.max_failures)
@@ -110,9 +109,8 @@ def run_rows(
         pinned = f"{split_pin(options.weights)[0]}{PIN}{encoder.sha256}"  # actors read the file themselves
         notes = Ledger(output, lock.owner, options.max_attempts, options.stall_timeout, lock.lease)
         how, kernel = options.model_copy(update={"weights": pinned}), _deep(kernel, options)
-        if work.batches:
-            outcomes = flow(work, how, writer, pool(), notes, kernel=kernel)
-            _compute(outcomes, progress, lock, options.max_failures, on_progress)
+        outcomes = flow(work, how, writer, pool(), notes, kernel=kernel) if work.batches else None
+        _compute(outcomes, progress, lock, options.max_failures, on_progress)
         # Every row has its outcome: put the output in order, and the summary last.
         try:
             _put_in_order(output, work, done)
@@ -178,7 +176,7 @@ def _writer(options: RunOptions, encoder: "Weights", done: Finished) -> Writer:
 
 
 def _compute(
-    outcomes: Generator[Mapping[str, Any]],
+    outcomes: Generator[Mapping[str, Any]] | None,
     progress: Progress,
     lock: RunLock,
     max_failures: FailureLimit,
@@ -187,12 +185,14 @@ def _compute(
     """Count the outcomes of rows as they arrive, until every row has one or the run must stop.
 
     Args:
-        outcomes: of rows, in any order; closed when the run stops early.
+        outcomes: of rows, in any order; closed when the run stops early. None: there is nothing to compute.
         progress: counts them.
         lock: of the output.
         max_failures: rows that may fail before the run stops.
         on_progress: called after every row.
     """
+    if outcomes is None:
+        return
     metrics = RunMetrics()
     try:
         for row in outcomes:

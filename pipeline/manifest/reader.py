@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import difflib
 import posixpath
 import re
 from collections.abc import Collection, Iterator, Mapping
@@ -10,7 +9,7 @@ from typing import Any, cast
 
 from pydantic import ValidationError
 
-from nst_kernel.params import ALIASES, PARAMETERS, ParamError, StyleParams, own_name
+from nst_kernel.params import ALIASES, PARAMETERS, ParamError, StyleParams, did_you_mean, own_name
 from pipeline import layout, storage
 from pipeline.manifest.columns import (
     EXPECTED,
@@ -383,5 +382,5 @@ def _blank(value: object) -> bool:
 
 def _known_name(name: str, known: Collection[str]) -> str:
     """Return the text of what was expected instead of an unknown name: a similar known name, or all of them."""
-    close = difflib.get_close_matches(name[:80].strip().lower(), known, n=1)
-    return f"a known name; did you mean {close[0]}?" if close else f"one of {', '.join(known)}"
+    close = did_you_mean(name, known)
+    return f"a known name; {close}" if close else f"one of {', '.join(known)}"

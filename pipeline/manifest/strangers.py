@@ -66,6 +66,10 @@ def foreign_header(line: str, cells: list[str]) -> str:
     if told:
         rest = f", and separate columns by commas, not by {told[1]!r}" if told[1] not in ("", ",") else ""
         return f"a header line with the names of columns: delete this line, which Excel alone understands{rest}"
+    if re.match(r"\s*(kind|name|manifest|photos|contents)\s*:", line):
+        return (
+            "a header with the columns content and style; this looks like a job file: give it a name that ends in .yaml"
+        )
     mark = next((mark for mark in _SEPARATORS if len(cells) == 1 and mark in cells[0]), "")
     if mark:
         return (

@@ -6,6 +6,7 @@ from pipeline.outputs.as_manifest import REQUEST_COLUMNS, as_manifest, name_of
 from pipeline.outputs.compact import compact
 from pipeline.outputs.finished import Finished, finished
 from pipeline.outputs.locate import run_of
+from pipeline.outputs.pair_name import file_name, is_derived, pair_name
 from pipeline.outputs.passed_over import PassedOver
 from pipeline.outputs.pictures import (
     OutputTaken,
@@ -34,13 +35,16 @@ __all__ = [
     "commit",
     "compact",
     "evaluations_kept",
+    "file_name",
     "find_picture",
     "finished",
     "grid_runs",
     "inputs_among_pictures",
+    "is_derived",
     "layout",
     "name_of",
     "newest",
+    "pair_name",
     "parts",
     "picture_of",
     "picture_or_reason",

@@ -23,16 +23,28 @@ def run_of(uri: str) -> str:
     folder = storage.absolute(uri.removesuffix(PREVIOUS))
     if uri.endswith(PREVIOUS):
         return _previous(folder)
-    return folder if parts(folder) else _latest(folder)
+    try:
+        return folder if parts(folder) else _latest(folder)
+    except storage.WrongKind:
+        raise StorageError(f"no results in {folder}: expected {_expected(folder)}") from None
 
 
 def _latest(folder: str) -> str:
     """Return the output of a grid's latest complete run."""
     run = latest(folder)
     if run is None:
-        expected = f"{layout.results_folder(folder)}/{layout.PARTS}, or a grid's {layout.LATEST}"
-        raise StorageError(f"no results in {folder}: expected {expected}")
+        raise StorageError(f"no results in {folder}: expected {_expected(folder)}")
     return run
+
+
+def _expected(folder: str) -> str:
+    """Return what is expected in the place of a URI that is no output; where it is near one, which."""
+    parent = storage.parent(folder)
+    if folder in (layout.results_folder(parent), layout.images_folder(parent), layout.report_folder(parent)):
+        return f"the folder that it is in, {parent}"
+    if folder.lower().endswith((".csv", ".jsonl", ".ndjson", ".parquet", ".gz", ".yaml", ".yml")):
+        return "the folder that was given to `nst run` as --output; this is a file"
+    return f"{layout.results_folder(folder)}/{layout.PARTS}, or a grid's {layout.LATEST}"
 
 
 def _previous(folder: str) -> str:

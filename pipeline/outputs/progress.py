@@ -13,6 +13,7 @@ from typing import Any, Literal, Self, get_args
 
 from pipeline import storage
 from pipeline.outputs import provenance
+from pipeline.outputs.pair_name import pair_name
 from pipeline.outputs.passed_over import PassedOver
 
 VERSION = 1
@@ -37,6 +38,7 @@ class Progress:
         warnings: of this run, id and what is doubtful about the picture, the first hundred.
         warned: rows of this run that have such a warning.
         remarks: on the parameters of the rows to compute.
+        names: by id, what rows with a failure or a warning are called among people.
         passed_over: files and folders of an archive that the run leaves out.
         retries: requests to storage that were repeated for rows of this run.
         began: when the work began, on the monotonic clock.
@@ -55,6 +57,7 @@ class Progress:
     warnings: list[tuple[str, str]] = field(default_factory=list)
     warned: int = 0
     remarks: tuple[str, ...] = ()
+    names: dict[str, str] = field(default_factory=dict)
 
     @property
     def finished(self) -> int:
@@ -67,10 +70,12 @@ class Progress:
         self.retries += row["retries"]
         if row["status"] in ("failed", "quarantined") and len(self.failures) < 100:
             self.failures.append((row["id"], row["error"]))
+            self.names[row["id"]] = pair_name(row)
         if row.get("warning"):
             self.warned += 1
             if len(self.warnings) < 100:
                 self.warnings.append((row["id"], row["warning"]))
+                self.names[row["id"]] = pair_name(row)
         self.seconds = time.monotonic() - self.began
 
 

@@ -1,18 +1,15 @@
 """The filter over results: rows by values of parameters and columns, or by a text that a column contains."""
 
-import difflib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from nst_kernel.params import ALIASES, PARAMETERS, Problem, later_defaults
+from nst_kernel.params import ALIASES, PARAMETERS, Problem, as_text, did_you_mean, later_defaults
 from pipeline.manifest import PICTURE_COLUMNS, each_of
-from pipeline.outputs import summary
 from pipeline.outputs.locate import run_of
 from pipeline.outputs.schema import SCHEMA, STATUSES
 from pipeline.outputs.table import read_results
@@ -56,7 +53,7 @@ def containing(column: str, text: str) -> Condition:
     Raises:
         ValueError: for a column that there is not.
     """
-    name = _known(column)
+    name = _known(column, SCHEMA.names)
 
     def contains(table: pa.Table) -> Sequence[bool]:
         values = [None if value is None else str(value) for value in table[name].to_pylist()]
@@ -81,18 +78,18 @@ def select(
     sort: str = "id",
     columns: str | None = None,
     limit: int = 0,
-    last_run: bool = False,
 ) -> pa.Table:
     """Return the results of a run, filtered and sorted by options as given on a command line.
 
     Args:
         output: of a run, or a grid's folder, as `run_of` takes it.
         status: only rows of this status.
-        where: `COLUMN=TEXT`: only rows whose column, as text, contains the text in any case.
+        where: `COLUMN=TEXT`: only rows whose column, as text, contains the text in any case; `PARAMETER=VALUE`: only
+            those with the value; `run=last` or
+            `run=2`: only those that this run computed.
         sort: a column; a leading `-` reverses.
         columns: comma-separated; by default `SHOWN`.
         limit: rows at most; 0 for all.
-        last_run: only rows that the last run computed.
 
     Raises:
         ValueError: for a column or status that there is not.
@@ -100,13 +97,11 @@ def select(
     """
     wanted = [_known(name.strip()) for name in columns.split(",")] if columns else []
     descending, key = sort.startswith("-"), _known(sort.removeprefix("-"))
-    output = run_of(output)
-    table = read_results(output)
+    table = _with_parameters(read_results(run_of(output)), [*wanted, key])
     if status and status not in STATUSES:
         raise ValueError(f"--status {status}: expected one of {', '.join(STATUSES)}")
     conditions = [having("status", status)] if status else []
-    conditions += [_of_last_run(output)] if last_run else []
-    table = matching(table, [*conditions, *map(_parsed, where)])
+    table = matching(table, [*conditions, *(_parsed(condition, table) for condition in where)])
     table = table.sort_by([(key, "descending" if descending else "ascending")])
     table = table.slice(0, limit) if limit else table
     if not wanted:
@@ -124,35 +119,48 @@ def parameters_of(text: str) -> Mapping[str, Any]:
     return {**later_defaults(), **params} if params else {}
 
 
-def _parsed(condition: str) -> Condition:
-    """Parse `COLUMN=TEXT` into the condition that a column contains the text, or `PARAMETER=VALUE` that it is that."""
+def _parsed(condition: str, table: pa.Table) -> Condition:
+    """Parse `COLUMN=TEXT` into the condition that a column contains the text, or `PARAMETER=VALUE` that it is that.
+
+    `run=last` is the condition that the last run into the output computed a row, `run=2` that the second did.
+    """
     name, equals, text = condition.partition("=")
     if not equals:
         raise ValueError(f"--where {condition}: expected COLUMN=TEXT, such as style=starry, or size=512")
     name = name.strip()
+    if name == "run":
+        return _of_run(table, text)
     own = ALIASES.get(name, name)
     return having(own, text) if own in PARAMETERS and own not in SCHEMA.names else containing(name, text)
 
 
-def _since(moment: datetime) -> Condition:
-    """Return the condition that work on a row began at a moment or later."""
-    return lambda table: [began is not None and began >= moment for began in table["started_at"].to_pylist()]
+def _of_run(table: pa.Table, text: str) -> Condition:
+    """Return the condition that a run computed a row: that of a number, or the last one of a table of results."""
+    number = max((run for run in table["run"].to_pylist() if run is not None), default=0)
+    if text != "last":
+        if not text.isdecimal():
+            raise ValueError(f"--run {text}: expected last, or the number of a run, of which there are {number:,}")
+        number = int(text)
+    return lambda table: [run == number for run in table["run"].to_pylist()]
 
 
-def _of_last_run(output: str) -> Condition:
-    """Return the condition that the last run computed a row, rather than one before it."""
-    began = summary.read(output).get("started_at")
-    if not began:
-        raise ValueError(f"{output}: expected a run.json with the beginning of the last run; no run has ended here")
-    return _since(datetime.fromisoformat(str(began)))
+def _with_parameters(table: pa.Table, names: Iterable[str]) -> pa.Table:
+    """Return a table with a column for each of the names that is a parameter's."""
+    for name in dict.fromkeys(names):
+        if name not in table.column_names:
+            values = [parameters_of(text).get(name) for text in table["params"].to_pylist()]
+            if not all(value is None or type(value) in (int, float, bool) for value in values):
+                values = [None if value is None else as_text(value) for value in values]
+            table = table.append_column(name, pa.array(values))
+    return table
 
 
-def _known(name: str) -> str:
-    """Return the name of a column, or raise with the one that was probably meant."""
-    names = SCHEMA.names
+def _known(name: str, names: Sequence[str] = (*SCHEMA.names, *PARAMETERS)) -> str:
+    """Return the name of a column or parameter, or raise with the one that was probably meant."""
+    name = name if name in names else ALIASES.get(name, name)
     if name not in names:
-        close = difflib.get_close_matches(name, names, n=1)
-        hint = f"a known one; did you mean {close[0]}?" if close else f"one of {', '.join(names)}"
+        close = did_you_mean(name, names)
+        hint = f"a known one; {close}" if close else f"one of {', '.join(names)}"
         raise ValueError(f"column {name!r}: expected {hint}")
     return name
 

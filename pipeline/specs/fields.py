@@ -1,6 +1,5 @@
 """Kinds of fields that jobs are made of: places relative to a job file, named pictures, style parameters."""
 
-import difflib
 import posixpath
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -20,7 +19,7 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from nst_kernel.params import ALIASES, PARAMETERS, ParamError, StyleParams
+from nst_kernel.params import ALIASES, PARAMETERS, ParamError, StyleParams, did_you_mean
 from pipeline import storage
 from pipeline.encoder import PIN, split_pin
 from pipeline.manifest import MAX_NAME, PICTURE_PARAMETERS, SEVERAL, each_of
@@ -55,8 +54,8 @@ def unusable(complaints: Iterable[Complaint]) -> ValidationError:
 
 def known(name: str, names: Collection[str]) -> str:
     """Return what was expected in place of an unknown name: the closest one, or all names."""
-    close = difflib.get_close_matches(str(name).strip().lower(), names, n=1)
-    return f"a known name; did you mean {close[0]}?" if close else f"one of {', '.join(names)}"
+    close = did_you_mean(str(name), names)
+    return f"a known name; {close}" if close else f"one of {', '.join(names)}"
 
 
 _FOR_SHELLS = re.compile(r"^~[^/]*|\$\{\w+\}|\$[A-Z_][A-Z0-9_]*|(?<=/)\$\w+|^\$\w+")

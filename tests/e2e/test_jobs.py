@@ -78,7 +78,7 @@ def test_the_examples_run(studio: Path, capsys: pytest.CaptureFixture[str]) -> N
 
 
 def test_examples_are_validated_and_planned_without_starting(studio: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for name, said in (("manifest", "1 rows are valid"), ("archive", "2 rows are new or changed"), ("grid", "16 rows")):
+    for name, said in (("manifest", "1 row is valid"), ("archive", "2 rows are new or changed"), ("grid", "16 rows")):
         assert nst("validate", f"{name}.yaml") == 0
         assert said in capsys.readouterr().out
         assert nst("plan", f"{name}.yaml", "--rate", "1e9", "--json", *QUICK) == 0

@@ -191,7 +191,7 @@ def test_failed_rows_as_a_manifest(pair: Path, capsys: pytest.CaptureFixture[str
     rows[1]["output_name"] = "deep/er.jpg"
     result_table.commit("out", [{**row, "finished_at": provenance.now()} for row in rows])
     assert nst("results", "out", "--status", "failed", "--as-manifest", "again.jsonl") == 0
-    assert "1 rows" in capsys.readouterr().out
+    assert "1 row:" in capsys.readouterr().out
     (row,) = read_manifest("again.jsonl", encoder_sha256="e").rows
     assert (row.id, row.content, row.style, row.output) == ("r1", None, "s3://b/s.png", "deep/er.jpg")
     assert row.params == params
@@ -282,7 +282,7 @@ def test_run_from_manifest_to_summary(pair: Path, capsys: pytest.CaptureFixture[
     assert (params["fine"]["iterations"], params["fine"]["seed"]) == ([3], 5)
     Path("gone.png").write_bytes(Path("photo.png").read_bytes())
     assert nst(*words) == 0
-    assert "1 were done before" in capsys.readouterr().out
+    assert "1 was done before" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
