@@ -1,0 +1,98 @@
+"""The image, really built, and what is run in it: as its user, with its root read-only."""
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+
+from tests.infra.support import image
+from tests.infra.support.image import Image
+
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(image.missing()), reason=image.missing())]
+
+BAKED = "hub/checkpoints/vgg19-dcbb9e9d.pth"
+"""Where torch's cache has torchvision's weights."""
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Image]:
+    home = tmp_path_factory.mktemp("image")
+    weights = home / "weights"
+    (weights / BAKED).parent.mkdir(parents=True)
+    torch.save({"features.0.weight": torch.zeros(1)}, weights / BAKED)
+    with image.built(home, weights) as found:
+        yield found
+
+
+def test_it_is_what_its_dockerfile_says(built: Image) -> None:
+    assert built.user == "1000:1000"
+    assert "Healthcheck" in built.config
+    assert built.run("id", "-un").stdout.strip() == "nst"
+    refused = built.run("touch", "/opt/nst/x")
+    assert "Read-only file system" in refused.stderr
+    for tool in ("wget", "tini", "ray", "nst", "gcc", "pgrep"):
+        assert built.run("sh", "-c", f"command -v {tool}").returncode == 0, tool
+    in_a_login_shell = built.run("bash", "-lc", "command -v ray")
+    assert in_a_login_shell.stdout.strip() == "/opt/nst/bin/ray"
+    assert not (built.root / "build").exists()
+    assert (built.root / "weights" / BAKED).exists()
+
+
+def test_it_has_what_is_locked_and_no_more(built: Image) -> None:
+    listed = built.run("/opt/nst/bin/pip", "list", "--format=freeze", "--disable-pip-version-check").stdout.split()
+    assert [one for one in listed if one.startswith("nst-pipeline==")]
+    assert not [one for one in listed if one.startswith(("pytest", "moto", "uv=", "mypy"))]
+    assert built.run("/opt/nst/bin/pip", "check", "--disable-pip-version-check").returncode == 0
+
+
+def test_weights_of_the_image_are_the_ones_that_are_looked_at(built: Image) -> None:
+    looked = built.run("nst", "weights", "check", f"/weights/{BAKED}")
+    assert looked.returncode == 1, looked.stderr  # a file that is there, and something else
+    looked = built.run("nst", "doctor", "--weights", "imagenet")
+    assert BAKED.rpartition("/")[2] in looked.stdout + looked.stderr or "imagenet" in looked.stdout
+    assert "cannot be fetched" not in looked.stdout + looked.stderr
+
+
+def test_it_works(built: Image) -> None:
+    assert built.run("/usr/local/bin/nst-health").returncode == 0
+    tested = built.run("nst", "selftest")
+    assert tested.returncode == 0, tested.stdout + tested.stderr
+    script = """
+import numpy as np, subprocess, sys
+from PIL import Image
+for name, seed in (("a", 1), ("b", 2)):
+    Image.fromarray(np.random.default_rng(seed).integers(0, 256, (64, 64, 3), dtype=np.uint8)).save(f"/tmp/{name}.png")
+words = ["nst", "stylize", "/tmp/a.png", "/tmp/b.png", "-o", "/tmp/o.png", "--set", "size=64", "--set", "iterations=3"]
+sys.exit(subprocess.run(words).returncode or Image.open("/tmp/o.png").size != (64, 64))
+"""
+    stylised = built.run("python3", "-c", script)
+    assert stylised.returncode == 0, stylised.stdout + stylised.stderr
+
+
+NODE = """
+export RAY_AUTH_MODE=token RAY_AUTH_TOKEN=0123456789abcdef0123456789abcdef RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S=2
+begin() {
+    ray start --head --block --num-cpus 1 --port 0 --include-dashboard false > /tmp/node.log 2>&1 &
+    for _ in $(seq 90); do grep -q 'runtime started' /tmp/node.log && nst-health && return; sleep 1; done
+    cat /tmp/node.log
+    exit 1
+}
+begin
+nst-leave
+! pgrep -x raylet || { echo "the node is still there"; exit 1; }
+unhealthy() {
+    for _ in $(seq 60); do nst-health || return 0; sleep 1; done
+    echo "$1 is called healthy"
+    exit 1
+}
+unhealthy "a node that has left"
+begin
+pkill -STOP -x raylet
+unhealthy "a node that hangs"
+echo "left, and found hanging"
+"""
+
+
+def test_a_node_in_it_is_healthy_and_leaves_in_order(built: Image) -> None:
+    ended = built.run("bash", "-c", NODE, seconds=300)
+    assert ended.stdout.strip().endswith("left, and found hanging"), ended.stdout + ended.stderr
