@@ -8,7 +8,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 LOCKING := --quiet --universal --generate-hashes --no-header --python-version 3.11
 
-.PHONY: demo gallery test test-quick test-all test-faults test-clusters test-stores test-rest breakages lint format bench bench-scale readmes lock sbom encoder
+.PHONY: demo gallery test test-quick test-all test-faults test-clusters test-stores test-rest breakages lint format bench bench-scale readmes manifests lock sbom encoder
 
 # Installed anew when the lock or the project's own metadata changed.
 .venv/installed: requirements.lock pyproject.toml
@@ -77,6 +77,9 @@ encoder: .venv/installed ## learn the embedded encoder again
 
 readmes: .venv/installed ## write the generated sections of the READMEs anew
 	NST_WRITE_READMES=1 $(BIN)/pytest -q -m "not slow" -k "readme"
+
+manifests: .venv/installed ## write the generated manifests of infra/kubernetes anew
+	NST_WRITE_READMES=1 $(BIN)/pytest -q tests/infra/test_kubernetes.py -k "generated_manifests"
 
 lock: .venv/installed ## resolve the dependencies again: for development, and of those what a machine needs to run jobs
 	$(BIN)/uv pip compile $(LOCKING) --all-extras pyproject.toml -o requirements.lock

@@ -17,7 +17,10 @@ PANELS = {
     "Before a run": {"init": "init", "validate": "validate", "plan": "plan", "params": "params", "schema": "schema"},
     "A run": {"run": "run", "archive": "archive", "grid": "grid"},
     "After it": {"results": "results", "report": "report", "compare": "compare", "retry": "retry"},
-    "On a cluster": dict.fromkeys(("submit", "status", "logs", "cancel", "jobs"), "cluster"),
+    "On a cluster": {
+        **dict.fromkeys(("submit", "status", "logs", "cancel", "jobs"), "cluster"),
+        "render": "render",
+    },
     "This installation": {"doctor": "selftest", "selftest": "selftest", "weights": "weights"},
 }
 """By panel of the help, in the order of use: the commands and the files of `jobs/commands/` that they are in."""

@@ -37,6 +37,7 @@ class ExitCode(IntEnum):
             "doctor": "everything works",
             "selftest": "everything works, and with --chaos no row is lost",
             "submit": "the job was taken; with --follow, every row is ok",
+            "render kubernetes": "it is written",
         },
     )
     PROBLEMS = (
@@ -69,6 +70,7 @@ SHOWN = {
     "compare": (ExitCode.OK, ExitCode.PROBLEMS, ExitCode.NOTHING_STARTED),
     "plan": (ExitCode.OK, ExitCode.PROBLEMS, ExitCode.NOTHING_STARTED),
     "validate": (ExitCode.OK, ExitCode.NOTHING_STARTED),
+    "render kubernetes": (ExitCode.OK, ExitCode.NOTHING_STARTED),
     "stylize": (ExitCode.OK, ExitCode.PROBLEMS, ExitCode.NOTHING_STARTED),
     "weights check": (ExitCode.OK, ExitCode.PROBLEMS, ExitCode.NOTHING_STARTED),
     "doctor": (ExitCode.OK, ExitCode.PROBLEMS, ExitCode.NOTHING_STARTED),

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -25,11 +26,18 @@ JobWord = Annotated[str, typer.Argument(metavar="JOB", help="The job file, its n
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line, for programs.")]
 
 
+STARTED_BY_VARIABLE = "NST_STARTED_BY"
+"""Environment variable of a pod that makes a job: the name of whoever started it, for whom it makes one job alone."""
+
+
 @explains_exit_codes("submit")
 def submit(
     file: Annotated[Path, typer.Argument(metavar="JOB.yaml", help="A job file; its `cluster` section says where.")],
     address: Address = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Show its log until it is over.")] = False,
+    kubernetes: Annotated[
+        bool, typer.Option(help="From a pod: make a cluster for this job, by `cluster.kubernetes`; --follow waits.")
+    ] = False,
 ) -> None:
     """Run a job file on a Ray cluster. The same job again attaches to the one that runs, or goes on where it ended.
 
@@ -37,6 +45,8 @@ def submit(
     """
     from jobs.submit import Cluster, request
 
+    if kubernetes:
+        _submit_to_kubernetes(file, follow=follow)
     asked = request(file)
     cluster = Cluster.at(address, of_job=asked.address)
     submission, new = cluster.submit(asked)
@@ -50,6 +60,21 @@ def submit(
         _follow(cluster, submission)
     else:
         _say(f"How far it is: nst status {submission.name}; what it writes: nst logs; its end: nst cancel.")
+
+
+def _submit_to_kubernetes(file: Path, *, follow: bool) -> NoReturn:
+    """Make a RayJob of a job file, and end the command; with `follow` once that is over."""
+    from jobs.submit import Kubernetes, has_succeeded, platform, ray_job, section_of
+
+    section = section_of(file, platform())
+    there = Kubernetes.of_this_pod(section.namespace)
+    who = os.environ.get(STARTED_BY_VARIABLE, "")
+    name, new = there.submit(lambda attempt: ray_job(file, section, attempt=attempt, started_by=who))
+    _say(f"{name}: {'made' if new else 'runs already: attached to it'}, in {section.namespace}.")
+    code = ExitCode.OK
+    if follow and not has_succeeded(there.ended(name)):
+        code = ExitCode.BROKEN_OFF
+    raise typer.Exit(code)
 
 
 def status(

@@ -3,7 +3,7 @@
 from pipeline.specs import axes, conditions, globs
 from pipeline.specs.archive import ArchiveSpec
 from pipeline.specs.axes import Axis, Draw
-from pipeline.specs.fields import gather, is_file_name
+from pipeline.specs.fields import gather, is_file_name, problems_of
 from pipeline.specs.globs import stem
 from pipeline.specs.grid import GridSpec, Keep, Samples
 from pipeline.specs.job import (
@@ -17,9 +17,11 @@ from pipeline.specs.job import (
     job_of,
     schema,
 )
+from pipeline.specs.kubernetes import MAX_CLUSTER_NAME, KubernetesSection
 from pipeline.specs.run_options import fields_with_options, options_of, with_options
 
 __all__ = [
+    "MAX_CLUSTER_NAME",
     "ArchiveJob",
     "ArchiveSpec",
     "Axis",
@@ -31,6 +33,7 @@ __all__ = [
     "JobFileError",
     "JobProblem",
     "Keep",
+    "KubernetesSection",
     "ManifestJob",
     "Samples",
     "axes",
@@ -41,6 +44,7 @@ __all__ = [
     "is_file_name",
     "job_of",
     "options_of",
+    "problems_of",
     "schema",
     "stem",
     "with_options",

@@ -33,6 +33,7 @@ from pipeline.specs.fields import (
     unusable,
 )
 from pipeline.specs.grid import GridSpec, Keep
+from pipeline.specs.kubernetes import KubernetesSection
 
 
 class Pool(Section):
@@ -100,6 +101,9 @@ class ClusterSection(Section):
     python: str | None = Field(None, description="Interpreter of the entry point, there; by default one that has Ray.")
     entrypoint_resources: Mapping[str, float] = Field(
         default_factory=dict, description="Set aside for the driver, by Ray's names: CPU, GPU, memory, or your own."
+    )
+    kubernetes: KubernetesSection = Field(
+        KubernetesSection(), description="The cluster that `nst render kubernetes` and `nst submit --kubernetes` make."
     )
 
 

@@ -39,3 +39,15 @@ def check_section(file: Path, name: str, text: str) -> None:
         file.write_text(f"{before}{begin}{wanted}{end}{after}", encoding="utf-8")
         return
     assert section == wanted, f"{file.name}, section {name}, is out of date: run `make readmes`"
+
+
+def check_file(file: Path, text: str, *, command: str) -> None:
+    """Compare a generated file with what it should hold, or write it anew, as `check_section` does with sections.
+
+    Raises:
+        AssertionError: if it differs; the message says which command mends it.
+    """
+    if os.environ.get(WRITE) == "1":
+        file.write_text(text, encoding="utf-8")
+        return
+    assert (file.read_text("utf-8") if file.exists() else "") == text, f"{file.name} is out of date: run `{command}`"

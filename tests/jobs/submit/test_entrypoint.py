@@ -56,3 +56,19 @@ def test_a_job_without_a_folder_comes_from_the_environment(monkeypatch: pytest.M
     monkeypatch.setattr(runner, "run", run)
     assert code_of(monkeypatch) == ExitCode.OK
     assert ran == ["night"]
+
+
+@pytest.mark.parametrize("code", ExitCode)
+def test_rows_that_fail_start_no_further_cluster(code: ExitCode, job: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(entrypoint.SUCCESS_VARIABLE, "1")
+    monkeypatch.setattr(runner, "run", lambda *_: code)
+    assert code_of(monkeypatch, job) == (ExitCode.OK if code == ExitCode.PROBLEMS else code)
+
+
+def test_a_job_from_the_environment_needs_no_folder_that_operators_allow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NST_ACCESS", '{"allow_read": ["s3://b"], "allow_write": ["s3://b/out"]}')
+    monkeypatch.setenv(
+        runner.JOB_VARIABLE, yaml.safe_dump({**JOB, "manifest": "s3://b/rows.csv", "output": "s3://b/out"})
+    )
+    monkeypatch.setattr(runner, "run", lambda *_: ExitCode.OK)
+    assert code_of(monkeypatch) == ExitCode.OK

@@ -1,0 +1,152 @@
+"""RayJobs through the API of Kubernetes, which is played by a server on loopback."""
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from jobs.submit import operator
+from jobs.submit.client import ClusterError
+from jobs.submit.operator import Kubernetes, has_succeeded
+
+JOBS = "/apis/ray.io/v1/namespaces/nst/rayjobs"
+
+
+class Api(ThreadingHTTPServer):
+    """What it has, by name; and what it was asked, with which token. `away` answers are errors first."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.jobs: dict[str, dict[str, Any]] = {}
+        self.tokens: list[str] = []
+        self.away = 0
+        self.hidden = False
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Answers for RayJobs of one namespace."""
+
+    server: Api
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+    def answer(self, code: int, body: object) -> None:
+        text = json.dumps(body).encode()
+        self.send_response(code)
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+    def do_GET(self) -> None:
+        self.server.tokens.append(self.headers["Authorization"])
+        if self.server.away:
+            self.server.away -= 1
+            return self.answer(503, {"message": "etcd is away"})
+        where = urlsplit(self.path)
+        if where.path == JOBS:
+            wanted = dict(pair.split("=") for pair in parse_qs(where.query)["labelSelector"][0].split(","))
+            items = [] if self.server.hidden else [*self.server.jobs.values()]
+            return self.answer(
+                200, {"items": [job for job in items if wanted.items() <= job["metadata"]["labels"].items()]}
+            )
+        job = self.server.jobs.get(where.path.removeprefix(f"{JOBS}/"))
+        return self.answer(200, job) if job else self.answer(404, {"message": "not found", "reason": "NotFound"})
+
+    def do_POST(self) -> None:
+        job = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        name = job["metadata"]["name"]
+        if name in self.server.jobs:
+            return self.answer(409, {"reason": "AlreadyExists", "message": f"{name} exists"})
+        self.server.hidden = False
+        self.server.jobs[name] = {**job, "status": {}}
+        return self.answer(201, job)
+
+
+@pytest.fixture
+def api() -> Iterator[Api]:
+    server = Api()
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+    thread.start()
+    yield server
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@pytest.fixture
+def there(api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Kubernetes:
+    (tmp_path / "token").write_text("first\n")
+    monkeypatch.setattr(operator, "LOOK_EVERY", 0.01)
+    return Kubernetes(f"http://127.0.0.1:{api.server_port}", "nst", tmp_path)
+
+
+def job(attempt: int, started_by: str = "") -> dict[str, Any]:
+    labels = {"nst/digest": "abc"} | ({"nst/started-by": started_by} if started_by else {})
+    return {"metadata": {"name": "night" + (f"-{attempt}" if attempt > 1 else ""), "labels": labels}}
+
+
+def ends(api: Api, name: str, deployment: str, status: str = "SUCCEEDED") -> None:
+    api.jobs[name]["status"] = {"jobDeploymentStatus": deployment, "jobStatus": status}
+
+
+def test_a_job_that_runs_is_attached_to(api: Api, there: Kubernetes) -> None:
+    assert there.submit(job) == ("night", True)
+    for state in ("", "Initializing", "Running", "Retrying"):
+        ends(api, "night", state)
+        assert there.submit(job) == ("night", False)
+    assert list(api.jobs) == ["night"]
+
+
+@pytest.mark.parametrize("end", ["Complete", "Failed"])
+def test_a_job_that_is_over_is_made_again_under_another_name(end: str, api: Api, there: Kubernetes) -> None:
+    there.submit(job)
+    ends(api, "night", end)
+    assert there.submit(job) == ("night-2", True)
+
+
+def test_two_who_start_it_at_the_same_moment_make_one(api: Api, there: Kubernetes) -> None:
+    api.jobs["night"] = {**job(1), "status": {}}
+    api.hidden = True  # it was made after this one had looked
+
+    def make(attempt: int) -> dict[str, Any]:
+        api.hidden = attempt == 1
+        return job(attempt)
+
+    assert there.submit(make) == ("night", False)
+    assert len(api.jobs) == 1
+
+
+def test_a_pod_that_takes_the_place_of_another_starts_nothing_again(api: Api, there: Kubernetes) -> None:
+    assert there.submit(lambda attempt: job(attempt, "monday")) == ("night", True)
+    ends(api, "night", "Complete")
+    assert there.submit(lambda attempt: job(attempt, "monday")) == ("night", False)
+    assert there.submit(lambda attempt: job(attempt, "tuesday")) == ("night-2", True)
+
+
+def test_its_end_is_waited_for_while_the_api_comes_and_goes(api: Api, there: Kubernetes, tmp_path: Path) -> None:
+    there.submit(job)
+    ends(api, "night", "Complete")
+    api.away = 3
+    (tmp_path / "token").write_text("renewed")
+    assert has_succeeded(there.ended("night"))
+    assert {*api.tokens[-4:]} == {"Bearer renewed"}
+    ends(api, "night", "Failed", "FAILED")
+    assert not has_succeeded(there.ended("night"))
+
+
+def test_what_the_api_refuses_is_said(api: Api, there: Kubernetes, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ClusterError, match="did not GET a RayJob: not found"):
+        there.ended("deleted")
+    monkeypatch.setattr(operator, "PATIENCE", 0.0)
+    api.away = 100
+    with pytest.raises(ClusterError, match="etcd is away; the job goes on"):
+        there.ended("night")
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    with pytest.raises(ClusterError, match="nst render kubernetes"):
+        Kubernetes.of_this_pod("nst")
