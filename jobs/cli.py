@@ -85,6 +85,7 @@ def main_options(
     handler = logging.StreamHandler()
     handler.setFormatter(PrintableFormatter("%(levelname)s %(name)s: %(message)s"))
     level = logging.DEBUG if debug else logging.INFO if verbose else logging.ERROR
+    handler.setLevel(level)
     logging.basicConfig(level=level, handlers=[handler])
     logging.captureWarnings(True)
 

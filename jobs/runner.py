@@ -149,12 +149,13 @@ def _with_progress(work: Work, output: str, terminal: Terminal) -> Progress:
     from jobs.console import LiveProgress, native_stderr_hidden
     from pipeline import storage
     from pipeline.outputs import ProgressFile, layout
+    from pipeline.recovery import ledger
 
     uri = os.environ.get(PROGRESS_VARIABLE) or layout.progress_file(storage.absolute(output))
     submission = os.environ.get(SUBMISSION_VARIABLE, "")
     with (
         native_stderr_hidden(unless=terminal.debug),
-        LiveProgress(terminal.out) as live,
+        LiveProgress(terminal.out, at_work=lambda: ledger.rows_at_work(storage.absolute(output))) as live,
         ProgressFile(uri, submission=submission) as file,
     ):
 

@@ -1,21 +1,28 @@
 """Show how far a run is: a bar on a terminal, lines in a log."""
 
+import logging
+import threading
 import time
 from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-from rich.console import Console, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
+from rich.spinner import Spinner
 from rich.table import Table
 
 from jobs.console.output import print_note
 from pipeline.outputs import Progress, provenance
+from pipeline.process import STAGES
 
 LINE_EVERY = 30.0
-"""Seconds after which a log gets another line, if a row has finished since the last one."""
+"""Seconds after which a log gets another line, whether or not a row has finished since the last one."""
+
+AT_WORK_EVERY = 5.0
+"""Seconds between two looks at how many rows are at work, and at whether a log needs another line."""
 
 LINE_SHARE = 0.05
 """Share of the rows after which a log gets another line in any case."""
@@ -24,39 +31,61 @@ LINE_SHARE = 0.05
 class LiveProgress:
     """A display of how many rows of a run are done and failed, of their rate and of the time left.
 
-    On a terminal it is a bar. In a log file it is lines that begin with the time: one at the beginning, one for each
-    twentieth of the rows, one when the previous is half a minute old, and always one at the end.
+    On a terminal it is a line that moves from the first moment: what the run does before its first row, then a bar. In
+    a log file it is lines that begin with the time: one at the beginning, one for each twentieth of the rows, one when
+    the previous is half a minute old, whether or not a row has finished, and always one at the end.
     """
 
-    def __init__(self, console: Console, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        console: Console,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        at_work: Callable[[], int | None] = lambda: None,
+    ) -> None:
         """Show progress on a console.
 
         Args:
             console: where to show it.
             clock: gives the time in seconds.
+            at_work: returns how many rows are being computed, if that is known; asked every few seconds on a terminal.
         """
-        self.console, self.clock = console, clock
-        self.live = Live(console=console, refresh_per_second=4, transient=True) if console.is_terminal else None
+        self.console, self.clock, self.at_work = console, clock, at_work
+        self._stage, self._progress, self._flying = "reading what is asked", None, None
+        self._spinner = Spinner("dots")
         self._unwritten: str | None = None
         self._noted: set[str] = set()
-        self._share, self._written_at = -1.0, clock()
+        self._share, self._began = -1.0, clock()
+        self._written_at = self._began
+        self._over, self._lock = threading.Event(), threading.RLock()
+        self._ticker = threading.Thread(target=self._tick, name="progress", daemon=True)
+        self._stages = _Stages(self._enter_stage)
+        live = Live(console=console, refresh_per_second=8, transient=True, get_renderable=self._shown)
+        self.live = live if console.is_terminal and not console.quiet else None
+
+    _progress: Progress | None
+    _flying: int | None
 
     def __enter__(self) -> Self:
-        starting = "Reading what is asked and starting Ray …"
+        logging.getLogger(STAGES).addHandler(self._stages)
+        logging.getLogger(STAGES).setLevel(logging.INFO)
         if self.live:
             self.live.start()
-            self.live.update(starting)
         else:
-            self._write(starting)
+            self._write(self._line())
+        self._ticker.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None:
-        if self.live:
-            self.live.stop()
-        elif self._unwritten:
-            self._write(self._unwritten)
+        logging.getLogger(STAGES).removeHandler(self._stages)
+        self._over.set()
+        with self._lock:
+            if self.live:
+                self.live.stop()
+            elif self._unwritten:
+                self._write(self._unwritten)
 
     def update(self, progress: Progress) -> None:
         """Show the progress of a run, or remember it for a later line of the log."""
@@ -65,14 +94,49 @@ class LiveProgress:
                 print_note(self.console, remark)
         self._noted.update(progress.remarks)
         share = progress.finished / progress.total if progress.total else 1.0
-        line = describe(progress)
-        if self.live:
-            self.live.update(_bar(share, line))
-        elif share - self._share >= LINE_SHARE or share == 1.0 or self.clock() - self._written_at >= LINE_EVERY:
-            self._share = share
-            self._write(line)
-        else:
-            self._unwritten = line
+        with self._lock:
+            if self._progress is None and progress.total:
+                self._stage = "starting encoders"
+            self._progress = progress
+            line = self._line()
+            if self.live:
+                return
+            if share - self._share >= LINE_SHARE or share == 1.0 or self.clock() - self._written_at >= LINE_EVERY:
+                self._share = share
+                self._write(line)
+            else:
+                self._unwritten = line
+
+    def _enter_stage(self, stage: str) -> None:
+        """Show what the run does now; a log gets it with its next line."""
+        self._stage = stage
+
+    def _tick(self) -> None:
+        """Write a line into a log that got none for half a minute, and ask how many rows are at work."""
+        while not self._over.wait(AT_WORK_EVERY):
+            if self.live and self._progress:
+                self._flying = self.at_work()
+            with self._lock:
+                if not self.live and not self._over.is_set() and self.clock() - self._written_at >= LINE_EVERY:
+                    self._write(f"{self._line()}, {clock(self.clock() - self._began)} since the start")
+
+    def _line(self) -> str:
+        """Return where the run stands, in words."""
+        progress = self._progress
+        if progress is None or (progress.total and not progress.finished):
+            counts = f"{describe(progress)}: " if progress else ""
+            return f"{counts}{self._stage} …" if progress else f"{self._stage[0].upper()}{self._stage[1:]} …"
+        return describe(progress)
+
+    def _shown(self) -> RenderableType:
+        """Return what a terminal shows now."""
+        elapsed = clock(self.clock() - self._began)
+        progress, line = self._progress, self._line()
+        if progress is None or not progress.finished:
+            self._spinner.update(text=f"{line} {elapsed}")
+            return self._spinner
+        flying = f", {self._flying:,} at work" if self._flying else ""
+        return _bar(progress.finished / progress.total, f"{line}{flying}, {elapsed} so far", self.console.width)
 
     def _write(self, line: str) -> None:
         """Write a line to the log, with the time in front."""
@@ -82,11 +146,25 @@ class LiveProgress:
         )
 
 
-def _bar(share: float, line: str) -> RenderableType:
-    """Return a progress bar with a line of text behind it."""
-    grid = Table.grid(padding=(0, 1))
+class _Stages(logging.Handler):
+    """Passes on what a run says that it does."""
+
+    def __init__(self, enter: Callable[[str], None]) -> None:
+        super().__init__(logging.INFO)
+        self.enter = enter
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Pass on the text of a record."""
+        self.enter(record.getMessage())
+
+
+def _bar(share: float, line: str, width: int) -> RenderableType:
+    """Return a progress bar with a line of text behind it, or below it where both do not fit the width."""
     bar = Bar(BarColumn(bar_width=30), auto_refresh=False)
     bar.add_task("", total=1000, completed=round(1000 * share))
+    if len(line) + 32 > width:
+        return Group(bar, line)
+    grid = Table.grid(padding=(0, 1))
     grid.add_row(bar, line)
     return grid
 
@@ -110,8 +188,8 @@ def describe(progress: Progress) -> str:
     if progress.finished and progress.seconds:
         rate = progress.finished / progress.seconds
         words.append(f"{rate:.2f} rows/s")
-        if left := progress.total - progress.finished:
-            words.append(f"{clock(left / rate)} left")
+    if (left := progress.seconds_left) is not None:
+        words.append(f"{clock(left)} left")
     return ", ".join(words)
 
 
@@ -130,13 +208,14 @@ class IterationBar:
             TextColumn("optimising"),
             BarColumn(),
             MofNCompleteColumn(),
+            TextColumn("{task.fields[loss]}"),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
             console=console,
             transient=True,
             disable=not console.is_terminal,
         )
-        self.task = self.progress.add_task("", total=None)
+        self.task = self.progress.add_task("", total=None, loss="")
 
     def __enter__(self) -> Self:
         self.progress.start()
@@ -147,6 +226,7 @@ class IterationBar:
     ) -> None:
         self.progress.stop()
 
-    def update(self, done: int, total: int) -> None:
-        """Show iterations done, of how many."""
-        self.progress.update(self.task, completed=done, total=total)
+    def update(self, done: int, total: int, loss: float | None = None) -> None:
+        """Show iterations done, of how many, and the loss if it is known."""
+        text = "" if loss is None else f"loss {loss:.4g}"
+        self.progress.update(self.task, completed=done, total=total, loss=text)

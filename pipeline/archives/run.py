@@ -132,6 +132,7 @@ def _together(before: Progress, part: Progress) -> Progress:
         warnings=[*before.warnings, *part.warnings][:100],
         warned=before.warned + part.warned,
         names=before.names | part.names,
+        works=part.works,
         remarks=tuple(dict.fromkeys((*before.remarks, *part.remarks))),
         passed_over=before.passed_over,
         retries=before.retries + part.retries,

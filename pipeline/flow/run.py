@@ -23,7 +23,7 @@ from pipeline.outputs import (
     summary,
 )
 from pipeline.planning import History, Plan, crashes, output_shapes, plan, validated
-from pipeline.process import interruptible
+from pipeline.process import interruptible, stage
 from pipeline.recovery import Ledger, Locked, RunLock, ledger, saved_states
 from pipeline.stages import Writer
 
@@ -57,6 +57,7 @@ def run(
         TooManyFailures: if more rows failed than may; what is finished is kept.
         RunBroken: if work that had begun could not go on.
     """
+    stage("reading the manifest")
     valid = validated(manifest, options, defaults=defaults)
     source = options.source or {"manifest": described(manifest), "defaults": defaults or {}}
     options = options.model_copy(update={"source": source})
@@ -100,7 +101,7 @@ def run_rows(
         # What is left to do, and whether that can come to a good end at all. Without anything left, Ray is not started.
         pool = functools.cache(functools.partial(_pool, options.resources))
         work = _plan(rows, options, encoder.sha256, done := finished(output), pool)
-        progress = Progress(work.rows, work.done, work.quarantined, remarks=(*remarks, *work.remarks(encoder.kind)))
+        progress = _progress_of(work, (*remarks, *work.remarks(encoder.kind)))
         if on_progress:
             on_progress(progress)
         _stop_if_hopeless(work, progress, options.max_failures)
@@ -120,6 +121,13 @@ def run_rows(
         return progress
 
 
+def _progress_of(work: Plan, remarks: tuple[str, ...]) -> Progress:
+    """Return the progress of a run that begins to compute a plan."""
+    progress = Progress(work.rows, work.done, work.quarantined, remarks=remarks)
+    progress.expect(work.multiply_adds())
+    return progress
+
+
 def _check_output(output: str) -> None:
     """Raise StorageError if pictures or results cannot be written."""
     for folder in (layout.images_folder(output), layout.results_folder(output)):
@@ -128,8 +136,11 @@ def _check_output(output: str) -> None:
 
 def _pool(resources: Resources) -> ActorPool:
     """Connect to the cluster, or start one here, and return the actors that it has room for."""
+    stage("starting Ray" if resources.address in (None, "local") else "connecting to the cluster")
     connect(resources.address)
-    return pool_on_cluster(resources)
+    pool = pool_on_cluster(resources)
+    stage("reading the headers of pictures and planning")
+    return pool
 
 
 def _plan(

@@ -39,6 +39,7 @@ class Progress:
         warned: rows of this run that have such a warning.
         remarks: on the parameters of the rows to compute.
         names: by id, what rows with a failure or a warning are called among people.
+        works: what is known of the work that is done and left.
         passed_over: files and folders of an archive that the run leaves out.
         retries: requests to storage that were repeated for rows of this run.
         began: when the work began, on the monotonic clock.
@@ -58,6 +59,7 @@ class Progress:
     warned: int = 0
     remarks: tuple[str, ...] = ()
     names: dict[str, str] = field(default_factory=dict)
+    works: "Works" = field(default_factory=lambda: Works())
 
     @property
     def finished(self) -> int:
@@ -77,6 +79,53 @@ class Progress:
                 self.warnings.append((row["id"], row["warning"]))
                 self.names[row["id"]] = pair_name(row)
         self.seconds = time.monotonic() - self.began
+        self.works.done(row, self)
+
+    def expect(self, works: Mapping[str, float]) -> None:
+        """Take the work of each row, by its id, from which the time left is told."""
+        self.works = Works(dict(works), sum(works.values()))
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Seconds until the last row is done, at the rate since work began; None while that is not known."""
+        if not self.finished or self.finished >= self.total:
+            return None
+        return self.works.known_left if self.works.known_left is not None else self.works.left(self)
+
+
+@dataclass
+class Works:
+    """How much work the rows of a run are, for the time that is left.
+
+    Attributes:
+        of_row: by id, of rows that are not done.
+        total: of all rows of the run.
+        began: when work on the first row began, on the monotonic clock: encoders had started by then.
+        known_left: seconds that are left, as a file says; None: they are computed.
+    """
+
+    of_row: dict[str, float] = field(default_factory=dict)
+    total: float = 0.0
+    began: float | None = None
+    known_left: float | None = None
+
+    def done(self, row: Mapping[str, Any], progress: Progress) -> None:
+        """Take a row as done, given as a mapping of result columns."""
+        self.of_row.pop(row["id"], None)
+        if self.began is None and row["status"] in ("ok", "diverged"):
+            # Rows that fail at once begin no work. Clocks of other machines may differ: within the run at any rate.
+            started_at = row.get("started_at")
+            ago = (provenance.now() - started_at).total_seconds() if started_at else 0.0
+            self.began = max(progress.began, time.monotonic() - max(ago, 0.0))
+
+    def left(self, progress: Progress) -> float | None:
+        """Return the seconds that are left at the rate until now; None if none is known."""
+        if self.began is None:
+            return None
+        spent = progress.began + progress.seconds - self.began
+        left = sum(self.of_row.values()) if self.total else float(progress.total - progress.finished)
+        done = self.total - left if self.total else float(progress.finished)
+        return left * spent / done if done > 0 and spent > 0 else None
 
 
 @dataclass(frozen=True)
@@ -114,6 +163,8 @@ def read(uri: str) -> Report | None:
             [(str(row), str(error)) for row, error in contents["failures"]],
         )
         progress.seconds = float(contents["seconds"])
+        rest, done = progress.total - progress.finished, progress.finished
+        progress.works.known_left = contents.get("seconds_left", rest * progress.seconds / done if done else None)
         progress.passed_over = PassedOver.of(contents.get("passed_over"))
         updated_at = datetime.fromisoformat(contents["updated_at"]).astimezone(UTC)
         state = contents["state"]
@@ -189,6 +240,7 @@ class ProgressFile:
             "quarantined_before": progress.quarantined_before,
             "counts": dict(progress.counts),
             "seconds": round(progress.seconds, 3),
+            "seconds_left": None if (left := progress.seconds_left) is None else round(left, 1),
             "failures": progress.failures[:5],
             "passed_over": progress.passed_over.to_json(),
             "error": error,

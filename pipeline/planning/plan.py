@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from nst_kernel.params import remarks_on
 from pipeline import storage
 from pipeline.manifest import Row
+from pipeline.planning import cost
 from pipeline.planning.batch import Batch, Failure
 from pipeline.planning.buckets import buckets_of
 from pipeline.planning.cutting import cut
@@ -14,6 +15,9 @@ from pipeline.planning.history import History
 from pipeline.planning.limits import Limits
 from pipeline.planning.shapes import output_shapes
 from pipeline.process import garbage
+
+MANY = 100_000
+"""Rows from which on the time left is told by how many there are, and not by the work of each."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,13 @@ class Plan:
     def rows(self) -> int:
         """How many rows are to be computed."""
         return sum(len(batch.rows) for batch in self.batches)
+
+    def multiply_adds(self) -> dict[str, float]:
+        """Return the work of each row by its id; nothing for very many rows, among which they even out."""
+        if self.rows > MANY:
+            return {}
+        rows = [planned for batch in self.batches for planned in batch.rows]
+        return {planned.row.id: 0.0 if planned.failure else cost.work([planned]) for planned in rows}
 
     def remarks(self, encoder: str = "") -> tuple[str, ...]:
         """Return what is worth knowing about the parameters of the rows to be computed.

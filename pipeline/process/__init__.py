@@ -40,8 +40,10 @@ from pipeline.process.interrupt import interruptible
 from pipeline.process.machine import main_memory
 from pipeline.process.polling import call_when
 from pipeline.process.preemption import Preemption
+from pipeline.process.stages import STAGES, stage
 
 __all__ = [
+    "STAGES",
     "Preemption",
     "call_when",
     "children",
@@ -49,5 +51,6 @@ __all__ = [
     "garbage",
     "interruptible",
     "main_memory",
+    "stage",
     "watchdog",
 ]

@@ -156,6 +156,14 @@ def read_attempts(output: str) -> list[Attempt]:
         return [attempt for attempt in attempts if attempt]
 
 
+def rows_at_work(output: str) -> int | None:
+    """Return how many rows encoders work on now; None if storage does not tell."""
+    try:
+        return sum(len(attempt.rows) for attempt in read_attempts(output) if attempt.stage == "optimise")
+    except storage.StorageError:
+        return None
+
+
 def collect_crashes(output: str) -> list[Attempt]:
     """Return the attempts that earlier runs left in an output, each a crash, when a new run begins.
 

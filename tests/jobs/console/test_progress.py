@@ -2,15 +2,18 @@
 
 import io
 import re
+import time
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from rich.console import Console
+from rich.console import Console, RenderableType
 
 from jobs.console import output as console
 from jobs.console.progress import LINE_EVERY, LiveProgress
 from pipeline.outputs.progress import Progress
+from pipeline.process import stage
 
 LINE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ (.*)")
 
@@ -56,11 +59,58 @@ def test_when_there_is_a_line() -> None:
     assert len(lines(1000, [0.001] * 1000)) == 1 + 1 + 20
     assert len(lines(1000, [LINE_EVERY] * 10)) == 1 + 1 + 10
     assert [line.split(" of")[0] for line in lines(1000, [1.0] * 45)] == [
-        "Reading what is asked and starting Ray …",
+        "Reading what is asked …",
         "0",
         "30",
         "45",
     ]
+
+
+def test_a_log_gets_a_line_each_half_minute_also_before_the_first_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("jobs.console.progress.AT_WORK_EVERY", 0.01)
+    log, now = io.StringIO(), [0.0]
+    with LiveProgress(Console(file=log, width=200), clock=lambda: now[0]) as live:
+        stage("starting Ray")
+        time.sleep(0.1)
+        assert log.getvalue().count("\n") == 1
+        now[0] = LINE_EVERY
+        wait_for(lambda: "Starting Ray …, 0:30 since the start" in log.getvalue())
+        live.update(Progress(4, 0))
+        now[0] *= 3
+        wait_for(lambda: "0 of 4 rows: starting encoders …, 1:30 since the start" in log.getvalue())
+
+
+def wait_for(what: Callable[[], bool]) -> None:
+    until = time.monotonic() + 10
+    while not what():
+        assert time.monotonic() < until
+        time.sleep(0.01)
+
+
+def test_a_terminal_shows_the_stage_what_is_at_work_and_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("jobs.console.progress.AT_WORK_EVERY", 0.01)
+    console = Console(file=io.StringIO(), width=80, force_terminal=True)
+    now, progress = [0.0], Progress(4, 0)
+    with LiveProgress(console, clock=lambda: now[0], at_work=lambda: 2) as live:
+
+        def shown() -> str:
+            return text(live._shown())
+
+        assert "Reading what is asked … 0:00" in shown()
+        stage("starting Ray")
+        now[0] = 65.0
+        assert "Starting Ray … 1:05" in shown()
+        live.update(progress)
+        assert "0 of 4 rows: starting encoders … 1:05" in shown()
+        progress.add({"id": "a", "status": "ok", "retries": 0})
+        live.update(progress)
+        wait_for(lambda: "1 of 4 rows" in shown() and "2 at work, 1:05 so far" in shown())
+
+
+def text(shown: RenderableType) -> str:
+    log = io.StringIO()
+    Console(file=log, width=80).print(shown)
+    return " ".join(log.getvalue().split())
 
 
 def test_lines_are_folded_for_windows_only(monkeypatch: pytest.MonkeyPatch) -> None:

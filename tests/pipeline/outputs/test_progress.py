@@ -2,6 +2,7 @@
 
 import threading
 from collections import Counter
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline import storage
-from pipeline.outputs import layout, progress
+from pipeline.outputs import layout, progress, provenance
 from pipeline.outputs.progress import Progress, ProgressFile
 from pipeline.outputs.schema import STATUSES
 
@@ -85,3 +86,31 @@ def test_what_is_no_progress_file_is_named(tmp_path: Path, said: str) -> None:
     (tmp_path / "progress.json").write_text(said)
     with pytest.raises(storage.StorageError, match=r"progress\.json is no progress file"):
         progress.read(str(tmp_path / "progress.json"))
+
+
+def test_time_left_is_weighed_by_work_and_leaves_the_start_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [1000.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    run = Progress(3, 0, began=now[0])
+    run.expect({"large": 8.0, "small": 1.0, "other": 1.0})
+    assert run.seconds_left is None
+    row = {"id": "small", "status": "ok", "retries": 0}
+    now[0] += 60.0  # of which encoders took fifty to start
+    run.add({**row, "started_at": provenance.now() - timedelta(seconds=10)})
+    assert run.seconds_left == pytest.approx(90, rel=0.01)  # nine times the work of what took ten seconds
+    now[0] += 80.0
+    run.add({**row, "id": "large"})
+    assert run.seconds_left == pytest.approx(10, rel=0.01)
+    run.add({**row, "id": "other"})
+    assert run.seconds_left is None
+
+
+def test_time_left_is_by_rows_where_their_work_is_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    run = Progress(4, 0, began=now[0])
+    now[0] += 6.0
+    run.add({"id": "a", "status": "failed", "error": "", "retries": 0})
+    assert run.seconds_left is None  # a row that fails at once tells nothing
+    run.add({"id": "b", "status": "ok", "retries": 0, "started_at": provenance.now() - timedelta(seconds=6)})
+    assert run.seconds_left == pytest.approx(6, rel=0.01)
