@@ -107,7 +107,7 @@ class Effort:
     Attributes:
         started_at: when it began, UTC.
         seconds: that it took.
-        retries: requests to storage that were repeated.
+        retries: requests to storage that were repeated by the thread which did it; rows count those of theirs.
     """
 
     started_at: datetime
@@ -168,14 +168,13 @@ def guarded_fetch(fetch: Callable[[Batch], Fetched], ledger: Ledger) -> Callable
         return Fetched(part(batch, [place]), (failure,), provenance.now(), seconds=0.0, row_retries=(0,))
 
     def join(batch: Batch, parts: Sequence[Fetched], effort: Effort) -> Fetched:
-        row_retries = tuple(count for fetched in parts for count in fetched.row_retries)
         return Fetched(
             batch,
             pictures=tuple(pictures for fetched in parts for pictures in fetched.pictures),
             started_at=effort.started_at,
             seconds=effort.seconds,
-            row_retries=row_retries,
-            batch_retries=effort.retries - sum(row_retries),
+            row_retries=tuple(count for fetched in parts for count in fetched.row_retries),
+            batch_retries=effort.retries,
         )
 
     parts = _Parts(

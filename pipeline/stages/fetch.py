@@ -12,14 +12,14 @@ from pipeline import images, storage
 from pipeline.options import DEFAULT_DECODING, Decoding
 from pipeline.outputs import provenance
 from pipeline.planning import Batch, Failure, Fetched, Masks, Picture, Pictures, PlannedRow, aspect_fault
-from pipeline.process import watchdog
+from pipeline.stages.read_ahead import ReadAhead
 
 
 class _Reader:
-    """Reads the pictures of a batch; one that rows share is read once, and none is kept at its full size."""
+    """Decodes the pictures of a batch; one that rows share is read once, and none is kept at its full size."""
 
-    def __init__(self, limits: Decoding) -> None:
-        self.limits = limits
+    def __init__(self, files: ReadAhead, limits: Decoding) -> None:
+        self.files, self.limits = files, limits
         self.kept: dict[tuple[object, ...], tuple[Picture, tuple[int, int]]] = {}
 
     def at_shape(
@@ -71,7 +71,7 @@ class _Reader:
             StorageError: if it cannot be read.
         """
         try:
-            return images.decode_labels(_bytes(uri), limits=self.limits)
+            return images.decode_labels(self.files.take(uri), limits=self.limits)
         except images.ImageError as error:
             raise images.ImageError(f"{uri}: {error}") from error
 
@@ -81,20 +81,12 @@ class _Reader:
         """Return a picture resized to a size, and its own (height, width); later calls reuse both."""
         uri, key = about[0], (*about, opacity)
         if key not in self.kept:
-            data = _bytes(uri)
+            data = self.files.take(uri)
             try:
                 self.kept[key] = images.decode_to(data, size, limits=self.limits, deep=True, opacity=opacity)
             except images.ImageError as error:
                 raise images.ImageError(f"{uri}: {error}") from error
         return self.kept[key]
-
-
-def _bytes(uri: str) -> bytes:
-    """Return a file, and give a sign of life."""
-    with storage.neighbours_named():
-        data = storage.read_bytes(uri)
-    watchdog.alive()
-    return data
 
 
 def fetch(batch: Batch, limits: Decoding = DEFAULT_DECODING) -> Fetched:
@@ -107,13 +99,14 @@ def fetch(batch: Batch, limits: Decoding = DEFAULT_DECODING) -> Fetched:
         limits: what decoding a picture may take.
     """
     started_at, clock = provenance.now(), time.perf_counter()
-    reader = _Reader(limits)
     pictures: list[Pictures | Failure] = []
     row_retries: list[int] = []
-    for planned in batch.rows:
-        before = storage.repeated()
-        pictures.append(planned.failure or _of_row(planned, reader))
-        row_retries.append(storage.repeated() - before)
+    with ReadAhead(uri for planned in batch.rows if not planned.failure for uri in planned.row.uris()) as files:
+        reader = _Reader(files, limits)
+        for planned in batch.rows:
+            before = files.retries
+            pictures.append(planned.failure or _of_row(planned, reader))
+            row_retries.append(files.retries - before)
     return Fetched(batch, tuple(pictures), started_at, time.perf_counter() - clock, tuple(row_retries))
 
 

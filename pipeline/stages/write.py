@@ -1,8 +1,11 @@
 """The writing stage: an optimised batch in; its pictures are encoded and written, and then its rows of results."""
 
 import json
+import threading
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from types import TracebackType
 from typing import Any, cast
 
 import numpy as np
@@ -19,6 +22,9 @@ from pipeline.process import watchdog
 from pipeline.recovery import saved_states
 from pipeline.stages.frames import frame_columns
 
+AT_ONCE = 16
+"""Pictures of a batch that are written side by side."""
+
 AnyImage = NDArray[np.float32] | NDArray[np.uint16] | NDArray[np.uint8]
 """A picture as results have it, (H, W, 3) or (H, W, 4)."""
 
@@ -30,6 +36,21 @@ UNIMPROVED = (
     "lower learning_rate or the weights that hold the picture back, or allow more iterations"
 )
 """Warning of a row whose picture is the one that its optimisation started from."""
+
+
+class Clock:
+    """Adds up the seconds that are spent within its `with` blocks."""
+
+    def __init__(self) -> None:
+        self.seconds, self._began = 0.0, 0.0
+
+    def __enter__(self) -> None:
+        self._began = time.perf_counter()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        self.seconds += time.perf_counter() - self._began
 
 
 class Writer:
@@ -72,7 +93,9 @@ class Writer:
             StorageError: if the part cannot be written: that concerns every row.
         """
         places = range(len(optimised.outcomes)) if places is None else places
-        rows = [self._row(optimised, place) for place in places]
+        encoding = threading.Lock()
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            rows = list(pool.map(lambda place: self._row(optimised, place, encoding), places))
         before = storage.repeated()
         commit(self.output, rows)
         if 0 in places:
@@ -84,16 +107,25 @@ class Writer:
         reported[0]["retries"] += storage.repeated() - before
         return reported
 
-    def _row(self, optimised: Optimised, place: int) -> dict[str, Any]:
-        """Write the picture of a row, and return its row of results; a picture that cannot be written fails the row."""
-        clock, before = time.perf_counter(), storage.repeated()
+    def _row(self, optimised: Optimised, place: int, encoding: threading.Lock) -> dict[str, Any]:
+        """Write the picture of a row, and return its row of results; a picture that cannot be written fails the row.
+
+        Args:
+            optimised: the batch.
+            place: of the row.
+            encoding: held while a picture is encoded, by one row at a time: a task has a CPU or less.
+        """
+        took, before = Clock(), storage.repeated()
         fetched, outcome = optimised.fetched, optimised.outcomes[place]
         planned, share = fetched.batch.rows[place], 1 / len(optimised.outcomes)
         retries = fetched.row_retries[place] + (0 if place else fetched.batch_retries)
         made: dict[str, Any] = {}
         if isinstance(outcome, StylizeResult):
             try:
-                made = self._made(planned, outcome)
+                with encoding, took:
+                    data = encode_result(planned, outcome, self.encoder_sha256, self.encoding)
+                with took:
+                    made = self._made(planned, outcome, data)
             except Exception as error:  # whatever keeps a picture from being written concerns its row alone
                 outcome = Failure.of(error)
         row: dict[str, Any] = self._requested(planned, fetched) | {
@@ -107,20 +139,19 @@ class Writer:
             "seconds": {
                 "fetch": fetched.seconds * share,
                 "optimise": optimised.seconds * share,
-                "write": time.perf_counter() - clock,
+                "write": took.seconds,
             },
         }
         if isinstance(outcome, Failure):
             return row | {"status": outcome.status, "error_class": outcome.error_class, "error": outcome.error}
         return row | made
 
-    def _made(self, planned: PlannedRow, outcome: StylizeResult) -> dict[str, Any]:
-        """Write the picture of a row, and return the columns of results about it and what lies beside it.
+    def _made(self, planned: PlannedRow, outcome: StylizeResult, data: bytes) -> dict[str, Any]:
+        """Write the encoded picture of a row, and return the columns of results about it and what lies beside it.
 
         Raises:
             Exception: whatever keeps the picture from being written.
         """
-        data = encode_result(planned, outcome, self.encoder_sha256, self.encoding)
         uri = write_picture(self.output, planned.row.output, data, id=planned.row.id, owned=planned.owned)
         watchdog.alive()
         steps = Steps.of_run(self.output, planned.row.output, planned.row.id)

@@ -328,7 +328,8 @@ def test_each_iteration_is_a_sign_of_life(home: Path, make: Make, monkeypatch: p
 
 def test_each_picture_that_is_read_is_a_sign_of_life(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     signs: list[None] = []
-    monkeypatch.setattr("pipeline.process.watchdog.alive", lambda: signs.append(None))
+    watchdog = SimpleNamespace(alive=lambda: signs.append(None))  # not that of the children, which have signs of theirs
+    monkeypatch.setattr("pipeline.stages.read_ahead.watchdog", watchdog)
     fetch(batch_of(rows(home, "a.png", "b.png")))
     assert len(signs) == 3
 
