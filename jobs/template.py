@@ -91,12 +91,20 @@ def _commented(name: str, field: FieldInfo) -> Iterator[str]:
     yield from _wrapped(field.description or "")
     if (section := _section(field)) is not None:
         yield f"# {name}:"
-        for inner, member in section.model_fields.items():
-            text = f"#   {inner}: {_default(member)}"
-            yield f"{text:36}  # {_short(member.description or '')}".rstrip(" #")
+        yield from _members(section, "#   ")
     else:
         yield f"# {name}: {_default(field)}"
     yield ""
+
+
+def _members(section: type[BaseModel], indent: str) -> Iterator[str]:
+    """Yield the fields of a section as comments, a line each, and those of sections within it."""
+    for name, field in section.model_fields.items():
+        inner = _section(field)
+        text = f"{indent}{name}: {'' if inner else _default(field)}".rstrip()
+        yield f"{text:36}  # {_short(field.description or '')}".rstrip(" #")
+        if inner:
+            yield from _members(inner, f"{indent}  ")
 
 
 def _section(field: FieldInfo) -> type[BaseModel] | None:

@@ -18,7 +18,7 @@ from pipeline.layout import lock_file
 from pipeline.options.failure_limit import FailureLimit
 from pipeline.options.resources import Resources
 from pipeline.options.run_options import RunOptions
-from pipeline.outputs import layout, provenance, schema
+from pipeline.outputs import layout, schema
 from pipeline.outputs import table as result_table
 from pipeline.recovery import ledger
 from pipeline.recovery.run_lock import Locked, RunLock
@@ -53,7 +53,7 @@ def test_failed_and_quarantined_rows_are_retried_without_their_manifest(studio: 
     studio.run(manifest, kernel=StubKernel)
     held = studio.results()["held"]
     quarantined = {name: held[name] for name in schema.SCHEMA.names if name not in ("output", "curve", "seconds")}
-    result_table.commit(studio.output, [{**quarantined, "status": "quarantined", "finished_at": provenance.now()}])
+    result_table.commit(studio.output, [{**quarantined, "status": "quarantined", "run": held["run"] + 1}])
     studio.picture("later.png", 5)
 
     again = studio.run(manifest, kernel=StubKernel)

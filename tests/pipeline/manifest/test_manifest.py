@@ -66,7 +66,9 @@ def _cell(value: object) -> object:
 
 
 _text = st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1, max_size=20)
-_pairs = st.fixed_dictionaries({"content": _text, "style": _text})
+# A style that ends in a slash is a folder of styles, of which there may be several.
+_uri = _text.filter(lambda text: not any(part.strip().endswith("/") for part in text.split("|")))
+_pairs = st.fixed_dictionaries({"content": _uri, "style": _uri})
 _parameters = st.fixed_dictionaries(
     {},
     optional={
