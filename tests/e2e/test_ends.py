@@ -132,7 +132,9 @@ def test_a_run_that_loses_its_lock_stops_in_the_middle_of_a_row(
             with pytest.raises(RunBroken, match="another run has taken"):
                 studio.run(manifest, kernel=partial(StubKernel, seconds=600))
             assert at_work
-            until = time.monotonic() + 60  # its actor reads the lock as often as it is renewed; the row takes far longer
+            until = (
+                time.monotonic() + 60
+            )  # its actor reads the lock as often as it is renewed; the row takes far longer
             while any(map(_runs, at_work)) and time.monotonic() < until:
                 time.sleep(0.2)
             assert not any(map(_runs, at_work))
