@@ -21,12 +21,14 @@ class Style:
         weight: share of this style, relative to the weights of the others; at least 0.
         key: a digest of the picture, and of its masks, by which its statistics are cached; None: they are not.
         masks: where in the picture each region of the sample is, (R, H, W) in [0, 1]; None: the sample has no regions.
+        opacity: of the picture, (H, W) in [0, 1], by which its colours count; None: it is opaque.
     """
 
     picture: Tensor
     weight: float = 1.0
     key: str | None = None
     masks: Tensor | None = None
+    opacity: Tensor | None = None
 
     def __post_init__(self) -> None:
         if not self.weight >= 0:
@@ -139,9 +141,7 @@ class Pair:
             one = torch.ones(1, 1, 1)
             whole = self.within(one, [one] * len(self.styles))
         styles = [
-            style
-            if own is None or style.masks is None
-            else replace(style, masks=style.masks * _sized(own, style.masks))
+            style if own is None else _cut_out(style, _sized(own, style.picture)[0])
             for style, own in zip(whole.styles, of_styles, strict=True)
         ]
         if hidden := [place for place, own in enumerate(of_styles, 1) if own is not None and own.max() == 0]:
@@ -210,6 +210,12 @@ class Pair:
         assert picture is not None
         shape = picture.shape[-2], picture.shape[-1]
         return tiled(shape) if self.params.tileable and self.content is None else shape
+
+
+def _cut_out(style: Style, opacity: Tensor) -> Style:
+    """Return a style of an opacity (H, W): its regions are where it is seen."""
+    masks = None if style.masks is None else style.masks * _sized(opacity, style.masks)
+    return replace(style, masks=masks, opacity=opacity)
 
 
 def _sized(opacity: Tensor, like: Tensor) -> Tensor:

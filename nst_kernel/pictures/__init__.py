@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from nst_kernel.lazy import lazily
 
 if TYPE_CHECKING:
-    from nst_kernel.pictures.colour import grey, is_grey, light_matched, matched, moments, recoloured
+    from nst_kernel.pictures.colour import Moments, grey, is_grey, light_matched, matched, moments, recoloured
     from nst_kernel.pictures.depth import to_uint8, to_uint16
     from nst_kernel.pictures.given import Masked, masks_given
     from nst_kernel.pictures.labels import SAME_ASPECT, MaskError, masks_of, masks_of_labels
@@ -20,6 +20,7 @@ __all__ = [
     "TILE_STEP",
     "MaskError",
     "Masked",
+    "Moments",
     "eroded",
     "fit",
     "fit_style",
@@ -46,6 +47,7 @@ __getattr__ = lazily(
     __name__,
     {
         "nst_kernel.pictures.colour": (
+            "Moments",
             "grey",
             "is_grey",
             "light_matched",

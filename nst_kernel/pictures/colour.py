@@ -44,14 +44,28 @@ def is_grey(x: Tensor) -> bool:
     return bool((x.amax(0) - x.amin(0) <= GREY_WITHIN).all())
 
 
-def moments(pictures: Sequence[Tensor], weights: Sequence[float] = (1.0,)) -> Moments:
-    """Return the moments of the pixels of pictures (3, H, W), each of which counts by its weight, whatever its size."""
+def moments(
+    pictures: Sequence[Tensor], weights: Sequence[float] = (1.0,), opacities: Sequence[Tensor | None] = ()
+) -> Moments:
+    """Return the moments of the pixels of pictures, each of which counts by its weight, whatever its size.
+
+    Args:
+        pictures: (3, H, W).
+        weights: of the pictures.
+        opacities: of the pictures, (H, W) in [0, 1], by which their pixels count; None: all of one count alike, and
+            none at all: those of every picture do.
+    """
     total = sum(weights)
     mean, second = (torch.zeros(shape, dtype=torch.float64, device=pictures[0].device) for shape in (3, (3, 3)))
-    for picture, weight in zip(pictures, weights, strict=True):
+    for picture, weight, opacity in zip(pictures, weights, opacities or [None] * len(pictures), strict=True):
         pixels = picture.double().flatten(1)
-        mean += weight / total * pixels.mean(1)
-        second += weight / total * (pixels @ pixels.T) / pixels.shape[1]
+        if opacity is None:
+            mean += weight / total * pixels.mean(1)
+            second += weight / total * (pixels @ pixels.T) / pixels.shape[1]
+        else:
+            shares = _shares(picture, opacity).flatten()
+            mean += weight / total * (pixels @ shares)
+            second += weight / total * ((pixels * shares) @ pixels.T)
     mean, second = mean.cpu(), second.cpu()  # what follows is nothing for a GPU
     return Moments(mean, second - mean.outer(mean))
 
@@ -73,14 +87,41 @@ def matched(x: Tensor, own: Moments, other: Moments, *, transport: bool = False)
     return pixels.view(x.shape).clamp(0, 1).to(x.dtype)
 
 
-def light_matched(x: Tensor, other: Tensor) -> Tensor:
+def light_matched(x: Tensor, other: Tensor, opacity: Tensor | None = None, of_other: Tensor | None = None) -> Tensor:
     """Return a picture (3, H, W) in grey, with the mean and deviation of another's light, clipped to [0, 1].
 
     It is (σ_other / σ_x)·(Y − μ_x) + μ_other.
+
+    Args:
+        x: the picture.
+        other: the other one.
+        opacity: of `x`, (H, W) in [0, 1], by which its pixels count; None: all count alike.
+        of_other: that of the other one.
     """
     Y, to = luma(x.double()), luma(other.double())
-    scale = to.std(correction=0) / Y.std(correction=0).clamp_min(LEAST_VARIANCE**0.5)
-    return (scale * (Y - Y.mean()) + to.mean()).clamp(0, 1).expand(x.shape).to(x.dtype).contiguous()
+    (mean, deviation), (mean_to, deviation_to) = _mean_and_deviation(Y, opacity), _mean_and_deviation(to, of_other)
+    scale = deviation_to / deviation.clamp_min(LEAST_VARIANCE**0.5)
+    return (scale * (Y - mean) + mean_to).clamp(0, 1).expand(x.shape).to(x.dtype).contiguous()
+
+
+def _mean_and_deviation(light: Tensor, opacity: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Return the mean and the standard deviation of light (1, H, W) whose pixels count by their opacity (H, W)."""
+    if opacity is None:
+        return light.mean(), light.std(correction=0)
+    shares = _shares(light, opacity)
+    mean = (light[0] * shares).sum()
+    return mean, ((light[0] - mean).square() * shares).sum().sqrt()
+
+
+def _shares(picture: Tensor, opacity: Tensor) -> Tensor:
+    """Return by how much each pixel of a picture (C, H, W) counts: shares (H, W) in float64 whose sum is 1.
+
+    Of a picture that is transparent everywhere all count alike.
+    """
+    shares = torch.ones(picture.shape[-2:], dtype=torch.float64, device=picture.device)
+    if opacity.max() > 0:
+        shares = opacity.to(shares)
+    return shares / shares.sum()
 
 
 def recoloured(x: Tensor, colours: Tensor) -> Tensor:

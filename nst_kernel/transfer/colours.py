@@ -8,7 +8,17 @@ from torch import Tensor
 
 from nst_kernel.pair import Pair, Style
 from nst_kernel.params import INITS
-from nst_kernel.pictures import grey, is_grey, light_matched, matched, moments, recoloured, resize, resize_masks
+from nst_kernel.pictures import (
+    Moments,
+    grey,
+    is_grey,
+    light_matched,
+    matched,
+    moments,
+    recoloured,
+    resize,
+    resize_masks,
+)
 
 
 def coloured(pair: Pair) -> Pair:
@@ -22,9 +32,11 @@ def coloured(pair: Pair) -> Pair:
         pair = dataclasses.replace(pair, original=content)
     if params.preserve_color == "luminance":
         assert content is not None  # or there would be no pair
-        return dataclasses.replace(
-            _in_grey(pair, lambda style: _changed(style, light_matched(style.picture, content))), colours=content
-        )
+
+        def lit(style: Style) -> Style:
+            return _changed(style, light_matched(style.picture, content, style.opacity, pair.opacity))
+
+        return dataclasses.replace(_in_grey(pair, lit), colours=content)
     if params.preserve_color == "luminance_after":
         pair = dataclasses.replace(pair, colours=content)
     elif params.preserve_color != "none":
@@ -93,10 +105,10 @@ def _in_grey(pair: Pair, of_style: Callable[[Style], Style]) -> Pair:
 def _with_colours_of_content(pair: Pair, *, transport: bool) -> Pair:
     """Return the pair with each style in the colours of the content."""
     assert pair.content is not None  # or there would be no pair
-    other = moments([grey(pair.content) if is_grey(pair.content) else pair.content])
+    content = grey(pair.content) if is_grey(pair.content) else pair.content
+    other = moments([content], opacities=[pair.opacity])
     styles = (
-        _changed(style, matched(style.picture, moments([style.picture]), other, transport=transport))
-        for style in pair.styles
+        _changed(style, matched(style.picture, _moments_of(style), other, transport=transport)) for style in pair.styles
     )
     return dataclasses.replace(pair, styles=tuple(styles))
 
@@ -104,5 +116,13 @@ def _with_colours_of_content(pair: Pair, *, transport: bool) -> Pair:
 def _with_colours_of_styles(pair: Pair, *, transport: bool) -> Pair:
     """Return the pair with its content in the colours of the styles together, by their weights."""
     assert pair.content is not None  # or there would be no pair
-    other = moments([style.picture for style in pair.styles], [style.weight for style in pair.styles])
-    return dataclasses.replace(pair, content=matched(pair.content, moments([pair.content]), other, transport=transport))
+    styles = pair.styles
+    weights, opacities = [style.weight for style in styles], [style.opacity for style in styles]
+    other = moments([style.picture for style in styles], weights, opacities)
+    own = moments([pair.content], opacities=[pair.opacity])
+    return dataclasses.replace(pair, content=matched(pair.content, own, other, transport=transport))
+
+
+def _moments_of(style: Style) -> Moments:
+    """Return the moments of what is seen of a style."""
+    return moments([style.picture], opacities=[style.opacity])

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from nst_kernel import Masked, Pair, StyleParams, stylize, stylize_batch
 from nst_kernel.objective import Objective, targets_of
 from nst_kernel.objective.targets import style_grams
-from nst_kernel.pictures import straight
+from nst_kernel.pictures import grey, straight
+from nst_kernel.transfer.colours import coloured
 from tests.support import draw, encoder, pixels
 
 SHALLOW = {"style_layers": "conv1_1, conv2_1", "content_layers": "conv2_1", "scales": "", "iterations": 4}
@@ -53,6 +54,31 @@ def test_colours_of_what_is_transparent_mean_nothing() -> None:
     np.testing.assert_array_equal(made(content, style), made(*other))
     np.testing.assert_array_equal(made(content, style, scales="16", iterations="2, 2"),
                                   made(*other, scales="16", iterations="2, 2"))  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "how", [{"preserve_color": "match"}, {"preserve_color": "transport"}, {"preserve_color": "luminance"}]
+)
+def test_styles_take_the_colours_that_are_seen(how: dict[str, str]) -> None:
+    """What is seen of the style has the mean that what is seen of the content has, whatever the rest is."""
+    seen, of_style = torch.from_numpy(spot() / 255), torch.from_numpy(spot(20, 28) / 255)
+    content, style = 0.3 + 0.4 * pixels(0, H, W), 0.3 + 0.4 * pixels(1, 20, 28)
+    content, style = content.where(seen > 0, torch.ones(())), style.where(of_style > 0, torch.zeros(()))
+    pair = coloured(Pair.of(content, style, params(**how)).cut_out(seen, [of_style]))
+    (found,), expected = pair.styles, content if how["preserve_color"] != "luminance" else grey(content)
+    mean = (found.picture * of_style).sum((1, 2)) / of_style.sum()
+    torch.testing.assert_close(mean, (expected * seen).sum((1, 2)) / seen.sum(), atol=5e-3, rtol=0)
+
+
+def test_contents_take_the_colours_that_are_seen_of_styles() -> None:
+    seen, of_style = torch.from_numpy(spot() / 255), torch.from_numpy(spot(20, 28) / 255)
+    content, style = 0.3 + 0.4 * pixels(0, H, W), 0.3 + 0.4 * pixels(1, 20, 28)
+    hidden = style.where(of_style > 0, torch.ones(()))
+    for how in ("match", "transport"):
+        pair = coloured(Pair.of(content, hidden, params(style_color=how)).cut_out(seen, [of_style]))
+        assert pair.content is not None
+        mean = (pair.content * seen).sum((1, 2)) / seen.sum()
+        torch.testing.assert_close(mean, (style * of_style).sum((1, 2)) / of_style.sum(), atol=5e-3, rtol=0)
 
 
 def test_opaque_pictures_are_as_ever() -> None:
