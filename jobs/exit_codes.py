@@ -27,7 +27,7 @@ class ExitCode(IntEnum):
 
     OK = (
         0,
-        "every row is ok",
+        "every row is ok, or no more are not than --tolerate allows",
         {
             "plan": "every row can be tried",
             "validate": "every row is valid",
@@ -45,6 +45,7 @@ class ExitCode(IntEnum):
         "some rows failed, diverged or are quarantined",
         {
             "plan": "some rows fail already, and why is shown",
+            "validate": "with --pictures, some cannot be read",
             "compare": "something got worse",
             "stylize": "the optimisation diverged; the picture is its best iterate",
             "weights check": "the file holds something else, or is damaged",
@@ -69,7 +70,7 @@ class ExitCode(IntEnum):
 SHOWN = {
     "compare": (ExitCode.OK, ExitCode.PROBLEMS, ExitCode.NOTHING_STARTED),
     "plan": (ExitCode.OK, ExitCode.PROBLEMS, ExitCode.NOTHING_STARTED),
-    "validate": (ExitCode.OK, ExitCode.NOTHING_STARTED),
+    "validate": (ExitCode.OK, ExitCode.PROBLEMS, ExitCode.NOTHING_STARTED),
     "render kubernetes": (ExitCode.OK, ExitCode.NOTHING_STARTED),
     "stylize": (ExitCode.OK, ExitCode.PROBLEMS, ExitCode.NOTHING_STARTED),
     "weights check": (ExitCode.OK, ExitCode.PROBLEMS, ExitCode.NOTHING_STARTED),

@@ -1,18 +1,21 @@
 """`nst archive`: a whole photo archive in one command; what a job file of kind archive describes."""
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
 from jobs import runner
 from jobs.commands import _job
-from jobs.exit_codes import explains_exit_codes
+from jobs.console import counted, out
+from jobs.exit_codes import ExitCode, explains_exit_codes
 from jobs.options import (
     AsJson,
     Defaults,
     DryRun,
+    Port,
     Price,
     Rate,
+    Serve,
     Settings,
     WithReport,
     fields_of,
@@ -22,7 +25,18 @@ from jobs.options import (
 )
 from pipeline.specs import ArchiveSpec
 
+if TYPE_CHECKING:
+    from pipeline.options import RunOptions
+    from pipeline.specs import JobFile
+
 _SELECTION = fields_of(ArchiveSpec, without=("photos", "styles"))
+
+
+Prune = Annotated[
+    bool,
+    typer.Option("--prune", help="List results whose photos are gone, and compute nothing; with --yes, delete them."),
+]
+Yes = Annotated[bool, typer.Option("--yes", help="With --prune: delete what it lists. Photos are never deleted.")]
 
 
 @takes(_SELECTION, run_options())
@@ -43,6 +57,10 @@ def archive(
     rate: Rate = None,
     price: Price = None,
     as_json: AsJson = False,
+    serve: Serve = False,
+    port: Port = 0,
+    prune: Prune = False,
+    yes: Yes = False,
 ) -> None:
     """Give the photos of an archive a style: those that are new or changed since the last time.
 
@@ -60,7 +78,26 @@ def archive(
     chosen = parameters(defaults, settings)
     job = job_of(fields_with_options(fields, given, chosen.values))
     options = options_of(job, **_job.only_for_runs(given, chosen))
+    if prune:
+        _prune(job, options, yes=yes)
     if dry_run:
         _job.plan(job, options, rate=rate, price=price, as_json=as_json)
     _job.only_for_plans(rate=rate, price=price, json=as_json)
-    raise typer.Exit(runner.run(job, options, report=with_report, shown=ctx.obj))
+    raise typer.Exit(runner.run(job, options, report=with_report, shown=ctx.obj, port=port if serve else None))
+
+
+def _prune(job: "JobFile", options: "RunOptions", *, yes: bool) -> NoReturn:
+    """List results whose photos are gone, delete them if that is wanted, and end the command."""
+    from pipeline.archives import leftovers, prune
+    from pipeline.specs import ArchiveJob
+
+    assert isinstance(job, ArchiveJob)
+    gone = leftovers(job, options)
+    for one in gone:
+        out.print(f"{one.output_name}: {one.original} is gone", markup=False, highlight=False, soft_wrap=True)
+    found = f"{counted(len(gone), 'result')} of photos that are gone"
+    if gone and yes:
+        out.print(f"{found}: {prune(job, options, gone):,} deleted.", highlight=False)
+    else:
+        out.print(f"{found}." + (" Nothing is deleted: --prune --yes does it." if gone else ""), highlight=False)
+    raise typer.Exit(ExitCode.OK)

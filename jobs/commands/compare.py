@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from jobs.console import err, out
+from jobs.console import counted, err, out
 from jobs.exit_codes import ExitCode, explains_exit_codes
 from jobs.options import ACCESS, run_options, takes
 
@@ -100,25 +100,27 @@ def show(found: "Comparison", *, limit: int) -> None:
 
     if found.settings:
         out.print(_settings(found.settings))
-    worse = found.worse
-    shown = worse[:limit] if limit else worse
-    if shown:
-        out.print(_changes(shown))
-    if len(worse) > len(shown):
-        out.print(f"… and {len(worse) - len(shown):,} more: --limit 0 shows all, --json has everything")
+    for rows, title in ((found.worse, "what got worse"), (found.changed, "what changed, and is not worse")):
+        shown = rows[:limit] if limit else rows
+        if shown:
+            out.print(_changes(shown, title))
+        if len(rows) > len(shown):
+            out.print(f"… and {len(rows) - len(shown):,} more: --limit 0 shows all, --json has everything")
     for note, count in notes(found.changes):
-        out.print(f"{count:,} rows: {escape(note)}", highlight=False)
-    out.print(escape(summary(found)), style="bold red" if worse else "bold green", highlight=False)
+        out.print(f"{counted(count, 'row')}: {escape(note)}", highlight=False)
+    out.print(escape(summary(found)), style="bold red" if found.worse else "bold green", highlight=False)
 
 
 def summary(found: "Comparison") -> str:
     """Return the result of a comparison as one line."""
     equal = sum(change.psnr == math.inf for change in found.changes)
-    words = [f"{len(found.worse):,} of {len(found.changes):,} rows got worse" if found.worse else "Nothing got worse"]
-    words += [] if found.worse else [f"{len(found.changes):,} rows compared"]
-    words += [f"{equal:,} pictures are the same to the pixel"] if equal else []
-    words += [f"{len(found.only_before):,} rows only before"] if found.only_before else []
-    words += [f"{len(found.only_after):,} rows only after"] if found.only_after else []
+    total = counted(len(found.changes), "row")
+    words = [f"{len(found.worse):,} of {total} got worse" if found.worse else "Nothing got worse"]
+    words += [f"{len(found.changed):,} changed: another picture, of a lower loss"] if found.changed else []
+    words += [] if found.worse else [f"{total} compared"]
+    words += [f"{counted(equal, 'picture')} {'is' if equal == 1 else 'are'} the same to the pixel"] if equal else []
+    words += [f"{counted(len(found.only_before), 'row')} only before"] if found.only_before else []
+    words += [f"{counted(len(found.only_after), 'row')} only after"] if found.only_after else []
     return ", ".join(words) + "."
 
 
@@ -135,6 +137,7 @@ def as_object(found: "Comparison") -> dict[str, Any]:
         "summary": {
             "rows": len(found.changes),
             "worse": len(found.worse),
+            "changed": len(found.changed),
             "equal_pictures": sum(change.psnr == math.inf for change in found.changes),
         }
     }
@@ -165,13 +168,13 @@ def _settings(settings: Mapping[str, tuple[Any, Any]]) -> "Table":
     return table
 
 
-def _changes(changes: Sequence["Change"]) -> "Table":
-    """Return a table of rows that got worse."""
+def _changes(changes: Sequence["Change"], title: str) -> "Table":
+    """Return a table of rows, with sentences about what became of each under a title."""
     from rich.markup import escape
     from rich.table import Column, Table
 
-    right = [Column(name, justify="right") for name in ("loss", "time", "SSIM", "PSNR")]
-    table = Table(Column("row", overflow="fold"), *right, Column("what got worse", overflow="fold"), show_edge=False)
+    right = [Column(name, justify="right", no_wrap=True) for name in ("loss", "time", "SSIM", "PSNR")]
+    table = Table(Column("row", overflow="fold"), *right, Column(title, overflow="fold"), show_edge=False)
     for change in changes:
         table.add_row(
             escape(_row(change.key)),
@@ -179,7 +182,7 @@ def _changes(changes: Sequence["Change"]) -> "Table":
             _times(change.seconds_ratio),
             "" if change.ssim is None else f"{change.ssim:.3f}",
             "" if change.psnr is None else f"{change.psnr:.1f}",
-            escape("\n".join(change.worse)),
+            escape("\n".join([*change.worse, *change.changed])),
         )
     return table
 

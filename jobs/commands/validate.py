@@ -5,18 +5,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from jobs.commands import _job
-from jobs.console import counted, out, print_note
-from jobs.exit_codes import explains_exit_codes
-from jobs.options import ACCESS, Defaults, Settings, parameters, run_options, takes
+from jobs.console import counted, err, out, print_note
+from jobs.exit_codes import ExitCode, explains_exit_codes
+from jobs.options import ACCESS, DECODING, Defaults, Settings, parameters, run_options, takes
 
 if TYPE_CHECKING:
-    from collections.abc import Sized
+    from collections.abc import Sequence, Sized
 
+    from pipeline.manifest import Row
     from pipeline.options import RunOptions
     from pipeline.specs import JobFile
 
 
-@takes(run_options(only=("weights", "depth", *ACCESS)))
+@takes(run_options(only=("weights", "depth", "address", "override", *ACCESS, *DECODING)))
 @explains_exit_codes("validate")
 def validate(
     ctx: typer.Context,
@@ -24,10 +25,15 @@ def validate(
     given: dict[str, Any],
     defaults: Defaults = None,
     settings: Settings = [],
+    pictures: Annotated[
+        bool,
+        typer.Option("--pictures", help="Read the header of every picture too: is it there, and is it one?"),
+    ] = False,
 ) -> None:
     """List every problem of a manifest, with row, column, value and what was expected. Starts nothing.
 
-    Of pictures, headers of masks alone are read.
+    Of pictures, headers of masks alone are read, unless --pictures asks for all; with --address, the cluster reads them
+    where they are many.
 
     Example: nst validate pairs.csv --set preset=gatys2015
     """
@@ -39,7 +45,9 @@ def validate(
     with _job.every_problem_listed():
         job, options = _job.job_from(manifest, given, parameters(defaults, settings))
         if not isinstance(job, ManifestJob):
-            _validate_other(job, options)
+            rows = _validate_other(job, options)
+            if pictures:
+                _look(rows, options)
             return
         valid = manifest_of(job, options)
         with storage.allowing(options.access.allowed):
@@ -51,10 +59,37 @@ def validate(
     for remark in valid.remarks:
         print_note(out, remark)
     _job.print_remarks((row.params for row in valid.rows), options)
+    if pictures:
+        _look(valid.rows, options)
 
 
-def _validate_other(job: "JobFile", options: "RunOptions") -> None:
-    """Check an archive or a grid, and print how many rows it has."""
+def _look(rows: "Sequence[Row]", options: "RunOptions") -> None:
+    """Read the header of every picture, and print which cannot be read.
+
+    Raises:
+        Exit: with exit code 1 if there is one.
+    """
+    from pipeline import storage
+    from pipeline.planning import look_at_pictures
+
+    if options.resources.address:
+        from pipeline.cluster import connect
+
+        connect(options.resources.address)
+    with storage.allowing(options.access.allowed), err.status("Reading headers of pictures …"):
+        look = look_at_pictures(rows, options.decoding)
+    for uri, (error, count) in look.faults.items():
+        line = error if uri in error else f"{uri}: {error}"
+        out.print(f"{line} ({counted(count, 'row')})", markup=False, highlight=False, soft_wrap=True)
+    bad = len(look.faults)
+    found = f"{bad:,} cannot be read" if bad else "all can be read"
+    out.print(f"{counted(look.pictures, 'picture')}: {found}.", highlight=False)
+    if bad:
+        raise typer.Exit(ExitCode.PROBLEMS)
+
+
+def _validate_other(job: "JobFile", options: "RunOptions") -> "Sequence[Row]":
+    """Check an archive or a grid, print how many rows it has, and return them."""
     from pipeline import storage
     from pipeline.archives import Selection
     from pipeline.execute import rows_of
@@ -62,17 +97,16 @@ def _validate_other(job: "JobFile", options: "RunOptions") -> None:
 
     selection = Selection()
     with storage.allowing(options.access.allowed):
-        # An archive's rows share their parameters, and are many.
-        rows = rows_of(job, options, selection)
-        kept = [(row.params, row if row.params.content_mask else None) for row in rows]
-        check_masks(row for _, row in kept if row)
-    params = [each for each, _ in kept]
+        rows = list(rows_of(job, options, selection))
+        check_masks(row for row in rows if row.params.content_mask)
+    params = [row.params for row in rows]
     what = "new or changed" if job.kind == "archive" else "valid"
     line = f"{job.kind} {job.name}: {counted(len(params), 'row')} {_are(params)} {what}."
     out.print(line, markup=False, highlight=False)
     if selection.passed_over:
         out.print(f"Passed over: {selection.passed_over}", markup=False, highlight=False, soft_wrap=True)
     _job.print_remarks(params, options)
+    return rows
 
 
 def _are(things: "Sized") -> str:

@@ -181,6 +181,8 @@ def describe(progress: Progress) -> str:
         words.append(f"{progress.warned:,} with a warning")
     if progress.done_before:
         words.append(f"{progress.done_before:,} done before")
+    if progress.failed_before:
+        words.append(f"{progress.failed_before:,} failed before and unchanged")
     if progress.quarantined_before:
         words.append(f"{progress.quarantined_before:,} quarantined before")
     if progress.passed_over:

@@ -38,6 +38,12 @@ def print_summary(console: Console, progress: RunProgress, output: str) -> None:
         _print_reasons(console, "row to look at", progress.warnings, progress.names)
         if (more := progress.warned - SHOWN) > 0:
             console.print(f"… and {more:,} more: nst results {where} --columns id,warning")
+    if progress.failed_before:
+        have = "has" if progress.failed_before == 1 else "have"
+        console.print(
+            f"{counted(progress.failed_before, 'row')} failed before and {have} not changed: "
+            f"nst retry {where} --failed tries them again"
+        )
     if progress.quarantined_before:
         were = "was" if progress.quarantined_before == 1 else "were"
         console.print(

@@ -9,16 +9,26 @@ from pipeline.archives.photos import Photo, Selection, photos
 from pipeline.archives.todo import rows_to_do
 
 if TYPE_CHECKING:  # Ray comes along
+    from pipeline.archives.gone import Leftover, leftovers, prune
     from pipeline.archives.run import run_archive
 
 __all__ = [
     "Chooser",
+    "Leftover",
     "Photo",
     "Selection",
     "index",
+    "leftovers",
     "photos",
+    "prune",
     "rows_to_do",
     "run_archive",
 ]
 
-__getattr__ = lazily(__name__, {"pipeline.archives.run": ("run_archive",)})
+__getattr__ = lazily(
+    __name__,
+    {
+        "pipeline.archives.gone": ("Leftover", "leftovers", "prune"),
+        "pipeline.archives.run": ("run_archive",),
+    },
+)

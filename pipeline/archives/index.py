@@ -206,6 +206,20 @@ def update(output: str, rows: Sequence[tuple[PhotoRow, str]], *, outcomes: Mappi
     storage.write_bytes(layout.index_file(output), buffer.getvalue())
 
 
+def remove(output: str, ids: Sequence[str]) -> None:
+    """Take the entries with these ids out of the index.
+
+    Raises:
+        StorageError: if it cannot be read or written; then the old one is still there.
+    """
+    leaving = pa.array(ids, pa.string())
+    buffer = io.BytesIO()
+    with pq.ParquetWriter(buffer, SCHEMA, compression="zstd") as writer:
+        for batch in _batches(output, SCHEMA.names):
+            writer.write_batch(batch.filter(pc.invert(pc.is_in(batch["id"], leaving))))
+    storage.write_bytes(layout.index_file(output), buffer.getvalue())
+
+
 def _entry(one: PhotoRow, fingerprint: str, outcomes: Mapping[str, Mapping[str, object]]) -> dict[str, object]:
     """Return the index entry of a photo's row, with its outcome or else the status `pending`."""
     photo, row = one.photo, one.row

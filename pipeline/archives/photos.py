@@ -23,11 +23,13 @@ class Selection:
     Attributes:
         taken: photos that were selected.
         done: rows of photos that an earlier run has done.
+        failed: rows of photos that no run can read until they change.
         passed_over: files and folders that are no photos of this archive.
     """
 
     taken: int = 0
     done: int = 0
+    failed: int = 0
     passed_over: PassedOver = field(default_factory=PassedOver)
 
 

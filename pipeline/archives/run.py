@@ -61,11 +61,14 @@ def run_archive(
         )
         while rows := list(itertools.islice(todo, slice_rows)):
             lock.check()
-            before = dataclasses.replace(whole, done_before=whole.done_before + selection.done)
+            before = dataclasses.replace(
+                whole, done_before=whole.done_before + selection.done, failed_before=selection.failed
+            )
             selection.done = 0
             whole = _together(before, _run_slice(rows, options, before, on_progress))
             joined = summary.joined(joined, summary.read(options.output))
         whole.done_before += selection.done
+        whole.failed_before = selection.failed
         lock.check()
         if joined:
             _write_summary(joined, options, whole)
@@ -101,7 +104,7 @@ def _write_summary(joined: dict[str, Any], options: RunOptions, whole: Progress)
     """Write the summary of the whole run in the place of the last slice's own."""
     joined["plan"]["done"] = whole.done_before
     joined["passed_over"] = whole.passed_over.to_json()
-    joined["job"]["max_failures"] = str(options.max_failures)
+    joined["job"] |= {"max_failures": str(options.max_failures), "tolerate": str(options.tolerate)}
     try:
         summary.write(options.output, joined)
     except storage.StorageError as error:
@@ -127,6 +130,7 @@ def _together(before: Progress, part: Progress) -> Progress:
         total=before.total + part.total,
         done_before=before.done_before + part.done_before,
         quarantined_before=before.quarantined_before + part.quarantined_before,
+        failed_before=before.failed_before,
         counts=before.counts + part.counts,
         failures=[*before.failures, *part.failures][:100],
         warnings=[*before.warnings, *part.warnings][:100],

@@ -1,6 +1,6 @@
 """Which rows of an archive are new or changed; neither torch nor Ray is loaded."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from nst_kernel import StyleParams
 from pipeline import storage
@@ -9,7 +9,9 @@ from pipeline.archives.chooser import Chooser
 from pipeline.archives.photos import Selection, photos
 from pipeline.archives.rows import PhotoRow, check_originals_are_safe, row_of
 from pipeline.encoder import outline_of
+from pipeline.images import ImageError
 from pipeline.manifest import each_of, pictures_of
+from pipeline.outputs import parts, read_results
 from pipeline.planning import fingerprint
 from pipeline.specs import ArchiveSpec, gather, globs
 
@@ -43,6 +45,7 @@ def rows_to_do(
     encoder.check_covers(params.layers)
     styles = _styles_of(spec, params)
     identities = _shared_identities(styles.values(), params)
+    broken = _unreadable_before(output) if not overwrite else frozenset()
     known = index.Known(output, styles=spec.choose == "round-robin")
     choose = Chooser(spec, styles, before=known.style_of, given=known.given)
     counted = selection if selection is not None else Selection()
@@ -58,6 +61,8 @@ def rows_to_do(
             mark = fingerprint(one.row, encoder.sha256, {**identities, entry.uri: entry.identity})
             if known.is_done(mark) and not overwrite:
                 counted.done += 1
+            elif mark in broken:
+                counted.failed += 1
             else:
                 known.check_own(one)
                 yield one, mark
@@ -66,6 +71,21 @@ def rows_to_do(
             raise ValueError(f"{spec.photos}: expected at least one photo ({why}")
 
     return listed()
+
+
+def _unreadable_before(output: str) -> Collection[str]:
+    """Return the fingerprints of rows that failed since a picture is none, or is damaged: as it is, it fails again.
+
+    What failed for another reason, such as storage that did not answer, is tried again.
+
+    Raises:
+        StorageError: if the results cannot be read.
+    """
+    if not parts(output):
+        return frozenset()
+    table = read_results(output, columns=["fingerprint", "status", "error_class"], ordered=False)
+    rows = zip(*(table[name].to_pylist() for name in table.column_names), strict=True)
+    return frozenset(mark for mark, status, kind in rows if status == "failed" and kind == ImageError.__name__ and mark)
 
 
 def _shared_identities(styles: Iterable[str], params: StyleParams) -> dict[str, str]:

@@ -22,6 +22,10 @@ PICTURES_AT_ONCE = min(8, os.cpu_count() or 1)
 LOSS_PARAMETERS = tuple(name for name, parameter in PARAMETERS.items() if parameter.loss)
 """Parameters that decide what a loss is: the losses of rows that differ in one cannot be compared."""
 
+LOWER = 0.01
+"""Share by which a loss must fall, for another picture to be a change and nothing worse: more than two ways of
+computing the same differ by."""
+
 _SEVERITY = {"ok": 0, "diverged": 1, "failed": 2, "quarantined": 3}
 _HAS_PICTURE = ("ok", "diverged")
 _AT_ONCE = 1024
@@ -60,6 +64,7 @@ class Change:
         ssim: of the two pictures, up to 1; None if they cannot be compared.
         worse: what got worse beyond a threshold, as sentences; empty if nothing.
         notes: what cannot be compared and why, and what else to know, as sentences.
+        changed: what is another beyond a threshold and not for the worse, as sentences: the picture of a lower loss.
     """
 
     key: Mapping[str, Any]
@@ -71,6 +76,7 @@ class Change:
     ssim: float | None
     worse: Sequence[str]
     notes: Sequence[str] = ()
+    changed: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -93,15 +99,26 @@ class Comparison:
     only_before: Sequence[Mapping[str, Any]]
     only_after: Sequence[Mapping[str, Any]]
 
+    def __str__(self) -> str:
+        """Return what the comparison found, and the rows that got worse."""
+        said = f"{len(self.worse):,} of {len(self.changes):,} rows got worse, {len(self.changed):,} changed"
+        lines = [f"{', '.join(map(str, change.key.values()))}: {'; '.join(change.worse)}" for change in self.worse[:20]]
+        return "\n  ".join([said, *lines])
+
     @property
     def worse(self) -> Sequence[Change]:
         """Rows in which something got worse."""
         return [change for change in self.changes if change.worse]
 
+    @property
+    def changed(self) -> Sequence[Change]:
+        """Rows in which something changed and nothing got worse."""
+        return [change for change in self.changes if change.changed and not change.worse]
+
 
 def compare(
-    before: str,
-    after: str,
+    before: str | os.PathLike[str],
+    after: str | os.PathLike[str],
     *,
     thresholds: Thresholds | None = None,
     on_progress: Callable[[int, int], None] | None = None,
@@ -120,7 +137,7 @@ def compare(
         StorageError: if either has no results, or they cannot be read.
         ValueError: if they have no row in common.
     """
-    outputs = before, after = run_of(before), run_of(after)
+    outputs = before, after = run_of(os.fspath(before)), run_of(os.fspath(after))
     olds, news = (_rows(output) for output in outputs)
     pairing = paired(olds, news)
     if not pairing.pairs:
@@ -250,7 +267,11 @@ def _change(
         notes.append(f"pictures not compared: {alike.obstacle}")
     if _inputs_changed(before, after):
         notes.append("requested alike, but a source picture was replaced or the algorithm is another")
-    return dataclasses.replace(change, worse=list(_worse(change, alike, thresholds)), notes=notes)
+    worse, differs = list(_worse(change, alike, thresholds)), list(_other_picture(change, thresholds))
+    if change.loss_ratio is not None and change.loss_ratio < 1 - LOWER:
+        changed = [f"{each}; its loss is lower ({_rise(change.loss_ratio)})" for each in differs]
+        return dataclasses.replace(change, worse=worse, changed=changed, notes=notes)
+    return dataclasses.replace(change, worse=[*worse, *differs], notes=notes)
 
 
 def _worse(change: Change, alike: Similarity | None, thresholds: Thresholds) -> Iterator[str]:
@@ -266,6 +287,10 @@ def _worse(change: Change, alike: Similarity | None, thresholds: Thresholds) -> 
         yield f"took {seconds[1]:.3g} s, was {seconds[0]:.3g} s ({_rise(change.seconds_ratio)})"
     if alike is not None and alike.lost:
         yield f"the picture is gone: {alike.obstacle}"
+
+
+def _other_picture(change: Change, thresholds: Thresholds) -> Iterator[str]:
+    """Yield that the picture of a row is another one, beyond a threshold, as sentences."""
     if change.psnr is not None and change.psnr < thresholds.psnr:
         yield f"the picture differs: PSNR {change.psnr:.1f} dB, under {thresholds.psnr:g}"
     if change.ssim is not None and change.ssim < thresholds.ssim:
@@ -291,8 +316,8 @@ def _ratio(before: float | None, after: float | None) -> float | None:
 
 
 def _rise(ratio: float) -> str:
-    """Return a ratio in words, such as +5 %."""
-    return f"+{100 * (ratio - 1):.3g} %"
+    """Return a ratio in words, such as +5 % or -12 %."""
+    return f"{100 * (ratio - 1):+.3g} %"
 
 
 def _seconds(row: Mapping[str, Any]) -> float:
@@ -324,6 +349,7 @@ def _worst_first(change: Change) -> tuple[object, ...]:
     return (
         _SEVERITY[change.before["status"]] - _SEVERITY[change.after["status"]],
         -len(change.worse),
+        -len(change.changed),
         -(change.loss_ratio if change.loss_ratio is not None else 1.0),
         change.ssim if change.ssim is not None else 1.0,
         -(change.seconds_ratio if change.seconds_ratio is not None else 1.0),

@@ -252,7 +252,7 @@ def _summary_of(
         "quarantined": work.quarantined,
     }
     return summary.of(
-        {**options.model_dump(), "max_failures": str(options.max_failures)},
+        {**options.model_dump(), "max_failures": str(options.max_failures), "tolerate": str(options.tolerate)},
         planned,
         progress.counts,
         retries=progress.retries,

@@ -3,7 +3,7 @@
 from pipeline.options.access import Access, Places, under_access
 from pipeline.options.decoding import DEFAULT_DECODING, Decoding
 from pipeline.options.encoding import DEFAULT_ENCODING, ColorProfile, Depth, Encoding
-from pipeline.options.failure_limit import EXPECTED, NO_LIMIT, FailureLimit, failures
+from pipeline.options.failure_limit import EXPECTED, NO_LIMIT, NONE, FailureLimit, failures
 from pipeline.options.interruptions import Interruptions
 from pipeline.options.model import OptionError, bounds_of
 from pipeline.options.names import GIVEN, OPTIONS, Option, run_options
@@ -16,6 +16,7 @@ __all__ = [
     "EXPECTED",
     "GIVEN",
     "MAX_ATTEMPTS",
+    "NONE",
     "NO_LIMIT",
     "OPTIONS",
     "STALL_TIMEOUT",

@@ -14,7 +14,7 @@ class FailureLimit(Options):
     share: float = option(1.0, "Share of the rows that a run has to do, at most.", ge=0, le=1, library=True)
 
     @classmethod
-    def parse(cls, text: str) -> "FailureLimit":
+    def parse(cls, text: str, name: str = "max_failures") -> "FailureLimit":
         """Return the limit that a text such as `100` or `5%` describes.
 
         Raises:
@@ -30,7 +30,7 @@ class FailureLimit(Options):
                 return cls(rows=int(number))
         except ValueError:
             pass
-        raise ValueError(f"max_failures = {text!r}: expected {EXPECTED}")
+        raise ValueError(f"{name} = {text!r}: expected {EXPECTED}")
 
     def exceeded(self, failures: int, total: int) -> bool:
         """Return whether so many failures of so many rows are more than the limit allows."""
@@ -48,6 +48,7 @@ class FailureLimit(Options):
 
 
 NO_LIMIT = FailureLimit()
+NONE = FailureLimit(rows=0)
 
 
 def failures(counts: Mapping[str, int]) -> int:

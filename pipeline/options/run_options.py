@@ -9,16 +9,21 @@ from pipeline import storage
 from pipeline.options.access import Access
 from pipeline.options.decoding import Decoding
 from pipeline.options.encoding import Encoding
-from pipeline.options.failure_limit import NO_LIMIT, FailureLimit
+from pipeline.options.failure_limit import NO_LIMIT, NONE, FailureLimit
 from pipeline.options.model import Options, option
 from pipeline.options.resources import Resources
 
 
-def _limit(written: object) -> object:
+def _limit(written: object, name: str = "max_failures") -> object:
     """Return the limit of failures that a person wrote as a number or a share, and no limit for None."""
     if written is None:
         return NO_LIMIT
-    return FailureLimit.parse(str(written)) if isinstance(written, str | int) else written
+    return FailureLimit.parse(str(written), name) if isinstance(written, str | int) else written
+
+
+def _tolerated(written: object) -> object:
+    """Return the limit of rows without a picture that a person wrote, and none at all for None."""
+    return NONE if written is None else _limit(written, "tolerate")
 
 
 def _as_path(output: str) -> str:
@@ -59,6 +64,12 @@ class RunOptions(Options):
     max_failures: Annotated[FailureLimit, BeforeValidator(_limit)] = option(
         NO_LIMIT,
         "Stop once more rows failed or are quarantined: so many, or a share of those to do such as 5%.",
+        metavar="N|P%",
+        written=str | None,
+    )
+    tolerate: Annotated[FailureLimit, BeforeValidator(_tolerated)] = option(
+        NONE,
+        "Rows without a good picture, at most, with which the exit code is still 0: so many, or a share such as 1%.",
         metavar="N|P%",
         written=str | None,
     )

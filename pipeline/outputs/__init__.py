@@ -3,7 +3,7 @@
 from pipeline import layout
 from pipeline.outputs import grid_runs, progress, provenance, query, summary
 from pipeline.outputs.as_manifest import REQUEST_COLUMNS, as_manifest, name_of
-from pipeline.outputs.compact import compact
+from pipeline.outputs.compact import compact, forget
 from pipeline.outputs.finished import Finished, finished
 from pipeline.outputs.locate import run_of
 from pipeline.outputs.pair_name import file_name, is_derived, pair_name
@@ -38,6 +38,7 @@ __all__ = [
     "file_name",
     "find_picture",
     "finished",
+    "forget",
     "grid_runs",
     "inputs_among_pictures",
     "is_derived",

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline import layout, storage
@@ -36,8 +37,7 @@ def compact(output: str, *, file_bytes: int = FILE_BYTES) -> list[str]:
     Raises:
         StorageError: if a file cannot be read, written or deleted; no row is lost then.
     """
-    # Files in folders below, where a link may have led the listing, are read and left alone.
-    own = [part for part in parts(output) if "/" not in storage.relative(part, layout.results_folder(output))]
+    own = _own(output)
     small = [part for part in own if not layout.is_full(part)]
     if len(small) < 2:
         return []
@@ -48,6 +48,31 @@ def compact(output: str, *, file_bytes: int = FILE_BYTES) -> list[str]:
         list(pool.map(storage.remove, [part for part in small if _name(part) not in kept]))
     log.info("%d files of results became %d", len(small), len(written))
     return written
+
+
+def forget(output: str, ids: Sequence[str]) -> None:
+    """Take the rows with these ids out of the results. Only the holder of the run lock may do this.
+
+    Each file that has one is written anew without them before it is deleted: a crash in between leaves rows that are
+    found again.
+
+    Raises:
+        StorageError: if a file cannot be read, written or deleted.
+    """
+    leaving = pa.array(ids, pa.string())
+    for part in _own(output):
+        table = read_part(part)
+        kept = table.filter(pc.invert(pc.is_in(table["id"], leaving)))
+        if len(kept) == len(table):
+            continue
+        if len(kept):
+            _write(output, kept, full=layout.is_full(part))
+        storage.remove(part)
+
+
+def _own(output: str) -> list[str]:
+    """Return the files of the results; those in folders below, where a link may have led the listing, are left alone."""
+    return [part for part in parts(output) if "/" not in storage.relative(part, layout.results_folder(output))]
 
 
 def _merged(parts: Sequence[str], file_bytes: int) -> Iterator[tuple[pa.Table, bool]]:

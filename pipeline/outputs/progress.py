@@ -39,6 +39,7 @@ class Progress:
         warned: rows of this run that have such a warning.
         remarks: on the parameters of the rows to compute.
         names: by id, what rows with a failure or a warning are called among people.
+        failed_before: rows that are not tried, since a picture of theirs cannot be read and has not changed.
         works: what is known of the work that is done and left.
         passed_over: files and folders of an archive that the run leaves out.
         retries: requests to storage that were repeated for rows of this run.
@@ -59,12 +60,23 @@ class Progress:
     warned: int = 0
     remarks: tuple[str, ...] = ()
     names: dict[str, str] = field(default_factory=dict)
+    failed_before: int = 0
     works: "Works" = field(default_factory=lambda: Works())
 
     @property
     def finished(self) -> int:
         """The number of rows that have an outcome."""
         return sum(self.counts.values())
+
+    @property
+    def problems(self) -> int:
+        """The number of rows without a good picture, those of earlier runs that are left alone among them."""
+        return self.total - self.counts["ok"] + self.quarantined_before + self.failed_before
+
+    @property
+    def wanted(self) -> int:
+        """The number of rows that were requested, as far as they were looked at."""
+        return self.total + self.done_before + self.quarantined_before + self.failed_before
 
     def add(self, row: Mapping[str, Any]) -> None:
         """Count the outcome of a row, given as a mapping of result columns."""
@@ -162,6 +174,7 @@ def read(uri: str) -> Report | None:
             Counter({str(status): int(count) for status, count in contents["counts"].items()}),
             [(str(row), str(error)) for row, error in contents["failures"]],
         )
+        progress.failed_before = int(contents.get("failed_before", 0))
         progress.seconds = float(contents["seconds"])
         rest, done = progress.total - progress.finished, progress.finished
         progress.works.known_left = contents.get("seconds_left", rest * progress.seconds / done if done else None)
@@ -238,6 +251,7 @@ class ProgressFile:
             "total": progress.total,
             "done_before": progress.done_before,
             "quarantined_before": progress.quarantined_before,
+            "failed_before": progress.failed_before,
             "counts": dict(progress.counts),
             "seconds": round(progress.seconds, 3),
             "seconds_left": None if (left := progress.seconds_left) is None else round(left, 1),

@@ -7,6 +7,7 @@ from pipeline.planning.fingerprint import Identities, fingerprint
 from pipeline.planning.headers import Shape
 from pipeline.planning.history import History
 from pipeline.planning.limits import ROWS_AT_MOST, Limits
+from pipeline.planning.look import Look, look_at_pictures
 from pipeline.planning.masks import aspect_fault
 from pipeline.planning.plan import Plan, plan
 from pipeline.planning.shapes import check_masks, output_shapes
@@ -22,6 +23,7 @@ __all__ = [
     "History",
     "Identities",
     "Limits",
+    "Look",
     "Masks",
     "Optimised",
     "Picture",
@@ -34,6 +36,7 @@ __all__ = [
     "check_masks",
     "cost",
     "fingerprint",
+    "look_at_pictures",
     "output_shapes",
     "plan",
     "quarantine_failure",

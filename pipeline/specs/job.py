@@ -74,6 +74,12 @@ class Bounds(Section):
         WithJsonSchema({"type": ["string", "integer", "null"], "pattern": r"^\s*[0-9.]+\s*%?\s*$"}),
     ] = as_option("max_failures")
 
+    tolerate: Annotated[
+        str | int | None,
+        AfterValidator(lambda text: None if text is None else _failures(text)),
+        WithJsonSchema({"type": ["string", "integer", "null"], "pattern": r"^\s*[0-9.]+\s*%?\s*$"}),
+    ] = as_option("tolerate")
+
 
 class AccessSection(Section):
     """The `access` section of a job file: what may be opened, and how large a file may be."""

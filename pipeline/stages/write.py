@@ -3,7 +3,7 @@
 import json
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Any, cast
@@ -28,7 +28,22 @@ AT_ONCE = 16
 AnyImage = NDArray[np.float32] | NDArray[np.uint16] | NDArray[np.uint8]
 """A picture as results have it, (H, W, 3) or (H, W, 4)."""
 
-REPORTED = ("id", "status", "error_class", "error", "warning", "output", "total_loss", "seconds", "retries")
+REPORTED = (
+    "id",
+    "status",
+    "error_class",
+    "error",
+    "warning",
+    "output",
+    "total_loss",
+    "seconds",
+    "retries",
+    "started_at",
+)
+"""Columns that the driver is told of each row."""
+
+NAMED = ("content", "style", "manifest", "manifest_row")
+"""Columns that it is also told of a row with an error or a warning, which is shown by its name."""
 """Columns of results that the driver gets of each written row."""
 
 UNIMPROVED = (
@@ -51,6 +66,11 @@ class Clock:
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None:
         self.seconds += time.perf_counter() - self._began
+
+
+def _told(row: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the columns of a row that the driver is told."""
+    return (*REPORTED, *NAMED) if row.get("error") or row.get("warning") else REPORTED
 
 
 class Writer:
@@ -101,7 +121,7 @@ class Writer:
         if 0 in places:
             saved_states.delete(optimised.saved_states)
         reported: list[dict[str, Any]] = [
-            {name: row.get(name) for name in REPORTED} | {"batch_size": 0 if place else len(optimised.outcomes)}
+            {name: row.get(name) for name in _told(row)} | {"batch_size": 0 if place else len(optimised.outcomes)}
             for place, row in zip(places, rows, strict=True)
         ]
         reported[0]["retries"] += storage.repeated() - before

@@ -27,7 +27,7 @@ def test_the_same_run_again_is_no_worse(capsys: pytest.CaptureFixture[str]) -> N
     before, after = stored([outcome(1), outcome(2)]), stored([outcome(1), outcome(2), outcome(3)])
     assert nst("compare", before, after) == 0
     shown = capsys.readouterr().out
-    assert "Nothing got worse, 2 rows compared, 2 pictures are the same to the pixel, 1 rows only after." in shown
+    assert "Nothing got worse, 2 rows compared, 2 pictures are the same to the pixel, 1 row only after." in shown
 
 
 def test_what_got_worse_is_shown_and_ends_in_a_1(capsys: pytest.CaptureFixture[str]) -> None:
@@ -47,10 +47,22 @@ def test_what_got_worse_is_shown_and_ends_in_a_1(capsys: pytest.CaptureFixture[s
     assert "and 2 more" in capsys.readouterr().out
 
 
+def test_another_picture_of_a_lower_loss_is_a_change(capsys: pytest.CaptureFixture[str]) -> None:
+    before, after = stored([outcome(1), outcome(2)]), stored([outcome(1, total_loss=0.3), outcome(2)], {0: 1})
+    assert nst("compare", before, after) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "what changed, and is not worse" in shown
+    assert "its loss is lower (-41.2 %)" in shown
+    assert "Nothing got worse, 1 changed: another picture, of a lower loss, 2 rows compared" in shown
+    same = stored([outcome(1, total_loss=0.51 * 0.995), outcome(2)], {0: 1})
+    assert nst("compare", before, same) == 1
+    assert "1 of 2 rows got worse" in capsys.readouterr().out
+
+
 def test_programs_get_one_object(capsys: pytest.CaptureFixture[str]) -> None:
     assert nst("compare", stored([outcome(1), outcome(2)]), stored([outcome(1), slower(2)]), "--json") == 1
     said = json.loads(capsys.readouterr().out, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
-    assert said["summary"] == {"rows": 2, "worse": 1, "equal_pictures": 2}
+    assert said["summary"] == {"rows": 2, "worse": 1, "changed": 0, "equal_pictures": 2}
     first, second = said["changes"]
     assert (first["key"]["content"], first["seconds_ratio"]) == ("s3://photos/2.jpg", 1.6)
     assert (second["worse"], second["same_picture"], second["psnr"], second["ssim"]) == ([], True, None, 1.0)

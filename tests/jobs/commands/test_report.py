@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from jobs.runner import Page, Terminal, launch
+from jobs.runner import Ending, Page, Terminal, launch
 from pipeline import storage
 from pipeline.outputs import Progress
 from tests.jobs.test_cli import nst
@@ -39,7 +39,9 @@ def end(output: Path, *, report: bool = True) -> tuple[int, str, str]:
     said, complained = io.StringIO(), io.StringIO()
     progress = Progress(total=2, done_before=0, counts=Counter(ok=2))
     out, err = Console(file=said, width=300), Console(file=complained, width=300)
-    code = launch(lambda _: progress, str(output), terminal=Terminal(out, err), page=Page() if report else None)
+    code = launch(
+        lambda _: progress, str(output), terminal=Terminal(out, err), ending=Ending(page=Page() if report else None)
+    )
     return code, said.getvalue(), complained.getvalue()
 
 

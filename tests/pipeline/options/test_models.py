@@ -90,7 +90,7 @@ def test_run_json_keeps_its_keys() -> None:
     kept = json.loads(json.dumps(RunOptions(output="out").model_dump()))
     assert kept.keys() == {
         *("output", "weights", "resources", "overwrite", "max_attempts", "stall_timeout", "max_failures", "force"),
-        *("source", "release", "encoding", "access", "decoding"),
+        *("source", "release", "encoding", "access", "decoding", "override", "settings", "tolerate"),
     }
     assert kept["resources"].keys() == {
         *("num_actors", "batch_size", "address", "interruptions", "min_actors", "max_actors", "actors_per_gpu"),
