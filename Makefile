@@ -8,7 +8,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 LOCKING := --quiet --universal --generate-hashes --no-header --python-version 3.11
 
-.PHONY: demo gallery test test-quick test-all test-faults test-clusters test-stores test-rest breakages lint format bench bench-scale readmes manifests lock sbom encoder
+.PHONY: demo gallery pictures test test-quick test-all test-faults test-clusters test-stores test-rest breakages lint format bench bench-scale readmes manifests lock sbom encoder
 
 # Installed anew when the lock or the project's own metadata changed.
 .venv/installed: requirements.lock pyproject.toml
@@ -27,6 +27,9 @@ GALLERY_WEIGHTS ?= $(wildcard ../shared/weights/*.pth)
 
 gallery: .venv/installed ## a sheet of pictures for each control, into gallery/; ONLY="NAME NAME" for some
 	$(BIN)/python -m jobs.gallery $(ONLY) $(addprefix --weights=,$(GALLERY_WEIGHTS))
+
+pictures: .venv/installed ## the README's pictures anew, from the demo: contact sheet, terminal, and with Chromium the report
+	$(BIN)/python -m jobs.showcase
 
 test: .venv/installed ## in two processes, of which one has the tests that share a Ray cluster
 	$(BIN)/pytest -m "not slow" --numprocesses 2 --dist loadgroup

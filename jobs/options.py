@@ -29,6 +29,10 @@ Defaults = Annotated[Path | None, typer.Option(help="A JSON file of style parame
 WithReport = Annotated[
     bool, typer.Option("--report/--no-report", help="Make the report at the end, in OUTPUT/report/.")
 ]
+Serve = Annotated[
+    bool, typer.Option("--serve", help="Serve the page on this machine while the run goes, with rows as they finish.")
+]
+Port = Annotated[int, typer.Option(min=0, max=65535, help="With --serve: the port; 0: any that is free.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", "--plan", help="Show what it would do and cost, and start nothing.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object instead of tables, of what would be done.")]
 Rate = Annotated[

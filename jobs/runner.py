@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -17,7 +18,7 @@ from jobs.console import Shown, complain, near, show_traceback
 from jobs.console import err as standard_error
 from jobs.console import out as standard_output
 from jobs.exit_codes import ExitCode
-from pipeline.options import under_access
+from pipeline.options import NONE, FailureLimit, under_access
 
 if TYPE_CHECKING:
     from pipeline.execute import Job
@@ -67,8 +68,25 @@ class Page:
     hourly_price: float | None = None
 
 
+@dataclass(frozen=True)
+class Ending:
+    """What a run comes to.
+
+    Attributes:
+        results: returns where its results are, once it is over; None: where it writes to.
+        page: the report at the end; None: no report.
+        tolerate: rows without a good picture with which all is well.
+    """
+
+    results: Callable[[], str] | None = None
+    page: Page | None = None
+    tolerate: FailureLimit = NONE
+
+
 @under_access
-def run(job: Job, options: RunOptions, *, report: bool = True, shown: Shown | None = None) -> ExitCode:
+def run(
+    job: Job, options: RunOptions, *, report: bool = True, shown: Shown | None = None, port: int | None = None
+) -> ExitCode:
     """Run a job as a command: show progress, a summary and where the report is.
 
     Args:
@@ -76,6 +94,7 @@ def run(job: Job, options: RunOptions, *, report: bool = True, shown: Shown | No
         options: how it is computed.
         report: whether the report is made at the end.
         shown: how much of it is shown.
+        port: on which the page is served while the run goes, 0 for any; None: it is not.
 
     Returns:
         The exit code.
@@ -83,22 +102,43 @@ def run(job: Job, options: RunOptions, *, report: bool = True, shown: Shown | No
     from pipeline.execute import RetryJob, execute, results_of
 
     price = None if isinstance(job, RetryJob) else job.report.hourly_price
-    return launch(
-        lambda on_progress: execute(job, options, on_progress),
-        options.output,
-        results=lambda: results_of(job, options),
-        terminal=Terminal.of(shown or Shown()),
-        page=Page(price) if report else None,
-    )
+    with _served(job, options, port):
+        return launch(
+            lambda on_progress: execute(job, options, on_progress),
+            options.output,
+            terminal=Terminal.of(shown or Shown()),
+            ending=Ending(lambda: results_of(job, options), Page(price) if report else None, options.tolerate),
+        )
+
+
+def _served(job: Job, options: RunOptions, port: int | None) -> contextlib.AbstractContextManager[object]:
+    """Return a block in which the page of a run is served, if that is wanted; it says where."""
+    if port is None:
+        return contextlib.nullcontext()
+    from pipeline import storage
+    from pipeline.outputs import grid_runs, layout
+    from pipeline.report import Served
+    from pipeline.specs import GridJob
+
+    output = storage.absolute(options.output)
+
+    def place() -> str | None:
+        if not isinstance(job, GridJob):
+            return output
+        runs = grid_runs.all_runs(output)
+        return layout.run_folder(output, runs[0].id) if runs else None
+
+    served = Served(place, port=port, live=True)
+    standard_output.print(f"Page:     {served.address} while the run goes", highlight=False, soft_wrap=True)
+    return served
 
 
 def launch(
     work: Work,
     output: str,
     *,
-    results: Callable[[], str] | None = None,
     terminal: Terminal | None = None,
-    page: Page | None = None,
+    ending: Ending | None = None,
 ) -> ExitCode:
     """Do the work of a run, which reports its progress to the function that it is given.
 
@@ -107,9 +147,8 @@ def launch(
     Args:
         work: the run.
         output: where it writes to.
-        results: returns where its results are, once it is over; by default in `output`.
         terminal: where the command writes to; by default standard output and standard error.
-        page: the report at the end; None: no report.
+        ending: what it comes to; by default without a report.
 
     Returns:
         The exit code.
@@ -117,8 +156,8 @@ def launch(
     from jobs.console import print_summary
     from pipeline.flow import RunBroken, TooManyFailures
 
-    terminal = terminal or Terminal()
-    results_at = results or (lambda: output)
+    terminal, ending = terminal or Terminal(), ending or Ending()
+    results_at, page = ending.results or (lambda: output), ending.page
     _end_in_order_on_sigterm()
     try:
         progress = _with_progress(work, output, terminal)
@@ -135,7 +174,7 @@ def launch(
     print_summary(terminal.out, progress, results_at())
     if page:
         report_at_end(results_at(), page, terminal)
-    return ExitCode.PROBLEMS if progress.counts["ok"] < progress.total + progress.quarantined_before else ExitCode.OK
+    return ExitCode.PROBLEMS if ending.tolerate.exceeded(progress.problems, progress.wanted) else ExitCode.OK
 
 
 def _end_in_order_on_sigterm() -> None:

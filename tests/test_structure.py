@@ -24,7 +24,7 @@ ORDER = {
     ),
     "jobs": (
         *("exit_codes", "pictures", "yaml_lines", "console", "jobfile", "runner", "submit", "selftest"),
-        *("training", "demo", "gallery", "completion", "template", "options", "commands", "cli"),
+        *("training", "demo", "gallery", "showcase", "completion", "template", "options", "commands", "cli"),
     ),
 }
 """Rooms (sub-packages and single modules) of each package, in order: each imports only those before it."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from jobs.console import out, printable
+from jobs.console import counted, out, printable
 from jobs.exit_codes import ExitCode, explains_exit_codes
 
 if TYPE_CHECKING:
@@ -157,12 +157,14 @@ def jobs(address: Address = None, as_json: AsJson = False) -> None:
     if not known:
         _say(f"No jobs at {cluster.address}: nst submit JOB.yaml starts one.")
         return
-    table = Table("job", "state", "began", Column("took", justify="right"), "rows", show_edge=False)
+    took = Column("took", justify="right", no_wrap=True)
+    table = Table(Column("job", overflow="fold"), Column("state", no_wrap=True), "began", took, "rows", show_edge=False)
     for submission in known:
         state = Status.of(submission)
-        began = f"{submission.began_at:%Y-%m-%d %H:%M:%SZ}" if submission.began_at else ""
+        began = f"{submission.began_at:%m-%d %H:%M}" if submission.began_at else ""
         table.add_row(submission.id, submission.status, began, state.took, escape(state.words))
     out.print(table)
+    _say(f"{counted(len(known), 'job')}, times in UTC. nst status JOB says more of one, nst logs JOB what it writes.")
 
 
 def _find(job: str, address: str | None) -> tuple[Cluster, Submission]:
@@ -207,6 +209,7 @@ def _print(submission: Submission, *, as_json: bool = False) -> None:
     if why := state.why:
         _say(f"  {why}")
     _say(f"  results: {submission.output}")
+    _say(f"  next: {state.next}")
 
 
 def _say(line: str) -> None:

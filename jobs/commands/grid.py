@@ -18,8 +18,10 @@ from jobs.options import (
     Chosen,
     Defaults,
     DryRun,
+    Port,
     Price,
     Rate,
+    Serve,
     Settings,
     WithReport,
     parameters,
@@ -77,6 +79,8 @@ def run(
     rate: Rate = None,
     price: Price = None,
     as_json: AsJson = False,
+    serve: Serve = False,
+    port: Port = 0,
 ) -> None:
     """Compute a grid as a run of its own, below OUTPUT/runs/, or go on with the one that broke off.
 
@@ -88,7 +92,7 @@ def run(
     if dry_run:
         _plan(grid, options, rate=rate, price=price, as_json=as_json)
     _job.only_for_plans(rate=rate, price=price, json=as_json)
-    raise typer.Exit(runner.run(grid, options, report=with_report, shown=ctx.obj))
+    raise typer.Exit(runner.run(grid, options, report=with_report, shown=ctx.obj, port=port if serve else None))
 
 
 @app.command("runs")

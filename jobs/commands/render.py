@@ -8,7 +8,7 @@ import typer
 
 from jobs.exit_codes import explains_exit_codes
 
-app = typer.Typer(no_args_is_help=True, help="Write a job as what another system starts it by.")
+app = typer.Typer(no_args_is_help=True)
 
 
 class Kind(StrEnum):
@@ -29,8 +29,8 @@ Platform = Annotated[
 
 
 @app.callback()
-def group() -> None:
-    """Keep `kubernetes` a command of its own, though it is the only one."""
+def render() -> None:
+    """Write a job as what another system starts it by."""
 
 
 @app.command()

@@ -7,7 +7,20 @@ import typer
 from jobs import runner
 from jobs.commands import _job
 from jobs.exit_codes import explains_exit_codes
-from jobs.options import AsJson, Defaults, DryRun, Price, Rate, Settings, WithReport, parameters, run_options, takes
+from jobs.options import (
+    AsJson,
+    Defaults,
+    DryRun,
+    Port,
+    Price,
+    Rate,
+    Serve,
+    Settings,
+    WithReport,
+    parameters,
+    run_options,
+    takes,
+)
 
 
 @takes(run_options())
@@ -26,6 +39,8 @@ def run(
     rate: Rate = None,
     price: Price = None,
     as_json: AsJson = False,
+    serve: Serve = False,
+    port: Port = 0,
 ) -> None:
     """Compute every row of a manifest, or of a job file, that is not done yet.
 
@@ -39,4 +54,4 @@ def run(
         _job.plan(job, options, rate=rate, price=price, as_json=as_json)
     _job.only_for_plans(rate=rate, price=price, json=as_json)
     _job.needs_output(options)
-    raise typer.Exit(runner.run(job, options, report=with_report, shown=ctx.obj))
+    raise typer.Exit(runner.run(job, options, report=with_report, shown=ctx.obj, port=port if serve else None))

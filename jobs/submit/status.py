@@ -54,7 +54,7 @@ class Status:
         if self.trouble:
             return f"how far it is cannot be read from here: {self.trouble}"
         if not self.report and self.submission.over:
-            return "no rows begun, or another run has reported since"
+            return self.outcome
         if not self.report:
             waiting = self.submission.status == "PENDING"
             return "waiting for the cluster" if waiting else "reading what is asked, and planning"
@@ -67,6 +67,28 @@ class Status:
         return f"{line} ({max(age, 0):.0f} s ago)"
 
     @property
+    def outcome(self) -> str:
+        """What a job that is over came to, as the cluster knows: its file of progress is another attempt's."""
+        one = self.submission
+        if one.status == "STOPPED":
+            return "stopped; finished rows are kept"
+        if one.exit_code is None:
+            return "it ended before it began" if one.status == "FAILED" else "every row is ok"
+        return _sentence(one.exit_code)
+
+    @property
+    def next(self) -> str:
+        """What to type next."""
+        one = self.submission
+        if not one.over:
+            return f"nst logs {one.id} --follow shows what it writes, nst cancel {one.id} stops it"
+        if one.status == "SUCCEEDED":
+            return f"nst results {one.output}, nst report {one.output}"
+        if one.exit_code == ExitCode.PROBLEMS:
+            return f"nst results {one.output} --status failed; nst submit JOB.yaml again tries those rows again"
+        return f"nst logs {one.id} says why; nst submit JOB.yaml again goes on from there"
+
+    @property
     def why(self) -> str:
         """Reason why the job failed, in one line; empty if it did not fail."""
         if self.submission.status != "FAILED":
@@ -75,7 +97,7 @@ class Status:
         if self.report and self.report.error:
             return f"exit code {code}: {self.report.error}"
         if code is not None:
-            return f"exit code {code}: {_sentence(code)}; nst logs {self.submission.id}"
+            return f"exit code {code}: {_sentence(code)}"
         return " ".join(self.submission.message.split())[:500]
 
     def to_json(self) -> dict[str, object]:

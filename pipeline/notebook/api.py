@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict, Unpack, cast
 
 import pyarrow as pa
 
-from nst_kernel.params import StyleParams
+from nst_kernel.params import StyleParams, did_you_mean
 from pipeline import storage
 from pipeline.manifest import Records, Source
 from pipeline.notebook import html
 from pipeline.notebook.shown_results import Results, Shown
+from pipeline.notebook.words import in_words
 from pipeline.options import GIVEN, ColorProfile, Device, RunOptions
 from pipeline.outputs import SCHEMA, read_results, run_of
 from pipeline.specs import (
@@ -65,6 +66,7 @@ class Given(TypedDict, total=False):
     max_attempts: int | None
     stall_timeout: float | None
     max_failures: str | None
+    tolerate: str | None
     force: bool | None
     allow_read: tuple[str, ...] | None
     allow_write: tuple[str, ...] | None
@@ -110,6 +112,7 @@ class Run:
         return html.of_run(self.progress, repr(self))
 
 
+@in_words
 def run(
     rows: Rows,
     output: Place | None = None,
@@ -149,9 +152,12 @@ def run(
                 on_progress(progress)
 
         progress = execute(job, how, report)
-    return Run(results_of(job, how), progress)
+    ended = Run(results_of(job, how), progress)
+    bar.end(repr(ended))
+    return ended
 
 
+@in_words
 def plan(
     rows: Rows,
     output: Place | None = None,
@@ -199,6 +205,7 @@ _with_named_options(run)
 _with_named_options(plan)
 
 
+@in_words
 def results(output: Place, *, curves: bool = True) -> Results:
     """Read the results of a run, one for each row.
 
@@ -218,7 +225,7 @@ def _job(rows: Rows, output: Place | None, defaults: Defaults, options: Given) -
     """Return the job that computes rows, and the options of its run."""
     unknown = options.keys() - GIVEN.keys()
     if unknown:
-        raise TypeError(f"{', '.join(sorted(unknown))}: expected options such as {', '.join(GIVEN)}")
+        raise UnknownOption("; ".join(f"{name}: {did_you_mean(name, GIVEN) or _known()}" for name in sorted(unknown)))
     place = None if output is None else os.fspath(output)
     given = {name: value for name, value in {**options, "output": place}.items() if value is not None}
     values = _by_name(defaults)
@@ -233,6 +240,15 @@ def _job(rows: Rows, output: Place | None, defaults: Defaults, options: Given) -
     job = job_of(fields_with_options(fields, given, values), as_written=True)
     # Without an output, nothing is done before.
     return job, options_of(job, output=given.get("output", ""), source={}, **others)
+
+
+class UnknownOption(TypeError):
+    """Raised for an option that there is not; the message names the one that was probably meant."""
+
+
+def _known() -> str:
+    """Return which options there are, in words."""
+    return f"expected one of {', '.join(GIVEN)}"
 
 
 def _by_name(defaults: Defaults) -> dict[str, object]:
@@ -270,26 +286,50 @@ def _source(rows: Any) -> Source:
 
 
 class _Bar:
-    """Where a run stands, in a notebook's cell while it goes on; nothing elsewhere."""
+    """Where a run stands: in a notebook's cell while it goes on, or in a line on the terminal of a script."""
 
     def __init__(self, output: str) -> None:
         self._output, self._shown = output, 0.0
         self._cell: Any = None
+        self._terminal = False
+        self._width = 0
 
     def __enter__(self) -> "_Bar":
         ipython = sys.modules.get("IPython")
         if ipython is not None and ipython.get_ipython() is not None:
+            # What Ray's native code warns of would stand in red below the cell; its errors still do.
+            os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "error")
             ipython = cast(Any, ipython)
             self._cell = ipython.display.display(Shown("<p>Starting …</p>", "Starting …"), display_id=True)
+        else:
+            self._terminal = sys.stderr.isatty()
+            self._write("Starting …")
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._write("")
         if self._cell is not None:
             self._cell.update(Shown("", ""))  # what the call returns says it all
 
     def update(self, progress: "Progress") -> None:
         """Show how far a run is, a few times a second at most."""
         now = time.monotonic()
-        if self._cell is not None and (now - self._shown > 0.25 or progress.finished == progress.total):
-            self._shown = now
+        if now - self._shown <= 0.25 and progress.finished != progress.total:
+            return
+        self._shown = now
+        if self._cell is not None:
             self._cell.update(Run(self._output, progress))
+        else:
+            self._write(f"{progress.finished:,} of {progress.total:,} rows")
+
+    def end(self, line: str) -> None:
+        """Say on a terminal what a run came to; a notebook shows what the call returns."""
+        if self._terminal:
+            sys.stderr.write(f"{line}\n")
+
+    def _write(self, line: str) -> None:
+        """Write a line over the last one on a terminal."""
+        if self._terminal:
+            sys.stderr.write(f"\r{line:{self._width}}" + ("" if line else "\r"))
+            sys.stderr.flush()
+            self._width = len(line)

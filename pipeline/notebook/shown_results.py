@@ -11,7 +11,7 @@ from nst_kernel.params import StyleParams
 from pipeline import images, storage
 from pipeline.manifest import PICTURE_COLUMNS, each_of
 from pipeline.notebook import html
-from pipeline.outputs import find_picture, picture_of, picture_or_reason, query
+from pipeline.outputs import find_picture, pair_name, picture_of, picture_or_reason, query
 
 SHOWN = 20
 """Rows that a notebook shows by default."""
@@ -122,6 +122,24 @@ class Results(Sequence[ResultRow]):
     def __repr__(self) -> str:
         return self._title()
 
+    def __str__(self) -> str:
+        """Return the first rows as text: pictures, parameters that vary, what became of them."""
+        lines = [self._title()]
+        varying = self._varying()
+        for row in self[:SHOWN]:
+            params = query.parameters_of(row["params"])
+            words = [pair_name(dict(row)), *(f"{name}={params.get(name)}" for name in varying), row["status"]]
+            words += [f"loss {row['total_loss']:.4g}"] if row["total_loss"] is not None else []
+            lines.append("  " + ", ".join(map(str, words)))
+        return "\n".join(lines + ([f"  and {len(self) - SHOWN:,} more"] if len(self) > SHOWN else []))
+
+    def _varying(self) -> list[str]:
+        """Return the names of style parameters in which rows differ."""
+        texts = dict.fromkeys(self._table["params"].to_pylist())
+        params = [query.parameters_of(text) for text in texts]
+        names = dict.fromkeys(name for each in params for name in each)
+        return [name for name in names if len({str(each.get(name)) for each in params}) > 1]
+
     @property
     def counts(self) -> dict[str, int]:
         """Number of rows by status."""
@@ -174,7 +192,10 @@ class Results(Sequence[ResultRow]):
     def _page(self, limit: int) -> str:
         rows = list(self[:limit])
         more = len(self) - len(rows)
-        return html.of_results(self._title(), rows, [row.shown for row in rows], columns=_COLUMNS, more=more)
+        varying = self._varying()
+        shown = [{**row, **{name: query.parameters_of(row["params"]).get(name) for name in varying}} for row in rows]
+        columns = (*_COLUMNS[:4], *varying, *_COLUMNS[4:])
+        return html.of_results(self._title(), shown, [row.shown for row in rows], columns=columns, more=more)
 
     def _repr_html_(self) -> str:
         return self._page(SHOWN)

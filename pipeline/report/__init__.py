@@ -1,5 +1,6 @@
 """The report of a run: a static page that opens from disk or object storage, with no server."""
 
 from pipeline.report.page import write_report
+from pipeline.report.serve import Served
 
-__all__ = ["write_report"]
+__all__ = ["Served", "write_report"]

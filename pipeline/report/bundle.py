@@ -14,6 +14,7 @@ from pipeline.report.scripts import script
 CODE = (
     "dom",
     "data",
+    "address",
     "model",
     "filters",
     "slider",
@@ -33,7 +34,7 @@ STYLES = ("page", "gallery")
 
 _AT_ONCE = 8
 _BEING_MADE = timedelta(hours=1)
-_STAMPED = re.compile(r"\.\d{8}T\d{12}Z\.(js|css)$")
+_STAMPED = re.compile(r"\.(\d{8}T\d{12}Z)\.(js|css)$")
 
 
 class Files:
@@ -74,8 +75,23 @@ class Files:
             self._write(name, get_plotlyjs().encode())
         return name
 
-    def tidy(self) -> None:
-        """Delete the data and code of older reports in this folder, but for files of the last hour.
+    def last(self) -> str:
+        """Return the stamp of the report whose page is there now; empty where there is none."""
+        try:
+            page = storage.read_bytes(storage.join(self.page, layout.HOME)).decode(errors="replace")
+        except storage.StorageError:
+            return ""
+        found = re.search(rf"{layout.DATA}/index-0\.(\w+)\.js", page)
+        return found[1] if found else ""
+
+    def tidy(self, last: str) -> None:
+        """Delete the data and code of the last report in this folder, once the page of this one is written.
+
+        Other files of the last hour stay: they may be of a report that is being made, which no page names yet. A page
+        of the last one that is open has what it has loaded; what it asks for later is gone until it is reloaded.
+
+        Args:
+            last: stamp of the report whose page this one's has replaced; empty: there was none.
 
         Raises:
             StorageError: if they cannot be.
@@ -87,8 +103,8 @@ class Files:
         old = [
             entry.uri
             for entry in files
-            if _STAMPED.search(entry.uri) and f".{self.stamp}." not in entry.uri
-            if not entry.modified or entry.modified < since
+            if (found := _STAMPED.search(entry.uri)) and found[1] != self.stamp
+            if found[1] == last or not entry.modified or entry.modified < since
         ]
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             list(pool.map(storage.remove, old))

@@ -48,6 +48,7 @@ def _data(change: Change, k: int, before: Pictures, after: Pictures) -> Mapping[
     return {
         "label": label(change.key),
         "worse": list(change.worse),
+        "changed": list(change.changed),
         "loss_ratio": number(change.loss_ratio),
         "seconds_ratio": number(change.seconds_ratio),
         "psnr": number(change.psnr),

@@ -1,6 +1,7 @@
 """The figures of a run: its rows by status, throughput, devices, and versions."""
 
 import json
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ class Reason:
     """Rows that have no good picture, for one reason.
 
     Attributes:
-        name: class of the error, or the status where there is none.
+        name: why, in plain words.
         status: of most of the rows.
         rows: how many.
         example: the error that most of them have.
@@ -161,7 +162,7 @@ def reasons(table: pa.Table) -> list[Reason]:
     errors: dict[str, list[tuple[str, str]]] = {}
     for status, name, error in zip(*(table[c].to_pylist() for c in ("status", "error_class", "error")), strict=True):
         if status != "ok":
-            errors.setdefault(reason(status, name), []).append((status, error or ""))
+            errors.setdefault(reason(status, name, error), []).append((status, error or ""))
     listed = []
     for name, rows in errors.items():
         [(status, _)] = Counter(status for status, _ in rows).most_common(1)
@@ -170,9 +171,32 @@ def reasons(table: pa.Table) -> list[Reason]:
     return sorted(listed, key=lambda r: (-r.rows, r.name))
 
 
-def reason(status: str, error_class: str | None) -> str:
-    """Return the name of the reason why a row is not ok: the class of its error, or else its status."""
-    return error_class or status
+_PARTICULAR = re.compile(
+    r"""[a-z][a-z0-9+.-]*://\S+?(?=[:,;]?(?:\s|$))"""  # a URI
+    r"""|'[^']{1,200}'|"[^"]{1,200}\""""  # what is quoted
+    r"""|\S*[/\\]\S+?(?=[:,;]?(?:\s|$))"""  # a path
+    r"""|\b[\w.-]+\.(?:jpe?g|png|webp|tiff?|gif|avif|heic|bmp)\b"""  # the name of a picture
+    r"""|\b[0-9a-f]{8,}\b|\d[\d,.]*""",  # an id, a number
+    re.IGNORECASE,
+)
+"""Parts of an error that tell of one row alone."""
+
+_REASON = 100
+"""Characters of a reason's name."""
+
+
+def reason(status: str, error_class: str | None, error: str | None) -> str:
+    """Return why a row is not ok, in words that rows with the same trouble share.
+
+    They are those of the error, up to the end of its first sentence, with `…` for what tells of the row alone; or else
+    the class of the error, or the status.
+    """
+    first = re.split(r"(?<=[^.…])\. |[\n;\u2028]", (error or "").strip(), maxsplit=1)[0]
+    words = re.sub(r"\s+", " ", _PARTICULAR.sub("…", first)).strip(" .:")
+    words = re.sub(r"^…:? ", "", words)
+    if not re.search("[^\\W\\d_]{3}", words):
+        return "the loss stopped being finite" if status == "diverged" else error_class or status
+    return words if len(words) <= _REASON else f"{words[:_REASON].rstrip()} …"
 
 
 def _sum(column: Any) -> float:

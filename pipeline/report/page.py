@@ -1,6 +1,7 @@
 """The writing of a report: its data, its code, and last the page that names them."""
 
 import logging
+import shlex
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -53,7 +54,7 @@ def write_report(
         log.warning("no time for %d thumbnails: `nst report %s` makes them", run.late, output)
 
     counts = {kind: files.write_data(kind, payloads) for kind, payloads in run.parts.items()}
-    files.write_data("index", [_index(run, files, counts)])
+    files.write_data("index", [_index(run, files, counts, output)])
     code, styles = files.write_code()
     shown = [("index", 0), *((kind, k) for kind in ("sources", "rows") for k in range(counts[kind]))]
     template = _environment().get_template("index.html")
@@ -70,14 +71,15 @@ def write_report(
         scripts=[*code, *(files.data_name(kind, k) for kind, k in shown)],
     )
     home = storage.join(page, layout.HOME)
+    last = files.last()
     storage.write_bytes(home, text.encode())
-    files.tidy()
+    files.tidy(last)
     shelf.tidy()
     return home
 
 
-def _index(run: Gathered, files: Files, counts: Mapping[str, int]) -> Mapping[str, Any]:
-    """Return the data about all rows together, from which the page's code starts."""
+def _index(run: Gathered, files: Files, counts: Mapping[str, int], output: str) -> Mapping[str, Any]:
+    """Return the data about all rows of an output together, from which the page's code starts."""
     return {
         "stamp": files.stamp,
         "plotly": files.write_plotly(),
@@ -94,6 +96,7 @@ def _index(run: Gathered, files: Files, counts: Mapping[str, int]) -> Mapping[st
             "lines": rows.LINES_PER_FILE,
         },
         "late": run.late,
+        "again": f"nst retry {shlex.quote(storage.without_secrets(output))} --failed",
     }
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipeline.manifest import place
+from pipeline.manifest import PICTURE_COLUMNS, place
 from pipeline.outputs import REQUEST_COLUMNS, STATUSES, as_manifest
 from pipeline.report.curves import number
 from pipeline.report.dimensions import Dimension
@@ -30,8 +30,13 @@ COLUMNS = (
     "seconds",
     "finished_at",
     "error_class",
+    "error",
     "warning",
 )
+
+
+_ORIGIN = ("error", "manifest", "manifest_row")
+"""Columns that tell what became of a row that failed, and where it was requested."""
 
 
 def row_files(
@@ -59,7 +64,7 @@ def row_files(
     for start in range(0, len(table), ROWS_PER_FILE):
         part = slice(start, start + ROWS_PER_FILE)
         columns = {name: table[name].slice(start, ROWS_PER_FILE).to_pylist() for name in COLUMNS}
-        outcome = list(zip(columns["status"], columns["error_class"], strict=True))
+        outcome = list(zip(columns["status"], columns["error_class"], columns["error"], strict=True))
         yield {
             "id": columns["id"],
             "status": [statuses[status] for status in columns["status"]],
@@ -72,7 +77,7 @@ def row_files(
             "height": columns["height"],
             "seconds": [number(value["optimise"]) if value else None for value in columns["seconds"]],
             "finished": [None if at is None else round(at.timestamp()) for at in columns["finished_at"]],
-            "reason": [reason_numbers[reason(*pair)] if pair[0] != "ok" else -1 for pair in outcome],
+            "reason": [reason_numbers[reason(*one)] if one[0] != "ok" else -1 for one in outcome],
             "warning": [warning_numbers.get(text, -1) for text in columns["warning"]],
             "thumb": pictures.thumbs[part],
             "view": pictures.views[part],
@@ -102,11 +107,18 @@ def source_files(sources: Pictures, names: Sequence[str]) -> Iterator[Mapping[st
 
 def error_files(failed: pa.Table) -> Iterator[Mapping[str, Any]]:
     """Yield the errors of rows that are not ok and their places in a manifest, `ERRORS_PER_FILE` at a time."""
-    for rows in chunks(failed.select(["error", "manifest", "manifest_row"]).to_pylist(), ERRORS_PER_FILE):
+    for rows in chunks(failed.select([*PICTURE_COLUMNS, *_ORIGIN]).to_pylist(), ERRORS_PER_FILE):
         yield {
             "error": [bounded(row["error"] or "") for row in rows],
-            "place": [place(row["manifest"], row["manifest_row"]) if row["manifest"] else "" for row in rows],
+            "place": [origin(row) for row in rows],
         }
+
+
+def origin(row: Mapping[str, Any]) -> str:
+    """Return where a row comes from: its line of a manifest; of an archive, which has none, its photo."""
+    if row["manifest"] and row["manifest_row"]:
+        return place(row["manifest"], row["manifest_row"])
+    return str(next((row[role] for role in PICTURE_COLUMNS if row[role]), row["manifest"] or ""))
 
 
 def line_files(failed: pa.Table) -> Iterator[Sequence[str]]:

@@ -44,6 +44,7 @@ VALUES: dict[str, Any] = {
     "max_attempts": 6,
     "stall_timeout": 12.5,
     "max_failures": "5%",
+    "tolerate": "3",
     "force": True,
     "allow_read": ("default", "http://10.0.0.1"),
     "allow_write": ("/elsewhere",),
@@ -166,7 +167,7 @@ def value_of(options: RunOptions, name: str) -> Any:
 
 def wanted(name: str, value: Any = None) -> Any:
     value = VALUES[name] if value is None else value
-    return FailureLimit.parse(value) if name == "max_failures" else value
+    return FailureLimit.parse(value) if name in ("max_failures", "tolerate") else value
 
 
 def words(name: str) -> list[str]:
@@ -319,7 +320,7 @@ def test_an_argument_of_a_notebook_function_arrives(
 @pytest.mark.parametrize("function", [api.run, api.plan])
 def test_notebook_functions_show_every_option(function: Any) -> None:
     assert set(inspect.signature(function).parameters) >= GIVEN.keys()
-    with pytest.raises(TypeError, match="colour: expected options such as"):
+    with pytest.raises(TypeError, match=r"colour: did you mean color_profile\?"):
         function([], "out", colour="red")
 
 
@@ -334,7 +335,7 @@ def test_type_checkers_know_the_options_of_notebook_functions() -> None:
 def test_sections_of_job_files_have_the_types_of_the_options() -> None:
     for model in SECTIONS.values():
         for name, field in model.model_fields.items():
-            assert name == "max_failures" or field.annotation == OPTIONS[name].annotation
+            assert name in ("max_failures", "tolerate") or field.annotation == OPTIONS[name].annotation
             assert (field.default, field.description) == (OPTIONS[name].default, OPTIONS[name].description)
 
 

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from jobs import runner as launching
 from jobs.exit_codes import ExitCode
-from jobs.runner import Page, Terminal, launch
+from jobs.runner import Ending, Page, Terminal, launch
 from pipeline.flow.dataset import RunBroken, TooManyFailures
 from pipeline.outputs import layout, progress
 from pipeline.outputs.progress import Progress
@@ -78,7 +78,7 @@ def test_how_a_run_ends(
 
     log = io.StringIO()
     shown = Console(file=log, width=200)
-    assert launch(work, str(tmp_path / "output"), terminal=Terminal(shown, shown), page=Page()) == code
+    assert launch(work, str(tmp_path / "output"), terminal=Terminal(shown, shown), ending=Ending(page=Page())) == code
     assert said in log.getvalue()
     assert "3 of 3 rows, 1 failed" in log.getvalue()
     report = progress.read(uri)
@@ -118,7 +118,7 @@ def test_a_run_that_stops_by_itself_has_its_page(
 
     nowhere = Console(file=io.StringIO())
     output = str(tmp_path)
-    assert launch(work, output, terminal=Terminal(nowhere, nowhere), page=Page()) == ExitCode.BROKEN_OFF
+    assert launch(work, output, terminal=Terminal(nowhere, nowhere), ending=Ending(page=Page())) == ExitCode.BROKEN_OFF
     assert made == [output] * reported
 
 

@@ -39,6 +39,7 @@ nst.comparison = (() => {
           pictures(change),
           h("div", { class: "facts" },
             change.worse.length ? h("div", { class: "why failed" }, h("b", {}, "Got worse"), h("ul", {}, change.worse.map((said) => h("li", {}, said)))) : null,
+            change.changed.length ? h("div", { class: "why" }, h("b", {}, "Changed, and is not worse"), h("ul", {}, change.changed.map((said) => h("li", {}, said)))) : null,
             nst.dialog.pairs([["final loss", `${nst.number(change.before.loss)} → ${nst.number(change.after.loss)}, ${times(change.loss_ratio)}`], ["time", times(change.seconds_ratio)], ["PSNR", psnr(change)], ["SSIM", ssim(change)]])),
         ],
       };
@@ -48,9 +49,9 @@ nst.comparison = (() => {
     const change = list[k];
     const tile = (thumb, name) => nst.picture(nst.model.small(thumb), name);
     return h("tr", {},
-      h("td", { class: "duo" }, h("button", { type: "button", class: "tile two", "aria-label": `${change.label}: side by side`, onclick: () => open(list, k) }, tile(change.before.thumb, "before"), tile(change.after.thumb, "after"))),
-      h("th", { scope: "row" }, change.label, h("span", { class: "soft block" }, change.worse.join("; "))),
-      [times(change.loss_ratio), times(change.seconds_ratio), psnr(change), ssim(change)].map((text) => h("td", { class: "number" }, text)));
+      h("td", { class: "duo" }, h("button", { type: "button", class: "tile two", "aria-label": `${change.label}: side by side`, onclick: () => open(list, k) }, tile(change.before.thumb, "before"), tile(change.after.thumb, "after"), h("span", { class: "tag left", "aria-hidden": "true" }, "before"), h("span", { class: "tag right", "aria-hidden": "true" }, "after"))),
+      h("th", { scope: "row" }, change.label, h("span", { class: "soft block" }, [...change.worse, ...change.changed].join("; "))),
+      [times(change.loss_ratio), times(change.seconds_ratio), psnr(change), ssim(change)].map((text, k) => h("td", { class: k > 1 ? "number spare" : "number" }, text)));
   };
 
   const draw = async () => {
@@ -61,8 +62,8 @@ nst.comparison = (() => {
       note.textContent = problem.message;
       return;
     }
-    const list = nst.$("comparison-worse").checked ? changes.filter(({ worse }) => worse.length) : changes;
-    note.textContent = list.length ? `${nst.count(list.length, "row", "rows")}, worst first.` : "Nothing got worse.";
+    const list = nst.$("comparison-worse").checked ? changes.filter(({ worse, changed }) => worse.length || changed.length) : changes;
+    note.textContent = list.length ? `${nst.count(list.length, "row", "rows")}, worst first.` : "Nothing got worse or changed.";
     const body = h("tbody", {});
     const more = h("button", { type: "button", class: "quiet", onclick: () => grow() });
     shown = 0;
@@ -77,7 +78,7 @@ nst.comparison = (() => {
     nst.$("comparison-list").replaceChildren(...(list.length ? [
       h("div", { class: "scroller", tabindex: "0", role: "region", "aria-label": "Rows of both runs" },
         h("table", { class: "plainly comparison" },
-          h("thead", {}, h("tr", {}, h("td", {}), ["Row", "Loss", "Time", "PSNR", "SSIM"].map((name, k) => h("th", { scope: "col", class: k ? "number" : null }, name)))),
+          h("thead", {}, h("tr", {}, h("td", {}), ["Row", "Loss", "Time", "PSNR", "SSIM"].map((name, k) => h("th", { scope: "col", class: k ? `number${k > 2 ? " spare" : ""}` : null }, name)))),
           body)), more] : []));
   };
 

@@ -4,6 +4,7 @@
 nst.dialog = (() => {
   const { h } = nst;
   let opener = null;
+  let now = null; // the page that is shown, and how to turn it
 
   // Show a page of a list in the dialog: `show(k)` gives the title and the elements below it.
   const browse = (length, start, show) => {
@@ -11,7 +12,9 @@ nst.dialog = (() => {
     if (!dialog.open) opener = document.activeElement;
     const turn = (k, focus) => {
       dialog.querySelectorAll(".chart").forEach(nst.charts.forget);
-      const { title, mark, body, ready } = show(k);
+      const { title, mark, body, ready, id } = show(k);
+      now = { k, length, turn };
+      if (id !== undefined) nst.address.row(id);
       const step = (by, sign, name) =>
         h("button", { type: "button", class: "quiet", "data-step": name, "aria-label": name, title: name, disabled: k + by < 0 || k + by >= length, onclick: () => turn(k + by, name) }, sign);
       dialog.replaceChildren(
@@ -36,6 +39,7 @@ nst.dialog = (() => {
     const { rows } = nst.model;
     const size = rows.width[row] ? `${rows.width[row]} × ${rows.height[row]} px` : "–";
     return pairs([
+      ["id", h("span", { class: "uri" }, rows.id[row])],
       ["total loss", nst.number(rows.loss[row])],
       ["content loss", nst.number(rows.content_loss[row])],
       ["style loss", nst.number(rows.style_loss[row])],
@@ -144,7 +148,8 @@ nst.dialog = (() => {
       const status = nst.model.status(found);
       const { part, ready } = curve(found);
       return {
-        title: nst.model.rows.id[found],
+        title: nst.model.title(found),
+        id: nst.model.rows.id[found],
         mark: h("span", { class: `badge ${status}` }, status),
         body: [pictures(found), h("div", { class: "facts" }, error(found), warning(found), facts(found), params(found), part)],
         ready,
@@ -156,7 +161,17 @@ nst.dialog = (() => {
     dialog.addEventListener("click", (event) => {
       if (event.target === dialog) dialog.close();
     });
+    // Arrow keys turn pages, unless they move something in the page: the slider, a field.
+    dialog.addEventListener("keydown", (event) => {
+      const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+      if (!by || !now || event.altKey || event.ctrlKey || event.metaKey || event.target.matches("input, select, textarea")) return;
+      if (now.k + by < 0 || now.k + by >= now.length) return;
+      event.preventDefault();
+      now.turn(now.k + by, by < 0 ? "Previous" : "Next");
+    });
     dialog.addEventListener("close", () => {
+      now = null;
+      nst.address.row(null);
       dialog.querySelectorAll(".chart").forEach(nst.charts.forget);
       dialog.replaceChildren();
       if (opener?.isConnected) opener.focus();

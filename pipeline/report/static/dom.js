@@ -30,7 +30,7 @@ nst.count = (value, one, many) => `${value.toLocaleString("en")} ${value === 1 ?
 
 nst.seconds = (value) => {
   if (value === null || value === undefined) return "–";
-  if (value < 120) return `${nst.number(value)} s`;
+  if (value < 120) return `${value.toLocaleString("en", { maximumSignificantDigits: value < 10 ? 2 : 3 })} s`;
   return `${Math.floor(value / 60)} min ${Math.round(value % 60)} s`;
 };
 

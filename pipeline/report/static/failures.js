@@ -43,7 +43,7 @@ nst.failures = (() => {
         where.textContent = place;
       },
       (problem) => (said.textContent = problem.message));
-    return h("li", {}, h("button", { type: "button", class: "plain id", onclick: () => nst.dialog.row(rows, k) }, nst.model.rows.id[rows[k]], where), said);
+    return h("li", {}, h("button", { type: "button", class: "plain id", onclick: () => nst.dialog.row(rows, k) }, nst.model.title(rows[k]), where), said);
   };
 
   const group = (name, rows, open) => {
@@ -79,7 +79,7 @@ nst.failures = (() => {
     }
     const sorted = [...groups].sort((a, b) => b[1].length - a[1].length);
     nst.$("failures-actions").append(button("main", failed, "rows-to-run-again", `Download all ${nst.count(failed.length, "row", "rows")} as a manifest`));
-    nst.$("failures-note").textContent = "A manifest asks for these rows again, with every parameter as it was: nst run rows-to-run-again.jsonl --output …";
+    nst.$("failures-note").replaceChildren("This computes them again, with every parameter as it was: ", h("code", {}, nst.data.index().again), ". A manifest of them is for another output: ", h("code", {}, "nst run rows-to-run-again.jsonl --output …"));
     nst.$("failures-list").append(...sorted.map(([name, rows], k) => group(name, rows, k === 0)));
   };
 

@@ -4,6 +4,7 @@
 nst.filters = (() => {
   const MANY = 14; // values beyond which numbers are asked for as a range
   const TOO_MANY = 300; // beyond which names are left to the search
+  const FILTERED = ["gallery", "matrix", "curves"]; // views that show the rows that are asked for
   const listeners = [];
   let order = [];
   let tests = [];
@@ -55,12 +56,67 @@ nst.filters = (() => {
     };
   };
 
+  // What is asked for, for the address: only what is not as it was.
+  const said = (form, state) => {
+    const { dimensions } = nst.model;
+    const boxes = [...form.querySelectorAll("[name=status]")];
+    const few = boxes.some((box) => !box.checked);
+    const names = nst.data.index().statuses;
+    const found = new Map([
+      ["search", state.text],
+      ["sort", state.sort === "name" ? "" : state.sort],
+      ["down", state.descending ? "1" : ""],
+      ["status", few ? boxes.filter((box) => box.checked).map((box) => names[Number(box.value)]).join(",") || "none" : ""],
+    ]);
+    for (const end of ["from", "to"]) found.set(`loss-${end}`, form.elements[`loss-${end}`]?.value ?? "");
+    dimensions.forEach(({ name, text }, number) => {
+      const select = form.elements[`d${number}`];
+      if (select) found.set(name, select.value === "" ? "" : text(Number(select.value)));
+      for (const end of ["from", "to"]) {
+        const field = form.elements[`d${number}-${end}`];
+        if (field) found.set(`${name}-${end}`, field.value);
+      }
+    });
+    return found;
+  };
+
+  // Ask for what an address says.
+  const take = (wanted) => {
+    const form = nst.$("filters");
+    const { dimensions, sorts } = nst.model;
+    nst.$("search").value = wanted.get("search") ?? "";
+    if (sorts().has(wanted.get("sort"))) nst.$("sort").value = wanted.get("sort");
+    if (wanted.get("down")) turned(true);
+    if (wanted.has("status")) {
+      const names = wanted.get("status").split(",");
+      for (const box of form.querySelectorAll("[name=status]")) box.checked = names.includes(nst.data.index().statuses[Number(box.value)]);
+    }
+    const fields = [["loss", "loss"], ...dimensions.map(({ name }, number) => [name, `d${number}`])];
+    for (const [name, field] of fields) {
+      for (const end of ["from", "to"]) {
+        if (form.elements[`${field}-${end}`] && wanted.has(`${name}-${end}`)) form.elements[`${field}-${end}`].value = wanted.get(`${name}-${end}`);
+      }
+    }
+    dimensions.forEach(({ name, text, present }, number) => {
+      const code = wanted.has(name) ? present.find((each) => text(each) === wanted.get(name)) : undefined;
+      if (code !== undefined && form.elements[`d${number}`]) form.elements[`d${number}`].value = code;
+    });
+    apply();
+  };
+
+  const turned = (down) => {
+    const turn = nst.$("descending");
+    turn.setAttribute("aria-pressed", down);
+    turn.textContent = down ? "↓" : "↑";
+  };
+
   const apply = () => {
     const state = asked(nst.$("filters"));
+    if (FILTERED.includes(nst.address.view())) nst.address.filters(said(nst.$("filters"), state));
     order = nst.model.select(state);
     const all = nst.model.count();
-    const said = order.length === all ? nst.count(all, "row", "rows") : `${order.length.toLocaleString("en")} of ${nst.count(all, "row", "rows")}`;
-    nst.$("found").textContent = said;
+    const text = order.length === all ? nst.count(all, "row", "rows") : `${order.length.toLocaleString("en")} of ${nst.count(all, "row", "rows")}`;
+    nst.$("found").textContent = text;
     const used = tests.length;
     nst.$("more-count").textContent = used ? ` (${used})` : "";
     listeners.forEach((listener) => listener(order));
@@ -85,9 +141,7 @@ nst.filters = (() => {
           nst.h("span", {}, `${name} ${counts[code].toLocaleString("en")}`))));
     const turn = nst.h("button", { type: "button", id: "descending", class: "quiet", "aria-pressed": "false", "aria-label": "Descending", title: "Ascending or descending" }, "↑");
     turn.addEventListener("click", () => {
-      const down = turn.getAttribute("aria-pressed") !== "true";
-      turn.setAttribute("aria-pressed", down);
-      turn.textContent = down ? "↓" : "↑";
+      turned(turn.getAttribute("aria-pressed") !== "true");
       apply();
     });
     form.append(
@@ -109,5 +163,5 @@ nst.filters = (() => {
     nst.$("more").open = window.matchMedia("(min-width: 60rem)").matches && dimensions.length > 0 && dimensions.length < 9;
   };
 
-  return { start, apply, only, onChange: (listener) => listeners.push(listener), order: () => order };
+  return { FILTERED, start, apply, only, take, onChange: (listener) => listeners.push(listener), order: () => order };
 })();

@@ -30,15 +30,15 @@ nst.gallery = (() => {
   };
 
   const caption = (row) => {
-    const { rows, status, reason, warning, labels } = nst.model;
+    const { rows, status, reason, warning, title, subtitle } = nst.model;
     const loss = rows.loss[row];
     const good = status(row) === "ok";
     return h("span", { class: "caption" },
       small(row),
       h("span", { class: "words" },
-        h("span", { class: "id" }, rows.id[row]),
+        h("span", { class: "id" }, title(row)),
         h("span", { class: "soft" }, good ? [`loss ${nst.number(loss)}`, warning(row) ? h("span", { class: "state doubtful" }, ", doubtful") : null] : h("span", { class: `state ${status(row)}` }, reason(row))),
-        h("span", { class: "soft varies" }, labels(row).join(" · "))));
+        h("span", { class: "soft varies" }, subtitle(row).join(" · "))));
   };
 
   const face = (row) => {
@@ -53,7 +53,7 @@ nst.gallery = (() => {
     return h("span", { class: "face" }, nst.picture(result, "result"), over);
   };
 
-  const describe = (row) => `${nst.model.rows.id[row]}, ${nst.model.status(row)}${nst.model.rows.loss[row] === null ? "" : `, loss ${nst.number(nst.model.rows.loss[row])}`}`;
+  const describe = (row) => `${nst.model.title(row)}, ${nst.model.status(row)}${nst.model.rows.loss[row] === null ? "" : `, loss ${nst.number(nst.model.rows.loss[row])}`}`;
 
   // A card that opens a row; used wherever single rows are shown.
   const card = (list, k) =>

@@ -2,12 +2,11 @@
 // Puts the page together once the rows are there: views by the address's #, colours, the price.
 
 (() => {
-  const FILTERED = ["gallery", "matrix", "curves"];
   // Keys are what the address has behind its #; "nights" is kept for links that people have.
   const shows = { gallery: nst.gallery, matrix: nst.matrix, curves: nst.curves, failures: nst.failures, nights: nst.comparison };
 
   const view = () => {
-    const asked = location.hash.slice(1);
+    const asked = nst.address.view();
     return document.querySelector(`section.view[id="${CSS.escape(asked)}"]`) ? asked : "summary";
   };
 
@@ -15,13 +14,14 @@
     if (location.hash === "#main") return;
     const name = view();
     document.querySelectorAll("section.view").forEach((section) => (section.hidden = section.id !== name));
-    nst.$("filters").hidden = !FILTERED.includes(name) || !nst.model.count();
+    nst.$("filters").hidden = !nst.filters.FILTERED.includes(name) || !nst.model.count();
     for (const link of document.querySelectorAll("nav a")) {
       if (link.hash === `#${name}`) link.setAttribute("aria-current", "page");
       else link.removeAttribute("aria-current");
     }
+    if (nst.filters.FILTERED.includes(name)) nst.filters.apply(); // which the address then says
+    window.scrollTo(0, 0);
     if (moved) {
-      window.scrollTo(0, 0);
       nst.$(`${name}-title`).focus({ preventScroll: true });
     }
     shows[name]?.show();
@@ -67,7 +67,8 @@
     price();
     nst.model.start();
     for (const part of [nst.filters, nst.dialog, nst.gallery, nst.matrix, nst.curves, nst.failures, nst.comparison]) part.start();
-    nst.filters.apply();
+    const asked = nst.address.read();
+    nst.filters.take(asked);
     nst.gallery.look();
     for (const button of document.querySelectorAll("[data-status]")) {
       button.addEventListener("click", () => {
@@ -77,6 +78,12 @@
     }
     window.addEventListener("hashchange", () => route(true));
     route(false);
+    const found = asked.has("row") ? nst.model.rows.id.indexOf(asked.get("row")) : -1;
+    if (found >= 0) {
+      const order = nst.filters.order();
+      const at = order.indexOf(found);
+      at < 0 ? nst.dialog.row([found], 0) : nst.dialog.row(order, at);
+    }
     document.documentElement.dataset.ready = "";
   });
 })();

@@ -4,6 +4,7 @@
 nst.matrix = (() => {
   const { h } = nst;
   const MOST = 40; // of each axis
+  const PAIRS = 12; // of content and style that are shown, a matrix each
   let stale = true;
 
   const axis = (id) => nst.model.dimensions.find(({ name }) => name === nst.$(id).value);
@@ -40,11 +41,29 @@ nst.matrix = (() => {
       note.textContent = nst.model.dimensions.length < 2 ? "A matrix needs rows that differ in two things." : "Choose two different parameters.";
       return frame.replaceChildren();
     }
+    // A cell shows one setting of one pair: what the axes leave open of content and style is a matrix each.
+    const held = nst.model.dimensions.filter((d) => ["content", "style"].includes(d.name) && d !== down && d !== across);
+    const groups = new Map();
+    for (const row of nst.filters.order()) {
+      if (down.code(row) < 0 || across.code(row) < 0) continue;
+      const key = held.map((d) => (d.code(row) < 0 ? "none" : d.text(d.code(row)))).join(" × ");
+      groups.has(key) ? groups.get(key).push(row) : groups.set(key, [row]);
+    }
+    const tables = [...groups].slice(0, PAIRS).map(([name, rows]) => table(name, rows, down, across));
+    note.textContent = [
+      ...new Set(tables.map(({ said }) => said)),
+      groups.size > PAIRS ? `The first ${PAIRS} of ${groups.size.toLocaleString("en")} pairs are shown: filters choose others.` : "",
+      tables.some(({ piled }) => piled) ? "Where several rows meet, the one with the lowest loss is on top; filters above compare like with like." : "",
+    ].filter(Boolean).join(" ");
+    frame.replaceChildren(...tables.map(({ element }) => element));
+  };
+
+  // A matrix of the rows of a pair.
+  const table = (name, rows, down, across) => {
     const met = new Map();
     const present = [new Set(), new Set()];
-    for (const row of nst.filters.order()) {
+    for (const row of rows) {
       const [a, b] = [down.code(row), across.code(row)];
-      if (a < 0 || b < 0) continue;
       present[0].add(a);
       present[1].add(b);
       const key = `${a} ${b}`;
@@ -52,19 +71,18 @@ nst.matrix = (() => {
     }
     const [ups, sides] = [down, across].map((d, k) => d.present.filter((code) => present[k].has(code)));
     const cut = ups.length > MOST || sides.length > MOST;
-    note.textContent = `${ups.length.toLocaleString("en")} × ${sides.length.toLocaleString("en")}` +
-      (cut ? `, of which the first ${MOST} each are shown: filters make it smaller.` : ".") +
-      ([...met.values()].some((rows) => rows.length > 1) ? " Where several rows meet, the one with the lowest loss is on top; filters above compare like with like." : "");
+    const said = `${ups.length.toLocaleString("en")} × ${sides.length.toLocaleString("en")}` +
+      (cut ? `, of which the first ${MOST} each are shown: filters make it smaller.` : ".");
     const columns = sides.slice(0, MOST);
-    frame.replaceChildren(
-      h("table", { class: "matrix" },
-        h("caption", { class: "unseen" }, `Results by ${down.name} and ${across.name}`),
-        h("thead", {}, h("tr", {},
-          h("td", { class: "corner" }, h("span", {}, across.name, " →"), h("span", {}, down.name, " ↓")),
-          columns.map((code) => head(across, code, "col")))),
-        h("tbody", {}, ups.slice(0, MOST).map((up) =>
-          h("tr", {}, head(down, up, "row"),
-            columns.map((side) => cellOf(met.get(`${up} ${side}`), `${down.name} ${down.text(up)}, ${across.name} ${across.text(side)}`)))))));
+    const element = h("table", { class: "matrix" },
+      h("caption", { class: name ? "pair" : "unseen" }, name || `Results by ${down.name} and ${across.name}`),
+      h("thead", {}, h("tr", {},
+        h("td", { class: "corner" }, h("span", {}, across.name, " →"), h("span", {}, down.name, " ↓")),
+        columns.map((code) => head(across, code, "col")))),
+      h("tbody", {}, ups.slice(0, MOST).map((up) =>
+        h("tr", {}, head(down, up, "row"),
+          columns.map((side) => cellOf(met.get(`${up} ${side}`), `${name ? `${name}, ` : ""}${down.name} ${down.text(up)}, ${across.name} ${across.text(side)}`))))));
+    return { element, said, piled: [...met.values()].some((each) => each.length > 1) };
   };
 
   const hidden = () => nst.$("matrix").hidden;

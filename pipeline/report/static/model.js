@@ -69,6 +69,25 @@ nst.model = (() => {
       [id, sourceName(rows.content[row]), sourceName(rows.style[row]), reason(row), warning(row), ...labels(row)].join("\n").toLowerCase(),
     ));
 
+  // What a row is called: the id that somebody gave it, else its pictures.
+  const DERIVED = /^[0-9a-f]{16}$/;
+  const bare = (name) => name.replace(/\.(png|jpe?g|webp|tiff?|avif|heic|gif|bmp)$/i, "");
+  const pair = (row) => [rows.content[row], rows.style[row]].filter((number) => number >= 0).map((number) => bare(sources.name[number])).join(" × ");
+  const title = (row) => (DERIVED.test(rows.id[row]) ? pair(row) || rows.id[row] : rows.id[row]);
+  // What stands below the title: pictures, where the title is an id, and the parameters that vary.
+  const subtitle = (row) => [...(title(row) === pair(row) || !pair(row) ? [] : [pair(row)]), ...labels(row)];
+  const alphabetical = new Intl.Collator("en", { numeric: true });
+  let ranks = null;
+  const rank = (row) => {
+    if (!ranks) {
+      const names = rows.id.map((_, k) => [title(k), ...subtitle(k)].join(", "));
+      const order = names.map((_, k) => k).sort((a, b) => alphabetical.compare(names[a], names[b]) || a - b);
+      ranks = new Array(count);
+      order.forEach((k, place) => (ranks[k] = place));
+    }
+    return ranks[row];
+  };
+
   // The row's value in each dimension that is a parameter: "style_weight 3".
   const labels = (row) =>
     dimensions
@@ -78,11 +97,12 @@ nst.model = (() => {
   const sorts = () => {
     const nothing = (value) => (value === null ? NaN : value);
     const found = new Map([
-      ["id", null],
+      ["name", rank],
       ["loss", (row) => nothing(rows.loss[row])],
       ["content loss", (row) => nothing(rows.content_loss[row])],
       ["style loss", (row) => nothing(rows.style_loss[row])],
       ["time", (row) => nothing(rows.seconds[row])],
+      ["id", null],
       ["finished", (row) => nothing(rows.finished[row])],
     ]);
     for (const { name, code, numeric, value, present } of dimensions) {
@@ -115,7 +135,7 @@ nst.model = (() => {
 
   return {
     rows, sources, dimensions, start, select, sorts, status, reason, warning, sourceName, labels,
-    whole, thumb, contentThumb, parts, sourceThumb, contentView, view, small,
+    title, subtitle, whole, thumb, contentThumb, parts, sourceThumb, contentView, view, small,
     count: () => count,
   };
 })();

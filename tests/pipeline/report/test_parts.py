@@ -21,7 +21,7 @@ from pipeline.report import links
 from pipeline.report.changes import label
 from pipeline.report.curves import POINTS, curve_files, short, sketch_files, telling
 from pipeline.report.dimensions import dimension, split
-from pipeline.report.figures import figures
+from pipeline.report.figures import figures, reason
 from pipeline.report.rows import MAX_ERROR, bounded
 from pipeline.report.scripts import payload, script
 from pipeline.report.thumbs import shrink
@@ -183,9 +183,9 @@ def test_figures_add_up(tmp_path: Path) -> None:
     found = figures(pa.Table.from_pylist(rows, schema=schema.SCHEMA), said)
     assert (found.rows, found.pictures, found.counts["failed"]) == (10, 6, 4)
     assert [(r.name, r.rows) for r in found.reasons] == [
-        ("StorageError", 2),
-        ("DeadlineExceeded", 1),
-        ("ImageError", 1),
+        ("cannot read …: it does not exist", 2),
+        ("the picture is damaged", 1),
+        ("took longer than … s and longer and longer and longer and longer and longer and longer and longer an …", 1),
     ]
     assert (found.busy, found.idle, found.per_hour) == (90.0, 10.0, 360.0)
     assert found.dollars(7.2) == pytest.approx(0.2)
@@ -224,3 +224,19 @@ def test_a_large_photo_is_copied_small_as_it_is_seen() -> None:
 
 def test_rows_in_common_have_a_label() -> None:
     assert label({"content": "s3://b/cat.jpg", "style": None, "size": 64}) == "cat.jpg, size 64"
+
+
+@pytest.mark.parametrize(
+    ("error", "name"),
+    [
+        ("cannot read s3://b/IMG_7.jpg: it does not exist", "cannot read …: it does not exist"),
+        ("cannot read /a/b c/IMG_8.jpg: it does not exist", "cannot read … c/IMG_8.jpg: it does not exist"),
+        ("/photos/a.jpg: the picture is damaged; try another", "the picture is damaged"),
+        ("a.png is too large: 12,000 x 9,000 px. Expected fewer", "is too large: … x … px"),
+        ("", "ImageError"),
+        ("7", "ImageError"),
+    ],
+)
+def test_rows_with_the_same_trouble_share_a_reason(error: str, name: str) -> None:
+    assert reason("failed", "ImageError", error) == name.replace("… c/IMG_8.jpg", "… …")
+    assert reason("diverged", None, None) == "the loss stopped being finite"

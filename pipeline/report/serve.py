@@ -1,0 +1,183 @@
+"""The page over HTTP on this machine: of a finished run, wherever its output is, or of one that goes on.
+
+It is for whoever sits at this machine: the server listens on the loopback interface, answers nothing but GET and HEAD,
+and reads nothing but the report, the pictures and the progress of one output.
+"""
+
+import http.server
+import logging
+import mimetypes
+import re
+import threading
+import time
+import urllib.parse
+from collections.abc import Callable
+from importlib import resources
+from types import TracebackType
+from typing import Self
+
+from pipeline import storage
+from pipeline.outputs import layout, parts
+from pipeline.report.page import write_report
+
+HOST = "127.0.0.1"
+NAMES = (HOST, "localhost")
+"""Names under which the server answers: any other is that of a page elsewhere, which a name server leads here."""
+
+EVERY_SECONDS = 10.0
+"""Seconds between two looks at whether rows have finished, of a page that is kept up to date."""
+
+SHARE = 0.1
+"""Share of the time that making the page anew may take."""
+
+LIVE = "live.js"
+"""The script that keeps a served page up to date; a page on disk or in storage does not have it."""
+
+THUMBNAIL_SECONDS = 20.0
+
+WAITING = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>nst: no rows yet</title></head>
+<body><main><h1>No row has finished yet</h1><p>The page appears here by itself.</p></main></body></html>"""
+
+log = logging.getLogger(__name__)
+
+
+class Served:
+    """A server of the page of an output, while its `with` block lasts."""
+
+    def __init__(self, output: Callable[[], str | None], *, port: int = 0, live: bool = False) -> None:
+        """Make a server that does not listen yet.
+
+        Args:
+            output: returns the output; None where there is none yet.
+            port: to listen on; 0: any that is free.
+            live: whether the page is made anew as rows finish.
+        """
+        self.output, self.live = output, live
+        self._over = threading.Event()
+        try:
+            self._server = http.server.ThreadingHTTPServer((HOST, port), self._handler())
+        except OSError as error:
+            raise ValueError(f"--port {port}: {error.strerror}: expected one that is free, or 0 for any") from error
+        self._server.daemon_threads = True
+        self._threads = [threading.Thread(target=self._server.serve_forever, name="page", daemon=True)]
+        if live:
+            self._threads.append(threading.Thread(target=self._renew, name="page anew", daemon=True))
+
+    @property
+    def address(self) -> str:
+        """Where the page is."""
+        return f"http://{HOST}:{self._server.server_port}/"
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        self._over.set()
+        self._server.shutdown()
+        self._server.server_close()
+        for thread in self._threads:
+            thread.join(THUMBNAIL_SECONDS)
+
+    def _renew(self) -> None:
+        """Make the page anew whenever rows have finished, but not more often than a tenth of the time allows."""
+        known: list[str] = []
+        pause = 1.0
+        while not self._over.wait(pause):
+            pause = EVERY_SECONDS
+            output, began = self.output(), time.monotonic()
+            try:
+                if not output or (there := parts(output)) == known or not there:
+                    continue
+                write_report(output, thumbnail_seconds=THUMBNAIL_SECONDS)
+                known = there
+            except Exception as error:  # the next one may succeed, and the run does not depend on it
+                log.warning("the page could not be made: %s", error)
+            pause = max(EVERY_SECONDS, (time.monotonic() - began) / SHARE)
+
+    def answer(self, path: str) -> tuple[int, str, bytes]:
+        """Return what is at a path: the code, the type of the content, and the content.
+
+        Args:
+            path: of the address, as the browser sends it.
+        """
+        name = urllib.parse.unquote(urllib.parse.urlsplit(path).path).lstrip("/")
+        output = self.output()
+        if name == LIVE:
+            return 200, "text/javascript", (resources.files("pipeline.report") / "static" / LIVE).read_bytes()
+        if name == "":
+            return (
+                200,
+                "text/html; charset=utf-8",
+                b'<!doctype html><meta http-equiv="refresh" content="0;url=report/">',
+            )
+        if name in ("report/", f"report/{layout.HOME}"):
+            return 200, "text/html; charset=utf-8", self._page(output)
+        if output is None or ".." in name.split("/") or "\\" in name:
+            return 404, "text/plain", b"not found"
+        if name == "progress.json":
+            place = layout.progress_file(output)
+        elif name.startswith("report/"):
+            place = storage.join(layout.report_folder(output), name.removeprefix("report/"))
+        elif name.startswith("images/"):
+            place = storage.join(layout.images_folder(output), name.removeprefix("images/"))
+        else:
+            return 404, "text/plain", b"not found"
+        try:
+            if not storage.is_within(storage.canonical(place), storage.canonical(output)):  # a link leads elsewhere
+                return 404, "text/plain", b"not found"
+            return 200, mimetypes.guess_type(name)[0] or "application/octet-stream", storage.read_bytes(place)
+        except storage.StorageError:
+            return 404, "text/plain", b"not found"
+
+    def _page(self, output: str | None) -> bytes:
+        """Return the page with the script that keeps it up to date, or one that waits for it."""
+        text = WAITING
+        if output:
+            try:
+                text = storage.read_bytes(storage.join(layout.report_folder(output), layout.HOME)).decode()
+            except storage.StorageError:
+                text = WAITING
+        if not self.live:
+            return text.encode()
+        stamp = "".join(re.findall(r"data/index-0\.(\w+)\.js", text)[:1])
+        script = f'<script defer src="/{LIVE}" data-stamp="{stamp}"></script></body>'
+        text = text.replace("default-src 'none';", "default-src 'none'; connect-src 'self';", 1)
+        return text.replace("</body>", script, 1).encode()
+
+    def _handler(self) -> type[http.server.BaseHTTPRequestHandler]:
+        """Return the class of what answers a request."""
+        served = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            """Answers GET and HEAD; http.server refuses all else."""
+
+            def do_GET(self) -> None:
+                """Send what is at the path."""
+                self._send(body=True)
+
+            def do_HEAD(self) -> None:
+                """Send the head of what is at the path."""
+                self._send(body=False)
+
+            def _send(self, *, body: bool) -> None:
+                named = urllib.parse.urlsplit(f"//{self.headers.get('Host', '')}").hostname
+                code, kind, data = served.answer(self.path) if named in NAMES else (421, "text/plain", b"not here")
+                self.send_response(code)
+                for name, value in (("Content-Type", kind), ("Content-Length", str(len(data)))):
+                    self.send_header(name, value)
+                changes = kind.startswith(("text/html", "application/json"))
+                self.send_header("Cache-Control", "no-store" if changes else "max-age=60")
+                self.send_header("X-Content-Type-Options", "nosniff")
+                self.end_headers()
+                if body:
+                    self.wfile.write(data)
+
+            def log_message(self, format: str, *args: object) -> None:
+                """Write to the log, not to the terminal."""
+                log.debug(format, *args)
+
+        return Handler

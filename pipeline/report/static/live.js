@@ -1,0 +1,37 @@
+"use strict";
+// A served page of a run that goes on: how far it is, and the page anew once rows have finished.
+
+(() => {
+  const EVERY = 3000;
+  const known = document.currentScript.dataset.stamp;
+  const strip = document.createElement("p");
+  strip.setAttribute("role", "status");
+  strip.style.cssText = "position:fixed;right:1rem;bottom:1rem;margin:0;padding:.4rem .9rem;border-radius:2rem;background:#1f1c18;color:#fff;font:600 .8125rem/1.5 system-ui,sans-serif;z-index:9;box-shadow:0 4px 18px rgb(0 0 0/.35)";
+
+  const clock = (seconds) => `${Math.floor(seconds / 60)}:${String(Math.round(seconds) % 60).padStart(2, "0")}`;
+
+  const say = (said) => {
+    const finished = Object.values(said.counts).reduce((a, b) => a + b, 0);
+    const words = [`${finished.toLocaleString("en")} of ${said.total.toLocaleString("en")} rows`];
+    for (const status of ["failed", "diverged", "quarantined"]) if (said.counts[status]) words.push(`${said.counts[status]} ${status}`);
+    if (said.state === "running" && said.seconds_left !== null && said.seconds_left !== undefined) words.push(`${clock(said.seconds_left)} left`);
+    strip.textContent = said.state === "running" ? words.join(", ") : `${words.join(", ")}: ${said.state}`;
+    document.body.append(strip);
+  };
+
+  const look = async () => {
+    try {
+      const page = await (await fetch("/report/", { cache: "no-store" })).text();
+      const stamp = page.match(/data-stamp="(\w*)"/)?.[1] ?? "";
+      if (stamp !== known && !document.querySelector("dialog[open]")) return location.reload(); // the address says what is looked at
+      const progress = await fetch("/progress.json", { cache: "no-store" });
+      if (progress.ok) say(await progress.json());
+    } catch {
+      strip.textContent = "The run, or its server, has ended.";
+      document.body.append(strip);
+      return;
+    }
+    setTimeout(look, EVERY);
+  };
+  setTimeout(look, EVERY);
+})();

@@ -1,0 +1,108 @@
+"""The served page: loopback, read-only, nothing but its own output, and up to date."""
+
+import http.client
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pipeline.report import Served, write_report
+from pipeline.report import serve as serving
+from tests.pipeline.report.support import samples
+
+
+@pytest.fixture
+def output(tmp_path: Path) -> Path:
+    made = samples.make(tmp_path, good=2, failed=1, diverged=0)
+    write_report(str(made))
+    return made
+
+
+def ask(served: Served, path: str, *, method: str = "GET", host: str | None = None) -> tuple[int, bytes, str]:
+    port = int(served.address.rstrip("/").rpartition(":")[2])
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection.request(method, path, headers={"Host": host or f"127.0.0.1:{port}"})
+    answer = connection.getresponse()
+    body = answer.read()
+    connection.close()
+    return answer.status, body, answer.headers.get_content_type()
+
+
+def test_page_pictures_and_nothing_else(output: Path) -> None:
+    (output.parent / "secret.txt").write_text("secret")
+    (output / "run.lock").write_text("secret")
+    (output / "images" / "link.png").symlink_to(output.parent / "secret.txt")
+    with Served(lambda: str(output)) as served:
+        assert served.address.startswith("http://127.0.0.1:")
+        code, page, kind = ask(served, "/report/")
+        assert (code, kind) == (200, "text/html")
+        assert b"live.js" not in page
+        code, body, kind = ask(served, "/images/made0.png")
+        assert (code, kind, body) == (200, "image/png", (output / "images" / "made0.png").read_bytes())
+        for name in page.decode().split('src="')[1:]:
+            assert ask(served, f"/report/{name.split(chr(34))[0]}")[0] == 200
+        assert ask(served, "/images/made0.png", method="HEAD")[:2] == (200, b"")
+        for path in (
+            "/run.lock",
+            "/results/",
+            "/images/../run.lock",
+            "/images/%2e%2e/run.lock",
+            "/report/../../secret.txt",
+            "/images/link.png",
+            "/../secret.txt",
+            "//etc/passwd",
+            "/images/gone.png",
+        ):
+            code, body, _ = ask(served, path)
+            assert (code, b"secret" in body) == (404, False), path
+        for method in ("POST", "PUT", "DELETE"):
+            assert ask(served, "/report/", method=method)[0] == 501
+        assert ask(served, "/report/", host="evil.example")[0] == 421
+        assert ask(served, "/report/", host="localhost:1")[0] == 200
+    with pytest.raises(ConnectionError):
+        ask(served, "/report/")
+
+
+def wait_for(what: Callable[[], bool]) -> None:
+    until = time.monotonic() + 20
+    while not what():
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
+def test_a_live_page_waits_and_then_follows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serving, "EVERY_SECONDS", 0.05)
+    monkeypatch.setattr(serving, "SHARE", 10.0)
+    output = tmp_path / "output"
+    with Served(lambda: str(output), live=True) as served:
+        page = ask(served, "/report/")[1].decode()
+        assert "No row has finished yet" in page
+        assert 'src="/live.js" data-stamp=""' in page
+        assert b"location.reload" in ask(served, "/live.js")[1]
+        assert ask(served, "/progress.json")[0] == 404
+        samples.make(tmp_path, good=2, failed=0, diverged=0)
+        (output / "progress.json").write_text(json.dumps({"state": "running"}))
+        wait_for(lambda: b'data-stamp="2' in ask(served, "/report/")[1])
+        page = ask(served, "/report/")[1].decode()
+        assert "connect-src 'self'" in page
+        assert json.loads(ask(served, "/progress.json")[1]) == {"state": "running"}
+    assert "connect-src" not in (output / "report" / "index.html").read_text()
+
+
+def test_a_port_that_is_taken_is_said(output: Path) -> None:
+    with Served(lambda: str(output)) as served:
+        port = int(served.address.rstrip("/").rpartition(":")[2])
+        with pytest.raises(ValueError, match=f"--port {port}: .*expected one that is free"):
+            Served(lambda: str(output), port=port)
+
+
+def test_ten_reports_leave_one(output: Path) -> None:
+    for _ in range(3):
+        page = write_report(str(output))
+    text = Path(page).read_text()
+    files = [path for folder in ("data", "code") for path in (output / "report" / folder).iterdir()]
+    stamps = {path.name.split(".")[1] for path in files if not path.name.startswith("plotly")}
+    assert len(stamps) == 1
+    assert stamps.pop() in text
