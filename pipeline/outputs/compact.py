@@ -71,7 +71,7 @@ def forget(output: str, ids: Sequence[str]) -> None:
 
 
 def _own(output: str) -> list[str]:
-    """Return the files of the results; those in folders below, where a link may have led the listing, are left alone."""
+    """Return the files of the results; those in folders below, where a link may have led the listing, are no part."""
     return [part for part in parts(output) if "/" not in storage.relative(part, layout.results_folder(output))]
 
 
