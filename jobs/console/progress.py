@@ -187,8 +187,7 @@ def describe(progress: Progress) -> str:
         words.append(f"{progress.quarantined_before:,} quarantined before")
     if progress.passed_over:
         words.append(f"{progress.passed_over.count} passed over")
-    if progress.finished and progress.seconds:
-        rate = progress.finished / progress.seconds
+    if (rate := progress.rate) is not None:
         words.append(f"{rate:.2f} rows/s")
     if (left := progress.seconds_left) is not None:
         words.append(f"{clock(left)} left")

@@ -61,6 +61,7 @@ def run(
     valid = validated(manifest, options, defaults=defaults)
     source = options.source or {"manifest": described(manifest), "defaults": defaults or {}}
     options = options.model_copy(update={"source": source})
+    stage("loading the encoder")
     return run_rows(valid.rows, options, on_progress=on_progress, kernel=kernel, remarks=valid.remarks)
 
 

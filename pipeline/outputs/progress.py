@@ -98,6 +98,13 @@ class Progress:
         self.works = Works(dict(works), sum(works.values()))
 
     @property
+    def rate(self) -> float | None:
+        """Rows for each second since work on the first one began; None while that is not known."""
+        waited = 0.0 if self.works.began is None else self.works.began - self.began
+        spent = self.seconds - waited
+        return self.finished / spent if self.finished and spent > 0 else None
+
+    @property
     def seconds_left(self) -> float | None:
         """Seconds until the last row is done, at the rate since work began; None while that is not known."""
         if not self.finished or self.finished >= self.total:

@@ -59,7 +59,7 @@ nst.failures = (() => {
     };
     const part = h("details", { class: "reason", ontoggle: () => part.open && !shown && grow() },
       h("summary", {}, h("span", { class: `dot ${nst.model.status(rows[0])}` }), h("b", {}, name), h("span", { class: "soft" }, ` ${nst.count(rows.length, "row", "rows")}`)),
-      h("p", {}, button("quiet", rows, `rows-${name}`, `Download these ${nst.count(rows.length, "row", "rows")} as a manifest`)),
+      h("p", {}, button("quiet", rows, `rows-${name}`, rows.length === 1 ? "Download this row as a manifest" : `Download these ${nst.count(rows.length, "row", "rows")} as a manifest`)),
       list, more);
     part.open = open;
     return part;
@@ -78,8 +78,10 @@ nst.failures = (() => {
       groups.has(name) ? groups.get(name).push(row) : groups.set(name, [row]);
     }
     const sorted = [...groups].sort((a, b) => b[1].length - a[1].length);
-    nst.$("failures-actions").append(button("main", failed, "rows-to-run-again", `Download all ${nst.count(failed.length, "row", "rows")} as a manifest`));
-    nst.$("failures-note").replaceChildren("This computes them again, with every parameter as it was: ", h("code", {}, nst.data.index().again), ". A manifest of them is for another output: ", h("code", {}, "nst run rows-to-run-again.jsonl --output …"));
+    nst.$("failures-actions").append(button("main", failed, "rows-to-run-again", failed.length === 1 ? "Download it as a manifest" : `Download all ${nst.count(failed.length, "row", "rows")} as a manifest`));
+    nst.$("failures-note").replaceChildren(
+      "This computes failed rows again, with every parameter as it was:", h("code", { class: "command" }, nst.data.index().again),
+      "As a manifest they can be computed into another output:", h("code", { class: "command" }, "nst run rows-to-run-again.jsonl --output …"));
     nst.$("failures-list").append(...sorted.map(([name, rows], k) => group(name, rows, k === 0)));
   };
 

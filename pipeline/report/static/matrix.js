@@ -49,9 +49,10 @@ nst.matrix = (() => {
       const key = held.map((d) => (d.code(row) < 0 ? "none" : d.text(d.code(row)))).join(" × ");
       groups.has(key) ? groups.get(key).push(row) : groups.set(key, [row]);
     }
-    const tables = [...groups].slice(0, PAIRS).map(([name, rows]) => table(name, rows, down, across));
+    const sorted = [...groups].sort(([a], [b]) => a.localeCompare(b, "en", { numeric: true }));
+    const tables = sorted.slice(0, PAIRS).map(([name, rows]) => table(name, rows, down, across));
     note.textContent = [
-      ...new Set(tables.map(({ said }) => said)),
+      groups.size > 1 ? `A matrix for each ${held.map(({ name }) => name).join(" and ")}.` : tables.map(({ said }) => said).join(""),
       groups.size > PAIRS ? `The first ${PAIRS} of ${groups.size.toLocaleString("en")} pairs are shown: filters choose others.` : "",
       tables.some(({ piled }) => piled) ? "Where several rows meet, the one with the lowest loss is on top; filters above compare like with like." : "",
     ].filter(Boolean).join(" ");

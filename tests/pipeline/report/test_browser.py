@@ -169,27 +169,59 @@ def test_a_matrix_over_two_parameters(visit: Visit, output: Path) -> None:
     page = visit.open(output, "matrix")
     page.select_option("#matrix-down", "style")
     page.select_option("#matrix-across", "style_weight")
-    assert page.locator(".matrix thead th").all_inner_texts() == ["0.5", "1", "2", "4"]
-    assert page.locator(".matrix tbody th").all_inner_texts() == ["paint0.png", "paint1.png"]
-    tiles = page.locator(".matrix .tile")
+    # Content is held fixed: a matrix for each.
+    assert page.locator(".matrix caption").all_inner_texts() == ["scene0.png", "scene1.png"]
+    expect(page.locator("#matrix-note")).to_contain_text("A matrix for each content.")
+    first = page.locator(".matrix").first
+    assert first.locator("thead th").all_inner_texts() == ["0.5", "1", "2", "4"]
+    assert first.locator("tbody th").all_inner_texts() == ["paint0.png", "paint1.png"]
+    tiles = first.locator(".tile")
     expect(tiles).to_have_count(8)
     tiles.nth(2).click()
     # Of the rows that meet there the one with the lowest loss, which falls with the number, comes first.
     expect(page.locator("dialog h2")).to_contain_text("row-00024")
-    expect(page.locator("dialog .place")).to_have_text("1 of 4")
+    expect(page.locator("dialog .place")).to_have_text("1 of 2")
     page.keyboard.press("Escape")
     page.click("#matrix-swap")
-    expect(page.locator(".matrix tbody tr")).to_have_count(4)
+    expect(first.locator("tbody tr")).to_have_count(4)
+
+
+def test_an_address_that_is_sent_opens_the_same(visit: Visit, output: Path) -> None:
+    page = visit.open(output, "gallery")
+    page.fill("#search", "paint1")
+    page.select_option("#sort", "loss")
+    page.click("#descending")
+    page.select_option(".facets label:has-text('style_weight') select", label="2")
+    page.uncheck("#filters .failed input")
+    eventually(page, "location.hash.includes('style_weight=2')")
+    page.locator(CARD).first.click()
+    title = page.locator("dialog h2").inner_text()
+    page.keyboard.press("ArrowRight")
+    expect(page.locator("dialog .place")).to_contain_text("2 of 2")
+    page.keyboard.press("ArrowLeft")
+    expect(page.locator("dialog h2")).to_have_text(title)
+    before, shown = page.evaluate("location.hash"), ids(page)
+    assert "row=" in before
+    page.goto("about:blank")
+    page.goto(f"file://{output}/report/index.html{before}")
+    page.wait_for_selector("html[data-ready]")
+    expect(page.locator("dialog h2")).to_have_text(title)
+    assert page.input_value("#search") == "paint1"
+    assert ids(page) == shown
+    page.keyboard.press("Escape")
+    assert "row=" not in page.evaluate("location.hash")
+    page.click("nav a[href='#matrix']")
+    eventually(page, "location.hash.startsWith('#matrix&') && location.hash.includes('style_weight=2')")
 
 
 def test_failures_are_listed_and_downloaded_as_a_manifest(visit: Visit, output: Path) -> None:
     page = visit.open(output, "failures")
     reasons = page.locator("details.reason")
     assert [text.split("\n")[0] for text in reasons.locator("summary").all_inner_texts()] == [
-        "ImageError 2 rows",
-        "diverged 1 row",
-        "DeadlineExceeded 1 row",
-        "StorageError 1 row",
+        "the picture is damaged 2 rows",
+        "the loss stopped being finite 1 row",
+        "took longer than … s and longer and longer and longer and longer and longer and longer and longer an … 1 row",
+        "cannot read …: it does not exist 1 row",
     ]
     expect(reasons.first.locator(".said").first).to_contain_text("or cut short </script>")
     with page.expect_download() as all_of_them:
@@ -200,7 +232,7 @@ def test_failures_are_listed_and_downloaded_as_a_manifest(visit: Visit, output: 
         reasons.first.locator("button.save").click()
     lines = [json.loads(line) for line in Path(one_reason.value.path()).read_text("utf-8").splitlines()]
     assert [line["id"] for line in lines] == ["row-00025", "row-00028"]
-    assert one_reason.value.suggested_filename == "rows-ImageError.jsonl"
+    assert one_reason.value.suggested_filename == "rows-the-picture-is-damaged.jsonl"
     expect(page.locator("#said")).to_have_text("A manifest of 2 rows was handed to the browser.")
 
 
