@@ -1,6 +1,7 @@
 """Where a run computes: the Ray cluster, its nodes, and the pool of actors."""
 
 from pipeline.cluster.actor_pool import FETCH_CPUS, WRITE_CPUS, ActorPool, pool_for, pool_on_cluster
+from pipeline.cluster.address import check_address
 from pipeline.cluster.connection import connect
 from pipeline.cluster.nodes import Node
 
@@ -9,6 +10,7 @@ __all__ = [
     "WRITE_CPUS",
     "ActorPool",
     "Node",
+    "check_address",
     "connect",
     "pool_for",
     "pool_on_cluster",

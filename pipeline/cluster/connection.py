@@ -67,8 +67,8 @@ def _connect(target: Target, runtime_env: dict[str, object]) -> None:
     """Connect to a cluster or start it; raise ValueError with what to do where that fails."""
     is_ours = target.address == "local"
     try:
-        address = _bootstrap_address(target)
-        _check_answers(address, is_auto=target.address == "auto")
+        address = bootstrap_address(target)
+        check_answers(address, is_auto=target.address == "auto")
         closed = is_ours or _is_closed_to_others(address)
         with _closed_to_others() if closed else contextlib.nullcontext():
             ray.init(
@@ -104,7 +104,7 @@ def _closed_to_others() -> Iterator[None]:
 
 def _is_closed_to_others(address: str) -> bool:
     """Return whether a cluster at an address of this machine, HOST:PORT, listens on loopback alone."""
-    host, port = _host_and_port(address)
+    host, port = host_and_port(address)
     if host not in LOOPBACK:
         return False
     address_in_network: Callable[[], str] = ray.util.get_node_ip_address
@@ -115,7 +115,7 @@ def _is_closed_to_others(address: str) -> bool:
     return False
 
 
-def _host_and_port(address: str) -> tuple[str, int]:
+def host_and_port(address: str) -> tuple[str, int]:
     """Return the parts of HOST:PORT; an empty host of an address that is none, such as `auto` or ray://head:10001."""
     host, _, port = address.rpartition(":")
     if "://" in address or not port.isdecimal():
@@ -123,7 +123,7 @@ def _host_and_port(address: str) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
-def _bootstrap_address(target: Target) -> str:
+def bootstrap_address(target: Target) -> str:
     """Return the address of a cluster, as it was written down; of `auto` that of this machine's last one.
 
     That one is in a file that outlives its cluster.
@@ -132,9 +132,9 @@ def _bootstrap_address(target: Target) -> str:
     return services.get_ray_address_from_environment("auto", None) or "" if is_auto else target.address
 
 
-def _check_answers(address: str, *, is_auto: bool, seconds: float = 10) -> None:
+def check_answers(address: str, *, is_auto: bool, seconds: float = 10) -> None:
     """Raise ConnectionError where nobody is at an address: Ray would wait for minutes."""
-    host, port = _host_and_port(address)
+    host, port = host_and_port(address)
     if not host:
         return
     try:

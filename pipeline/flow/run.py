@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from pipeline import storage
-from pipeline.cluster import ActorPool, connect, pool_on_cluster
+from pipeline.cluster import ActorPool, check_address, connect, pool_on_cluster
 from pipeline.encoder import PIN, load_encoder, split_pin
 from pipeline.flow.dataset import Kernel, RunBroken, TooManyFailures, flow, style_actor
 from pipeline.flow.metrics import RunMetrics
@@ -84,17 +84,17 @@ def run_rows(
         remarks: on what was requested.
 
     Raises:
-        ValueError: if the options name no output.
+        ValueError: if the options name no output, or no cluster that this machine can use; nothing was started.
         ManifestError: if a row's picture would replace one that is read, or cannot have its depth; nothing was started.
         RunBroken: if work that had begun could not go on; and whatever else `run` raises.
     """
     if not options.output:
         raise ValueError("output: expected a folder for pictures and results, any URI")
+    check_address(options.resources.address)
     started_at, output = provenance.now(), storage.absolute(options.output)
     options = options.model_copy(update={"output": output})
     rows = rows if isinstance(rows, Sequence) else list(rows)
-    check_originals(rows, output)
-    check_formats(rows, options.encoding.depth)
+    _check_rows(rows, options)
     encoder = load_encoder(options.weights)
     # One run at a time; a row may take an hour, so the wait for one is interrupted when the lock is lost.
     with interruptible() as interrupt, RunLock(output, force=options.force, on_loss=interrupt) as lock:
@@ -127,6 +127,12 @@ def _progress_of(work: Plan, remarks: tuple[str, ...]) -> Progress:
     progress = Progress(work.rows, work.done, work.quarantined, remarks=remarks)
     progress.expect(work.multiply_adds())
     return progress
+
+
+def _check_rows(rows: Sequence[Row], options: RunOptions) -> None:
+    """Raise ManifestError if a row's picture would replace one that is read, or cannot have its depth."""
+    check_originals(rows, options.output)
+    check_formats(rows, options.encoding.depth)
 
 
 def _check_output(output: str) -> None:
