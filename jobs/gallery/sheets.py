@@ -80,14 +80,24 @@ SHEETS: tuple[Sheet, ...] = (
         "tutorial are for normalised encoders",
         (Line("boats", ("night",)),),
         (
-            *_each("preset", "default", "gatys2015", "texture", "reconstruction", "crowsonkb", "tutorial"),
+            *_each("preset", "default", "crowsonkb", "tutorial", "gatys2016"),
+            {"preset": "gatys2016", **_OF_TUTORIAL},
+        ),
+        {"iterations": 60},
+    ),
+    Sheet(
+        "presets_from_noise",
+        "what starts from noise or grey takes hundreds of evaluations; weights as above",
+        (Line("boats", ("night",)),),
+        (
+            *_each("preset", "gatys2015", "texture", "reconstruction"),
             *(
                 {"preset": preset, **weights}
-                for preset in ("gatys2016", "johnson", "anishathalye")
+                for preset in ("johnson", "anishathalye")
                 for weights in ({}, _OF_TUTORIAL)
             ),
         ),
-        {"iterations": 60},
+        {"size": 96, "iterations": 200},
     ),
     Sheet(
         "size",
