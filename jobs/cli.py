@@ -4,12 +4,14 @@ import io
 import logging
 import sys
 from collections.abc import Callable, Sequence
+from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
 
 from jobs.commands import Place, group_of
-from jobs.console import PrintableFormatter, Shown, complain, err, show_traceback
+from jobs.console import PrintableFormatter, Shown, StderrHandler, complain, err, json_lines, show_traceback
+from jobs.console.output import FORMAT_VARIABLE
 from jobs.exit_codes import ExitCode
 
 PANELS = {
@@ -24,6 +26,14 @@ PANELS = {
     "This installation": {"doctor": "selftest", "selftest": "selftest", "weights": "weights"},
 }
 """By panel of the help, in the order of use: the commands and the files of `jobs/commands/` that they are in."""
+
+
+class LogFormat(StrEnum):
+    """How log lines are written."""
+
+    TEXT = "text"
+    JSON = "json"
+
 
 COMMANDS = {name: Place(panel, module) for panel, modules in PANELS.items() for name, module in modules.items()}
 
@@ -73,6 +83,14 @@ def main_options(
     debug: Annotated[bool, typer.Option(help="Show tracebacks and log lines.")] = False,
     verbose: Annotated[bool, typer.Option(help="Show log lines.")] = False,
     quiet: Annotated[bool, typer.Option(help="Show errors alone while a run goes and at its end.")] = False,
+    log_format: Annotated[
+        LogFormat,
+        typer.Option(
+            help="Of log lines. json: one event a line on standard error, by OpenTelemetry's names, in the place of "
+            "progress and summary.",
+            envvar=FORMAT_VARIABLE,
+        ),
+    ] = LogFormat.TEXT,
     version: Annotated[
         bool,
         typer.Option(
@@ -81,8 +99,12 @@ def main_options(
     ] = False,
 ) -> None:
     """Set up logging, which the packages themselves never do."""
+    if log_format is LogFormat.JSON:
+        ctx.obj = Shown(debug=debug, quiet=True)
+        json_lines.begin(logging.DEBUG if debug else logging.INFO)
+        return
     ctx.obj = Shown(debug=debug, quiet=quiet)
-    handler = logging.StreamHandler()
+    handler = StderrHandler()
     handler.setFormatter(PrintableFormatter("%(levelname)s %(name)s: %(message)s"))
     level = logging.DEBUG if debug else logging.INFO if verbose else logging.ERROR
     handler.setLevel(level)
@@ -97,8 +119,8 @@ EVERYWHERE = ("--debug", "--verbose", "--quiet")
 def in_front(words: Sequence[str]) -> list[str]:
     """Return the words of a command line with the options that every command takes in front of the command."""
     end = words.index("--") if "--" in words else len(words)
-    ours = [word for word in words[:end] if word in EVERYWHERE]
-    return [*ours, *(word for word in words[:end] if word not in EVERYWHERE), *words[end:]]
+    ours = [word for word in words[:end] if word in EVERYWHERE or word.startswith("--log-format=")]
+    return [*ours, *(word for word in words[:end] if word not in ours), *words[end:]]
 
 
 def main() -> None:

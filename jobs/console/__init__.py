@@ -9,6 +9,7 @@ from jobs.console.native_stderr import native_stderr_hidden
 from jobs.console.output import (
     PrintableFormatter,
     Shown,
+    StderrHandler,
     complain,
     counted,
     err,
@@ -33,6 +34,7 @@ __all__ = [
     "LiveProgress",
     "PrintableFormatter",
     "Shown",
+    "StderrHandler",
     "clock",
     "complain",
     "counted",

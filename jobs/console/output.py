@@ -7,7 +7,7 @@ import sys
 import traceback
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any
+from typing import Any, TextIO
 
 from rich.console import Console
 from rich.markup import escape
@@ -26,6 +26,9 @@ class Shown:
     debug: bool = False
     quiet: bool = False
 
+
+FORMAT_VARIABLE = "NST_LOG_FORMAT"
+"""Environment variable with the format of log lines: text, or json."""
 
 WIDE = 10_000
 """Columns of a log or a pipe: lines there are not folded, so that they can be searched."""
@@ -74,6 +77,15 @@ class PrintableFormatter(logging.Formatter):
         return printable(super().format(record), lines=True)
 
 
+class StderrHandler(logging.StreamHandler[TextIO]):
+    """Writes log lines to what is standard error at the time: during a run that is another stream than before."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record."""
+        self.stream = sys.stderr
+        super().emit(record)
+
+
 def console(*, stderr: bool = False) -> Console:
     """Return a console that folds lines for a terminal, or for COLUMNS of the environment, and never in a log."""
     usual = PrintableConsole(stderr=stderr, emoji=False)
@@ -105,7 +117,10 @@ out, err = console(), console(stderr=True)
 
 
 def complain(err: Console, message: str) -> None:
-    """Print what is wrong as one line."""
+    """Print what is wrong as one line; where logs are JSON lines, log it."""
+    if os.environ.get(FORMAT_VARIABLE) == "json":
+        logging.getLogger("nst").error("%s", message)
+        return
     err.print(f"[bold red]Error:[/bold red] {escape(message)}", highlight=False, soft_wrap=True)
 
 

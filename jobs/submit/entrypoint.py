@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from jobs import runner
-from jobs.console import complain, err, show_traceback
+from jobs.console import Shown, complain, err, json_lines, show_traceback
 from jobs.exit_codes import ExitCode
 from jobs.jobfile import job_in, load
 
@@ -18,12 +18,15 @@ def main() -> None:
     from pipeline.specs import options_of
     from pipeline.storage import StorageError
 
+    shown = Shown(quiet=json_lines.is_wanted())
+    if shown.quiet:
+        json_lines.begin()
     try:
         if len(sys.argv) > 1:
             job = load(Path(sys.argv[1]))
         else:  # not by way of a file, whose folder an operator need not have listed
             job = job_in(os.environ[runner.JOB_VARIABLE], name="job.yaml", base=str(Path.cwd()))
-        code = runner.run(job, options_of(job))
+        code = runner.run(job, options_of(job), shown=shown)
     except (ValueError, StorageError) as error:
         complain(err, str(error))
         code = ExitCode.NOTHING_STARTED

@@ -6,6 +6,7 @@ So a run's counts are those of its summary, and a row is counted once for each r
 long as its driver; `run.json` is what is kept.
 """
 
+import logging
 import math
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -14,23 +15,38 @@ from ray.util.metrics import Counter, Gauge, Histogram
 
 from pipeline.planning import Fetched, Optimised
 
+log = logging.getLogger(__name__)
+
 BATCH_SIZES = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
 LOSSES = tuple(digit * 10.0**power for power in range(-4, 7) for digit in (1, 3))
 """Losses of the paper's objective and of ours are many powers of ten apart."""
 
 
 class RunMetrics:
-    """Counters of the outcomes of one run, in its driver."""
+    """Counters of the outcomes of one run, in its driver, and how many rows it has left."""
 
-    def __init__(self) -> None:
+    def __init__(self, total: int) -> None:
+        """Begin to count.
+
+        Args:
+            total: rows that the run has to compute.
+        """
+        self.left = Gauge("nst_rows_left", "Rows of the runs that are going on which have no outcome yet.")
         self.rows = Counter("nst_rows_total", "Rows that came to an outcome, by status.", ("status",))
         self.seconds = Counter("nst_seconds_total", "Seconds that these rows took, by stage.", ("stage",))
         self.batch_size = Histogram("nst_batch_size", "Rows of a finished batch.", [*BATCH_SIZES])
         self.loss = Histogram("nst_loss", "Total loss of the pictures of ok rows.", [*LOSSES])
+        self.retries = Counter("nst_storage_retries_total", "Requests to storage that were repeated for these rows.")
+        self._without_outcome = total
+        self.left.set(total)
 
     def add(self, row: Mapping[str, Any]) -> None:
         """Count a row as the writer returns it; the size of a batch is counted with its first row."""
         self.rows.inc(tags={"status": row["status"]})
+        self._without_outcome -= 1
+        self.left.set(self._without_outcome)
+        if row["retries"]:
+            self.retries.inc(row["retries"])
         for stage, seconds in row["seconds"].items():
             if seconds:
                 self.seconds.inc(seconds, tags={"stage": stage})
@@ -38,6 +54,21 @@ class RunMetrics:
             self.batch_size.observe(row["batch_size"])
         if row["status"] == "ok" and math.isfinite(row["total_loss"]):
             self.loss.observe(row["total_loss"])
+
+    def end(self) -> None:
+        """Tell that nothing is left to wait for, however the run has ended: its driver may live on."""
+        self.left.set(0)
+
+
+EVENT = ("id", "status", "error_class", "error", "output", "total_loss", "seconds", "retries")
+"""What is logged of the outcome of a row, each under its name behind `nst.row.`, for logs that keep attributes."""
+
+
+def log_outcome(row: Mapping[str, Any]) -> None:
+    """Log the outcome of a row as one event, and what there is of its attributes."""
+    attributes = {f"nst.row.{name}": row[name] for name in EVENT if row.get(name) not in (None, "")}
+    level = logging.INFO if row["status"] == "ok" else logging.WARNING
+    log.log(level, "row %s: %s", row["id"], row["status"], extra=attributes)
 
 
 def with_busy_share(optimise: Callable[[Fetched], Optimised]) -> Callable[[Fetched], Optimised]:

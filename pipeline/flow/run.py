@@ -10,7 +10,7 @@ from pipeline import storage
 from pipeline.cluster import ActorPool, check_address, connect, pool_on_cluster
 from pipeline.encoder import PIN, load_encoder, split_pin
 from pipeline.flow.dataset import Kernel, RunBroken, TooManyFailures, flow, style_actor
-from pipeline.flow.metrics import RunMetrics
+from pipeline.flow.metrics import RunMetrics, log_outcome
 from pipeline.manifest import Row, Source, check_formats, check_originals, described
 from pipeline.options import FailureLimit, Resources, RunOptions, failures, under_access
 from pipeline.outputs import (
@@ -211,11 +211,12 @@ def _compute(
     """
     if outcomes is None:
         return
-    metrics = RunMetrics()
+    metrics = RunMetrics(progress.total)
     try:
         for row in outcomes:
             progress.add(row)
             metrics.add(row)
+            log_outcome(row)
             if on_progress:
                 on_progress(progress)
             lock.check()
@@ -230,6 +231,8 @@ def _compute(
     except Locked as error:
         outcomes.close()
         raise RunBroken(str(error)) from error
+    finally:
+        metrics.end()
     if progress.finished < progress.total:
         raise RunBroken(f"{progress.total - progress.finished:,} of {progress.total:,} rows came to no outcome")
 

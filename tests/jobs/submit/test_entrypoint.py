@@ -7,6 +7,8 @@ import pytest
 import yaml
 
 from jobs import runner
+from jobs.console import Shown, json_lines
+from jobs.console.output import FORMAT_VARIABLE
 from jobs.exit_codes import ExitCode
 from jobs.submit import entrypoint
 
@@ -28,7 +30,7 @@ def job(tmp_path: Path) -> str:
 
 @pytest.mark.parametrize("code", ExitCode)
 def test_the_job_ends_with_the_code_of_its_run(code: ExitCode, job: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runner, "run", lambda *_: code)
+    monkeypatch.setattr(runner, "run", lambda *_, **__: code)
     assert code_of(monkeypatch, job) == code
 
 
@@ -38,7 +40,7 @@ def test_a_job_that_cannot_start_has_not_succeeded(job: str, monkeypatch: pytest
 
 
 def test_an_unexpected_error_is_no_row_that_failed(job: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(*_: object) -> ExitCode:
+    def broken(*_: object, **__: object) -> ExitCode:
         raise RuntimeError("out of luck")
 
     monkeypatch.setattr(runner, "run", broken)
@@ -49,7 +51,7 @@ def test_a_job_without_a_folder_comes_from_the_environment(monkeypatch: pytest.M
     monkeypatch.setenv(runner.JOB_VARIABLE, yaml.safe_dump({**JOB, "manifest": "s3://b/rows.csv"}))
     ran: list[str] = []
 
-    def run(job: object, *_: object) -> ExitCode:
+    def run(job: object, *_: object, **__: object) -> ExitCode:
         ran.append(str(getattr(job, "name", "")))
         return ExitCode.OK
 
@@ -61,7 +63,7 @@ def test_a_job_without_a_folder_comes_from_the_environment(monkeypatch: pytest.M
 @pytest.mark.parametrize("code", ExitCode)
 def test_rows_that_fail_start_no_further_cluster(code: ExitCode, job: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(entrypoint.SUCCESS_VARIABLE, "1")
-    monkeypatch.setattr(runner, "run", lambda *_: code)
+    monkeypatch.setattr(runner, "run", lambda *_, **__: code)
     assert code_of(monkeypatch, job) == (ExitCode.OK if code == ExitCode.PROBLEMS else code)
 
 
@@ -70,5 +72,19 @@ def test_a_job_from_the_environment_needs_no_folder_that_operators_allow(monkeyp
     monkeypatch.setenv(
         runner.JOB_VARIABLE, yaml.safe_dump({**JOB, "manifest": "s3://b/rows.csv", "output": "s3://b/out"})
     )
-    monkeypatch.setattr(runner, "run", lambda *_: ExitCode.OK)
+    monkeypatch.setattr(runner, "run", lambda *_, **__: ExitCode.OK)
     assert code_of(monkeypatch) == ExitCode.OK
+
+
+def test_a_job_that_is_asked_for_json_lines_shows_nothing_else(job: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(FORMAT_VARIABLE, "json")
+    monkeypatch.setattr(json_lines, "begin", lambda: None)
+    quiet: list[bool] = []
+
+    def run(*_: object, shown: Shown) -> ExitCode:
+        quiet.append(shown.quiet)
+        return ExitCode.OK
+
+    monkeypatch.setattr(runner, "run", run)
+    assert code_of(monkeypatch, job) == ExitCode.OK
+    assert quiet == [True]

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from ray.util.metrics import Counter, Histogram, Metric
+from ray.util.metrics import Counter, Gauge, Histogram, Metric
 
 from pipeline.flow import metrics
 from pipeline.flow.metrics import RunMetrics
@@ -35,15 +35,17 @@ def record(patch: pytest.MonkeyPatch) -> Recorded:
 
 
 def test_names_kinds_and_tags() -> None:
-    of_run = RunMetrics()
-    found = {metric.info["name"]: (type(metric), metric.info["tag_keys"]) for metric in vars(of_run).values()}
+    of_run = [metric for metric in vars(RunMetrics(3)).values() if isinstance(metric, Metric)]
+    found = {metric.info["name"]: (type(metric), metric.info["tag_keys"]) for metric in of_run}
     assert found == {
         "nst_rows_total": (Counter, ("status",)),
         "nst_seconds_total": (Counter, ("stage",)),
         "nst_batch_size": (Histogram, ()),
         "nst_loss": (Histogram, ()),
+        "nst_storage_retries_total": (Counter, ()),
+        "nst_rows_left": (Gauge, ()),
     }
-    assert all(metric.info["description"] for metric in vars(of_run).values())
+    assert all(metric.info["description"] for metric in of_run)
 
 
 seconds = st.floats(0, 1e4)
@@ -52,6 +54,7 @@ row = st.fixed_dictionaries(
         "status": st.sampled_from(STATUSES),
         "seconds": st.fixed_dictionaries({"fetch": seconds, "optimise": seconds, "write": seconds}),
         "total_loss": st.one_of(st.none(), st.floats(min_value=0)),
+        "retries": st.integers(0, 5),
     }
 )
 
@@ -59,19 +62,26 @@ row = st.fixed_dictionaries(
 @given(st.lists(st.lists(row, min_size=1, max_size=5), max_size=5))
 def test_they_add_up_to_what_became_of_the_rows(batches: list[list[dict[str, Any]]]) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        recorded, of_run = record(patch), RunMetrics()
+        recorded, of_run = record(patch), RunMetrics(sum(map(len, batches)))
         for batch in batches:
             for n, one in enumerate(batch):
                 loss = one["total_loss"] if one["status"] in ("ok", "diverged") else None
                 loss = 1.0 if one["status"] == "ok" and loss is None else loss
                 of_run.add({**one, "total_loss": loss, "batch_size": 0 if n else len(batch)})
     rows = [one for batch in batches for one in batch]
+    assert recorded["nst_rows_left", ""] == [*range(len(rows), -1, -1)]
+    assert sum(recorded["nst_storage_retries_total", ""]) == sum(one["retries"] for one in rows)
     for status in STATUSES:
         assert sum(recorded["nst_rows_total", status]) == sum(one["status"] == status for one in rows)
     for stage in ("fetch", "optimise", "write"):
         assert sum(recorded["nst_seconds_total", stage]) == pytest.approx(sum(one["seconds"][stage] for one in rows))
     assert recorded["nst_batch_size", ""] == [len(batch) for batch in batches]
     assert len(recorded["nst_loss", ""]) <= sum(one["status"] == "ok" for one in rows)
+
+
+def test_a_run_that_has_stopped_waits_for_nothing(recorded: Recorded) -> None:
+    RunMetrics(5).end()
+    assert recorded["nst_rows_left", ""] == [5, 0]
 
 
 def test_an_actor_tells_how_busy_its_device_is(recorded: Recorded) -> None:
