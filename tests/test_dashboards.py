@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ray.util.metrics import Histogram
+from ray.util.metrics import Histogram, Metric
 
 from pipeline.flow.metrics import RunMetrics
 from tests.support import REPOSITORY
@@ -17,6 +17,10 @@ from tests.support import REPOSITORY
 INFRA = REPOSITORY / "infra"
 RULES = INFRA / "prometheus" / "nst.rules.yml"
 DASHBOARD = INFRA / "grafana" / "nst.json"
+
+
+OF_RAY = ("SessionName", "JobId")
+"""Labels that Ray gives each series: the cluster's session, and the driver's job."""
 
 
 def dashboard_queries() -> list[str]:
@@ -32,7 +36,7 @@ def rule_queries() -> list[str]:
 def exported() -> Iterator[str]:
     """Series as Prometheus sees them."""
     yield "ray_nst_device_busy_share"
-    for metric in vars(RunMetrics()).values():
+    for metric in (value for value in vars(RunMetrics(0)).values() if isinstance(value, Metric)):
         parts = ("_bucket", "_sum", "_count") if isinstance(metric, Histogram) else ("",)
         yield from (f"ray_{metric.info['name']}{part}" for part in parts)
 
@@ -45,13 +49,31 @@ def test_queries_are_about_what_is_exported(query: str) -> None:
         rule["record"] for g in yaml.safe_load(RULES.read_text())["groups"] for rule in g["rules"] if "record" in rule
     }
     assert asked <= {*exported(), *recorded}
-    labels = set(re.findall(r"by \((\w+)\)|\{(\w+)=", query))
-    assert {one or other for one, other in labels} <= {"status", "stage", "device", "le"}
+    labels = {
+        name for names in re.findall(r"by \(([\w, ]+)\)|\{(\w+)=", query) for one in names for name in one.split(", ")
+    }
+    assert labels - {""} <= {"status", "stage", "device", "le", *OF_RAY}
 
 
 def test_every_metric_is_on_the_dashboard() -> None:
     together = " ".join(dashboard_queries())
     assert [name for name in exported() if name.rpartition("_")[0] not in together] == []
+
+
+def alerts() -> list[dict[str, str]]:
+    groups = yaml.safe_load(RULES.read_text("utf-8"))["groups"]
+    return [rule for group in groups for rule in group["rules"] if "alert" in rule]
+
+
+def test_every_alert_fires_in_a_test_and_the_guide_says_what_to_do() -> None:
+    tests = yaml.safe_load((RULES.parent / "nst.rules.test.yml").read_text("utf-8"))["tests"]
+    fired = {one["alertname"] for test in tests for one in test.get("alert_rule_test", []) if one["exp_alerts"]}
+    silent = {one["alertname"] for test in tests for one in test.get("alert_rule_test", []) if not one["exp_alerts"]}
+    named = {rule["alert"] for rule in alerts()}
+    assert fired == named
+    assert named - {"NstRowsFail"} <= silent
+    guide = (INFRA / "README.md").read_text("utf-8")
+    assert [name for name in named if f"**{name}**" not in guide] == []
 
 
 def test_panels_do_not_overlap() -> None:

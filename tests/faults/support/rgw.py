@@ -111,6 +111,14 @@ class Gateway:
         while Path(f"/proc/{pid}").exists() and " Z " not in Path(f"/proc/{pid}/stat").read_text():
             time.sleep(0.02)
 
+    def add_user(self, name: str, key: str, secret: str) -> None:
+        """Add a user, who has nothing yet."""
+        _say(
+            self.home,
+            *("radosgw-admin", "user", "create", "--uid", name, "--display-name", name),
+            *("--access-key", key, "--secret-key", secret),
+        )
+
     @contextlib.contextmanager
     def standing_still(self) -> Iterator[None]:
         """Take connections and answer none."""

@@ -1,0 +1,46 @@
+"""The configuration of Ray's cluster launcher: Ray takes it, and what it names is there."""
+
+import json
+import subprocess
+from importlib import resources
+from typing import Any
+
+import pytest
+import yaml
+from jsonschema import Draft7Validator
+
+from pipeline.cluster.connection import HEALTH_CHECKS, KEPT_WORKERS
+from tests.support import REPOSITORY
+
+CONFIG: dict[str, Any] = yaml.safe_load((REPOSITORY / "infra" / "cloud" / "aws.yaml").read_text("utf-8"))
+COMMANDS = [command for name, commands in CONFIG.items() if name.endswith("_commands") for command in commands]
+
+
+def test_ray_takes_it() -> None:
+    from ray.autoscaler._private.util import prepare_config, validate_config
+
+    schema = json.loads((resources.files("ray.autoscaler") / "ray-schema.json").read_text("utf-8"))
+    assert [error.message for error in Draft7Validator(schema).iter_errors(CONFIG)] == []
+    validate_config(prepare_config(CONFIG))
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_shell_understands(command: str) -> None:
+    subprocess.run(["bash", "-n", "-c", command], check=True)
+
+
+def test_nodes_are_set_as_everywhere() -> None:
+    (head,) = [command for command in CONFIG["head_start_ray_commands"] if "ray start" in command]
+    (worker,) = [command for command in CONFIG["worker_start_ray_commands"] if "ray start" in command]
+    assert all(f"{name}={value}" in head for name, value in (HEALTH_CHECKS | KEPT_WORKERS).items())
+    assert all(f"{name}={value}" in worker for name, value in KEPT_WORKERS.items())
+    assert all("RAY_AUTH_MODE=token" in command for command in (head, worker))
+    assert "--dashboard-host=127.0.0.1" in head
+    assert CONFIG["available_node_types"]["head"]["resources"]["CPU"] == 0
+    assert "--num-cpus=0" in head
+
+
+def test_what_travels_is_there() -> None:
+    ours = [path for path in CONFIG["file_mounts"].values() if not path.startswith(("~", "dist"))]
+    assert ours == ["infra/runtime.lock"]
+    assert all((REPOSITORY / path).exists() for path in ours)

@@ -1,0 +1,102 @@
+"""The rights that a bucket gives: those that the code needs, and no others."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+import s3fs
+
+from pipeline import storage
+from pipeline.recovery import RunLock
+from tests.faults.support import rgw
+from tests.infra.support import manifests
+from tests.support import REPOSITORY
+
+FOLDER = REPOSITORY / "infra" / "storage"
+POLICY: dict[str, Any] = json.loads((FOLDER / "policy.json").read_text("utf-8"))
+BUCKET = "nst-studio"
+
+ACTIONS = {
+    "head_object": {"s3:GetObject"},
+    "get_object": {"s3:GetObject", "s3:GetObjectVersion"},
+    "put_object": {"s3:PutObject"},
+    "delete_object": {"s3:DeleteObject"},
+    "delete_objects": {"s3:DeleteObject"},
+    "list_objects_v2": {"s3:ListBucket"},
+}
+"""By request of S3's API, the actions that it takes."""
+
+
+def test_the_policy_allows_what_the_code_does_and_no_more() -> None:
+    source = (REPOSITORY / "pipeline" / "storage" / "_s3.py").read_text("utf-8")
+    requests = set(re.findall(r'_call(?:_s3)?\(\s*"(\w+)"', source))
+    assert requests <= set(ACTIONS)
+    needed = set().union(*(ACTIONS[request] for request in requests))
+    assert {action for one in POLICY["Statement"] for action in one["Action"]} == needed
+    assert {one["Effect"] for one in POLICY["Statement"]} == {"Allow"}
+
+
+def test_the_policy_and_the_operators_file_say_the_same() -> None:
+    said = manifests.access()
+    written = {
+        f"s3://{one['Resource'].removeprefix('arn:aws:s3:::').removesuffix('/*')}"
+        for one in POLICY["Statement"]
+        if "s3:PutObject" in one["Action"]
+    }
+    assert written == set(said["allow_write"])
+    assert f"s3://{BUCKET}" in said["allow_read"]
+
+
+def test_a_store_takes_the_life_cycle(bucket: str) -> None:
+    client, rules = boto3.client("s3"), json.loads((FOLDER / "lifecycle.json").read_text("utf-8"))
+    name = bucket.removeprefix("s3://").split("/")[0]
+    client.put_bucket_lifecycle_configuration(Bucket=name, LifecycleConfiguration=rules)
+    assert len(client.get_bucket_lifecycle_configuration(Bucket=name)["Rules"]) == len(rules["Rules"])
+    client.delete_bucket_lifecycle(Bucket=name)
+    # A rule for what runs delete themselves would take work in progress.
+    expired = [rule["Filter"]["Prefix"] for rule in rules["Rules"] if "Expiration" in rule]
+    assert expired == ["output/scratch/"]
+
+
+@pytest.fixture
+def member(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The credentials of a user who has the rights of the policy, in a bucket of somebody else."""
+    with rgw.serving(tmp_path / "rgw") as gateway:
+        for name, value in gateway.environment.items():
+            monkeypatch.setenv(name, value)
+        owner = boto3.client("s3")
+        owner.create_bucket(Bucket=BUCKET)
+        owner.create_bucket(Bucket="others")
+        owner.put_object(Bucket=BUCKET, Key="contents/a.png", Body=b"a picture")
+        gateway.add_user("member", "membersaccesskey", "memberssecretkey")
+        statements = [{**one, "Principal": {"AWS": "arn:aws:iam:::user/member"}} for one in POLICY["Statement"]]
+        owner.put_bucket_policy(Bucket=BUCKET, Policy=json.dumps({**POLICY, "Statement": statements}))
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "membersaccesskey")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "memberssecretkey")
+        s3fs.S3FileSystem.clear_instance_cache()
+        yield
+    s3fs.S3FileSystem.clear_instance_cache()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not rgw.installed(), reason="needs Debian's radosgw, ceph-mon and ceph-osd")
+def test_these_rights_are_enough_and_hold(member: None) -> None:
+    output = f"s3://{BUCKET}/output/night"
+    assert storage.read_bytes(f"s3://{BUCKET}/contents/a.png") == b"a picture"
+    with RunLock(output):
+        storage.check_writable(f"{output}/images")
+        storage.write_bytes(f"{output}/images/a.png", b"new")
+        assert storage.exists(f"{output}/images/a.png")
+        assert not storage.exists(f"{output}/images/b.png")  # and not: forbidden
+        storage.remove(f"{output}/images/a.png")
+    for place in (f"s3://{BUCKET}/contents/a.png", "s3://others/x"):
+        with pytest.raises(storage.StorageError):
+            storage.write_bytes(place, b"mine now")
+    with pytest.raises(storage.StorageError):
+        storage.remove(f"s3://{BUCKET}/contents/a.png")
+    with pytest.raises(storage.StorageError):
+        storage.read_bytes("s3://others/x")
