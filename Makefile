@@ -8,7 +8,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 LOCKING := --quiet --universal --generate-hashes --no-header --python-version 3.11
 
-.PHONY: demo gallery pictures test test-quick test-all test-faults test-clusters test-stores test-rest breakages lint format bench bench-scale readmes manifests lock sbom encoder
+.PHONY: demo gallery pictures test test-quick test-all test-faults test-clusters test-stores test-rest breakages lint format bench bench-scale readmes manifests lock stack sbom encoder
 
 # Installed anew when the lock or the project's own metadata changed.
 .venv/installed: requirements.lock pyproject.toml
@@ -87,6 +87,9 @@ manifests: .venv/installed ## write the generated manifests of infra/kubernetes 
 lock: .venv/installed ## resolve the dependencies again: for development, and of those what a machine needs to run jobs
 	$(BIN)/uv pip compile $(LOCKING) --all-extras pyproject.toml -o requirements.lock
 	$(BIN)/uv pip compile $(LOCKING) --extra build --constraints requirements.lock pyproject.toml -o infra/runtime.lock
+
+stack: .venv/installed ## an S3 store, a Ray cluster, Prometheus with the alerts, on loopback, until Ctrl-C
+	$(BIN)/python -m tests.infra.support.stack
 
 sbom: ## the software bill of materials of what runs jobs, CycloneDX JSON
 	mkdir -p build

@@ -1,0 +1,204 @@
+"""The local stack under a real run in which all goes wrong: every alert fires, and the dashboard has its figures."""
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from PIL import Image
+
+from tests.infra.support import stack
+from tests.infra.support.stack import BUCKET, Stack
+from tests.support import REPOSITORY, draw
+from tests.test_dashboards import RULES, alerts, dashboard_queries
+
+TIMES_FASTER = 30
+"""By how much durations of the rules are shortened: a quarter of an hour becomes half a minute."""
+
+ROWS = 2000
+"""More than a run gets done meanwhile."""
+
+
+def shortened(text: str) -> str:
+    """Rules whose windows and waits are so many times shorter."""
+    return re.sub(r"\b(\d+)m\b", lambda found: f"{int(found[1]) * 60 // TIMES_FASTER}s", text)
+
+
+def test_windows_and_waits_are_shortened() -> None:
+    assert shortened("rate(x[15m]) > 1\nfor: 45m") == "rate(x[30s]) > 1\nfor: 90s"
+    assert not re.search(r"\d[mh]\b", shortened(RULES.read_text("utf-8")))
+
+
+def picture(seed: int) -> bytes:
+    file = BytesIO()
+    Image.fromarray(draw(seed, 48, 48)).save(file, "png")
+    return file.getvalue()
+
+
+class Troubled(ThreadingHTTPServer):
+    """Pictures that come late and at the third try, are missing, or kill whoever asks for them."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.asked: dict[str, int] = {}
+        self.killed, self.spared = 0, 0
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Answers by the name of the picture."""
+
+    server: Troubled
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+    def asking(self) -> int:
+        """The process at the other end of the connection."""
+        command = ["ss", "--no-header", "--tcp", "--numeric", "--processes", f"sport = :{self.client_address[1]}"]
+        found = re.search(r"pid=(\d+)", subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+        return int(found[1]) if found else self.server.spared
+
+    def do_GET(self) -> None:
+        name = self.path.rpartition("/")[2]
+        whole = self.headers.get("Range") is None
+        if name.startswith("deadly") and whole and (victim := self.asking()) != self.server.spared:
+            self.server.killed += 1
+            os.kill(victim, signal.SIGKILL)
+            return
+        self.server.asked[name] = self.server.asked.get(name, 0) + 1
+        code = 404 if name.startswith("missing") else 503 if self.server.asked[name] % 3 else 200
+        if code == 200 and whole:
+            time.sleep(2)
+        body = picture(len(name)) if code == 200 else b""
+        with contextlib.suppress(OSError):
+            self.send_response(code)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+
+@pytest.fixture
+def troubled() -> Iterator[Troubled]:
+    server = Troubled()
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+def ask(running: Stack, path: str, **words: str) -> Any:
+    """What Prometheus answers."""
+    with urllib.request.urlopen(
+        f"{running.prometheus}/api/v1/{path}?{urllib.parse.urlencode(words)}", timeout=10
+    ) as said:
+        return json.loads(said.read())["data"]
+
+
+def firing(running: Stack) -> set[str]:
+    return {one["labels"]["alertname"] for one in ask(running, "alerts")["alerts"] if one["state"] == "firing"}
+
+
+def wait_for(running: Stack, wanted: set[str], run: subprocess.Popen[str], seconds: float) -> None:
+    """Wait until each of some alerts has fired."""
+    seen: set[str] = set()
+    until = time.monotonic() + seconds
+    while not wanted <= seen:
+        assert time.monotonic() < until, f"{sorted(wanted - seen)} did not fire"
+        assert run.poll() is None, run.stderr and run.stderr.read()[-3000:]
+        seen |= firing(running)
+        time.sleep(1)
+
+
+def signal_actors(number: signal.Signals, home: str) -> None:
+    """Send a signal to the processes that optimise, of this stack."""
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            ours = f"HOME={home}".encode() in (folder / "environ").read_bytes().split(b"\0")
+            if ours and b"_Stylise" in (folder / "cmdline").read_bytes():
+                os.kill(int(folder.name), number)
+
+
+@pytest.mark.slow
+@pytest.mark.ray
+@pytest.mark.skipif(bool(stack.missing()), reason=stack.missing())
+@pytest.mark.skipif(not shutil.which("ss"), reason="needs iproute2")
+def test_alerts_fire_and_the_dashboard_has_figures(tmp_path: Path, troubled: Troubled) -> None:
+    (tmp_path / "rules.yml").write_text(shortened(RULES.read_text("utf-8")))
+    at = f"http://127.0.0.1:{troubled.server_port}"
+    (tmp_path / "style.png").write_bytes(picture(0))
+    kinds = ["deadly"] + ["missing" if row % 4 == 3 else "late" for row in range(ROWS)]
+    lines = [f"{at}/{kind}{number}.png,{tmp_path}/style.png" for number, kind in enumerate(kinds)]
+    (tmp_path / "rows.csv").write_text("content,style\n" + "\n".join(lines) + "\n")
+    with stack.running(tmp_path / "rules.yml", seconds=1) as running:
+        words = ["run", str(tmp_path / "rows.csv"), "--output", f"s3://{BUCKET}/output/night", "--no-report"]
+        words += ["--address", running.address, "--batch-size", "1", "--set", "size=48", "--set", "iterations=5"]
+        words += ["--allow-read", at, "--allow-read", str(tmp_path), "--set", "scales=", "--num-actors", "1"]
+        environment = {**os.environ, **running.environment, "PYTHONPATH": str(REPOSITORY)}
+        environment |= {"NST_STORAGE_FIRST_DELAY": "0.05"}
+        command = [sys.executable, "-m", "jobs.cli", *words]
+        with subprocess.Popen(
+            command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        ) as run:
+            troubled.spared = run.pid
+            try:
+                early = {rule["alert"] for rule in alerts()} - {"NstRunStalls"}
+                wait_for(running, early, run, seconds=400)
+                assert troubled.killed >= 2
+                empty = [query for query in dashboard_queries() if not ask(running, "query", query=query)["result"]]
+                assert empty == []
+                signal_actors(signal.SIGSTOP, running.environment["HOME"])
+                wait_for(running, {"NstRunStalls"}, run, seconds=400)
+            finally:
+                run.kill()
+                signal_actors(signal.SIGCONT, running.environment["HOME"])
+
+
+COMPOSE: dict[str, Any] = yaml.safe_load((stack.INFRA / "stack" / "compose.yaml").read_text("utf-8"))
+
+
+def test_parts_of_the_compose_file_fit_together() -> None:
+    services, folder = COMPOSE["services"], stack.INFRA / "stack"
+    for name, service in services.items():
+        for mount in service.get("volumes", []):
+            source = mount.split(":")[0]
+            assert (folder / source).exists() if source.startswith(".") else source in COMPOSE["volumes"], (name, mount)
+        assert set(service.get("depends_on", {})) <= set(services)
+        assert all(port.startswith("127.0.0.1:") for port in service.get("ports", [])), name
+        assert ":latest" not in service["image"]
+        assert {one["source"] for one in service.get("configs", [])} <= set(COMPOSE["configs"])
+    assert (folder / services["head"]["build"]["context"] / services["head"]["build"]["dockerfile"]).exists()
+    assert services["worker"]["read_only"] is True
+    assert services["worker"]["user"] == "1000:1000"
+
+
+def test_the_stacks_dashboard_and_source_are_where_grafana_looks() -> None:
+    folder = stack.INFRA / "stack" / "grafana" / "provisioning"
+    (provider,) = yaml.safe_load((folder / "dashboards" / "nst.yaml").read_text("utf-8"))["providers"]
+    mounts = dict(mount.split(":")[:2] for mount in COMPOSE["services"]["grafana"]["volumes"])
+    assert mounts["../grafana"] == provider["options"]["path"]
+    (source,) = yaml.safe_load((folder / "datasources" / "prometheus.yaml").read_text("utf-8"))["datasources"]
+    assert source["url"] == "http://prometheus:9090"
+    prometheus = yaml.safe_load((stack.INFRA / "prometheus" / "prometheus.yml").read_text("utf-8"))
+    (listed,) = prometheus["scrape_configs"][0]["file_sd_configs"][0]["files"]
+    mounted = [mount.split(":")[1] for mount in COMPOSE["services"]["prometheus"]["volumes"]]
+    assert listed.startswith(f"{mounted[1]}/ray/")
+    access = json.loads(COMPOSE["configs"]["access"]["content"])
+    assert access["allow_write"] == [f"s3://{BUCKET}/output"]
