@@ -68,7 +68,7 @@ def member(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     with rgw.serving(tmp_path / "rgw") as gateway:
         for name, value in gateway.environment.items():
             monkeypatch.setenv(name, value)
-        owner = boto3.client("s3")
+        owner = boto3.Session().client("s3")  # the usual one keeps credentials of earlier tests
         owner.create_bucket(Bucket=BUCKET)
         owner.create_bucket(Bucket="others")
         owner.put_object(Bucket=BUCKET, Key="contents/a.png", Body=b"a picture")

@@ -1,6 +1,6 @@
 """The local stack from Debian's packages: python -m tests.infra.support.stack (`make stack`).
 
-An S3 gateway, a Ray head and a worker, and Prometheus with the alerts, all on loopback. It prints what to set, stays
+An S3 gateway, a Ray node, and Prometheus with the alerts, all on loopback. It prints what to set, stays
 until Ctrl-C or SIGTERM, and leaves nothing.
 """
 
@@ -30,7 +30,7 @@ GCS, DASHBOARD, PROMETHEUS = 6399, 8275, 9095
 """Ports that a cluster of another kind on this machine has not."""
 
 LOOPBACK_ALONE = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
-"""By this, Ray listens on loopback alone, as it does on Windows."""
+"""By this, Ray listens on loopback alone, as it does on Windows; such a cluster has one node."""
 
 
 def missing() -> str:
@@ -79,19 +79,10 @@ def running(rules: Path = INFRA / "prometheus" / "nst.rules.yml", *, seconds: in
         environment["RAY_metrics_report_interval_ms"] = str(1000 * seconds)
         _make_bucket(gateway)
         node = {**os.environ, **environment, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-        head = ["ray", "start", "--head", "--block", "--node-ip-address=127.0.0.1", f"--port={GCS}", "--num-cpus=0"]
+        head = ["ray", "start", "--head", "--block", "--node-ip-address=127.0.0.1", f"--port={GCS}", "--num-cpus=2"]
         head += [f"--dashboard-port={DASHBOARD}", "--dashboard-host=127.0.0.1", "--include-dashboard=true"]
         ends.enter_context(_process(head, node, home / "head.log"))
         _wait(lambda: _answers(f"http://127.0.0.1:{DASHBOARD}/api/version", token["RAY_AUTH_TOKEN"]), "the head")
-        worker = [
-            "ray",
-            "start",
-            "--block",
-            f"--address=127.0.0.1:{GCS}",
-            "--node-ip-address=127.0.0.1",
-            "--num-cpus=2",
-        ]
-        ends.enter_context(_process(worker, node, home / "worker.log"))
         config = _prometheus_config(home, rules, f"{seconds}s")
         prometheus = ["prometheus", f"--config.file={config}", f"--storage.tsdb.path={home / 'tsdb'}"]
         prometheus += [f"--web.listen-address=127.0.0.1:{PROMETHEUS}"]
