@@ -10,8 +10,16 @@ from typing import Annotated, Any
 import typer
 
 from jobs.commands import Place, group_of
-from jobs.console import PrintableFormatter, Shown, StderrHandler, complain, err, json_lines, show_traceback
-from jobs.console.output import FORMAT_VARIABLE
+from jobs.console import (
+    FORMAT_VARIABLE,
+    PrintableFormatter,
+    Shown,
+    StderrHandler,
+    complain,
+    err,
+    json_lines,
+    show_traceback,
+)
 from jobs.exit_codes import ExitCode
 
 PANELS = {

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from jobs.console.native_stderr import native_stderr_hidden
 from jobs.console.output import (
+    FORMAT_VARIABLE,
     PrintableFormatter,
     Shown,
     StderrHandler,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from jobs.console.tables import print_checks, print_params
 
 __all__ = [
+    "FORMAT_VARIABLE",
     "RESULT_SOURCES",
     "IterationBar",
     "LiveProgress",

@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from jobs.console.json_lines import TRACE_VARIABLE
+from jobs.console import json_lines
 from jobs.jobfile import load
 from jobs.runner import JOB_VARIABLE, PROGRESS_VARIABLE, SUBMISSION_VARIABLE
 from pipeline import storage
@@ -80,8 +80,8 @@ def request(file: Path) -> Request:
         "RAY_JOB_STOP_WAIT_TIME_S": str(STOP_SECONDS),
         PROGRESS_VARIABLE: layout.progress_file(said["output"]),
     }
-    if TRACE_VARIABLE in os.environ:
-        variables.setdefault(TRACE_VARIABLE, os.environ[TRACE_VARIABLE])
+    if json_lines.TRACE_VARIABLE in os.environ:
+        variables.setdefault(json_lines.TRACE_VARIABLE, os.environ[json_lines.TRACE_VARIABLE])
     if said_by_operators := storage.operators_text(cluster.env.get(storage.OPERATORS_VARIABLE, "")):
         variables[storage.OPERATORS_VARIABLE] = said_by_operators
     if travels is None:
