@@ -43,7 +43,8 @@ CLUSTERS := $(addprefix tests/,$(addsuffix .py,faults/test_nodes faults/test_pre
   e2e/test_pools e2e/test_cluster_jobs e2e/test_two_runs_compared))
 STORES := tests/faults/test_object_store.py tests/faults/test_storage_faults.py tests/faults/test_places.py
 
-test-all: test test-faults test-clusters test-stores test-rest ## the fast tests and all slow ones
+test-all: export NST_EXAMPLES ?= 100
+test-all: test test-faults test-clusters test-stores test-rest ## the fast tests, with more drawn examples, and all slow ones
 
 test-faults: .venv/installed ## killed drivers and actors, poison rows, two runs, many times each
 	$(BIN)/pytest -m slow $(FAULTS)

@@ -9,7 +9,8 @@ from hypothesis import HealthCheck, settings
 
 # No deadline: a shared machine may stall, and that is no failure.
 slow = [HealthCheck.too_slow]
-settings.register_profile("nst", deadline=None, max_examples=50, print_blob=True, suppress_health_check=slow)
+examples = int(os.environ.get("NST_EXAMPLES", "25"))
+settings.register_profile("nst", deadline=None, max_examples=examples, print_blob=True, suppress_health_check=slow)
 settings.load_profile("nst")
 
 # Some shells, and pytest-xdist, give a width: commands would fold their lines, which tests read whole.
