@@ -4,10 +4,10 @@ import contextlib
 import functools
 import inspect
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast, get_args, get_origin
+from typing import Annotated, Any, Literal, cast, get_args, get_origin, get_type_hints
 
 import typer
 from pydantic import BaseModel
@@ -16,30 +16,64 @@ from jobs import completion
 from pipeline import storage
 from pipeline.options import GIVEN, Access, Decoding, bounds_of
 
-Settings = Annotated[
-    list[str],
-    typer.Option(
-        "--set",
-        metavar="KEY=VALUE",
-        help="A style parameter for rows that do not give it; repeatable.",
-        autocompletion=completion.settings,
-    ),
-]
-Defaults = Annotated[Path | None, typer.Option(help="A JSON file of style parameters for rows that do not give them.")]
+
+@dataclass(frozen=True)
+class Parameters:
+    """Options of commands that give style parameters to rows; see `parameters`."""
+
+    defaults: Annotated[
+        Path | None, typer.Option(help="A JSON file of style parameters for rows that do not give them.")
+    ] = None
+    settings: Annotated[
+        list[str],
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="A style parameter for rows that do not give it; repeatable.",
+            autocompletion=completion.settings,
+        ),
+    ] = field(default_factory=list)
+
+    @property
+    def chosen(self) -> "Chosen":
+        """The style parameters that were given; raises what `parameters` does."""
+        return parameters(self.defaults, self.settings)
+
+
+@dataclass(frozen=True)
+class Costs:
+    """Options of commands that tell what a job would take."""
+
+    rate: Annotated[
+        float | None,
+        typer.Option(min=1, help="Multiply-adds per second of one actor; by default measured here in about a second."),
+    ] = None
+    price: Annotated[float | None, typer.Option(min=0, help="Dollars for an hour of one actor's device.")] = None
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON object instead of tables, of what would be done.")
+    ] = False
+
+
+Port = Annotated[int, typer.Option(min=0, max=65535, help="With --serve: the port; 0: any that is free.")]
 WithReport = Annotated[
     bool, typer.Option("--report/--no-report", help="Make the report at the end, in OUTPUT/report/.")
 ]
-Serve = Annotated[
-    bool, typer.Option("--serve", help="Serve the page on this machine while the run goes, with rows as they finish.")
-]
-Port = Annotated[int, typer.Option(min=0, max=65535, help="With --serve: the port; 0: any that is free.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", "--plan", help="Show what it would do and cost, and start nothing.")]
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON object instead of tables, of what would be done.")]
-Rate = Annotated[
-    float | None,
-    typer.Option(min=1, help="Multiply-adds per second of one actor; by default measured here in about a second."),
-]
-Price = Annotated[float | None, typer.Option(min=0, help="Dollars for an hour of one actor's device.")]
+
+
+@dataclass(frozen=True)
+class Computing:
+    """Options of commands that compute a job, beside those of its run."""
+
+    with_report: WithReport = True
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", "--plan", help="Show what it would do and cost, and start nothing.")
+    ] = False
+    serve: Annotated[
+        bool,
+        typer.Option("--serve", help="Serve the page on this machine while the run goes, with rows as they finish."),
+    ] = False
+    port: Port = 0
+
 
 ACCESS = tuple(Access.model_fields)
 """Names of the options that say what may be opened."""
@@ -131,13 +165,16 @@ def takes(*groups: Iterable[inspect.Parameter]) -> Callable[[Callable[..., None]
     """Return a decorator that gives a command options in the place of its parameter `given`.
 
     The command gets those that a person gave, by name, on the command line or in the environment: what is not given is
-    the model's default, or a job file's value.
+    the model's default, or a job file's value. A parameter that is one of the dataclasses of this module stands for an
+    option for each of its fields, of which the command gets all.
     """
     options = [parameter for group in groups for parameter in group]
     names = [parameter.name for parameter in options]
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         own = inspect.signature(command, eval_str=True).parameters
+        kinds = {name: each.annotation for name, each in own.items() if isinstance(each.annotation, type)}
+        bundles: dict[str, type[Any]] = {name: kind for name, kind in kinds.items() if is_dataclass(kind)}
 
         @functools.wraps(command)
         def called(ctx: typer.Context, **values: Any) -> None:
@@ -145,17 +182,33 @@ def takes(*groups: Iterable[inspect.Parameter]) -> Callable[[Callable[..., None]
             given = {name: values.pop(name) for name in names}
             said = ("COMMANDLINE", "ENVIRONMENT")
             given = {name: given[name] for name, source in sources.items() if source and source.name in said}
+            for name, bundle in bundles.items():
+                values[name] = bundle(**{member.name: values.pop(member.name) for member in fields(bundle)})
             with _allowing(given):
                 command(ctx=ctx, given=given, **values)
 
         parameters: list[inspect.Parameter] = []
         for name, parameter in own.items():
-            parameters += options if name == "given" else [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)]
+            if name == "given":
+                parameters += options
+            elif name in bundles:
+                parameters += _members(bundles[name])
+            else:
+                parameters.append(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY))
         cast(Any, called).__signature__ = inspect.Signature(parameters)
         called.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
         return called
 
     return decorate
+
+
+def _members(bundle: type[Any]) -> Iterator[inspect.Parameter]:
+    """Yield a parameter for each field of a dataclass of options."""
+    annotations = get_type_hints(bundle, include_extras=True)
+    for member in fields(bundle):
+        default = member.default if member.default_factory is MISSING else member.default_factory()
+        kind = inspect.Parameter.KEYWORD_ONLY
+        yield inspect.Parameter(member.name, kind, default=default, annotation=annotations[member.name])
 
 
 def _allowing(given: Mapping[str, Any]) -> contextlib.AbstractContextManager[None]:

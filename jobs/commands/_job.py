@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
@@ -12,7 +12,7 @@ from jobs.console import complain, err, out, print_note
 from jobs.exit_codes import ExitCode
 
 if TYPE_CHECKING:
-    from jobs.options import Chosen
+    from jobs.options import Chosen, Computing, Costs
     from nst_kernel import StyleParams
     from pipeline.options import RunOptions
     from pipeline.specs import JobFile
@@ -63,36 +63,50 @@ def only_for_runs(given: Mapping[str, Any], chosen: Chosen) -> dict[str, Any]:
     return {name: given[name] for name in names if name in given} | {"settings": chosen.settings}
 
 
-def needs_output(options: RunOptions) -> None:
-    """Check that a run has a folder to write to.
-
-    Raises:
-        ValueError: if it has none.
-    """
-    if not options.output:
-        raise ValueError("--output is missing: expected a folder, any URI")
-
-
-def plan(
-    job: JobFile, options: RunOptions, *, rate: float | None = None, price: float | None = None, as_json: bool = False
-) -> NoReturn:
+def plan(job: JobFile, options: RunOptions, costs: Costs) -> NoReturn:
     """Show what a job would do and cost, and end the command. Where no price is given, the file's is used."""
     from jobs.console import print_estimate
     from pipeline.execute import estimate_job
 
-    estimate = estimate_job(job, options, rate=rate)
-    print_estimate(out, estimate, price=job.report.hourly_price if price is None else price, as_json=as_json)
+    estimate = estimate_job(job, options, rate=costs.rate)
+    price = job.report.hourly_price if costs.price is None else costs.price
+    print_estimate(out, estimate, price=price, as_json=costs.as_json)
     raise typer.Exit(ExitCode.PROBLEMS if estimate.failures else ExitCode.OK)
 
 
-def only_for_plans(**given: object) -> None:
-    """Refuse options that only --dry-run understands, on a command that computes.
+def compute(
+    job: JobFile,
+    options: RunOptions,
+    how: Computing,
+    costs: Costs,
+    *,
+    shown: Any,
+    plan_job: Callable[[JobFile, RunOptions, Costs], NoReturn] = plan,
+) -> NoReturn:
+    """Compute a job, or show what it would take, and end the command.
+
+    Args:
+        job: of any kind.
+        options: of its run.
+        how: what the command was told besides.
+        costs: what is shown with --dry-run.
+        shown: how much is shown meanwhile, as `runner.run` takes it.
+        plan_job: shows what the job would take.
 
     Raises:
-        ValueError: for one that was given.
+        ValueError: for options that only --dry-run understands, and without an output.
     """
-    if named := [f"--{name}" for name, value in given.items() if value not in (None, False)]:
+    from jobs import runner
+
+    if how.dry_run:
+        plan_job(job, options, costs)
+    for_plans = {"rate": costs.rate, "price": costs.price, "json": costs.as_json}
+    if named := [f"--{name}" for name, value in for_plans.items() if value not in (None, False)]:
         raise ValueError(f"{', '.join(named)}: expected --dry-run with it; or nst plan")
+    if not options.output:
+        raise ValueError("--output is missing: expected a folder, any URI")
+    port = how.port if how.serve else None
+    raise typer.Exit(runner.run(job, options, report=how.with_report, shown=shown, port=port))
 
 
 def print_remarks(params: Iterable[StyleParams], options: RunOptions) -> None:

@@ -4,25 +4,10 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from jobs import runner
 from jobs.commands import _job
 from jobs.console import counted, out
 from jobs.exit_codes import ExitCode, explains_exit_codes
-from jobs.options import (
-    AsJson,
-    Defaults,
-    DryRun,
-    Port,
-    Price,
-    Rate,
-    Serve,
-    Settings,
-    WithReport,
-    fields_of,
-    parameters,
-    run_options,
-    takes,
-)
+from jobs.options import Computing, Costs, Parameters, fields_of, run_options, takes
 from pipeline.specs import ArchiveSpec
 
 if TYPE_CHECKING:
@@ -50,15 +35,9 @@ def archive(
         list[str], typer.Option(help="A style picture, any URI, or NAME=URI; repeatable. A pattern takes all that fit.")
     ],
     given: dict[str, Any],
-    defaults: Defaults = None,
-    settings: Settings = [],
-    with_report: WithReport = True,
-    dry_run: DryRun = False,
-    rate: Rate = None,
-    price: Price = None,
-    as_json: AsJson = False,
-    serve: Serve = False,
-    port: Port = 0,
+    parameters: Parameters,
+    how: Computing,
+    costs: Costs,
     prune: Prune = False,
     yes: Yes = False,
 ) -> None:
@@ -75,15 +54,12 @@ def archive(
         raise ValueError("--output is missing: expected a folder, any URI")
     selection = {parameter.name: given[parameter.name] for parameter in _SELECTION if parameter.name in given}
     fields = {"kind": "archive", "name": "archive", "photos": photos, "styles": _job.named(style), **selection}
-    chosen = parameters(defaults, settings)
+    chosen = parameters.chosen
     job = job_of(fields_with_options(fields, given, chosen.values))
     options = options_of(job, **_job.only_for_runs(given, chosen))
     if prune:
         _prune(job, options, yes=yes)
-    if dry_run:
-        _job.plan(job, options, rate=rate, price=price, as_json=as_json)
-    _job.only_for_plans(rate=rate, price=price, json=as_json)
-    raise typer.Exit(runner.run(job, options, report=with_report, shown=ctx.obj, port=port if serve else None))
+    _job.compute(job, options, how, costs, shown=ctx.obj)
 
 
 def _prune(job: "JobFile", options: "RunOptions", *, yes: bool) -> NoReturn:

@@ -9,29 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from jobs import runner
 from jobs.commands import _job
 from jobs.console import counted, out, printable
 from jobs.exit_codes import explains_exit_codes
-from jobs.options import (
-    AsJson,
-    Chosen,
-    Defaults,
-    DryRun,
-    Port,
-    Price,
-    Rate,
-    Serve,
-    Settings,
-    WithReport,
-    parameters,
-    run_options,
-    takes,
-)
+from jobs.options import Chosen, Computing, Costs, Parameters, run_options, takes
 
 if TYPE_CHECKING:
     from pipeline.options import RunOptions
-    from pipeline.specs import GridJob
+    from pipeline.specs import GridJob, JobFile
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -51,18 +36,15 @@ def plan(
     ctx: typer.Context,
     job: _JobFile,
     given: dict[str, Any],
-    defaults: Defaults = None,
-    settings: Settings = [],
-    rate: Rate = None,
-    price: Price = None,
-    as_json: AsJson = False,
+    parameters: Parameters,
+    costs: Costs,
 ) -> None:
     """Say how many rows a grid has, how long they take and what they cost. Starts nothing and writes nothing.
 
     Example: nst grid plan grid.yaml --price 2.5
     """
-    grid, options = _grid(job, given, parameters(defaults, settings))
-    _plan(grid, options, rate=rate, price=price, as_json=as_json)
+    grid, options = _grid(job, given, parameters.chosen)
+    _plan(grid, options, costs)
 
 
 @app.command("run")
@@ -72,15 +54,9 @@ def run(
     ctx: typer.Context,
     job: _JobFile,
     given: dict[str, Any],
-    defaults: Defaults = None,
-    settings: Settings = [],
-    with_report: WithReport = True,
-    dry_run: DryRun = False,
-    rate: Rate = None,
-    price: Price = None,
-    as_json: AsJson = False,
-    serve: Serve = False,
-    port: Port = 0,
+    parameters: Parameters,
+    how: Computing,
+    costs: Costs,
 ) -> None:
     """Compute a grid as a run of its own, below OUTPUT/runs/, or go on with the one that broke off.
 
@@ -88,11 +64,8 @@ def run(
 
     Example: nst grid run grid.yaml
     """
-    grid, options = _grid(job, given, parameters(defaults, settings))
-    if dry_run:
-        _plan(grid, options, rate=rate, price=price, as_json=as_json)
-    _job.only_for_plans(rate=rate, price=price, json=as_json)
-    raise typer.Exit(runner.run(grid, options, report=with_report, shown=ctx.obj, port=port if serve else None))
+    grid, options = _grid(job, given, parameters.chosen)
+    _job.compute(grid, options, how, costs, shown=ctx.obj, plan_job=_plan)
 
 
 @app.command("runs")
@@ -134,11 +107,14 @@ def runs(
     out.print(counted(len(listed), "run"), highlight=False)
 
 
-def _plan(grid: GridJob, options: RunOptions, *, rate: float | None, price: float | None, as_json: bool) -> NoReturn:
+def _plan(grid: JobFile, options: RunOptions, costs: Costs) -> NoReturn:
     """Show what a grid has and would take, and end the command."""
-    if not as_json:
+    from pipeline.specs import GridJob
+
+    assert isinstance(grid, GridJob)
+    if not costs.as_json:
         _describe(grid, options)
-    _job.plan(grid, options, rate=rate, price=price, as_json=as_json)
+    _job.plan(grid, options, costs)
 
 
 def _grid(path: str, given: Mapping[str, Any], chosen: Chosen) -> tuple[GridJob, RunOptions]:

@@ -6,7 +6,7 @@ import typer
 
 from jobs.commands import _job
 from jobs.exit_codes import explains_exit_codes
-from jobs.options import AsJson, Defaults, Price, Rate, Settings, parameters, run_options, takes
+from jobs.options import Costs, Parameters, run_options, takes
 
 
 @takes(run_options())
@@ -15,11 +15,8 @@ def plan(
     ctx: typer.Context,
     manifest: Annotated[list[str], typer.Argument(help="As for `nst run`.")],
     given: dict[str, Any],
-    defaults: Defaults = None,
-    settings: Settings = [],
-    rate: Rate = None,
-    price: Price = None,
-    as_json: AsJson = False,
+    parameters: Parameters,
+    costs: Costs,
 ) -> None:
     """Show what a run would do and cost: buckets, batches, memory, work, time. Starts nothing and writes nothing.
 
@@ -29,5 +26,5 @@ def plan(
     Example: nst plan pairs.csv --set size=1024 --price 2.5
     """
     with _job.every_problem_listed():
-        job, options = _job.job_from(manifest, given, parameters(defaults, settings))
-        _job.plan(job, options, rate=rate, price=price, as_json=as_json)
+        job, options = _job.job_from(manifest, given, parameters.chosen)
+        _job.plan(job, options, costs)

@@ -7,7 +7,7 @@ import typer
 from jobs.commands import _job
 from jobs.console import out, print_note
 from jobs.exit_codes import ExitCode, explains_exit_codes
-from jobs.options import ACCESS, DECODING, Defaults, Settings, parameters, run_options, takes
+from jobs.options import ACCESS, DECODING, Parameters, run_options, takes
 
 ContentMask = Annotated[
     list[str], typer.Option(help="Regions: a picture of labels, or a grey picture for each, the option once for each.")
@@ -25,10 +25,9 @@ def stylize(
     style: Annotated[str, typer.Argument(help="A picture, several with | between them, or FOLDER/.")],
     output: Annotated[str, typer.Option("--output", "-o", help="A .png, .jpg, .webp, .tif or .avif file.")],
     given: dict[str, Any],
+    parameters: Parameters,
     content_mask: ContentMask = [],
     style_mask: StyleMask = [],
-    defaults: Defaults = None,
-    settings: Settings = [],
 ) -> None:
     """Stylise one pair, here and now, without Ray.
 
@@ -41,7 +40,7 @@ def stylize(
     from pipeline.flow import stylize_one
     from pipeline.options import run_options as options_from
 
-    params, options = dict(parameters(defaults, settings).values), options_from(**given)
+    params, options = dict(parameters.chosen.values), options_from(**given)
     masks = {"content_mask": "|".join(content_mask), "style_mask": "|".join(style_mask)}
     params = {**params, **{role: uris for role, uris in masks.items() if uris}}
     _job.print_remarks([StyleParams.of(params)], options)

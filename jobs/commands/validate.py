@@ -7,7 +7,7 @@ import typer
 from jobs.commands import _job
 from jobs.console import counted, err, out, print_note
 from jobs.exit_codes import ExitCode, explains_exit_codes
-from jobs.options import ACCESS, DECODING, Defaults, Settings, parameters, run_options, takes
+from jobs.options import ACCESS, DECODING, Parameters, run_options, takes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence, Sized
@@ -23,8 +23,7 @@ def validate(
     ctx: typer.Context,
     manifest: Annotated[list[str], typer.Argument(help="As for `nst run`.")],
     given: dict[str, Any],
-    defaults: Defaults = None,
-    settings: Settings = [],
+    parameters: Parameters,
     pictures: Annotated[
         bool,
         typer.Option("--pictures", help="Read the header of every picture too: is it there, and is it one?"),
@@ -43,7 +42,7 @@ def validate(
     from pipeline.specs import ManifestJob
 
     with _job.every_problem_listed():
-        job, options = _job.job_from(manifest, given, parameters(defaults, settings))
+        job, options = _job.job_from(manifest, given, parameters.chosen)
         if not isinstance(job, ManifestJob):
             rows = _validate_other(job, options)
             if pictures:
