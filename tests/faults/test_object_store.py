@@ -18,6 +18,7 @@ from pipeline.outputs import summary
 from pipeline.outputs import table as result_table
 from pipeline.recovery.run_lock import Locked, RunLock
 from tests.faults.support import rgw
+from tests.faults.support.lock_races import check_that_one_gets_it
 from tests.faults.support.proxy import FAULTS, FaultyProxy
 from tests.faults.test_table import played
 
@@ -49,15 +50,7 @@ def home(gateway: rgw.Gateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_one_of_many_runs_gets_the_lock(home: str) -> None:
-    def take(_: int) -> bool:
-        try:
-            RunLock(home).__enter__()
-        except Locked:
-            return False
-        return True
-
-    with ThreadPoolExecutor(16) as pool:
-        assert sum(pool.map(take, range(16))) == 1
+    check_that_one_gets_it(home)
 
 
 def test_a_file_is_replaced_only_by_who_knows_it(home: str) -> None:

@@ -31,7 +31,7 @@ NO_CRDS = f"the operator's definitions are not here: {CRDS_VARIABLE} names their
 
 
 def problems(manifest: dict[str, Any]) -> list[str]:
-    """Return what Kubernetes would refuse of a manifest; of the operator's kinds only if `crds` are here."""
+    """Return what Kubernetes, or the operator by its `crds`, would refuse of a manifest."""
     group = str(manifest["apiVersion"]).rpartition("/")[0]
     if group == "ray.io":
         return list(_problems_of_custom(manifest))
@@ -48,8 +48,7 @@ def problems(manifest: dict[str, Any]) -> list[str]:
 
 def _problems_of_custom(manifest: dict[str, Any]) -> Iterator[str]:
     folder = crds()
-    if folder is None:
-        return
+    assert folder, NO_CRDS
     schemas = _schemas(folder)
     kind = (manifest["apiVersion"], manifest["kind"])
     if kind not in schemas:
