@@ -57,8 +57,10 @@ def archive(
     chosen = parameters.chosen
     job = job_of(fields_with_options(fields, given, chosen.values))
     options = options_of(job, **_job.only_for_runs(given, chosen))
+    if yes and not prune:
+        raise ValueError("--yes: expected --prune with it")
     if prune:
-        _prune(job, options, yes=yes)
+        _prune(job, options, yes=yes and not how.dry_run)
     _job.compute(job, options, how, costs, shown=ctx.obj)
 
 

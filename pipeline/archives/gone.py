@@ -32,7 +32,8 @@ def leftovers(spec: ArchiveSpec, options: RunOptions) -> list[Leftover]:
     """Return the results whose photos are gone: deleted, or renamed, which makes another photo of them.
 
     A photo that is there and that the archive's patterns no longer take is not gone, and one whose storage does not
-    answer is not known to be.
+    answer is not known to be; nor is any where not one photo of a folder's index is there, as of a disk that is not
+    mounted or a folder that was moved.
 
     Args:
         spec: the archive.
@@ -40,6 +41,7 @@ def leftovers(spec: ArchiveSpec, options: RunOptions) -> list[Leftover]:
 
     Raises:
         StorageError: if the index or a photo cannot be looked at.
+        ValueError: if no photo of the index is there any more.
     """
     check_originals_are_safe(spec, options.output)
     columns = ["id", "original", "output_name"]
@@ -48,7 +50,14 @@ def leftovers(spec: ArchiveSpec, options: RunOptions) -> list[Leftover]:
     for identity in found.values():
         if isinstance(identity, storage.StorageError) and not isinstance(identity, storage.NotFound):
             raise identity
-    return [Leftover(**row) for row in rows if isinstance(found[row["original"]], storage.NotFound)]
+    gone = [Leftover(**row) for row in rows if isinstance(found[row["original"]], storage.NotFound)]
+    if gone and len(gone) == len(rows):
+        raise ValueError(
+            f"{spec.photos}: no photo of {layout.index_file(options.output)} is there: expected at least one. Is the "
+            "disk mounted, and the folder where it was? Nothing is deleted; results of an archive that is gone as a "
+            "whole are a folder to delete by hand"
+        )
+    return gone
 
 
 @under_access

@@ -2,6 +2,8 @@
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
+import pyarrow.compute as pc
+
 from nst_kernel import StyleParams
 from pipeline import storage
 from pipeline.archives import index
@@ -9,7 +11,7 @@ from pipeline.archives.chooser import Chooser
 from pipeline.archives.photos import Selection, photos
 from pipeline.archives.rows import PhotoRow, check_originals_are_safe, row_of
 from pipeline.encoder import outline_of
-from pipeline.images import ImageError
+from pipeline.images import Unreadable
 from pipeline.manifest import each_of, pictures_of
 from pipeline.outputs import parts, read_results
 from pipeline.planning import fingerprint
@@ -76,7 +78,8 @@ def rows_to_do(
 def _unreadable_before(output: str) -> Collection[str]:
     """Return the fingerprints of rows that failed since a picture is none, or is damaged: as it is, it fails again.
 
-    What failed for another reason, such as storage that did not answer, is tried again.
+    What failed for another reason, such as storage that did not answer or a picture that was larger than allowed, is
+    tried again.
 
     Raises:
         StorageError: if the results cannot be read.
@@ -84,8 +87,9 @@ def _unreadable_before(output: str) -> Collection[str]:
     if not parts(output):
         return frozenset()
     table = read_results(output, columns=["fingerprint", "status", "error_class"], ordered=False)
-    rows = zip(*(table[name].to_pylist() for name in table.column_names), strict=True)
-    return frozenset(mark for mark, status, kind in rows if status == "failed" and kind == ImageError.__name__ and mark)
+    failed = pc.equal(table["status"], "failed")
+    unreadable = table.filter(pc.and_(failed, pc.equal(table["error_class"], Unreadable.__name__)))
+    return frozenset(mark for mark in unreadable["fingerprint"].to_pylist() if mark)
 
 
 def _shared_identities(styles: Iterable[str], params: StyleParams) -> dict[str, str]:

@@ -18,7 +18,7 @@ from pipeline.images.encode import (
     listed,
     read_metadata,
 )
-from pipeline.images.errors import ImageError
+from pipeline.images.errors import ImageError, Unreadable
 from pipeline.images.extensions import EXTENSIONS
 from pipeline.images.isolated import decode, decode_labels, decode_to, probe, probe_all
 from pipeline.images.kept import JPEG_HEAD, Kept, kept_of, may_follow, profile_of_photo
@@ -38,6 +38,7 @@ __all__ = [
     "Pixels",
     "Similarity",
     "Size",
+    "Unreadable",
     "animated",
     "begins_like_picture",
     "decode",

@@ -20,7 +20,7 @@ from nst_kernel.pictures import MIN_SIDE, straight
 from pipeline.images import deep as sixteen_bits
 from pipeline.images import heif, jpeg, levels, png, tiff
 from pipeline.images.colour import conversion, profile_in
-from pipeline.images.errors import FORMATS, ImageError, what_is_this
+from pipeline.images.errors import FORMATS, ImageError, Unreadable, what_is_this
 from pipeline.images.hazards import hazard
 from pipeline.options import DEFAULT_DECODING
 
@@ -296,7 +296,7 @@ def explained(data: bytes) -> Iterator[None]:
     except ImageError:
         raise
     except UnidentifiedImageError as error:
-        raise ImageError(what_is_this(data)) from error
+        raise Unreadable(what_is_this(data)) from error
     except Image.DecompressionBombError as error:
         size = str(error).removesuffix(", could be decompression bomb DOS attack.")
         raise ImageError(f"the picture is too large: {size}: scale it down") from error
@@ -304,13 +304,13 @@ def explained(data: bytes) -> Iterator[None]:
         raise ImageError("the picture does not fit into memory: scale it down") from error
     except Exception as error:
         reason = _BYTES.sub("…", str(error)) or type(error).__name__
-        raise ImageError(f"the picture is damaged or cut short ({reason}): fetch or export it again") from error
+        raise Unreadable(f"the picture is damaged or cut short ({reason}): fetch or export it again") from error
 
 
 def opened(data: bytes, max_pixels: int, min_side: int) -> Image.Image:
     """Return a picture of which only the header was read, and whose size is accepted."""
     if not data:
-        raise ImageError("the file is empty: the upload or copy that made it failed")
+        raise Unreadable("the file is empty: the upload or copy that made it failed")
     if refusal := hazard(data):
         raise ImageError(refusal)
     image = _header(data)

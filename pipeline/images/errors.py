@@ -108,6 +108,10 @@ class ImageError(ValueError):
     """Bytes that are not a picture that can be used; the message says why and what to do, without a file's name."""
 
 
+class Unreadable(ImageError):
+    """Bytes that are no picture, or a damaged one: as they are nobody reads them, whatever a run allows."""
+
+
 def what_is_this(data: bytes) -> str:
     """Return why no decoder accepts these bytes, as far as their beginning tells; it repeats none of them."""
     text = data[:256].removeprefix(b"\xef\xbb\xbf").lstrip().lower()

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from PIL import Image
 
-from pipeline.images.errors import ImageError
+from pipeline.images.errors import Unreadable
 
 PREFIX = b"\xff\xd8\xff"
 _END = b"\xff\xd9"
@@ -42,10 +42,10 @@ def whole(data: bytes) -> bytes:
     marks = set(_marks_after_zeros(closed, start, len(data) if end is None else end))
     pixels = _pixels(closed)
     if end is None and _pixels(_longer_before(closed, len(data))) != pixels:
-        raise ImageError("the picture is truncated, its last pixels are missing: fetch or export it again")
+        raise Unreadable("the picture is truncated, its last pixels are missing: fetch or export it again")
     for mark in marks:
         if _pixels(_changed_before(closed, mark)) == pixels or _pixels(_longer_before(closed, mark)) != pixels:
-            raise ImageError(
+            raise Unreadable(
                 "the picture is damaged, part of it is zeros, as a failed copy or recovery leaves it: fetch it again"
             )
     return closed

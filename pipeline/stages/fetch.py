@@ -73,7 +73,7 @@ class _Reader:
         try:
             return images.decode_labels(self.files.take(uri), limits=self.limits)
         except images.ImageError as error:
-            raise images.ImageError(f"{uri}: {error}") from error
+            raise type(error)(f"{uri}: {error}") from error
 
     def _read(
         self, about: tuple[str, *tuple[object, ...]], size: images.Size, *, opacity: bool
@@ -85,7 +85,7 @@ class _Reader:
             try:
                 self.kept[key] = images.decode_to(data, size, limits=self.limits, deep=True, opacity=opacity)
             except images.ImageError as error:
-                raise images.ImageError(f"{uri}: {error}") from error
+                raise type(error)(f"{uri}: {error}") from error
         return self.kept[key]
 
 

@@ -47,6 +47,10 @@ def test_an_archive_every_night(pair: Path, capsys: pytest.CaptureFixture[str]) 
     assert nst(*words, "--tolerate", "1") == ExitCode.OK
     Path("photos/photo.png").unlink()
     capsys.readouterr()
+    assert nst(*words, "--yes") == ExitCode.NOTHING_STARTED
+    assert "--yes: expected --prune with it" in capsys.readouterr().err
+    assert nst(*words, "--prune", "--yes", "--dry-run") == ExitCode.OK
+    assert Path("out/images/photo.png").exists()
     assert nst(*words, "--prune") == ExitCode.OK
     shown = capsys.readouterr().out
     assert "Nothing is deleted: --prune --yes does it." in shown

@@ -1,17 +1,23 @@
 """Results of photos that are gone, and photos that no run can read: found, said, and never taken for each other."""
 
+from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from pipeline import storage
 from pipeline.archives import leftovers, prune, run
 from pipeline.archives.index import read_index
-from pipeline.options import RunOptions
+from pipeline.flow import run_rows
+from pipeline.options import Decoding, RunOptions
 from pipeline.outputs import layout, read_results
 from pipeline.recovery.run_lock import Locked, RunLock
 from pipeline.specs.archive import ArchiveSpec
+from tests.bench.stub import StubKernel
 from tests.pipeline.archives.test_run import Studio
+from tests.support import draw
 
 
 @pytest.fixture
@@ -56,16 +62,43 @@ def test_a_photo_that_filters_leave_out_is_not_gone(studio: Studio) -> None:
 
 def test_what_came_back_meanwhile_stays(studio: Studio) -> None:
     studio.plant("a.png")
+    studio.plant("b.png", "b")
     studio.run()
     (studio.folder / "a.png").unlink()
     gone = leftovers(spec(studio), RunOptions(output=studio.output))
+    assert len(gone) == 1
     studio.plant("a.png")
     assert prune(spec(studio), RunOptions(output=studio.output), gone) == 0
     assert Path(layout.picture_file(studio.output, "a.png")).exists()
 
 
+def test_an_archive_of_which_no_photo_is_there_is_not_mounted(studio: Studio) -> None:
+    for name in ("a.png", "b.png"):
+        studio.plant(name, name)
+    studio.run()
+    for name in ("a.png", "b.png"):
+        (studio.folder / name).unlink()
+    with pytest.raises(ValueError, match=r"no photo of .*index.parquet is there: .* Is the disk mounted"):
+        leftovers(spec(studio), RunOptions(output=studio.output))
+    assert len(storage.list_files(layout.images_folder(studio.output))) == 2
+
+
+def test_a_photo_whose_storage_does_not_answer_is_not_known_to_be_gone(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a.png", "b.png"):
+        studio.plant(name, name)
+    studio.run()
+    down = storage.StorageError("it does not answer")
+    answers = {str(studio.folder / "a.png"): down, str(studio.folder / "b.png"): "1-1"}
+    monkeypatch.setattr(storage, "identities", lambda uris: {uri: answers[uri] for uri in uris})
+    with pytest.raises(storage.StorageError, match="does not answer"):
+        leftovers(spec(studio), RunOptions(output=studio.output))
+
+
 def test_nothing_is_pruned_while_a_run_is_at_work(studio: Studio) -> None:
     studio.plant("a.png")
+    studio.plant("b.png", "b")
     studio.run()
     (studio.folder / "a.png").unlink()
     options = RunOptions(output=studio.output)
@@ -95,3 +128,21 @@ def test_a_failure_of_another_kind_is_tried_again(studio: Studio) -> None:
     assert studio.run().counts["failed"] == 1
     studio.broken = set()
     assert studio.run().counts["ok"] == 1
+
+
+@pytest.mark.usefixtures("without_ray")
+def test_what_a_run_did_not_allow_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The class of the error decides, which comes from where pictures are really decoded."""
+    monkeypatch.setattr(run, "run_rows", partial(run_rows, kernel=StubKernel))
+    (tmp_path / "photos").mkdir()
+    for name in ("photos/a.png", "s.png"):
+        Image.fromarray(draw(1, 48, 48)).save(tmp_path / name)
+    job = ArchiveSpec.model_validate({"photos": str(tmp_path / "photos"), "styles": [str(tmp_path / "s.png")]})
+
+    def run_with(**decoding: float) -> Counter[str]:
+        options = RunOptions(output=str(tmp_path / "out"), decoding=Decoding(**decoding))
+        return Counter(run.run_archive(job, options, defaults={"size": 32}).counts)
+
+    assert run_with(max_megapixels=0.001) == {"failed": 1}
+    assert run_with(decode_timeout=1e-6) == {"failed": 1}
+    assert run_with() == {"ok": 1}
