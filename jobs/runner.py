@@ -102,16 +102,19 @@ def run(
     from pipeline.execute import RetryJob, execute, results_of
 
     price = None if isinstance(job, RetryJob) else job.report.hourly_price
-    with _served(job, options, port):
-        return launch(
-            lambda on_progress: execute(job, options, on_progress),
-            options.output,
-            terminal=Terminal.of(shown or Shown()),
-            ending=Ending(lambda: results_of(job, options), Page(price) if report else None, options.tolerate),
-        )
+    terminal = Terminal.of(shown or Shown())
+
+    def work(on_progress: Callable[[Progress], None]) -> Progress:
+        with _served(job, options, port, terminal):  # over before the report at the end: both write the same folder
+            return execute(job, options, on_progress)
+
+    ending = Ending(lambda: results_of(job, options), Page(price) if report else None, options.tolerate)
+    return launch(work, options.output, terminal=terminal, ending=ending)
 
 
-def _served(job: Job, options: RunOptions, port: int | None) -> contextlib.AbstractContextManager[object]:
+def _served(
+    job: Job, options: RunOptions, port: int | None, terminal: Terminal
+) -> contextlib.AbstractContextManager[object]:
     """Return a block in which the page of a run is served, if that is wanted; it says where."""
     if port is None:
         return contextlib.nullcontext()
@@ -125,11 +128,12 @@ def _served(job: Job, options: RunOptions, port: int | None) -> contextlib.Abstr
     def place() -> str | None:
         if not isinstance(job, GridJob):
             return output
-        runs = grid_runs.all_runs(output)
-        return layout.run_folder(output, runs[0].id) if runs else None
+        # The lock lets one run at a time write here; the newest that is not complete is the one at work.
+        at_work = [grid_run.id for grid_run in grid_runs.all_runs(output) if not grid_run.is_complete]
+        return layout.run_folder(output, at_work[0]) if at_work else None
 
-    served = Served(place, port=port, live=True)
-    standard_output.print(f"Page:     {served.address} while the run goes", highlight=False, soft_wrap=True)
+    served = Served(place, port=port, progress=_progress_file(output))
+    terminal.out.print(f"Page:     {served.address} while the run goes", highlight=False, soft_wrap=True)
     return served
 
 
@@ -187,10 +191,10 @@ def _with_progress(work: Work, output: str, terminal: Terminal) -> Progress:
     """Do the work of a run, with its progress on the terminal and in a file for `nst status`."""
     from jobs.console import LiveProgress, native_stderr_hidden
     from pipeline import storage
-    from pipeline.outputs import ProgressFile, layout
+    from pipeline.outputs import ProgressFile
     from pipeline.recovery import ledger
 
-    uri = os.environ.get(PROGRESS_VARIABLE) or layout.progress_file(storage.absolute(output))
+    uri = _progress_file(storage.absolute(output))
     submission = os.environ.get(SUBMISSION_VARIABLE, "")
     with (
         native_stderr_hidden(unless=terminal.debug),
@@ -203,6 +207,13 @@ def _with_progress(work: Work, output: str, terminal: Terminal) -> Progress:
             file.update(progress)
 
         return work(on_progress)
+
+
+def _progress_file(output: str) -> str:
+    """Return the file in which a run into an output says how far it is."""
+    from pipeline.outputs import layout
+
+    return os.environ.get(PROGRESS_VARIABLE) or layout.progress_file(output)
 
 
 def _explain(error: Exception, terminal: Terminal) -> None:

@@ -35,33 +35,61 @@ LIVE = "live.js"
 
 THUMBNAIL_SECONDS = 20.0
 
+KNOWN_SECONDS = 2.0
+"""Seconds for which the output of a run that goes on is taken to be where it was."""
+
 WAITING = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>nst: no rows yet</title></head>
 <body><main><h1>No row has finished yet</h1><p>The page appears here by itself.</p></main></body></html>"""
 
 log = logging.getLogger(__name__)
 
 
+class _Server(http.server.ThreadingHTTPServer):
+    """A server whose failed requests are no lines on the terminal: browsers leave in the middle of pictures."""
+
+    daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Note why a request failed."""
+        log.debug("a request of %s failed", client_address, exc_info=True)
+
+
 class Served:
     """A server of the page of an output, while its `with` block lasts."""
 
-    def __init__(self, output: Callable[[], str | None], *, port: int = 0, live: bool = False) -> None:
+    def __init__(self, output: Callable[[], str | None], *, port: int = 0, progress: str | None = None) -> None:
         """Make a server that does not listen yet.
 
         Args:
             output: returns the output; None where there is none yet.
             port: to listen on; 0: any that is free.
-            live: whether the page is made anew as rows finish.
+            progress: the file that says how far the run is, of one that goes on: the page is made anew as rows finish.
         """
-        self.output, self.live = output, live
+        self.progress = progress
+        self._output, self._known, self._looked = output, None if progress else output(), -KNOWN_SECONDS
         self._over = threading.Event()
         try:
-            self._server = http.server.ThreadingHTTPServer((HOST, port), self._handler())
+            self._server = _Server((HOST, port), self._handler())
         except OSError as error:
             raise ValueError(f"--port {port}: {error.strerror}: expected one that is free, or 0 for any") from error
-        self._server.daemon_threads = True
         self._threads = [threading.Thread(target=self._server.serve_forever, name="page", daemon=True)]
-        if live:
+        if progress:
             self._threads.append(threading.Thread(target=self._renew, name="page anew", daemon=True))
+
+    @property
+    def live(self) -> bool:
+        """Whether the run goes on."""
+        return self.progress is not None
+
+    def output(self) -> str | None:
+        """Return the output as it was a moment ago: to look for it may be a listing, and a page asks for many files."""
+        if self.live and time.monotonic() - self._looked > KNOWN_SECONDS:
+            try:
+                self._known = self._output()
+            except storage.StorageError as error:
+                log.debug("the output could not be looked for: %s", error)
+            self._looked = time.monotonic()
+        return self._known
 
     @property
     def address(self) -> str:
@@ -80,16 +108,17 @@ class Served:
         self._server.shutdown()
         self._server.server_close()
         for thread in self._threads:
-            thread.join(THUMBNAIL_SECONDS)
+            thread.join()  # a page that is being made is whole before anybody makes the last one
 
     def _renew(self) -> None:
         """Make the page anew whenever rows have finished, but not more often than a tenth of the time allows."""
         known: list[str] = []
-        pause = 1.0
+        pause = min(1.0, EVERY_SECONDS)
         while not self._over.wait(pause):
             pause = EVERY_SECONDS
-            output, began = self.output(), time.monotonic()
+            began = time.monotonic()
             try:
+                output = self.output()
                 if not output or (there := parts(output)) == known or not there:
                     continue
                 write_report(output, thumbnail_seconds=THUMBNAIL_SECONDS)
@@ -119,7 +148,8 @@ class Served:
         if output is None or ".." in name.split("/") or "\\" in name:
             return 404, "text/plain", b"not found"
         if name == "progress.json":
-            place = layout.progress_file(output)
+            place = self.progress or layout.progress_file(output)
+            output = storage.parent(place)
         elif name.startswith("report/"):
             place = storage.join(layout.report_folder(output), name.removeprefix("report/"))
         elif name.startswith("images/"):
@@ -130,7 +160,7 @@ class Served:
             if not storage.is_within(storage.canonical(place), storage.canonical(output)):  # a link leads elsewhere
                 return 404, "text/plain", b"not found"
             return 200, mimetypes.guess_type(name)[0] or "application/octet-stream", storage.read_bytes(place)
-        except storage.StorageError:
+        except (storage.StorageError, OSError, ValueError):  # also a name that no file can have
             return 404, "text/plain", b"not found"
 
     def _page(self, output: str | None) -> bytes:

@@ -19,6 +19,7 @@
     document.body.append(strip);
   };
 
+  let failed = 0;
   const look = async () => {
     try {
       const page = await (await fetch("/report/", { cache: "no-store" })).text();
@@ -26,7 +27,10 @@
       if (stamp !== known && !document.querySelector("dialog[open]")) return location.reload(); // the address says what is looked at
       const progress = await fetch("/progress.json", { cache: "no-store" });
       if (progress.ok) say(await progress.json());
+      failed = 0;
     } catch {
+      failed += 1;
+      if (failed < 3) return setTimeout(look, EVERY); // one request may fail
       strip.textContent = "The run, or its server, has ended.";
       document.body.append(strip);
       return;

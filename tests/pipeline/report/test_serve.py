@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline import storage
 from pipeline.report import Served, write_report
 from pipeline.report import serve as serving
 from tests.pipeline.report.support import samples
@@ -76,7 +77,7 @@ def test_a_live_page_waits_and_then_follows(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(serving, "EVERY_SECONDS", 0.05)
     monkeypatch.setattr(serving, "SHARE", 10.0)
     output = tmp_path / "output"
-    with Served(lambda: str(output), live=True) as served:
+    with Served(lambda: str(output), progress=str(output / "progress.json")) as served:
         page = ask(served, "/report/")[1].decode()
         assert "No row has finished yet" in page
         assert 'src="/live.js" data-stamp=""' in page
@@ -89,6 +90,39 @@ def test_a_live_page_waits_and_then_follows(tmp_path: Path, monkeypatch: pytest.
         assert "connect-src 'self'" in page
         assert json.loads(ask(served, "/progress.json")[1]) == {"state": "running"}
     assert "connect-src" not in (output / "report" / "index.html").read_text()
+
+
+def test_odd_requests_are_answered_and_say_nothing(output: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    with Served(lambda: str(output)) as served:
+        for path in ("/images/" + "x" * 300, "/images/a%00b"):
+            assert ask(served, path)[0] == 404
+        with pytest.raises(http.client.HTTPException):
+            ask(served, "/report/", host="[x")
+        assert ask(served, "/report/")[0] == 200
+    said = capfd.readouterr()
+    assert (said.out, said.err) == ("", "")
+
+
+def test_the_output_is_looked_for_again_after_a_failure(output: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each look lists the runs of a grid, and a page asks for many files at once."""
+    monkeypatch.setattr(serving, "KNOWN_SECONDS", 0.2)
+    looks: list[int] = []
+
+    def place() -> str:
+        looks.append(len(looks))
+        if len(looks) == 1:
+            raise storage.StorageError("it did not answer")
+        return str(output)
+
+    with Served(place, progress=str(output.parent / "progress.json")) as served:
+        (output.parent / "progress.json").write_text("{}")
+        assert b"No row has finished yet" in ask(served, "/report/")[1]
+        wait_for(lambda: ask(served, "/images/made0.png")[0] == 200)
+        assert ask(served, "/progress.json")[:2] == (200, b"{}")
+        before = len(looks)
+        for _ in range(5):
+            ask(served, "/images/made0.png")
+        assert len(looks) <= before + 1
 
 
 def test_a_port_that_is_taken_is_said(output: Path) -> None:
