@@ -55,6 +55,8 @@ def _given(kind: Kind, inputs: Sequence[str], styles: Sequence[str], output: str
     name = "".join(letter if (letter.isalnum() and letter.isascii()) or letter in "_.-" else "-" for letter in name)
     fields: dict[str, Any] = {"kind": kind, "name": name.strip("_.-") or kind}
     if kind == "manifest":
+        if styles:
+            raise ValueError("--style: expected with archive or grid; a manifest names the styles of its rows itself")
         fields["manifest"] = _one_or_all(inputs or ["pairs.csv"])
     elif kind == "archive":
         if len(inputs) > 1:

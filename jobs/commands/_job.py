@@ -36,7 +36,7 @@ def job_from(words: Sequence[str], given: Mapping[str, Any], chosen: Chosen) -> 
     if any(map(is_job_file, words)):
         if len(words) > 1:
             raise ValueError(f"{' '.join(words)}: expected one job file by itself, or manifests")
-        job = with_options(load(words[0]), given, chosen.values)
+        job = with_options(load(words[0]), given, chosen.values, chosen.settings)
         note_ignored(job, given, chosen)
         return job, options_of(job, **only_for_runs(given, chosen))
     fields = {"kind": "manifest", "name": "manifest", "manifest": list(words), "output": "."}
@@ -47,14 +47,13 @@ def job_from(words: Sequence[str], given: Mapping[str, Any], chosen: Chosen) -> 
 
 def note_ignored(job: JobFile, given: Mapping[str, Any], chosen: Chosen) -> None:
     """Say which of the parameters of --set a grid gives itself, which therefore keep the grid's values."""
+    from nst_kernel.params import by_name, own_name
     from pipeline.specs import GridJob
 
     if isinstance(job, GridJob) and not given.get("override"):
-        for name in sorted(job.parameters.keys() & chosen.settings.keys()):
-            print_note(
-                err,
-                f"--set {name}={chosen.settings[name]} is ignored: the grid gives {name} itself; --override sets it",
-            )
+        own, asked = {own_name(name, None) for name in job.parameters}, by_name(chosen.settings)
+        for name in sorted(own & asked.keys()):
+            print_note(err, f"--set {name}={asked[name]} is ignored: the grid gives {name} itself; --override sets it")
 
 
 def only_for_runs(given: Mapping[str, Any], chosen: Chosen) -> dict[str, Any]:

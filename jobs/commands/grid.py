@@ -122,7 +122,7 @@ def _grid(path: str, given: Mapping[str, Any], chosen: Chosen) -> tuple[GridJob,
     from jobs.jobfile import load
     from pipeline.specs import GridJob, options_of, with_options
 
-    job = with_options(load(path), given, chosen.values)  # whatever its name ends in
+    job = with_options(load(path), given, chosen.values, chosen.settings)  # whatever its name ends in
     if not isinstance(job, GridJob):
         raise ValueError(f"{path}: kind = {job.kind!r}: expected kind: grid; `nst run` runs any kind")
     _job.note_ignored(job, given, chosen)

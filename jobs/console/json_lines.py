@@ -12,6 +12,7 @@ from importlib.metadata import version
 from typing import Any
 
 from jobs.console.output import FORMAT_VARIABLE, StderrHandler, printable
+from jobs.console.values import jsonable
 
 TRACE_VARIABLE = "TRACEPARENT"
 """Environment variable with the trace that a run is a part of, as W3C's Trace Context writes it."""
@@ -54,7 +55,7 @@ class JsonFormatter(logging.Formatter):
             "Resource": _resource(),
             **trace_context(os.environ.get(TRACE_VARIABLE, "")),
         }
-        return json.dumps(_without_secrets(event), ensure_ascii=False, default=str)
+        return json.dumps(jsonable(_without_secrets(event)), ensure_ascii=False, default=str, allow_nan=False)
 
 
 def _without_secrets(value: Any) -> Any:

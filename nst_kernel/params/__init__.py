@@ -1,7 +1,7 @@
 """Every parameter of a style transfer, declared once, and the presets."""
 
 from nst_kernel.params.declaration import Parameter, as_text
-from nst_kernel.params.names import ALIASES, own_name
+from nst_kernel.params.names import ALIASES, by_name, own_name
 from nst_kernel.params.nearest import did_you_mean
 from nst_kernel.params.presets import PRESETS
 from nst_kernel.params.remarks import remarks_on
@@ -18,6 +18,7 @@ __all__ = [
     "Problem",
     "StyleParams",
     "as_text",
+    "by_name",
     "did_you_mean",
     "later_defaults",
     "own_name",

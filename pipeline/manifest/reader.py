@@ -44,7 +44,7 @@ from pipeline.manifest.row import (
     place,
     shown,
 )
-from pipeline.manifest.settings import Settings
+from pipeline.manifest.settings import Settings, is_given
 from pipeline.manifest.styles import bad_styles, resolved_styles
 from pipeline.process import garbage as collector
 
@@ -94,7 +94,7 @@ def read_manifest(
             duplicates.append(item)
     if problems:
         raise ManifestError(problems)
-    return Manifest(rows, duplicates, settings.remarks(len(rows)))
+    return Manifest(rows, duplicates, settings.remarks(len(rows) + len(duplicates)))
 
 
 MAX_PROBLEMS = 10_000
@@ -236,7 +236,7 @@ class _Reader:
     def _row(self, file: str, record: Record) -> Iterator[Row | Duplicate | RowProblem]:
         """Yield the row of a record, or what is wrong with it."""
         number = record.number
-        cells = {name: value for name, value in record.cells.items() if not _blank(value)}
+        cells = {name: value for name, value in record.cells.items() if is_given(value)}
         if not cells and self._is_table:  # spreadsheets keep rows whose cells were emptied
             return
         raw, complaints = _as_written(cells)
@@ -311,7 +311,7 @@ class _Reader:
         everything += [(f"params.{name}", name, value) for name, value in nested.items() if name in _PARAMETERS]
         for column, name, value in everything:
             own = own_name(name, value)
-            if _blank(value):
+            if not is_given(value):
                 continue
             if own not in given:
                 given[own], written[own] = value, column
@@ -373,11 +373,6 @@ def _as_written(cells: dict[str, object]) -> tuple[RawRow, list[Complaint]]:
                 reason = f" ({detail['msg'].removeprefix('Value error, ')})" if detail["type"] == "value_error" else ""
                 complaints.append((name, shown(cells.pop(name)), EXPECTED[name] + reason))
     return RawRow.model_validate(cells), complaints  # the rest may have problems too
-
-
-def _blank(value: object) -> bool:
-    """Return whether a cell counts as not given."""
-    return value is None or (isinstance(value, str) and (not value or value.isspace()))
 
 
 def _known_name(name: str, known: Collection[str]) -> str:

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from nst_kernel.params import ALIASES
+from nst_kernel.params import PRESETS, by_name, own_name
 
 Given = Mapping[str, object]
 
@@ -24,33 +24,41 @@ class Settings:
     own: Counter[str] = field(default_factory=Counter)
 
     def applied(self, columns: Given, nested: Given) -> tuple[Given, Given]:
-        """Return the parameters that a row gives, after counting those that were asked for, or taking them out.
+        """Return the parameters that a row gives, after counting those that were asked for, or replacing them.
+
+        A preset that a row names gives parameters as well.
 
         Args:
-            columns: parameters that have a column of their own.
+            columns: parameters that have a column of their own, without cells that are blank.
             nested: those in the column `params`.
         """
         if not self.values:
             return columns, nested
-        asked = {ALIASES.get(name, name) for name in self.values}
-        given = {name for part in (columns, nested) for name, value in part.items() if value not in (None, "")}
-        twice = {name for name in given if ALIASES.get(name, name) in asked}
-        self.own.update({ALIASES.get(name, name) for name in twice})
+        asked = by_name(self.values)
+        given = {own_name(name, value) for part in (columns, nested) for name, value in part.items() if is_given(value)}
+        preset = PRESETS.get(str(columns.get("preset") or nested.get("preset")))
+        twice = (given | (preset.values.keys() if preset else set())) & asked.keys()
+        self.own.update(twice)
         if not self.override or not twice:
             return columns, nested
-        kept = ({name: value for name, value in part.items() if name not in twice} for part in (columns, nested))
-        return next(kept), next(kept)
+        kept, below = (
+            {name: value for name, value in part.items() if own_name(name, value) not in asked}
+            for part in (columns, nested)
+        )
+        return {**kept, **{name: asked[name] for name in twice}}, below
 
     def remarks(self, rows: int) -> tuple[str, ...]:
         """Return what is to be said of parameters that were asked for and that rows give themselves."""
         if self.override:
             return ()
+        asked = by_name(self.values)
         return tuple(
-            f"--set {name}={self.text(name)} is for rows that leave {name} open: {count:,} of {rows:,} give it "
+            f"--set {name}={asked[name]} is for rows that leave {name} open: {count:,} of {rows:,} give it "
             f"themselves and keep theirs; --override gives it to all"
             for name, count in sorted(self.own.items())
         )
 
-    def text(self, name: str) -> object:
-        """Return the value of a parameter that was asked for, by whichever of its names."""
-        return next(value for written, value in self.values.items() if ALIASES.get(written, written) == name)
+
+def is_given(value: object) -> bool:
+    """Return whether a value of a row gives a parameter, and is not left blank."""
+    return value is not None and not (isinstance(value, str) and not value.strip())

@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from nst_kernel.params import by_name, own_name
 from pipeline.options import RunOptions, overridden, run_options
 from pipeline.specs.archive import ArchiveSpec
 from pipeline.specs.job import AccessSection, Bounds, JobFile, Pool, job_of
@@ -13,25 +14,34 @@ SECTIONS: Mapping[str, type[BaseModel]] = {"resources": Pool, "limits": Bounds, 
 """Sections of a job file whose fields are options of a run. (`cluster.address` is that of a job server.)"""
 
 
-def with_options(job: JobFile, options: Mapping[str, Any], parameters: Mapping[str, object]) -> JobFile:
+def with_options(
+    job: JobFile,
+    options: Mapping[str, Any],
+    parameters: Mapping[str, object],
+    settings: Mapping[str, object] | None = None,
+) -> JobFile:
     """Return a job in which options and style parameters replace what its file gives.
 
     Args:
         job: as its file describes it.
         options: by name, those that were given; of these, the ones that a job file may have.
         parameters: style parameters that were given.
+        settings: those of them that replace what a grid gives itself, with the option `override`; None: all.
 
     Raises:
         JobFileError: with every option that cannot be used.
     """
-    fields = overriding(job.model_dump(), parameters) if options.get("override") else job.model_dump()
+    fields = job.model_dump()
+    if options.get("override"):
+        fields = overriding(fields, parameters if settings is None else settings)
     return job_of(fields_with_options(fields, options, parameters))
 
 
-def overriding(fields: Mapping[str, Any], parameters: Mapping[str, object]) -> dict[str, Any]:
-    """Return the fields of a job whose grid, if it is one, has these values in the place of its own."""
-    own = fields.get("parameters", {})
-    return {**fields, "parameters": {**own, **parameters}} if own.keys() & parameters.keys() else dict(fields)
+def overriding(fields: Mapping[str, Any], settings: Mapping[str, object]) -> dict[str, Any]:
+    """Return the fields of a job whose grid, if it is one, has these values, by any name, in the place of its own."""
+    asked = by_name(settings)
+    own = {name: asked.get(own_name(name, None), value) for name, value in fields.get("parameters", {}).items()}
+    return {**fields, "parameters": own} if own else dict(fields)
 
 
 def fields_with_options(

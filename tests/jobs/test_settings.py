@@ -97,6 +97,32 @@ def test_what_a_grid_gives_itself_is_said(rows: Path, capsys: pytest.CaptureFixt
         assert json.loads(shown.out)["rows"] == 1
 
 
+@pytest.mark.usefixtures("quick")
+def test_override_outranks_a_preset_that_a_row_names(pair: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    row = "photo.png,painting.png,gatys2016"
+    Path("rows.csv").write_text(f"content,style,preset,seed\n{row},1\n{row},2\n{row},2\n")
+    words = ["run", "rows.csv", "--output", "out", "--no-report", *QUICK, "--set", "beta=5"]
+    assert nst(*words) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "--set style_weight=5 is for rows that leave style_weight open: 3 of 3 give it themselves" in shown
+    assert nst(*words[:3], "other", *words[4:], "--override") == 0
+    weights = {json.loads(params)["style_weight"] for params in read_results("other")["params"].to_pylist()}
+    assert weights == {5.0}
+
+
+def test_a_grid_is_overruled_by_any_name_and_by_set_alone(pair: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    grid = "kind: grid\nname: g\ncontents: photo.png\nstyles: painting.png\noutput: o\n"
+    Path("grid.yaml").write_text(grid + "parameters: {style_weight: [1, 2], seed: [1, 2]}\n")
+    Path("defaults.json").write_text('{"seed": 9}')
+    words = ["plan", "grid.yaml", "--rate", "1e9", *QUICK, "--set", "beta=5", "--defaults", "defaults.json", "--json"]
+    assert nst(*words) == 0
+    shown = capsys.readouterr()
+    assert "--set style_weight=5 is ignored: the grid gives style_weight itself" in shown.err
+    assert json.loads(shown.out)["rows"] == 4
+    assert nst(*words, "--override") == 0
+    assert json.loads(capsys.readouterr().out)["rows"] == 2  # the seeds are the grid's: only --set overrules
+
+
 def test_names_and_values_of_parameters_are_completed() -> None:
     assert completion.settings("siz") == ["size="]
     assert completion.settings("pooling=") == ["pooling=avg", "pooling=max"]

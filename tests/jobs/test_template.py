@@ -13,7 +13,7 @@ from tests.jobs.test_cli import nst
 
 @pytest.mark.parametrize("kind", MODELS)
 def test_a_template_is_a_job_and_names_every_field(kind: Kind, tmp_path: Path) -> None:
-    text = template(kind, ["my pairs.csv"], ["night: 1.png"], "s3://bucket/out put")
+    text = template(kind, ["my pairs.csv"], [] if kind == "manifest" else ["night: 1.png"], "s3://bucket/out put")
     (tmp_path / "job.yaml").write_text(text)
     job: Any = load(tmp_path / "job.yaml")
     assert (job.kind, job.output, job.name) == (kind, "s3://bucket/out put", "out-put")
@@ -46,6 +46,8 @@ def test_init_writes_a_file_once(
     assert "nst plan archive.yaml" in capsys.readouterr().out
     before = Path("archive.yaml").read_text()
     assert "photos: photos" in before
+    assert nst("init", "manifest", "pairs.csv", "--style", "night.png") == 2
+    assert "--style: expected with archive or grid" in capsys.readouterr().err
     assert nst("init", "archive", "other") == 2
     assert "archive.yaml exists" in capsys.readouterr().err
     assert Path("archive.yaml").read_text() == before

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 import os
 import shutil
 import subprocess
@@ -47,8 +48,13 @@ def event(message: str, *arguments: object, level: int = logging.INFO, extra: An
     vars(record).update(extra or {})
     line = JsonFormatter().format(record)
     assert "\n" not in line
-    found: dict[str, Any] = json.loads(line)
+    found: dict[str, Any] = json.loads(line, parse_constant=pytest.fail)  # Python alone reads NaN
     return found
+
+
+def test_numbers_that_json_does_not_have_are_null(clean: None) -> None:
+    found = event("a row", extra={"nst.row.total_loss": math.nan, "nst.row.seconds": {"fetch": math.inf}})
+    assert found["Attributes"] == {"nst.row.total_loss": None, "nst.row.seconds": {"fetch": None}}
 
 
 def test_fields_have_the_names_of_opentelemetry(clean: None) -> None:

@@ -296,7 +296,10 @@ URIS = st.none() | st.text(max_size=20) | st.just('s3://a/"seed":0,')
 def test_an_id_is_the_rows_meaning(content: str | None, style: str | None, given_parameters: dict[str, Any]) -> None:
     params = StyleParams.of(given_parameters)
     parameters = {name: value for name, value in params.to_json().items() if name != "preset"}
-    meaning = {"content": content, "style": style, "params": parameters, "encoder_sha256": ENCODER}
+    named = (
+        style and "|".join(part.strip() for part in style.split("|") if part.strip()) if "|" in (style or "") else style
+    )
+    meaning = {"content": content, "style": named, "params": parameters, "encoder_sha256": ENCODER}
     text = json.dumps(meaning, sort_keys=True, separators=(",", ":"))
     assert derive_id(content, style, params, ENCODER) == hashlib.sha256(text.encode()).hexdigest()[:16]
 
