@@ -33,6 +33,9 @@ PROGRESS_VARIABLE, SUBMISSION_VARIABLE = "NST_PROGRESS", "NST_SUBMISSION"
 JOB_VARIABLE = "NST_JOB"
 """Environment variable of a submitted job that has the text of its job file, where no folder travels with it."""
 
+SUCCESS_VARIABLE = "NST_FAILED_ROWS_ARE_SUCCESS"
+"""Environment variable of a submitted job, 1 where another try would start whole machines for the same failed rows."""
+
 REPORT_SECONDS = 60.0
 """Seconds after which the report at the end of a run begins no more thumbnails, since somebody waits for its end."""
 

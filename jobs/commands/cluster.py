@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from jobs.console import counted, out, printable
+from jobs.console import counted, json_lines, out, printable
 from jobs.exit_codes import ExitCode, explains_exit_codes
 
 if TYPE_CHECKING:
@@ -69,7 +69,8 @@ def _submit_to_kubernetes(file: Path, *, follow: bool) -> NoReturn:
     section = section_of(file, platform())
     there = Kubernetes.of_this_pod(section.namespace)
     who = os.environ.get(STARTED_BY_VARIABLE, "")
-    name, new = there.submit(lambda attempt: ray_job(file, section, attempt=attempt, started_by=who))
+    trace = os.environ.get(json_lines.TRACE_VARIABLE, "")
+    name, new = there.submit(lambda attempt: ray_job(file, section, attempt=attempt, started_by=who, trace=trace))
     _say(f"{name}: {'made' if new else 'runs already: attached to it'}, in {section.namespace}.")
     code = ExitCode.OK
     if follow and not has_succeeded(there.ended(name)):

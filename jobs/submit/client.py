@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Self
 
+from jobs.console import json_lines
 from jobs.submit.listing import JobServer, LightServer, listed
 from jobs.submit.request import STOP_SECONDS, Request
 from nst_kernel.params import did_you_mean
@@ -161,7 +162,7 @@ class Cluster:
                     self.server.submit_job(
                         entrypoint=request.entrypoint,
                         submission_id=id,
-                        runtime_env=request.environment(attempt),
+                        runtime_env=request.environment(attempt, trace=os.environ.get(json_lines.TRACE_VARIABLE, "")),
                         metadata={**request.metadata, "nst_attempt": str(attempt)},
                         **_entrypoint_resources(request.resources),
                     )

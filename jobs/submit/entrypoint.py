@@ -9,9 +9,6 @@ from jobs.console import Shown, complain, err, json_lines, show_traceback
 from jobs.exit_codes import ExitCode
 from jobs.jobfile import job_in, load
 
-SUCCESS_VARIABLE = "NST_FAILED_ROWS_ARE_SUCCESS"
-"""Environment variable of a submitted job, 1 where another try would start whole machines for the same failed rows."""
-
 
 def main() -> None:
     """Run the job of the file that is named, or else of the environment; errors are one clear line."""
@@ -34,7 +31,7 @@ def main() -> None:
         show_traceback(type(error), error, error.__traceback__)
         complain(err, f"{type(error).__name__}: {' '.join(str(error).split())[:500]}")
         code = ExitCode.NOTHING_STARTED
-    if code == ExitCode.PROBLEMS and os.environ.get(SUCCESS_VARIABLE) == "1":
+    if code == ExitCode.PROBLEMS and os.environ.get(runner.SUCCESS_VARIABLE) == "1":
         err.print(f"Exit code 0 in the place of {code.value}: {code.sentence}; another try would not mend them.")
         code = ExitCode.OK
     sys.exit(code)

@@ -1,6 +1,7 @@
 """The API of Kubernetes, as far as a pod needs it that starts jobs: RayJobs are made, listed and waited for."""
 
 import contextlib
+import http.client
 import json
 import os
 import ssl
@@ -20,10 +21,10 @@ ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 """Where a pod has the token of its service account, which Kubernetes renews, and whom it trusts."""
 
 LOOK_EVERY = 10.0
-"""Seconds between two looks at a job that is waited for."""
+"""Seconds between two looks at a job that is waited for, and between two tries of a request."""
 
 PATIENCE = 600.0
-"""Seconds for which the API may be away while a job is waited for: an upgrade of the control plane takes minutes."""
+"""Seconds for which a request waits for an API that is away: an upgrade of the control plane takes minutes."""
 
 OVER = ("Complete", "Failed")
 """What the operator says of a RayJob that has ended, after all its retries."""
@@ -98,20 +99,32 @@ class Kubernetes:
         Raises:
             ClusterError: if it is deleted, or if the API is away for long.
         """
-        answered = time.monotonic()
         while True:
             try:
                 job = self._call("GET", f"/{urllib.parse.quote(name)}")
             except _Away as error:
-                if time.monotonic() - answered > PATIENCE:
-                    raise ClusterError(f"{error}; the job goes on") from error
-            else:
-                answered = time.monotonic()
-                if status_of(job) in OVER:
-                    return job
+                raise ClusterError(f"{error}; the job goes on") from error
+            if status_of(job) in OVER:
+                return job
             time.sleep(LOOK_EVERY)
 
     def _call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Ask the API until it answers, and return that.
+
+        Raises:
+            _Away: if it does not for long.
+            ClusterError: if it refuses.
+        """
+        began = time.monotonic()
+        while True:
+            try:
+                return self._once(method, path, body)
+            except _Away:
+                if time.monotonic() - began > PATIENCE:
+                    raise
+            time.sleep(LOOK_EVERY)
+
+    def _once(self, method: str, path: str, body: Mapping[str, Any] | None) -> dict[str, Any]:
         """Ask the API once, and return its answer."""
         jobs = f"{self.address}/apis/{API_VERSION}/namespaces/{self.namespace}/rayjobs"
         token = (self.account / "token").read_text("utf-8").strip()
@@ -132,7 +145,7 @@ class Kubernetes:
                 raise _AlreadyThere(str(said.get("message"))) from None
             kind = _Away if error.code in (429, 500, 502, 503, 504) else ClusterError
             raise kind(f"Kubernetes did not {method} a RayJob: {said.get('message') or error}") from None
-        except OSError as error:
+        except (OSError, http.client.HTTPException, ValueError) as error:  # the last for half an answer
             raise _Away(f"Kubernetes does not answer at {self.address}: {error}") from None
 
 

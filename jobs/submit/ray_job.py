@@ -9,8 +9,7 @@ import yaml
 from pydantic import ValidationError
 
 from jobs.jobfile import load
-from jobs.runner import JOB_VARIABLE
-from jobs.submit.entrypoint import SUCCESS_VARIABLE
+from jobs.runner import JOB_VARIABLE, SUCCESS_VARIABLE
 from jobs.submit.ray_cluster import API_VERSION, NODE_LABELS, cluster_spec
 from jobs.submit.request import Request, request
 from jobs.submit.yaml_text import in_blocks
@@ -56,7 +55,9 @@ def section_of(file: Path, ours: KubernetesSection) -> KubernetesSection:
     return KubernetesSection.model_validate({**ours.model_dump(), **given})
 
 
-def ray_job(file: Path, section: KubernetesSection, *, attempt: int = 1, started_by: str = "") -> dict[str, Any]:
+def ray_job(
+    file: Path, section: KubernetesSection, *, attempt: int = 1, started_by: str = "", trace: str = ""
+) -> dict[str, Any]:
     """Return the RayJob of a job file.
 
     Args:
@@ -64,6 +65,7 @@ def ray_job(file: Path, section: KubernetesSection, *, attempt: int = 1, started
         section: the cluster that it gets.
         attempt: which submission of the same job it is, from 1.
         started_by: name of who makes it, who makes one alone; empty: anybody.
+        trace: the trace that it is a part of; empty: none, as of one that is written down for later.
 
     Raises:
         ValueError: for a file that is no job, or that cannot run there; the message names the field.
@@ -77,7 +79,7 @@ def ray_job(file: Path, section: KubernetesSection, *, attempt: int = 1, started
             "namespace": section.namespace,
             "labels": labels(asked) | ({STARTED_BY_LABEL: started_by} if started_by else {}),
         },
-        "spec": _spec(asked, section, attempt),
+        "spec": _spec(asked, section, attempt, trace),
     }
 
 
@@ -131,9 +133,9 @@ def _name(asked: Request) -> str:
     return f"{plain[:room].rstrip('-')}-{asked.digest}"
 
 
-def _spec(asked: Request, section: KubernetesSection, attempt: int | None) -> dict[str, Any]:
+def _spec(asked: Request, section: KubernetesSection, attempt: int | None, trace: str = "") -> dict[str, Any]:
     """Return the specification of a RayJob; one that is started again and again by a schedule has no attempt."""
-    environment = asked.environment(attempt or 1)
+    environment = asked.environment(attempt or 1, trace=trace)
     variables = environment["env_vars"]
     variables |= {JOB_VARIABLE: _sized(variables[JOB_VARIABLE], section), SUCCESS_VARIABLE: "1"}
     identity: dict[str, Any] = {"jobId": asked.id(attempt)} if attempt else {}
@@ -146,7 +148,7 @@ def _spec(asked: Request, section: KubernetesSection, attempt: int | None) -> di
         "metadata": {**asked.metadata, "nst_attempt": str(attempt or 1)},
         "runtimeEnvYAML": in_blocks(environment),
         "shutdownAfterJobFinishes": True,
-        "ttlSecondsAfterFinished": section.kept_seconds,
+        "ttlSecondsAfterFinished": section.cluster_kept_seconds,
         "backoffLimit": section.retries,
         "activeDeadlineSeconds": section.deadline_seconds,
         "preRunningDeadlineSeconds": section.pending_seconds,

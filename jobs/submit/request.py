@@ -4,7 +4,6 @@ import hashlib
 import importlib.util
 import itertools
 import json
-import os
 import shlex
 import sys
 from collections.abc import Iterator, Mapping
@@ -54,9 +53,16 @@ class Request:
         """Return the id of a submission: name and digest, and from the second attempt on its number."""
         return f"{self.name}-{self.digest}" + (f".{attempt}" if attempt > 1 else "")
 
-    def environment(self, attempt: int) -> dict[str, Any]:
-        """Return the `runtime_env` of a submission, with its own id in the environment."""
+    def environment(self, attempt: int, *, trace: str = "") -> dict[str, Any]:
+        """Return the `runtime_env` of a submission, with its own id in the environment.
+
+        Args:
+            attempt: number of the submission.
+            trace: the trace that it is a part of, unless the job file names another.
+        """
         variables = {**self.runtime_env["env_vars"], SUBMISSION_VARIABLE: self.id(attempt)}
+        if trace:
+            variables.setdefault(json_lines.TRACE_VARIABLE, trace)
         return {**self.runtime_env, "env_vars": variables}
 
 
@@ -80,8 +86,6 @@ def request(file: Path) -> Request:
         "RAY_JOB_STOP_WAIT_TIME_S": str(STOP_SECONDS),
         PROGRESS_VARIABLE: layout.progress_file(said["output"]),
     }
-    if json_lines.TRACE_VARIABLE in os.environ:
-        variables.setdefault(json_lines.TRACE_VARIABLE, os.environ[json_lines.TRACE_VARIABLE])
     if said_by_operators := storage.operators_text(cluster.env.get(storage.OPERATORS_VARIABLE, "")):
         variables[storage.OPERATORS_VARIABLE] = said_by_operators
     if travels is None:

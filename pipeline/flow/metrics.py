@@ -2,8 +2,8 @@
 
 What is counted is an outcome that arrived at the driver: its row is durable by then, and Ray Data hands each block of a
 finished stage over once, however often a batch was computed or committed before, because a process or a node had died.
-So a run's counts are those of its summary, and a row is counted once for each run that computed it. A counter lives as
-long as its driver; `run.json` is what is kept.
+So a run's counts are those of its summary, and a row is counted once for each run that computed it. The node goes on
+exporting the counters of a driver that has ended; `run.json` is what is kept.
 """
 
 import logging

@@ -50,7 +50,9 @@ class KubernetesSection(Section):
     retries: int = Field(3, ge=0, description="Further clusters that go on where one broke off.")
     deadline_seconds: int = Field(43_200, ge=60, description="From the first pod on, after which a job is given up.")
     pending_seconds: int = Field(1_800, ge=60, description="That a cluster may take until the job runs on it.")
-    kept_seconds: int = Field(3_600, ge=0, description="That an ended job remains listed; its pods go at once.")
+    cluster_kept_seconds: int = Field(
+        60, ge=0, description="That the pods of an ended job stay, so that its last metrics are read."
+    )
     schedule: str = Field("0 2 * * *", pattern=r"^\S+( \S+){4}$", description="When it runs, as cron writes it.")
     time_zone: str = Field("Etc/UTC", min_length=1, description="Of the schedule.")
 

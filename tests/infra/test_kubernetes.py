@@ -137,7 +137,7 @@ def test_pods_have_no_rights_and_can_be_written_to_at_tmp_alone(manifest: Manife
         assert pod["spec"]["restartPolicy"] == "Never", place
         assert pod["spec"]["enableServiceLinks"] is False
         writable = {mount["mountPath"] for one in pod["spec"]["containers"] for mount in one["volumeMounts"]}
-        assert {mount for mount in writable if mount == "/tmp"} == {"/tmp"}
+        assert "/tmp" in writable
         for container in pod["spec"]["containers"]:
             assert all(mount.get("readOnly") or mount["mountPath"] == "/tmp" for mount in container["volumeMounts"])
             volumes = {volume["name"] for volume in pod["spec"]["volumes"]}

@@ -41,3 +41,40 @@ def test_a_head_needs_a_token(tmp_path: Path) -> None:
     assert ended.stdout.startswith("token start --head --block --node-ip-address 10.0.0.1")
     assert "--dashboard-host 127.0.0.1" in ended.stdout
     assert ended.stdout.strip().endswith("--num-cpus 0")
+
+
+def on_slurm(folder: Path, *, started: bool, run_ends_with: int) -> tuple[int, list[str], list[str]]:
+    """Run the script with stand-ins for Slurm and Ray; return its exit code and what Ray and the run were given."""
+    stubs = {
+        "srun": 'while case "$1" in -*) true;; *) false;; esac; do shift; done; exec "$@"',
+        "scontrol": "echo first; echo second",
+        "ray": f'printf "%s\\n" "$@" > {folder}/ray.said; while [ "$1" != -- ]; do shift; done; shift; '
+        + ('"$@"; exit 0' if started else "exit 0"),
+        "nst": f'printf "%s\\n" "$@" > {folder}/nst.said; exit {run_ends_with}',
+    }
+    for name, text in stubs.items():
+        (folder / name).write_text(f"#!/bin/bash\n{text}\n")
+        (folder / name).chmod(0o755)
+    slurm = {"SLURM_JOB_ID": f"9{os.getpid()}", "SLURM_JOB_NODELIST": "first,second", "SLURM_JOB_NUM_NODES": "2"}
+    variables = {"PATH": f"{folder}:{os.environ['PATH']}", "HOME": str(folder), **slurm}
+    words = ["bash", str(INFRA / "slurm" / "nst.sbatch"), "a job.yaml", "--set", "size=64"]
+    done = subprocess.run(words, env=variables, capture_output=True, text=True, check=False)
+    said = [(folder / f"{name}.said") for name in ("ray", "nst")]
+    given = [file.read_text().splitlines() if file.exists() else [] for file in said]
+    return done.returncode, given[0], given[1]
+
+
+@pytest.mark.parametrize("ends", [0, 1, 3, 143])
+def test_a_job_of_slurm_ends_as_its_run_does_whatever_ray_says(ends: int, tmp_path: Path) -> None:
+    code, ray, run = on_slurm(tmp_path, started=True, run_ends_with=ends)
+    assert code == ends
+    assert run[:4] == ["run", "a job.yaml", "--set", "size=64"]
+    assert run[4] == "--address"
+    options = {word for word in ray[: ray.index("--")] if word.startswith("--")}
+    # Ray gives them to workers too, which refuse what is for heads alone.
+    assert options == {"--address", "--min-nodes", "--num-cpus", "--num-gpus", "--temp-dir"}
+    assert run[5] == ray[ray.index("--address") + 1]
+
+
+def test_a_job_of_slurm_in_which_ray_did_not_start_has_not_succeeded(tmp_path: Path) -> None:
+    assert on_slurm(tmp_path, started=False, run_ends_with=0)[0] == 3

@@ -62,7 +62,7 @@ def test_a_job_without_a_folder_comes_from_the_environment(monkeypatch: pytest.M
 
 @pytest.mark.parametrize("code", ExitCode)
 def test_rows_that_fail_start_no_further_cluster(code: ExitCode, job: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(entrypoint.SUCCESS_VARIABLE, "1")
+    monkeypatch.setenv(entrypoint.runner.SUCCESS_VARIABLE, "1")
     monkeypatch.setattr(runner, "run", lambda *_, **__: code)
     assert code_of(monkeypatch, job) == (ExitCode.OK if code == ExitCode.PROBLEMS else code)
 

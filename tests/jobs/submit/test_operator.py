@@ -140,6 +140,13 @@ def test_its_end_is_waited_for_while_the_api_comes_and_goes(api: Api, there: Kub
     assert not has_succeeded(there.ended("night"))
 
 
+def test_a_job_is_made_although_the_api_is_away_for_a_moment(api: Api, there: Kubernetes) -> None:
+    """At two in the morning there is nobody who would start it again."""
+    api.away = 3
+    assert there.submit(job) == ("night", True)
+    assert list(api.jobs) == ["night"]
+
+
 def test_what_the_api_refuses_is_said(api: Api, there: Kubernetes, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ClusterError, match="did not GET a RayJob: not found"):
         there.ended("deleted")
