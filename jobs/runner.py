@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Self
 from rich.console import Console
 from rich.markup import escape
 
-from jobs.console import Shown, complain, near, show_traceback
+from jobs.console import Shown, complain, json_lines, near, show_traceback
 from jobs.console import err as standard_error
 from jobs.console import out as standard_output
 from jobs.exit_codes import ExitCode
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     Work = Callable[[Callable[[Progress], None]], Progress]
 
-PROGRESS_VARIABLE, SUBMISSION_VARIABLE = "NST_PROGRESS", "NST_SUBMISSION"
+PROGRESS_VARIABLE, SUBMISSION_VARIABLE = "NST_PROGRESS", json_lines.SUBMISSION_VARIABLE
 """Environment variables of a submitted job: where it writes how far it is, and what it is called on its cluster."""
 
 JOB_VARIABLE = "NST_JOB"

@@ -17,8 +17,11 @@ from jobs.console.values import jsonable
 TRACE_VARIABLE = "TRACEPARENT"
 """Environment variable with the trace that a run is a part of, as W3C's Trace Context writes it."""
 
+SUBMISSION_VARIABLE = "NST_SUBMISSION"
+"""Environment variable of a submitted job: what it is called on its cluster."""
+
 INJECTED_VARIABLE = "RAY_JOB_CONFIG_JSON_ENV_VAR"
-"""Environment variable, of Ray's choosing, with what the processes of a driver's cluster are told besides."""
+"""Environment variable, of Ray's choosing, that tells a driver and its processes about their job."""
 
 SEVERITIES = {logging.DEBUG: 5, logging.INFO: 9, logging.WARNING: 13, logging.ERROR: 17, logging.CRITICAL: 21}
 """OpenTelemetry's numbers of severities."""
@@ -70,7 +73,8 @@ def _without_secrets(value: Any) -> Any:
 @functools.cache
 def _resource() -> dict[str, str | int]:
     """Return what this process is."""
-    run = {"nst.submission": os.environ["NST_SUBMISSION"]} if os.environ.get("NST_SUBMISSION") else {}
+    submission = os.environ.get(SUBMISSION_VARIABLE)
+    run = {"nst.submission": submission} if submission else {}
     return {
         "service.name": "nst",
         "service.version": version("nst-pipeline"),
@@ -92,7 +96,9 @@ def begin(level: int = logging.INFO) -> None:
     injected = json.loads(os.environ.get(INJECTED_VARIABLE) or "{}")
     runtime_env = injected.setdefault("runtime_env", {})
     runtime_env.setdefault("worker_process_setup_hook", f"{__name__}.begin_in_worker")
-    passed = {name: os.environ[name] for name in (FORMAT_VARIABLE, TRACE_VARIABLE) if name in os.environ}
+    passed = {
+        name: os.environ[name] for name in (FORMAT_VARIABLE, TRACE_VARIABLE, SUBMISSION_VARIABLE) if name in os.environ
+    }
     runtime_env["env_vars"] = {**passed, **runtime_env.get("env_vars", {})}
     os.environ[INJECTED_VARIABLE] = json.dumps(injected)
 

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any, Self
 
 from jobs.console import json_lines
-from jobs.submit.listing import JobServer, LightServer, listed
+from jobs.submit.listing import JobServer, LightServer
 from jobs.submit.request import STOP_SECONDS, Request
 from nst_kernel.params import did_you_mean
 from pipeline.outputs import layout
@@ -109,16 +109,15 @@ class Cluster:
 
     @classmethod
     def at(cls, address: str | None, *, of_job: str | None = None) -> Self:
-        """Connect to the cluster at the given address, else the job file's, the environment's, or this machine's.
+        """Return the cluster at the given address, else the job file's, the environment's, or this machine's.
+
+        Nothing is asked yet: the first request raises `ClusterError` if no job server answers there.
 
         Raises:
-            ClusterError: if no job server answers there.
+            ClusterError: for an address of another kind.
         """
         whole = find_address(address, of_job)
-        server = LightServer(whole, lambda: _connected(whole))
-        if listed(whole) is None:
-            _ = server.client  # which says why, or knows what the cluster wants
-        return cls(server, whole)
+        return cls(LightServer(whole, lambda: _connected(whole)), whole)
 
     def submissions(self) -> list[Submission]:
         """List every job of this project, the oldest first.

@@ -1,5 +1,6 @@
 """What runs on a cluster: the job of a file in the working directory, or of the environment where no folder travels."""
 
+import json
 import os
 import sys
 from pathlib import Path
@@ -9,12 +10,16 @@ from jobs.console import Shown, complain, err, json_lines, show_traceback
 from jobs.exit_codes import ExitCode
 from jobs.jobfile import job_in, load
 
+RAYS_NAME = "job_submission_id"
+"""The note, among those that Ray keeps with a job, that says what it is called on its cluster."""
+
 
 def main() -> None:
     """Run the job of the file that is named, or else of the environment; errors are one clear line."""
     from pipeline.specs import options_of
     from pipeline.storage import StorageError
 
+    _note_submission()
     shown = Shown(quiet=json_lines.is_wanted())
     if shown.quiet:
         json_lines.begin()
@@ -35,6 +40,13 @@ def main() -> None:
         err.print(f"Exit code 0 in the place of {code.value}: {code.sentence}; another try would not mend them.")
         code = ExitCode.OK
     sys.exit(code)
+
+
+def _note_submission() -> None:
+    """Take over what Ray calls this job, unless it was told a name: each run of a schedule has its own."""
+    told = json.loads(os.environ.get(json_lines.INJECTED_VARIABLE) or "{}").get("metadata") or {}
+    if RAYS_NAME in told:
+        os.environ.setdefault(runner.SUBMISSION_VARIABLE, told[RAYS_NAME])
 
 
 if __name__ == "__main__":

@@ -135,7 +135,7 @@ def _name(asked: Request) -> str:
 
 def _spec(asked: Request, section: KubernetesSection, attempt: int | None, trace: str = "") -> dict[str, Any]:
     """Return the specification of a RayJob; one that is started again and again by a schedule has no attempt."""
-    environment = asked.environment(attempt or 1, trace=trace)
+    environment = asked.environment(attempt, trace=trace)
     variables = environment["env_vars"]
     variables |= {JOB_VARIABLE: _sized(variables[JOB_VARIABLE], section), SUCCESS_VARIABLE: "1"}
     identity: dict[str, Any] = {"jobId": asked.id(attempt)} if attempt else {}

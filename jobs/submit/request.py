@@ -53,14 +53,16 @@ class Request:
         """Return the id of a submission: name and digest, and from the second attempt on its number."""
         return f"{self.name}-{self.digest}" + (f".{attempt}" if attempt > 1 else "")
 
-    def environment(self, attempt: int, *, trace: str = "") -> dict[str, Any]:
+    def environment(self, attempt: int | None, *, trace: str = "") -> dict[str, Any]:
         """Return the `runtime_env` of a submission, with its own id in the environment.
 
         Args:
-            attempt: number of the submission.
+            attempt: number of the submission; None where another gives it its id, as a schedule gives each run one.
             trace: the trace that it is a part of, unless the job file names another.
         """
-        variables = {**self.runtime_env["env_vars"], SUBMISSION_VARIABLE: self.id(attempt)}
+        variables = dict(self.runtime_env["env_vars"])
+        if attempt:
+            variables[SUBMISSION_VARIABLE] = self.id(attempt)
         if trace:
             variables.setdefault(json_lines.TRACE_VARIABLE, trace)
         return {**self.runtime_env, "env_vars": variables}

@@ -1,10 +1,14 @@
 """What runs on a cluster: it ends with an exit code that Ray can tell a failed job by."""
 
+import json
+import os
 import sys
 from pathlib import Path
 
 import pytest
 import yaml
+from ray._private.runtime_env.constants import RAY_JOB_CONFIG_JSON_ENV_VAR
+from ray.dashboard.modules.job.common import JOB_ID_METADATA_KEY
 
 from jobs import runner
 from jobs.console import Shown, json_lines
@@ -62,7 +66,7 @@ def test_a_job_without_a_folder_comes_from_the_environment(monkeypatch: pytest.M
 
 @pytest.mark.parametrize("code", ExitCode)
 def test_rows_that_fail_start_no_further_cluster(code: ExitCode, job: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(entrypoint.runner.SUCCESS_VARIABLE, "1")
+    monkeypatch.setenv(runner.SUCCESS_VARIABLE, "1")
     monkeypatch.setattr(runner, "run", lambda *_, **__: code)
     assert code_of(monkeypatch, job) == (ExitCode.OK if code == ExitCode.PROBLEMS else code)
 
@@ -74,6 +78,26 @@ def test_a_job_from_the_environment_needs_no_folder_that_operators_allow(monkeyp
     )
     monkeypatch.setattr(runner, "run", lambda *_, **__: ExitCode.OK)
     assert code_of(monkeypatch) == ExitCode.OK
+
+
+@pytest.mark.parametrize(("said", "expected"), [("", "nightly-x7k2p"), ("night-1", "night-1")])
+def test_a_job_that_a_schedule_made_is_called_as_ray_calls_it(
+    said: str, expected: str, job: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else `nst status` and logs could not tell one night from the next."""
+    monkeypatch.setenv(runner.SUBMISSION_VARIABLE, said)  # which takes it away again at the end
+    if not said:
+        monkeypatch.delenv(runner.SUBMISSION_VARIABLE)
+    monkeypatch.setenv(RAY_JOB_CONFIG_JSON_ENV_VAR, json.dumps({"metadata": {JOB_ID_METADATA_KEY: "nightly-x7k2p"}}))
+    called: list[str] = []
+
+    def run(*_: object, **__: object) -> ExitCode:
+        called.append(os.environ[runner.SUBMISSION_VARIABLE])
+        return ExitCode.OK
+
+    monkeypatch.setattr(runner, "run", run)
+    assert code_of(monkeypatch, job) == ExitCode.OK
+    assert called == [expected]
 
 
 def test_a_job_that_is_asked_for_json_lines_shows_nothing_else(job: str, monkeypatch: pytest.MonkeyPatch) -> None:

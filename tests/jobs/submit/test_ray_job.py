@@ -95,6 +95,12 @@ def test_nst_status_finds_it(tmp_path: Path) -> None:
     assert all(isinstance(value, str) for value in spec["metadata"].values())
 
 
+def test_each_run_of_a_schedule_is_called_as_the_operator_calls_it(tmp_path: Path) -> None:
+    template = ray_cron_job(write(tmp_path), KubernetesSection())["spec"]["jobTemplate"]
+    assert "jobId" not in template
+    assert "NST_SUBMISSION" not in yaml.safe_load(template["runtimeEnvYAML"])["env_vars"]
+
+
 def test_what_is_set_aside_for_the_driver(tmp_path: Path) -> None:
     spec = made(tmp_path, cluster={"entrypoint_resources": {"CPU": 1, "big": 2}})
     assert spec["entrypointNumCpus"] == 1
