@@ -102,12 +102,15 @@ def _frames(observer: Observer, pairs: Sequence[Pair], descents: Sequence[Descen
         return None
     made = [descent.iterations.cpu() for descent in descents]
     before = [int(sum(of[b] for of in made)) for b in range(len(pairs))]
-    return Frames(
-        every,
-        before,
-        lambda samples, x: finished([pairs[b] for b in samples], x),
-        lambda sample, evaluation, picture: observer.frame(sample, evaluation, picture.numpy()),
-    )
+    opacities = [None if pair.opacity is None else pair.opacity.float().cpu() for pair in pairs]
+
+    def take(sample: int, evaluation: int, picture: Tensor) -> None:
+        opacity = opacities[sample]
+        if opacity is not None:
+            opacity = resize_masks(opacity[None], picture.shape[:2])[0]
+        observer.frame(sample, evaluation, _with_opacity(picture.numpy(), opacity))
+
+    return Frames(every, before, lambda samples, x: finished([pairs[b] for b in samples], x), take)
 
 
 def _resumed(
@@ -208,7 +211,7 @@ def _scaled(pair: Pair, ratio: float) -> Pair:
 
 def _results(pairs: Sequence[Pair], descents: Sequence[Descent], objective: Objective) -> list[StylizeResult]:
     """Return the result of each sample: the picture of the last scale, and the curves of all."""
-    opacities = [None if pair.opacity is None else pair.opacity.float().cpu().numpy()[..., None] for pair in pairs]
+    opacities = [None if pair.opacity is None else pair.opacity.float().cpu() for pair in pairs]
     fell = torch.stack([descent.fell for descent in descents]).any(0).cpu().tolist()
     images = finished(pairs, descents[-1].x).clamp(0, 1).float().permute(0, 2, 3, 1).contiguous().cpu().numpy()
     final = descents[-1].losses.double().cpu().numpy()
@@ -222,7 +225,7 @@ def _results(pairs: Sequence[Pair], descents: Sequence[Descent], objective: Obje
 
     return [
         StylizeResult(
-            image=images[b] if opacities[b] is None else np.concatenate([images[b], opacities[b]], axis=2),
+            image=_with_opacity(images[b], opacities[b]),
             diverged=diverged[b],
             losses={name: float(final[b, k]) for name, k in columns[b].items()},
             curve={name: curve(b, k) for name, k in columns[b].items()},
@@ -231,3 +234,8 @@ def _results(pairs: Sequence[Pair], descents: Sequence[Descent], objective: Obje
         )
         for b in range(len(images))
     ]
+
+
+def _with_opacity(picture: NDArray[np.float32], opacity: Tensor | None) -> NDArray[np.float32]:
+    """Return a picture (H, W, 3) with its opacity (H, W) as a fourth channel, if it has one."""
+    return picture if opacity is None else np.concatenate([picture, opacity.numpy()[..., None]], axis=2)

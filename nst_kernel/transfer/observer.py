@@ -49,7 +49,7 @@ class Observer:
         Args:
             sample: place in the batch.
             evaluation: how many the sample has made, over all scales: its curve ends with that of the picture.
-            picture: (H, W, 3) in [0, 1], as `StylizeResult.image`, at the size of its scale.
+            picture: (H, W, 3) in [0, 1], or (H, W, 4), as `StylizeResult.image`, at the size of its scale.
         """
 
 

@@ -18,10 +18,16 @@ from pipeline.images.curves import to_srgb
 Deep = NDArray[np.uint16]
 """A picture, uint16 (H, W, 3), RGB in sRGB."""
 
+Alpha = NDArray[np.float64]
+"""Opacity, (H, W) in [0, 1]."""
+
+Box = tuple[int, int, int, int]
+"""Left, top, right and bottom of a part of a picture."""
+
 _OTHER_ORDER = {"B": "L", "L": "B", "N": "B" if sys.byteorder == "little" else "L"}
 """The wrong byte order by the right one: big-endian, little-endian, that of this machine."""
 
-_COLOURS = ("RGB;16", "RGBX;16", "RGBA;16")
+_KINDS = ("RGB;16", "RGBX;16", "RGBA;16", "LA;16")
 _PLANAR, _SAMPLE_FORMAT = 284, 339
 _SEPARATE = 2
 
@@ -41,7 +47,7 @@ def is_deep(image: Image.Image) -> bool:
     if image.mode in ("I;16", "I;16B"):
         return bool(tags.get(_SAMPLE_FORMAT, (1,))[0] == 1)
     unusual = tags.get(_PLANAR) == _SEPARATE or set(tags.get(_SAMPLE_FORMAT, (1,))) != {1}
-    return not unusual and all(_raw_mode(each)[:-1] in _COLOURS for each in tiles)
+    return not unusual and all(_raw_mode(each)[:-1] in _KINDS for each in tiles)
 
 
 def decoded(
@@ -58,30 +64,16 @@ def decoded(
     Returns:
         uint16 (H, W, 3) as it is stored; None for a profile that only holds for 8 bits here, such as one of tables.
     """
-    is_grey = image.mode.startswith("I")
-    convert = to_srgb(profile, grey=is_grey)
+    convert = to_srgb(profile, grey=not _kind(image).startswith("RGB"))
     if convert is None:
         return None
-    upper, lower = (image, None) if is_grey else (image, _in_other_order(again()))
-    for each in (upper, lower):
-        if each is not None:
-            each.load()
-    transparent = image.info.get("transparency")
+    read = _levels_of(image, again)
     pixels = np.full((image.height, image.width, 3 + opacity), 65535, np.uint16)
     height = max(1, _BAND_PIXELS // image.width)
-    scale = levels.scale_of(image, [np.asarray(image)]) if is_grey else None
     for top in range(0, image.height, height):
         box = (0, top, image.width, min(top + height, image.height))
-        if lower is None:
-            assert scale is not None
-            stored = levels.to_words(np.asarray(upper.crop(box)), scale)[..., None]
-            hidden = np.asarray(upper.crop(box)) == transparent if isinstance(transparent, int) else None
-            alpha = None if hidden is None else np.where(hidden, 0, 1.0)
-        else:
-            stored = np.asarray(upper.crop(box)).astype(np.uint16) << 8 | np.asarray(lower.crop(box))
-            has_alpha = stored.shape[2] == 4 and not image.info.get(tiff.NO_ALPHA)
-            alpha = stored[..., 3] / 65535 if has_alpha else None
-        colours = convert(stored[..., :3] / 65535)
+        stored, alpha = read(box)
+        colours = convert(stored / 65535)
         part = pixels[box[1] : box[3]]
         if alpha is not None and opacity:
             part[..., 3] = np.rint(65535 * alpha)
@@ -89,6 +81,55 @@ def decoded(
             colours = 1 + alpha[..., None] * (colours - 1)
         part[..., :3] = np.rint(65535 * colours)
     return pixels[..., :3] if opacity and pixels[..., 3].min() == 65535 else pixels
+
+
+def _levels_of(image: Image.Image, again: Callable[[], Image.Image]) -> Callable[[Box], tuple[Deep, Alpha | None]]:
+    """Read a picture, and return what gives the levels of a box of it, (h, w, 3) or (h, w, 1), and its opacity."""
+    kind = _kind(image)
+    if kind.startswith("LA"):
+        return _of_grey_and_opacity(image)
+    return _of_colours(image, _in_other_order(again())) if kind.startswith("RGB") else _of_grey(image)
+
+
+def _of_colours(upper: Image.Image, lower: Image.Image) -> Callable[[Box], tuple[Deep, Alpha | None]]:
+    """Read a picture in colours, of which one image gives the upper bytes and the other the lower."""
+    upper.load()
+    lower.load()
+
+    def read(box: Box) -> tuple[Deep, Alpha | None]:
+        stored = np.asarray(upper.crop(box)).astype(np.uint16) << 8 | np.asarray(lower.crop(box))
+        has_alpha = stored.shape[2] == 4 and not upper.info.get(tiff.NO_ALPHA)
+        return stored[..., :3], stored[..., 3] / 65535 if has_alpha else None
+
+    return read
+
+
+def _of_grey(image: Image.Image) -> Callable[[Box], tuple[Deep, Alpha | None]]:
+    """Read a grey picture, of which one level may be transparent."""
+    image.load()
+    transparent, scale = image.info.get("transparency"), levels.scale_of(image, [np.asarray(image)])
+    assert scale is not None  # only levels of 8 bits have none
+
+    def read(box: Box) -> tuple[Deep, Alpha | None]:
+        stored = np.asarray(image.crop(box))
+        alpha = np.where(stored == transparent, 0, 1.0) if isinstance(transparent, int) else None
+        return levels.to_words(stored, scale)[..., None], alpha
+
+    return read
+
+
+def _of_grey_and_opacity(image: Image.Image) -> Callable[[Box], tuple[Deep, Alpha | None]]:
+    """Read a grey picture with opacity: two words a pixel, which are read as if they were four colours of a byte."""
+    file: Any = image
+    file.tile = [each._replace(args="RGBA") for each in file.tile]
+    image.load()
+
+    def read(box: Box) -> tuple[Deep, Alpha | None]:
+        stored = np.asarray(image.crop(box)).astype(np.uint16)
+        words = np.asarray(stored[..., ::2] << 8 | stored[..., 1::2], np.uint16)
+        return words[..., :1], words[..., 1] / 65535
+
+    return read
 
 
 def _in_other_order(image: Image.Image) -> Image.Image:
@@ -103,6 +144,12 @@ def _swapped(tile: object) -> object:
     raw, args = _raw_mode(tile), getattr(tile, "args", ())
     other = raw[:-1] + _OTHER_ORDER[raw[-1]]
     return other if isinstance(args, str) else (other, *args[1:])
+
+
+def _kind(image: Image.Image) -> str:
+    """Return how the pixels of a picture, of which only the header was read, are unpacked, such as RGB;16B."""
+    file: Any = image
+    return _raw_mode(file.tile[0])
 
 
 def _raw_mode(tile: object) -> str:

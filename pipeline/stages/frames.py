@@ -46,7 +46,7 @@ class FrameWriter:
         Args:
             planned: its row.
             evaluation: after which it was taken.
-            picture: (H, W, 3), float in [0, 1] or uint8.
+            picture: (H, W, 3) or (H, W, 4), float in [0, 1] or uint8.
         """
         while len(self._pending) >= AHEAD:
             self._pending.popleft().result()
@@ -108,7 +108,7 @@ def frame_columns(steps: Steps, planned: PlannedRow, outcome: StylizeResult) -> 
 
 
 def _animate(steps: Steps, there: Sequence[int], outcome: StylizeResult, format: Literal["webp", "gif"]) -> None:
-    """Write the animation of pictures on the way, all as large as the last one."""
+    """Write the animation of pictures on the way, all as large as the last one, on white where they are transparent."""
     height, width = outcome.image.shape[:2]
     shape = fit(height, width, size=SIDE)
     pictures = []

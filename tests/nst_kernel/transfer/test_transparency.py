@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from nst_kernel import Masked, Pair, StyleParams, stylize, stylize_batch
+from nst_kernel import Masked, Observer, Pair, StyleParams, stylize, stylize_batch
 from nst_kernel.objective import Objective, targets_of
 from nst_kernel.objective.targets import style_grams
 from nst_kernel.pictures import grey, straight
@@ -46,6 +46,24 @@ def test_the_opacity_of_the_content_is_that_of_the_result() -> None:
     assert picture.shape == (H, W, 4)
     np.testing.assert_array_equal(np.rint(picture[..., 3] * 255), spot())
     assert made(cut(0, np.uint8(255)), cut(1, spot())).shape in ((H, W, 4), (H, W, 3))
+
+
+def test_pictures_on_the_way_have_the_opacity_of_the_content_at_their_size() -> None:
+    taken: dict[int, NDArray[np.float32]] = {}
+
+    class Taking(Observer):
+        wants_frames = True
+
+        def frame(self, sample: int, evaluation: int, picture: NDArray[np.float32]) -> None:
+            taken[evaluation] = picture
+
+    asked = params(size=64, scales="32", iterations="2, 2", save_every=2)
+    content = cut(0, spot(48, 64), 48, 64)
+    result = stylize(content, draw(1, 20, 28), asked, encoder=encoder("conv2_1"), progress=Taking()).image
+    np.testing.assert_array_equal(taken[4], result)
+    assert taken[2].shape == (24, 32, 4)
+    halves = spot(48, 64).reshape(24, 2, 32, 2).mean((1, 3)) / 255
+    np.testing.assert_allclose(taken[2][..., 3], halves, atol=1e-6)
 
 
 def test_colours_of_what_is_transparent_mean_nothing() -> None:

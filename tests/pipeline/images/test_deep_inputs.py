@@ -14,6 +14,7 @@ from PIL import Image
 
 from nst_kernel import StyleParams
 from nst_kernel.pictures import to_tensor
+from nst_kernel.pictures.opacity import FAINT
 from pipeline.images import curves
 from pipeline.images.decode import decode, decode_to, resize_deep
 from pipeline.images.profile import ADOBE_GAMMA, ADOBE_RGB, DISPLAY_P3, profile_of
@@ -28,10 +29,15 @@ OPAQUE = np.concatenate([COLOURS, np.full((24, 20, 1), 65535, np.uint16)], axis=
 
 
 def png(levels: NDArray[np.uint16], *chunks: tuple[bytes, bytes]) -> bytes:
-    """A PNG of 16 bits as its specification has it: grey, RGB or RGBA by the number of channels."""
+    """A PNG of 16 bits as its specification has it: grey, with opacity, RGB or RGBA by the number of channels.
+
+    Every second row is stored as differences from the pixel to the left.
+    """
     height, width, channels = levels.shape
-    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in levels)
-    head = struct.pack(">IIBBBBB", width, height, 16, {1: 0, 3: 2, 4: 6}[channels], 0, 0, 0)
+    by_row = levels.astype(">u2").reshape(height, -1).view(np.uint8)
+    by_row[1::2, 2 * channels :] -= by_row[1::2, : -2 * channels].copy()
+    rows = b"".join(bytes([n % 2]) + row.tobytes() for n, row in enumerate(by_row))
+    head = struct.pack(">IIBBBBB", width, height, 16, {1: 0, 2: 4, 3: 2, 4: 6}[channels], 0, 0, 0)
     parts = [(b"IHDR", head), *chunks, (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
     body = (struct.pack(">I", len(b)) + k + b + struct.pack(">I", zlib.crc32(k + b)) for k, b in parts)
     return b"\x89PNG\r\n\x1a\n" + b"".join(body)
@@ -70,6 +76,17 @@ def test_grey_has_all_its_levels_too() -> None:
     expected = np.repeat(COLOURS[..., :1], 3, axis=2)
     for data in (png(COLOURS[..., :1]), tiff(COLOURS[..., 0]), tiff(COLOURS[..., 0], byteorder=">")):
         np.testing.assert_array_equal(decode_to(data, None, deep=True)[0], expected)
+
+
+def test_grey_with_opacity_has_all_its_levels_of_both() -> None:
+    grey, opacity = LEVELS[..., :1], LEVELS[..., 3:]
+    data = png(np.concatenate([grey, opacity], axis=2))
+    found, _ = decode_to(data, None, deep=True, opacity=True)
+    np.testing.assert_array_equal(found[..., 3:], opacity)
+    seen = opacity[..., 0] > 65535 * FAINT  # the colours of the others come from around them
+    np.testing.assert_array_equal(found[seen][:, :3], np.repeat(grey[seen], 3, axis=1))
+    on_white = 65535 + (opacity / 65535) * (grey.astype(float) - 65535)
+    np.testing.assert_array_equal(decode_to(data, None, deep=True)[0], np.repeat(np.rint(on_white), 3, axis=2))
 
 
 def test_what_is_transparent_lies_on_white() -> None:
