@@ -1,7 +1,7 @@
 """The shape of the output folder: every file that a run writes, and where it lies.
 
     OUTPUT/
-        images/NAME                   a picture, under the name that its row gives or its id makes
+        images/NAME                   a picture, under the name that its row gives, or that its pictures make
         images/NAME.steps/NUMBER.png  what it was after so many evaluations; the last is the picture
         images/NAME.steps/animation.webp, .gif
         results/part-DIGEST.parquet   rows of one finished batch

@@ -8,8 +8,8 @@ from typing import Any
 
 from rich.table import Column
 
-from pipeline.manifest import PICTURE_COLUMNS, SEVERAL, each_of
-from pipeline.outputs import file_name, is_derived, pair_name, query
+from pipeline.manifest import PICTURE_COLUMNS, SEVERAL, each_of, is_derived
+from pipeline.outputs import file_name, pair_name, query
 
 VARYING = 4
 """Style parameters that the table shows by itself, of those that differ between rows."""

@@ -2,7 +2,8 @@
 
 from pipeline.manifest.columns import IMAGE_EXTENSIONS, bad_output
 from pipeline.manifest.formats import Records, Source, described
-from pipeline.manifest.ids import MAX_NAME, default_output, derive_id
+from pipeline.manifest.ids import derive_id, is_derived
+from pipeline.manifest.names import MAX_NAME, asked_output, former_output
 from pipeline.manifest.originals import check_originals, same_file
 from pipeline.manifest.reader import iter_rows, read_manifest
 from pipeline.manifest.roles import PICTURE_COLUMNS, PICTURE_PARAMETERS, ROLES, SEVERAL, each_of, pictures_of
@@ -26,14 +27,16 @@ __all__ = [
     "RowProblem",
     "Settings",
     "Source",
+    "asked_output",
     "bad_output",
     "check_covered",
     "check_formats",
     "check_originals",
-    "default_output",
     "derive_id",
     "described",
     "each_of",
+    "former_output",
+    "is_derived",
     "iter_rows",
     "pictures_of",
     "place",

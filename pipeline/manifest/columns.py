@@ -9,7 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstr
 
 from nst_kernel.params import StyleParams
 from pipeline.manifest.formats import parse_json
-from pipeline.manifest.ids import MAX_NAME
+from pipeline.manifest.names import MAX_NAME
 from pipeline.manifest.roles import PICTURE_COLUMNS, SEVERAL
 from pipeline.manifest.row import shown
 

@@ -1,18 +1,23 @@
-"""Derived names of a row: its id from what decides the picture, and its picture's name from the id."""
+"""Ids of rows, which follow from what decides the picture."""
 
 import functools
 import hashlib
 import json
 import operator
-import urllib.parse
+import re
 from json.encoder import encode_basestring_ascii
 
 from nst_kernel.params import PARAMETERS, StyleParams
 from pipeline import storage
 from pipeline.manifest.roles import PICTURE_PARAMETERS, SEVERAL, each_of
 
-MAX_NAME = 255
-"""Bytes of a file's or folder's name: what every file system takes."""
+_DERIVED = re.compile("[0-9a-f]{16}")
+"""What an id is that follows from the request; another one was given by somebody."""
+
+
+def is_derived(id: str) -> bool:
+    """Return whether an id looks like one that follows from the request, rather than a name that somebody gave."""
+    return _DERIVED.fullmatch(id) is not None
 
 
 def derive_id(content: str | None, style: str | None, params: StyleParams, encoder_sha256: str) -> str:
@@ -76,9 +81,3 @@ def _no_minus_zero(value: object) -> object:
     if isinstance(value, tuple):
         return [_no_minus_zero(member) for member in value]
     return value + 0.0 if isinstance(value, float) else value
-
-
-def default_output(id: str) -> str:
-    """Return the name below images/ of the picture of a row that names none: its id, or a hash of a long one."""
-    name = f"{id if id.isascii() and id.isalnum() else urllib.parse.quote(id, safe='')}.png"
-    return name if len(name) <= MAX_NAME else f"{hashlib.sha256(id.encode()).hexdigest()[:16]}.png"

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from pipeline import layout, storage
+from pipeline.manifest.names import possible_outputs
 from pipeline.manifest.row import ManifestError, Row, RowProblem, place, shown
 
 _WORTH_LISTING = 20
@@ -35,14 +36,16 @@ def check_originals(rows: Sequence[Row], output: str, *, known: Iterable[str] = 
         return
     problems = []
     for row in rows:
-        written = places(uri := layout.picture_file(output, row.output))
-        if written in taken:
-            expected = f"another name, since {uri} {taken[written]}"
+        uris = {
+            places(uri): uri
+            for uri in (layout.picture_file(output, name) for name in possible_outputs(row.output, row.id))
+        }
+        if found := next((written for written in uris if written in taken), None):
+            expected = f"another name, since {uris[found]} {taken[found]}"
             problems.append(RowProblem(row.file, row.number, "output", shown(row.output), expected))
         elif ignores_case:
-            taken[written] = (
-                f"is written for {place(row.file, row.number)} too: the case of letters does not count there"
-            )
+            said = f"is written for {place(row.file, row.number)} too: the case of letters does not count there"
+            taken |= dict.fromkeys(uris, said)
     if problems:
         raise ManifestError(problems)
 

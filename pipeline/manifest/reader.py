@@ -30,7 +30,8 @@ from pipeline.manifest.formats import (
     each,
     read_table,
 )
-from pipeline.manifest.ids import default_output, derive_id
+from pipeline.manifest.ids import derive_id
+from pipeline.manifest.names import default_output, id_within
 from pipeline.manifest.partitions import partition_of, unknown_folder, with_partition
 from pipeline.manifest.roles import PICTURE_COLUMNS, PICTURE_PARAMETERS, SEVERAL, each_of
 from pipeline.manifest.row import (
@@ -256,12 +257,12 @@ class _Reader:
         if complaints or isinstance(params, list):
             yield from (RowProblem(file, number, *complaint) for complaint in complaints)
             return
-        # What is not given follows from the rest: an id from the request, a picture's name from the id.
+        # What is not given follows from the rest: an id from the request, a picture's name from both.
         content = storage.resolve(raw.content, self._base) if raw.content else None
         style, _ = resolved_styles(raw.style, self._base)
         derived = derive_id(content, style, params, self._encoder)
         id = storage.without_secrets(raw.id) or derived
-        output = raw.output or default_output(id)
+        output = raw.output or default_output(id, content, style)
         shape = (raw.height, raw.width) if raw.height and raw.width else None
         shape = self._shapes.setdefault(shape, shape) if shape else None
         yield self._distinct(Row(id, content, style, output, params, file, number, shape), derived)
@@ -351,14 +352,15 @@ class _Reader:
     def _owner(self, row: Row) -> Row:
         """Return the first row whose picture has this row's name.
 
-        Names that follow from an id, as most do, are not kept a second time.
+        Names that end in an id, as most do, are not kept a second time.
         """
-        if row.output == f"{row.id}.png":
-            return self._rows[self._named.get(row.output, row.id)]
-        after_id = self._rows.get(row.output.removesuffix(".png"))
-        if after_id and after_id.output == row.output:
-            return after_id
-        return self._rows[self._named.setdefault(row.output, row.id)]
+        if first := self._named.get(row.output):
+            return self._rows[first]
+        named = self._rows.get(id_within(row.output))
+        if named and named.output == row.output:
+            return named
+        self._named[row.output] = row.id
+        return row
 
 
 def _as_written(cells: dict[str, object]) -> tuple[RawRow, list[Complaint]]:

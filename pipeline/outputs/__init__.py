@@ -6,7 +6,7 @@ from pipeline.outputs.as_manifest import REQUEST_COLUMNS, as_manifest, name_of
 from pipeline.outputs.compact import compact, forget
 from pipeline.outputs.finished import Finished, finished
 from pipeline.outputs.locate import run_of
-from pipeline.outputs.pair_name import file_name, is_derived, pair_name
+from pipeline.outputs.pair_name import file_name, pair_name
 from pipeline.outputs.passed_over import PassedOver
 from pipeline.outputs.pictures import (
     OutputTaken,
@@ -41,7 +41,6 @@ __all__ = [
     "forget",
     "grid_runs",
     "inputs_among_pictures",
-    "is_derived",
     "layout",
     "name_of",
     "newest",

@@ -1,10 +1,11 @@
 """Rows of results as a manifest that requests them again."""
 
 import json
+from collections.abc import Mapping
 
 import pyarrow as pa
 
-from pipeline.manifest import PICTURE_COLUMNS, default_output
+from pipeline.manifest import PICTURE_COLUMNS, former_output
 
 REQUEST_COLUMNS = (
     *("id", *PICTURE_COLUMNS, "params", "output_name"),
@@ -30,6 +31,6 @@ def as_manifest(table: pa.Table) -> str:
     return "".join(lines)
 
 
-def name_of(request: dict[str, object]) -> str:
+def name_of(request: Mapping[str, object]) -> str:
     """Return the name of a row's picture below images/; results of the first schema lack it for failed rows."""
-    return str(request["output_name"] or default_output(str(request["id"])))
+    return str(request["output_name"] or former_output(str(request["id"])))

@@ -1,19 +1,10 @@
 """What a row is called among people: by its pictures, and by where it was requested."""
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from pipeline import storage
-from pipeline.manifest import PICTURE_COLUMNS, each_of, place
-
-_DERIVED = re.compile("[0-9a-f]{16}")
-"""What an id is that follows from the request; another one was given by somebody."""
-
-
-def is_derived(id: str) -> bool:
-    """Return whether an id looks like one that follows from the request, rather than a name that somebody gave."""
-    return bool(_DERIVED.fullmatch(id))
+from pipeline.manifest import PICTURE_COLUMNS, each_of, is_derived, place
 
 
 def pair_name(row: Mapping[str, Any]) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from nst_kernel.version import ALGORITHM_VERSION
 from pipeline import storage
-from pipeline.manifest import Row, derive_id
+from pipeline.manifest import Row, asked_output, derive_id
 
 Identities = Mapping[str, str | storage.StorageError]
 """By URI, a string that changes whenever the picture does, or why its store gives none."""
@@ -22,9 +22,9 @@ _HALF = 8
 def fingerprint(row: Row, encoder_sha256: str, identities: Identities) -> str:
     """Return the fingerprint of a row: 16 hexadecimal digits.
 
-    The first half stands for the request: pictures by URI, parameters, encoder, name of the output and version of the
-    algorithm. The second stands for the pictures as they are now. A picture without a known identity counts as
-    `UNKNOWN`: whether it can be read turns out when it is read.
+    The first half stands for the request: pictures by URI, parameters, encoder, name of the output as it was
+    asked for, and version of the algorithm. The second stands for the pictures as they are now. A picture without a
+    known identity counts as `UNKNOWN`: whether it can be read turns out when it is read.
 
     Args:
         row: of a manifest.
@@ -33,7 +33,8 @@ def fingerprint(row: Row, encoder_sha256: str, identities: Identities) -> str:
     """
     known = [identities[uri] for uri in row.uris()]
     pictures = [UNKNOWN if isinstance(identity, storage.StorageError) else identity for identity in known]
-    request = [derive_id(row.content, row.style, row.params, encoder_sha256), row.output, ALGORITHM_VERSION]
+    name = asked_output(row.output, row.id)
+    request = [derive_id(row.content, row.style, row.params, encoder_sha256), name, ALGORITHM_VERSION]
     return _digest(request) + _digest(pictures)
 
 

@@ -1,11 +1,12 @@
 """The plan of a run: which rows are left to compute, and in which batches, from metadata alone."""
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from nst_kernel.params import remarks_on
 from pipeline import storage
-from pipeline.manifest import Row
+from pipeline.manifest import Row, asked_output, former_output
 from pipeline.planning import cost
 from pipeline.planning.batch import Batch, Failure
 from pipeline.planning.buckets import buckets_of
@@ -113,8 +114,16 @@ def _remaining(
         elif _is_done(row, current, history.finished.get(row.id), identities) and _has_frames(row, history):
             done += 1
         else:
-            remaining.append((row, current))
+            remaining.append((_in_its_place(row, history), current))
     return remaining, done, quarantined
+
+
+def _in_its_place(row: Row, history: History) -> Row:
+    """Return a row with the name that its picture has, where an earlier version named it: it is written over there."""
+    former = former_output(row.id)
+    if row.output != former == asked_output(row.output, row.id) and history.owners.get(former) == row.id:
+        return dataclasses.replace(row, output=former)
+    return row
 
 
 def _is_done(row: Row, current: str, earlier: str | None, identities: Identities) -> bool:

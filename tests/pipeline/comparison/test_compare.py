@@ -226,6 +226,9 @@ def test_a_link_that_leads_out_is_no_picture(tmp_path: Path) -> None:
 def test_a_replaced_source_is_said() -> None:
     change = only(compare(stored([outcome(1)]), stored([outcome(1, fingerprint="another")])))
     assert "a source picture was replaced" in change.notes[0]
+    named = outcome(1, fingerprint="another")
+    renamed = {**named, "output_name": f"1-night-{named['id']}.png"}  # as later versions call it by default
+    assert only(compare(stored([outcome(1)]), stored([renamed]))).notes == change.notes
 
 
 @given(

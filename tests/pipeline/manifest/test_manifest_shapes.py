@@ -12,7 +12,7 @@ from PIL import Image
 
 from nst_kernel import StyleParams
 from nst_kernel.pictures.sizes import fit
-from pipeline.manifest.ids import default_output
+from pipeline.manifest import former_output
 from pipeline.manifest.reader import RowProblem, iter_rows
 from pipeline.manifest.row import Duplicate, Row
 from pipeline.planning import headers
@@ -114,7 +114,7 @@ def test_no_two_pictures_share_a_name(tmp_path_factory: pytest.TempPathFactory, 
     by_id: dict[str, str] = {}
     owners: dict[str, str] = {}
     for id, given_name in asked:
-        name = given_name or default_output(id)
+        name = given_name or former_output(id)
         if id in by_id:
             expected.append(Duplicate if by_id[id] == name else RowProblem)
             continue

@@ -89,6 +89,16 @@ def test_a_picture_that_is_not_there_yet_is_refused_too(project: Path) -> None:
         check_originals([row(f"{project}/out/images/new.png", "new.png")], f"{project}/out")
 
 
+def test_a_picture_that_an_earlier_version_named_is_refused_too(project: Path) -> None:
+    """A row that is computed again is written to the place of its picture, which had its id for a name."""
+    asked = Row(ID, f"{project}/images/{ID}.png", "/s.png", f"{ID}-s-{ID}.png", StyleParams(), "pairs.csv", 2)
+    with pytest.raises(ManifestError, match="is the content of"):
+        check_originals([asked], str(project))
+
+
+ID = "0f1e2d3c4b5a6978"
+
+
 @pytest.mark.parametrize(
     ("content", "output"),
     [

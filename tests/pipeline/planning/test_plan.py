@@ -13,6 +13,8 @@ from PIL import Image
 
 from nst_kernel import StyleParams
 from pipeline import storage
+from pipeline.manifest import derive_id
+from pipeline.manifest.names import default_output
 from pipeline.manifest.row import Row
 from pipeline.planning import cost
 from pipeline.planning.batch import Failure, PlannedRow
@@ -290,6 +292,27 @@ def test_a_picture_of_another_id_is_not_overwritten() -> None:
     assert failures["row1"] is None
     assert failures["row2"] is not None
     assert "someone else" in failures["row2"].error
+
+
+@pytest.mark.parametrize(("known", "again"), [(True, False), (True, True), (False, True)])
+def test_a_run_that_an_earlier_version_began_goes_on(known: bool, again: bool) -> None:
+    """What it computed is done, and what is computed again takes the place of the picture that is there."""
+    params, pictures = StyleParams(), ("/cat.png", "/night.png")
+    id = derive_id(*pictures, params, "e")
+    before = Row(id, *pictures, f"{id}.png", params, "rows.csv", 1)
+    now = dataclasses.replace(before, output=default_output(id, *pictures))
+    assert now.output == f"cat-night-{id}.png"
+    finished = {} if again else {id: fingerprint(before, "e", unchanged(pictures))}
+    work = plan(
+        [now],
+        encoder_sha256="e",
+        history=History(finished=finished, owners={before.output: id} if known else {}),
+        shape_of=lambda todo: [(64, 64) for _ in todo],
+        identify=unchanged,
+    )
+    assert work.done == (not again)
+    planned = [(p.row.output, p.owned) for batch in work.batches for p in batch.rows]
+    assert planned == ([(before.output if known else now.output, known)] if again else [])
 
 
 def test_what_an_actor_cannot_hold_fails_and_the_rest_is_cut_to_fit() -> None:

@@ -1,0 +1,85 @@
+"""Default names of pictures: made from the names of a row's pictures, or from an id that somebody gave."""
+
+import functools
+import hashlib
+import posixpath
+import re
+import unicodedata
+import urllib.parse
+
+from pipeline import storage
+from pipeline.manifest.ids import is_derived
+from pipeline.manifest.roles import each_of
+
+MAX_NAME = 255
+"""Bytes of a file's or folder's name: what every file system takes."""
+
+_MAX_WORD = 60
+"""Characters of a content's or style's name in the name of a result."""
+
+_RESERVED = re.compile(r"(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\..*)?", re.IGNORECASE)
+"""What Windows takes for a device, with whatever extension."""
+
+
+def default_output(id: str, content: str | None, style: str | None) -> str:
+    """Return the name below images/ of the picture of a row that names none: `cat-night-0f1e2d3c4b5a6978.png`.
+
+    It does not depend on what other rows there are. An id that somebody gave is a name by itself, `ID.png`. Every name
+    is one that file systems, Windows and object stores take: ASCII letters and digits, without folders.
+
+    Args:
+        id: of the row; one that was derived is the suffix that keeps names apart.
+        content: URI of the content picture, None if the row has none.
+        style: URI of the style picture, or of several with `|` between them; None if the row has none.
+    """
+    if not is_derived(id):
+        return _safe_output(id)
+    words = [word for word in (_word("content", content), _word("style", style)) if word]
+    return f"{'-'.join([*words, id])}.png"
+
+
+def former_output(id: str) -> str:
+    """Return the name that a picture had by default before names were made from contents and styles: its id's."""
+    name = f"{id if id.isascii() and id.isalnum() else urllib.parse.quote(id, safe='')}.png"
+    return name if len(name) <= MAX_NAME else f"{hashlib.sha256(id.encode()).hexdigest()[:16]}.png"
+
+
+def asked_output(output: str, id: str) -> str:
+    """Return the name of a picture as fingerprints have it: the one that was given, or else the former default.
+
+    So rows are still done that were computed when the default was another one.
+    """
+    if output == _safe_output(id) or ("/" not in output and id_within(output) == id):
+        return former_output(id)
+    return output
+
+
+def possible_outputs(output: str, id: str) -> set[str]:
+    """Return the names that the picture of a row may be written to: its own, and the former default in its place."""
+    return {output, asked_output(output, id)}
+
+
+def id_within(output: str) -> str:
+    """Return the id of the row whose default name this is, if it is one: the suffix, or all but the extension."""
+    name = output.removesuffix(".png")
+    suffix = name.rpartition("-")[2]
+    return suffix if is_derived(suffix) else name
+
+
+def _safe_output(id: str) -> str:
+    """Return the name of a picture after an id that somebody gave."""
+    name = former_output(id)
+    return f"%{ord(name[0]):02X}{name[1:]}" if _RESERVED.fullmatch(name) else name
+
+
+@functools.lru_cache(maxsize=65536)
+def _word(role: str, uris: str | None) -> str:
+    """Return the names of the pictures of a role as a part of a file's name, empty if nothing of them can be."""
+    return "+".join(filter(None, map(_plain, each_of(role, uris))))[:_MAX_WORD].strip("_-+")
+
+
+def _plain(uri: str) -> str:
+    """Return a picture's name in letters and digits, without folder and extension."""
+    name = urllib.parse.unquote(storage.without_query(uri).rstrip("/").rpartition("/")[2])
+    ascii = unicodedata.normalize("NFKD", posixpath.splitext(name)[0]).encode("ascii", "ignore").decode()
+    return re.sub(r"[^A-Za-z0-9-]+", "_", ascii).strip("_-")
