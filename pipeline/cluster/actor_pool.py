@@ -33,6 +33,24 @@ CPU_BATCH_PIXELS = 65_536
 """Pixels of a batch on a CPU: with more, a pair takes longer, not less (four of 256 px 140 ms for each evaluation,
 one 124; four of 128 px 31 ms, one 43), since activations leave the caches."""
 
+LONG_BATCH = 10.0
+"""Seconds of a batch from which on an actor gets the next one only when it asks for it. One that waits at an actor that
+is slow, or at a long batch, can go to no other: of eight actors, one of them ten times slower, the last was done 37.6 s
+after the first, and 17.7 s where none waited. Between batches an actor then has nothing to do for some 50 ms."""
+
+MULTIPLY_ADDS = {"cpu": 5e10, "fp32": 1e13, "tf32": 6e13, "bf16": 1.4e14}
+"""For each second, of a thread of a CPU and of an H100 by precision (`tests/bench/results`). Other GPUs are slower, so
+that what is long by these is long on any of them."""
+
+GPU_BATCH_PIXELS = 2**23
+"""Pixels of a batch on a GPU: with four times fewer, an H100 computes at 0.8 of its speed; with more, not faster."""
+
+GPU_BATCH_SECONDS = 60.0
+"""Seconds of work of a batch on a GPU: by then its rows are durable, and a crash costs no more."""
+
+GPU_BATCH_ROWS = 256
+"""Rows of a batch on a GPU: after a crash they are tried one by one."""
+
 GPU_MEMORY_SHARE = 0.9
 """Share of a GPU's free memory that batches may take; the rest is for what the libraries set aside."""
 
@@ -82,28 +100,43 @@ class ActorPool:
             share: of a CPU that a task needs; not reserved where the actors reserve whole CPUs.
             memory: bytes that a task may take, so that no node starts more tasks than it has memory for; 0: not told.
         """
-        options: dict[str, Any] = {}
+        options: dict[str, Any] = {"num_cpus": share if self.current_count is None else 0}
         if memory and self.task_memory:
             options["memory"] = int(min(memory, self.task_memory))
-        if self.current_count is None:
-            return {**options, "num_cpus": share}
-        options["num_cpus"] = 0
-        if self.nodes_without_cpus:
+        if not options["num_cpus"] and self.nodes_without_cpus:
             options["label_selector"] = {"ray.io/node-id": f"!in({','.join(self.nodes_without_cpus)})"}
         return options
 
-    def strategy(self, batches: int) -> ActorPoolStrategy:
-        """Return how Ray Data keeps this pool for so many batches; actors that fit no node wait until one joins."""
+    def strategy(self, batches: int, work: float = 0.0) -> ActorPoolStrategy:
+        """Return how Ray Data keeps this pool; actors that fit no node wait until one joins.
+
+        Args:
+            batches: that there are, at least.
+            work: multiply-adds of a usual batch.
+        """
         most = min(self.count, batches)
+        in_flight = 1 if work >= LONG_BATCH * self.multiply_adds else 2
         if self.min_count is None:
-            return ActorPoolStrategy(size=most)
+            return ActorPoolStrategy(size=most, max_tasks_in_flight_per_actor=in_flight)
         least = min(self.min_count, most)
-        return ActorPoolStrategy(min_size=least, max_size=most, initial_size=least)
+        return ActorPoolStrategy(
+            min_size=least, max_size=most, initial_size=least, max_tasks_in_flight_per_actor=in_flight
+        )
+
+    @property
+    def multiply_adds(self) -> float:
+        """How many multiply-adds an actor computes in a second at most, where no measurement is at hand."""
+        if self.num_gpus:
+            known = self.precision if self.memory else "bf16"  # of GPUs that are still to come nothing is known
+            return MULTIPLY_ADDS[known] * min(1.0, self.num_gpus)
+        return MULTIPLY_ADDS["cpu"] * (self.threads or 1)
 
     def limits(self, batch_size: int | None = None) -> Limits:
         """Return what batches for these actors must stay within, of at most `batch_size` rows."""
-        pixels = None if self.num_gpus else CPU_BATCH_PIXELS
-        return Limits(batch_size or ROWS_AT_MOST, pixels, self.memory, self.precision, self.count)
+        if not self.num_gpus:
+            return Limits(batch_size or ROWS_AT_MOST, CPU_BATCH_PIXELS, self.memory, self.precision, self.count)
+        rows, work = batch_size or GPU_BATCH_ROWS, GPU_BATCH_SECONDS * self.multiply_adds
+        return Limits(rows, GPU_BATCH_PIXELS, self.memory, self.precision, self.count, work)
 
     @classmethod
     def on(cls, nodes: Sequence[Node], resources: Resources | None = None) -> "ActorPool":

@@ -6,12 +6,14 @@ import logging
 import os
 import socket
 from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import ray
 from ray._private import ray_constants, services
 from ray.data import DataContext
 
 from pipeline.cluster.obstacles import Target, obstacle
+from pipeline.cluster.statistics import ForgetBlocks
 
 HEALTH_CHECKS = {
     "RAY_health_check_initial_delay_ms": "1000",
@@ -35,13 +37,14 @@ TOKENS = "RAY_AUTH_MODE"
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 """Hosts that Ray takes for this machine's address in its network."""
 
-DATA_SETTINGS: Mapping[str, object] = {
+DATA_SETTINGS: Mapping[str, Any] = {
     "enable_progress_bars": False,
     "print_on_execution_start": False,
     # A batch may rightly take hours on a CPU; Ray Data would call half an hour without a block a hang, and end the job
     # for one slow row. Deadlines are ours, in the loop of iterations: they fail the row that is over its own.
     "execution_no_progress_timeout_s": -1,
     "target_max_block_size": 1,  # each row is a block: a batch flows on by itself
+    "custom_execution_callback_classes": [ForgetBlocks],  # a dataset lasts as long as its run
     "memory_usage_poll_interval_s": None,  # else each task has a thread for it, and the advice is silenced below
 }
 """What Ray Data does otherwise here than by default."""

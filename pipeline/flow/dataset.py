@@ -1,4 +1,4 @@
-"""The batches of a plan through the three stages, on Ray Data."""
+"""The batches of a run through the three stages, on Ray Data."""
 
 import functools
 import pickle
@@ -10,11 +10,11 @@ from ray.data import TaskPoolStrategy
 
 from pipeline import storage
 from pipeline.cluster import FETCH_CPUS, WRITE_CPUS, ActorPool
-from pipeline.flow import plan_parts
+from pipeline.flow.feed import Feed, Work, reading
+from pipeline.flow.merging import Merging
 from pipeline.flow.metrics import with_busy_share
 from pipeline.options import Interruptions, RunOptions
-from pipeline.outputs import compact
-from pipeline.planning import Batch, Fetched, Optimised, Plan
+from pipeline.planning import Fetched, Optimised
 from pipeline.process import draining
 from pipeline.recovery import Ledger, guarded_fetch, guarded_optimise, guarded_write, ledger, orphans
 from pipeline.stages import ResumableOptimisation, Writer, fetch
@@ -32,7 +32,7 @@ def style_actor(weights: str, **options: Any) -> Callable[[Fetched], Optimised]:
 
 
 def flow(
-    work: Plan,
+    work: Work,
     options: RunOptions,
     writer: Writer,
     pool: ActorPool,
@@ -40,12 +40,12 @@ def flow(
     *,
     kernel: Kernel = style_actor,
 ) -> Generator[Mapping[str, Any]]:
-    """Compute the batches of a plan on Ray Data, and yield what became of each row once it is durable.
+    """Compute batches on Ray Data, and yield what became of each row once it is durable.
 
-    From fetching on a dataset row is one batch, pickled, and a block of its own, so that batches spread over the actors
-    and finish one by one. Ray Data schedules and applies back-pressure; what counts is what the writer has committed.
-    Ray runs a block again, without end, when its process died; the ledger sees to it that a row which kills it is tried
-    only so often.
+    A run is one dataset, so that its actors start once. From fetching on a row of it is one batch, pickled, and a block
+    of its own, so that batches spread over the actors and finish one by one. Ray Data schedules and applies
+    back-pressure; what counts is what the writer has committed. Ray runs a block again, without end, when its process
+    died; the ledger sees to it that a row which kills it is tried only so often.
 
     Args:
         work: what to compute.
@@ -59,24 +59,29 @@ def flow(
     Raises:
         RunBroken: if a stage failed for another reason than one of its rows.
     """
-    for number, part in enumerate(plan_parts.plan_parts(work.batches, pool.count)):
-        outcomes = _stages(part, options, writer, pool, notes, kernel)
+    readers = min(pool.tasks, len(work.first))  # Ray Data warns of more than there is work for
+    merging = Merging(writer.output, pool)
+    with Feed(work, readers) as feed, merging:
         try:
-            if number:
-                compact(writer.output)  # a run after a crash then has few files to read
-            for row in outcomes.iter_rows():
+            for row in _stages(feed, options, writer, pool, notes, kernel).iter_rows():
                 yield from pickle.loads(row["rows"])
+                feed.done(row["number"])
+                merging.part_is_there()
+                if feed.error:
+                    break
         except Exception as error:
             raise RunBroken(_innermost(error)) from error
+        if feed.error:
+            raise feed.error
 
 
 def _stages(
-    part: Sequence[Batch], options: RunOptions, writer: Writer, pool: ActorPool, notes: Ledger, kernel: Kernel
+    feed: Feed, options: RunOptions, writer: Writer, pool: ActorPool, notes: Ledger, kernel: Kernel
 ) -> ray.data.Dataset:
-    """Return the dataset of a part of a plan with its three stages: fetch, optimise, write.
+    """Return the dataset of a run with its three stages: fetch, optimise, write.
 
     Args:
-        part: the batches.
+        feed: hands out the batches.
         options: of the run.
         writer: commits finished batches.
         pool: the actors.
@@ -86,31 +91,44 @@ def _stages(
     read = storage.Carried(guarded_fetch(functools.partial(fetch, limits=options.decoding), notes))
     write = storage.Carried(guarded_write(writer, notes))
     stylise = (storage.in_force(), kernel, options.weights, pool.threads, notes, options.resources.interruptions)
-    tasks = min(pool.tasks, len(part))  # Ray Data warns of more than there is work for
     return (
-        plan_parts.dataset(part)
+        ray.data.from_items([{"reader": reader} for reader in range(feed.readers)], override_num_blocks=feed.readers)
         .flat_map(
-            plan_parts.fetching(read),
-            compute=TaskPoolStrategy(size=tasks),
+            reading(read, feed.server),
+            compute=TaskPoolStrategy(size=feed.readers),
             **pool.stage_options(FETCH_CPUS, options.decoding.memory),
         )
         .map(
             cast(Any, _Stylise),  # Ray Data's type hint leaves out that a class may stand here
             fn_constructor_args=stylise,
-            compute=pool.strategy(len(part)),
+            compute=pool.strategy(len(feed.work.first), feed.work.usual),
             num_cpus=pool.num_cpus,
             num_gpus=pool.num_gpus,
         )
         .map(
-            lambda row: {"rows": pickle.dumps(write(pickle.loads(row["batch"])))},
-            compute=TaskPoolStrategy(size=tasks),
+            _writing(write),
+            compute=TaskPoolStrategy(size=feed.readers),
             **pool.stage_options(WRITE_CPUS),
         )
     )
 
 
+def _writing(write: Callable[[Optimised], list[dict[str, Any]]]) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    """Return the stage that writes a batch, and tells its number and what became of its rows."""
+
+    def each(row: dict[str, Any]) -> dict[str, Any]:
+        rows = write(pickle.loads(row["batch"])) if row["batch"] else []
+        return {"number": row["number"], "rows": pickle.dumps(rows)}
+
+    return each
+
+
 class RunBroken(RuntimeError):
     """Raised when a run cannot go on; what is finished is kept, and the same call goes on from there."""
+
+
+class PlanBroken(RunBroken):
+    """Raised when rows that follow cannot be planned; what is finished is kept."""
 
 
 class TooManyFailures(RunBroken):
@@ -145,4 +163,5 @@ class _Stylise:
         self.optimise = guarded_optimise(with_busy_share(kernel(weights, threads=threads, resumable=resumable)), notes)
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-        return {"batch": pickle.dumps(self.optimise(pickle.loads(row["batch"])))}
+        """Optimise a batch; one that is done already has nothing in its place."""
+        return row | {"batch": pickle.dumps(self.optimise(pickle.loads(row["batch"]))) if row["batch"] else b""}

@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING, Any
 from pipeline import storage
 from pipeline.cluster import ActorPool, check_address, connect, pool_on_cluster
 from pipeline.encoder import PIN, load_encoder, split_pin
-from pipeline.flow.dataset import Kernel, RunBroken, TooManyFailures, flow, style_actor
+from pipeline.flow.dataset import Kernel, PlanBroken, RunBroken, TooManyFailures, flow, style_actor
 from pipeline.flow.metrics import RunMetrics, log_outcome
+from pipeline.flow.slices import Planning, hopeless
 from pipeline.manifest import Row, Source, check_formats, check_originals, described
 from pipeline.options import FailureLimit, Resources, RunOptions, failures, under_access
 from pipeline.outputs import (
     Finished,
     Progress,
     compact,
-    finished,
     layout,
     provenance,
     summary,
 )
-from pipeline.planning import History, Plan, crashes, output_shapes, plan, validated
+from pipeline.planning import validated
 from pipeline.process import interruptible, stage
 from pipeline.recovery import Ledger, Locked, RunLock, ledger, saved_states
 from pipeline.stages import Writer
@@ -84,8 +84,42 @@ def run_rows(
         remarks: on what was requested.
 
     Raises:
-        ValueError: if the options name no output, or no cluster that this machine can use; nothing was started.
         ManifestError: if a row's picture would replace one that is read, or cannot have its depth; nothing was started.
+        ValueError: as `run_slices` does, and whatever else it raises.
+    """
+    if options.output:
+        options = options.model_copy(update={"output": storage.absolute(options.output)})
+    rows = rows if isinstance(rows, Sequence) else list(rows)
+    check_rows(rows, options)
+    progress = Progress(0, 0, remarks=tuple(remarks))
+    return run_slices([rows], options, progress=progress, on_progress=on_progress, kernel=kernel)
+
+
+@under_access
+def run_slices(
+    slices: Iterable[Sequence[Row]],
+    options: RunOptions,
+    *,
+    progress: Progress,
+    on_progress: Callable[[Progress], None] | None = None,
+    on_outcome: Callable[[Mapping[str, Any]], None] | None = None,
+    kernel: Kernel = style_actor,
+) -> Progress:
+    """Compute rows that come in slices: each is planned by itself, while those before it are computed.
+
+    Args:
+        slices: of what is requested, each id once in all; taken one after the other, by another thread.
+        options: as for `run`.
+        progress: of the run that begins; its totals grow with each slice.
+        on_progress: as for `run`.
+        on_outcome: called with the outcome of each row.
+        kernel: as for `run`.
+
+    Returns:
+        The progress that was given.
+
+    Raises:
+        ValueError: if the options name no output, or no cluster that this machine can use; nothing was started.
         RunBroken: if work that had begun could not go on; and whatever else `run` raises.
     """
     if not options.output:
@@ -93,43 +127,51 @@ def run_rows(
     check_address(options.resources.address)
     started_at, output = provenance.now(), storage.absolute(options.output)
     options = options.model_copy(update={"output": output})
-    rows = rows if isinstance(rows, Sequence) else list(rows)
-    _check_rows(rows, options)
     encoder = load_encoder(options.weights)
     # One run at a time; a row may take an hour, so the wait for one is interrupted when the lock is lost.
     with interruptible() as interrupt, RunLock(output, force=options.force, on_loss=interrupt) as lock:
         _check_output(output)
         # What is left to do, and whether that can come to a good end at all. Without anything left, Ray is not started.
         pool = functools.cache(functools.partial(_pool, options.resources))
-        work = _plan(rows, options, encoder.sha256, done := finished(output), pool)
-        progress = _progress_of(work, (*remarks, *work.remarks(encoder.kind)))
+        planning = Planning(options, encoder, pool, progress)
+        work = planning.work(slices)
         if on_progress:
             on_progress(progress)
-        _stop_if_hopeless(work, progress, options.max_failures)
+        planning.stop_if_hopeless(options.max_failures)
         # Fetch, optimise and write; what has become of each row is counted as it arrives.
-        writer = _writer(options, encoder, done)
+        writer = _writer(options, encoder, planning.done)
         pinned = f"{split_pin(options.weights)[0]}{PIN}{encoder.sha256}"  # actors read the file themselves
         notes = Ledger(output, lock.owner, options.max_attempts, options.stall_timeout, lock.lease)
         how, kernel = options.model_copy(update={"weights": pinned}), _deep(kernel, options)
-        outcomes = flow(work, how, writer, pool(), notes, kernel=kernel) if work.batches else None
-        _compute(outcomes, progress, lock, options.max_failures, on_progress)
+        if work.first:
+            outcomes = flow(work, how, writer, pool(), notes, kernel=kernel)
+            _compute(outcomes, progress, lock, options.max_failures, _told(progress, on_progress, on_outcome))
         # Every row has its outcome: put the output in order, and the summary last.
         try:
-            _put_in_order(output, work, done)
-            summary.write(output, _summary_of(options, work, progress, encoder=encoder, started_at=started_at))
+            _put_in_order(output, lock.owner, planning)
+            summary.write(output, _summary_of(options, planning, encoder=encoder, started_at=started_at))
         except storage.StorageError as error:
             raise RunBroken(f"every row has its outcome, but the end could not be put in order: {error}") from error
         return progress
 
 
-def _progress_of(work: Plan, remarks: tuple[str, ...]) -> Progress:
-    """Return the progress of a run that begins to compute a plan."""
-    progress = Progress(work.rows, work.done, work.quarantined, remarks=remarks)
-    progress.expect(work.multiply_adds())
-    return progress
+def _told(
+    progress: Progress,
+    on_progress: Callable[[Progress], None] | None,
+    on_outcome: Callable[[Mapping[str, Any]], None] | None,
+) -> Callable[[Mapping[str, Any]], None]:
+    """Return a function that tells the outcome of a row to those who want to know it."""
+
+    def tell(row: Mapping[str, Any]) -> None:
+        if on_outcome:
+            on_outcome(row)
+        if on_progress:
+            on_progress(progress)
+
+    return tell
 
 
-def _check_rows(rows: Sequence[Row], options: RunOptions) -> None:
+def check_rows(rows: Sequence[Row], options: RunOptions) -> None:
     """Raise ManifestError if a row's picture would replace one that is read, or cannot have its depth."""
     check_originals(rows, options.output)
     check_formats(rows, options.encoding.depth)
@@ -150,38 +192,6 @@ def _pool(resources: Resources) -> ActorPool:
     return pool
 
 
-def _plan(
-    rows: Sequence[Row], options: RunOptions, encoder_sha256: str, done: Finished, pool: Callable[[], ActorPool]
-) -> Plan:
-    """Return what a run has to do, given what earlier runs have left; only the holder of the run lock may do this.
-
-    Args:
-        rows: what is requested, each id once.
-        options: of the run, with an absolute output.
-        encoder_sha256: digest of the encoder's weights.
-        done: rows of the output that need no computing.
-        pool: returns the actors that batches are made for.
-    """
-    attempts = ledger.collect_crashes(options.output)
-    if options.release:
-        ledger.remove_settled(attempts, set(done.quarantined.items()))
-    history = History(
-        finished={} if options.overwrite else done.fingerprints,
-        owners=done.owners,
-        quarantined={} if options.release else done.quarantined,
-        crashes={} if options.release else ledger.crashes_by_row(attempts),
-        framed=done.framed,
-        max_attempts=options.max_attempts,
-    )
-    return plan(
-        rows,
-        encoder_sha256=encoder_sha256,
-        history=history,
-        limits=lambda: pool().limits(options.resources.batch_size),
-        shape_of=functools.partial(output_shapes, decoding=options.decoding),
-    )
-
-
 def _writer(options: RunOptions, encoder: "Weights", done: Finished) -> Writer:
     """Return the writing stage of the run that comes after those which have left results."""
     return Writer(
@@ -194,34 +204,31 @@ def _writer(options: RunOptions, encoder: "Weights", done: Finished) -> Writer:
 
 
 def _compute(
-    outcomes: Generator[Mapping[str, Any]] | None,
+    outcomes: Generator[Mapping[str, Any]],
     progress: Progress,
     lock: RunLock,
     max_failures: FailureLimit,
-    on_progress: Callable[[Progress], None] | None,
+    tell: Callable[[Mapping[str, Any]], None],
 ) -> None:
     """Count the outcomes of rows as they arrive, until every row has one or the run must stop.
 
     Args:
-        outcomes: of rows, in any order; closed when the run stops early. None: there is nothing to compute.
+        outcomes: of rows, in any order; closed when the run stops early.
         progress: counts them.
         lock: of the output.
         max_failures: rows that may fail before the run stops.
-        on_progress: called after every row.
+        tell: called with every outcome once it is counted.
     """
-    if outcomes is None:
-        return
     metrics = RunMetrics(progress.total)
     try:
         for row in outcomes:
             progress.add(row)
             metrics.add(row)
             log_outcome(row)
-            if on_progress:
-                on_progress(progress)
+            tell(row)
             lock.check()
             _stop_if_failing(progress, max_failures)
-    except (KeyboardInterrupt, SystemExit, TooManyFailures):  # SystemExit: what Ray makes of SIGTERM
+    except (KeyboardInterrupt, SystemExit, TooManyFailures, PlanBroken):  # SystemExit: what Ray makes of SIGTERM
         outcomes.close()
         if lock.lost:
             raise RunBroken(lock.loss) from None
@@ -237,29 +244,35 @@ def _compute(
         raise RunBroken(f"{progress.total - progress.finished:,} of {progress.total:,} rows came to no outcome")
 
 
-def _put_in_order(output: str, work: Plan, done: Finished) -> None:
+def _put_in_order(output: str, run: str, planning: Planning) -> None:
     """Remove what a finished run needs no more: crash notes, old saved states, temporary and small files.
 
     Every planned row has its outcome in the results now, so that nothing is left to learn from its crashes.
+
+    Args:
+        output: of the run.
+        run: owner of its lock.
+        planning: knows which rows of earlier attempts it had.
     """
     left = ledger.read_attempts(output)
+    own = {row for attempt in left if attempt.run == run for row in attempt.rows}
     suspects = {row for attempt in left for row in attempt.rows}
-    settled = {row for batch in work.batches for row in crashes.row_keys(batch.rows) if row in suspects}
-    ledger.remove_settled(left, settled | (suspects & done.fingerprints.items()))
+    ledger.remove_settled(left, own | planning.suspects | (suspects & planning.done.fingerprints.items()))
     saved_states.delete_old(output)
     storage.sweep(output)
     compact(output)
 
 
 def _summary_of(
-    options: RunOptions, work: Plan, progress: Progress, *, encoder: "Weights", started_at: datetime
+    options: RunOptions, planning: Planning, *, encoder: "Weights", started_at: datetime
 ) -> Mapping[str, object]:
     """Return what `run.json` tells of a finished run."""
+    progress = planning.progress
     planned = {
-        "rows": work.rows,
-        "batches": len(work.batches),
-        "done": work.done,
-        "quarantined": work.quarantined,
+        "rows": progress.total,
+        "batches": planning.batches,
+        "done": progress.done_before,
+        "quarantined": progress.quarantined_before,
     }
     return summary.of(
         {**options.model_dump(), "max_failures": str(options.max_failures), "tolerate": str(options.tolerate)},
@@ -277,24 +290,9 @@ def _deep(kernel: Kernel, options: RunOptions) -> Kernel:
     return kernel if depth == 8 else functools.partial(kernel, depth=depth)
 
 
-def _stop_if_hopeless(work: Plan, progress: Progress, limit: FailureLimit) -> None:
-    """Raise TooManyFailures if more rows failed at planning than may, although their turn comes last."""
-    known = [planned for batch in work.batches for planned in batch.rows if planned.failure]
-    if limit.exceeded(len(known), progress.total) and known[0].failure:
-        raise TooManyFailures(_hopeless(len(known), "at planning", progress.total, limit, known[0].failure.error))
-
-
 def _stop_if_failing(progress: Progress, limit: FailureLimit) -> None:
     """Raise TooManyFailures if more of the finished rows failed than the limit allows."""
     failed = failures(progress.counts)
     if limit.exceeded(failed, progress.total):
         example = progress.failures[-1][1]
-        raise TooManyFailures(_hopeless(failed, f"of {progress.finished:,} finished", progress.total, limit, example))
-
-
-def _hopeless(failed: int, when: str, total: int, limit: FailureLimit, example: str) -> str:
-    """Return the message of a run that stops since too many rows failed."""
-    return (
-        f"{failed:,} rows failed {when}, more than the {limit} of {total:,} that --max-failures allows. "
-        f"One of them: {example}"
-    )
+        raise TooManyFailures(hopeless(failed, f"of {progress.finished:,} finished", progress.total, limit, example))

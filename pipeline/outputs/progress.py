@@ -93,9 +93,15 @@ class Progress:
         self.seconds = time.monotonic() - self.began
         self.works.done(row, self)
 
-    def expect(self, works: Mapping[str, float]) -> None:
-        """Take the work of each row, by its id, from which the time left is told."""
-        self.works = Works(dict(works), sum(works.values()))
+    def expect(self, works: Mapping[str, float], *, rows: int) -> None:
+        """Take further rows as planned.
+
+        Args:
+            works: by id, the work of each of them, from which the time left is told; none where they are too many.
+            rows: how many there are.
+        """
+        self.total += rows
+        self.works.expect(works, rows=rows)
 
     @property
     def rate(self) -> float | None:
@@ -121,12 +127,23 @@ class Works:
         total: of all rows of the run.
         began: when work on the first row began, on the monotonic clock: encoders had started by then.
         known_left: seconds that are left, as a file says; None: they are computed.
+        is_known: whether the work of each row is known.
     """
 
     of_row: dict[str, float] = field(default_factory=dict)
     total: float = 0.0
     began: float | None = None
     known_left: float | None = None
+    is_known: bool = True
+
+    def expect(self, works: Mapping[str, float], *, rows: int) -> None:
+        """Take the work of further rows; where that of some is not known, rows are counted."""
+        self.is_known = self.is_known and len(works) == rows
+        if self.is_known:
+            self.of_row.update(works)
+            self.total += sum(works.values())
+        else:
+            self.of_row, self.total = {}, 0.0
 
     def done(self, row: Mapping[str, Any], progress: Progress) -> None:
         """Take a row as done, given as a mapping of result columns."""

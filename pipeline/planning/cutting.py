@@ -32,7 +32,7 @@ def _cut_bucket(bucket: Sequence[PlannedRow], limits: Limits, work: float) -> li
 
     Args:
         bucket: rows of equal output shape and settings.
-        limits: what batches must stay within; a single row may exceed its pixels.
+        limits: what batches must stay within; a single row may exceed its pixels and work.
         work: multiply-adds of all buckets. No batch has more than an actor's share of it, to within a row.
     """
     params, shape = bucket[0].row.params, bucket[0].shape
@@ -42,6 +42,9 @@ def _cut_bucket(bucket: Sequence[PlannedRow], limits: Limits, work: float) -> li
     most = min(limits.rows, int((limits.memory or ASSUMED_MEMORY) / needed))
     if limits.pixels:
         most = min(most, limits.pixels // (shape[0] * shape[1]))
+    # in as much time as a batch may take,
+    if limits.work:
+        most = min(most, int(limits.work / cost.work(bucket[:1])))
     # but in no fewer parts than actors are needed for the bucket's share of all the work.
     shares = math.ceil(limits.workers * cost.work(bucket) / work - 1e-9)
     parts = max(-(-len(bucket) // max(1, most)), min(shares, len(bucket)))

@@ -7,7 +7,7 @@ ASSUMED_MEMORY = 6e9
 
 
 ROWS_AT_MOST = 32
-"""Rows of a batch where nobody says: enough to fill a GPU with small pictures, few enough to be done soon."""
+"""Rows of a batch on a CPU where nobody says: few enough to be done soon."""
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,7 @@ class Limits:
         memory: bytes that an actor has; None if it is not known. A picture that needs more fails at planning.
         precision: what `auto` means on the actors' devices; fp32, which needs most, where it is not known.
         workers: actors that share the batches; work is cut so that none of them need stay idle.
+        work: multiply-adds of a batch at most, unless it is one row; None: any number.
     """
 
     rows: int = ROWS_AT_MOST
@@ -27,3 +28,4 @@ class Limits:
     memory: float | None = None
     precision: str = "fp32"
     workers: int = 1
+    work: float | None = None

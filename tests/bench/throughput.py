@@ -15,6 +15,7 @@ from pipeline.cluster.actor_pool import ActorPool, pool_on_cluster
 from pipeline.cluster.connection import connect
 from pipeline.encoder import load_encoder
 from pipeline.flow.dataset import flow
+from pipeline.flow.feed import Work
 from pipeline.flow.run import run
 from pipeline.manifest.reader import read_manifest
 from pipeline.manifest.row import Row
@@ -114,4 +115,6 @@ def _outcomes(
     work = plan(rows, encoder_sha256=encoder.sha256, limits=limits)
     writer = Writer(str(home / "out"), encoder=encoder.name, encoder_sha256=encoder.sha256)
     with RunLock(str(home / "out")) as lock:
-        yield from flow(work, RunOptions(), writer, pool, Ledger(str(home / "out"), lock.owner), kernel=kernel)
+        yield from flow(
+            Work(work.batches), RunOptions(), writer, pool, Ledger(str(home / "out"), lock.owner), kernel=kernel
+        )

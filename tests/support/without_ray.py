@@ -15,8 +15,8 @@ import ray
 from pipeline.cluster import ActorPool
 from pipeline.cluster.nodes import Node
 from pipeline.flow.dataset import Kernel, style_actor
+from pipeline.flow.feed import Work
 from pipeline.options import Resources, RunOptions
-from pipeline.planning import Plan
 from pipeline.recovery import Ledger, guarded_fetch, guarded_optimise, guarded_write
 from pipeline.stages import ResumableOptimisation, Writer, fetch
 
@@ -41,7 +41,7 @@ def without_ray() -> Iterator[None]:
 
 
 def flow(
-    work: Plan,
+    work: Work,
     options: RunOptions,
     writer: Writer,
     _pool: object,
@@ -49,10 +49,10 @@ def flow(
     *,
     kernel: Kernel = style_actor,
 ) -> Generator[Mapping[str, Any]]:
-    """Compute the batches of a plan as `pipeline.flow.dataset.flow` does, without Ray Data; no states are saved."""
+    """Compute batches as `pipeline.flow.dataset.flow` does, without Ray Data; no states are saved."""
     resumable = ResumableOptimisation(options.resources.interruptions)
     fetched = guarded_fetch(functools.partial(fetch, limits=options.decoding), notes)
     optimised = guarded_optimise(kernel(options.weights, resumable=resumable), notes)
     written = guarded_write(writer, notes)
-    for batch in work.batches:
+    for batch in work:
         yield from written(optimised(fetched(batch)))

@@ -22,7 +22,6 @@ from PIL import Image
 from ray.cluster_utils import Cluster
 
 from pipeline.cluster.connection import HEALTH_CHECKS, KEPT_WORKERS
-from pipeline.flow import plan_parts
 from pipeline.flow.run import run
 from pipeline.options.resources import Resources
 from pipeline.options.run_options import RunOptions
@@ -69,7 +68,6 @@ def late_node(cluster: Any, output: Path, **has: float) -> None:
 def main(case: str, home: Path, rows: int, seconds: float, options: dict[str, Any]) -> None:
     """Start the cluster of a case and run."""
     furnish(home, rows)
-    plan_parts.SHARDS = max(1, rows // 6)  # several batches in each, as in a long run
     output = home / "out"
     after: Any = None
     os.environ.update(HEALTH_CHECKS | KEPT_WORKERS)

@@ -5,6 +5,7 @@ import os
 import socket
 import subprocess
 import sys
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from ray.data import DataContext
 
 from pipeline.cluster import actor_pool as cluster
 from pipeline.cluster import nodes
-from pipeline.cluster.actor_pool import CPU_BATCH_PIXELS, FETCH_CPUS, WRITE_CPUS, ActorPool
+from pipeline.cluster.actor_pool import CPU_BATCH_PIXELS, FETCH_CPUS, GPU_BATCH_PIXELS, WRITE_CPUS, ActorPool
 from pipeline.cluster.connection import DATA_SETTINGS, HEALTH_CHECKS, KEPT_WORKERS, connect
 from pipeline.cluster.nodes import Node
 from pipeline.options.resources import Resources
@@ -70,7 +71,34 @@ def test_actors_on_gpus_share_the_memory_that_is_free() -> None:
 def test_limits_are_those_of_the_device() -> None:
     on_cpu, on_gpu = ActorPool.on([Node(4, 0, 8 * GB)]), ActorPool.on([Node(8, 2, GB, 80 * GB, "bf16")])
     assert on_cpu.limits() == Limits(ROWS_AT_MOST, CPU_BATCH_PIXELS, 2 * GB, "fp32", 4)
-    assert on_gpu.limits(7) == Limits(7, None, 0.9 * 80 * GB, "bf16", 2)
+    assert on_gpu.limits(7) == Limits(7, GPU_BATCH_PIXELS, 0.9 * 80 * GB, "bf16", 2, 60 * 1.4e14)
+    assert on_gpu.limits().rows == 256
+
+
+def test_a_long_batch_waits_where_any_actor_can_take_it() -> None:
+    """Two in flight keep an actor busy between short batches; behind a long one, the second would only wait."""
+    pools = {
+        5e10: ActorPool.on([Node(8, 0, GB)]),
+        2e11: ActorPool.on([Node(8, 0, GB)], Resources(num_actors=2)),
+        1.4e14: ActorPool.on([Node(8, 2, GB, 80 * GB, "bf16")]),
+        5e12: ActorPool.on([Node(8, 2, GB, 80 * GB, "fp32")], Resources(actors_per_gpu=2)),
+        7e13: ActorPool.on([Node(8, 2, GB)], Resources(actors_per_gpu=2)),  # what the GPUs can is not known
+    }
+    for rate, pool in pools.items():
+        assert pool.multiply_adds == pytest.approx(rate)
+        for seconds, in_flight in ((0, 2), (9.9, 2), (10.1, 1)):
+            assert pool.strategy(100, rate * seconds).max_tasks_in_flight_per_actor == in_flight
+    growing = ActorPool.on([Node(8, 0, GB)], Resources(min_actors=1, max_actors=8))
+    assert growing.strategy(100, 1e15).max_tasks_in_flight_per_actor == 1
+
+
+def test_a_dataset_forgets_its_finished_blocks() -> None:
+    """Ray Data would keep 4 kB for each batch until the run ends."""
+    kept = [{"fetch": [1, 2]}, {"optimise": [3], "write": list[int]()}]
+    stages = [SimpleNamespace(get_stats=lambda each=each: each) for each in kept]
+    for callback in DATA_SETTINGS["custom_execution_callback_classes"]:
+        callback().on_execution_step(SimpleNamespace(_topology=stages))
+    assert kept == [{"fetch": []}, {"optimise": [], "write": []}]
 
 
 def test_every_gpu_node_is_asked_and_one_that_does_not_tell_is_left_out(

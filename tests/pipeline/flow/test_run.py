@@ -17,10 +17,11 @@ from nst_kernel import StyleParams
 from pipeline import storage
 from pipeline.encoder import load_encoder
 from pipeline.flow import RunBroken, TooManyFailures, run_rows
+from pipeline.flow.feed import Work
 from pipeline.manifest import ManifestError, Row
 from pipeline.options import Encoding, FailureLimit, Resources, RunOptions
 from pipeline.outputs import Progress, commit, layout, provenance, read_results, summary
-from pipeline.planning import Batch, Fetched, Plan, PlannedRow, fingerprint
+from pipeline.planning import Batch, Fetched, PlannedRow, fingerprint
 from pipeline.recovery import Ledger, RunLock, ledger
 from tests.bench.stub import StubKernel
 from tests.pipeline.support.locks import noted_locks
@@ -123,7 +124,7 @@ def test_the_ledger_and_the_kernel_are_told_what_the_options_say(
 ) -> None:
     seen: list[tuple[Ledger, RunOptions]] = []
 
-    def noting(work: Plan, options: RunOptions, writer: Any, pool: Any, notes: Ledger, **how: Any) -> Outcomes:
+    def noting(work: Work, options: RunOptions, writer: Any, pool: Any, notes: Ledger, **how: Any) -> Outcomes:
         seen.append((notes, options))
         yield from flow(work, options, writer, pool, notes, **how)
 
@@ -177,8 +178,8 @@ def test_rows_at_work_when_a_run_is_stopped_are_not_suspected(
     flow_is: Callable[[Callable[..., Outcomes]], None],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def stopped(work: Plan, _options: Any, _writer: Any, _pool: Any, notes: Ledger, **_: Any) -> Outcomes:
-        notes.record("optimise", work.batches[0].rows)
+    def stopped(work: Work, _options: Any, _writer: Any, _pool: Any, notes: Ledger, **_: Any) -> Outcomes:
+        notes.record("optimise", work.first[0].rows)
         raise stop
         yield
 
@@ -211,7 +212,7 @@ def test_a_quarantined_row_is_left_alone_until_it_is_released(
     assert (progress.total, progress.quarantined_before) == (0, 1)
     seen: list[int] = []
 
-    def noting(work: Plan, *rest: Any, **how: Any) -> Outcomes:
+    def noting(work: Work, *rest: Any, **how: Any) -> Outcomes:
         seen.append(len(ledger.read_attempts(studio.output)))
         yield from flow(work, *rest, **how)
 
@@ -287,8 +288,8 @@ def test_one_row_is_one_batch_where_that_is_asked(
 ) -> None:
     sizes: list[int] = []
 
-    def noting(work: Plan, *rest: Any, **how: Any) -> Outcomes:
-        batches: Sequence[Batch] = work.batches
+    def noting(work: Work, *rest: Any, **how: Any) -> Outcomes:
+        batches: Sequence[Batch] = work.first
         sizes.extend(len(batch.rows) for batch in batches)
         yield from flow(work, *rest, **how)
 

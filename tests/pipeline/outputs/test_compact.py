@@ -1,12 +1,13 @@
 """Compaction changes where rows are, and never what is read; whenever it is killed."""
 
+import contextlib
 import itertools
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pipeline import storage
@@ -69,6 +70,41 @@ def test_nothing_is_lost_whenever_it_is_killed(events: list[tuple[str, str, int]
             assert said(output) == before
     compact(output, file_bytes=file_bytes)
     assert said(output) == before
+
+
+@settings(max_examples=10)
+@example([("a", "ok", 1), ("b", "ok", 2)], [(0, "c"), (2, "d")], 30)
+@given(EVENTS, st.lists(st.tuples(st.integers(0, 20), st.sampled_from("abcdefgh")), max_size=5), st.integers(0, 30))
+def test_rows_of_a_run_that_goes_on_are_kept_while_others_are_merged(
+    events: list[tuple[str, str, int]], arrivals: list[tuple[int, str]], lives: int
+) -> None:
+    """Batches are committed between any two steps of a merging, which may end in the middle."""
+    output, steps, arrived = filled(events), itertools.count(), set[str]()
+    write, remove = storage.write_bytes, storage.remove
+
+    def beside(function: Any) -> Any:
+        def step(*args: Any) -> Any:
+            now = next(steps)
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(storage, "write_bytes", write)
+                for number, (at, row_id) in enumerate(arrivals):
+                    if at == now:
+                        result_table.commit(output, [record(row_id, mark=f"new {number}", run=2)])
+                        arrived.add(row_id)
+            if now == lives:
+                raise Killed
+            return function(*args)
+
+        return step
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(import_module("pipeline.outputs.compact"), "PARTS_AT_ONCE", 2)
+        patch.setattr(storage, "write_bytes", beside(write))
+        patch.setattr(storage, "remove", beside(remove))
+        with contextlib.suppress(Killed):
+            compact(output, file_bytes=2000)
+    assert {row["id"] for row in said(output)} == arrived | {row_id for row_id, *_ in events}
+    assert {row["id"] for row in said(output) if row["run"] == 2} == arrived
 
 
 def test_parts_become_one_file_and_then_grow_into_full_ones() -> None:

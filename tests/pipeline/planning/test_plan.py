@@ -54,6 +54,7 @@ LIMITS = st.builds(
     memory=st.none() | st.floats(1e7, 2e10),
     precision=st.sampled_from(["fp32", "bf16"]),
     workers=st.integers(1, 5),
+    work=st.none() | st.floats(1e11, 1e14),
 )
 
 
@@ -111,6 +112,7 @@ def test_no_batch_is_above_its_limits(rows: Asked, limits: Limits) -> None:
         needed = len(batch.rows) * cost.memory(params, shape, precision=limits.precision, saving=batch.saving)
         assert needed <= (limits.memory or max(ASSUMED_MEMORY, needed / len(batch.rows)))
         assert len(batch.rows) <= limits.rows
+        assert len(batch.rows) == 1 or not limits.work or cost.work(batch.rows) <= limits.work * (1 + 1e-9)
         assert len(batch.rows) == 1 or not limits.pixels or len(batch.rows) * shape[0] * shape[1] <= limits.pixels
         assert batch.saving == "nothing" or len(batch.rows) == 1
 
@@ -162,6 +164,9 @@ def test_rows_are_spread_evenly_over_the_batches_that_are_needed() -> None:
     assert same(33, Limits()) == [17, 16]
     assert same(9, Limits(pixels=65_536), shape=(128, 128)) == [3, 3, 3]
     assert same(3, Limits(pixels=65_536), shape=(512, 512)) == [1, 1, 1]
+    row_work = cost.multiply_adds(StyleParams(), (64, 64))
+    assert same(10, Limits(work=3.5 * row_work)) == [3, 3, 2, 2]
+    assert same(2, Limits(work=0.5 * row_work)) == [1, 1]
     assert same(250, Limits(rows=100)) == [84, 83, 83]
 
 

@@ -1,0 +1,214 @@
+"""The feed of a run: its batches, handed out to the tasks that fetch them while later ones are still being planned.
+
+Ray Data takes no stream from its driver. So the first stage of a dataset has one row for each reader, a task that takes
+batches from an actor of the driver until there are none. A dataset then lasts as long as its run, and so do its actors.
+Ray repeats a task from its start when its process has died, and expects what it yielded before: the feed remembers what
+each reader got, and gives it the same again.
+"""
+
+import asyncio
+import itertools
+import pickle
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Self
+
+import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from pipeline.planning import Batch, Fetched, cost
+
+AT_HAND = 4
+"""Batches for each reader that wait in the feed, so that none waits for the driver."""
+
+TOGETHER = 16
+"""Batches that the driver hands over, or reports as done, in one call."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """The batches that a run computes.
+
+    Attributes:
+        first: enough for every actor, or all there are.
+        rest: those that follow; they are planned while others are computed.
+    """
+
+    first: Sequence[Batch]
+    rest: Iterable[Batch] = ()
+
+    def __iter__(self) -> Iterator[Batch]:
+        return itertools.chain(self.first, self.rest)
+
+    @property
+    def usual(self) -> float:
+        """Multiply-adds of a usual batch: the one in the middle, as they are in the order of their work."""
+        return cost.work(self.first[len(self.first) // 2].rows)
+
+
+@dataclass
+class Given:
+    """Which batches wait and which reader got which; without Ray, as the feed's actor keeps it.
+
+    Attributes:
+        waiting: numbers of batches that no reader has, in order.
+        batches: by number, those that are not done, pickled.
+        of_reader: by reader, the numbers of what it got, in order.
+        complete: whether no more batches will come.
+    """
+
+    waiting: deque[int] = field(default_factory=deque)
+    batches: dict[int, bytes] = field(default_factory=dict)
+    of_reader: dict[int, list[int]] = field(default_factory=dict)
+    complete: bool = False
+    count: int = 0
+
+    def add(self, batches: Iterable[bytes]) -> None:
+        """Append batches."""
+        for batch in batches:
+            self.batches[self.count] = batch
+            self.waiting.append(self.count)
+            self.count += 1
+
+    def is_ready(self, reader: int, place: int) -> bool:
+        """Return whether it is known what a reader gets at a place."""
+        return place < len(self.of_reader.get(reader, ())) or bool(self.waiting) or self.complete
+
+    def take(self, reader: int, place: int) -> tuple[int, bytes] | None:
+        """Return what a reader gets at a place, 0 for its first: a batch and its number; None: it has got all.
+
+        A place that was asked for before has the batch that it had, or nothing in its stead once that is done.
+        """
+        got = self.of_reader.setdefault(reader, [])
+        if place == len(got):
+            if not self.waiting:
+                return None
+            got.append(self.waiting.popleft())
+        return got[place], self.batches.get(got[place], b"")
+
+    def done(self, numbers: Iterable[int]) -> None:
+        """Forget batches whose outcomes have reached the driver: nobody will ask for them again."""
+        for number in numbers:
+            self.batches.pop(number, None)
+
+
+class _Server:
+    """The actor that holds what is given; calls wait until it can answer them."""
+
+    def __init__(self, room: int) -> None:
+        self.given, self.room = Given(), room
+        self.changed = asyncio.Condition()
+
+    async def add(self, batches: list[bytes]) -> None:
+        """Append batches once there is room for them."""
+        async with self.changed:
+            await self.changed.wait_for(lambda: len(self.given.waiting) < self.room)
+            self.given.add(batches)
+            self.changed.notify_all()
+
+    async def complete(self) -> None:
+        """Say that no more batches will come."""
+        async with self.changed:
+            self.given.complete = True
+            self.changed.notify_all()
+
+    async def take(self, reader: int, place: int) -> tuple[int, bytes] | None:
+        """Return what `Given.take` returns, once it is known."""
+        async with self.changed:
+            await self.changed.wait_for(lambda: self.given.is_ready(reader, place))
+            taken = self.given.take(reader, place)
+            self.changed.notify_all()
+            return taken
+
+    async def done(self, numbers: list[int]) -> None:
+        """Forget batches."""
+        self.given.done(numbers)
+
+
+class Feed:
+    """The driver's side of the feed, within a `with` block: a thread hands the batches over as there is room.
+
+    Attributes:
+        work: the batches.
+        readers: tasks that take them.
+        server: the actor that readers ask.
+        error: why the batches ended early; None: they did not.
+    """
+
+    def __init__(self, work: Work, readers: int) -> None:
+        """Start the actor.
+
+        Args:
+            work: the batches; they are iterated over in a thread.
+            readers: tasks that take them.
+        """
+        self.work, self.readers = work, readers
+        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+        # Beside its driver, and lost with it; it must never wait for a place.
+        actor: Any = ray.remote(_Server)
+        self.server = actor.options(num_cpus=0, scheduling_strategy=here).remote(AT_HAND * readers)
+        self.error: BaseException | None = None
+        self._is_over = threading.Event()
+        self._done: list[int] = []
+        self._thread = threading.Thread(target=self._hand_over, name="feed", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        self._is_over.set()
+        ray.kill(self.server)
+
+    def done(self, number: int) -> None:
+        """Note that the outcomes of a batch have arrived."""
+        self._done.append(number)
+        if len(self._done) >= TOGETHER:
+            self.server.done.remote(self._done)
+            self._done = []
+
+    def _hand_over(self) -> None:
+        """Hand over every batch, and then say that these were all, however they ended."""
+        try:
+            for batches in _chunks(self.work):
+                if self._is_over.is_set():
+                    return
+                ray.get(self.server.add.remote(batches))
+        except BaseException as error:  # the driver's other thread raises it
+            self.error = error
+        finally:
+            if not self._is_over.is_set():
+                self.server.complete.remote()
+
+
+def _chunks(batches: Iterable[Batch]) -> Iterator[list[bytes]]:
+    """Yield batches, pickled, some at a time; the first alone, since a device waits for it."""
+    iterator = iter(batches)
+    for count in itertools.chain([1], itertools.repeat(TOGETHER)):
+        if not (some := [pickle.dumps(batch) for batch in itertools.islice(iterator, count)]):
+            return
+        yield some
+
+
+def reading(fetch: Callable[[Batch], Fetched], server: Any) -> Callable[[dict[str, Any]], Iterator[dict[str, Any]]]:
+    """Return a stage that takes batches from a feed and fetches them, each of which flows on as soon as it is fetched.
+
+    Args:
+        fetch: fetches one batch.
+        server: the feed's actor.
+    """
+
+    def each(row: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        for place in itertools.count():
+            taken = ray.get(server.take.remote(row["reader"], place))
+            if taken is None:
+                return
+            number, batch = taken
+            yield {"number": number, "batch": pickle.dumps(fetch(pickle.loads(batch))) if batch else b""}
+
+    return each

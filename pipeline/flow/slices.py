@@ -1,0 +1,124 @@
+"""Planning slice by slice: what is left to do of the rows of a run, while those of slices before are computed."""
+
+import functools
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from pipeline.cluster import ActorPool
+from pipeline.flow.dataset import PlanBroken, RunBroken, TooManyFailures
+from pipeline.flow.feed import Work
+from pipeline.manifest import Row
+from pipeline.options import FailureLimit, RunOptions
+from pipeline.outputs import Progress, finished
+from pipeline.planning import Batch, History, Plan, RowKey, output_shapes, plan, row_keys
+from pipeline.recovery import ledger
+
+if TYPE_CHECKING:
+    from nst_kernel import Weights
+
+
+class Planning:
+    """What a run has to do, given what earlier runs have left. Only the holder of the run lock may make one.
+
+    Attributes:
+        progress: of the run; its totals grow with each slice.
+        done: rows of the output that need no computing.
+        batches: that were planned.
+        suspects: rows to compute that were in attempts of earlier runs.
+    """
+
+    def __init__(
+        self, options: RunOptions, encoder: "Weights", pool: Callable[[], ActorPool], progress: Progress
+    ) -> None:
+        """Read what earlier runs have left, once for all slices.
+
+        Args:
+            options: of the run, with an absolute output.
+            encoder: whose weights are used.
+            pool: returns the actors that batches are made for.
+            progress: of the run.
+        """
+        self.options, self.encoder, self.pool, self.progress = options, encoder, pool, progress
+        self.done = finished(options.output)
+        self.batches = 0
+        self.suspects: set[RowKey] = set()
+        self._failed, self._example = 0, ""
+        attempts = ledger.collect_crashes(options.output)
+        if options.release:
+            ledger.remove_settled(attempts, set(self.done.quarantined.items()))
+        self._attempted = {row for attempt in attempts for row in attempt.rows}
+        self._history = History(
+            finished={} if options.overwrite else self.done.fingerprints,
+            owners=self.done.owners,
+            quarantined={} if options.release else self.done.quarantined,
+            crashes={} if options.release else ledger.crashes_by_row(attempts),
+            framed=self.done.framed,
+            max_attempts=options.max_attempts,
+        )
+
+    def work(self, slices: Iterable[Sequence[Row]]) -> Work:
+        """Return the work of slices: planned now as far as all actors need it, the rest when it is asked for."""
+        iterator = iter(slices)
+        first: list[Batch] = []
+        for rows in iterator:
+            first += self._batches(rows)
+            if first and len(first) >= self.pool().count:
+                break
+        return Work(first, self._rest(iterator))
+
+    def _rest(self, slices: Iterator[Sequence[Row]]) -> Iterator[Batch]:
+        """Yield the batches of further slices.
+
+        Raises:
+            PlanBroken: if they cannot be planned.
+        """
+        try:
+            for rows in slices:
+                yield from self._batches(rows)
+                self.stop_if_hopeless(self.options.max_failures)
+        except RunBroken:
+            raise
+        except Exception as error:
+            raise PlanBroken(str(error)) from error
+
+    def _batches(self, rows: Sequence[Row]) -> Sequence[Batch]:
+        """Return the batches of a slice, which the progress counts from now on."""
+        part = plan(
+            rows,
+            encoder_sha256=self.encoder.sha256,
+            history=self._history,
+            limits=lambda: self.pool().limits(self.options.resources.batch_size),
+            shape_of=functools.partial(output_shapes, decoding=self.options.decoding),
+        )
+        self._count(part)
+        return part.batches
+
+    def _count(self, part: Plan) -> None:
+        """Count the rows of a slice."""
+        progress = self.progress
+        self.batches += len(part.batches)
+        for planned in itertools.chain.from_iterable(batch.rows for batch in part.batches):
+            if planned.failure:
+                self._failed += 1
+                self._example = self._example or planned.failure.error
+        if self._attempted:
+            planned_keys = itertools.chain.from_iterable(row_keys(batch.rows) for batch in part.batches)
+            self.suspects.update(self._attempted.intersection(planned_keys))
+        progress.expect(part.multiply_adds(), rows=part.rows)
+        progress.done_before += part.done
+        progress.quarantined_before += part.quarantined
+        progress.remarks = tuple(dict.fromkeys((*progress.remarks, *part.remarks(self.encoder.kind))))
+
+    def stop_if_hopeless(self, limit: FailureLimit) -> None:
+        """Raise TooManyFailures if more rows failed at planning than may, although their turn comes last."""
+        if limit.exceeded(self._failed, self.progress.total):
+            raise TooManyFailures(hopeless(self._failed, "at planning", self.progress.total, limit, self._example))
+
+
+def hopeless(failed: int, when: str, total: int, limit: FailureLimit, example: str) -> str:
+    """Return the message of a run that stops since too many rows failed."""
+    return (
+        f"{failed:,} rows failed {when}, more than the {limit} of {total:,} that --max-failures allows. "
+        f"One of them: {example}"
+    )

@@ -1,0 +1,100 @@
+"""A run is one dataset: its actors start once, and its results are merged beside them."""
+
+import dataclasses
+import functools
+import os
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from pipeline import storage
+from pipeline.flow import dataset, merging, run
+from pipeline.options.decoding import Decoding
+from pipeline.options.interruptions import Interruptions
+from pipeline.options.resources import Resources
+from pipeline.options.run_options import RunOptions
+from pipeline.outputs import table as result_table
+from pipeline.planning import Batch, Fetched, Optimised
+from pipeline.stages import ResumableOptimisation, fetch
+from tests.bench.stub import StubKernel
+from tests.e2e.conftest import QUICK, Studio, as_csv
+
+
+def test_results_are_merged_while_one_actor_computes_all(
+    studio: Studio, bucket: str, local_ray: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What its workers read and write lies in an object store."""
+    home = f"{bucket}/{studio.folder.name}"
+    for name in ("photo.png", "painting.png"):
+        storage.write_bytes(f"{home}/{name}", (studio.folder / name).read_bytes())
+    monkeypatch.setattr(merging, "PARTS", 3)
+    rows: list[dict[str, object]] = [
+        {"content": "photo.png", "style": "painting.png", "seed": seed, "width": 64, "height": 48} for seed in range(8)
+    ]
+    rows[3] |= {"width": 48, "height": 64}
+    output = f"{home}/out"
+    merged: list[bool] = []
+
+    class Noting(StubKernel):  # local, so that it travels to actors by value
+        def __init__(self, weights: str, *, threads: int | None, resumable: ResumableOptimisation) -> None:
+            super().__init__(weights, seconds=0.2)
+            self.given = f"{weights} {bool(threads)} {resumable.output} {resumable.interruptions.row_timeout}"
+
+        def __call__(self, fetched: Fetched) -> Optimised:
+            return dataclasses.replace(super().__call__(fetched), device=f"{self.given} {os.getpid()}")
+
+    resources = Resources(num_actors=1, batch_size=1, interruptions=Interruptions(row_timeout=99))
+    storage.write_bytes(f"{home}/rows.csv", as_csv(rows).encode())
+    options = RunOptions(output=output, resources=resources)
+    progress = run(
+        f"{home}/rows.csv",
+        options,
+        defaults=QUICK,
+        kernel=Noting,
+        on_progress=lambda _: merged.append(any("/rest-" in part for part in result_table.parts(output))),
+    )
+    assert progress.counts == {"ok": 7, "failed": 1}, progress.failures
+    results = result_table.read_results(output).to_pylist()
+    assert Counter(row["status"] for row in results) == {"ok": 7, "failed": 1}
+    assert "width and height say 48 x 64" in next(text for _, text in progress.failures)
+    done = [row for row in results if row["status"] == "ok"]
+    (device,) = {row["device"] for row in done}
+    assert device.startswith(f"embedded#sha256={done[0]['encoder_sha256']} True {output} 99.0 ")
+    assert all(storage.read_bytes(row["output"]) for row in done)
+    assert merged[-1]  # before the run was through
+    assert len(result_table.parts(output)) == 1
+
+
+@pytest.mark.parametrize("dies_at", [1, 7])
+def test_a_reader_that_dies_goes_on_where_it_was(
+    dies_at: int, studio: Studio, local_ray: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Ray repeats its task from the start; what is done is not fetched again, and what is not is fetched for sure."""
+    rows: list[dict[str, object]] = [
+        {"content": "photo.png", "style": "painting.png", "seed": seed} for seed in range(12)
+    ]
+    manifest = studio.write("rows.csv", as_csv(rows))
+
+    def dying(batch: Batch, limits: Decoding) -> Fetched:  # local, so that it travels by value
+        seed = batch.rows[0].row.params.seed
+        with (tmp_path / "fetched").open("a") as file:
+            file.write(f"{seed}\n")
+        if seed == dies_at and not (tmp_path / "died").exists():
+            (tmp_path / "died").touch()
+            os._exit(1)
+        return fetch(batch, limits)
+
+    monkeypatch.setattr(dataset, "fetch", dying)
+    progress = studio.run(
+        manifest,
+        resources=Resources(num_actors=1, batch_size=1),
+        output=str(tmp_path / "out"),
+        kernel=functools.partial(StubKernel, seconds=0.1),
+    )
+    assert progress.counts == {"ok": 12}
+    assert len(result_table.read_results(str(tmp_path / "out"))) == 12
+    fetched = Counter((tmp_path / "fetched").read_text().split())
+    assert len(fetched) == 12
+    assert fetched[str(dies_at)] == 2
+    assert fetched.total() <= 12 + 8  # a reader has some batches that wait for the actor

@@ -1,0 +1,158 @@
+"""Batches handed to readers: each to one, all of them, and again what a reader had when its task is repeated."""
+
+import itertools
+import pickle
+import threading
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import ray
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nst_kernel import StyleParams
+from pipeline.flow import feed
+from pipeline.flow.feed import Feed, Given, Work, reading
+from pipeline.manifest.row import Row
+from pipeline.outputs.provenance import now
+from pipeline.planning.batch import Batch, Fetched, PlannedRow
+
+
+def batches(count: int) -> list[Batch]:
+    row = Row("x", "/c.png", "/s.png", "x.png", StyleParams(), "rows.csv", 1)
+    return [Batch((PlannedRow(row, f"{number}", (16, 16)),)) for number in range(count)]
+
+
+class Server:
+    """The feed's actor as its readers and its driver see it: `ray.get` returns what is called."""
+
+    def __init__(self) -> None:
+        self.given = Given()
+        for name in ("add", "complete", "take", "done"):
+            setattr(self, name, SimpleNamespace(remote=getattr(self, f"_{name}")))
+
+    def _add(self, some: list[bytes]) -> None:
+        self.given.add(some)
+
+    def _complete(self) -> None:
+        self.given.complete = True
+
+    def _take(self, reader: int, place: int) -> tuple[int, bytes] | None:
+        assert self.given.is_ready(reader, place)
+        return self.given.take(reader, place)
+
+    def _done(self, numbers: list[int]) -> None:
+        self.given.done(numbers)
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Server:
+    monkeypatch.setattr(ray, "get", lambda value: value)
+    return Server()
+
+
+def fed(server: Any, work: Work) -> Feed:
+    """A feed whose batches have been handed over to a server."""
+    one = object.__new__(Feed)
+    one.server, one.work, one.error, one._is_over, one._done = server, work, None, threading.Event(), []
+    one._hand_over()
+    return one
+
+
+def fetch(batch: Batch) -> Fetched:
+    return Fetched(batch, (), now(), 0.0, ())
+
+
+@given(st.integers(0, 12), st.lists(st.integers(0, 2), max_size=40))
+def test_each_batch_goes_to_one_reader_and_to_the_same_place_again(count: int, asks: list[int]) -> None:
+    given = Given()
+    given.add(bytes([number]) for number in range(count))
+    given.complete = True
+    got: dict[int, list[tuple[int, bytes] | None]] = {0: [], 1: [], 2: []}
+    for reader in [*asks, *([0] * (count + 1))]:
+        got[reader].append(given.take(reader, len([one for one in got[reader] if one])))
+    found = [one for each in got.values() for one in each if one]
+    assert sorted(found) == [(number, bytes([number])) for number in range(count)]
+    for reader, each in got.items():  # as when its task is repeated
+        there = [one for one in each if one]
+        assert [given.take(reader, place) for place in range(len(there) + 1)] == [*there, None]
+
+
+def test_a_reader_waits_until_it_is_known_what_it_gets() -> None:
+    given = Given()
+    assert not given.is_ready(0, 0)
+    given.add([b"a"])
+    assert given.is_ready(0, 0)
+    given.take(0, 0)
+    assert given.is_ready(0, 0)
+    assert not given.is_ready(0, 1)
+    given.complete = True
+    assert given.is_ready(0, 1)
+
+
+def test_what_is_done_takes_no_memory_and_is_not_fetched_again(server: Server) -> None:
+    fed(server, Work(batches(3)))
+    fetched: list[Batch] = []
+
+    def noting(batch: Batch) -> Fetched:
+        fetched.append(batch)
+        return fetch(batch)
+
+    first = list(reading(noting, server)({"reader": 0}))
+    assert [row["number"] for row in first] == [0, 1, 2]
+    assert fetched == batches(3)
+    server.given.done([0, 1])
+    assert list(server.given.batches) == [2]
+    again = list(reading(noting, server)({"reader": 0}))
+    assert [bool(row["batch"]) for row in again] == [False, False, True]
+    assert fetched[3:] == batches(3)[2:]
+
+
+def test_a_batch_flows_on_before_the_next_is_fetched(server: Server) -> None:
+    fed(server, Work(batches(2)))
+    fetched: list[Batch] = []
+
+    def noting(batch: Batch) -> Fetched:
+        fetched.append(batch)
+        return fetch(batch)
+
+    for number, row in enumerate(reading(noting, server)({"reader": 0})):
+        assert pickle.loads(row["batch"]).batch == batches(2)[number]
+        assert len(fetched) == number + 1
+
+
+@given(st.integers(0, 40), st.integers(0, 40))
+def test_batches_are_handed_over_in_order_and_planned_when_it_is_their_turn(first: int, rest: int) -> None:
+    work, asked = batches(first + rest), itertools.count()
+
+    def planned() -> Iterator[Batch]:
+        for batch in work[first:]:
+            next(asked)
+            yield batch
+
+    found: list[Batch] = []
+    chunks = feed._chunks(Work(work[:first], planned()))
+    for chunk in chunks:
+        found += map(pickle.loads, chunk)
+        assert next(asked) <= max(0, len(found) - first) + len(found)
+    assert found == work
+
+
+def test_planning_that_fails_ends_the_feed_and_is_told(server: Server) -> None:
+    def failing() -> Iterator[Batch]:
+        yield from batches(1)
+        raise ValueError("the disk is gone")
+
+    one = fed(server, Work((), failing()))
+    assert server.given.complete
+    assert server.given.count == 1
+    assert str(one.error) == "the disk is gone"
+
+
+def test_the_driver_reports_some_batches_together(server: Server) -> None:
+    one = fed(server, Work(batches(40)))
+    for number in range(40):
+        one.done(number)
+    assert list(server.given.batches) == list(range(32, 40))
