@@ -8,8 +8,10 @@ exporting the counters of a driver that has ended; `run.json` is what is kept.
 
 import logging
 import math
+import threading
 from collections.abc import Callable, Mapping
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 from ray.util.metrics import Counter, Gauge, Histogram
 
@@ -22,14 +24,19 @@ LOSSES = tuple(digit * 10.0**power for power in range(-4, 7) for digit in (1, 3)
 """Losses of the paper's objective and of ours are many powers of ten apart."""
 
 
-class RunMetrics:
-    """Counters of the outcomes of one run, in its driver, and how many rows it has left."""
+HEARTBEAT_SECONDS = 10.0
+"""After which a run tells again how many rows it has left. Ray soon drops a gauge that rests, so that whoever finds one
+knows that its driver lives, which counters do not tell."""
 
-    def __init__(self, total: int) -> None:
+
+class RunMetrics:
+    """Counters of the outcomes of one run, in its driver, and how many rows it has left: a block that is the run."""
+
+    def __init__(self, rows_left: Callable[[], int]) -> None:
         """Begin to count.
 
         Args:
-            total: rows that the run has to compute.
+            rows_left: returns how many of the rows that are planned so far have no outcome yet.
         """
         self.left = Gauge("nst_rows_left", "Rows of the runs that are going on which have no outcome yet.")
         self.rows = Counter("nst_rows_total", "Rows that came to an outcome, by status.", ("status",))
@@ -37,14 +44,19 @@ class RunMetrics:
         self.batch_size = Histogram("nst_batch_size", "Rows of a finished batch.", [*BATCH_SIZES])
         self.loss = Histogram("nst_loss", "Total loss of the pictures of ok rows.", [*LOSSES])
         self.retries = Counter("nst_storage_retries_total", "Requests to storage that were repeated for these rows.")
-        self._without_outcome = total
-        self.left.set(total)
+        self._rows_left = rows_left
+        self._over, self._telling = threading.Event(), threading.Lock()
+        self.left.set(rows_left())
+
+    def __enter__(self) -> Self:
+        """Begin to tell from time to time how many rows are left."""
+        threading.Thread(target=self._tell_again, name="metrics", daemon=True).start()
+        return self
 
     def add(self, row: Mapping[str, Any]) -> None:
         """Count a row as the writer returns it; the size of a batch is counted with its first row."""
         self.rows.inc(tags={"status": row["status"]})
-        self._without_outcome -= 1
-        self.left.set(self._without_outcome)
+        self.left.set(self._rows_left())
         if row["retries"]:
             self.retries.inc(row["retries"])
         for stage, seconds in row["seconds"].items():
@@ -55,9 +67,18 @@ class RunMetrics:
         if row["status"] == "ok" and math.isfinite(row["total_loss"]):
             self.loss.observe(row["total_loss"])
 
-    def end(self) -> None:
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
         """Tell that nothing is left to wait for, however the run has ended: its driver may live on."""
-        self.left.set(0)
+        with self._telling:
+            self._over.set()
+            self.left.set(0)
+
+    def _tell_again(self) -> None:
+        """Tell how many rows are left, from time to time until the run is over."""
+        while not self._over.wait(HEARTBEAT_SECONDS):
+            with self._telling:
+                if not self._over.is_set():
+                    self.left.set(self._rows_left())
 
 
 EVENT = ("id", "status", "error_class", "error", "output", "total_loss", "seconds", "retries")

@@ -219,15 +219,15 @@ def _compute(
         max_failures: rows that may fail before the run stops.
         tell: called with every outcome once it is counted.
     """
-    metrics = RunMetrics(progress.total)
     try:
-        for row in outcomes:
-            progress.add(row)
-            metrics.add(row)
-            log_outcome(row)
-            tell(row)
-            lock.check()
-            _stop_if_failing(progress, max_failures)
+        with RunMetrics(lambda: progress.total - progress.finished) as metrics:
+            for row in outcomes:
+                progress.add(row)
+                metrics.add(row)
+                log_outcome(row)
+                tell(row)
+                lock.check()
+                _stop_if_failing(progress, max_failures)
     except (KeyboardInterrupt, SystemExit, TooManyFailures, PlanBroken):  # SystemExit: what Ray makes of SIGTERM
         outcomes.close()
         if lock.lost:
@@ -238,8 +238,6 @@ def _compute(
     except Locked as error:
         outcomes.close()
         raise RunBroken(str(error)) from error
-    finally:
-        metrics.end()
     if progress.finished < progress.total:
         raise RunBroken(f"{progress.total - progress.finished:,} of {progress.total:,} rows came to no outcome")
 

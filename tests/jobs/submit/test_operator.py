@@ -1,82 +1,22 @@
 """RayJobs through the API of Kubernetes, which is played by a server on loopback."""
 
-import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from jobs.submit import operator
 from jobs.submit.client import ClusterError
 from jobs.submit.operator import Kubernetes, has_succeeded
-
-JOBS = "/apis/ray.io/v1/namespaces/nst/rayjobs"
-
-
-class Api(ThreadingHTTPServer):
-    """What it has, by name; and what it was asked, with which token. `away` answers are errors first."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.jobs: dict[str, dict[str, Any]] = {}
-        self.tokens: list[str] = []
-        self.away = 0
-        self.hidden = False
-
-
-class Handler(BaseHTTPRequestHandler):
-    """Answers for RayJobs of one namespace."""
-
-    server: Api
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
-
-    def answer(self, code: int, body: object) -> None:
-        text = json.dumps(body).encode()
-        self.send_response(code)
-        self.send_header("Content-Length", str(len(text)))
-        self.end_headers()
-        self.wfile.write(text)
-
-    def do_GET(self) -> None:
-        self.server.tokens.append(self.headers["Authorization"])
-        if self.server.away:
-            self.server.away -= 1
-            return self.answer(503, {"message": "etcd is away"})
-        where = urlsplit(self.path)
-        if where.path == JOBS:
-            wanted = dict(pair.split("=") for pair in parse_qs(where.query)["labelSelector"][0].split(","))
-            items = [] if self.server.hidden else [*self.server.jobs.values()]
-            return self.answer(
-                200, {"items": [job for job in items if wanted.items() <= job["metadata"]["labels"].items()]}
-            )
-        job = self.server.jobs.get(where.path.removeprefix(f"{JOBS}/"))
-        return self.answer(200, job) if job else self.answer(404, {"message": "not found", "reason": "NotFound"})
-
-    def do_POST(self) -> None:
-        job = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        name = job["metadata"]["name"]
-        if name in self.server.jobs:
-            return self.answer(409, {"reason": "AlreadyExists", "message": f"{name} exists"})
-        self.server.hidden = False
-        self.server.jobs[name] = {**job, "status": {}}
-        return self.answer(201, job)
+from tests.jobs.submit.support import kubernetes_api
+from tests.jobs.submit.support.kubernetes_api import Api
 
 
 @pytest.fixture
 def api() -> Iterator[Api]:
-    server = Api()
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-    thread.start()
-    yield server
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with kubernetes_api.serving() as server:
+        yield server
 
 
 @pytest.fixture

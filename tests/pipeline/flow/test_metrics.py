@@ -1,5 +1,6 @@
 """Metrics of a run: their names and tags, and that they add up to what became of the rows."""
 
+import time
 from collections import defaultdict
 from typing import Any
 
@@ -35,7 +36,7 @@ def record(patch: pytest.MonkeyPatch) -> Recorded:
 
 
 def test_names_kinds_and_tags() -> None:
-    of_run = [metric for metric in vars(RunMetrics(3)).values() if isinstance(metric, Metric)]
+    of_run = [metric for metric in vars(RunMetrics(int)).values() if isinstance(metric, Metric)]
     found = {metric.info["name"]: (type(metric), metric.info["tag_keys"]) for metric in of_run}
     assert found == {
         "nst_rows_total": (Counter, ("status",)),
@@ -62,14 +63,15 @@ row = st.fixed_dictionaries(
 @given(st.lists(st.lists(row, min_size=1, max_size=5), max_size=5))
 def test_they_add_up_to_what_became_of_the_rows(batches: list[list[dict[str, Any]]]) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        recorded, of_run = record(patch), RunMetrics(sum(map(len, batches)))
+        left = [*range(sum(map(len, batches)) + 1)]
+        recorded, of_run = record(patch), RunMetrics(left.pop)
         for batch in batches:
             for n, one in enumerate(batch):
                 loss = one["total_loss"] if one["status"] in ("ok", "diverged") else None
                 loss = 1.0 if one["status"] == "ok" and loss is None else loss
                 of_run.add({**one, "total_loss": loss, "batch_size": 0 if n else len(batch)})
     rows = [one for batch in batches for one in batch]
-    assert recorded["nst_rows_left", ""] == [*range(len(rows), -1, -1)]
+    assert recorded["nst_rows_left", ""] == [*range(len(rows), -1, -1)]  # after each row anew
     assert sum(recorded["nst_storage_retries_total", ""]) == sum(one["retries"] for one in rows)
     for status in STATUSES:
         assert sum(recorded["nst_rows_total", status]) == sum(one["status"] == status for one in rows)
@@ -80,8 +82,21 @@ def test_they_add_up_to_what_became_of_the_rows(batches: list[list[dict[str, Any
 
 
 def test_a_run_that_has_stopped_waits_for_nothing(recorded: Recorded) -> None:
-    RunMetrics(5).end()
+    with pytest.raises(KeyboardInterrupt), RunMetrics(lambda: 5):
+        raise KeyboardInterrupt
     assert recorded["nst_rows_left", ""] == [5, 0]
+
+
+def test_a_run_tells_that_it_lives_until_it_is_over(recorded: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metrics, "HEARTBEAT_SECONDS", 0.01)
+    told = recorded["nst_rows_left", ""]
+    until = time.monotonic() + 30
+    with RunMetrics(lambda: 5):
+        while len(told) < 4 and time.monotonic() < until:
+            time.sleep(0.01)
+    assert told[:4] == [5, 5, 5, 5]
+    time.sleep(0.05)
+    assert told[-1] == 0
 
 
 def test_an_actor_tells_how_busy_its_device_is(recorded: Recorded) -> None:

@@ -12,12 +12,14 @@ from typing import Any
 
 import pytest
 from PIL import ExifTags, Image
+from ray.util.metrics import Metric
 
 from nst_kernel import StyleParams
 from pipeline import storage
 from pipeline.encoder import load_encoder
 from pipeline.flow import RunBroken, TooManyFailures, run_rows
 from pipeline.flow.feed import Work
+from pipeline.flow.run import run_slices
 from pipeline.manifest import ManifestError, Row
 from pipeline.options import Encoding, FailureLimit, Resources, RunOptions
 from pipeline.outputs import Progress, commit, layout, provenance, read_results, summary
@@ -69,6 +71,21 @@ def flow_is(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[..., Outcomes
 def locks(monkeypatch: pytest.MonkeyPatch) -> list[RunLock]:
     """The locks of the runs of this test."""
     return noted_locks(monkeypatch, import_module("pipeline.flow.run"))
+
+
+def test_rows_left_are_those_that_are_planned_so_far(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[float] = []
+
+    def note(metric: Metric, value: float, tags: dict[str, str] | None = None) -> None:
+        if metric.info["name"] == "nst_rows_left":
+            told.append(value)
+
+    monkeypatch.setattr(Metric, "_record", note)
+    how = RunOptions(output=studio.output, resources=Resources(batch_size=1))
+    slices = [[studio.row("a")], [studio.row("b", style_weight=2.0)]]
+    run_slices(slices, how, progress=Progress(0, 0), kernel=StubKernel)
+    assert min(told) >= 0
+    assert told[-2:] == [0, 0]
 
 
 def test_the_picture_of_another_row_is_never_written_over(studio: Studio) -> None:
