@@ -101,7 +101,7 @@ def _open(uri: str, policy: Policy) -> tuple[Store, str]:
         fs = kind(**options, **kind._get_kwargs_from_urls(uri))
         # Of a name with `::`, fsspec's own memory:// would leave out the slash that all its paths begin with.
         path = f"/{path.strip('/')}" if scheme == "memory" else kind._strip_protocol(uri)
-        return AnyStore(fs, seconds=policy.request_timeout), path
+        return AnyStore(fs, seconds=policy.request_timeout, spell=_spelling(uri, path)), path
     options["config_kwargs"] = fsspec.config.conf.get("s3", {}).get("config_kwargs", {}) | {
         "connect_timeout": policy.timeout,
         "read_timeout": policy.timeout,
@@ -111,6 +111,24 @@ def _open(uri: str, policy: Policy) -> tuple[Store, str]:
     fs = kind(**options)
     fs.retries = 1  # for the same reason: s3fs repeats requests of its own accord
     return S3Store(fs, verify=policy.verify, seconds=policy.request_timeout), path.strip("/")
+
+
+def _spelling(uri: str, path: str) -> Callable[[str], str] | None:
+    """Return what makes URIs of the paths in a listing of a place, so that they name its user, host or account too.
+
+    fsspec leaves these out of its paths, as in abfs://CONTAINER@ACCOUNT/FOLDER, so that what it makes of a path could
+    not be opened. None where the place has none.
+
+    Args:
+        uri: of the place.
+        path: that fsspec makes of it.
+    """
+    scheme, rest = split_scheme(uri)
+    authority, _, below = rest.partition("/")
+    if "@" not in authority:
+        return None
+    head = path.rstrip("/").removesuffix(below.strip("/"))
+    return lambda name: f"{scheme}://{authority}/{name.removeprefix(head).lstrip('/')}"
 
 
 def _forget_credentials(uri: str) -> None:

@@ -1,16 +1,20 @@
 """The storage back end for any file system that fsspec offers, such as memory:// and https://."""
 
 import asyncio
+import contextlib
 import glob
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, TypeVar
 
 from pipeline.storage._access import max_bytes
-from pipeline.storage._store import Entries, LeaveOut, Listing, Page, compare_and_write
+from pipeline.storage._store import Entries, IsOurs, LeaveOut, Listing, Page, compare_and_write
 from pipeline.storage.entry import Entry, Omitted, identity_of
 from pipeline.storage.errors import Damaged, check_length
 
 T = TypeVar("T")
+
+_AT_ONCE = 16
+"""Files that are deleted side by side."""
 
 _LONGEST = 2**62
 """Bytes that no file has; stores take offsets as 64-bit numbers."""
@@ -19,14 +23,16 @@ _LONGEST = 2**62
 class AnyStore:
     """A file system of fsspec as a `Store`, by the operations that all of them share."""
 
-    def __init__(self, fs: Any, *, seconds: float) -> None:
+    def __init__(self, fs: Any, *, seconds: float, spell: Callable[[str], str] | None = None) -> None:
         """Wrap a file system of fsspec.
 
         Args:
             fs: the file system.
             seconds: that a request takes at most; file systems without a network cannot be interrupted.
+            spell: returns the URI of a file, given its path; by default what fsspec makes of it.
         """
         self.fs, self.seconds = fs, seconds
+        self.spell: Callable[[str], str] = spell or fs.unstrip_protocol
 
     def read(self, path: str, start: int, end: int | None) -> bytes:
         """Read a file or a range of it; the length of a whole file is compared.
@@ -95,7 +101,7 @@ class AnyStore:
         names = self.fs.find(path)
         if not names and not self.fs.exists(path):
             raise FileNotFoundError(path)
-        return [self.fs.unstrip_protocol(name) for name in names], None
+        return [self.spell(name) for name in names], None
 
     def entries(self, path: str, start: Any, leave_out: LeaveOut) -> Entries:
         """Return the files of one folder; the next page starts with the folders that are left."""
@@ -105,12 +111,12 @@ class AnyStore:
         except PermissionError as error:
             if not start:
                 raise
-            return [Omitted(self.fs.unstrip_protocol(folder), "unreadable", True, error)], tuple(left) or None
+            return [Omitted(self.spell(folder), "unreadable", True, error)], tuple(left) or None
         found: list[Entry | Omitted] = []
         below: list[str] = []
         for info in listed:
             name = str(info["name"])
-            uri = self.fs.unstrip_protocol(name)
+            uri = self.spell(name)
             if info["type"] == "file":
                 found.append(Entry.of(uri, info))
             elif info["type"] != "directory":
@@ -127,11 +133,32 @@ class AnyStore:
             return []
         return [str(name).rstrip("/").rpartition("/")[2] for name in self._request("ls", path, detail=False)[:most]]
 
+    def names_beginning(self, path: str, prefix: str) -> Sequence[str]:
+        """Return such names among those of the whole folder."""
+        listed = self._request("ls", path, detail=True)
+        names = [str(info["name"]).rpartition("/")[2] for info in listed if info["type"] == "file"]
+        return [name for name in names if name.startswith(prefix)]
+
     def remove_folder(self, path: str) -> None:
         """Delete a folder by fsspec's recursive deletion, which would take brackets in its name for a pattern."""
         self._request("rm", glob.escape(path), recursive=True)
 
-    def sweep(self, path: str) -> None:
+    def remove_files(self, path: str, names: Sequence[str]) -> Sequence[str]:
+        """Delete some files at once, where the file system runs on fsspec's event loop; else one.
+
+        fsspec's own deletion of many files would look each one up, and take brackets in a name for a pattern.
+        """
+        if not getattr(self.fs, "async_impl", False):
+            with contextlib.suppress(FileNotFoundError):
+                self.remove(f"{path}/{names[0]}")
+            return names[1:]
+        together = _each([self.fs._rm_file(f"{path}/{name}") for name in names[:_AT_ONCE]])
+        for error in within(self.seconds, self.fs, together):
+            if error is not None and not isinstance(error, FileNotFoundError):
+                raise error
+        return names[_AT_ONCE:]
+
+    def sweep(self, path: str, is_ours: IsOurs, older: float) -> None:
         """Delete nothing: such a store writes by itself, and leaves no temporary files here."""
 
     def identity(self, path: str) -> str:
@@ -159,6 +186,12 @@ class AnyStore:
         if getattr(self.fs, "async_impl", False):
             return within(self.seconds, self.fs, getattr(self.fs, f"_{verb}")(path, *data, **options))
         return getattr(self.fs, verb)(path, *data, **options)
+
+
+async def _each(requests: Sequence[Coroutine[Any, Any, object]]) -> list[BaseException | None]:
+    """Run requests side by side, and return what each of them raised."""
+    ended = await asyncio.gather(*requests, return_exceptions=True)
+    return [each if isinstance(each, BaseException) else None for each in ended]
 
 
 def _is_refused(error: OSError) -> bool:

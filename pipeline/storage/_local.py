@@ -17,7 +17,7 @@ from typing import Any
 
 from pipeline.storage._access import max_bytes
 from pipeline.storage._fsspec import compare_length
-from pipeline.storage._store import Entries, LeaveOut, Listing, Page, compare_and_write
+from pipeline.storage._store import Entries, IsOurs, LeaveOut, Listing, Page, compare_and_write
 from pipeline.storage.entry import Entry, Omitted
 from pipeline.storage.errors import Barred, check_length, transient
 from pipeline.storage.secrets import TRAVELLING
@@ -87,8 +87,18 @@ class LocalStore:
         else:
             shutil.rmtree(folder)
 
-    def sweep(self, path: str) -> None:
-        """Delete temporary files that were never renamed, unless a living process may still be writing them."""
+    def remove_files(self, path: str, names: Sequence[str]) -> Sequence[str]:
+        """Delete files one after the other, all of them."""
+        for name in names:
+            with contextlib.suppress(FileNotFoundError):
+                Path(path, name).unlink()
+        return ()
+
+    def sweep(self, path: str, is_ours: IsOurs, older: float) -> None:
+        """Delete temporary files that were never renamed, unless a living process may still be writing them.
+
+        Their names and the seconds since their last byte tell that here.
+        """
         since = time.time() - _ABANDONED
         for folder, _, names in os.walk(path):
             hidden = (name for name in names if name.startswith(".") and name.endswith(_TEMPORARY))
@@ -161,6 +171,11 @@ class LocalStore:
         """Return names in the order of the file system."""
         with os.scandir(path) as listed:
             return [entry.name for entry in itertools.islice(listed, most)]
+
+    def names_beginning(self, path: str, prefix: str) -> Sequence[str]:
+        """Return all such names: the file system tells them without a look at the files."""
+        with os.scandir(path) as listed:
+            return [entry.name for entry in listed if entry.name.startswith(prefix) and not entry.is_dir()]
 
     def identity(self, path: str) -> str:
         """Return the size of a file in bytes and the time of its last change in nanoseconds.

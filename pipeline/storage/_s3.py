@@ -1,15 +1,18 @@
 """The storage back end for S3 and for stores that offer its protocol."""
 
 import base64
+import contextlib
 import functools
 import hashlib
 import posixpath
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pipeline.storage._access import max_bytes
 from pipeline.storage._fsspec import compare_length, within
-from pipeline.storage._store import Entries, LeaveOut, Listing, Page
+from pipeline.storage._s3_deletion import AT_ONCE, abort_uploads, code_of, delete
+from pipeline.storage._store import Entries, IsOurs, LeaveOut, Listing, Page
 from pipeline.storage.entry import Entry, Omitted
 from pipeline.storage.errors import Damaged, check_length
 from pipeline.storage.uris import VERSION
@@ -49,7 +52,7 @@ class S3Store:
         try:
             answer, data = within(self.seconds, self.fs, self._get(**self._object(path), **span))
         except OSError as error:
-            if _code(error) in ("InvalidRange", "416"):  # the object ends before `start`, as an empty one always does
+            if code_of(error) in ("InvalidRange", "416"):  # the object ends before `start`, as an empty one always does
                 return b""
             raise
         compare_length(data, answer.get("ContentLength"))
@@ -64,8 +67,13 @@ class S3Store:
     def write(self, path: str, data: bytes) -> None:
         """Write an object whose checksum the store verifies, and compare the checksum that it reports back."""
         if len(data) >= SINGLE_PUT:  # parts, each with its checksum
-            self._target(path)
-            within(self.seconds, self.fs, self.fs._pipe_file(path, data, **_content_type(path)))
+            key = self._target(path)["Key"]
+            try:
+                within(self.seconds, self.fs, self.fs._pipe_file(path, data, **_content_type(path)))
+            except TimeoutError:  # s3fs aborts an upload that fails, but not one that is cancelled
+                with contextlib.suppress(Exception):
+                    abort_uploads(self._call, self._split(path)[0], key, is_ours=lambda other: other == key)
+                raise
             compare_length(data, self._head(path).get("ContentLength"))
             return
         self._put(path, data)
@@ -96,7 +104,7 @@ class S3Store:
         except FileNotFoundError:  # what was to be replaced is gone
             return False
         except OSError as error:
-            if _code(error) in ("PreconditionFailed", "412"):
+            if code_of(error) in ("PreconditionFailed", "412"):
                 return False
             raise
         return True
@@ -112,7 +120,7 @@ class S3Store:
         try:
             self._head(path)
         except (FileNotFoundError, PermissionError) as error:
-            if isinstance(error, FileNotFoundError) or _code(error) == "403":
+            if isinstance(error, FileNotFoundError) or code_of(error) == "403":
                 return False
             raise
         return True
@@ -159,6 +167,13 @@ class S3Store:
         keys += [info["Prefix"] for info in answer.get("CommonPrefixes", [])]
         return [str(key).removeprefix(prefix).rstrip("/") for key in keys if key != prefix]
 
+    def names_beginning(self, path: str, prefix: str) -> Sequence[str]:
+        """Return the names in one answer of the store."""
+        folder = self._prefix(path)
+        place = {"Bucket": self._split(path)[0], "Prefix": folder + prefix, "Delimiter": "/"}
+        answer = self._call("list_objects_v2", **place)
+        return [str(info["Key"]).removeprefix(folder) for info in answer.get("Contents", [])]
+
     def remove_folder(self, path: str) -> None:
         """Delete all objects below this path, a thousand at a time.
 
@@ -167,17 +182,32 @@ class S3Store:
         following: dict[str, str] = {}
         while True:
             answer = self._list(path, **following)
-            if keys := [{"Key": info["Key"]} for info in answer.get("Contents", [])]:
-                wanted = {"Objects": keys, "Quiet": True}
-                deleted = self._call("delete_objects", Bucket=self._split(path)[0], Delete=wanted)
-                for refused in deleted.get("Errors", []):
-                    raise OSError(f"{refused.get('Code')}: {refused.get('Message')} ({refused.get('Key')})")
+            if keys := [info["Key"] for info in answer.get("Contents", [])]:
+                delete(self._call, self._split(path)[0], keys)
             if not answer.get("IsTruncated"):
                 return
             following = {"ContinuationToken": answer["NextContinuationToken"]}
 
-    def sweep(self, path: str) -> None:
-        """Delete nothing: an object exists only once it is whole."""
+    def remove_files(self, path: str, names: Sequence[str]) -> Sequence[str]:
+        """Delete a thousand objects in one request."""
+        prefix = self._prefix(path)
+        delete(self._call, self._split(path)[0], [prefix + name for name in names[:AT_ONCE]])
+        return names[AT_ONCE:]
+
+    def sweep(self, path: str, is_ours: IsOurs, older: float) -> None:
+        """Abort uploads in parts that were never completed: a store keeps, and bills, what came of them.
+
+        Whoever may not list or abort them leaves them to the rules of the bucket.
+        """
+        prefix, before = self._prefix(path), datetime.now(UTC) - timedelta(seconds=older)
+        with contextlib.suppress(PermissionError):
+            abort_uploads(
+                self._call,
+                self._split(path)[0],
+                prefix,
+                is_ours=lambda key: is_ours(key.removeprefix(prefix)),
+                before=before,
+            )
 
     def identity(self, path: str) -> str:
         """Return the ETag of an object."""
@@ -319,12 +349,6 @@ def _left_out(folder: str, leave_out: LeaveOut) -> tuple[str, str]:
         if reason := leave_out("/".join(names[:count])):
             return "/".join(names[:count]), reason
     return "", ""
-
-
-def _code(error: BaseException) -> str | None:
-    """Return the error code in the answer of the store that s3fs turned into an error; None where there is none."""
-    response = getattr(error.__cause__, "response", None)
-    return str(response["Error"].get("Code")) if isinstance(response, Mapping) else None
 
 
 _CONTENT_TYPES = {

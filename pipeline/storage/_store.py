@@ -15,6 +15,9 @@ last."""
 LeaveOut = Callable[[str], str]
 """Returns why a folder, given by its path below the one that is listed, is not to be looked into; empty if it is."""
 
+IsOurs = Callable[[str], bool]
+"""Tells whether a file, given by its path below the folder that is swept, is one that this project writes."""
+
 Listing = tuple[Iterable[tuple[str, str]], str | None]
 """Names and identities of files in a folder, and where the next page starts; None after the last."""
 
@@ -75,11 +78,26 @@ class Store(Protocol):
             most: how many names are wanted at most.
         """
 
+    def names_beginning(self, path: str, prefix: str) -> Sequence[str]:
+        """Return the names of files in a folder that begin with a prefix, a thousand at most, in any order."""
+
     def remove_folder(self, path: str) -> None:
         """Delete a folder with all that is below it."""
 
-    def sweep(self, path: str) -> None:
-        """Delete what writes of processes that crashed left below a folder."""
+    def remove_files(self, path: str, names: Sequence[str]) -> Sequence[str]:
+        """Delete as many of the named files in a folder as one attempt should, and return the names that are left.
+
+        It is no error if one is not there.
+        """
+
+    def sweep(self, path: str, is_ours: IsOurs, older: float) -> None:
+        """Delete what writes of processes that crashed left below a folder.
+
+        Args:
+            path: of the folder.
+            is_ours: tells which unfinished files may be deleted, where they can have any name.
+            older: seconds since such a write began after which nobody goes on with it.
+        """
 
     def identity(self, path: str) -> str:
         """Return a string that changes whenever a file does."""

@@ -6,13 +6,13 @@ written.
 """
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
 from pipeline.storage._call import call
 from pipeline.storage._store import Entries, LeaveOut, Page, Store
 from pipeline.storage.entry import Entry, Omitted
-from pipeline.storage.errors import Barred, StorageError, explained
+from pipeline.storage.errors import Barred, NotFound, StorageError, explained
 from pipeline.storage.places import check_inside
 from pipeline.storage.uris import join
 
@@ -131,13 +131,58 @@ def remove_folder(uri: str, *, inside: str) -> None:
     call("delete", uri, request)
 
 
-def sweep(uri: str) -> None:
-    """Delete the temporary files that crashed processes left below a folder: they only take up space.
+def remove_files(folder: str, names: Collection[str]) -> None:
+    """Delete many files of a folder by as few requests as its store allows; it is no error if one is not there.
+
+    Args:
+        folder: that holds them.
+        names: of the files; of a link, the link is deleted.
 
     Raises:
-        StorageError: if one cannot be deleted.
+        StorageError: if one cannot be deleted; others may be gone then.
+        ValueError: for a name that leads elsewhere.
     """
-    call("sweep", uri, lambda store, path: store.sweep(path))
+    if elsewhere := [name for name in names if "/" in name or name in ("", ".", "..")]:
+        raise ValueError(f"{elsewhere[0]!r} is no name in a folder")
+    left: Sequence[str] = list(names)
+    while left:
+        left = _remove_some(folder, left)
+
+
+def _remove_some(folder: str, names: Sequence[str]) -> Sequence[str]:
+    """Request that files of a folder be deleted, and return the names that are left."""
+    return call("delete", folder, lambda store, path: store.remove_files(path, names))
+
+
+def sweep(uri: str, *, is_ours: Callable[[str], bool] = lambda below: True, older: float = 0.0) -> None:
+    """Delete what crashed processes left half written below a folder: it only takes up space.
+
+    On file systems these are hidden files, on S3 uploads in parts that were never completed. Other stores drop such
+    uploads by themselves after a week.
+
+    Args:
+        uri: of the folder.
+        is_ours: tells whether the upload of a file, given by its path below the folder, may be aborted.
+        older: seconds since an upload began after which nobody goes on with it.
+
+    Raises:
+        StorageError: if something cannot be deleted; uploads that this user may not abort are left.
+    """
+    call("sweep", uri, lambda store, path: store.sweep(path, is_ours, older))
+
+
+def names_beginning(folder: str, prefix: str) -> list[str]:
+    """Return the names of the files in a folder that begin with a prefix, sorted, a thousand at most.
+
+    On S3 this is one request, however many other files are there. There are none where there is no folder.
+
+    Raises:
+        StorageError: if the folder cannot be listed.
+    """
+    try:
+        return sorted(call("list", folder, lambda store, path: store.names_beginning(path, prefix)))
+    except NotFound:
+        return []
 
 
 def list_files(uri: str, *, suffix: str = "") -> list[str]:

@@ -212,7 +212,7 @@ LISTINGS: dict[str, Callable[[str], object]] = {
 def test_a_folder_that_cannot_be_listed_is_not_empty(
     listing: Callable[[str], object], tmp_path: Path, refuse: Callable[..., None]
 ) -> None:
-    refuse("page", "entries")
+    refuse("page", "entries", "names_beginning")
     with pytest.raises(StorageError, match="no permission"):
         listing(str(tmp_path))
 
