@@ -16,7 +16,7 @@ from pipeline.flow.metrics import with_busy_share
 from pipeline.options import Interruptions, RunOptions
 from pipeline.planning import Fetched, Optimised
 from pipeline.process import draining
-from pipeline.recovery import Ledger, guarded_fetch, guarded_optimise, guarded_write, ledger, orphans
+from pipeline.recovery import Ledger, guarded_fetch, guarded_optimise, guarded_write, ledger, orphans, saved_states
 from pipeline.stages import ResumableOptimisation, Writer, fetch
 
 Kernel = Callable[..., Callable[[Fetched], Optimised]]
@@ -88,7 +88,7 @@ def _stages(
         notes: records which rows are being worked on.
         kernel: what optimises, made anew on each actor.
     """
-    read = storage.Carried(guarded_fetch(functools.partial(fetch, limits=options.decoding), notes))
+    read = storage.Carried(guarded_fetch(functools.partial(fetch, limits=options.decoding, run=notes.run), notes))
     write = storage.Carried(guarded_write(writer, notes))
     stylise = (storage.in_force(), kernel, options.weights, pool.threads, notes, options.resources.interruptions)
     return (
@@ -155,7 +155,9 @@ class _Stylise:
         interruptions: Interruptions | None,
     ) -> None:
         storage.allow(*allowed)
-        resumable = ResumableOptimisation(interruptions, output=notes.output)
+        restarted: bool = ray.get_runtime_context().was_current_actor_reconstructed
+        expected = saved_states.expecting(notes.saved, restarted=restarted)
+        resumable = ResumableOptimisation(interruptions, output=notes.output, may_be_saved=expected)
         if resumable.preemption:
             draining.watch(resumable.preemption.on_draining)
             resumable.preemption.before_leaving = ledger.withdraw_own

@@ -20,6 +20,7 @@ import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from pipeline.planning import Batch, Fetched, cost
+from pipeline.recovery import repeats
 
 AT_HAND = 4
 """Batches for each reader that wait in the feed, so that none waits for the driver."""
@@ -89,6 +90,10 @@ class Given:
             got.append(self.waiting.popleft())
         return got[place], self.batches.get(got[place], b"")
 
+    def had(self, reader: int) -> int:
+        """Return how many batches a reader got so far."""
+        return len(self.of_reader.get(reader, ()))
+
     def done(self, numbers: Iterable[int]) -> None:
         """Forget batches whose outcomes have reached the driver: nobody will ask for them again."""
         for number in numbers:
@@ -122,6 +127,10 @@ class _Server:
             taken = self.given.take(reader, place)
             self.changed.notify_all()
             return taken
+
+    async def had(self, reader: int) -> int:
+        """Return what `Given.had` returns."""
+        return self.given.had(reader)
 
     async def done(self, numbers: list[int]) -> None:
         """Forget batches."""
@@ -204,11 +213,15 @@ def reading(fetch: Callable[[Batch], Fetched], server: Any) -> Callable[[dict[st
     """
 
     def each(row: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        # Of a reader that is repeated, these were begun by a process that crashed; of others nothing is known.
+        before = ray.get(server.had.remote(row["reader"])) if repeats.begun_before() else 0
         for place in itertools.count():
             taken = ray.get(server.take.remote(row["reader"], place))
             if taken is None:
                 return
             number, batch = taken
-            yield {"number": number, "batch": pickle.dumps(fetch(pickle.loads(batch))) if batch else b""}
+            with repeats.telling(place < before):
+                fetched = pickle.dumps(fetch(pickle.loads(batch))) if batch else b""
+            yield {"number": number, "batch": fetched}
 
     return each

@@ -24,7 +24,7 @@ from pipeline.outputs import (
 )
 from pipeline.planning import validated
 from pipeline.process import interruptible, stage
-from pipeline.recovery import Ledger, Locked, RunLock, ledger, saved_states
+from pipeline.recovery import LEASE_SECONDS, Ledger, Locked, RunLock, ledger, saved_states
 from pipeline.stages import Writer
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ def run_slices(
         # Fetch, optimise and write; what has become of each row is counted as it arrives.
         writer = _writer(options, encoder, planning.done)
         pinned = f"{split_pin(options.weights)[0]}{PIN}{encoder.sha256}"  # actors read the file themselves
-        notes = Ledger(output, lock.owner, options.max_attempts, options.stall_timeout, lock.lease)
+        notes = _ledger(lock, options, is_wary=planning.follows_crash)
         how, kernel = options.model_copy(update={"weights": pinned}), _deep(kernel, options)
         if work.first:
             outcomes = flow(work, how, writer, pool(), notes, kernel=kernel)
@@ -190,6 +190,25 @@ def _pool(resources: Resources) -> ActorPool:
     pool = pool_on_cluster(resources)
     stage("reading the headers of pictures and planning")
     return pool
+
+
+def _ledger(lock: RunLock, options: RunOptions, *, is_wary: bool) -> Ledger:
+    """Return the ledger of a run: where an earlier run crashed, every attempt is recorded.
+
+    Args:
+        lock: that the run holds.
+        options: of the run.
+        is_wary: whether earlier runs have left attempts; a lock that they have left tells as much.
+    """
+    return Ledger(
+        lock.output,
+        lock.owner,
+        options.max_attempts,
+        options.stall_timeout,
+        lock.lease,
+        wary=lock.took_over or is_wary,
+        saved=saved_states.names(lock.output),
+    )
 
 
 def _writer(options: RunOptions, encoder: "Weights", done: Finished) -> Writer:
@@ -255,9 +274,13 @@ def _put_in_order(output: str, run: str, planning: Planning) -> None:
     left = ledger.read_attempts(output)
     own = {row for attempt in left if attempt.run == run for row in attempt.rows}
     suspects = {row for attempt in left for row in attempt.rows}
-    ledger.remove_settled(left, own | planning.suspects | (suspects & planning.done.fingerprints.items()))
+    ledger.remove_settled(output, left, own | planning.suspects | (suspects & planning.done.fingerprints.items()))
     saved_states.delete_old(output)
-    storage.sweep(output)
+    storage.sweep(
+        output,
+        is_ours=lambda below: layout.is_written_by_runs(output, storage.join(output, below)),
+        older=LEASE_SECONDS,  # a process that lives on after its run was replaced ends within this time
+    )
     compact(output)
 
 

@@ -26,6 +26,7 @@ class Planning:
         done: rows of the output that need no computing.
         batches: that were planned.
         suspects: rows to compute that were in attempts of earlier runs.
+        follows_crash: whether earlier runs have left attempts.
     """
 
     def __init__(
@@ -46,7 +47,8 @@ class Planning:
         self._failed, self._example = 0, ""
         attempts = ledger.collect_crashes(options.output)
         if options.release:
-            ledger.remove_settled(attempts, set(self.done.quarantined.items()))
+            ledger.remove_settled(options.output, attempts, set(self.done.quarantined.items()))
+        self.follows_crash = bool(attempts)
         self._attempted = {row for attempt in attempts for row in attempt.rows}
         self._history = History(
             finished={} if options.overwrite else self.done.fingerprints,

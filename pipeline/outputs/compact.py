@@ -44,8 +44,7 @@ def compact(output: str, *, file_bytes: int = FILE_BYTES) -> list[str]:
     written = [_write(output, table, full=full) for table, full in _merged(small, file_bytes)]
     # By name: the same rows make the same file, which may be there already, and a store may spell its URI otherwise.
     kept = {_name(uri) for uri in written}
-    with ThreadPoolExecutor(16) as pool:
-        list(pool.map(storage.remove, [part for part in small if _name(part) not in kept]))
+    storage.remove_files(layout.results_folder(output), [name for name in map(_name, small) if name not in kept])
     log.info("%d files of results became %d", len(small), len(written))
     return written
 

@@ -10,6 +10,10 @@ from typing import Self
 from pipeline import storage
 from pipeline.planning import RowKey
 
+FIRST = 32 * "0"
+"""NAME of the attempt that is recorded without asking for others, which succeeds where there is no other of this name.
+"""
+
 _WITH_RUN = "unclear-"
 """Prefix of the names of attempts that ended with their whole run."""
 
@@ -21,7 +25,7 @@ class AttemptName:
     Attributes:
         work: `STAGE-KEY`, equal for every attempt at the same rows in the same stage: KEY is a hash of the ids and
             fingerprints of the rows.
-        unique: NAME, another one for each attempt, so that no two writers ever write the same file.
+        unique: NAME, `FIRST` or another one for each attempt, so that no two writers ever write the same file.
         with_run: whether the attempt ended with its whole run (`unclear-`); workers overlook such a file.
     """
 
@@ -30,9 +34,9 @@ class AttemptName:
     with_run: bool = False
 
     @classmethod
-    def new(cls, stage: str, rows: Iterable[RowKey]) -> Self:
-        """Make the name of an attempt that begins now."""
-        return cls(work_of(stage, rows), uuid.uuid4().hex)
+    def new(cls, stage: str, rows: Iterable[RowKey], *, first: bool = False) -> Self:
+        """Make the name of an attempt that begins now; of the first one at these rows, as far as its process knows."""
+        return cls(work_of(stage, rows), FIRST if first else uuid.uuid4().hex)
 
     @classmethod
     def parse(cls, uri: str) -> Self:
@@ -98,5 +102,9 @@ class Attempt:
         return AttemptName.parse(self.uri)
 
     def ended_with_run(self) -> Self:
-        """Return this attempt under the name that says that it ended with its whole run."""
-        return replace(self, uri=replace(self.name, with_run=True).in_folder(storage.parent(self.uri)))
+        """Return this attempt under the name that says that it ended with its whole run; it is one of its own."""
+        if self.name.with_run:
+            return self
+        unique = hashlib.sha256(self.to_json()).hexdigest()[:32] if self.name.unique == FIRST else self.name.unique
+        name = AttemptName(self.name.work, unique, with_run=True)
+        return replace(self, uri=name.in_folder(storage.parent(self.uri)))

@@ -16,7 +16,7 @@ from pipeline import storage
 from pipeline.outputs import provenance
 from pipeline.planning import Batch, Crashes, Failure, Fetched, Optimised, PlannedRow, quarantine_failure, row_keys
 from pipeline.recovery import saved_states
-from pipeline.recovery.ledger import Ledger
+from pipeline.recovery.ledger import Crashed, Ledger, remove_records
 
 Given = TypeVar("Given")
 """What a stage is given: a batch of some form."""
@@ -52,11 +52,14 @@ def isolate_crashes(
     Raises:
         StorageError: if the ledger cannot be used, which concerns every row.
     """
-    crashed = ledger.open_attempts(stage, rows)
-    if len(rows) > 1 and (not crashed or (len(crashed) == 1 and resumable())):
+    record, crashed = ledger.take_up(stage, rows)
+    if not crashed:
+        with ledger.during(stage, rows, record):
+            return [work(range(len(rows)))]
+    if len(rows) > 1 and len(crashed) == 1 and resumable():
         with ledger.attempt(stage, rows):
             made = work(range(len(rows)))
-        _remove(crashed)
+        remove_records(ledger.output, crashed.records)
         return [made]
     return _one_by_one(ledger, stage, rows, crashed, work=work, refuse=refuse)
 
@@ -65,7 +68,7 @@ def _one_by_one(
     ledger: Ledger,
     stage: str,
     rows: Sequence[PlannedRow],
-    crashed: Sequence[str],
+    crashed: Crashed,
     *,
     work: Callable[[Sequence[int]], Made],
     refuse: Callable[[int, Failure], Made],
@@ -76,16 +79,17 @@ def _one_by_one(
         ledger: where attempts are recorded.
         stage: name of the work.
         rows: to work on.
-        crashed: URIs of attempts at all rows together that crashed.
+        crashed: attempts at all rows together that crashed.
         work: works on the rows at these places.
         refuse: makes what stands for the row at this place, which is not worked on any more.
     """
     parts, refused = [], False
     for place, planned in enumerate(rows):
         # A batch of one row that crashed has crashed alone; crashes of a larger one are shared by its rows.
-        alone = crashed if len(rows) == 1 else ledger.open_attempts(stage, [planned])
-        together = planned.crashes_together + (len(crashed) if len(rows) > 1 else 0)
-        crashes = Crashes(together, len(alone))
+        alone = crashed.records if len(rows) == 1 else ledger.open_attempts(stage, [planned])
+        # One that is not recorded counts as shared: other batches may have been in the same task.
+        shared = len(crashed) if len(rows) > 1 else crashed.unrecorded
+        crashes = Crashes(planned.crashes_together + shared, len(alone))
         if crashes.should_quarantine(ledger.max_attempts):
             refused = True
             parts.append(refuse(place, quarantine_failure(planned.row.id, crashes)))
@@ -94,9 +98,9 @@ def _one_by_one(
             log.warning("row %s is tried alone: its process died %d times", planned.row.id, crashes.total)
         with ledger.attempt(stage, [planned]):
             parts.append(work([place]))
-        _remove(alone)
+        remove_records(ledger.output, alone)
     if not refused:  # otherwise the crashes stay recorded until the row that tells of them is durable
-        _remove(crashed)
+        remove_records(ledger.output, crashed.records)
     return parts
 
 
@@ -202,14 +206,18 @@ def guarded_optimise(optimise: Callable[[Fetched], Optimised], ledger: Ledger) -
         )
 
     def refuse(fetched: Fetched, place: int, failure: Failure) -> Optimised:
-        return optimise(dataclasses.replace(part(fetched, [place]), pictures=(failure,)))  # it passes through
+        alone = part(fetched, [place])
+        passed = optimise(dataclasses.replace(alone, pictures=(failure,)))  # it passes through
+        return dataclasses.replace(passed, saved_states=(state_of(alone),))
 
     def state_of(fetched: Fetched) -> str:
         return saved_states.uri_of(ledger.output, row_keys(fetched.batch.rows))
 
     def join(fetched: Fetched, parts: Sequence[Optimised], effort: Effort) -> Optimised:
         retries = fetched.batch_retries + effort.retries
-        states = [state_of(fetched), *(uri for optimised in parts for uri in optimised.saved_states)]
+        # That of the batch as it was before it crashed: nobody resumes from it again.
+        whole = [state_of(fetched)] if len(parts) > 1 else []
+        states = [*whole, *(uri for optimised in parts for uri in optimised.saved_states)]
         return dataclasses.replace(
             parts[0],
             fetched=dataclasses.replace(fetched, pictures=(), batch_retries=retries),
@@ -253,9 +261,3 @@ def guarded_write(
         join=lambda _, parts, __: [row for rows in parts for row in rows],
     )
     return _guarded("write", ledger, parts)
-
-
-def _remove(attempts: Sequence[str]) -> None:
-    """Delete the records of attempts."""
-    for uri in attempts:
-        storage.remove(uri)

@@ -4,8 +4,10 @@ A process records an attempt at some rows before it begins, and withdraws the re
 is there when the same rows are taken up again was left by a process that crashed: so rows that crash their process are
 identified, and quarantined after `max_attempts` crashes.
 
-A record is one small file, `OUTPUT/ledger/STAGE-KEY-NAME.json`; `AttemptName` has its parts. Only what is being worked
-on is in the folder, so that listing it is one short request.
+A record is one small file, `OUTPUT/ledger/STAGE-KEY-NAME.json`; `AttemptName` has its parts. Requests are made only
+where there is reason: the first attempt is a file of a fixed name, so that the store itself says whether there is one
+already, and only then is asked which there are. Of tasks, Ray tells whether they are repeated, so that their first
+attempts are not recorded at all.
 """
 
 import contextlib
@@ -22,6 +24,7 @@ from pipeline.options import MAX_ATTEMPTS, STALL_TIMEOUT
 from pipeline.outputs import layout, provenance
 from pipeline.planning import Crashes, PlannedRow, RowKey, row_keys
 from pipeline.process import watchdog
+from pipeline.recovery import repeats
 from pipeline.recovery.attempt import Attempt, AttemptName, work_of
 from pipeline.recovery.run_lock import LEASE_SECONDS
 
@@ -29,6 +32,28 @@ log = logging.getLogger(__name__)
 
 _THREADS = 16
 """Requests at once for the files of a ledger."""
+
+RECORDED = ("optimise",)
+"""Stages whose attempts are always recorded, since actors work in them, and for hours."""
+
+
+@dataclass(frozen=True)
+class Crashed:
+    """Attempts at some rows together that crashed in this run, or in earlier ones.
+
+    Attributes:
+        records: URIs of those that are recorded.
+        unrecorded: how many others there were, of which Ray tells.
+    """
+
+    records: tuple[str, ...] = ()
+    unrecorded: int = 0
+
+    def __len__(self) -> int:
+        return len(self.records) + self.unrecorded
+
+
+NONE_CRASHED = Crashed()
 
 
 @dataclass(frozen=True)
@@ -41,6 +66,8 @@ class Ledger:
         max_attempts: crashes of a row until it is quarantined.
         stall_timeout: seconds without a sign of life after which a process that works on rows is ended.
         lease: seconds that the lock of `output` is valid after each renewal.
+        wary: whether an earlier run crashed or has left attempts: then all are recorded, and asked for beforehand.
+        saved: names of the files of saved states that earlier runs have left.
     """
 
     output: str
@@ -48,6 +75,32 @@ class Ledger:
     max_attempts: int = MAX_ATTEMPTS
     stall_timeout: float = STALL_TIMEOUT
     lease: float = LEASE_SECONDS
+    wary: bool = False
+    saved: frozenset[str] = frozenset()
+
+    def take_up(self, stage: str, rows: Sequence[PlannedRow]) -> tuple[str | None, Crashed]:
+        """Record that this process begins to work on rows, unless earlier attempts at exactly these rows crashed.
+
+        Only the worker that has these rows may ask. The usual case takes one request in the stage `optimise`, and none
+        in the others: what ends their processes is no picture, since these are decoded apart, and Ray tells when it
+        runs their tasks again.
+
+        Returns:
+            The URI of the record, None where nothing is recorded; and the attempts that crashed.
+
+        Raises:
+            StorageError: if the ledger cannot be read or written.
+        """
+        is_recorded = stage in RECORDED or self.wary
+        if self.wary or repeats.begun_before():
+            crashed = Crashed(tuple(self.open_attempts(stage, rows)), unrecorded=0 if is_recorded else 1)
+            return (None if crashed else self.record(stage, rows)), crashed
+        if not is_recorded:
+            return None, NONE_CRASHED
+        attempt = self._attempt(stage, rows, first=True)
+        if storage.write_if(attempt.uri, attempt.to_json(), replaces=None) or _is_recorded(attempt):
+            return attempt.uri, NONE_CRASHED
+        return None, Crashed(tuple(self.open_attempts(stage, rows)))
 
     def open_attempts(self, stage: str, rows: Sequence[PlannedRow]) -> list[str]:
         """Return the URIs of recorded attempts at exactly these rows together.
@@ -58,9 +111,9 @@ class Ledger:
         Raises:
             StorageError: if the ledger cannot be read.
         """
-        work = work_of(stage, row_keys(rows))
-        listed = _listed(layout.ledger_folder(self.output))
-        return [uri for uri in listed if (name := AttemptName.parse(uri)).work == work and not name.with_run]
+        folder = layout.ledger_folder(self.output)
+        names = storage.names_beginning(folder, f"{work_of(stage, row_keys(rows))}-")
+        return [storage.join(folder, name) for name in names if name.endswith(".json")]
 
     def record(self, stage: str, rows: Sequence[PlannedRow]) -> str:
         """Record that this process begins to work on rows, and return the URI of the record.
@@ -68,9 +121,15 @@ class Ledger:
         Raises:
             StorageError: if the ledger cannot be written.
         """
+        attempt = self._attempt(stage, rows)
+        storage.write_bytes(attempt.uri, attempt.to_json())
+        return attempt.uri
+
+    def _attempt(self, stage: str, rows: Sequence[PlannedRow], *, first: bool = False) -> Attempt:
+        """Return an attempt of this process that begins now."""
         keys = row_keys(rows)
-        attempt = Attempt(
-            uri=AttemptName.new(stage, keys).in_folder(layout.ledger_folder(self.output)),
+        return Attempt(
+            uri=AttemptName.new(stage, keys, first=first).in_folder(layout.ledger_folder(self.output)),
             rows=keys,
             stage=stage,
             run=self.run,
@@ -78,29 +137,48 @@ class Ledger:
             pid=os.getpid(),
             began_at=provenance.now().isoformat(),
         )
-        storage.write_bytes(attempt.uri, attempt.to_json())
-        return attempt.uri
 
-    @contextlib.contextmanager
-    def attempt(self, stage: str, rows: Sequence[PlannedRow]) -> Iterator[None]:
-        """Work on rows within this block: they are recorded until it is left, normally or by an exception.
-
-        A process that shows no sign of life for `stall_timeout` seconds within the block is ended, so that the rows at
-        which it hangs stay recorded as well.
+    def attempt(self, stage: str, rows: Sequence[PlannedRow]) -> contextlib.AbstractContextManager[None]:
+        """Record that this process begins to work on rows, and return the block to work in, as `during` does.
 
         Raises:
             StorageError: if the ledger cannot be written.
         """
-        uri = self.record(stage, rows)
-        _open_here.add(uri)
+        return self.during(stage, rows, self.record(stage, rows))
+
+    @contextlib.contextmanager
+    def during(self, stage: str, rows: Sequence[PlannedRow], record: str | None) -> Iterator[None]:
+        """Work on rows within this block: they stay recorded until it is left, normally or by an exception.
+
+        A process that shows no sign of life for `stall_timeout` seconds within the block is ended, so that the rows at
+        which it hangs stay recorded as well.
+
+        Args:
+            stage: what is done with them.
+            rows: that are worked on.
+            record: URI of the record, which is deleted in the end; None: there is none.
+
+        Raises:
+            StorageError: if the ledger cannot be written.
+        """
+        _open_here.update([record] if record else [])
         try:
             with watchdog.watching(self.stall_timeout):
                 for observer in _observers:
                     observer(self, stage, rows)
                 yield
         finally:
-            _open_here.discard(uri)
-            storage.remove(uri)
+            if record:
+                _open_here.discard(record)
+                storage.remove(record)
+
+
+def _is_recorded(attempt: Attempt) -> bool:
+    """Return whether it is this attempt that is recorded already: the answer to a request was lost."""
+    try:
+        return storage.read_bytes(attempt.uri) == attempt.to_json()
+    except storage.NotFound:
+        return False
 
 
 _open_here: set[str] = set()
@@ -167,6 +245,8 @@ def rows_at_work(output: str) -> int | None:
 def collect_crashes(output: str) -> list[Attempt]:
     """Return the attempts that earlier runs left in an output, each a crash, when a new run begins.
 
+    One that was renamed while its run crashed in turn may be there under both names, and counts once.
+
     The last attempt of a run at the same rows may have ended with the run itself, by a kill or a lost machine; after
     each attempt before it, Ray went on. The last one is therefore renamed to `unclear-…`, once for each run, and counts
     as `Crashes.with_run`. Only the owner of the run lock may call this.
@@ -175,6 +255,10 @@ def collect_crashes(output: str) -> list[Attempt]:
         StorageError: if the ledger cannot be read or written.
     """
     attempts = read_attempts(output)
+    renamed_before = {attempt.uri for attempt in attempts}
+    twins = [one for one in attempts if not one.name.with_run and one.ended_with_run().uri in renamed_before]
+    remove_records(output, [attempt.uri for attempt in twins])
+    attempts = [attempt for attempt in attempts if attempt not in twins]
     judged = {(attempt.run, attempt.name.work) for attempt in attempts if attempt.name.with_run}
     last: dict[tuple[str, str], Attempt] = {}
     for attempt in sorted(attempts, key=lambda attempt: attempt.began_at):
@@ -204,19 +288,28 @@ def crashes_by_row(attempts: Iterable[Attempt]) -> dict[RowKey, Crashes]:
     return {row: Crashes(together[row], alone[row], with_run[row]) for row in {**together, **alone, **with_run}}
 
 
-def remove_settled(attempts: Iterable[Attempt], rows: Collection[RowKey]) -> None:
+def remove_settled(output: str, attempts: Iterable[Attempt], rows: Collection[RowKey]) -> None:
     """Delete the attempts all of whose rows have an outcome, and so need no crashes counted any more.
 
     Args:
+        output: of the runs.
         attempts: to choose from.
         rows: that have an outcome.
 
     Raises:
         StorageError: if one cannot be deleted.
     """
-    settled = [attempt.uri for attempt in attempts if all(row in rows for row in attempt.rows)]
-    with ThreadPoolExecutor(_THREADS) as pool:
-        list(pool.map(storage.remove, settled))
+    remove_records(output, [attempt.uri for attempt in attempts if all(row in rows for row in attempt.rows)])
+
+
+def remove_records(output: str, records: Sequence[str]) -> None:
+    """Delete the records of attempts at an output.
+
+    Raises:
+        StorageError: if one cannot be deleted.
+    """
+    if records:
+        storage.remove_files(layout.ledger_folder(output), [uri.rpartition("/")[2] for uri in records])
 
 
 def withdraw_run(output: str, run: str, *, seconds: float = 0.5) -> None:

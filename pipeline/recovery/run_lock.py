@@ -52,6 +52,7 @@ class RunLock:
 
     Attributes:
         owner: name of the run, another one for each.
+        took_over: whether the lock was that of another run, which must have crashed, unless it was taken by force.
         lost: whether another run took the lock over, by force or since this process had hung for longer than a lease.
     """
 
@@ -74,7 +75,7 @@ class RunLock:
         self.uri, self.output, self.force, self.lease = layout.lock_file(output), output, force, lease
         self._on_loss = on_loss
         self.owner = uuid.uuid4().hex
-        self.lost = False
+        self.took_over = self.lost = False
         self._began = provenance.now()
         self._ended = threading.Event()
         self._renewer = threading.Thread(target=self._keep, name="run lock", daemon=True)
@@ -177,6 +178,7 @@ class RunLock:
             for name in names if replaced else [names[place]]:
                 storage.remove(name)
         if replaced:
+            self.took_over = True
             log.warning("the lock of %s is taken over: %s", self.output, holder)
         return replaced
 

@@ -4,7 +4,7 @@ import contextlib
 import hashlib
 import json
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -27,6 +27,26 @@ def uri_of(output: str, rows: Sequence[RowKey]) -> str:
     return storage.join(
         layout.saved_states_folder(output), f"{hashlib.sha256(names.encode()).hexdigest()[:32]}.safetensors"
     )
+
+
+def names(output: str) -> frozenset[str]:
+    """Return the names of the files of all saved states of an output, as far as storage tells: one request mostly."""
+    found = set[str]()
+    with contextlib.suppress(storage.StorageError):  # there never was one
+        found.update(_name(entry.uri) for entry in storage.walk(layout.saved_states_folder(output)))
+    return frozenset(found)
+
+
+def expecting(saved: Collection[str], *, restarted: bool) -> Callable[[str], bool]:
+    """Return a function that tells of a state's URI whether there may be a file, so that it is worth a request.
+
+    A state is left by an earlier run, or by the process whose place this one took.
+
+    Args:
+        saved: names of those that were there when the run began.
+        restarted: whether this process took the place of another one.
+    """
+    return lambda uri: restarted or _name(uri) in saved
 
 
 def load(uri: str) -> "State | None":
@@ -71,6 +91,11 @@ def delete(uris: Iterable[str]) -> None:
             storage.remove(uri)
         except storage.StorageError as error:
             log.warning("a state that is not needed stays: %s", error)
+
+
+def _name(uri: str) -> str:
+    """Return the name of a file without its folder."""
+    return uri.rpartition("/")[2]
 
 
 def delete_old(output: str) -> None:

@@ -89,7 +89,7 @@ class _Reader:
         return self.kept[key]
 
 
-def fetch(batch: Batch, limits: Decoding = DEFAULT_DECODING) -> Fetched:
+def fetch(batch: Batch, limits: Decoding = DEFAULT_DECODING, *, run: str = "") -> Fetched:
     """Read, decode and resize the pictures that the rows of a batch need.
 
     A row with a picture that cannot be read or decoded gets a `Failure` in the place of its pictures.
@@ -97,11 +97,13 @@ def fetch(batch: Batch, limits: Decoding = DEFAULT_DECODING) -> Fetched:
     Args:
         batch: any.
         limits: what decoding a picture may take.
+        run: for which this process keeps files that several batches read; empty: it keeps none.
     """
     started_at, clock = provenance.now(), time.perf_counter()
     pictures: list[Pictures | Failure] = []
     row_retries: list[int] = []
-    with ReadAhead(uri for planned in batch.rows if not planned.failure for uri in planned.row.uris()) as files:
+    uris = (uri for planned in batch.rows if not planned.failure for uri in planned.row.uris())
+    with ReadAhead(uris, run) as files:
         reader = _Reader(files, limits)
         for planned in batch.rows:
             before = files.retries

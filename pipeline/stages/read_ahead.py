@@ -9,6 +9,7 @@ from typing import Self
 
 from pipeline import storage
 from pipeline.process import watchdog
+from pipeline.stages.kept_files import KEPT
 
 AT_ONCE = 16
 """Files that are read at a time, or wait in memory to be taken."""
@@ -29,12 +30,14 @@ class ReadAhead:
         retries: requests that were repeated for the files that were taken so far.
     """
 
-    def __init__(self, uris: Iterable[str]) -> None:
+    def __init__(self, uris: Iterable[str], run: str = "") -> None:
         """Prepare to read files.
 
         Args:
             uris: of the files, in the order in which they are taken; one that is there twice is read once.
+            run: for which files are kept that other batches read too; empty: none are kept.
         """
+        self._run = run
         self.retries = 0
         self._left = deque(dict.fromkeys(uris))
         self._reading: dict[str, Future[_Read]] = {}
@@ -56,7 +59,7 @@ class ReadAhead:
             StorageError: if it cannot be read.
         """
         if uri not in self._reading:
-            self._reading[uri] = self._pool.submit(_read, uri)
+            self._reading[uri] = self._pool.submit(_read, uri, self._run)
         read = self._reading.pop(uri).result()
         self._go_on()
         self.retries += read.retries
@@ -68,16 +71,20 @@ class ReadAhead:
         """Begin to read further files, as many as may be in memory."""
         while self._left and len(self._reading) < AT_ONCE:
             uri = self._left.popleft()
-            self._reading[uri] = self._pool.submit(_read, uri)
+            self._reading[uri] = self._pool.submit(_read, uri, self._run)
 
 
-def _read(uri: str) -> _Read:
-    """Read a file in a thread of the pool, and give a sign of life."""
+def _read(uri: str, run: str) -> _Read:
+    """Read a file in a thread of the pool, unless it is kept, and give a sign of life."""
+    kept = KEPT.get(run, uri)
+    if kept is not None:
+        return _Read(kept, 0)
     before = storage.repeated()
     data: bytes | storage.StorageError
     try:
         with storage.neighbours_named():
             data = storage.read_bytes(uri)
+        KEPT.put(run, uri, data)
     except storage.StorageError as error:
         data = error
     watchdog.alive()

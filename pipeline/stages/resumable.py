@@ -48,6 +48,7 @@ class ResumableOptimisation:
         preemption: requests that this process end; None without an output.
         touched: URIs of states that were saved or resumed from since this was last emptied.
         frames: writes pictures on the way; None: nobody keeps them.
+        may_be_saved: tells whether a state is worth looking for.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class ResumableOptimisation:
         *,
         output: str | None = None,
         frames: FrameWriter | None = None,
+        may_be_saved: Callable[[str], bool] = lambda uri: True,
     ) -> None:
         """Set the handler of SIGTERM, if states can be saved and this is the main thread.
 
@@ -63,7 +65,9 @@ class ResumableOptimisation:
             interruptions: by default there are no deadlines.
             output: folder below which states are saved, and pictures on the way.
             frames: writes pictures on the way; None: they go below the output, if there is one.
+            may_be_saved: tells of the URI of a state whether it is worth looking for, when a batch begins.
         """
+        self.may_be_saved = may_be_saved
         self.interruptions, self.output = interruptions or Interruptions(), output
         self.preemption = Preemption(self.interruptions.worth_saving) if output else None
         self.touched: list[str] = []
@@ -88,7 +92,7 @@ class ResumableOptimisation:
             The outcome of each row: over the deadline, a `Failure` for a row that has not reached its end.
         """
         uri = saved_states.uri_of(self.output, row_keys(rows)) if self.output else None
-        loaded = state = self._load(uri, pictures) if uri else None
+        loaded = state = self._load(uri, pictures) if uri and self.may_be_saved(uri) else None
         clock = _BatchClock(len(rows), self.interruptions.row_timeout, float(state.notes["seconds"]) if state else 0.0)
         pause = self.interruptions.save_every
         while True:

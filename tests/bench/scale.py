@@ -1,5 +1,7 @@
 """`make bench-scale`: a million rows planned and resumed, what the pipeline costs beside the kernel, and how it scales.
 
+Requests to S3 are counted besides.
+
 The kernel is a stub (`tests/bench/stub.py`) wherever rows are computed. Set-up is not timed.
 """
 
@@ -14,10 +16,10 @@ from typing import Any
 import ray
 from rich.console import Console
 
-from tests.bench import million, throughput
+from tests.bench import million, requests, throughput
 from tests.bench.__main__ import RESULTS, cpu_name
 
-PARTS = ("million", "overhead", "rows", "scaling")
+PARTS = ("million", "overhead", "rows", "scaling", "requests")
 
 
 def main() -> None:
@@ -37,6 +39,7 @@ def main() -> None:
         "overhead": lambda console, home: overhead(console, home, options.overhead_batches),
         "rows": lambda console, home: long_run(console, home, options.rows),
         "scaling": lambda console, home: scaling(console, home, options.waves),
+        "requests": lambda console, _: per_row(console),
     }
     RESULTS.mkdir(exist_ok=True)
     file = RESULTS / "scale.json"
@@ -100,6 +103,17 @@ def scaling(console: Console, home: Path, waves: int) -> Any:
     found = throughput.scaling(home / "rows", waves=waves)
     for r in found:
         console.print(f"{r['actors']} actors, a second for a batch: they work {r['efficiency']:.1%} of the time (95 %)")
+    return found
+
+
+def per_row(console: Console) -> Any:
+    """Requests to S3."""
+    found = []
+    for together in requests.TOGETHER:
+        counted = requests.per_row(together)
+        split = ", ".join(f"{kind} {count:.4g}" for kind, count in counted.items())
+        console.print(f"requests of a row, {together} to a batch: {split}")
+        found.append({"rows_per_batch": together, "requests": counted})
     return found
 
 

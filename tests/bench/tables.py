@@ -36,6 +36,8 @@ def tables() -> dict[str, str]:
             found["stopping"] = stopping(parts)
             continue
         for part, measured in parts.items():
+            if part == "requests":
+                continue  # its table is in the README of what makes them
             found[f"{file.stem} {part}"] = f"{measured['machine']}\n\n{made[part](measured['figures'])}"
     return found
 
@@ -148,6 +150,14 @@ def overhead(figures: list[Mapping[str, Any]]) -> str:
     costs = [(one, [*(one["ms_per_row"][part] for part in who), one["ms_per_row_in_all"]]) for one in figures]
     listed = [[one["rows_per_batch"], *(f"{cost:.1f}" for cost in each)] for one, each in costs]
     return table(["rows of a batch", "driver, ms", "workers, ms", "Ray, ms", "in all, ms"], listed)
+
+
+def requests() -> str:
+    """Return the table of requests of a row, for the README of what makes them."""
+    counted = json.loads((RESULTS / "scale.json").read_text("utf-8"))["requests"]["figures"]
+    kinds = list(counted[0]["requests"])
+    listed = [[one["rows_per_batch"], *(f"{one['requests'][kind]:.4g}" for kind in kinds)] for one in counted]
+    return table(["rows of a batch", *kinds], listed)
 
 
 def scaling(figures: list[Mapping[str, Any]]) -> str:

@@ -60,10 +60,10 @@ def crashed(tmp_path_factory: pytest.TempPathFactory, local_ray: None) -> Crashe
     begun, written = studio.folder / "begun", studio.folder / "written"
 
     # Local, so that they travel to workers by value.
-    def exiting_fetch(batch: Batch, limits: Decoding) -> Fetched:
+    def exiting_fetch(batch: Batch, limits: Decoding, run: str) -> Fetched:
         if any(planned.row.id == "exit-in-fetch" for planned in batch.rows):
             os._exit(1)
-        return fetch(batch, limits)
+        return fetch(batch, limits, run=run)
 
     class ExitingKernel(StubKernel):
         def __call__(self, fetched: Fetched) -> Optimised:

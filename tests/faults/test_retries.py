@@ -27,7 +27,7 @@ def test_each_row_has_its_own_count(died_before: bool, folder: str, proxy: Fault
     storage.write_bytes(far, (tmp_path / "a.png").read_bytes())
     asked = rows(tmp_path, "a.png", "a.png", "a.png")
     batch = batch_of([asked[0], dataclasses.replace(asked[1], content=far), asked[2]])
-    notes = Ledger(str(tmp_path / "out"))
+    notes = Ledger(str(tmp_path / "out"), wary=died_before)
     if died_before:  # then rows are fetched one by one
         notes.record("fetch", batch.rows)
     before = sum(storage.retries().values())

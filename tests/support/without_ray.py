@@ -51,7 +51,7 @@ def flow(
 ) -> Generator[Mapping[str, Any]]:
     """Compute batches as `pipeline.flow.dataset.flow` does, without Ray Data; no states are saved."""
     resumable = ResumableOptimisation(options.resources.interruptions)
-    fetched = guarded_fetch(functools.partial(fetch, limits=options.decoding), notes)
+    fetched = guarded_fetch(functools.partial(fetch, limits=options.decoding, run=notes.run), notes)
     optimised = guarded_optimise(kernel(options.weights, resumable=resumable), notes)
     written = guarded_write(writer, notes)
     for batch in work:

@@ -18,6 +18,7 @@ from pipeline.flow.feed import Feed, Given, Work, reading
 from pipeline.manifest.row import Row
 from pipeline.outputs.provenance import now
 from pipeline.planning.batch import Batch, Fetched, PlannedRow
+from pipeline.recovery import repeats
 
 
 def batches(count: int) -> list[Batch]:
@@ -30,7 +31,7 @@ class Server:
 
     def __init__(self) -> None:
         self.given = Given()
-        for name in ("add", "complete", "take", "done"):
+        for name in ("add", "complete", "take", "had", "done"):
             setattr(self, name, SimpleNamespace(remote=getattr(self, f"_{name}")))
 
     def _add(self, some: list[bytes]) -> None:
@@ -42,6 +43,9 @@ class Server:
     def _take(self, reader: int, place: int) -> tuple[int, bytes] | None:
         assert self.given.is_ready(reader, place)
         return self.given.take(reader, place)
+
+    def _had(self, reader: int) -> int:
+        return self.given.had(reader)
 
     def _done(self, numbers: list[int]) -> None:
         self.given.done(numbers)
@@ -108,6 +112,22 @@ def test_what_is_done_takes_no_memory_and_is_not_fetched_again(server: Server) -
     again = list(reading(noting, server)({"reader": 0}))
     assert [bool(row["batch"]) for row in again] == [False, False, True]
     assert fetched[3:] == batches(3)[2:]
+
+
+def test_only_what_a_crashed_reader_had_was_begun_before(server: Server) -> None:
+    """A reader lasts as long as its run: what it gets after its repetition is new, and tried together."""
+    fed(server, Work(batches(3)))
+    begun: list[bool] = []
+
+    def noting(batch: Batch) -> Fetched:
+        begun.append(repeats.begun_before())
+        return fetch(batch)
+
+    server.given.take(0, 0)
+    with repeats.telling(True):
+        list(reading(noting, server)({"reader": 0}))
+    assert begun == [True, False, False]
+    assert not repeats.begun_before()
 
 
 def test_a_batch_flows_on_before_the_next_is_fetched(server: Server) -> None:

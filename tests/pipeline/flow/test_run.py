@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable, Generator, Mapping, Sequence
@@ -24,7 +25,8 @@ from pipeline.manifest import ManifestError, Row
 from pipeline.options import Encoding, FailureLimit, Resources, RunOptions
 from pipeline.outputs import Progress, commit, layout, provenance, read_results, summary
 from pipeline.planning import Batch, Fetched, PlannedRow, fingerprint
-from pipeline.recovery import Ledger, RunLock, ledger
+from pipeline.recovery import LEASE_SECONDS, Ledger, RunLock, ledger
+from pipeline.recovery.holder import this_process
 from tests.bench.stub import StubKernel
 from tests.pipeline.support.locks import noted_locks
 from tests.support import draw
@@ -247,6 +249,60 @@ def test_crashes_of_earlier_runs_count(studio: Studio) -> None:
         Ledger(studio.output, run).record("optimise", [planned(row)])
     assert studio.run(row).counts == {"quarantined": 1}
     assert ledger.read_attempts(studio.output) == []
+
+
+@pytest.mark.parametrize("crashed", ["lock", "attempt", ""])
+def test_a_run_is_wary_after_one_that_crashed(
+    crashed: str, studio: Studio, flow_is: Callable[[Callable[..., Outcomes]], None]
+) -> None:
+    """What was being read or written then is not recorded, and may have taken its machine down."""
+    seen: list[Ledger] = []
+
+    def noting(work: Work, options: RunOptions, writer: Any, pool: Any, notes: Ledger, **how: Any) -> Outcomes:
+        seen.append(notes)
+        yield from flow(work, options, writer, pool, notes, **how)
+
+    flow_is(noting)
+    if crashed == "lock":
+        dead = subprocess.Popen(["true"])
+        dead.wait()
+        holder = this_process() | {"owner": "dead", "pid": dead.pid, "expires_at": "2026-01-01T00:00:00+00:00"}
+        storage.write_bytes(layout.lock_file(studio.output), json.dumps(holder).encode())
+    if crashed == "attempt":
+        Ledger(studio.output, "dead").record("optimise", [planned(studio.row("a"))])
+    studio.run(studio.row("a"))
+    studio.run(studio.row("b"))
+    assert [notes.wary for notes in seen] == [bool(crashed), False]
+
+
+def test_a_run_knows_which_states_others_have_saved(
+    studio: Studio, flow_is: Callable[[Callable[..., Outcomes]], None]
+) -> None:
+    seen: list[frozenset[str]] = []
+
+    def noting(work: Work, options: RunOptions, writer: Any, pool: Any, notes: Ledger, **how: Any) -> Outcomes:
+        seen.append(notes.saved)
+        yield from flow(work, options, writer, pool, notes, **how)
+
+    flow_is(noting)
+    name = f"{32 * 'a'}.safetensors"
+    storage.write_bytes(layout.saved_state_file(studio.output, 32 * "a"), b"state")
+    studio.run(studio.row("a"))
+    assert seen == [{name}]
+
+
+def test_only_uploads_of_this_output_that_are_old_enough_are_swept(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    swept: list[tuple[str, list[str], float]] = []
+    names = ["images/a.png", "results/part-0123456789abcdef.parquet", "notes.txt", "../images/a.png"]
+
+    def sweep(uri: str, *, is_ours: Callable[[str], bool], older: float) -> None:
+        swept.append((uri, [name for name in names if is_ours(name)], older))
+
+    monkeypatch.setattr(storage, "sweep", sweep)
+    studio.run(studio.row("a"))
+    assert swept == [(studio.output, names[:2], LEASE_SECONDS)]
 
 
 def test_a_finished_run_leaves_nothing_behind_but_results(studio: Studio) -> None:

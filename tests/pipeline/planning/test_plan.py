@@ -276,13 +276,6 @@ def test_shapes_come_from_headers(tmp_path: Path) -> None:
         assert name in failure.error
 
 
-def test_a_long_header_is_read_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    Image.fromarray(draw(1, 300, 400)).save(tmp_path / "a.webp")
-    monkeypatch.setattr("pipeline.planning.headers.HEADER_BYTES", 64)
-    asked = Row("x", str(tmp_path / "a.webp"), "/s.png", "x.png", StyleParams(size=200), "rows.csv", 1)
-    assert output_shapes([asked]) == [(150, 200)]
-
-
 def test_a_picture_of_another_id_is_not_overwritten() -> None:
     first, other = row(1, StyleParams()), row(2, StyleParams())
     owners = {first.output: first.id, other.output: "someone else"}

@@ -44,7 +44,7 @@ def test_crashes_with_others_in_earlier_runs_count(monkeypatch: pytest.MonkeyPat
     output = new_output()
     crash(output, 0, count=1)
     suspect = dataclasses.replace(rows(1)[0], crashes_together=1)
-    made = isolate_crashes(Ledger(output, max_attempts=2), "optimise", [suspect], work=work, refuse=refuse)
+    made = isolate_crashes(Ledger(output, max_attempts=2, wary=True), "optimise", [suspect], work=work, refuse=refuse)
     assert made == [["quarantined"]]
 
 
@@ -52,7 +52,7 @@ def test_a_row_that_got_through_alone_is_not_suspected_any_more() -> None:
     output, planned = new_output(), rows(3)
     crash(output, 0, 1, 2)
     crash(output, 1)
-    made = isolate_crashes(Ledger(output, max_attempts=9), "optimise", planned, work=work, refuse=refuse)
+    made = isolate_crashes(Ledger(output, max_attempts=9, wary=True), "optimise", planned, work=work, refuse=refuse)
     assert made == [["ok"]] * 3
     assert ledger.read_attempts(output) == []
 
@@ -100,7 +100,7 @@ def test_a_fetched_batch_took_as_long_as_all_its_parts(died_before: bool, monkey
         later = provenance.now() + timedelta(hours=1)
         return Fetched(part, pictures, later, seconds=2.0 * len(part.rows), row_retries=(0,) * len(part.rows))
 
-    fetched = guarded_fetch(fetch, Ledger(output))(batch)
+    fetched = guarded_fetch(fetch, Ledger(output, wary=True))(batch)
     assert fetched.seconds == 6.0
     assert len(fetched.pictures) == 3
     assert fetched.started_at <= provenance.now()
@@ -121,7 +121,7 @@ def test_an_optimised_batch_took_as_long_as_all_its_parts_and_leaves_no_state(di
         return Optimised(part, outcomes, "cpu", "fp32", seconds=2.0 * count, saved_states=states)
 
     fetched = Fetched(batch, (Pictures(),) * 3, provenance.now(), seconds=1.0, row_retries=(0, 0, 0))
-    optimised = guarded_optimise(optimise, Ledger(output))(fetched)
+    optimised = guarded_optimise(optimise, Ledger(output, wary=True))(fetched)
     assert optimised.seconds == 6.0
     assert [outcome.error for outcome in optimised.outcomes if isinstance(outcome, Failure)] == ["r0", "r1", "r2"]
     assert whole in optimised.saved_states  # of the batch as it was before it crashed: nobody resumes from it again

@@ -51,10 +51,10 @@ class CrashingLedger(Ledger):
     """A ledger whose process ends without a word when `Crashed` is raised."""
 
     @contextlib.contextmanager
-    def attempt(self, stage: str, rows: Sequence[PlannedRow]) -> Iterator[None]:
-        uri = self.record(stage, rows)
+    def during(self, stage: str, rows: Sequence[PlannedRow], record: str | None) -> Iterator[None]:
         yield
-        storage.remove(uri)
+        if record:
+            storage.remove(record)
 
 
 @dataclasses.dataclass
@@ -182,7 +182,7 @@ def test_crashes_add_up_and_are_removed_with_their_rows(died: list[set[int]], se
         mine = [group for group in died if n in group]
         alone = sum(len(group) == 1 for group in mine)
         assert found.get(row_keys([row])[0], NO_CRASHES) == Crashes(len(mine) - alone, alone)
-    ledger.remove_settled(ledger.read_attempts(output), set(row_keys([planned[n] for n in settled])))
+    ledger.remove_settled(output, ledger.read_attempts(output), set(row_keys([planned[n] for n in settled])))
     assert len(ledger.read_attempts(output)) == sum(not group <= settled for group in died)
 
 

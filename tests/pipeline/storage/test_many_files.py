@@ -121,9 +121,7 @@ def begin(bucket: str, *keys: str) -> None:
         boto3.client("s3").create_multipart_upload(Bucket=bucket.removeprefix("s3://"), Key=key)
 
 
-def test_an_upload_that_takes_too_long_is_aborted(
-    bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_upload_that_takes_too_long_is_aborted(bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """s3fs is cancelled in the middle of it; uploads of other objects stay."""
     key = f"{tmp_path.name}/large"
 
