@@ -32,7 +32,7 @@ class AnyStore:
             spell: returns the URI of a file, given its path; by default what fsspec makes of it.
         """
         self.fs, self.seconds = fs, seconds
-        self.spell: Callable[[str], str] = spell or fs.unstrip_protocol
+        self.spell: Callable[[str], str] = spell or (lambda path: fs.unstrip_protocol(path))
 
     def read(self, path: str, start: int, end: int | None) -> bytes:
         """Read a file or a range of it; the length of a whole file is compared.

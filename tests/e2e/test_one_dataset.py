@@ -76,14 +76,14 @@ def test_a_reader_that_dies_goes_on_where_it_was(
     ]
     manifest = studio.write("rows.csv", as_csv(rows))
 
-    def dying(batch: Batch, limits: Decoding) -> Fetched:  # local, so that it travels by value
+    def dying(batch: Batch, limits: Decoding, run: str) -> Fetched:  # local, so that it travels by value
         seed = batch.rows[0].row.params.seed
         with (tmp_path / "fetched").open("a") as file:
             file.write(f"{seed}\n")
         if seed == dies_at and not (tmp_path / "died").exists():
             (tmp_path / "died").touch()
             os._exit(1)
-        return fetch(batch, limits)
+        return fetch(batch, limits, run=run)
 
     monkeypatch.setattr(dataset, "fetch", dying)
     progress = studio.run(
