@@ -92,15 +92,14 @@ class Ledger:
             StorageError: if the ledger cannot be read or written.
         """
         is_recorded = stage in RECORDED or self.wary
-        if self.wary or repeats.begun_before():
-            crashed = Crashed(tuple(self.open_attempts(stage, rows)), unrecorded=0 if is_recorded else 1)
-            return (None if crashed else self.record(stage, rows)), crashed
-        if not is_recorded:
-            return None, NONE_CRASHED
-        attempt = self._attempt(stage, rows, first=True)
-        if storage.write_if(attempt.uri, attempt.to_json(), replaces=None) or _is_recorded(attempt):
-            return attempt.uri, NONE_CRASHED
-        return None, Crashed(tuple(self.open_attempts(stage, rows)))
+        if not (self.wary or repeats.begun_before()):
+            if not is_recorded:
+                return None, NONE_CRASHED
+            attempt = self._attempt(stage, rows, first=True)
+            if storage.write_if(attempt.uri, attempt.to_json(), replaces=None) or _is_recorded(attempt):
+                return attempt.uri, NONE_CRASHED
+        crashed = Crashed(tuple(self.open_attempts(stage, rows)), unrecorded=0 if is_recorded else 1)
+        return (None if crashed else self.record(stage, rows)), crashed
 
     def open_attempts(self, stage: str, rows: Sequence[PlannedRow]) -> list[str]:
         """Return the URIs of recorded attempts at exactly these rows together.

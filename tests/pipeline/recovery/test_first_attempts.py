@@ -76,6 +76,19 @@ def test_a_first_attempt_has_the_name_that_the_next_one_meets() -> None:
     assert noted == ["write_if", "read", "names_beginning"]
 
 
+def test_an_attempt_that_met_another_is_recorded_though_that_is_withdrawn_meanwhile(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A process that was given up for lost comes to its end."""
+    output, planned = new_output(), rows(2)
+    Ledger(output).take_up("optimise", planned)
+    monkeypatch.setattr(Ledger, "open_attempts", lambda *_: [])
+    record, crashed = Ledger(output).take_up("optimise", planned)
+    assert not crashed
+    assert record is not None
+    assert len(ledger.read_attempts(output)) == 2
+
+
 def test_an_attempt_whose_answer_was_lost_is_no_crash(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NST_STORAGE_FIRST_DELAY", "0")
     output, planned = new_output(), rows(2)
