@@ -1,19 +1,23 @@
 """The pool of actors that optimise batches: how many there are, and what each gets of the cluster."""
 
 import dataclasses
+import logging
 import math
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import ray
 from ray.data import ActorPoolStrategy
 
 from pipeline.cluster.connection import connect
-from pipeline.cluster.nodes import Node, look_at_gpus, this_machine
+from pipeline.cluster.nodes import LOOK, Node, look_at_gpus, this_machine
+from pipeline.cluster.unlike import free_places, gpus_to_come, largest, say_what_waits, selector_of, told_by_kind
 from pipeline.options import Resources
-from pipeline.planning import ROWS_AT_MOST, Limits
+from pipeline.planning import ASSUMED_MEMORY, ROWS_AT_MOST, Batch, Limits, cost
+
+log = logging.getLogger(__name__)
 
 # Shares of a CPU that the stages ask for. They are small so that reading ahead and committing never wait for a whole
 # CPU while actors compute: a finished batch is durable within seconds, and one CPU is enough for a whole cluster.
@@ -75,6 +79,9 @@ class ActorPool:
         nodes_without_cpus: ids of nodes without CPUs, often a cluster's head: stages that reserve nothing leave
             them alone.
         task_memory: bytes that a task around the actors may reserve such that it fits every node; None: not known.
+        selector: labels of the nodes that the actors must be on; none: any.
+        larger: on those nodes alone whose GPUs have most memory, where GPUs are unlike each other: for rows that an
+            actor of this pool cannot hold.
     """
 
     count: int
@@ -87,6 +94,14 @@ class ActorPool:
     current_count: int | None = None
     nodes_without_cpus: tuple[str, ...] = ()
     task_memory: float | None = None
+    selector: Mapping[str, str] = field(default_factory=dict)
+    larger: "ActorPool | None" = None
+
+    @property
+    def actor_options(self) -> dict[str, Any]:
+        """The options of Ray for the actors."""
+        needed: dict[str, Any] = {"num_cpus": self.num_cpus, "num_gpus": self.num_gpus}
+        return needed | ({"label_selector": dict(self.selector)} if self.selector else {})
 
     @property
     def tasks(self) -> int:
@@ -133,26 +148,37 @@ class ActorPool:
 
     def limits(self, batch_size: int | None = None) -> Limits:
         """Return what batches for these actors must stay within, of at most `batch_size` rows."""
+        larger = self.larger.limits(batch_size) if self.larger else None
         if not self.num_gpus:
             return Limits(batch_size or ROWS_AT_MOST, CPU_BATCH_PIXELS, self.memory, self.precision, self.count)
         rows, work = batch_size or GPU_BATCH_ROWS, GPU_BATCH_SECONDS * self.multiply_adds
-        return Limits(rows, GPU_BATCH_PIXELS, self.memory, self.precision, self.count, work)
+        return Limits(rows, GPU_BATCH_PIXELS, self.memory, self.precision, self.count, work, larger)
+
+    def holds(self, batch: Batch) -> bool:
+        """Return whether any actor of this pool can hold a batch; those that it cannot are for the larger ones."""
+        first = batch.rows[0]
+        if not self.larger or first.shape is None:
+            return True
+        limits = self.limits()
+        return cost.limits_for(first.row.params, first.shape, limits) is limits
 
     @classmethod
-    def on(cls, nodes: Sequence[Node], resources: Resources | None = None) -> "ActorPool":
+    def on(cls, nodes: Sequence[Node], resources: Resources | None = None, to_come: int = 0) -> "ActorPool":
         """Return the pool for some nodes, such that every actor fits a node together with the stages around it.
 
         Args:
             nodes: of the cluster; none counts as one node with one CPU.
             resources: what the run may use; None: all there is.
+            to_come: GPUs that the cluster adds at most when they are asked for; a run waits for them rather than take
+                CPUs, unless it is told to.
 
         Raises:
             ValueError: if GPUs are required, there are none, and no number of actors is given that could wait for them.
         """
         resources = resources or Resources()
         with_gpu = [node for node in nodes if node.gpus >= 1 and resources.device != "cpu"]
-        if resources.device == "gpu" and not with_gpu:
-            return _waiting_for_gpus(resources)
+        if not with_gpu and resources.device != "cpu" and (to_come or resources.device == "gpu"):
+            return _waiting_for_gpus(resources, to_come)
         if with_gpu:
             return _on_gpus(with_gpu, resources)
         with_cpus = [node for node in nodes if node.cpus >= 1] or [Node(1, 0, 0)]
@@ -164,29 +190,63 @@ def _min_count(resources: Resources) -> int | None:
     return (resources.min_actors or 1) if resources.grows else None
 
 
-def _waiting_for_gpus(resources: Resources) -> ActorPool:
-    """Return a pool whose actors wait for nodes with a GPU, as there are none yet; their memory is not known."""
-    count = resources.num_actors or resources.max_actors
+def _waiting_for_gpus(resources: Resources, to_come: int) -> ActorPool:
+    """Return a pool whose actors wait for nodes with a GPU, as there are none yet; their memory is not known.
+
+    Args:
+        resources: what the run may use.
+        to_come: GPUs that the cluster may have at most.
+    """
+    per_gpu = resources.actors_per_gpu or 1
+    count = resources.num_actors or resources.max_actors or to_come * per_gpu
     if not count:
         raise ValueError("device = gpu: expected a GPU, or num_actors or max_actors to wait for nodes with one")
-    gpus_each = 1 / (resources.actors_per_gpu or 1)
-    return ActorPool(count, ACTORS_CPU_SHARE, gpus_each, None, min_count=_min_count(resources))
+    log.warning("no node has a GPU yet: the run waits for the cluster to add some; --device cpu computes without")
+    # As many as there is work for: a pool of fixed size would have the cluster add all of them at once.
+    least = _min_count(resources) or (None if resources.num_actors else 1)
+    return ActorPool(count, ACTORS_CPU_SHARE, 1 / per_gpu, None, min_count=least)
 
 
 def _on_gpus(nodes: Sequence[Node], resources: Resources) -> ActorPool:
     """Return a pool on nodes that all have GPUs; actors that share a GPU share its memory evenly."""
+    nodes = told_by_kind(nodes)
     gpus = sum(int(node.gpus) for node in nodes)
     count, min_count = resources.num_actors or resources.max_actors, _min_count(resources)
     # A fixed number of actors is spread over the GPUs; a pool that grows has one each unless more are requested.
     per_gpu = resources.actors_per_gpu or (1 if resources.grows else math.ceil((count or gpus) / gpus))
     count = max(count or gpus * per_gpu, min_count or 1)
     cpus_each = ACTORS_CPU_SHARE * min(node.cpus / (int(node.gpus) * per_gpu) for node in nodes)
-    # Any actor may get any batch, so that the smallest GPU decides; one that is not known makes all unknown.
-    free = [node.gpu_memory for node in nodes if node.gpu_memory]
-    memory = GPU_MEMORY_SHARE * min(free) / per_gpu if len(free) == len(nodes) else None
+    # Any actor may get any batch, so that the smallest GPU decides; what that cannot hold is for the largest alone.
+    able = largest(nodes)
+    pool = ActorPool(count, cpus_each, 1 / per_gpu, None, _gpu_memory(nodes, per_gpu), _precision(nodes), min_count)
+    if len(able) == len(nodes) or not able:
+        return pool
+    others = [node for node in nodes if node not in able]
+    larger = dataclasses.replace(
+        pool,
+        count=min(count, per_gpu * sum(int(node.gpus) for node in able)),
+        memory=_gpu_memory(able, per_gpu),
+        precision=_precision(able),
+        min_count=min_count and 1,
+        selector=selector_of(able, others),
+    )
+    return dataclasses.replace(pool, larger=larger)
+
+
+def _gpu_memory(nodes: Sequence[Node], per_gpu: int) -> float | None:
+    """Return the bytes that each actor on any of some nodes has; None if none of them tells its GPUs' memory.
+
+    GPUs that do not tell it, beside others that do, have as much as is assumed where nobody tells.
+    """
+    told = [node.gpu_memory for node in nodes if node.gpu_memory]
+    assumed = [ASSUMED_MEMORY] if len(told) < len(nodes) else []
+    return min([*(GPU_MEMORY_SHARE * free / per_gpu for free in told), *assumed]) if told else None
+
+
+def _precision(nodes: Sequence[Node]) -> str:
+    """Return what `auto` means on all of some nodes; fp32, which needs most memory, where they differ."""
     precisions = {node.gpu_precision for node in nodes}
-    precision = precisions.pop() if len(precisions) == 1 else "fp32"
-    return ActorPool(count, cpus_each, 1 / per_gpu, None, memory, precision, min_count)
+    return precisions.pop() if len(precisions) == 1 else "fp32"
 
 
 def _growing_on_cpus(nodes: Sequence[Node], resources: Resources) -> ActorPool:
@@ -224,17 +284,48 @@ def pool_on_cluster(resources: Resources | None = None) -> ActorPool:
     # What is free on GPUs only their own nodes can tell.
     wants_gpus = resources.device != "cpu"
     with_gpu = [node["NodeID"] for node in alive if wants_gpus and node["Resources"].get("GPU", 0) >= 1]
-    gpus = look_at_gpus(with_gpu)
-    nodes = [
-        Node(has.get("CPU", 0), has.get("GPU", 0), has.get("memory", 0), *gpus.get(node["NodeID"], ()))
-        for node in alive
-        for has in [node["Resources"]]
-    ]
+    free = _free_resources(alive)
+    gpus = look_at_gpus([node for node in with_gpu if free[node].get("GPU", 0) >= LOOK])
+    nodes = [_node(node, gpus) for node in alive]
     without_cpus = tuple(node["NodeID"] for node in alive if not node["Resources"].get("CPU"))
     task_memory = TASK_MEMORY_SHARE * min((node.memory for node in nodes if node.cpus), default=0)
-    return dataclasses.replace(
-        ActorPool.on(nodes, resources), nodes_without_cpus=without_cpus, task_memory=task_memory or None
-    )
+    pool = ActorPool.on(nodes, resources, gpus_to_come() if wants_gpus else 0)
+    if with_gpu or not pool.num_gpus:
+        needs = {"GPU": pool.num_gpus, "CPU": pool.num_cpus}
+        there = {node["NodeID"]: node["Resources"] for node in alive}
+        now, ever = (min(pool.count, free_places(each, needs)) for each in (free, there))
+        say_what_waits(now, ever, gpus=pool.num_gpus > 0)
+
+    def beside(pool: ActorPool) -> ActorPool:
+        """Return a pool that knows what the tasks around it have."""
+        larger = beside(pool.larger) if pool.larger else None
+        memory = task_memory or None
+        return dataclasses.replace(pool, nodes_without_cpus=without_cpus, task_memory=memory, larger=larger)
+
+    return beside(pool)
+
+
+def _free_resources(alive: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, float]]:
+    """Return what nobody holds of each node; all of one that Ray says nothing of yet."""
+    ask: Callable[[], Mapping[str, Mapping[str, float]]] = ray._private.state.available_resources_per_node
+    free = ask()
+    return {node["NodeID"]: free.get(node["NodeID"], node["Resources"]) for node in alive}
+
+
+def _node(node: Mapping[str, Any], gpus: Mapping[str, tuple[float, str]]) -> Node:
+    """Return what a node has.
+
+    Args:
+        node: as Ray lists it.
+        gpus: by node, what is known of its GPUs.
+    """
+    has, id = node["Resources"], str(node["NodeID"])
+    kind = str(node.get("Labels", {}).get("ray.io/accelerator-type", ""))
+    found = Node(has.get("CPU", 0), has.get("GPU", 0), has.get("memory", 0), kind=kind, id=id)
+    if id not in gpus:
+        return found
+    memory, precision = gpus[id]
+    return dataclasses.replace(found, gpu_memory=memory, gpu_precision=precision)
 
 
 def pool_for(resources: Resources) -> ActorPool:

@@ -27,6 +27,8 @@ class Node:
         memory: bytes of main memory that Ray may give away.
         gpu_memory: bytes free on one of its GPUs; None if it has none or does not tell.
         gpu_precision: what `auto` means there; fp32 where it is not known.
+        kind: of its GPUs, as Ray names it; empty where it is not known.
+        id: that Ray gives it.
     """
 
     cpus: float
@@ -34,6 +36,8 @@ class Node:
     memory: float
     gpu_memory: float | None = None
     gpu_precision: str = "fp32"
+    kind: str = ""
+    id: str = ""
 
 
 def this_machine() -> Node:
@@ -59,7 +63,11 @@ def _look_at_gpu() -> tuple[float, str]:
     return torch.cuda.mem_get_info()[0], resolve_precision("auto", torch.device("cuda"))
 
 
-def look_at_gpus(nodes: Sequence[str], *, gpus_each: float = 0.01, seconds: float = 60) -> dict[str, tuple[float, str]]:
+LOOK = 0.01
+"""Share of a GPU that a look at its memory reserves."""
+
+
+def look_at_gpus(nodes: Sequence[str], *, gpus_each: float = LOOK, seconds: float = 60) -> dict[str, tuple[float, str]]:
     """Return by node the bytes free on a GPU there and what `auto` means to it, without nodes that answer too late.
 
     The task on each node reserves so little of a GPU that it need not wait for others' work.

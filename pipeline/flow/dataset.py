@@ -10,7 +10,7 @@ from ray.data import TaskPoolStrategy
 
 from pipeline import storage
 from pipeline.cluster import FETCH_CPUS, WRITE_CPUS, ActorPool
-from pipeline.flow.feed import Feed, Work, reading
+from pipeline.flow.feed import Feed, Work, divided, reading
 from pipeline.flow.merging import Merging
 from pipeline.flow.metrics import with_busy_share
 from pipeline.options import Interruptions, RunOptions
@@ -45,7 +45,8 @@ def flow(
     A run is one dataset, so that its actors start once. From fetching on a row of it is one batch, pickled, and a block
     of its own, so that batches spread over the actors and finish one by one. Ray Data schedules and applies
     back-pressure; what counts is what the writer has committed. Ray runs a block again, without end, when its process
-    died; the ledger sees to it that a row which kills it is tried only so often.
+    died; the ledger sees to it that a row which kills it is tried only so often. Where GPUs are unlike each other, rows
+    that only the largest can hold come last, in a dataset of their own.
 
     Args:
         work: what to compute.
@@ -59,6 +60,17 @@ def flow(
     Raises:
         RunBroken: if a stage failed for another reason than one of its rows.
     """
+    held, others = divided(work, pool.holds)
+    if held.first:
+        yield from _computed(held, options, writer, pool, notes, kernel)
+    if others and pool.larger:
+        yield from _computed(Work(others), options, writer, pool.larger, notes, kernel)
+
+
+def _computed(
+    work: Work, options: RunOptions, writer: Writer, pool: ActorPool, notes: Ledger, kernel: Kernel
+) -> Generator[Mapping[str, Any]]:
+    """Compute batches that every actor of a pool can hold, as `flow` does."""
     readers = min(pool.tasks, len(work.first))  # Ray Data warns of more than there is work for
     merging = Merging(writer.output, pool)
     with Feed(work, readers) as feed, merging:
@@ -102,8 +114,7 @@ def _stages(
             cast(Any, _Stylise),  # Ray Data's type hint leaves out that a class may stand here
             fn_constructor_args=stylise,
             compute=pool.strategy(len(feed.work.first), feed.work.usual),
-            num_cpus=pool.num_cpus,
-            num_gpus=pool.num_gpus,
+            **pool.actor_options,
         )
         .map(
             _writing(write),

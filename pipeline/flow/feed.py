@@ -50,6 +50,26 @@ class Work:
         return cost.work(self.first[len(self.first) // 2].rows)
 
 
+def divided(work: Work, holds: Callable[[Batch], bool]) -> tuple[Work, list[Batch]]:
+    """Return the batches that actors can hold, and a list of the others, which is complete once the former are taken.
+
+    Args:
+        work: the batches.
+        holds: tells whether actors can hold a batch.
+    """
+    others: list[Batch] = []
+
+    def held(batches: Iterable[Batch]) -> Iterator[Batch]:
+        for batch in batches:
+            if holds(batch):
+                yield batch
+            else:
+                others.append(batch)
+
+    first, rest = list(held(work.first)), held(work.rest)
+    return Work(first or list(itertools.islice(rest, 1)), rest), others
+
+
 @dataclass
 class Given:
     """Which batches wait and which reader got which; without Ray, as the feed's actor keeps it.

@@ -39,7 +39,9 @@ class Resources(Options):
     actors_per_gpu: int | None = option(None, "Encoders that share a GPU; by default one.", ge=1)
     # A CPU actor would hold its batch for a hundred times as long as a GPU actor.
     device: Device = option(
-        "auto", "What encoders compute on. auto: GPUs alone if there are any; CPU nodes then read and write."
+        "auto",
+        "What encoders compute on. auto: GPUs alone if there are any, or the cluster adds some on request; CPU nodes "
+        "then read and write.",
     )
 
     @model_validator(mode="after")

@@ -6,7 +6,7 @@ from pipeline.planning.crashes import NO_CRASHES, Crashes, RowKey, quarantine_fa
 from pipeline.planning.fingerprint import Identities, fingerprint
 from pipeline.planning.headers import Shape
 from pipeline.planning.history import History
-from pipeline.planning.limits import ROWS_AT_MOST, Limits
+from pipeline.planning.limits import ASSUMED_MEMORY, ROWS_AT_MOST, Limits
 from pipeline.planning.look import Look, look_at_pictures
 from pipeline.planning.masks import aspect_fault
 from pipeline.planning.plan import Plan, plan
@@ -14,6 +14,7 @@ from pipeline.planning.shapes import check_masks, output_shapes
 from pipeline.planning.validated import validated
 
 __all__ = [
+    "ASSUMED_MEMORY",
     "NO_CRASHES",
     "ROWS_AT_MOST",
     "Batch",

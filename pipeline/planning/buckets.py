@@ -68,6 +68,7 @@ def _output_taken(row: Row, owners: Mapping[str, str]) -> Failure | None:
 
 def _too_large(params: StyleParams, shape: tuple[int, int], limits: Limits) -> Failure | None:
     """Return a failure if no actor can hold such a row, not even alone and in whatever way memory is saved."""
+    limits = cost.limits_for(params, shape, limits)
     if not limits.memory or cost.saving_that_fits(params, shape, precision=limits.precision, available=limits.memory):
         return None
     needed = min(

@@ -14,6 +14,7 @@ from nst_kernel.cost import (
 )
 from nst_kernel.params import StyleParams
 from pipeline.planning.batch import PlannedRow
+from pipeline.planning.limits import Limits
 
 PASSES = 2
 """Of the convolutions in one loss evaluation, forward and back: filters are not trained, so back costs as forward."""
@@ -75,6 +76,20 @@ def saving_that_fits(
         if not available or memory(params, shape, precision=precision, saving=saving) <= available:
             return saving
     return None
+
+
+def limits_for(params: StyleParams, shape: tuple[int, int], limits: Limits) -> Limits:
+    """Return what batches of such rows must stay within: the limits of larger devices if others cannot hold one row.
+
+    Args:
+        params: of the row.
+        shape: (height, width) of its output.
+        limits: of all devices.
+    """
+    if not limits.larger:
+        return limits
+    fits = saving_that_fits(params, shape, precision=limits.precision, available=limits.memory)
+    return limits if fits else limits.larger
 
 
 def largest_side(params: StyleParams, shape: tuple[int, int], *, precision: str, available: float) -> int:

@@ -37,6 +37,7 @@ def _cut_bucket(bucket: Sequence[PlannedRow], limits: Limits, work: float) -> li
     """
     params, shape = bucket[0].row.params, bucket[0].shape
     assert shape is not None
+    limits = cost.limits_for(params, shape, limits)
     # As many rows as an actor can hold,
     needed = cost.memory(params, shape, precision=limits.precision)
     most = min(limits.rows, int((limits.memory or ASSUMED_MEMORY) / needed))

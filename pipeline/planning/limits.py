@@ -21,6 +21,7 @@ class Limits:
         precision: what `auto` means on the actors' devices; fp32, which needs most, where it is not known.
         workers: actors that share the batches; work is cut so that none of them need stay idle.
         work: multiply-adds of a batch at most, unless it is one row; None: any number.
+        larger: of the actors with most memory, where devices are unlike each other: for rows that others cannot hold.
     """
 
     rows: int = ROWS_AT_MOST
@@ -29,3 +30,4 @@ class Limits:
     precision: str = "fp32"
     workers: int = 1
     work: float | None = None
+    larger: "Limits | None" = None

@@ -20,7 +20,7 @@ from pipeline.cluster.actor_pool import CPU_BATCH_PIXELS, FETCH_CPUS, GPU_BATCH_
 from pipeline.cluster.connection import DATA_SETTINGS, HEALTH_CHECKS, KEPT_WORKERS, connect
 from pipeline.cluster.nodes import Node
 from pipeline.options.resources import Resources
-from pipeline.planning.limits import ROWS_AT_MOST, Limits
+from pipeline.planning.limits import ASSUMED_MEMORY, ROWS_AT_MOST, Limits
 from tests.support import REPOSITORY
 
 GB = 1e9
@@ -64,7 +64,8 @@ def test_actors_on_gpus_share_the_memory_that_is_free() -> None:
     assert pool.memory == pytest.approx(36 * GB)
     assert pool.precision == "bf16"
     assert ActorPool.on([node(80 * GB)], Resources(num_actors=4)).memory == pytest.approx(36 * GB)
-    assert ActorPool.on([node(80 * GB), node(None)]).memory is None
+    assert ActorPool.on([node(None)] * 2).memory is None
+    assert ActorPool.on([node(80 * GB), node(None)]).memory == ASSUMED_MEMORY
     assert ActorPool.on([node(80 * GB), node(80 * GB, "fp32")]).precision == "fp32"
 
 
@@ -258,6 +259,7 @@ def test_cpus_of_dead_nodes_are_not_planned_for(monkeypatch: pytest.MonkeyPatch)
     listed = [{"Alive": alive, "NodeID": name, "Resources": has} for name, alive in (("a", True), ("b", False))]
     listed.append({"Alive": True, "NodeID": "head", "Resources": {"memory": GB}})
     monkeypatch.setattr(ray, "nodes", lambda: listed)
+    monkeypatch.setattr("ray._private.state.available_resources_per_node", dict)
     pool = cluster.pool_on_cluster(Resources(device="cpu"))
     assert (pool.count, pool.nodes_without_cpus) == (4, ("head",))
 
