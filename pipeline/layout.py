@@ -12,9 +12,10 @@
         run.lock                      held by the run that writes here
         run.lock-DIGEST               for a moment, of whoever replaces the lock of a dead run
         ledger/STAGE-KEY-NAME.json    an attempt that is under way, or whose process crashed
-        ledger/run.lock               held by an archive's run, which is several runs one after the other
+        ledger/run.lock               held by an archive's run, from before its first photos are listed
         preempted/DIGEST.safetensors  saved state of a batch that was interrupted
         index.parquet                 of an archive: which photo became which picture
+        index/NUMBER.parquet          what its run has begun since: rows that index.parquet gets at the end
         report/                       the page about the run, or any other folder that is given for it
             index.html
             data/KIND-NUMBER.STAMP.js
@@ -153,6 +154,16 @@ def index_file(output: str) -> str:
     return storage.join(output, INDEX)
 
 
+def index_folder(output: str) -> str:
+    """Return the folder of rows that the index gets at the end of a run."""
+    return storage.join(output, "index")
+
+
+def index_part(output: str, number: int) -> str:
+    """Return where the rows of a slice wait for the end of their run."""
+    return storage.join(index_folder(output), f"{number:06}.parquet")
+
+
 def report_folder(output: str) -> str:
     """Return the folder of the report, unless another one was given for it."""
     return storage.join(output, "report")
@@ -193,7 +204,7 @@ _LOCK = rf"(?:ledger/)?run\.lock(?:-{_HEX16})?"
 _WRITTEN = re.compile(
     r"(?:runs/[^/]+/)?"
     rf"(?:images/.+|results/(?:part|rest|rows)-{_HEX16}\.parquet|(?:run|progress)\.json|{_LOCK}"
-    rf"|ledger/[^/]+\.json|preempted/{_HEX32}\.safetensors|index\.parquet"
+    rf"|ledger/[^/]+\.json|preempted/{_HEX32}\.safetensors|index(?:/\d{{6}})?\.parquet"
     r"|report/(?:index\.html|(?:data|code)/[^/]+|thumbs/[^/]+\.webp))"
     rf"|history/{_RUN_ID}\.json|latest\.json"
 )

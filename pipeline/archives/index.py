@@ -1,8 +1,12 @@
-"""The index of an archive's output, index.parquet: which photo became which picture, and what is done."""
+"""The index of an archive's output, index.parquet: which photo became which picture, and what is done.
+
+While a run goes on, the rows that it has begun lie in files beside the index, one for each slice: it is written whole
+once a run.
+"""
 
 import io
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -11,7 +15,7 @@ import pyarrow.parquet as pq
 
 from pipeline import storage
 from pipeline.archives.rows import PhotoRow, digest
-from pipeline.outputs import layout, read_results
+from pipeline.outputs import layout, parts, read_results
 
 _DOCUMENTED: Sequence[tuple[str, pa.DataType, str]] = (
     ("original", pa.string(), "URI of the photo"),
@@ -182,28 +186,66 @@ def _find(hashes: _Hashes, wanted: int) -> int | None:
     return place if place < len(hashes) and int(hashes[place]) == wanted else None
 
 
-def update(output: str, rows: Sequence[tuple[PhotoRow, str]], *, outcomes: Mapping[str, Mapping[str, object]]) -> None:
-    """Write rows to the index, replacing its older entries with the same ids; all other entries stay.
-
-    The file is written whole, but read and written in parts, so that an index of any size fits into memory.
+def begin(output: str, number: int, rows: Sequence[tuple[PhotoRow, str]]) -> None:
+    """Write rows that will be computed beside the index, as pending; they take the place of entries with their ids.
 
     Args:
         output: whose index.
+        number: another one for each call of a run.
         rows: with their fingerprints.
-        outcomes: by id, of rows that were computed, the columns that `results` has too.
 
     Raises:
-        StorageError: if it cannot be read or written; then the old one is still there.
+        StorageError: if they cannot be written.
     """
-    fresh = pa.array([each.row.id for each, _ in rows], pa.string())
+    table = pa.Table.from_pylist([_entry(*each) for each in rows], schema=SCHEMA)
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer, compression="zstd")
+    storage.write_bytes(layout.index_part(output, number), buffer.getvalue())
+
+
+def settle(output: str) -> None:
+    """Give pending rows the outcomes that the results have for them, and make the index one file again.
+
+    The file is written whole before what it replaces is deleted; it is read and written in parts, so that an index of
+    any size fits into memory.
+
+    Raises:
+        StorageError: if something cannot be read or written; then nothing is lost.
+    """
+    if not (waiting := _parts(output)):
+        return
+    results = read_results(output, columns=_OUTCOMES, ordered=False) if parts(output) else None
+    _rewrite(output, (_with_outcomes(batch, results) for batch in _batches(output, SCHEMA.names)), waiting)
+
+
+_OUTCOMES = ("id", "fingerprint", "status", "error", "output", "finished_at")
+"""Columns of the results that tell what became of a row."""
+
+
+def _with_outcomes(batch: pa.RecordBatch, results: pa.Table | None) -> pa.RecordBatch:
+    """Return rows of the index, of which those that are pending have the outcome of their request, if there is one."""
+    if results is None:
+        return batch
+    place = pc.index_in(batch["id"], results["id"].combine_chunks())
+    found = results.take(place)
+    pending = pc.equal(batch["status"], "pending")
+    settled = pc.fill_null(pc.and_(pending, pc.equal(found["fingerprint"], batch["fingerprint"])), False)
+    for name in _OUTCOMES[2:]:
+        field = SCHEMA.field(name)
+        column = pc.if_else(settled, found[name].cast(field.type), batch[name])
+        batch = batch.set_column(SCHEMA.get_field_index(name), field, pa.chunked_array(column).combine_chunks())
+    return batch
+
+
+def _rewrite(output: str, batches: Iterable[pa.RecordBatch], waiting: Sequence[str]) -> None:
+    """Write the index whole, and then delete what waited beside it."""
     buffer = io.BytesIO()
     with pq.ParquetWriter(buffer, SCHEMA, compression="zstd") as writer:
-        for batch in _batches(output, SCHEMA.names):
-            writer.write_batch(batch.filter(pc.invert(pc.is_in(batch["id"], fresh))))
-        for start in range(0, len(rows), ROWS_AT_ONCE):
-            entries = [_entry(*each, outcomes) for each in rows[start : start + ROWS_AT_ONCE]]
-            writer.write_batch(pa.RecordBatch.from_pylist(entries, schema=SCHEMA))
+        for batch in batches:
+            writer.write_batch(batch)
     storage.write_bytes(layout.index_file(output), buffer.getvalue())
+    for part in waiting:
+        storage.remove(part)
 
 
 def remove(output: str, ids: Sequence[str]) -> None:
@@ -213,17 +255,13 @@ def remove(output: str, ids: Sequence[str]) -> None:
         StorageError: if it cannot be read or written; then the old one is still there.
     """
     leaving = pa.array(ids, pa.string())
-    buffer = io.BytesIO()
-    with pq.ParquetWriter(buffer, SCHEMA, compression="zstd") as writer:
-        for batch in _batches(output, SCHEMA.names):
-            writer.write_batch(batch.filter(pc.invert(pc.is_in(batch["id"], leaving))))
-    storage.write_bytes(layout.index_file(output), buffer.getvalue())
+    staying = (batch.filter(pc.invert(pc.is_in(batch["id"], leaving))) for batch in _batches(output, SCHEMA.names))
+    _rewrite(output, staying, _parts(output))
 
 
-def _entry(one: PhotoRow, fingerprint: str, outcomes: Mapping[str, Mapping[str, object]]) -> dict[str, object]:
-    """Return the index entry of a photo's row, with its outcome or else the status `pending`."""
+def _entry(one: PhotoRow, fingerprint: str) -> dict[str, object]:
+    """Return the index entry of a photo's row that will be computed."""
     photo, row = one.photo, one.row
-    outcome = outcomes.get(row.id, {"status": "pending"})
     entry = {
         "original": photo.entry.uri,
         "path": photo.path,
@@ -234,27 +272,40 @@ def _entry(one: PhotoRow, fingerprint: str, outcomes: Mapping[str, Mapping[str, 
         "style_uri": row.style,
         "id": row.id,
         "fingerprint": fingerprint,
+        "status": "pending",
         "output_name": row.output,
-        **{name: outcome.get(name) for name in ("status", "error", "output", "finished_at")},
     }
     return {name: storage.each_text(value) for name, value in entry.items()}
 
 
-def outcomes_of(output: str, rows: Sequence[tuple[PhotoRow, str]]) -> dict[str, dict[str, object]]:
-    """Return the columns of the index that come from the results, by id.
-
-    Raises:
-        StorageError: if there are no results, or they cannot be read.
-    """
-    table = read_results(output, columns=["id", "status", "error", "output", "finished_at"])
-    wanted = pc.is_in(table["id"], pa.array([each.row.id for each, _ in rows], pa.string()))
-    return {row["id"]: row for row in table.filter(wanted).to_pylist()}
+def _parts(output: str) -> list[str]:
+    """Return the files that wait beside the index."""
+    try:
+        return storage.list_files(layout.index_folder(output), suffix=".parquet")
+    except storage.NotFound:
+        return []
 
 
 def _batches(output: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
-    """Yield columns of the index in parts; nothing where there is no index."""
+    """Yield columns of the index in parts, what waits beside it first; nothing where there is no index.
+
+    A row that waits takes the place of the one with its id; no two that wait have one id.
+    """
+    newer: list[pa.Array] = []
+    for part in _parts(output):
+        for batch in _read(output, part, list(dict.fromkeys([*columns, "id"]))):
+            newer.append(batch["id"])
+            yield batch.select(list(columns))
+    replaced = pa.concat_arrays(newer) if newer else None
+    for batch in _read(output, layout.index_file(output), list(dict.fromkeys([*columns, "id"]))):
+        kept = batch if replaced is None else batch.filter(pc.invert(pc.is_in(batch["id"], replaced)))
+        yield kept.select(list(columns))
+
+
+def _read(output: str, uri: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    """Yield columns of a file of the index in parts; nothing where it is not there."""
     try:
-        data = storage.read_bytes(layout.index_file(output))
+        data = storage.read_bytes(uri)
     except storage.NotFound:
         return
     try:

@@ -3,7 +3,7 @@
 from pipeline.flow.dataset import Kernel, RunBroken, TooManyFailures, flow
 from pipeline.flow.estimate import Bucket, Estimate, Rate, estimate, estimate_rows
 from pipeline.flow.retry import retry
-from pipeline.flow.run import run, run_rows
+from pipeline.flow.run import check_rows, run, run_rows, run_slices
 from pipeline.flow.single import stylize_one
 
 __all__ = [
@@ -13,11 +13,13 @@ __all__ = [
     "Rate",
     "RunBroken",
     "TooManyFailures",
+    "check_rows",
     "estimate",
     "estimate_rows",
     "flow",
     "retry",
     "run",
     "run_rows",
+    "run_slices",
     "stylize_one",
 ]

@@ -102,7 +102,6 @@ def run_slices(
     *,
     progress: Progress,
     on_progress: Callable[[Progress], None] | None = None,
-    on_outcome: Callable[[Mapping[str, Any]], None] | None = None,
     kernel: Kernel = style_actor,
 ) -> Progress:
     """Compute rows that come in slices: each is planned by itself, while those before it are computed.
@@ -112,7 +111,6 @@ def run_slices(
         options: as for `run`.
         progress: of the run that begins; its totals grow with each slice.
         on_progress: as for `run`.
-        on_outcome: called with the outcome of each row.
         kernel: as for `run`.
 
     Returns:
@@ -145,7 +143,7 @@ def run_slices(
         how, kernel = options.model_copy(update={"weights": pinned}), _deep(kernel, options)
         if work.first:
             outcomes = flow(work, how, writer, pool(), notes, kernel=kernel)
-            _compute(outcomes, progress, lock, options.max_failures, _told(progress, on_progress, on_outcome))
+            _compute(outcomes, progress, lock, options.max_failures, on_progress)
         # Every row has its outcome: put the output in order, and the summary last.
         try:
             _put_in_order(output, lock.owner, planning)
@@ -153,22 +151,6 @@ def run_slices(
         except storage.StorageError as error:
             raise RunBroken(f"every row has its outcome, but the end could not be put in order: {error}") from error
         return progress
-
-
-def _told(
-    progress: Progress,
-    on_progress: Callable[[Progress], None] | None,
-    on_outcome: Callable[[Mapping[str, Any]], None] | None,
-) -> Callable[[Mapping[str, Any]], None]:
-    """Return a function that tells the outcome of a row to those who want to know it."""
-
-    def tell(row: Mapping[str, Any]) -> None:
-        if on_outcome:
-            on_outcome(row)
-        if on_progress:
-            on_progress(progress)
-
-    return tell
 
 
 def check_rows(rows: Sequence[Row], options: RunOptions) -> None:
@@ -227,7 +209,7 @@ def _compute(
     progress: Progress,
     lock: RunLock,
     max_failures: FailureLimit,
-    tell: Callable[[Mapping[str, Any]], None],
+    on_progress: Callable[[Progress], None] | None,
 ) -> None:
     """Count the outcomes of rows as they arrive, until every row has one or the run must stop.
 
@@ -236,7 +218,7 @@ def _compute(
         progress: counts them.
         lock: of the output.
         max_failures: rows that may fail before the run stops.
-        tell: called with every outcome once it is counted.
+        on_progress: called after every row.
     """
     try:
         with RunMetrics(lambda: progress.total - progress.finished) as metrics:
@@ -244,7 +226,8 @@ def _compute(
                 progress.add(row)
                 metrics.add(row)
                 log_outcome(row)
-                tell(row)
+                if on_progress:
+                    on_progress(progress)
                 lock.check()
                 _stop_if_failing(progress, max_failures)
     except (KeyboardInterrupt, SystemExit, TooManyFailures, PlanBroken):  # SystemExit: what Ray makes of SIGTERM

@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -67,6 +68,7 @@ class Planning:
             first += self._batches(rows)
             if first and len(first) >= self.pool().count:
                 break
+        self.progress.began = time.monotonic()  # what follows is the work, of which the rate is told
         return Work(first, self._rest(iterator))
 
     def _rest(self, slices: Iterator[Sequence[Row]]) -> Iterator[Batch]:

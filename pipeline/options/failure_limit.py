@@ -36,13 +36,6 @@ class FailureLimit(Options):
         """Return whether so many failures of so many rows are more than the limit allows."""
         return (self.rows is not None and failures > self.rows) or failures > self.share * total
 
-    def after(self, failures: int) -> "FailureLimit":
-        """Return the limit for the rest of a run after the given number of failed rows.
-
-        A number shrinks by the failures so far; a share stays, since it holds for each part that is run by itself.
-        """
-        return self if self.rows is None else FailureLimit(rows=max(0, self.rows - failures))
-
     def __str__(self) -> str:
         return f"{100 * self.share:g}%" if self.rows is None else f"{self.rows:,}"
 

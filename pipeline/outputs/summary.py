@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pipeline import storage
 from pipeline.layout import summary_file
@@ -64,29 +64,6 @@ def write(output: str, contents: Mapping[str, object]) -> None:
     storage.write_bytes(
         summary_file(output), json.dumps(storage.each_text(contents), indent=2, default=str).encode() + b"\n"
     )
-
-
-def joined(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
-    """Return one summary for a run that was computed in parts.
-
-    Args:
-        before: summary of all parts so far; may be empty.
-        after: summary of the part that followed; may be empty.
-    """
-    if not before or not after:
-        return dict(after or before)
-    sums = {
-        part: {name: count + before[part].get(name, 0) for name, count in after[part].items()}
-        for part in ("plan", "counts")
-    }
-    began, ended = (datetime.fromisoformat(str(moment)) for moment in (before["started_at"], after["finished_at"]))
-    return {
-        **after,
-        **sums,
-        "retries": before["retries"] + after["retries"],
-        "started_at": before["started_at"],
-        "seconds": (ended - began).total_seconds(),
-    }
 
 
 def read(output: str) -> dict[str, object]:

@@ -10,7 +10,7 @@ from PIL import Image
 from pipeline import storage
 from pipeline.archives import leftovers, prune, run
 from pipeline.archives.index import read_index
-from pipeline.flow import run_rows
+from pipeline.flow import run_slices
 from pipeline.options import Decoding, RunOptions
 from pipeline.outputs import layout, read_results
 from pipeline.recovery.run_lock import Locked, RunLock
@@ -23,7 +23,7 @@ from tests.support import draw
 @pytest.fixture
 def studio(tmp_path: Path, without_ray: None, monkeypatch: pytest.MonkeyPatch) -> Studio:
     studio = Studio(tmp_path)
-    monkeypatch.setattr(run, "run_rows", studio.run_rows)
+    monkeypatch.setattr(run, "run_slices", studio.run_slices)
     return studio
 
 
@@ -133,7 +133,7 @@ def test_a_failure_of_another_kind_is_tried_again(studio: Studio) -> None:
 @pytest.mark.usefixtures("without_ray")
 def test_what_a_run_did_not_allow_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The class of the error decides, which comes from where pictures are really decoded."""
-    monkeypatch.setattr(run, "run_rows", partial(run_rows, kernel=StubKernel))
+    monkeypatch.setattr(run, "run_slices", partial(run_slices, kernel=StubKernel))
     (tmp_path / "photos").mkdir()
     for name in ("photos/a.png", "s.png"):
         Image.fromarray(draw(1, 48, 48)).save(tmp_path / name)

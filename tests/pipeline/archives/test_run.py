@@ -1,10 +1,11 @@
 """Archives run after run: what is new or changed, and an index that forgets nothing."""
 
 import dataclasses
+import itertools
 import os
 import zlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from pipeline import images, storage
 from pipeline.archives import run, todo
 from pipeline.archives.index import Known, read_index
 from pipeline.archives.run import run_archive
-from pipeline.flow import RunBroken, run_rows
+from pipeline.flow import RunBroken, TooManyFailures, run_slices
 from pipeline.manifest.row import Row
 from pipeline.options import Encoding, FailureLimit, Resources, RunOptions
 from pipeline.outputs import Progress, layout, summary
@@ -33,12 +34,13 @@ from tests.support import draw
 class Studio:
     """An archive, and runs of it that compute in this process, with a stub in the place of the kernel.
 
-    What is computed is noted in `computed`, the options of each slice in `options`.
+    What is computed is noted in `computed`, the rows of each slice in `slices`, the options of each run in `options`.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.output = folder / "photos", str(folder / "out")
         self.computed: list[list[str]] = []
+        self.slices: list[int] = []
         self.options: list[RunOptions] = []
         self.broken: set[str] = set()
         self.diverging: set[str] = set()
@@ -52,15 +54,21 @@ class Studio:
         file.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(draw(zlib.crc32(look.encode()), 16, 16 + len(look))).save(file, "PNG")
 
-    def run_rows(self, rows: Sequence[Row], options: RunOptions, **how: Any) -> Progress:
+    def run_slices(self, slices: Iterable[Sequence[Row]], options: RunOptions, **how: Any) -> Progress:
         """Compute rows as any run does."""
         self.computed.append([])
         self.options.append(options)
-        return run_rows(rows, options, kernel=partial(Kernel, studio=self), **how)
+
+        def counted() -> Iterator[Sequence[Row]]:
+            for rows in slices:
+                self.slices.append(len(rows))
+                yield rows
+
+        return run_slices(counted(), options, kernel=partial(Kernel, studio=self), **how)
 
     def run(self, slice_rows: int = 1000, overwrite: bool = False, defaults: Any = None, **fields: Any) -> Progress:
         given = {"photos": str(self.folder), "styles": [f"{self.folder}/../s.jpg"], **fields}
-        self.computed = []
+        self.computed, self.slices = [], []
         return run_archive(
             ArchiveSpec.model_validate(given),
             self.how(overwrite=overwrite),
@@ -105,7 +113,7 @@ class Kernel(StubKernel):
 @pytest.fixture
 def studio(tmp_path: Path, without_ray: None, monkeypatch: pytest.MonkeyPatch) -> Studio:
     studio = Studio(tmp_path)
-    monkeypatch.setattr(run, "run_rows", studio.run_rows)
+    monkeypatch.setattr(run, "run_slices", studio.run_slices)
     return studio
 
 
@@ -161,7 +169,7 @@ def test_slices_make_no_difference(studio: Studio, slice_rows: int) -> None:
         studio.plant(f"{n % 2}/{n}.jpg")
     progress = studio.run(slice_rows=slice_rows)
     assert (progress.total, progress.counts) == (7, {"ok": 7})
-    assert len(studio.computed) == -(-7 // slice_rows)
+    assert (len(studio.computed), len(studio.slices)) == (1, -(-7 // slice_rows))  # one run, whatever its slices
     studio.plant("0/new.jpg")
     progress = studio.run(slice_rows=slice_rows)
     assert (progress.total, progress.done_before) == (1, 7)
@@ -180,7 +188,7 @@ def test_progress_is_of_the_whole(studio: Studio) -> None:
         slice_rows=2,
         on_progress=lambda progress: told.append((progress.finished, progress.total)),
     )
-    assert told == [(0, 2), (1, 2), (2, 2), (2, 4), (3, 4), (4, 4), (4, 5), (5, 5)]
+    assert told == [(0, 2), (1, 2), (2, 2), (3, 4), (4, 4), (5, 5)]
 
 
 def test_the_summary_and_the_limit_are_of_the_whole(studio: Studio) -> None:
@@ -193,14 +201,40 @@ def test_the_summary_and_the_limit_are_of_the_whole(studio: Studio) -> None:
     studio.options = []
     spec = ArchiveSpec.model_validate({"photos": str(studio.folder), "styles": [f"{studio.folder}/../s.jpg"]})
     run_archive(spec, studio.how(max_failures=FailureLimit(rows=3)), defaults={}, slice_rows=1)
-    limits = [options.max_failures for options in studio.options]
-    assert limits == [FailureLimit(rows=3), FailureLimit(rows=2), FailureLimit(rows=2), FailureLimit(rows=2)]
     said: dict[str, Any] = summary.read(studio.output)
     assert said["plan"] == {"rows": 4, "batches": 4, "done": 5, "quarantined": 0}
     assert said["counts"] == {"ok": 2, "failed": 2, "diverged": 0, "quarantined": 0}
     assert said["retries"] == 0
     assert said["job"]["max_failures"] == "3"
     assert said["started_at"] <= said["finished_at"]
+
+
+def test_failures_of_all_slices_are_counted_together(studio: Studio) -> None:
+    for n in range(5):
+        studio.plant(f"{n}.jpg")
+    studio.broken = {"1.jpg", "3.jpg"}
+    spec = ArchiveSpec.model_validate({"photos": str(studio.folder), "styles": [f"{studio.folder}/../s.jpg"]})
+    with pytest.raises(TooManyFailures, match=r"2 rows failed of 4 finished, more than the 1 of 4"):
+        run_archive(spec, studio.how(max_failures=FailureLimit(rows=1)), defaults={}, slice_rows=2)
+
+
+def test_an_archive_that_cannot_be_listed_to_its_end_keeps_what_is_computed(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for n in range(4):
+        studio.plant(f"{n}.jpg")
+
+    def cut_off(*where: Any, **how: Any) -> Iterator[Any]:
+        rows = todo.rows_to_do(*where, **how)
+        yield from itertools.islice(rows, 3)
+        raise storage.StorageError("the disk is gone")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(run, "rows_to_do", cut_off)
+        with pytest.raises(RunBroken, match="the disk is gone"):
+            studio.run(slice_rows=2)
+    assert summary.read(studio.output) == {}
+    assert studio.run().counts == {"ok": 2}  # the first two are done
 
 
 def test_a_run_that_breaks_off_loses_nothing(studio: Studio) -> None:
@@ -210,10 +244,11 @@ def test_a_run_that_breaks_off_loses_nothing(studio: Studio) -> None:
     with pytest.raises(RunBroken):
         studio.run(slice_rows=2)
     states = {name: row["status"] for name, row in studio.index().items()}
-    assert states == {"0.jpg": "ok", "1.jpg": "ok", "2.jpg": "pending", "3.jpg": "pending"}
+    assert states == dict.fromkeys(["0.jpg", "1.jpg", "2.jpg", "3.jpg"], "pending")
     studio.dies_at = None
     progress = studio.run(slice_rows=2)
-    assert studio.names == ["3.jpg", "4.jpg", "5.jpg"]  # 2.jpg was in the results, though not yet in the index
+    assert studio.names == ["3.jpg", "4.jpg", "5.jpg"]  # the others were in the results, though not yet in the index
+    assert not storage.list_files(layout.index_folder(studio.output))
     assert (progress.total, progress.done_before) == (3, 3)
     assert {row["status"] for row in studio.index().values()} == {"ok"}
 
@@ -355,20 +390,23 @@ def locks(monkeypatch: pytest.MonkeyPatch) -> list[RunLock]:
 def test_who_has_lost_the_lock_of_an_archive_writes_nothing_more(
     slices: int, studio: Studio, locks: list[RunLock], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """After the last slice there is the summary of the whole run, after any other one the next slice."""
+    """After the last slice there are the outcomes of the whole run, after any other one the next slice."""
     for n in range(4):
         studio.plant(f"{n}.jpg")
 
-    def robbed(rows: Sequence[Row], options: RunOptions, **how: Any) -> Progress:
-        progress = studio.run_rows(rows, options, **how)
-        locks[-1].lost = True
-        return progress
+    def robbed(rows: Iterable[Sequence[Row]], options: RunOptions, **how: Any) -> Progress:
+        def taken() -> Iterator[Sequence[Row]]:
+            for each in rows:
+                yield each
+                locks[-1].lost = True
 
-    monkeypatch.setattr(run, "run_rows", robbed)
-    with pytest.raises(Locked):
+        return studio.run_slices(taken(), options, **how)
+
+    monkeypatch.setattr(run, "run_slices", robbed)
+    with pytest.raises(Locked if slices == 1 else RunBroken, match="another run has taken"):
         studio.run(slice_rows=4 // slices)
-    assert len(studio.computed) == 1
-    assert sorted(studio.index()) == sorted(studio.computed[0])
+    assert len(studio.names) == 4 // slices
+    assert {name: row["status"] for name, row in studio.index().items()} == dict.fromkeys(studio.names, "pending")
 
 
 def test_a_lock_of_an_archive_that_is_held_is_taken_by_force_alone(studio: Studio) -> None:
@@ -380,7 +418,7 @@ def test_a_lock_of_an_archive_that_is_held_is_taken_by_force_alone(studio: Studi
         assert run_archive(spec, studio.how(force=True), defaults={}).counts == {"ok": 1}
 
 
-def test_options_reach_every_slice(studio: Studio) -> None:
+def test_options_reach_the_run(studio: Studio) -> None:
     for name in ("a.jpg", "b.jpg"):
         studio.plant(name)
     spec = ArchiveSpec.model_validate({"photos": str(studio.folder), "styles": [f"{studio.folder}/../s.jpg"]})
@@ -388,7 +426,7 @@ def test_options_reach_every_slice(studio: Studio) -> None:
         overwrite=True, force=True, max_attempts=7, stall_timeout=12.5, encoding=Encoding(quality=50, keep_exif=True)
     )
     run_archive(spec, how, defaults={}, slice_rows=1)
-    assert studio.options == [how, how]
+    assert studio.options == [how]
 
 
 def test_an_output_inside_the_archive_is_refused_for_a_plan_too(studio: Studio) -> None:

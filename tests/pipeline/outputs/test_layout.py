@@ -31,6 +31,7 @@ def test_what_runs_write_is_recognised(output: str) -> None:
         layout.attempt_file(output, "optimise-1-2"),
         layout.saved_state_file(output, "0" * 32),
         layout.index_file(output),
+        layout.index_part(output, 12),
         f"{page}/{layout.HOME}",
         f"{page}/{layout.DATA}/rows-0.20260101T000000000000Z.js",
         f"{page}/{layout.CODE}/plotly-3.0.1.min.js",

@@ -9,10 +9,11 @@ from PIL import Image
 
 from pipeline import storage
 from pipeline.archives import rows_to_do
-from pipeline.archives.index import update
+from pipeline.archives.index import begin, settle
 from pipeline.grids.history import grid_of
 from pipeline.manifest.reader import read_manifest
 from pipeline.manifest.row import Row
+from pipeline.outputs import commit
 from pipeline.planning import fingerprint
 from pipeline.specs.archive import ArchiveSpec
 from tests.support import draw
@@ -108,7 +109,9 @@ def test_an_archive_that_travels_is_done_once(sent: Path, tmp_path: Path) -> Non
     def to_do(place: Path) -> list[str]:
         spec = ArchiveSpec(photos=str(place / "photos"), styles=str(place / "style.png"))
         rows = list(rows_to_do(spec, output, defaults={}, weights="embedded"))
-        update(output, rows, outcomes={one.row.id: {"status": "ok"} for one, _ in rows})
+        begin(output, 0, rows)
+        commit(output, [{"id": one.row.id, "fingerprint": mark, "status": "ok"} for one, mark in rows])
+        settle(output)
         return [one.photo.path for one, _ in rows]
 
     assert sorted(to_do(unpacked(sent, "session_1", "aaaa"))) == ["a.png", "b.png"]
