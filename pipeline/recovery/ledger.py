@@ -264,16 +264,12 @@ def collect_crashes(output: str) -> list[Attempt]:
         work = (attempt.run, attempt.name.work)
         if work not in judged:
             last[work] = attempt
-    renamed = {attempt.uri: _mark_ended_with_run(attempt) for attempt in last.values()}
+    renamed = {attempt.uri: attempt.ended_with_run() for attempt in last.values()}
+    # First the new names, then without the old ones: a crash in between loses nothing.
+    with ThreadPoolExecutor(_THREADS) as pool:
+        list(pool.map(lambda marked: storage.write_bytes(marked.uri, marked.to_json()), renamed.values()))
+    remove_records(output, list(renamed))
     return [renamed.get(attempt.uri, attempt) for attempt in attempts]
-
-
-def _mark_ended_with_run(attempt: Attempt) -> Attempt:
-    """Rename the file of an attempt, first the new one, then without the old: a crash in between loses nothing."""
-    marked = attempt.ended_with_run()
-    storage.write_bytes(marked.uri, storage.read_bytes(attempt.uri))
-    storage.remove(attempt.uri)
-    return marked
 
 
 def crashes_by_row(attempts: Iterable[Attempt]) -> dict[RowKey, Crashes]:
@@ -329,15 +325,15 @@ def withdraw_run(output: str, run: str, *, seconds: float = 0.5) -> None:
     for attempt in read_attempts(output):
         if attempt.run == run:
             by_work[AttemptName(attempt.name.work, "", attempt.name.with_run)].append(attempt)
-    crashed = set[str]()
+    crashed, stopped = set[str](), list[str]()
     for attempts in by_work.values():
         *older, newest = sorted(attempts, key=lambda attempt: attempt.began_at)
         crashed.update(attempt.uri for attempt in older)
-        storage.remove(newest.uri)
+        stopped.append(newest.uri)
+    remove_records(output, stopped)
     time.sleep(seconds)
-    for attempt in read_attempts(output):
-        if attempt.run == run and attempt.uri not in crashed:
-            storage.remove(attempt.uri)
+    late = [attempt.uri for attempt in read_attempts(output) if attempt.run == run and attempt.uri not in crashed]
+    remove_records(output, late)
 
 
 def _listed(folder: str) -> list[str]:
