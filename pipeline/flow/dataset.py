@@ -60,7 +60,7 @@ def flow(
     Raises:
         RunBroken: if a stage failed for another reason than one of its rows.
     """
-    held, others = divided(work, pool.holds)
+    held, others = divided(work, pool.holds) if pool.larger else (work, [])
     if held.first:
         yield from _computed(held, options, writer, pool, notes, kernel)
     if others and pool.larger:

@@ -7,21 +7,22 @@ import itertools
 import statistics
 import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow.compute as pc
 
 from nst_kernel import PARAMETERS, StyleParams
 from nst_kernel.cost import Saving
 from pipeline import storage
 from pipeline.cluster import ActorPool, pool_for
 from pipeline.encoder import load_encoder
-from pipeline.manifest import Row, Source, check_formats, check_originals
+from pipeline.manifest import Row, Rows, Source, check_formats, check_originals
 from pipeline.options import RunOptions, under_access
 from pipeline.outputs import Finished, PassedOver, finished
-from pipeline.planning import Batch, Failure, History, Plan, cost, output_shapes, plan, validated
+from pipeline.planning import Failure, History, Plan, Run, cost, output_shapes, plan, validated
 
 if TYPE_CHECKING:
     from nst_kernel import Vgg19
@@ -201,20 +202,19 @@ def summarise(work: Plan, pool: ActorPool, rate: Rate, *, duplicates: int = 0, e
         duplicates: rows that repeat others.
         encoder: kind of the encoder's weights; empty: not known.
     """
-    groups: defaultdict[tuple[tuple[int, int], tuple[object, ...]], list[Batch]] = defaultdict(list)
-    failures: list[tuple[str, Failure]] = []
-    for batch in work.batches:
-        failures += [(planned.row.id, planned.failure) for planned in batch.rows if planned.failure]
-        first = batch.rows[0]
-        if first.shape is not None:
-            groups[(first.shape, first.row.params.graph)].append(batch)
+    rows = work.batches.planned.rows
+    groups: defaultdict[tuple[tuple[int, int], tuple[object, ...]], list[Run]] = defaultdict(list)
+    for run in work.batches.runs:
+        if run.shape is not None:
+            groups[(run.shape, rows[run.start].params.graph)].append(run)
+    failures = [(rows[place].id, failure) for place, failure in work.batches.planned.failures.items()]
     settings = [dict(zip(SHARED_SETTINGS, graph, strict=True)) for _, graph in groups]
     differ = {name for name in SHARED_SETTINGS if len({each[name] for each in settings}) > 1}
     buckets = [
-        _bucket(shape, {name: value for name, value in shared.items() if name in differ}, batches, pool.precision)
-        for ((shape, _), batches), shared in zip(groups.items(), settings, strict=True)
+        _bucket(rows, runs, {name: value for name, value in shared.items() if name in differ}, pool.precision)
+        for runs, shared in zip(groups.values(), settings, strict=True)
     ]
-    lengths = [rate.seconds(cost.work(batch.rows)) for batches in groups.values() for batch in batches]
+    lengths = [length for runs in groups.values() for length in _lengths(rows, runs, rate)]
     return Estimate(
         buckets=tuple(sorted(buckets, key=lambda bucket: -bucket.multiply_adds)),
         failures=tuple(failures),
@@ -230,23 +230,36 @@ def summarise(work: Plan, pool: ActorPool, rate: Rate, *, duplicates: int = 0, e
     )
 
 
-def _bucket(shape: tuple[int, int], settings: Mapping[str, object], batches: Sequence[Batch], precision: str) -> Bucket:
+def _lengths(rows: Rows, runs: Sequence[Run], rate: Rate) -> Iterator[float]:
+    """Yield the seconds of each batch of one bucket."""
+    each = cost.multiply_adds(rows[runs[0].start].params, _shape(runs))
+    for run in runs:
+        yield from itertools.repeat(rate.seconds(run.length * each), run.batches)
+
+
+def _bucket(rows: Rows, runs: Sequence[Run], settings: Mapping[str, object], precision: str) -> Bucket:
     """Return the figures of one bucket from its batches."""
-    rows = [planned for batch in batches for planned in batch.rows]
-    params, saving = rows[0].row.params, batches[0].saving
-    most = max(len(batch.rows) for batch in batches)
+    params, shape, saving = rows[runs[0].start].params, _shape(runs), runs[0].saving
+    styles = rows.at(np.concatenate([np.arange(run.start, run.start + run.rows) for run in runs])).column("style")
+    count, most = sum(run.rows for run in runs), max(run.length for run in runs)
     return Bucket(
         shape=shape,
         settings=settings,
-        rows=len(rows),
-        styles=len({planned.row.style for planned in rows if planned.row.style}),
-        batches=len(batches),
+        rows=count,
+        styles=pc.count_distinct(styles.indices).as_py(),
+        batches=sum(run.batches for run in runs),
         rows_per_batch=most,
         memory=most * cost.memory(params, shape, precision=precision, saving=saving),
         saving=saving,
-        evaluations=len(rows) * cost.evaluations(params, shape),
-        multiply_adds=cost.work(rows),
+        evaluations=count * cost.evaluations(params, shape),
+        multiply_adds=count * cost.multiply_adds(params, shape),
     )
+
+
+def _shape(runs: Sequence[Run]) -> tuple[int, int]:
+    """Return the shape that the rows of a bucket have."""
+    assert runs[0].shape is not None
+    return runs[0].shape
 
 
 def _until_all_are_done(lengths: Sequence[float], workers: int) -> float:

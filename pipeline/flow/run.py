@@ -16,6 +16,7 @@ from pipeline.manifest import Row, Source, check_formats, check_originals, descr
 from pipeline.options import FailureLimit, Resources, RunOptions, failures, under_access
 from pipeline.outputs import (
     Finished,
+    Pairs,
     Progress,
     compact,
     layout,
@@ -257,7 +258,8 @@ def _put_in_order(output: str, run: str, planning: Planning) -> None:
     left = ledger.read_attempts(output)
     own = {row for attempt in left if attempt.run == run for row in attempt.rows}
     suspects = {row for attempt in left for row in attempt.rows}
-    ledger.remove_settled(output, left, own | planning.suspects | (suspects & planning.done.fingerprints.items()))
+    done = suspects & Pairs.of(planning.done.fingerprints).among(id for id, _ in suspects).items()
+    ledger.remove_settled(output, left, own | planning.suspects | done)
     saved_states.delete_old(output)
     storage.sweep(
         output,

@@ -1,7 +1,6 @@
 """Planning slice by slice: what is left to do of the rows of a run, while those of slices before are computed."""
 
 import functools
-import itertools
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -12,7 +11,7 @@ from pipeline.flow.feed import Work
 from pipeline.manifest import Row
 from pipeline.options import FailureLimit, RunOptions
 from pipeline.outputs import Progress, finished
-from pipeline.planning import Batch, History, Plan, RowKey, output_shapes, plan, row_keys
+from pipeline.planning import Batch, History, Plan, RowKey, output_shapes, plan
 from pipeline.recovery import ledger
 
 if TYPE_CHECKING:
@@ -63,9 +62,10 @@ class Planning:
     def work(self, slices: Iterable[Sequence[Row]]) -> Work:
         """Return the work of slices: planned now as far as all actors need it, the rest when it is asked for."""
         iterator = iter(slices)
-        first: list[Batch] = []
+        first: Sequence[Batch] = ()
         for rows in iterator:
-            first += self._batches(rows)
+            part = self._batches(rows)  # which are made as they are asked for
+            first = [*first, *part] if first else part
             if first and len(first) >= self.pool().count:
                 break
         self.progress.began = time.monotonic()  # what follows is the work, of which the rate is told
@@ -102,13 +102,10 @@ class Planning:
         """Count the rows of a slice."""
         progress = self.progress
         self.batches += len(part.batches)
-        for planned in itertools.chain.from_iterable(batch.rows for batch in part.batches):
-            if planned.failure:
-                self._failed += 1
-                self._example = self._example or planned.failure.error
-        if self._attempted:
-            planned_keys = itertools.chain.from_iterable(row_keys(batch.rows) for batch in part.batches)
-            self.suspects.update(self._attempted.intersection(planned_keys))
+        for failure in part.batches.planned.failures.values():
+            self._failed += 1
+            self._example = self._example or failure.error
+        self.suspects |= part.keys_among(self._attempted)
         progress.expect(part.multiply_adds(), rows=part.rows)
         progress.done_before += part.done
         progress.quarantined_before += part.quarantined

@@ -8,6 +8,7 @@ from pipeline.manifest.originals import check_originals, same_file
 from pipeline.manifest.reader import iter_rows, read_manifest
 from pipeline.manifest.roles import PICTURE_COLUMNS, PICTURE_PARAMETERS, ROLES, SEVERAL, each_of, pictures_of
 from pipeline.manifest.row import Duplicate, Manifest, ManifestError, Row, RowProblem, place, shown
+from pipeline.manifest.rows import Kind, Rows
 from pipeline.manifest.settings import Settings
 from pipeline.manifest.styles import resolved_styles
 from pipeline.manifest.validate import check_covered, check_formats, unheld, validate
@@ -20,11 +21,13 @@ __all__ = [
     "ROLES",
     "SEVERAL",
     "Duplicate",
+    "Kind",
     "Manifest",
     "ManifestError",
     "Records",
     "Row",
     "RowProblem",
+    "Rows",
     "Settings",
     "Source",
     "asked_output",

@@ -33,11 +33,37 @@ def derive_id(content: str | None, style: str | None, params: StyleParams, encod
         params: every style parameter; one that is declared as `later` takes part if it is not at its default.
         encoder_sha256: of the encoder's weights.
     """
-    first = _text(content and storage.lasting(content))
-    last = _text(style and SEVERAL.join(map(storage.lasting, each_of("style", style))))
-    request = f'{{"content":{first},"encoder_sha256":{_text(encoder_sha256)},{_canonical(params)},"style":{last}}}'
-    return hashlib.sha256(request.encode()).hexdigest()[:16]
+    return request_digest(content, around_seed(style, params, encoder_sha256), params.seed).hex()
 
+
+Frame = tuple[str, str]
+"""What stands in the JSON of a request between its content and its seed, and what stands behind the seed."""
+
+
+def around_seed(style: str | None, params: StyleParams, encoder_sha256: str) -> Frame:
+    """Return the parts of a request's JSON around its seed, which rows share that differ in content and seed alone.
+
+    Arguments are those of `derive_id`.
+    """
+    before, after = _around_seed(_decisive_values(params))
+    last = _text(style and SEVERAL.join(map(storage.lasting, each_of("style", style))))
+    return f',"encoder_sha256":{_text(encoder_sha256)},{before}', f'{after},"style":{last}}}'
+
+
+def request_digest(content: str | None, frame: Frame, seed: int) -> bytes:
+    """Return the bytes that a derived id stands for.
+
+    Args:
+        content: URI of the content picture; None where the row has none.
+        frame: of the rest of the request.
+        seed: of the row.
+    """
+    first = _text(content and storage.lasting(content))
+    return hashlib.sha256(f'{{"content":{first}{frame[0]}{seed}{frame[1]}'.encode()).digest()[:_DIGEST]
+
+
+_DIGEST = 8
+"""Bytes of a derived id."""
 
 _DECISIVE = tuple(name for name, each in PARAMETERS.items() if each.decides and name not in ("preset", "seed"))
 _decisive_values = operator.attrgetter(*_DECISIVE)
@@ -46,15 +72,6 @@ _decisive_values = operator.attrgetter(*_DECISIVE)
 def _text(text: str | None) -> str:
     """Return a text as JSON, null for None."""
     return "null" if text is None else encode_basestring_ascii(text)
-
-
-def _canonical(params: StyleParams) -> str:
-    """Return the parameters as canonical JSON.
-
-    Rows that differ in nothing but their seeds share the rest of the text, which is made once.
-    """
-    before, after = _around_seed(_decisive_values(params))
-    return f"{before}{params.seed}{after}"
 
 
 @functools.lru_cache(maxsize=4096)

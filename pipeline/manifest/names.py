@@ -49,7 +49,7 @@ def asked_output(output: str, id: str) -> str:
 
     So rows are still done that were computed when the default was another one.
     """
-    if output == _safe_output(id) or ("/" not in output and id_within(output) == id):
+    if ("/" not in output and id_within(output) == id) or output == _safe_output(id):
         return former_output(id)
     return output
 

@@ -3,9 +3,12 @@
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
+import numpy as np
+
 from pipeline import layout, storage
 from pipeline.manifest.names import possible_outputs
 from pipeline.manifest.row import ManifestError, Row, RowProblem, place, shown
+from pipeline.manifest.rows import Rows
 
 _WORTH_LISTING = 20
 """Pictures in one folder from which on its links are found by one listing, rather than by a look at each picture."""
@@ -22,11 +25,11 @@ def check_originals(rows: Sequence[Row], output: str, *, known: Iterable[str] = 
     Raises:
         ManifestError: with every row whose picture would; also of rows whose names the file system takes for one.
     """
-    images, places = layout.images_folder(output), storage.Places()
+    columns, images, places = Rows.of(rows), layout.images_folder(output), storage.Places()
     taken: dict[str, str] = {}
     for uri in known:
         taken.setdefault(places(uri), f"is a picture that rows of earlier runs into {output} read")
-    for row, role, uri in _among(rows, images, places):
+    for row, role, uri in _among(columns, images, places):
         said = f"is the {role} of {place(row.file, row.number)}"
         taken.setdefault(places(uri), said)
         taken.setdefault(storage.canonical(uri), said)  # where a link leads; one in images/ would itself be replaced
@@ -35,16 +38,13 @@ def check_originals(rows: Sequence[Row], output: str, *, known: Iterable[str] = 
     if not taken and not ignores_case:
         return
     problems = []
-    for row in rows:
-        uris = {
-            places(uri): uri
-            for uri in (layout.picture_file(output, name) for name in possible_outputs(row.output, row.id))
-        }
+    for id, name, file, number in columns.values(["id", "output", "file", "number"]):
+        uris = {places(uri): uri for uri in (layout.picture_file(output, one) for one in possible_outputs(name, id))}
         if found := next((written for written in uris if written in taken), None):
             expected = f"another name, since {uris[found]} {taken[found]}"
-            problems.append(RowProblem(row.file, row.number, "output", shown(row.output), expected))
+            problems.append(RowProblem(file, number, "output", shown(name), expected))
         elif ignores_case:
-            said = f"is written for {place(row.file, row.number)} too: the case of letters does not count there"
+            said = f"is written for {place(file, number)} too: the case of letters does not count there"
             taken |= dict.fromkeys(uris, said)
     if problems:
         raise ManifestError(problems)
@@ -56,15 +56,15 @@ def same_file(written: str, pictures: Iterable[str]) -> str | None:
     return next((uri for uri in pictures if place_written in (storage.canonical(uri), storage.Places()(uri))), None)
 
 
-def _among(rows: Sequence[Row], images: str, places: storage.Places) -> Iterator[tuple[Row, str, str]]:
+def _among(rows: Rows, images: str, places: storage.Places) -> Iterator[tuple[Row, str, str]]:
     """Yield each picture that rows read (row, role, URI) and that lies below a folder, or is a link that leads there.
 
     What lies there is seen by the folders of the pictures alone. Links are looked for only where there is something
     that they could lead to.
     """
     inside, counted = storage.canonical(images), Counter[str]()
-    for row in rows:
-        counted.update(_path(uri).rpartition("/")[0] for uri in row.uris())
+    for uri, count in _counted_pictures(rows):
+        counted[_path(uri).rpartition("/")[0]] += count
     near = {folder for folder in counted if storage.is_within(places(f"{folder}/x"), inside)}
     linked = dict[str, Collection[str] | None]()
     if storage.local_path(images) is not None and storage.is_folder(images):
@@ -72,13 +72,28 @@ def _among(rows: Sequence[Row], images: str, places: storage.Places) -> Iterator
         linked = {
             folder: {*storage.links_in(folder)} if counted[folder] >= _WORTH_LISTING else None for folder in local
         }
-    if not near and not linked:
+
+    def is_among(uri: str) -> bool:
+        folder, _, name = _path(uri).rpartition("/")
+        return folder in near or (folder in linked and _leads(uri, name, linked[folder], inside))
+
+    if not near and not any(names is None or names for names in linked.values()):
         return
-    for row in rows:
+    kinds, pictured = rows.kinds()
+    wanted = np.array([any(map(is_among, kind.uris())) for kind in pictured], bool)[kinds]
+    wanted |= np.fromiter((bool(uri and is_among(uri)) for (uri,) in rows.values(["content"])), bool, len(rows))
+    for row in rows.at(np.flatnonzero(wanted)):
         for role, uri in ((role, uri) for role, uris in row.pictures().items() for uri in uris):
-            folder, _, name = _path(uri).rpartition("/")
-            if folder in near or (folder in linked and _leads(uri, name, linked[folder], inside)):
+            if is_among(uri):
                 yield row, role, uri
+
+
+def _counted_pictures(rows: Rows) -> Iterator[tuple[str, int]]:
+    """Yield the pictures that rows read, perhaps several times, each time with a number of rows that read it."""
+    yield from ((content, 1) for (content,) in rows.values(["content"]) if content)
+    numbers, kinds = rows.kinds()
+    for kind, count in zip(kinds, np.bincount(numbers, minlength=len(kinds)).tolist(), strict=True):
+        yield from ((uri, count) for uri in kind.uris())
 
 
 def _path(uri: str) -> str:

@@ -2,6 +2,7 @@
 
 import operator
 import reprlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nst_kernel.params import StyleParams
@@ -140,7 +141,7 @@ class Manifest:
         remarks: on parameters that were asked for beside it.
     """
 
-    rows: list[Row]
+    rows: Sequence[Row]
     duplicates: list[Duplicate]
     remarks: tuple[str, ...] = ()
 

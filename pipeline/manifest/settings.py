@@ -34,10 +34,7 @@ class Settings:
         """
         if not self.values:
             return columns, nested
-        asked = by_name(self.values)
-        given = {own_name(name, value) for part in (columns, nested) for name, value in part.items() if is_given(value)}
-        preset = PRESETS.get(str(columns.get("preset") or nested.get("preset")))
-        twice = (given | (preset.values.keys() if preset else set())) & asked.keys()
+        asked, twice = by_name(self.values), self.repeated(columns, nested)
         self.own.update(twice)
         if not self.override or not twice:
             return columns, nested
@@ -46,6 +43,13 @@ class Settings:
             for part in (columns, nested)
         )
         return {**kept, **{name: asked[name] for name in twice}}, below
+
+    def repeated(self, columns: Given, nested: Given) -> set[str]:
+        """Return which of the parameters that were asked for a row gives itself; arguments are those of `applied`."""
+        asked = by_name(self.values)
+        given = {own_name(name, value) for part in (columns, nested) for name, value in part.items() if is_given(value)}
+        preset = PRESETS.get(str(columns.get("preset") or nested.get("preset")))
+        return (given | (preset.values.keys() if preset else set())) & asked.keys()
 
     def remarks(self, rows: int) -> tuple[str, ...]:
         """Return what is to be said of parameters that were asked for and that rows give themselves."""

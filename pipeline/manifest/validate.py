@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from pipeline.encoder import outline_of
 from pipeline.images import DEEP, TRANSPARENT, deep_extensions, extensions_of, format_of
 from pipeline.manifest.formats import Source
-from pipeline.manifest.reader import RowProblem, read_manifest
-from pipeline.manifest.row import Manifest, ManifestError, Row, shown
+from pipeline.manifest.reader import read_manifest
+from pipeline.manifest.row import Manifest, ManifestError, Row, RowProblem, shown
+from pipeline.manifest.rows import Rows
 from pipeline.manifest.settings import Settings
 
 if TYPE_CHECKING:
@@ -48,10 +49,11 @@ def check_formats(rows: Iterable[Row], depth: int) -> None:
     Raises:
         ManifestError: with every row whose format does not.
     """
+    suspects = Rows.of(rows).whose(lambda params: depth != 8 or params.transparency == "keep")
     problems = [
         RowProblem(row.file, row.number, "output", shown(row.output), expected)
-        for row in rows
-        if (depth != 8 or row.params.transparency == "keep") and (expected := unheld(row.output, row.params, depth))
+        for row in suspects
+        if (expected := unheld(row.output, row.params, depth))
     ]
     if problems:
         raise ManifestError(problems)
@@ -81,14 +83,18 @@ def check_covered(rows: Iterable[Row], encoder: Weights | Outline) -> None:
     """
     from nst_kernel.encoder import LayerMissing
 
-    problems, covered = [], set[tuple[str, ...]]()
-    for row in rows:
-        if (layers := row.params.layers) in covered:
-            continue
+    missing: dict[StyleParams, str] = {}
+
+    def is_missing(params: StyleParams) -> bool:
         try:
-            encoder.check_covers(layers)
-            covered.add(layers)
+            encoder.check_covers(params.layers)
         except LayerMissing as error:
-            problems.append(RowProblem(row.file, row.number, None, "", str(error)))
+            missing[params] = str(error)
+        return params in missing
+
+    problems = [
+        RowProblem(row.file, row.number, None, "", missing[row.params.reseeded(0)])
+        for row in Rows.of(rows).whose(is_missing)
+    ]
     if problems:
         raise ManifestError(problems)

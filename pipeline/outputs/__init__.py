@@ -7,6 +7,7 @@ from pipeline.outputs.compact import compact, forget
 from pipeline.outputs.finished import Finished, finished
 from pipeline.outputs.locate import run_of
 from pipeline.outputs.pair_name import file_name, pair_name
+from pipeline.outputs.pairs import Pairs
 from pipeline.outputs.passed_over import PassedOver
 from pipeline.outputs.pictures import (
     OutputTaken,
@@ -27,6 +28,7 @@ __all__ = [
     "STATUSES",
     "Finished",
     "OutputTaken",
+    "Pairs",
     "PassedOver",
     "Progress",
     "ProgressFile",

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.outputs.pairs import Pairs
 from pipeline.outputs.pictures import name_within
 from pipeline.outputs.table import parts, read_results
 
@@ -45,13 +46,13 @@ def finished(output: str) -> Finished:
     done = table.filter(pc.is_in(table["status"], pa.array(["ok", "diverged"])))
     held = table.filter(pc.equal(table["status"], "quarantined"))
     framed = done.filter(pc.greater(pc.list_value_length(done["frames"]), 0))
-    ids, names = done["id"].to_pylist(), done["output_name"].to_pylist()
-    if None in names:
-        pictures = done["output"].to_pylist()
-        names = [name or name_within(output, str(uri)) for name, uri in zip(names, pictures, strict=True)]
+    names = done["output_name"]
+    if names.null_count:
+        pictures = zip(names.to_pylist(), done["output"].to_pylist(), strict=True)
+        names = pa.array([name or name_within(output, str(uri)) for name, uri in pictures])
     return Finished(
-        dict(zip(ids, done["fingerprint"].to_pylist(), strict=True)),
-        dict(zip(names, ids, strict=True)),
+        Pairs(done["id"], done["fingerprint"]),
+        Pairs(names, done["id"]),
         dict(zip(held["id"].to_pylist(), held["fingerprint"].to_pylist(), strict=True)),
         dict(zip(framed["id"].to_pylist(), (format or "" for format in framed["animation"].to_pylist()), strict=True)),
         pc.max(table["run"]).as_py() or 0,

@@ -2,6 +2,7 @@
 
 from pipeline.planning import cost
 from pipeline.planning.batch import Batch, Failure, Fetched, Masks, Optimised, Picture, Pictures, PlannedRow
+from pipeline.planning.batches import Batches, Planned, Run
 from pipeline.planning.crashes import NO_CRASHES, Crashes, RowKey, quarantine_failure, row_keys
 from pipeline.planning.fingerprint import Identities, fingerprint
 from pipeline.planning.headers import Shape
@@ -18,6 +19,7 @@ __all__ = [
     "NO_CRASHES",
     "ROWS_AT_MOST",
     "Batch",
+    "Batches",
     "Crashes",
     "Failure",
     "Fetched",
@@ -30,8 +32,10 @@ __all__ = [
     "Picture",
     "Pictures",
     "Plan",
+    "Planned",
     "PlannedRow",
     "RowKey",
+    "Run",
     "Shape",
     "aspect_fault",
     "check_masks",

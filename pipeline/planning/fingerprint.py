@@ -1,16 +1,26 @@
 """Fingerprints of rows: short strings that are equal where a result need not be computed again."""
 
 import hashlib
+import itertools
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from json.encoder import encode_basestring_ascii
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from nst_kernel.version import ALGORITHM_VERSION
 from pipeline import storage
-from pipeline.manifest import Row, asked_output, derive_id
+from pipeline.manifest import Row, Rows, asked_output
 
 Identities = Mapping[str, str | storage.StorageError]
 """By URI, a string that changes whenever the picture does, or why its store gives none."""
 
+Identify = Callable[[Sequence[str]], Identities]
+"""Returns the identities of pictures."""
 
 UNKNOWN = "unknown"
 """What stands for the identity of a picture that is missing or whose store gives none."""
@@ -18,24 +28,59 @@ UNKNOWN = "unknown"
 _HALF = 8
 """Hexadecimal digits of each half of a fingerprint."""
 
+_AT_ONCE = 65_536
+"""Pictures that are identified, and rows that are looked at, at a time."""
+
+
+class Fingerprints(NamedTuple):
+    """Fingerprints of rows, in their order.
+
+    Attributes:
+        texts: the fingerprints, 16 hexadecimal digits each.
+        uncertain: whether a picture of the row has no known identity.
+    """
+
+    texts: pa.Array
+    uncertain: NDArray[np.bool_]
+
 
 def fingerprint(row: Row, encoder_sha256: str, identities: Identities) -> str:
-    """Return the fingerprint of a row: 16 hexadecimal digits.
-
-    The first half stands for the request: pictures by URI, parameters, encoder, name of the output as it was
-    asked for, and version of the algorithm. The second stands for the pictures as they are now. A picture without a
-    known identity counts as `UNKNOWN`: whether it can be read turns out when it is read.
+    """Return the fingerprint of one row.
 
     Args:
         row: of a manifest.
         encoder_sha256: digest of the encoder's weights.
         identities: of every picture that the row reads.
     """
-    known = [identities[uri] for uri in row.uris()]
-    pictures = [UNKNOWN if isinstance(identity, storage.StorageError) else identity for identity in known]
-    name = asked_output(row.output, row.id)
-    request = [derive_id(row.content, row.style, row.params, encoder_sha256), name, ALGORITHM_VERSION]
-    return _digest(request) + _digest(pictures)
+    found = fingerprints(Rows.of([row], encoder_sha256), lambda _: identities)
+    return str(found.texts[0])
+
+
+def fingerprints(rows: Rows, identify: Identify) -> Fingerprints:
+    """Return the fingerprints of rows: 16 hexadecimal digits each.
+
+    The first half stands for the request: pictures by URI, parameters, encoder, name of the output as it was asked for,
+    and version of the algorithm. The second stands for the pictures as they are now. A picture without a known identity
+    counts as `UNKNOWN`: whether it can be read turns out when it is read.
+
+    Args:
+        rows: with the encoder that is to compute them.
+        identify: is asked for each picture once, a number of them at a time.
+    """
+    numbers, kinds = rows.kinds()
+    others = list(dict.fromkeys(uri for kind in kinds for uri in kind.uris()))
+    known = dict(zip(others, _identified(others, identify), strict=True))
+    of_kinds = [[known[uri] for uri in kind.uris()] for kind in kinds]
+    contents = rows.column("content").dictionary_encode()
+    asked = [_identified_contents(some, known, identify) for some in _parts(contents.dictionary)]
+    of_contents = pa.concat_arrays([pa.array([], pa.large_string()), *asked])
+    which = contents.indices
+    del contents, asked
+    uncertain = np.array([None in known for known in of_kinds], bool)[numbers]
+    uncertain |= pc.and_(of_contents.is_null().take(which), which.is_valid()).fill_null(False).to_numpy(False)
+    behind = [[encode_basestring_ascii(one or UNKNOWN) for one in known] for known in of_kinds]
+    texts = _digests(rows, _in_order(of_contents.fill_null(UNKNOWN), which), behind, numbers)
+    return Fingerprints(_column(texts), uncertain)
 
 
 def same_request(one: str, other: str) -> bool:
@@ -43,6 +88,76 @@ def same_request(one: str, other: str) -> bool:
     return one[:_HALF] == other[:_HALF]
 
 
-def _digest(json_value: object) -> str:
+def same_requests(one: pa.Array, other: pa.Array) -> pa.Array:
+    """Return for columns of fingerprints what `same_request` does for two."""
+    halves = (pc.utf8_slice_codeunits(texts, 0, _HALF).cast(pa.large_string()) for texts in (one, other))
+    return pc.equal(*halves)
+
+
+def _identified(uris: Sequence[str], identify: Identify) -> Iterator[str | None]:
+    """Yield the identity of each picture; None for one that has none."""
+    for start in range(0, len(uris), _AT_ONCE):
+        some = uris[start : start + _AT_ONCE]
+        found = identify(some)
+        for uri in some:
+            identity = found[uri]
+            yield None if isinstance(identity, storage.StorageError) else identity
+
+
+def _identified_contents(uris: pa.Array, known: Mapping[str, str | None], identify: Identify) -> pa.Array:
+    """Return the identities of contents; null for those that have none.
+
+    Args:
+        uris: of the contents, distinct.
+        known: identities that need not be asked for.
+        identify: is asked for the others.
+    """
+    texts = uris.to_pylist()
+    asked = iter(_identified([uri for uri in texts if uri not in known], identify))
+    return pa.array([known[uri] if uri in known else next(asked) for uri in texts], pa.large_string())
+
+
+def _parts(column: pa.Array) -> Iterator[pa.Array]:
+    """Yield a column in parts that Python can hold."""
+    return (column[start : start + _AT_ONCE] for start in range(0, len(column), _AT_ONCE))
+
+
+def _in_order(texts: pa.Array, which: pa.Array) -> Iterator[str | None]:
+    """Yield the text of each place, None for null."""
+    for places in _parts(which):
+        yield from texts.take(places).to_pylist()
+
+
+def _digests(
+    rows: Rows, contents: Iterator[str | None], behind: Sequence[Sequence[str]], numbers: NDArray[np.int64]
+) -> Iterator[str]:
+    """Yield the fingerprint of each row.
+
+    Args:
+        rows: any.
+        contents: identity of the content of each, None where it has none.
+        behind: by kinds of rows, the identities of the other pictures, as JSON.
+        numbers: of the kind of each row.
+    """
+    version = json.dumps(ALGORITHM_VERSION)
+    alone = [f"[{', '.join(known)}]" for known in behind]
+    ends = [f"{', ' if known else ''}{', '.join(known)}]" for known in behind]
+    asked = rows.values(["derived", "id", "output"])
+    for (derived, id, output), content, number in zip(asked, contents, numbers, strict=True):
+        name = encode_basestring_ascii(asked_output(output, id))
+        request = f'["{derived.hex()}", {name}, {version}]'
+        pictures = alone[number] if content is None else f"[{encode_basestring_ascii(content)}{ends[number]}"
+        yield _digest(request) + _digest(pictures)
+
+
+def _digest(text: str) -> str:
     """Return one half of a fingerprint."""
-    return hashlib.sha256(json.dumps(json_value).encode()).hexdigest()[:_HALF]
+    return hashlib.sha256(text.encode()).hexdigest()[:_HALF]
+
+
+def _column(texts: Iterator[str]) -> pa.Array:
+    """Return texts as a column, of which few are Python's at a time."""
+    parts = [pa.array([], pa.large_string())]
+    while some := list(itertools.islice(texts, _AT_ONCE)):
+        parts.append(pa.array(some, pa.large_string()))
+    return pa.concat_arrays(parts)

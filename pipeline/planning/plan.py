@@ -1,17 +1,24 @@
 """The plan of a run: which rows are left to compute, and in which batches, from metadata alone."""
 
-import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from nst_kernel.params import remarks_on
 from pipeline import storage
-from pipeline.manifest import Row, asked_output, former_output
+from pipeline.manifest import Row, Rows, asked_output, former_output
+from pipeline.outputs import Pairs
 from pipeline.planning import cost
-from pipeline.planning.batch import Batch, Failure
-from pipeline.planning.buckets import buckets_of
+from pipeline.planning.batch import Failure
+from pipeline.planning.batches import Batches, Planned, Run
+from pipeline.planning.buckets import Buckets, buckets_of
+from pipeline.planning.crashes import RowKey
 from pipeline.planning.cutting import cut
-from pipeline.planning.fingerprint import Identities, fingerprint, same_request
+from pipeline.planning.fingerprint import Fingerprints, Identify, fingerprints, same_requests
 from pipeline.planning.history import History
 from pipeline.planning.limits import Limits
 from pipeline.planning.shapes import output_shapes
@@ -31,21 +38,31 @@ class Plan:
         quarantined: how many rows are left out since they were quarantined with the same fingerprint.
     """
 
-    batches: tuple[Batch, ...]
+    batches: Batches
     done: int
     quarantined: int = 0
 
     @property
     def rows(self) -> int:
         """How many rows are to be computed."""
-        return sum(len(batch.rows) for batch in self.batches)
+        return len(self.batches.planned.rows)
+
+    def keys_among(self, keys: Collection[RowKey]) -> set[RowKey]:
+        """Return those ids and fingerprints of rows to be computed that are among some."""
+        rows, fingerprints, *_ = self.batches.planned
+        ids = pa.array([id for id, _ in keys], pa.large_string())
+        places = np.flatnonzero(_is(pc.is_in(rows.column("id"), value_set=ids))).tolist()
+        return {key for place in places if (key := (rows[place].id, fingerprints[place].as_py())) in keys}
 
     def multiply_adds(self) -> dict[str, float]:
         """Return the work of each row by its id; nothing for very many rows, among which they even out."""
         if self.rows > MANY:
             return {}
-        rows = [planned for batch in self.batches for planned in batch.rows]
-        return {planned.row.id: 0.0 if planned.failure else cost.work([planned]) for planned in rows}
+        works: list[float] = []
+        for run in self.batches.runs:
+            rows = self.batches.planned.rows[run.start : run.start + run.rows]
+            works += [cost.multiply_adds(row.params, run.shape) if run.shape else 0.0 for row in rows]
+        return dict(zip(self.batches.planned.rows.column("id").to_pylist(), works, strict=True))
 
     def remarks(self, encoder: str = "") -> tuple[str, ...]:
         """Return what is worth knowing about the parameters of the rows to be computed.
@@ -53,7 +70,7 @@ class Plan:
         Args:
             encoder: kind of the encoder's weights; empty: not known.
         """
-        return remarks_on((planned.row.params for batch in self.batches for planned in batch.rows), encoder)
+        return remarks_on(self.batches.planned.rows.used_params(), encoder)
 
 
 @garbage.paused()
@@ -64,7 +81,7 @@ def plan(
     history: History | None = None,
     limits: Limits | Callable[[], Limits] | None = None,
     shape_of: Callable[[Sequence[Row]], list[tuple[int, int] | Failure]] | None = None,
-    identify: Callable[[Sequence[str]], Identities] = storage.identities,
+    identify: Identify = storage.identities,
 ) -> Plan:
     """Group the rows that are not done yet into batches of equal output shape and settings.
 
@@ -83,73 +100,106 @@ def plan(
         identify: returns by URI a string that changes whenever the picture does; by default the store's own.
     """
     history = history or History()
+    columns = Rows.of(rows, encoder_sha256)
     # What each picture is now: rows whose pictures changed are computed again.
-    identities = identify(list(dict.fromkeys(uri for row in rows for uri in row.uris())))
+    marks = fingerprints(columns, identify)
     # Rows that are done or quarantined are left out.
-    remaining, done, quarantined = _remaining(rows, encoder_sha256, identities, history)
-    del identities  # of a million pictures they are 200 MB
-    if not remaining:
-        return Plan((), done=done, quarantined=quarantined)
+    places, done, quarantined = _remaining(columns, marks, history)
+    todo, texts = _in_their_places(columns.at(places), history), marks.texts.take(pa.array(places))
+    del marks
+    if not len(todo):
+        nothing = Planned(todo, texts, np.zeros(0, bool), {}, {})
+        return Plan(Batches(nothing, ()), done=done, quarantined=quarantined)
     limits = limits() if callable(limits) else limits or Limits()
     # Neighbours share their style, whatever the order of the manifest.
-    remaining.sort(key=_style_content_id)
+    order = _by_style_and_content(todo)
+    todo, texts = todo.at(order), texts.take(pa.array(order))
     # Output shapes decide, with the settings, which rows can be optimised together.
-    shapes = (shape_of or output_shapes)([row for row, _ in remaining])
-    buckets, failed = buckets_of(remaining, shapes, history, limits)
-    del remaining, shapes
+    shapes = (shape_of or output_shapes)(todo)
+    buckets = buckets_of(todo, texts, shapes, history, limits)
     # Buckets are cut such that every actor gets its share of the work.
-    return Plan(tuple(cut(buckets, failed, limits)), done=done, quarantined=quarantined)
+    failed = len(todo) - len(buckets.failures), len(buckets.failures)
+    runs = list(cut(buckets.buckets, failed, limits))
+    return Plan(_in_order(todo, texts, buckets, runs), done=done, quarantined=quarantined)
 
 
-def _remaining(
-    rows: Sequence[Row], encoder_sha256: str, identities: Identities, history: History
-) -> tuple[list[tuple[Row, str]], int, int]:
-    """Return the rows to compute with their fingerprints, and how many others are done and quarantined."""
-    remaining: list[tuple[Row, str]] = []
-    done = quarantined = 0
-    for row in rows:
-        current = fingerprint(row, encoder_sha256, identities)
-        if history.quarantined.get(row.id) == current:
-            quarantined += 1
-        elif _is_done(row, current, history.finished.get(row.id), identities) and _has_frames(row, history):
-            done += 1
-        else:
-            remaining.append((_in_its_place(row, history), current))
-    return remaining, done, quarantined
+def _remaining(rows: Rows, marks: Fingerprints, history: History) -> tuple[NDArray[np.int64], int, int]:
+    """Return the places of the rows to compute, and how many others are done and quarantined."""
+    ids, current = rows.column("id"), marks.texts
+    is_held = _is(pc.equal(Pairs.of(history.quarantined).look_up(ids), current))
+    earlier = Pairs.of(history.finished).look_up(ids)
+    is_done = _is(pc.equal(earlier, current))
+    # Where a picture cannot be identified, since it was taken away or its store does not answer, an earlier result of
+    # the request stays valid: tried again, the row could only fail.
+    is_done |= marks.uncertain & _is(same_requests(earlier, current))
+    is_done &= ~is_held
+    _unframed(rows, history, is_done)
+    return np.flatnonzero(~(is_done | is_held)), int(is_done.sum()), int(is_held.sum())
 
 
-def _in_its_place(row: Row, history: History) -> Row:
-    """Return a row with the name that its picture has, where an earlier version named it: it is written over there."""
-    former = former_output(row.id)
-    if row.output != former == asked_output(row.output, row.id) and history.owners.get(former) == row.id:
-        return dataclasses.replace(row, output=former)
-    return row
+def _in_their_places(rows: Rows, history: History) -> Rows:
+    """Return rows with the names that their pictures have, where an earlier version named those: they are replaced."""
+    owners = Pairs.of(history.owners)
+    places = np.flatnonzero(_is(owners.has_values(rows.column("id"))))
+    some = rows.at(places)
+    names = [former_output(id) for (id,) in some.values(["id"])]
+    has_picture = _is(pc.equal(owners.look_up(pa.array(names, pa.large_string())), some.column("id")))
+    asked = zip(places.tolist(), names, has_picture, some.values(["id", "output"]), strict=True)
+    return rows.renamed(
+        {
+            place: name
+            for place, name, is_there, (id, output) in asked
+            if is_there and output != name == asked_output(output, id)
+        }
+    )
 
 
-def _is_done(row: Row, current: str, earlier: str | None, identities: Identities) -> bool:
-    """Tell whether a row need not be computed, given its fingerprint now and that of an earlier result.
+def _is(truths: pa.Array) -> NDArray[np.bool_]:
+    """Return a column of truths with False for null."""
+    known: NDArray[np.bool_] = truths.fill_null(False).to_numpy(zero_copy_only=False)
+    return known
 
-    Where a picture cannot be identified, since it was taken away or its store does not answer, an earlier result of the
-    same request stays valid: tried again, the row could only fail.
+
+def _unframed(rows: Rows, history: History, is_done: NDArray[np.bool_]) -> None:
+    """Strike those rows from the ones that are done that lack the pictures on the way that they ask for.
+
+    Where a row has some, how many evaluations lie between them does not matter: the picture would be no other.
     """
-    if earlier is None or earlier == current:
-        return earlier == current
-    unknown = any(isinstance(identities[uri], storage.StorageError) for uri in row.uris())
-    return unknown and same_request(earlier, current)
+    wants = np.array([bool(params.save_every) for params in rows.params], bool)[rows.numbers("params")]
+    for place in np.flatnonzero(is_done & wants).tolist():
+        row = rows[place]
+        animation = history.framed.get(row.id)
+        is_done[place] = animation is not None and row.params.animation in ("none", animation)
 
 
-def _has_frames(row: Row, history: History) -> bool:
-    """Tell whether a row that is done has the pictures on the way that it asks for.
+def _by_style_and_content(rows: Rows) -> NDArray[np.int64]:
+    """Return the places of rows ordered by style, content and id, as within a bucket."""
+    keys = {name: rows.column(name).cast(pa.large_string()).fill_null("") for name in ("style", "content", "id")}
+    order = pc.sort_indices(pa.table(keys), sort_keys=[(name, "ascending") for name in keys])
+    return np.asarray(order.to_numpy(), np.int64)
 
-    Where it has some, how many evaluations lie between them does not matter: the picture would be no other.
+
+def _in_order(rows: Rows, fingerprints: pa.Array, buckets: Buckets, runs: list[Run]) -> Batches:
+    """Return batches whose rows lie in their order.
+
+    Args:
+        rows: to compute.
+        fingerprints: of the rows.
+        buckets: of the rows.
+        runs: ranges of the order of the buckets.
     """
-    if not row.params.save_every:
-        return True
-    animation = history.framed.get(row.id)
-    return animation is not None and row.params.animation in ("none", animation)
-
-
-def _style_content_id(remaining: tuple[Row, str]) -> tuple[str, str, str]:
-    """Return the key by which rows are ordered within a bucket."""
-    row = remaining[0]
-    return row.style or "", row.content or "", row.id
+    order = np.concatenate([buckets.order[run.start : run.start + run.rows] for run in runs])
+    starts = np.cumsum([0, *(run.rows for run in runs)]).tolist()
+    place_of = np.argsort(order)  # among the batches, of each row
+    planned = Planned(
+        rows.at(order),
+        fingerprints.take(pa.array(order)),
+        buckets.owned[order],
+        {
+            int(place_of[place]): crashes.together
+            for place, crashes in buckets.crashes.items()
+            if place not in buckets.failures
+        },
+        {int(place_of[place]): failure for place, failure in sorted(buckets.failures.items())},
+    )
+    return Batches(planned, [run._replace(start=start) for run, start in zip(runs, starts[:-1], strict=True)])

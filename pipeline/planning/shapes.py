@@ -1,11 +1,13 @@
 """The shape of each row's output, from headers of pictures, and what is wrong with masks by theirs."""
 
-import functools
 from collections.abc import Iterable, Sequence
 
+import numpy as np
+
+from nst_kernel import StyleParams
 from nst_kernel.pictures import fit
 from pipeline.images import ImageError
-from pipeline.manifest import ManifestError, Row, RowProblem, shown
+from pipeline.manifest import ManifestError, Row, RowProblem, Rows, shown
 from pipeline.options import DEFAULT_DECODING, Decoding
 from pipeline.planning import headers, masks
 from pipeline.planning.batch import Failure
@@ -24,37 +26,48 @@ def output_shapes(
         decoding: what decoding a picture may take.
         probe: reads headers.
     """
-    fitted = functools.lru_cache(65_536)(fit)  # equal shapes are one object
-    needed = {(row.deciding or "") for row in rows if not row.content_shape}
-    masked = {uri for row in rows if row.params.content_mask for uri in masks.uris_of(row)}
-    sizes = probe(sorted(needed | masked), decoding)
-
-    def shape(row: Row) -> tuple[int, int] | Failure:
-        found = whole(row)
-        if isinstance(found, Failure) or not row.params.content_mask:
-            return found
-        return masks.fault(row, found, sizes) or found
-
-    def whole(row: Row) -> tuple[int, int] | Failure:
-        size = row.content_shape or sizes[(row.deciding or "")]
+    columns = Rows.of(rows)
+    numbers, kinds = columns.kinds()
+    # What decides the shape of a row without a content is the same for all of its kind.
+    deciding = [kind.deciding or "" for kind in kinds]
+    known = columns.values(["content", "height"])
+    needed = {content or deciding[kind] for (content, height), kind in zip(known, numbers, strict=True) if not height}
+    has_masks = np.array([bool(kind.params.content_mask) for kind in kinds], bool)
+    masked = {place: columns[place] for place in np.flatnonzero(has_masks[numbers]).tolist()}
+    needed |= {uri for row in masked.values() for uri in masks.uris_of(row)}
+    sizes = probe(sorted(needed), decoding)
+    shapes: list[tuple[int, int] | Failure] = []
+    fitted: dict[tuple[object, ...], tuple[int, int] | str] = {}  # rows are many, shapes few
+    for (content, height, width, params), kind in zip(
+        columns.values(["content", "height", "width", "params"]), numbers, strict=True
+    ):
+        uri = content or deciding[kind]
+        size = (height, width) if height else sizes[uri]
         if isinstance(size, Failure):
-            return size
-        params = row.params
-        # A texture takes its style's shape, and styles are not moved: they decide nobody else's batch.
-        tolerance = params.aspect_tolerance if row.content else 0.0
-        try:
-            return fitted(
-                size[0],
-                size[1],
-                size=params.size,
-                upscale=params.upscale,
-                aspect_tolerance=tolerance,
-                tileable=params.tileable,
-            )
-        except ValueError as error:
-            return Failure.of(ImageError(str(error)), (row.deciding or ""))
+            shapes.append(size)
+            continue
+        key = (size, params, bool(content))
+        if key not in fitted:
+            fitted[key] = _fitted(size, columns.params[params], has_content=bool(content))
+        found = fitted[key]
+        shapes.append(Failure.of(ImageError(found), uri) if isinstance(found, str) else found)
+    for place, row in masked.items():
+        shape = shapes[place]
+        if not isinstance(shape, Failure):
+            shapes[place] = masks.fault(row, shape, sizes) or shape
+    return shapes
 
-    return [shape(row) for row in rows]
+
+def _fitted(size: tuple[int, int], params: StyleParams, *, has_content: bool) -> tuple[int, int] | str:
+    """Return the (height, width) of an output whose picture has this size, or why there is none."""
+    # A texture takes its style's shape, and styles are not moved: they decide nobody else's batch.
+    tolerance = params.aspect_tolerance if has_content else 0.0
+    try:
+        return fit(
+            *size, size=params.size, upscale=params.upscale, aspect_tolerance=tolerance, tileable=params.tileable
+        )
+    except ValueError as error:
+        return str(error)
 
 
 def check_masks(rows: Iterable[Row], *, probe: headers.Probe = headers.probe) -> None:
@@ -67,7 +80,7 @@ def check_masks(rows: Iterable[Row], *, probe: headers.Probe = headers.probe) ->
     Raises:
         ManifestError: with every row whose masks, or the pictures that they are of, cannot be used.
     """
-    masked = [row for row in rows if row.params.content_mask]
+    masked = Rows.of(rows).whose(lambda params: bool(params.content_mask))
     expected = "masks that are pictures and fit theirs"
     problems = [
         RowProblem(row.file, row.number, "content_mask", shown(row.params.content_mask), f"{expected}: {shape.error}")

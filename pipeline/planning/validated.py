@@ -3,9 +3,22 @@
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from nst_kernel.params import as_text
 from pipeline import storage
-from pipeline.manifest import PICTURE_COLUMNS, Manifest, Row, Settings, Source, check_formats, check_originals, validate
+from pipeline.manifest import (
+    PICTURE_COLUMNS,
+    Manifest,
+    Row,
+    Rows,
+    Settings,
+    Source,
+    check_formats,
+    check_originals,
+    validate,
+)
 from pipeline.options import RunOptions, under_access
 from pipeline.outputs import inputs_among_pictures, parts, query, read_results
 
@@ -44,13 +57,17 @@ def _other_parameters(rows: Sequence[Row], output: str) -> Iterator[str]:
     """
     if not parts(output):
         return
-    ids, params_of = {row.id for row in rows}, {(row.content, row.style): row.params for row in rows}
+    results = read_results(output, columns=["id", *PICTURE_COLUMNS, "params"], ordered=False)
+    columns = Rows.of(rows)
+    others = results.filter(pc.invert(pc.is_in(results["id"].cast(pa.large_string()), columns.column("id"))))
+    if not len(others):
+        return
+    places = {pictures: place for place, pictures in enumerate(columns.values(PICTURE_COLUMNS))}
     found: list[str] = []
-    for row in read_results(output, columns=["id", *PICTURE_COLUMNS, "params"], ordered=False).to_pylist():
-        pictures = (row["content"], row["style"])
-        if row["id"] not in ids and pictures in params_of:
+    for row in others.select([*PICTURE_COLUMNS, "params"]).to_pylist():
+        if (place := places.get((row["content"], row["style"]))) is not None:
             found.append(row["params"])
-            example = params_of[pictures]
+            example = rows[place].params
     if found:
         before, now = query.parameters_of(found[-1]), example.to_json()
         words = [f"{name}={as_text(before[name])}" for name in now if before.get(name) != now[name] and name in before]

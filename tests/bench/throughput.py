@@ -2,7 +2,7 @@
 
 import csv
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -109,7 +109,7 @@ def _pool(count: int) -> ActorPool:
 
 
 def _outcomes(
-    rows: list[Row], home: Path, pool: ActorPool, limits: Limits, *, kernel: Any = StubKernel
+    rows: Sequence[Row], home: Path, pool: ActorPool, limits: Limits, *, kernel: Any = StubKernel
 ) -> Iterator[object]:
     encoder = load_encoder("embedded")
     work = plan(rows, encoder_sha256=encoder.sha256, limits=limits)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from nst_kernel import StyleParams
 from pipeline import images, storage
 from pipeline.comparison.compare import Change, Comparison, Thresholds, compare
-from pipeline.manifest.reader import derive_id
+from pipeline.manifest.ids import derive_id
 from pipeline.outputs import layout
 from pipeline.outputs import table as result_table
 from tests.support import draw

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from nst_kernel import StyleParams
 from pipeline.comparison.pairing import Pairing, paired
-from pipeline.manifest.reader import derive_id
+from pipeline.manifest.ids import derive_id
 
 HERE, THERE = "s3://studio/one", "s3://copy/two"
 

@@ -21,8 +21,9 @@ from nst_kernel.layers import LAYERS
 from nst_kernel.params.style_params import StyleParams
 from pipeline.manifest import expansion
 from pipeline.manifest import formats as tables
-from pipeline.manifest.reader import RowProblem, derive_id, iter_rows, read_manifest
-from pipeline.manifest.row import Duplicate, Manifest, ManifestError, Row
+from pipeline.manifest.ids import derive_id
+from pipeline.manifest.reader import iter_rows, read_manifest
+from pipeline.manifest.row import Duplicate, Manifest, ManifestError, Row, RowProblem
 from tests.pipeline.support.bad_manifests import BAD_MANIFESTS
 
 ENCODER = "e" * 64

@@ -13,8 +13,8 @@ from PIL import Image
 from nst_kernel import StyleParams
 from nst_kernel.pictures.sizes import fit
 from pipeline.manifest import former_output
-from pipeline.manifest.reader import RowProblem, iter_rows
-from pipeline.manifest.row import Duplicate, Row
+from pipeline.manifest.reader import iter_rows
+from pipeline.manifest.row import Duplicate, Row, RowProblem
 from pipeline.planning import headers
 from pipeline.planning.batch import Failure
 from pipeline.planning.plan import plan

@@ -1,6 +1,7 @@
 """Tables as spreadsheets, frames and clusters write them: what is nothing is passed over, what is foreign is named."""
 
 import gzip
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ def contents(source: Path | str) -> list[str]:
     return [str(row.content).rpartition("/")[2] for row in read(Path(source)).rows]
 
 
-def of_records(rows: Any, **defaults: object) -> list[Row]:
+def of_records(rows: Any, **defaults: object) -> Sequence[Row]:
     return read_manifest(Records(rows), encoder_sha256=ENCODER, defaults=defaults).rows
 
 

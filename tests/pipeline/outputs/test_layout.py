@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline import storage
-from pipeline.manifest import reader
+from pipeline.manifest import Row, reader
 from pipeline.outputs import layout
 
 OUT = "s3://bucket/out"
@@ -90,7 +90,7 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 def rows_of(folder: str) -> list[str]:
     """What is read in a folder of manifests: files of rows, and problems in words."""
     items = list(reader.iter_rows(folder, encoder_sha256="e"))
-    return [item.file.rpartition("/")[2] if isinstance(item, reader.Row) else str(item) for item in items]
+    return [item.file.rpartition("/")[2] if isinstance(item, Row) else str(item) for item in items]
 
 
 def test_what_runs_have_left_below_is_no_manifest(folder: str) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -45,7 +46,7 @@ def unpacked(folder: Path, session: str, package: str) -> Path:
     return place
 
 
-def rows_of(place: Path) -> list[Row]:
+def rows_of(place: Path) -> Sequence[Row]:
     return read_manifest(str(place / "rows.csv"), encoder_sha256=ENCODER).rows
 
 

@@ -1,0 +1,82 @@
+"""Rows that repeat an earlier one, or ask for its id or the name of its picture: found by columns."""
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from pipeline.manifest.names import id_within
+from pipeline.manifest.row import Duplicate, Row, RowProblem, place, shown
+from pipeline.manifest.rows import Rows
+
+
+def repeated(rows: Rows) -> dict[int, RowProblem | Duplicate]:
+    """Return what rows are instead that repeat an earlier one or conflict with it, by their places, in order.
+
+    The first row of an id has it, and of those the first with the name of a picture has that, whatever else is wrong
+    with it.
+    """
+    found: dict[int, RowProblem | Duplicate] = {}
+    firsts = _firsts(rows.column("id"))
+    is_first = firsts == np.arange(len(rows))
+    for number in np.flatnonzero(~is_first).tolist():
+        found[number] = _of_an_id(rows, int(firsts[number]), number)
+    named = np.flatnonzero(is_first)
+    firsts = _firsts(rows.at(named).column("output"))
+    if (firsts == np.arange(len(firsts))).all():
+        return found
+    # Of those that share the name of a picture, each is looked at in turn.
+    shared = np.bincount(firsts, minlength=len(firsts))[firsts] > 1
+    found |= _of_a_picture(rows, named[shared].tolist())
+    return dict(sorted(found.items()))
+
+
+def _firsts(texts: pa.Array) -> NDArray[np.int64]:
+    """Return the place of the first text that is equal to each."""
+    numbers = texts.dictionary_encode().indices.to_numpy()  # in the order in which they first occur
+    ahead = np.maximum.accumulate(np.concatenate([[-1], numbers]))[:-1]
+    firsts: NDArray[np.int64] = np.flatnonzero(numbers > ahead)[numbers]
+    return firsts
+
+
+def _of_an_id(rows: Rows, first_place: int, number: int) -> RowProblem | Duplicate:
+    """Return what a row is that has the id of an earlier one."""
+    first, row = rows[first_place], rows[number]
+    derived = rows.column("derived")
+    other = place(first.file, first.number)
+    if derived[first_place] != derived[number]:
+        expected = f"an id of its own: {other} has this one and asks for something else"
+        return RowProblem(row.file, row.number, "id", shown(row.id), expected)
+    if first.output != row.output:
+        expected = f"{shown(first.output)}, since {other} asks for the same; give each an id to have both"
+        return RowProblem(row.file, row.number, "output", shown(row.output), expected)
+    return Duplicate(row.id, row.file, row.number)
+
+
+def _of_a_picture(rows: Rows, places: list[int]) -> dict[int, RowProblem]:
+    """Return what is wrong with rows whose pictures have the name of another's, by their places.
+
+    Args:
+        rows: all of them.
+        places: of those that share names, in order.
+    """
+    by_id: dict[str, Row] = {}
+    named: dict[str, Row] = {}  # by names that do not end in an id
+    found: dict[int, RowProblem] = {}
+    for number in places:
+        row = rows[number]
+        by_id[row.id] = row
+        if (owner := _owner(row, by_id, named)) is not row:
+            expected = f"a name of its own: {place(owner.file, owner.number)} is written there"
+            found[number] = RowProblem(row.file, row.number, "output", shown(row.output), expected)
+    return found
+
+
+def _owner(row: Row, by_id: dict[str, Row], named: dict[str, Row]) -> Row:
+    """Return the first row whose picture has this row's name."""
+    if first := named.get(row.output):
+        return first
+    after_id = by_id.get(id_within(row.output))
+    if after_id and after_id.output == row.output:
+        return after_id
+    named[row.output] = row
+    return row
