@@ -16,7 +16,16 @@ from pipeline.flow.metrics import with_busy_share
 from pipeline.options import Interruptions, RunOptions
 from pipeline.planning import Fetched, Optimised
 from pipeline.process import draining
-from pipeline.recovery import Ledger, guarded_fetch, guarded_optimise, guarded_write, ledger, orphans, saved_states
+from pipeline.recovery import (
+    Ledger,
+    guarded_fetch,
+    guarded_optimise,
+    guarded_write,
+    ledger,
+    orphans,
+    repeats,
+    saved_states,
+)
 from pipeline.stages import ResumableOptimisation, Writer, fetch
 
 Kernel = Callable[..., Callable[[Fetched], Optimised]]
@@ -166,8 +175,7 @@ class _Stylise:
         interruptions: Interruptions | None,
     ) -> None:
         storage.allow(*allowed)
-        restarted: bool = ray.get_runtime_context().was_current_actor_reconstructed
-        expected = saved_states.expecting(notes.saved, restarted=restarted)
+        expected = saved_states.expecting(notes.saved, restarted=repeats.took_anothers_place())
         resumable = ResumableOptimisation(interruptions, output=notes.output, may_be_saved=expected)
         if resumable.preemption:
             draining.watch(resumable.preemption.on_draining)

@@ -2,6 +2,7 @@
 
 import contextlib
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 
@@ -25,6 +26,16 @@ def begun_before() -> bool:
     core = getattr(global_worker, "core_worker", None)
     count: Callable[[], int] | None = getattr(core, "get_current_task_attempt_number", None)
     return count is None or count() > 0  # a version of Ray that does not tell: better one request too many
+
+
+def took_anothers_place() -> bool:
+    """Return whether this process is an actor that Ray started in the place of one that ended."""
+    import ray
+
+    with warnings.catch_warnings():  # of a name that Ray uses itself
+        warnings.simplefilter("ignore", DeprecationWarning)
+        is_so: bool = ray.get_runtime_context().was_current_actor_reconstructed
+    return is_so
 
 
 @contextlib.contextmanager

@@ -4,6 +4,8 @@ import contextlib
 import dataclasses
 import itertools
 from collections.abc import Callable, Sequence
+from importlib import import_module
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -228,3 +230,21 @@ def test_a_state_is_looked_for_where_there_may_be_one() -> None:
     assert saved_states.expecting(frozenset(), restarted=True)(elsewhere)
     assert layout.is_saved_state(there)
     assert dataclasses.replace(Ledger(output), saved=saved).saved == {there.rpartition("/")[2]}
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_an_actor_in_the_place_of_another_looks_for_its_state(restarted: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    dataset = import_module("pipeline.flow.dataset")
+    worth: list[bool] = []
+
+    def resumable(*_: object, may_be_saved: Callable[[str], bool], **__: object) -> SimpleNamespace:
+        worth.append(may_be_saved("memory://out/preempted/a.safetensors"))
+        return SimpleNamespace(preemption=None)
+
+    monkeypatch.setattr(dataset, "ResumableOptimisation", resumable)
+    monkeypatch.setattr(dataset, "with_busy_share", lambda kernel: kernel)
+    monkeypatch.setattr("pipeline.recovery.orphans.exit_when_run_ends", lambda _: None)
+    context = SimpleNamespace(was_current_actor_reconstructed=restarted)
+    monkeypatch.setattr("ray.get_runtime_context", lambda: context)
+    dataset._Stylise(storage.in_force(), lambda *_, **__: None, "weights", 1, Ledger("memory://out"), None)
+    assert worth == [restarted]
