@@ -20,9 +20,10 @@ from pipeline.outputs.pictures import (
 from pipeline.outputs.progress import Progress, ProgressFile
 from pipeline.outputs.schema import SCHEMA, STATUSES
 from pipeline.outputs.steps import Steps, evaluations_kept
-from pipeline.outputs.table import commit, newest, parts, read_part, read_results
+from pipeline.outputs.table import ORDER, commit, newest, parts, places, read_part, read_parts, read_results
 
 __all__ = [
+    "ORDER",
     "REQUEST_COLUMNS",
     "SCHEMA",
     "STATUSES",
@@ -50,10 +51,12 @@ __all__ = [
     "parts",
     "picture_of",
     "picture_or_reason",
+    "places",
     "progress",
     "provenance",
     "query",
     "read_part",
+    "read_parts",
     "read_results",
     "run_of",
     "summary",

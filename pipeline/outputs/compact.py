@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from pipeline import layout, storage
 from pipeline.outputs.schema import SCHEMA
-from pipeline.outputs.table import newest, parts, read_part
+from pipeline.outputs.table import BATCH, newest, parts, read_part
 
 FILE_BYTES = 128 * 2**20
 """Bytes of rows in memory that make a full file, which is some tens of megabytes in Parquet."""
@@ -94,7 +94,7 @@ def _merged(parts: Sequence[str], file_bytes: int) -> Iterator[tuple[pa.Table, b
 def _write(output: str, table: pa.Table, *, full: bool) -> str:
     """Write merged rows, and return the URI of their file."""
     buffer = io.BytesIO()
-    pq.write_table(table.cast(SCHEMA), buffer, compression="zstd")
+    pq.write_table(table.cast(SCHEMA), buffer, compression="zstd", row_group_size=BATCH)
     data = buffer.getvalue()
     uri = layout.merged_file(output, hashlib.sha256(data).hexdigest()[:16], full=full)
     storage.write_bytes(uri, data)

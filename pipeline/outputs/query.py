@@ -109,7 +109,7 @@ def select(
     return table.select(wanted)
 
 
-@lru_cache(maxsize=65536)
+@lru_cache(maxsize=1024)  # each takes ten kilobytes, and where every row has its own, more help nobody
 def parameters_of(text: str) -> Mapping[str, Any]:
     """Return style parameters by name, from the JSON that the column `params` has; none where there is none.
 

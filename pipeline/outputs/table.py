@@ -1,9 +1,10 @@
 """The results as Parquet files: a finished batch is committed as one file, and all files are read as one table."""
 
+import contextlib
 import hashlib
 import io
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -57,17 +58,30 @@ def read_results(output: str, *, columns: Sequence[str] | None = None, ordered: 
         StorageError: if the folder has no results or a part cannot be read.
     """
     wanted = list(columns or SCHEMA.names)
-    table = pa.concat_tables(_tables(output, list(dict.fromkeys([*wanted, *_ORDER]))))
+    table = pa.concat_tables(read_parts(output, list(dict.fromkeys([*wanted, *ORDER]))).values())
     if not ordered and pc.count_distinct(table["id"]).as_py() == len(table):
         return table.select(wanted)
     return newest(table).select(wanted)
 
 
-def _tables(output: str, columns: Sequence[str]) -> list[pa.Table]:
-    """Return the rows of all files of results, also while a run merges them into others.
+def read_parts(
+    output: str,
+    columns: Sequence[str],
+    *,
+    reduced: Callable[[str, pa.Table], pa.Table] | None = None,
+    among: Collection[str] | None = None,
+) -> dict[str, pa.Table]:
+    """Return the rows of all files of results by the files' URIs, also while a run merges them into others.
 
     A file that is gone has its rows in another one by then, which the next listing has: so every row is read once its
-    listing has nothing that is new.
+    listing has nothing that is new. A row may be there several times: `places` tells which counts.
+
+    Args:
+        output: the folder given to the run.
+        columns: of the rows.
+        reduced: what is kept of some rows of a file, given its URI; called with those of one file in order, by several
+            threads. Few rows of few files are in memory at once then. By default all is kept.
+        among: only these files, as far as they are there; None: all.
 
     Raises:
         StorageError: if there are no results, or a file cannot be read.
@@ -79,39 +93,68 @@ def _tables(output: str, columns: Sequence[str]) -> list[pa.Table]:
             raise storage.StorageError(
                 f"no results in {output}: expected {layout.results_folder(output)}/{layout.PARTS}"
             )
-        new = [part for part in listed if part not in read]
-        with ThreadPoolExecutor(16) as pool:
-            found = list(pool.map(lambda part: _unless_gone(part, columns), new))
-        read |= {part: table for part, table in zip(new, found, strict=True) if table is not None}
-        if None not in found:
-            return list(read.values())
+        new = [part for part in listed if part not in read and (among is None or part in among)]
+        found: dict[str, pa.Table | None] = {}
+        for some, threads in _by_size(new, _AT_ONCE if reduced is None else 1 if "curve" in columns else _FEW_AT_ONCE):
+            with ThreadPoolExecutor(threads) as pool:
+                found |= zip(some, pool.map(lambda part: _unless_gone(part, columns, reduced), some), strict=True)
+        read |= {part: table for part in new if (table := found[part]) is not None}
+        if None not in found.values():
+            return read
     raise storage.StorageError(f"files of {layout.results_folder(output)} go while they are read: try again")
+
+
+_AT_ONCE = 16
+"""Files of results that are read at once: most of that is waiting."""
+
+_FEW_AT_ONCE = 2
+"""Full files that are read at once without curves, of which only a part is kept."""
+
+
+def _by_size(listed: Sequence[str], full_at_once: int) -> list[tuple[list[str], int]]:
+    """Return files that are small, and those that are full, each with how many of them may be read at once."""
+    full = [part for part in listed if layout.is_full(part)]
+    return [([part for part in listed if not layout.is_full(part)], _AT_ONCE), (full, full_at_once)]
 
 
 LISTINGS = 20
 """How often results are listed while files go: each time a run that ended merged more of them."""
 
 
-def _unless_gone(part: str, columns: Sequence[str]) -> pa.Table | None:
-    """Return a file of results as `read_part` does; None where it is gone."""
+def _unless_gone(
+    part: str, columns: Sequence[str], reduced: Callable[[str, pa.Table], pa.Table] | None
+) -> pa.Table | None:
+    """Return what is kept of a file of results, read as `read_part` does; None where it is gone."""
     try:
-        return read_part(part, columns)
+        if reduced is None:
+            return read_part(part, columns)
+        kept = pa.concat_tables([reduced(part, some) for some in _batches(part, columns)])
+        return kept.unify_dictionaries().combine_chunks()  # few large pieces of memory instead of many small ones
     except storage.NotFound:
         return None
 
 
-_ORDER = ("id", "run", "status", "finished_at")
+ORDER = ("id", "run", "status", "finished_at")
 """Columns that tell which of several rows of an id counts."""
 
 
 def newest(table: pa.Table) -> pa.Table:
     """Return the row of each id that counts, ordered by id.
 
+    Args:
+        table: rows of results with the columns `ORDER` among others.
+    """
+    return table.take(places(table))
+
+
+def places(table: pa.Table) -> pa.Array:
+    """Return the places of the rows that count, one for each id, ordered by id.
+
     It is that of the last run. Where a run computed a row twice, since a process had crashed, one that has a picture
     counts, and of several the last to finish: clocks of different machines decide nothing else.
 
     Args:
-        table: rows of results with the columns `id`, `run`, `status` and `finished_at` among others.
+        table: rows of results with the columns `ORDER` among others.
     """
     done = pc.is_in(table["status"], pa.array(["ok", "diverged"]))
     keys = pa.table(
@@ -122,11 +165,11 @@ def newest(table: pa.Table) -> pa.Table:
             "finished_at": table["finished_at"],
         }
     )
-    table = table.take(pc.sort_indices(keys, sort_keys=[(name, "ascending") for name in keys.column_names]))
-    ids = table["id"].combine_chunks()
-    if len(ids) < 2:
-        return table
-    return table.filter(pa.concat_arrays([pc.not_equal(ids[1:], ids[:-1]), pa.array([True])]))
+    order = pc.sort_indices(keys, sort_keys=[(name, "ascending") for name in keys.column_names])
+    if len(order) < 2:
+        return order
+    ids = table["id"].take(order).combine_chunks()
+    return order.filter(pa.concat_arrays([pc.not_equal(ids[1:], ids[:-1]), pa.array([True])]))
 
 
 def parts(output: str) -> list[str]:
@@ -143,14 +186,41 @@ def read_part(part: str, columns: Sequence[str] = SCHEMA.names) -> pa.Table:
     Raises:
         StorageError: if it cannot be read; the message says what to do.
     """
+    with _explained(part):
+        return _in_schema(pq.ParquetFile(_opened(part, columns), pre_buffer=True).read(columns=list(columns)), columns)
+
+
+BATCH = 4096
+"""Rows of a file that are in memory at once where few of their bytes are kept."""
+
+
+def _batches(part: str, columns: Sequence[str]) -> Iterator[pa.Table]:
+    """Yield what `read_part` returns in pieces of at most `BATCH` rows; at least one piece."""
+    with _explained(part):
+        file = pq.ParquetFile(RangedFile(part) if layout.is_full(part) else _opened(part, columns), pre_buffer=True)
+        names = [name for name in columns if name in file.schema_arrow.names]
+        if not file.metadata.num_rows:
+            yield _in_schema(file.schema_arrow.empty_table().select(names), columns)
+        for group in range(file.num_row_groups):  # one after the other: what is fetched ahead is a whole group
+            for batch in file.iter_batches(BATCH, row_groups=[group], columns=names):
+                yield _in_schema(pa.Table.from_batches([batch]), columns)
+
+
+@contextlib.contextmanager
+def _explained(part: str) -> Iterator[None]:
+    """Raise StorageError, with what to do, where a file of results cannot be read in this block."""
     try:
-        table = pq.ParquetFile(_opened(part, columns), pre_buffer=True).read(columns=list(columns))
+        yield
     except (pa.ArrowException, OSError, ValueError) as error:
         if isinstance(error, storage.StorageError):
             raise
         raise storage.StorageError(
             f"cannot read {part}: {error}. Delete it, and an archive's {layout.INDEX}, to have its rows done again."
         ) from error
+
+
+def _in_schema(table: pa.Table, columns: Sequence[str]) -> pa.Table:
+    """Return rows of any version in today's schema, without secrets of URIs."""
     for name in columns:
         if name not in table.column_names:
             table = table.append_column(SCHEMA.field(name), pa.nulls(len(table), SCHEMA.field(name).type))

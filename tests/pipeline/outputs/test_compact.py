@@ -1,11 +1,13 @@
 """Compaction changes where rows are, and never what is read; whenever it is killed."""
 
 import contextlib
+import io
 import itertools
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -147,6 +149,14 @@ def test_a_merged_file_has_one_row_for_each_id() -> None:
         ("a", "ok"),
         ("b", "ok"),
     ]
+
+
+def test_a_full_file_can_be_read_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = import_module("pipeline.outputs.compact")
+    monkeypatch.setattr(module, "BATCH", 2)
+    output = filled([(letter, "ok", k) for k, letter in enumerate("abcde")])
+    [file] = compact(output, file_bytes=1)[:1]
+    assert pq.ParquetFile(io.BytesIO(storage.read_bytes(file))).num_row_groups == 3
 
 
 def test_rows_of_a_full_file_are_in_no_other_one() -> None:
