@@ -2,15 +2,18 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
+
+import pyarrow as pa
 
 from pipeline.comparison import Change, Comparison
 from pipeline.manifest import PICTURE_COLUMNS, each_of
 from pipeline.report import links
 from pipeline.report.curves import number
-from pipeline.report.pictures import Pictures, outcomes
+from pipeline.report.pictures import OUTCOME_COLUMNS, copies, outcomes, picture
 from pipeline.report.scripts import chunks
-from pipeline.report.thumbs import Shelf
+from pipeline.report.thumbs import Copies
 
 MAX_CHANGES = 2000
 """Rows in common that the page shows, worst first; `nst compare` has all of them."""
@@ -18,15 +21,35 @@ MAX_CHANGES = 2000
 CHANGES_PER_FILE = 100
 
 
-def pictures(comparison: Comparison, shelf: Shelf, *, page: str) -> tuple[Pictures, Pictures]:
+@dataclass(frozen=True)
+class Side:
+    """The pictures of one run in a comparison, one for each change that is shown.
+
+    Attributes:
+        hrefs: links to them; None where a browser cannot follow, or there is no picture.
+        copies: small copies of them.
+    """
+
+    hrefs: Sequence[str | None]
+    copies: Copies
+
+
+def pictures(comparison: Comparison, *, page: str) -> tuple[Side, Side]:
     """Return the pictures of the older and of the newer run, one of each for every change that is shown."""
     changes = comparison.changes[:MAX_CHANGES]
-    before = outcomes([_whole(change.before) for change in changes], shelf, page=page, output=comparison.before)
-    after = outcomes([_whole(change.after) for change in changes], shelf, page=page, output=comparison.after)
-    return before, after
+    before = _pictures([change.before for change in changes], page=page, output=comparison.before)
+    return before, _pictures([change.after for change in changes], page=page, output=comparison.after)
 
 
-def change_files(comparison: Comparison, before: Pictures, after: Pictures) -> Iterator[Sequence[Mapping[str, Any]]]:
+def _pictures(rows: Sequence[Mapping[str, Any]], *, page: str, output: str) -> Side:
+    """Return the pictures of rows of one run."""
+    found = outcomes([{name: row.get(name) for name in OUTCOME_COLUMNS} for row in rows], page=page, output=output)
+    names = found["picture"].to_pylist()
+    uris = [None if name is None else picture(output, name) for name in names]
+    return Side([links.href(uri, page=page, output=output) for uri in uris], copies(found, output))
+
+
+def change_files(comparison: Comparison, before: Side, after: Side) -> Iterator[Sequence[Mapping[str, Any]]]:
     """Yield the data of each change that is shown, `CHANGES_PER_FILE` at a time."""
     changes = comparison.changes[:MAX_CHANGES]
     yield from chunks([_data(change, k, before, after) for k, change in enumerate(changes)], CHANGES_PER_FILE)
@@ -37,13 +60,13 @@ def label(key: Mapping[str, Any]) -> str:
     words = []
     for name, value in key.items():
         if name in PICTURE_COLUMNS:
-            words += [" + ".join(links.names(each_of(name, value)))] if value else []
+            words += [" + ".join(links.names(pa.array(each_of(name, value))).to_pylist())] if value else []
         else:
             words.append(f"{name} {value}")
     return ", ".join(words)
 
 
-def _data(change: Change, k: int, before: Pictures, after: Pictures) -> Mapping[str, Any]:
+def _data(change: Change, k: int, before: Side, after: Side) -> Mapping[str, Any]:
     """Return the data of one change, the `k`-th."""
     return {
         "label": label(change.key),
@@ -59,19 +82,14 @@ def _data(change: Change, k: int, before: Pictures, after: Pictures) -> Mapping[
     }
 
 
-def _side(row: Mapping[str, Any], k: int, shown: Pictures) -> Mapping[str, Any]:
+def _side(row: Mapping[str, Any], k: int, shown: Side) -> Mapping[str, Any]:
     """Return the data of one row of the `k`-th change."""
     return {
         "id": row.get("id"),
         "status": row.get("status"),
         "loss": number(row.get("total_loss")),
         "error": str(row.get("error") or "")[:300],
-        "thumb": shown.thumbs[k],
-        "view": shown.views[k],
+        "thumb": shown.copies.thumbs[k].decode() or None,
+        "view": shown.copies.views[k].decode() or None,
         "href": shown.hrefs[k],
     }
-
-
-def _whole(row: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return a row with every column that decides where its picture is and whether it changed."""
-    return {name: row.get(name) for name in ("output", "output_name", "fingerprint", "finished_at")}

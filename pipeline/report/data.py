@@ -1,23 +1,25 @@
 """The data of a report, read from a run: figures, settings, dimensions, pictures and their small copies."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from pipeline import storage
 from pipeline.comparison import Comparison
-from pipeline.outputs import SCHEMA, parts, read_results, summary
-from pipeline.report import changes, curves, links, rows
+from pipeline.outputs import SCHEMA, STATUSES, parts, summary
+from pipeline.report import changes, curves, rows, sample
+from pipeline.report.columns import Reader, Rows
 from pipeline.report.dimensions import Dimension, Setting, split
 from pipeline.report.figures import Figures, figures
-from pipeline.report.pictures import Pictures, outcomes, sources, with_warnings
+from pipeline.report.pictures import copies, sources
 from pipeline.report.thumbs import Shelf
 
-OUTCOME_COLUMNS = ("output", "output_name", "fingerprint", "finished_at", "frames", "animation")
-"""Columns of results that tell where the pictures of rows are."""
+FACETS = 300
+"""Contents or styles among which the page lets choose where it does not begin with all rows."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,7 @@ class Gathered:
         settings: that all rows share.
         dimensions: in which rows differ.
         late: pictures whose small copies were not made for lack of time.
+        index: what the page knows of all rows together.
         parts: data by kind, each in as many files as it has elements; made when they are read, since the curves of
             many rows are large.
     """
@@ -37,12 +40,17 @@ class Gathered:
     settings: Sequence[Setting]
     dimensions: Sequence[Dimension]
     late: int
+    index: Mapping[str, Any]
     parts: Mapping[str, Iterable[object]]
 
+    def first(self, files: Mapping[str, int]) -> Mapping[str, int]:
+        """Return how many files of each kind the page begins with, of those that there are."""
+        if self.index["begins"] == self.index["rows"]:
+            return {kind: files[kind] for kind in ("sources", "rows")}
+        return {"rows": math.ceil(self.index["begins"] / self.index["perFile"]["rows"])}
 
-def gather(
-    output: str, shelf: Shelf, *, page: str, comparison: Comparison | None = None, seconds: float | None = None
-) -> Gathered:
+
+def gather(output: str, shelf: Shelf, *, page: str, comparison: Comparison | None = None) -> Gathered:
     """Return the data of a report, and make the small copies of pictures that are not there yet.
 
     Args:
@@ -50,61 +58,100 @@ def gather(
         shelf: where small copies are.
         page: the folder of the page.
         comparison: of this run with an older one.
-        seconds: after which no more small copies are begun; None: any number.
 
     Raises:
         StorageError: if there are no results, they cannot be read, or copies cannot be written.
     """
-    table, last = read(output)
-    table = with_warnings(table, output)
-    limits = summary.decoding_of(last)
-    settings, dimensions = split(table)
-    shown, numbers = sources(table, shelf, page=page, output=output)
-    pictures = outcomes(table.select(OUTCOME_COLUMNS).to_pylist(), shelf, page=page, output=output)
-    compared = changes.pictures(comparison, shelf, page=page) if comparison else ()
+    last = summary.read(output)
+    found = read(output, page, finished=bool(last))
+    begins, opened = sample.sample_first(found)
+    settings, dimensions = split(found.parameters.items(), found.columns)
+    found.parameters.clear()
+    run_figures = figures(found, last)
 
-    there, late = shelf.make(seconds=seconds, limits=limits)
-    for kept in (shown, pictures, *compared):
-        kept.keep(there)
+    shelf.begin(summary.decoding_of(last))
+    shown, own = sources(found.columns, shelf), copies(found.columns, output)
+    compared = changes.pictures(comparison, page=page) if comparison else ()
+    shelf.make([shown.copies, own, *(side.copies for side in compared)])
 
-    run_figures = figures(table, last)
-    failed = table.filter(pc.not_equal(table["status"], "ok"))
-    parts: Mapping[str, Iterable[object]] = {
-        "rows": rows.row_files(
-            table,
-            numbers=numbers,
-            pictures=pictures,
-            dimensions=dimensions,
-            reasons=run_figures.reasons,
-            warnings=list(run_figures.warnings),
-        ),
-        "sources": rows.source_files(shown, _names(shown)),
+    data = rows.Data(found, shown, own, dimensions, list(run_figures.warnings), begins, page, output)
+    drawn = sample.curves(output, found, begins, opened) if len(found) else pa.chunked_array([], CURVE)
+    failed = found.failed
+    made: Mapping[str, Iterable[object]] = {
+        "rows": rows.row_files(data),
+        "found": rows.found_files(data),
+        "sources": rows.source_files(data),
+        "names": rows.name_files(data),
         "errors": rows.error_files(failed),
         "lines": rows.line_files(failed),
-        "curves": curves.curve_files(table),
-        "sketches": curves.sketch_files(table),
+        "curves": curves.curve_files(drawn),
+        "sketches": curves.sketch_files(drawn),
         "changes": changes.change_files(comparison, *compared) if comparison else (),
     }
-    return Gathered(run_figures, settings, dimensions, late, parts)
+    return Gathered(run_figures, settings, dimensions, shelf.late, _index(data, run_figures), made)
 
 
-def _names(sources: Pictures) -> list[str]:
-    """Return names for the pictures that rows read; that of several is made of theirs."""
-    single = [uri for uri, parts in zip(sources.uris, sources.parts, strict=True) if not parts]
-    names = links.names(single)
-    return [*names, *(" + ".join(names[part] for part in parts) for parts in sources.parts if parts)]
+CURVE = SCHEMA.field("curve").type
 
 
-def read(output: str) -> tuple[pa.Table, Mapping[str, Any]]:
-    """Return the results in the order of the page and the summary of the last run; no rows where a run had none.
+def read(output: str, page: str, *, finished: bool) -> Rows:
+    """Return the rows of a page, ordered by id; none where a run had none.
+
+    Args:
+        output: the folder given to the run.
+        page: the folder of the page.
+        finished: whether a run has left its summary.
 
     Raises:
         StorageError: if there are neither results nor a summary, or they cannot be read.
     """
-    last = summary.read(output)
+    reader = Reader(output, page)
     try:
-        return read_results(output), last
+        return reader.read()
     except storage.StorageError:
-        if last and not parts(output):
-            return SCHEMA.empty_table(), last
+        if finished and not parts(output):
+            return reader.joined({"": reader.reduced("", SCHEMA.empty_table())})
         raise
+
+
+def _index(data: rows.Data, run_figures: Figures) -> Mapping[str, Any]:
+    """Return what the page knows of all rows together."""
+    return {
+        "rows": len(data.rows),
+        "begins": data.begins,
+        "statuses": list(STATUSES),
+        "counts": list(run_figures.counts.values()),
+        "reasons": [reason.name for reason in run_figures.reasons],
+        "failures": [reason.rows for reason in run_figures.reasons],
+        "written": len(data.rows.failed),
+        "warnings": list(data.warnings),
+        "dimensions": [
+            {
+                "name": dimension.name,
+                "values": dimension.values.to_pylist() if data.known(dimension) else [],
+                "distinct": len(dimension.values),
+                "numeric": dimension.numeric,
+            }
+            for dimension in data.dimensions
+        ],
+        "facets": {role: _facet(data, role) for role in ("content", "style")},
+        "perFile": {
+            "rows": data.per_file,
+            "sources": data.per_file,
+            "found": rows.FOUND_PER_FILE,
+            "names": rows.FOUND_PER_FILE,
+            "curves": curves.ROWS_PER_FILE,
+            "sketches": curves.SKETCHES_PER_FILE,
+            "errors": rows.ERRORS_PER_FILE,
+            "lines": rows.LINES_PER_FILE,
+        },
+    }
+
+
+def _facet(data: rows.Data, role: str) -> list[tuple[int, str]] | None:
+    """Return the number and name of every picture that rows have in a role; None: the page knows, or they are many."""
+    numbers = np.unique(data.sources.numbers[role])
+    if data.begins == len(data.rows) or len(numbers) > FACETS:
+        return None
+    names = data.sources.names()
+    return [(int(number), names[int(number)].as_py()) for number in numbers if number >= 0]

@@ -1,7 +1,6 @@
 """The figures of a run: its rows by status, throughput, devices, and versions."""
 
 import json
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.outputs import STATUSES, PassedOver
+from pipeline.report.columns import Rows
 
 EXAMPLE = 300
 """Characters of an error that the summary shows."""
@@ -98,105 +98,58 @@ class Figures:
         return self.device_hours * hourly_price
 
 
-COLUMNS = (
-    "status",
-    "error_class",
-    "error",
-    "started_at",
-    "finished_at",
-    "seconds",
-    "idle_seconds",
-    "device",
-    "host",
-    "versions",
-    "encoder",
-    "encoder_sha256",
-    "width",
-    "height",
-    "warning",
-)
-
-
-def figures(table: pa.Table, summary: Mapping[str, Any]) -> Figures:
+def figures(rows: Rows, summary: Mapping[str, Any]) -> Figures:
     """Return the figures of a run.
 
     Args:
-        table: with `COLUMNS`.
+        rows: of the page.
         summary: of the last run (`pipeline.outputs.summary`); may be empty.
     """
-    counts = Counter(table["status"].to_pylist())
-    optimised = pc.struct_field(table["seconds"], "optimise")
+    counts = _count(rows["status"])
     last = summary.get("counts")
     seconds = summary.get("seconds")
-    area = pc.multiply(table["width"].cast(pa.int64()), table["height"].cast(pa.int64()))
+    area = pc.multiply(rows["width"].cast(pa.int64()), rows["height"].cast(pa.int64()))
     return Figures(
-        rows=len(table),
-        counts={status: counts[status] for status in STATUSES},
-        reasons=reasons(table),
-        began=pc.min(table["started_at"]).as_py(),
-        ended=pc.max(table["finished_at"]).as_py(),
+        rows=len(rows),
+        counts={status: counts.get(status, 0) for status in STATUSES},
+        reasons=reasons(rows),
+        began=pc.min(rows["started_at"]).as_py(),
+        ended=pc.max(rows["finished_at"]).as_py(),
         last_rows=sum(last.values()) if isinstance(last, Mapping) else None,
         last_seconds=float(seconds) if isinstance(seconds, int | float) else None,
-        busy=_sum(optimised),
-        idle=_sum(table["idle_seconds"]),
-        devices=_count(table["device"]),
-        hosts=_count(table["host"]),
-        versions=_versions(table["versions"]),
-        encoders=Counter(
-            f"{name}, {str(digest)[:12]}"
-            for name, digest in zip(table["encoder"].to_pylist(), table["encoder_sha256"].to_pylist(), strict=True)
-            if name is not None
-        ),
+        busy=_sum(rows["optimise"]),
+        idle=_sum(rows["idle"]),
+        devices=_count(rows["device"]),
+        hosts=_count(rows["host"]),
+        versions=_versions(rows["versions"]),
+        encoders=_encoders(rows),
         pixels=int(_sum(area)),
-        warnings=_count(table["warning"]),
+        warnings=_count(rows["warning"]),
         passed_over=PassedOver.of(summary.get("passed_over")),
     )
 
 
-def reasons(table: pa.Table) -> list[Reason]:
-    """Return the reasons why rows are not ok, the most frequent first.
+def _encoders(rows: Rows) -> dict[str, int]:
+    """Return rows by name and digest of the weights."""
+    names = pa.table({name: rows[name].cast(pa.string()) for name in ("encoder", "encoder_sha256")})
+    counted = names.group_by(names.column_names, use_threads=False).aggregate([([], "count_all")]).to_pylist()
+    return {
+        f"{each['encoder']}, {str(each['encoder_sha256'])[:12]}": each["count_all"]
+        for each in counted
+        if each["encoder"] is not None
+    }
 
-    Args:
-        table: with the columns status, error_class and error.
-    """
-    errors: dict[str, list[tuple[str, str]]] = {}
-    for status, name, error in zip(*(table[c].to_pylist() for c in ("status", "error_class", "error")), strict=True):
-        if status != "ok":
-            errors.setdefault(reason(status, name, error), []).append((status, error or ""))
+
+def reasons(rows: Rows) -> list[Reason]:
+    """Return the reasons why rows are not ok, the most frequent first."""
+    numbers, statuses = rows["reason"].to_numpy(), rows["status"].cast(pa.string())
     listed = []
-    for name, rows in errors.items():
-        [(status, _)] = Counter(status for status, _ in rows).most_common(1)
-        [(example, _)] = Counter(error[:EXAMPLE] for _, error in rows).most_common(1)
-        listed.append(Reason(name, status, len(rows), example))
-    return sorted(listed, key=lambda r: (-r.rows, r.name))
-
-
-_PARTICULAR = re.compile(
-    r"""[a-z][a-z0-9+.-]*://\S+?(?=[:,;]?(?:\s|$))"""  # a URI
-    r"""|'[^']{1,200}'|"[^"]{1,200}\""""  # what is quoted
-    r"""|\S*[/\\]\S+?(?=[:,;]?(?:\s|$))"""  # a path
-    r"""|\b[\w.-]+\.(?:jpe?g|png|webp|tiff?|gif|avif|heic|bmp)\b"""  # the name of a picture
-    r"""|\b[0-9a-f]{8,}\b|\d[\d,.]*""",  # an id, a number
-    re.IGNORECASE,
-)
-"""Parts of an error that tell of one row alone."""
-
-_REASON = 100
-"""Characters of a reason's name."""
-
-
-def reason(status: str, error_class: str | None, error: str | None) -> str:
-    """Return why a row is not ok, in words that rows with the same trouble share.
-
-    They are those of the error, up to the end of its first sentence, with `…` for what tells of the row alone; or else
-    the class of the error, or the status.
-    """
-    first = re.split(r"(?<=[^.…])\. |[\n;\u2028]", (error or "").strip(), maxsplit=1)[0]
-    words = re.sub(r"\s+", " ", _PARTICULAR.sub("…", first)).strip(" .:")
-    words = re.sub(r"^…:? ", "", words)
-    if not re.search("[^\\W\\d_]{3}", words):
-        return "the loss stopped being finite" if status == "diverged" else error_class or status
-    return words if len(words) <= _REASON else f"{words[:_REASON].rstrip()} …"
+    for number, name in enumerate(rows.reasons):
+        having = statuses.filter(pa.array(numbers == number))
+        errors = rows.failed["error"].filter(pc.equal(rows.failed["reason"], number)).to_pylist()
+        [(example, _)] = Counter(error[:EXAMPLE] for error in errors or [""]).most_common(1)
+        listed.append(Reason(name, next(iter(_count(having))), len(having), example))
+    return listed
 
 
 def _sum(column: Any) -> float:
@@ -204,15 +157,17 @@ def _sum(column: Any) -> float:
     return float(pc.sum(column).as_py() or 0)
 
 
-def _count(column: pa.ChunkedArray) -> dict[str, int]:
-    """Return how often each value of a column occurs, the most frequent first."""
-    return dict(Counter(value for value in column.to_pylist() if value is not None).most_common())
+def _count(column: pa.Array) -> dict[str, int]:
+    """Return how often each value of a column of texts occurs, the most frequent first."""
+    counted = column.cast(pa.string()).drop_null().value_counts()
+    pairs = zip(counted.field("values").to_pylist(), counted.field("counts").to_pylist(), strict=True)
+    return dict(sorted(pairs, key=lambda pair: -pair[1]))
 
 
-def _versions(column: pa.ChunkedArray) -> dict[str, list[str]]:
+def _versions(column: pa.Array) -> dict[str, list[str]]:
     """Return every version of each package, from JSON in each row."""
     known: dict[str, set[str]] = {}
-    for text in column.unique().to_pylist():
+    for text in column.cast(pa.string()).unique().to_pylist():
         for name, version in json.loads(text or "{}").items():
             known.setdefault(name, set()).add(version)
     return {name: sorted(versions) for name, versions in sorted(known.items())}

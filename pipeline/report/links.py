@@ -1,8 +1,11 @@
 """The links on the page: to pictures near it, to files of this machine, and to the web, and to nothing else."""
 
 import posixpath
-from collections.abc import Sequence
 from urllib.parse import quote
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipeline import storage
 
@@ -42,21 +45,30 @@ def shown_here(link: str | None) -> bool:
     return link is not None and not link.lower().startswith(_WEB) and not link.lower().endswith(_UNKNOWN)
 
 
-def names(uris: Sequence[str]) -> list[str]:
-    """Return names for URIs, the shortest ends that differ: `cat.jpg`, or `a/cat.jpg` and `b/cat.jpg`."""
-    given = [""] * len(uris)
-    left = list(range(len(uris)))
+def is_web(uri: str) -> bool:
+    """Return whether a URI is that of a web server."""
+    return uri.lower().startswith(_WEB)
+
+
+def names(uris: pa.Array) -> pa.Array:
+    """Return names for distinct URIs, the shortest ends that differ: `cat.jpg`, or `a/cat.jpg` and `b/cat.jpg`."""
+    given, trimmed = uris, pc.utf8_rtrim(uris, characters="/")
+    left = pa.array(np.arange(len(uris)))
     for segments in (1, 2, 3):
-        owners: dict[str, list[int]] = {}
-        for k in left:
-            owners.setdefault("/".join(uris[k].rstrip("/").split("/")[-segments:]), []).append(k)
-        for name, having in owners.items():
-            if len(having) == 1:
-                given[having[0]] = name
-        left = [k for having in owners.values() if len(having) > 1 for k in having]
-    for k in left:
-        given[k] = uris[k]
+        found = trimmed.take(left)
+        ends = pc.extract_regex(found, f"(?P<end>(?:[^/]*/){{0,{segments - 1}}}[^/]*)$").field("end")
+        encoded = ends.dictionary_encode()
+        alone = pa.array(np.bincount(encoded.indices.to_numpy(), minlength=1)[encoded.indices.to_numpy()] == 1)
+        given = pc.replace_with_mask(given, _mask(len(uris), left.filter(alone)), ends.filter(alone))
+        left = left.filter(pc.invert(alone))
     return given
+
+
+def _mask(count: int, places: pa.Array) -> pa.Array:
+    """Return which of so many elements are at the given places."""
+    mask = np.zeros(count, np.bool_)
+    mask[places.to_numpy()] = True
+    return pa.array(mask)
 
 
 def _below(uri: str, folder: str) -> bool:

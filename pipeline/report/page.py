@@ -10,8 +10,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from pipeline import storage
 from pipeline.comparison import Comparison
-from pipeline.outputs import STATUSES, layout
-from pipeline.report import changes, curves, rows
+from pipeline.outputs import layout
+from pipeline.report import changes
 from pipeline.report.bundle import Files
 from pipeline.report.data import Gathered, gather
 from pipeline.report.dimensions import in_words
@@ -48,15 +48,15 @@ def write_report(
     """
     output = storage.absolute(output)
     page = storage.absolute(to) if to else layout.report_folder(output)
-    shelf, files = Shelf(storage.join(page, layout.THUMBS)), Files(page)
-    run = gather(output, shelf, page=page, comparison=comparison, seconds=thumbnail_seconds)
+    shelf, files = Shelf(storage.join(page, layout.THUMBS), seconds=thumbnail_seconds), Files(page)
+    run = gather(output, shelf, page=page, comparison=comparison)
     if run.late:
         log.warning("no time for %d thumbnails: `nst report %s` makes them", run.late, output)
 
     counts = {kind: files.write_data(kind, payloads) for kind, payloads in run.parts.items()}
     files.write_data("index", [_index(run, files, counts, output)])
     code, styles = files.write_code()
-    shown = [("index", 0), *((kind, k) for kind in ("sources", "rows") for k in range(counts[kind]))]
+    shown = [("index", 0), *((kind, k) for kind, files_of in run.first(counts).items() for k in range(files_of))]
     template = _environment().get_template("index.html")
     text = template.render(
         name="/".join(storage.without_secrets(output).rstrip("/").split("/")[-2:]),
@@ -81,20 +81,11 @@ def write_report(
 def _index(run: Gathered, files: Files, counts: Mapping[str, int], output: str) -> Mapping[str, Any]:
     """Return the data about all rows of an output together, from which the page's code starts."""
     return {
+        **run.index,
         "stamp": files.stamp,
         "plotly": files.write_plotly(),
         "files": counts,
-        "statuses": list(STATUSES),
-        "reasons": [reason.name for reason in run.figures.reasons],
-        "warnings": list(run.figures.warnings),
-        "dimensions": [{"name": d.name, "values": d.values, "numeric": d.numeric} for d in run.dimensions],
         "settings": [[setting.name, setting.value] for setting in run.settings],
-        "perFile": {
-            "curves": curves.ROWS_PER_FILE,
-            "sketches": curves.SKETCHES_PER_FILE,
-            "errors": rows.ERRORS_PER_FILE,
-            "lines": rows.LINES_PER_FILE,
-        },
         "late": run.late,
         "again": f"nst retry {shlex.quote(storage.without_secrets(output))} --failed",
     }

@@ -1,144 +1,33 @@
 """The pictures that the page shows: where each is, its small copies, and the link to the whole."""
 
 import json
-import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
-from pipeline.manifest import PICTURE_PARAMETERS, ROLES, each_of, pictures_of
-from pipeline.outputs import picture_of
+from pipeline.manifest import PICTURE_PARAMETERS, ROLES, each_of
+from pipeline.outputs import layout, picture_of
 from pipeline.report import links
+from pipeline.report.copier import THUMB, VIEW, copy_name
 from pipeline.report.frames import on_the_way
-from pipeline.report.thumbs import THUMB, VIEW, Shelf
+from pipeline.report.thumbs import NONE, Copies, Shelf, in_order, no_names
 
 MAX_VIEWS = 2000
 """Pictures that get a larger copy; behind the slider of the others, the thumbnail is enlarged."""
 
+AT_ONCE = 5000
+"""Pictures that are looked up at once, and rows whose pictures are: as objects of Python they take some kilobytes."""
 
-@dataclass
-class Pictures:
-    """Distinct pictures that rows read, or the results, in the order of their numbers.
+NAME = pa.binary(20)
+"""The type of names of copies."""
 
-    Attributes:
-        uris: where they are.
-        hrefs: links to them; None where a browser cannot follow.
-        thumbs: names of their thumbnails; None without one.
-        views: names of their larger copies; None without one.
-        parts: of several pictures that a row names together the numbers of each, and of a picture none; empty for
-            results.
-        steps: pictures on the way of each result, as `on_the_way` returns them; empty for contents and styles.
-    """
-
-    uris: list[str] = field(default_factory=list)
-    hrefs: list[str | None] = field(default_factory=list)
-    thumbs: list[str | None] = field(default_factory=list)
-    views: list[str | None] = field(default_factory=list)
-    parts: list[list[int]] = field(default_factory=list)
-    steps: list[Mapping[str, Any] | None] = field(default_factory=list)
-
-    def keep(self, there: set[str]) -> None:
-        """Drop the names of copies that could not be made.
-
-        Args:
-            there: names of copies that exist.
-        """
-        self.thumbs = [name if name in there else None for name in self.thumbs]
-        self.views = [name if name in there else None for name in self.views]
-
-
-def sources(table: pa.Table, shelf: Shelf, *, page: str, output: str) -> tuple[Pictures, Mapping[str, Sequence[int]]]:
-    """Return the pictures that rows read, each once, those that are named together last; and the numbers of each row's.
-
-    Contents get a view as large as the largest result that is made of them, so that one can be laid over the other.
-    Pictures that only quarantined rows name are not opened: they may be why.
-
-    Returns:
-        The pictures; and by role the number of each row's picture, or of those that it names together, -1 for none.
-    """
-    asked = _asked(table)
-    long_sides: dict[str, int] = {}
-    for content, width, height in zip(
-        asked["content"], *(table[c].to_pylist() for c in ("width", "height")), strict=True
-    ):
-        if content is not None:
-            long_sides[content] = max(long_sides.get(content, 0), width or 0, height or 0)
-    together = {uris: each_of(role, uris) for role, of_rows in asked.items() for uris in dict.fromkeys(of_rows) if uris}
-    uris = list(dict.fromkeys([*long_sides, *(uri for parts in together.values() for uri in parts)]))
-    pictures = Pictures()
-    versions = shelf.versions(_opened(table, asked))
-    views = 0
-    for uri in uris:
-        version, side = versions.get(uri), min(VIEW, long_sides.get(uri, 0))
-        larger = version is not None and side > THUMB and views < MAX_VIEWS
-        views += larger
-        pictures.uris.append(uri)
-        pictures.hrefs.append(links.href(uri, page=page, output=output))
-        pictures.thumbs.append(shelf.want(uri, version, side=THUMB) if version else None)
-        pictures.views.append(shelf.want(uri, version, side=side) if larger else None)
-    numbers: dict[str | None, int] = {uri: number for number, uri in enumerate(uris)}
-    pictures.parts = [[] for _ in uris]
-    for joined, parts in together.items():
-        if joined not in numbers:
-            numbers[joined] = len(pictures.uris)
-            pictures.uris.append(joined)
-            pictures.parts.append([numbers[part] for part in parts])
-            for column in (pictures.hrefs, pictures.thumbs, pictures.views):
-                column.append(None)
-    return pictures, {role: [numbers.get(uri, -1) for uri in of_rows] for role, of_rows in asked.items()}
-
-
-_NAMED = re.compile("|".join(f'"{name}": "(?!({"|".join(words)})")' for name, words in PICTURE_PARAMETERS.items()))
-"""Parameters as JSON that name a picture: most rows' do not, and are not parsed for it."""
-
-
-def _asked(table: pa.Table) -> Mapping[str, Sequence[str | None]]:
-    """Return by role what each row names: the URI of a picture, or several in one text, or None."""
-    texts = table["params"].to_pylist()
-    parsed = {text: json.loads(text) for text in dict.fromkeys(texts) if text and _NAMED.search(text)}
-    named = {text: pictures_of({}, params) for text, params in parsed.items()}
-    by_parameter = {
-        role: [str(parsed[text][role]) if role in named.get(text, ()) else None for text in texts]
-        for role in PICTURE_PARAMETERS
-    }
-    return {role: by_parameter[role] if role in by_parameter else table[role].to_pylist() for role in ROLES}
-
-
-def _opened(table: pa.Table, asked: Mapping[str, Sequence[str | None]]) -> Collection[str]:
-    """Return the pictures of the rows that are not quarantined, each once."""
-    others = pc.not_equal(table["status"], "quarantined").to_pylist()
-    return {
-        uri
-        for role, of_rows in asked.items()
-        for uris in {uris for uris, opened in zip(of_rows, others, strict=True) if opened}
-        for uri in each_of(role, uris)
-    }
-
-
-def outcomes(rows: Sequence[Mapping[str, Any]], shelf: Shelf, *, page: str, output: str) -> Pictures:
-    """Return the pictures of the results, one for each row; the URI is empty where there is none.
-
-    The version of a result is its fingerprint and when it was finished, so that its storage need not be read. It gets a
-    larger copy only where the page cannot show the picture itself.
-    """
-    pictures = Pictures()
-    views = 0
-    for row in rows:
-        uri = where(row, output)
-        link = links.href(uri or None, page=page, output=output)
-        version = [row["fingerprint"], str(row["finished_at"])]
-        larger = bool(uri) and not links.shown_here(link) and views < MAX_VIEWS
-        views += larger
-        pictures.uris.append(uri)
-        pictures.hrefs.append(link)
-        pictures.thumbs.append(shelf.want(uri, version, side=THUMB) if uri else None)
-        pictures.views.append(shelf.want(uri, version, side=VIEW) if larger else None)
-        pictures.steps.append(on_the_way(uri, row, page=page, output=output))
-    return pictures
-
+OUTCOME_COLUMNS = ("output", "output_name", "fingerprint", "finished_at", "frames", "animation")
+"""Columns of results that tell where the pictures of rows are."""
 
 NOT_SHOWN = (
     "its picture is not shown: a link leads out of images/, or the results name a place outside: "
@@ -147,18 +36,173 @@ NOT_SHOWN = (
 """Warning of a row whose picture is not read."""
 
 
-def with_warnings(table: pa.Table, output: str) -> pa.Table:
-    """Return results in which rows whose pictures are not read have a warning that says so."""
-    rows = table.select(["output", "output_name", "warning"]).to_pylist()
-    unread = [row["output"] is not None and picture_of(output, row) is None for row in rows]
-    if not any(unread):
-        return table
-    texts = [
-        "; ".join(filter(None, [row["warning"], NOT_SHOWN])) if hidden else row["warning"]
-        for row, hidden in zip(rows, unread, strict=True)
-    ]
-    place = table.schema.get_field_index("warning")
-    return table.set_column(place, table.schema.field(place), pa.array(texts, pa.string()))
+@dataclass
+class Sources:
+    """Distinct pictures that rows read, in the order of their numbers.
+
+    Attributes:
+        uris: where they are; of pictures that are named together, all in one text.
+        parts: numbers of the pictures that are named together, by the number of all.
+        copies: small copies of them.
+        numbers: by role the number of each row's picture, or of those that it names together; -1 for none.
+    """
+
+    uris: pa.Array
+    copies: Copies
+    parts: Mapping[int, Sequence[int]] = field(default_factory=dict)
+    numbers: Mapping[str, NDArray[np.int32]] = field(default_factory=dict)
+
+    def names(self) -> pa.Array:
+        """Return what the page calls the pictures: those that are named together last, by the names of all."""
+        single = len(self.uris) - len(self.parts)
+        named = links.names(self.uris.slice(0, single))
+        joined = [" + ".join(named[part].as_py() for part in parts) for parts in self.parts.values()]
+        return pa.concat_arrays([named, pa.array(joined, pa.string())])
+
+
+def sources(columns: Mapping[str, pa.Array], shelf: Shelf) -> Sources:
+    """Return the pictures that rows read, each once, those that are named together last.
+
+    Contents get a view as large as the largest result that is made of them, so that one can be laid over the other.
+    Pictures that only quarantined rows name are not opened: they may be why.
+
+    Args:
+        columns: the roles of pictures, `width`, `height` and `status` of the rows.
+        shelf: where small copies are.
+    """
+    contents = columns["content"].dictionary_encode()
+    numbers = {"content": pc.fill_null(contents.indices, -1).to_numpy()}
+    together = {
+        uris: each_of(role, uris)
+        for role in ROLES[1:]
+        for uris in columns[role].cast(pa.string()).unique().to_pylist()
+        if uris
+    }
+    single = list(dict.fromkeys(uri for parts in together.values() for uri in parts))
+    known = set(single)
+    among = pc.index_in(pa.array(single, pa.string()), contents.dictionary).to_pylist()
+    others = [uri for uri, place in zip(single, among, strict=True) if place is None]
+    joined = [uris for uris in together if uris not in known]
+    number = {uri: place for uri, place in zip(single, among, strict=True) if place is not None}
+    number |= {uri: k for k, uri in enumerate([*others, *joined], start=len(contents.dictionary))}
+    for role in ROLES[1:]:
+        texts = columns[role].cast(pa.string()).dictionary_encode()
+        mapped = np.array([number.get(uris, -1) for uris in [*texts.dictionary.to_pylist(), None]], np.int32)
+        numbers[role] = mapped[pc.fill_null(texts.indices, len(texts.dictionary)).to_numpy()]
+    parts = {number[uris]: [number[part] for part in together[uris]] for uris in joined}
+    uris = pa.concat_arrays([contents.dictionary, pa.array([*others, *joined], pa.string())])
+    opened = _opened(columns["status"], numbers, parts, len(uris))
+    sides = _long_sides(columns, numbers["content"], len(uris))
+    styles = len(contents.dictionary)  # the number of the first picture that is no content
+    return Sources(uris, _copies(uris, in_order(np.flatnonzero(opened), styles), sides, shelf, styles), parts, numbers)
+
+
+def _opened(
+    status: pa.Array, numbers: Mapping[str, NDArray[np.int32]], parts: Mapping[int, Sequence[int]], count: int
+) -> NDArray[np.bool_]:
+    """Return which pictures rows name that are not quarantined."""
+    usual = pc.not_equal(status.cast(pa.string()), "quarantined").to_numpy(zero_copy_only=False)
+    opened = np.zeros(count + 1, np.bool_)  # the last one stands for none
+    for of_rows in numbers.values():
+        opened[of_rows[usual]] = True
+    for joined, single in parts.items():
+        opened[list(single)] |= opened[joined]
+        opened[joined] = False
+    return opened[:count]
+
+
+def _long_sides(columns: Mapping[str, pa.Array], contents: NDArray[np.int32], count: int) -> NDArray[np.int32]:
+    """Return the long side of the largest result of each content, in pixels; 0 for other pictures."""
+    largest = np.zeros(count + 1, np.int32)  # the last one is of rows without a content
+    for name in ("width", "height"):
+        np.maximum.at(largest, contents, pc.fill_null(columns[name], 0).to_numpy())
+    return np.minimum(largest[:count], VIEW)
+
+
+def _copies(uris: pa.Array, opened: NDArray[np.int64], sides: NDArray[np.int32], shelf: Shelf, first: int) -> Copies:
+    """Return the copies that are wanted of the pictures that may be opened, as they are now."""
+    thumbs, views = no_names(len(uris)), no_names(len(uris))
+    # Folder by folder, as listings go; but first styles and what the first rows read, for which there is time.
+    by_uri = opened[AT_ONCE:][pc.sort_indices(uris.take(pa.array(opened[AT_ONCE:]))).to_numpy()]
+    for some in _slices(np.concatenate([opened[:AT_ONCE], by_uri])):
+        known = dict(zip(some.tolist(), uris.take(pa.array(some)).to_pylist(), strict=True))
+        versions = shelf.versions(known.values())
+        for k, uri in known.items():
+            if (version := versions[uri]) is not None:
+                thumbs[k] = copy_name(uri, version, THUMB).encode()
+                views[k] = copy_name(uri, version, int(sides[k])).encode() if sides[k] > THUMB else NONE
+    views[np.flatnonzero(views != NONE)[MAX_VIEWS:]] = NONE
+    return Copies(lambda number: str(uris[number].as_py()), thumbs, views, sides, first)
+
+
+def _slices(numbers: NDArray[np.int64]) -> Iterable[NDArray[np.int64]]:
+    return (numbers[start : start + AT_ONCE] for start in range(0, len(numbers), AT_ONCE))
+
+
+def roles(style: pa.Array, parameters: Mapping[str, Any], count: int) -> dict[str, pa.Array]:
+    """Return by role, other than the content, the pictures that each of so many rows names.
+
+    Args:
+        style: the column of the results.
+        parameters: by name, with the value that all rows share or with a column of values.
+        count: of the rows.
+    """
+    found = {"style": style}
+    for name, words in PICTURE_PARAMETERS.items():
+        value = parameters.get(name)
+        column = value if isinstance(value, pa.Array) else pa.repeat(pa.scalar(value, pa.string()), count)
+        no_picture = pc.is_in(column, pa.array(["", *words], pa.string()))
+        found[name] = pc.if_else(no_picture, pa.scalar(None, pa.string()), column)
+    return found
+
+
+def outcomes(rows: Sequence[Mapping[str, Any]], *, page: str, output: str) -> dict[str, pa.Array]:
+    """Return of each row the name of its picture below images/, of its small copies, and links to it on the way.
+
+    The version of a result is its fingerprint and when it was finished, so that its storage need not be read. It gets a
+    larger copy only where the page cannot show the picture itself.
+
+    Args:
+        rows: with `OUTCOME_COLUMNS`.
+        page: the folder of the page.
+        output: the folder of the run.
+    """
+    found: dict[str, list[Any]] = {"picture": [], "thumb": [], "view": [], "steps": []}
+    folder = layout.images_folder(output) + "/"
+    for row in rows:
+        uri = where(row, output)
+        version = [row["fingerprint"], str(row["finished_at"])]
+        larger = bool(uri) and not links.shown_here(links.href(uri, page=page, output=output))
+        steps = on_the_way(uri, row, page=page, output=output)
+        found["picture"].append(uri.removeprefix(folder) if uri else None)
+        found["thumb"].append(copy_name(uri, version, THUMB).encode() if uri else None)
+        found["view"].append(copy_name(uri, version, VIEW).encode() if larger else None)
+        found["steps"].append(json.dumps(steps) if steps else None)
+    kinds = {"picture": pa.string(), "thumb": NAME, "view": NAME, "steps": pa.string()}
+    return {name: pa.array(found[name], kind) for name, kind in kinds.items()}
+
+
+def copies(columns: Mapping[str, pa.Array], output: str) -> Copies:
+    """Return the small copies of the pictures of rows.
+
+    Args:
+        columns: what `outcomes` returned.
+        output: the folder of the run.
+    """
+    views = _names(columns["view"])
+    views[np.flatnonzero(views != NONE)[MAX_VIEWS:]] = NONE
+    return Copies(lambda row: picture(output, columns["picture"][row].as_py()), _names(columns["thumb"]), views, VIEW)
+
+
+def picture(output: str, name: str) -> str:
+    """Return the URI of a row's picture by its name below images/."""
+    return layout.picture_file(output, name)
+
+
+def _names(column: pa.Array) -> NDArray[np.bytes_]:
+    """Return names of copies that are in a column."""
+    filled = pc.fill_null(column, bytes(20))
+    return np.frombuffer(filled.buffers()[1], "S20", len(filled), 20 * filled.offset).copy()
 
 
 def where(row: Mapping[str, Any], output: str) -> str:

@@ -1,172 +1,208 @@
 """The small copies of pictures on the page, named after what they show, so that a later page finds them."""
 
-import hashlib
-import io
-import json
-import logging
-import os
-import re
+import itertools
 import time
-from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from dataclasses import dataclass
+from typing import Any
 
-from PIL import Image
+import numpy as np
+from numpy.typing import NDArray
 
-from pipeline import images, storage
-from pipeline.options import DEFAULT_DECODING, Decoding
-
-THUMB, VIEW = 256, 768
-"""Long sides in pixels: of pictures in the gallery, and of copies that stand in for a large picture, at most."""
-
-QUALITY, EFFORT = 74, 2
-"""The settings of WebP. More effort takes three times as long for a file 4 % smaller."""
-
-LOST_CAUSE = 3
-"""Pictures that may fail at one endpoint, other than by being absent or broken, before no more are read there."""
-
-_NAME = re.compile(r"[0-9a-f]{20}\.webp")
-_SIMULTANEOUS = max(2, min(8, os.cpu_count() or 2))
-
-SECONDS = 20.0
-"""Seconds that decoding a picture for a small copy may take, at most: a page can do without one."""
+from pipeline import storage
+from pipeline.options import Decoding
+from pipeline.report.copier import NAME, THUMB, Copier, Wanted, copies_made
+from pipeline.report.links import is_web
 
 LOOKING = 16
-"""Pictures whose versions are looked up at once: that is waiting, not work."""
+"""Pictures whose versions are looked up one by one at once: that is waiting, not work."""
 
-T = TypeVar("T")
+FEW = 1000
+"""Pictures that are looked up one by one; of more, folders are listed."""
 
-_log = logging.getLogger(__name__)
+LOOKING_SHARE = 0.5
+"""Share of the time that looking up what pictures are may take."""
+
+NEIGHBOURS = 2000
+"""Copies of one kind that are made before those of the next: the page begins with contents and results of some rows."""
+
+NONE = b""
+"""In the place of the name of a copy that there is not."""
+
+Names = NDArray[np.bytes_]
+"""Names of copies, 20 bytes each, or `NONE`."""
+
+
+@dataclass
+class Copies:
+    """The small copies that a page shows of some pictures.
+
+    Attributes:
+        uri: returns where a picture is, by its number.
+        thumbs: names of their thumbnails.
+        views: names of their larger copies.
+        sides: pixels of the long sides of those; a number for all, or one for each.
+        first: number of the picture from which on they are made first: styles come after contents, and many rows show
+            each of them.
+    """
+
+    uri: Callable[[int], str]
+    thumbs: Names
+    views: Names
+    sides: Any
+    first: int = 0
+
+    def keep(self, there: Names) -> None:
+        """Drop the names of copies that could not be made.
+
+        Args:
+            there: names of copies that exist.
+        """
+        self.thumbs = np.where(np.isin(self.thumbs, there), self.thumbs, NONE)
+        self.views = np.where(np.isin(self.views, there), self.views, NONE)
+
+    def wanted(self, number: int, missing: tuple[NDArray[np.bool_], NDArray[np.bool_]]) -> Wanted:
+        """Return what is to be made of a picture: its URI, and the side of each copy by name.
+
+        Args:
+            number: of the picture.
+            missing: for each picture, whether its thumbnail is to be made, and whether its larger copy is.
+        """
+        sides = self.sides if isinstance(self.sides, int) else int(self.sides[number])
+        both = ((self.thumbs, THUMB, missing[0]), (self.views, sides, missing[1]))
+        return self.uri(number), {names[number].decode(): side for names, side, lacks in both if lacks[number]}
+
+
+def no_names(count: int) -> Names:
+    """Return an array for names of copies of so many pictures."""
+    return np.zeros(count, "S20")
 
 
 class Shelf:
     """The small copies of the pictures of one page."""
 
-    def __init__(self, folder: str) -> None:
-        self.folder = folder
-        self._wanted: dict[str, dict[str, int]] = {}
-        self._lost: Counter[str] = Counter()
-
-    def want(self, uri: str, version: object, *, side: int) -> str:
-        """Request a copy of a picture, and return the name of the copy without .webp.
+    def __init__(self, folder: str, *, seconds: float | None = None) -> None:
+        """Name the folder of the copies.
 
         Args:
-            uri: of the picture.
-            version: JSON that changes when the picture does.
-            side: pixels of the long side; a smaller picture keeps its own.
+            folder: any URI.
+            seconds: after which no more copies are begun; None: any number.
         """
-        content = json.dumps([uri, version, side, QUALITY, EFFORT])
-        name = hashlib.sha256(content.encode()).hexdigest()[:20]
-        self._wanted.setdefault(uri, {})[name] = side
-        return name
+        self.late = 0
+        self.copier = Copier(folder)
+        self._seconds, self._began = seconds, time.monotonic()
+        self._there = self._wanted = no_names(0)
+
+    def begin(self, limits: Decoding) -> None:
+        """Begin to look at pictures: from now on the seconds count.
+
+        Args:
+            limits: what decoding one may take.
+        """
+        self.copier, self._began = Copier(self.copier.folder, limits), time.monotonic()
 
     def versions(self, uris: Collection[str]) -> dict[str, str | None]:
-        """Return by URI what changes with a picture; None for one that cannot be read."""
+        """Return by URI what changes with a picture; None for one that cannot be read, or for which there was no time.
 
-        def one(uri: str) -> str | None:
-            return self._patiently(uri, lambda: storage.identity(uri))
-
+        Each request to a store that is gone is repeated for minutes: of many pictures the first ones tell.
+        """
+        asked, known = list(uris), dict[str, str | None]()
+        if not self._has_time(LOOKING_SHARE):
+            self.late += len(asked)
+            return dict.fromkeys(asked)
+        one_by_one = asked if len(asked) <= FEW else [*asked[:LOOKING], *filter(is_web, asked[LOOKING:])]
         with ThreadPoolExecutor(LOOKING) as pool:
-            return dict(zip(uris, pool.map(one, uris), strict=True))
+            known |= zip(one_by_one, pool.map(self.copier.identity, one_by_one), strict=True)
+        rest = [uri for uri in asked if uri not in known]
+        listed = storage.identities([uri for uri in rest if not self.copier.is_lost(uri)])
+        known |= {uri: None if isinstance(tag, storage.StorageError) else tag for uri, tag in listed.items()}
+        return {uri: known.get(uri) for uri in asked}
 
-    def make(self, *, seconds: float | None = None, limits: Decoding = DEFAULT_DECODING) -> tuple[set[str], int]:
-        """Create the requested small copies of pictures, except those that exist already, many at once.
+    def make(self, groups: Sequence[Copies]) -> None:
+        """Create the copies that are wanted and not there yet, many at once: by tasks where there is a Ray cluster.
+
+        The names of those that could not be had are dropped from the groups; `late` counts the pictures for which
+        there was no time.
 
         Args:
-            seconds: after which no more are begun; None: any number.
-            limits: what decoding a picture may take.
-
-        Returns:
-            The names of requested copies that exist, and for how many pictures there was no time. Pictures that cannot
-            be read or decoded have no copies.
+            groups: copies of pictures of one kind each; they take turns.
 
         Raises:
             StorageError: if copies cannot be listed or written.
         """
-        there = self._there()
-        missing = {
-            uri: {name: side for name, side in sides.items() if name not in there}
-            for uri, sides in self._wanted.items()
-        }
-        todo = {uri: sides for uri, sides in missing.items() if sides}
-        ends = None if seconds is None else time.monotonic() + seconds
+        self._there = self._listed()
+        self._wanted = np.unique(np.concatenate([no_names(0), *(n for g in groups for n in (g.thumbs, g.views))]))
+        todo, pictures = _missing(groups, self._there)
+        begun = 0
+        made: list[bytes] = []
 
-        def one(uri: str) -> bool:
-            if ends is not None and time.monotonic() > ends:
-                return False
-            there.update(self._copies(uri, todo[uri], limits))
-            return True
+        def in_time() -> Iterator[Wanted]:
+            nonlocal begun
+            for wanted in todo:
+                if not self._has_time(1.0):
+                    return
+                begun += 1
+                yield wanted
 
-        limits = limits.model_copy(update={"decode_timeout": min(SECONDS, limits.decode_timeout)})
-        with ThreadPoolExecutor(_SIMULTANEOUS) as pool:
-            begun = list(pool.map(one, todo))
-        return there & self._names(), begun.count(False)
+        for names in copies_made(self.copier, in_time(), pictures):
+            made += (name.encode() for name in names)
+        self.late += pictures - begun
+        there = np.concatenate([self._there, np.array(made, "S20")])
+        for group in groups:
+            group.keep(there)
 
     def tidy(self) -> None:
-        """Delete copies that were not requested.
+        """Delete copies that were not wanted; none where there was no time to find out what is wanted.
 
         Raises:
             StorageError: if one cannot be deleted.
         """
-        with ThreadPoolExecutor(_SIMULTANEOUS) as pool:
-            list(pool.map(lambda name: storage.remove(self._file(name)), self._there() - self._names()))
+        if self.late:
+            return
+        old = self._there[~np.isin(self._there, self._wanted)]
+        with ThreadPoolExecutor(LOOKING) as pool:
+            for start in range(0, len(old), NEIGHBOURS):
+                list(pool.map(lambda name: storage.remove(self.copier.file(name.decode())), old[start:][:NEIGHBOURS]))
 
-    def _names(self) -> set[str]:
-        """Return the names of all requested copies."""
-        return {name for sides in self._wanted.values() for name in sides}
+    def _has_time(self, share: float) -> bool:
+        """Return whether less than a share of the seconds has passed."""
+        return self._seconds is None or time.monotonic() - self._began < share * self._seconds
 
-    def _there(self) -> set[str]:
-        """Return the names of the copies that already exist in the folder."""
+    def _listed(self) -> Names:
+        """Return the names of the copies that are in the folder."""
+        names = (entry.uri.rpartition("/")[2] for entry in storage.walk(self.copier.folder))
         try:
-            copies = storage.list_files(self.folder, suffix=".webp")
+            return np.fromiter((name.encode()[:20] for name in names if NAME.fullmatch(name)), "S20")
         except storage.NotFound:
-            return set()
-        names = (uri.rpartition("/")[2] for uri in copies)
-        return {name.removesuffix(".webp") for name in names if _NAME.fullmatch(name)}
-
-    def _file(self, name: str) -> str:
-        """Return the URI of a copy."""
-        return storage.join(self.folder, f"{name}.webp")
-
-    def _copies(self, uri: str, sides: Mapping[str, int], limits: Decoding) -> Collection[str]:
-        """Make copies of a picture, and return their names; none for a picture that cannot be read."""
-        data = self._patiently(uri, lambda: storage.read_bytes(uri))
-        if data is None:
-            return ()
-        try:
-            made = {name: shrink(data, side, limits) for name, side in sides.items()}
-        except Exception as error:  # whatever a picture does to a decoder is no reason to have no page
-            _log.info("no small copy of %s: %s", uri, error)
-            return ()
-        for name, copy in made.items():
-            storage.write_bytes(self._file(name), copy)
-        return made
-
-    def _patiently(self, uri: str, ask: Callable[[], T]) -> T | None:
-        """Return what a request to storage gives; None where it fails, or its endpoint is known not to answer.
-
-        Each request is repeated for minutes. Thousands of them to a server that is gone would take days.
-        """
-        endpoint = "/".join(uri.split("/")[:3]) if storage.is_uri(uri) else ""
-        if self._lost[endpoint] >= LOST_CAUSE:
-            return None
-        try:
-            return ask()
-        except storage.StorageError as error:
-            if not isinstance(error, storage.NotFound | storage.WrongKind):
-                self._lost[endpoint] += 1
-            _log.info("no small copy: %s", error)
-            return None
+            return no_names(0)
 
 
-def shrink(data: bytes, side: int, limits: Decoding = DEFAULT_DECODING) -> bytes:
-    """Return a picture as WebP with its long side at `side` pixels, or at its own if that is shorter.
+def in_order(numbers: NDArray[np.int64], first: int) -> NDArray[np.int64]:
+    """Return numbers in order, but those from `first` on before all others."""
+    return np.concatenate([numbers[numbers >= first], numbers[numbers < first]])
 
-    Raises:
-        ImageError: if it is no picture.
-    """
-    pixels, _ = images.decode_to(data, images.within(side), limits=limits, min_side=1)
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "WEBP", quality=QUALITY, method=EFFORT)
-    return buffer.getvalue()
+
+def _missing(groups: Sequence[Copies], there: Names) -> tuple[Iterator[Wanted], int]:
+    """Return what is to be made, each copy once, and of how many pictures."""
+    known, masks = there, []
+    for group in groups:
+        both = []
+        for names in (group.thumbs, group.views):
+            _, first = np.unique(names, return_index=True)
+            lacks = np.zeros(len(names), np.bool_)
+            lacks[first] = True
+            lacks &= (names != NONE) & ~np.isin(names, known)
+            known = np.concatenate([known, names[lacks]])
+            both.append(lacks)
+        masks.append((both[0], both[1]))
+    todo = [in_order(np.flatnonzero(m[0] | m[1]), group.first) for group, m in zip(groups, masks, strict=True)]
+
+    def in_turn() -> Iterator[Wanted]:
+        for start in itertools.count(0, NEIGHBOURS):
+            if not any(len(numbers) > start for numbers in todo):
+                return
+            for group, numbers, mask in zip(groups, todo, masks, strict=True):
+                yield from (group.wanted(int(number), mask) for number in numbers[start : start + NEIGHBOURS])
+
+    return in_turn(), sum(map(len, todo))

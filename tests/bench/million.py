@@ -116,10 +116,10 @@ def finish(home: Path) -> dict[str, Any]:
 def _table(rows: list[PlannedRow], output: str) -> pa.Table:
     table = pa.Table.from_pylist(list(_as_results(rows, output)), schema=schema.SCHEMA)
     place = schema.SCHEMA.get_field_index("curve")
-    return table.set_column(place, schema.SCHEMA.field(place), _curves(len(rows)))
+    return table.set_column(place, schema.SCHEMA.field(place), curves(len(rows)))
 
 
-def _curves(count: int) -> pa.Array:
+def curves(count: int) -> pa.Array:
     """As long as real ones and, being random, as hard to compress."""
     drawn = np.random.default_rng(0)
 

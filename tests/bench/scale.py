@@ -16,10 +16,10 @@ from typing import Any
 import ray
 from rich.console import Console
 
-from tests.bench import million, requests, throughput
+from tests.bench import million, page, requests, throughput
 from tests.bench.__main__ import RESULTS, cpu_name
 
-PARTS = ("million", "overhead", "rows", "scaling", "requests")
+PARTS = ("million", "overhead", "rows", "scaling", "requests", "page")
 
 
 def main() -> None:
@@ -30,6 +30,8 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=100_000, help="rows that go the whole way, with a stub kernel")
     parser.add_argument("--overhead-batches", type=int, default=800)
     parser.add_argument("--waves", type=int, default=20, help="batches of a second for each actor")
+    parser.add_argument("--page", default="10000,100000,1000000", help="rows of the results of which a page is made")
+    parser.add_argument("--results", help="folder where those results are, or are left for the next time")
     options = parser.parse_args()
     console = Console(highlight=False)
     machine = f"{cpu_name()}, {len(os.sched_getaffinity(0))} cores, ray {ray.__version__}"
@@ -40,6 +42,7 @@ def main() -> None:
         "rows": lambda console, home: long_run(console, home, options.rows),
         "scaling": lambda console, home: scaling(console, home, options.waves),
         "requests": lambda console, _: per_row(console),
+        "page": lambda console, home: pages(console, Path(options.results or home), options.page),
     }
     RESULTS.mkdir(exist_ok=True)
     file = RESULTS / "scale.json"
@@ -97,6 +100,23 @@ def long_run(console: Console, home: Path, rows: int) -> Any:
         f"{rows:,} rows through a whole run, {r['rows_per_second']:.0f} rows/s; the driver's memory at {seen}"
     )
     return r
+
+
+def pages(console: Console, home: Path, counts: str) -> Any:
+    """The page at the end of a run, without small copies of pictures, for which it has a minute besides."""
+    found = []
+    for rows in map(int, counts.split(",")):
+        output = home / f"{rows}" / "out"
+        if not output.exists():
+            page.prepare(output, rows)
+        r = {"rows": rows, **page.measured(output)}
+        console.print(
+            f"the page of {rows:,} rows: {r['cpu_seconds']:.0f} s of CPU, {r['seconds']:.0f} s in all, "
+            f"{r['peak_bytes'] / 1e9:.2f} GB at the peak (120 s, 1 GB for a million); "
+            f"{r['files']:,} files of {r['page_bytes'] / 1e6:,.0f} MB"
+        )
+        found.append(r)
+    return found
 
 
 def scaling(console: Console, home: Path, waves: int) -> Any:

@@ -29,6 +29,7 @@ def tables() -> dict[str, str]:
             "overhead": overhead,
             "scaling": scaling,
             "rows": rows,
+            "page": page,
             "fringe": fringe,
             "ratio": ratio,
         }
@@ -174,6 +175,21 @@ def rows(figures: Mapping[str, Any]) -> str:
     ]
     speed = f"{figures['rows']:,} rows, {figures['rows_per_second']:.0f} a second."
     return f"{table(['of the rows', 'driver, own MB', 'peak, MB'], listed)}\n\n{speed}"
+
+
+def page(figures: list[Mapping[str, Any]]) -> str:
+    """Return what the page at the end of a run takes of the process that makes it."""
+    listed = [
+        [
+            f"{one['rows']:,}",
+            f"{one['cpu_seconds']:.0f}",
+            _gigabytes(one["peak_bytes"]),
+            f"{one['files']:,}",
+            f"{one['page_bytes'] / 1e6:,.0f}",
+        ]
+        for one in figures
+    ]
+    return table(["rows", "CPU, s", "peak, GB", "files", "MB"], listed)
 
 
 def fringe(figures: list[Mapping[str, Any]]) -> str:

@@ -11,6 +11,7 @@ nst.curves = (() => {
 
   // Iterations and losses of a row, from files loaded before.
   const sketch = (row) => {
+    if (row >= nst.data.index().begins) return null;
     const per = nst.data.index().perFile.sketches;
     const file = nst.data.get("sketches", Math.floor(row / per));
     const found = file.rows[row % per];
@@ -123,7 +124,7 @@ nst.curves = (() => {
   const show = () => stale && draw();
 
   const start = () => {
-    const few = nst.model.dimensions.filter(({ present }) => present.length <= GROUPS);
+    const few = nst.model.dimensions.filter(({ size }) => size <= GROUPS);
     const first = few.find(({ name }) => name !== "content" && name !== "style") ?? few[0];
     nst.$("curves-group").append(
       h("option", { value: "" }, "nothing"),

@@ -38,8 +38,14 @@ nst.data = (() => {
 
   const all = (kind) => Promise.all(Array.from({ length: nst.data.index().files[kind] }, (_, k) => load(kind, k)));
 
+  // Let go of what a script handed over, once it is kept elsewhere.
+  const drop = (kind, number) => {
+    got.delete(key(kind, number));
+    asked.delete(key(kind, number));
+  };
+
   let library = null;
   const plotly = () => (library ??= run(nst.data.index().plotly).then(() => window.Plotly));
 
-  return { load, all, plotly, get: (kind, number) => got.get(key(kind, number)), index: () => got.get("index-0") };
+  return { load, all, drop, plotly, get: (kind, number) => got.get(key(kind, number)), index: () => got.get("index-0") };
 })();

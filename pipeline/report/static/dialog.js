@@ -121,6 +121,11 @@ nst.dialog = (() => {
       h("p", { class: "choices" }, h("label", {}, log, " Logarithmic"), h("label", {}, layers, " Style layers")), chart, words);
     const per = nst.data.index().perFile.curves;
     const ready = async () => {
+      const { begins } = nst.data.index();
+      if (row >= begins) {
+        chart.remove();
+        return (words.textContent = `This page has the curves of ${begins.toLocaleString("en")} of its rows; the results have that of each.`);
+      }
       try {
         const found = (await nst.data.load("curves", Math.floor(row / per))).rows[row % per];
         if (!found) return part.remove();

@@ -4,6 +4,7 @@
 nst.filters = (() => {
   const MANY = 14; // values beyond which numbers are asked for as a range
   const TOO_MANY = 300; // beyond which names are left to the search
+  const SHOWN = 500; // rows that are found and shown, where the page has not loaded all
   const FILTERED = ["gallery", "matrix", "curves"]; // views that show the rows that are asked for
   const listeners = [];
   let order = [];
@@ -24,8 +25,8 @@ nst.filters = (() => {
         dimension.present.map((code) => nst.h("option", { value: code }, dimension.text(code)))));
 
   const facet = (dimension, number) => {
-    if (dimension.numeric && dimension.present.length > MANY) return range(`d${number}`, dimension.name);
-    return dimension.present.length > TOO_MANY ? null : choice(dimension, number);
+    if (dimension.numeric && dimension.size > MANY) return range(`d${number}`, dimension.name);
+    return dimension.size > TOO_MANY || !dimension.present.length ? null : choice(dimension, number);
   };
 
   // A test of numbers within what the two fields say; null if they say nothing.
@@ -110,16 +111,48 @@ nst.filters = (() => {
     turn.textContent = down ? "↓" : "↑";
   };
 
+  const rows = (count) => nst.count(count, "row", "rows");
+
+  const show = (found, said) => {
+    order = found;
+    nst.$("found").textContent = said;
+    nst.$("more-count").textContent = tests.length ? ` (${tests.length})` : "";
+    listeners.forEach((listener) => listener(order));
+  };
+
+  // Whether what is asked is something else than what a page begins with.
+  const particular = ({ text, statuses, sort, descending }) =>
+    text.trim() || tests.length || descending || sort !== "name" || statuses.size < nst.data.index().counts.filter(Boolean).length;
+
+  let turn = 0;
   const apply = () => {
     const state = asked(nst.$("filters"));
     if (FILTERED.includes(nst.address.view())) nst.address.filters(said(nst.$("filters"), state));
-    order = nst.model.select(state);
+    turn += 1;
     const all = nst.model.count();
-    const text = order.length === all ? nst.count(all, "row", "rows") : `${order.length.toLocaleString("en")} of ${nst.count(all, "row", "rows")}`;
-    nst.$("found").textContent = text;
-    const used = tests.length;
-    nst.$("more-count").textContent = used ? ` (${used})` : "";
-    listeners.forEach((listener) => listener(order));
+    if (!nst.model.complete() && particular(state)) return look(state, turn);
+    const found = nst.model.select(state);
+    if (!nst.model.complete()) return show(found, `a sample of ${found.length.toLocaleString("en")} of ${rows(all)}: search, filters and order go through all`);
+    show(found, found.length === all ? rows(all) : `${found.length.toLocaleString("en")} of ${rows(all)}`);
+  };
+
+  // Find rows among all of a run of which the page has only a sample, and load what is shown of the first ones.
+  const look = async (state, mine) => {
+    const all = nst.model.count();
+    const tell = (text) => mine === turn && (nst.$("found").textContent = text);
+    try {
+      tell(`looking through ${rows(all)} …`);
+      await nst.model.find((share) => tell(`looking through ${rows(all)}, ${Math.round(100 * share)} % …`));
+      if (mine !== turn) return;
+      const found = nst.model.select(state, true);
+      const first = found.slice(0, SHOWN);
+      await nst.model.need(first);
+      if (mine !== turn) return;
+      const cut = found.length > first.length ? `, of which the first ${first.length} are shown` : "";
+      show(first, `${found.length.toLocaleString("en")} of ${rows(all)}${cut}`);
+    } catch (problem) {
+      tell(problem.message);
+    }
   };
 
   // Show only rows of one status, as the summary's legend asks.
@@ -131,9 +164,9 @@ nst.filters = (() => {
   };
 
   const start = () => {
-    const { rows, dimensions, sorts } = nst.model;
+    const { dimensions, sorts } = nst.model;
     const form = nst.$("filters");
-    const counts = nst.data.index().statuses.map((_, code) => (rows.status ?? []).filter((found) => found === code).length);
+    const { counts } = nst.data.index();
     const statuses = nst.h("fieldset", { class: "chips" }, nst.h("legend", { class: "unseen" }, "Status"),
       nst.data.index().statuses.map((name, code) =>
         counts[code] === 0 ? null : nst.h("label", { class: name },

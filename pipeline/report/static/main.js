@@ -62,10 +62,21 @@
     });
   };
 
-  document.addEventListener("DOMContentLoaded", () => {
+  // The row of an id, which a page that begins with a sample looks for among all rows; -1 without one.
+  const rowOf = async (id) => {
+    const { rows, find, need, complete } = nst.model;
+    const known = rows.id?.indexOf(id) ?? -1;
+    if (known >= 0 || complete()) return known;
+    await find(() => {});
+    const found = rows.id.indexOf(id);
+    await need(found < 0 ? [] : [found]);
+    return found;
+  };
+
+  document.addEventListener("DOMContentLoaded", async () => {
     theme();
     price();
-    nst.model.start();
+    await nst.model.start();
     for (const part of [nst.filters, nst.dialog, nst.gallery, nst.matrix, nst.curves, nst.failures, nst.comparison]) part.start();
     const asked = nst.address.read();
     nst.filters.take(asked);
@@ -78,7 +89,7 @@
     }
     window.addEventListener("hashchange", () => route(true));
     route(false);
-    const found = asked.has("row") ? nst.model.rows.id.indexOf(asked.get("row")) : -1;
+    const found = asked.has("row") ? await rowOf(asked.get("row")) : -1;
     if (found >= 0) {
       const order = nst.filters.order();
       const at = order.indexOf(found);

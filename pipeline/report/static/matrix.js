@@ -70,7 +70,7 @@ nst.matrix = (() => {
       const key = `${a} ${b}`;
       met.has(key) ? met.get(key).push(row) : met.set(key, [row]);
     }
-    const [ups, sides] = [down, across].map((d, k) => d.present.filter((code) => present[k].has(code)));
+    const [ups, sides] = [down, across].map((d, k) => [...present[k]].sort(d.order));
     const cut = ups.length > MOST || sides.length > MOST;
     const said = `${ups.length.toLocaleString("en")} × ${sides.length.toLocaleString("en")}` +
       (cut ? `, of which the first ${MOST} each are shown: filters make it smaller.` : ".");
@@ -91,8 +91,8 @@ nst.matrix = (() => {
 
   // What a grid varies makes a better matrix than its pictures; few values better than many.
   const preferred = () => {
-    const fit = (d) => (d.present.length <= MOST ? 0 : 2) + (d.name === "content" || d.name === "style" ? 1 : 0);
-    return [...nst.model.dimensions].sort((a, b) => fit(a) - fit(b) || b.present.length - a.present.length).map(({ name }) => name);
+    const fit = (d) => (d.size <= MOST ? 0 : 2) + (d.name === "content" || d.name === "style" ? 1 : 0);
+    return [...nst.model.dimensions].sort((a, b) => fit(a) - fit(b) || b.size - a.size).map(({ name }) => name);
   };
 
   const start = () => {

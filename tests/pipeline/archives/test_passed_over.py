@@ -25,6 +25,7 @@ from pipeline.report.figures import figures
 from pipeline.specs import job_of
 from tests.pipeline.archives.test_photos import plant, spec
 from tests.pipeline.archives.test_run import Studio, studio
+from tests.pipeline.report.support import samples
 from tests.support import draw
 
 __all__ = ["studio"]
@@ -218,7 +219,7 @@ def test_a_run_says_it_everywhere(studio: Studio, capsys: pytest.CaptureFixture[
     assert f"Passed over: {told}\n" in capsys.readouterr().out
     said = summary.read(studio.output)
     assert str(PassedOver.of(said["passed_over"])) == told
-    assert str(figures(SCHEMA.empty_table(), said).passed_over) == told
+    assert str(figures(samples.rows_of(SCHEMA.empty_table()), said).passed_over) == told
     studio.plant("d.txt")
     told = "another name: 1 .mov, 1 .txt; hidden: 1 folder (.Trash)"
     assert str(studio.run().passed_over) == told  # where all is done too

@@ -8,12 +8,11 @@ import pytest
 
 from pipeline.comparison.pairing import _compared
 from pipeline.manifest import PICTURE_PARAMETERS
-from pipeline.outputs import query
+from pipeline.outputs import query, schema
 from pipeline.report.changes import label
-from pipeline.report.data import _names
-from pipeline.report.pictures import Pictures, sources
-from pipeline.report.rows import source_files
-from pipeline.report.thumbs import Shelf
+from pipeline.report.pictures import Sources, sources
+from pipeline.report.thumbs import NONE, Shelf
+from tests.pipeline.report.support import samples
 
 TABLE = pa.table(
     {
@@ -27,6 +26,13 @@ TABLE = pa.table(
 )
 
 
+def read(table: pa.Table, shelf: Shelf) -> Sources:
+    whole = pa.Table.from_pylist(
+        [{"id": str(k), **row} for k, row in enumerate(table.to_pylist())], schema=schema.SCHEMA
+    )
+    return sources(samples.rows_of(whole).columns, shelf)
+
+
 class Looked(Shelf):
     """A shelf of pictures that are all there; `opened` are those that are looked at."""
 
@@ -37,15 +43,22 @@ class Looked(Shelf):
 
 def test_a_mixture_is_shown_by_its_pictures(tmp_path: Path) -> None:
     shelf = Looked(str(tmp_path))
-    shown, numbers = sources(TABLE, shelf, page="/p", output="/o")
-    assert shown.uris == ["/c.png", "/a.png", "/x/b.png", "/d.png", "/e.png", "/a.png|/x/b.png", "/d.png|/e.png"]
-    assert shown.parts == [[], [], [], [], [], [1, 2], [3, 4]]
+    shown = read(TABLE, shelf)
+    assert shown.uris.to_pylist() == [
+        "/c.png",
+        "/a.png",
+        "/x/b.png",
+        "/d.png",
+        "/e.png",
+        "/a.png|/x/b.png",
+        "/d.png|/e.png",
+    ]
+    assert shown.parts == {5: [1, 2], 6: [3, 4]}
+    numbers = {role: of_rows.tolist() for role, of_rows in shown.numbers.items()}
     assert numbers == {"content": [0] * 3, "style": [1, 5, 6], **dict.fromkeys(PICTURE_PARAMETERS, [-1] * 3)}
     assert shelf.opened == {"/c.png", "/a.png", "/x/b.png"}, "a quarantined row's are not opened"
-    assert _names(shown)[-2:] == ["a.png + b.png", "d.png + e.png"]
-    (file,) = source_files(shown, _names(shown))
-    assert {len(values) for values in file.values()} == {7}
-    assert [thumb is None for thumb in shown.thumbs] == [False] * 3 + [True] * 4
+    assert shown.names().to_pylist()[-2:] == ["a.png + b.png", "d.png + e.png"]
+    assert (shown.copies.thumbs == NONE).tolist() == [False] * 3 + [True] * 4
 
 
 def test_masks_and_starts_are_shown_as_their_rows_name_them(tmp_path: Path) -> None:
@@ -56,20 +69,17 @@ def test_masks_and_starts_are_shown_as_their_rows_name_them(tmp_path: Path) -> N
     ]
     table = TABLE.set_column(TABLE.schema.get_field_index("params"), "params", pa.array(params))
     shelf = Looked(str(tmp_path))
-    shown, numbers = sources(table, shelf, page="/p", output="/o")
+    shown = read(table, shelf)
+    known = shown.uris.to_pylist()
 
     def uris(role: str) -> list[list[str]]:
-        return [[shown.uris[part] for part in shown.parts[n] or [n]] if n >= 0 else [] for n in numbers[role]]
+        return [[known[part] for part in shown.parts.get(n, [n])] if n >= 0 else [] for n in shown.numbers[role]]
 
     assert uris("content_mask") == [["/m.png", "/n.png"], ["/m.png"], ["/q.png"]]
     assert uris("style_mask") == [[], ["/a.png"], []]
     assert uris("init") == [["/i.png"], [], []]
     assert {"/m.png", "/n.png", "/i.png"} < shelf.opened
     assert "/q.png" not in shelf.opened, "a quarantined row's are not opened"
-
-
-def test_results_have_no_parts() -> None:
-    assert Pictures().parts == []
 
 
 @pytest.mark.parametrize(

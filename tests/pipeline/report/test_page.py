@@ -17,8 +17,8 @@ from pipeline.outputs import table as result_table
 from pipeline.outputs.as_manifest import as_manifest
 from pipeline.report import bundle as files
 from pipeline.report import write_report
-from pipeline.report.figures import reason
-from pipeline.report.thumbs import LOST_CAUSE
+from pipeline.report.copier import LOST_CAUSE
+from pipeline.report.reasons import reason
 from tests.pipeline.report.support import samples
 
 
@@ -313,6 +313,6 @@ def test_results_that_cannot_be_read_are_not_no_rows(output: Path, monkeypatch: 
     def down(*_: object) -> None:
         raise storage.StorageError("the store is down")
 
-    monkeypatch.setattr(result_table, "read_part", down)
+    monkeypatch.setattr(result_table, "_opened", down)
     with pytest.raises(storage.StorageError, match="the store is down"):
         write_report(str(output))

@@ -19,12 +19,13 @@ from pipeline import images
 from pipeline.outputs import schema
 from pipeline.report import links
 from pipeline.report.changes import label
+from pipeline.report.columns import MAX_ERROR, bounded
+from pipeline.report.copier import shrink
 from pipeline.report.curves import POINTS, curve_files, short, sketch_files, telling
 from pipeline.report.dimensions import dimension, split
-from pipeline.report.figures import figures, reason
-from pipeline.report.rows import MAX_ERROR, bounded
+from pipeline.report.figures import figures
+from pipeline.report.reasons import reason
 from pipeline.report.scripts import payload, script
-from pipeline.report.thumbs import shrink
 from tests.pipeline.report.support import samples
 from tests.support import draw
 
@@ -111,7 +112,7 @@ def test_a_tiff_is_not_shown_on_the_page_since_browsers_do_not() -> None:
 
 @given(st.lists(st.lists(st.sampled_from("abc"), min_size=1, max_size=4).map("/".join), unique=True, max_size=12))
 def test_pictures_have_names_that_tell_them_apart(uris: list[str]) -> None:
-    names = links.names(uris)
+    names = links.names(pa.array(uris, pa.string())).to_pylist()
     assert len(set(names)) == len(uris)
     assert all(uri.endswith(name) for uri, name in zip(uris, names, strict=True))
 
@@ -142,7 +143,7 @@ def test_curves_come_in_the_order_of_rows(tmp_path: Path) -> None:
     rows: list[dict[str, Any]] = [samples.ok(tmp_path, k, curve=samples.curve(400, 1 / (k + 2))) for k in range(120)]
     rows[7] = samples.bad(tmp_path, 7)
     table = pa.Table.from_pylist(rows, schema=schema.SCHEMA)
-    files = list(curve_files(table))
+    files = list(curve_files(table["curve"]))
     curves = [found for file in files for found in file["rows"]]
     assert [len(file["rows"]) for file in files] == [50, 50, 20]
     assert curves[7] is None
@@ -152,7 +153,7 @@ def test_curves_come_in_the_order_of_rows(tmp_path: Path) -> None:
         for name in ("total", "content", "style"):
             assert curves[k][name] == pytest.approx([asked[name][i] for i in curves[k]["i"]], rel=6e-4)
         assert list(curves[k]["layers"]) == ["conv1_1", "conv2_1"]
-    [sketches] = sketch_files(table)
+    [sketches] = sketch_files(table["curve"])
     length, seen = sketches["rows"][119]
     assert sketches["rows"][7] is None
     assert seen == pytest.approx([rows[119]["curve"]["total"][i] for i in sketches["grids"][length]], rel=6e-4)
@@ -160,16 +161,18 @@ def test_curves_come_in_the_order_of_rows(tmp_path: Path) -> None:
 
 @given(st.lists(st.none() | st.floats(-9, 9) | st.integers(-9, 9), max_size=30))
 def test_numbers_are_a_dimension_in_their_order(column: list[float | None]) -> None:
-    found = dimension("x", list(column))
+    found = dimension("x", pa.array(column, pa.float64()))
+    values = found.values.to_pylist()
     assert found.numeric
-    assert list(found.values) == sorted(found.values)
-    assert [None if code < 0 else found.values[code] for code in found.codes] == column
+    assert values == sorted(values)
+    assert [None if code < 0 else values[code] for code in found.codes] == column
 
 
 def test_what_varies_and_what_is_shared(tmp_path: Path) -> None:
     rows = [samples.ok(tmp_path, k, device="cpu" if k else "gpu") for k in range(8)]
-    settings, dimensions = split(pa.Table.from_pylist(rows, schema=schema.SCHEMA))
-    assert {d.name: list(d.values) for d in dimensions} == {"style_weight": [0.5, 1.0], "device": ["cpu", "gpu"]}
+    found = samples.rows_of(pa.Table.from_pylist(rows, schema=schema.SCHEMA))
+    settings, dimensions = split(found.parameters.items(), found.columns)
+    assert {d.name: d.values.to_pylist() for d in dimensions} == {"style_weight": [0.5, 1.0], "device": ["cpu", "gpu"]}
     assert [s.name for s in settings if not s.usual] == ["size", "iterations", "scales"]
     assert "tv_weight" in {s.name for s in settings if s.usual}
 
@@ -180,7 +183,7 @@ def test_figures_add_up(tmp_path: Path) -> None:
         row["started_at"] = samples.BEGAN + timedelta(minutes=number)
         row["finished_at"] = samples.BEGAN + timedelta(hours=1, minutes=number)
     said = {"counts": {"ok": 6, "failed": 4}, "seconds": 100.0}
-    found = figures(pa.Table.from_pylist(rows, schema=schema.SCHEMA), said)
+    found = figures(samples.rows_of(pa.Table.from_pylist(rows, schema=schema.SCHEMA)), said)
     assert (found.rows, found.pictures, found.counts["failed"]) == (10, 6, 4)
     assert [(r.name, r.rows) for r in found.reasons] == [
         ("cannot read …: it does not exist", 2),
@@ -195,12 +198,12 @@ def test_figures_add_up(tmp_path: Path) -> None:
     assert found.warnings == {}
     rows[1]["warning"] = rows[2]["warning"] = "never fell"
     rows[0]["warning"] = "another"
-    doubtful = figures(pa.Table.from_pylist(rows, schema=schema.SCHEMA), said)
+    doubtful = figures(samples.rows_of(pa.Table.from_pylist(rows, schema=schema.SCHEMA)), said)
     assert list(doubtful.warnings.items()) == [("never fell", 2), ("another", 1)]
 
 
 def test_nothing_has_figures_too() -> None:
-    found = figures(schema.SCHEMA.empty_table(), {})
+    found = figures(samples.rows_of(schema.SCHEMA.empty_table()), {})
     assert (found.rows, found.pictures, found.per_hour, found.began, found.busy) == (0, 0, None, None, 0.0)
 
 

@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from PIL import Image
 
 from nst_kernel import StyleParams
 from pipeline import storage
 from pipeline.comparison.compare import Change, Comparison
 from pipeline.outputs import table as result_table
+from pipeline.report.columns import Reader, Rows
 from pipeline.report.scripts import payload
 from tests.support import draw
 
@@ -125,6 +127,12 @@ def comparison(output: Path, older: Path) -> Comparison:
     changes.append(Change({"content": None}, bad(older, 3), ok(output, 3), None, None, None, None, ()))
     settings = {"tv_weight": (0.5, HOSTILE), "iterations": ((60,), None)}
     return Comparison(str(older), str(output), settings, changes, [{"id": "gone", "status": "ok"}], [])
+
+
+def rows_of(table: pa.Table, output: str = "/o") -> Rows:
+    """Rows of a page, from a table of results."""
+    reader = Reader(output, f"{output}/report")
+    return reader.joined({"part": reader.reduced("part", table)})
 
 
 def data(page: str, kind: str) -> list[Any]:
