@@ -28,15 +28,16 @@ def outline_of(source: str) -> Outline:
     Args:
         source: as for `load_encoder`, which raises the same errors.
     """
-    return _embedded() if source == "embedded" else load_encoder(source).outline
+    uri, digest = split_pin(source)
+    return _embedded(digest) if uri == "embedded" else load_encoder(source).outline
 
 
-@lru_cache(maxsize=1)
-def _embedded() -> Outline:
+@lru_cache(maxsize=2)
+def _embedded(digest: str | None) -> Outline:
     """Return what is known of the embedded encoder, kept for the next call."""
     from nst_kernel.encoder import embedded_outline
 
-    return embedded_outline()
+    return embedded_outline(sha256=digest)
 
 
 @lru_cache(maxsize=1)
@@ -50,8 +51,7 @@ def load_encoder(source: str) -> Weights:
     Raises:
         WeightsError: if they are not to be had or not to be used.
     """
-    from nst_kernel import WeightsError, load_weights  # torch comes along
-    from nst_kernel.encoder import check_pin, parse_weights
+    from nst_kernel.encoder import WeightsError, check_pin, load_weights, parse_weights  # torch comes along
 
     uri, digest = split_pin(source)
     check_pin(digest, name=uri)  # before a large file is fetched

@@ -236,17 +236,13 @@ def test_a_file_reaches_its_own_room_by_files() -> None:
     assert offences(wrong) == []
 
 
-STAGES = ("pipeline.flow.dataset", "tests.bench.stub")
-"""Modules that tasks import which fetch and write."""
-
-
 @pytest.fixture(scope="module")
 def loaded() -> dict[str, set[str]]:
     """Which of torch and Ray are loaded once a module is imported, by its name: one after the other in one process.
 
     What one has loaded is there for those after it. Light rooms stand in their order, so that the first is at fault.
     """
-    names = [*(f"pipeline.{room}" for room in LIGHT), *STAGES]
+    names = [f"pipeline.{room}" for room in LIGHT]
     code = "import importlib, sys\nfor name in sys.argv[1:]:\n    importlib.import_module(name)"
     code += "\n    print(name, *{'torch', 'ray'} & sys.modules.keys())"
     command = [sys.executable, "-c", code, *names]
@@ -257,11 +253,6 @@ def loaded() -> dict[str, set[str]]:
 @pytest.mark.parametrize("room", [f"pipeline.{room}" for room in LIGHT])
 def test_light_rooms_load_neither_torch_nor_ray(room: str, loaded: dict[str, set[str]]) -> None:
     assert loaded[room] == set()
-
-
-def test_workers_that_compute_nothing_load_no_torch(loaded: dict[str, set[str]]) -> None:
-    """Tasks that fetch and write import what a run is described by: torch would cost each 3 s of CPU and 200 MB."""
-    assert loaded[STAGES[0]] == loaded[STAGES[1]] == {"ray"}
 
 
 def test_every_room_says_in_one_line_what_it_is() -> None:

@@ -2,13 +2,13 @@
 
 from typing import TYPE_CHECKING
 
-from nst_kernel.encoder.outline import LayerMissing, Outline, embedded_outline
+from nst_kernel.encoder.outline import LayerMissing, Outline, WeightsError, check_pin, embedded_outline
 from nst_kernel.lazy import lazily
 
 if TYPE_CHECKING:
     from nst_kernel.encoder.check import Check, check_imagenet, is_embedded
     from nst_kernel.encoder.guided import Guided
-    from nst_kernel.encoder.load import WeightsError, check_pin, load_weights, parse_weights
+    from nst_kernel.encoder.load import load_weights, parse_weights
     from nst_kernel.encoder.precision import computing_in, resolve_precision
     from nst_kernel.encoder.request import Request
     from nst_kernel.encoder.ring import Border
@@ -48,7 +48,7 @@ __getattr__ = lazily(
     {
         "nst_kernel.encoder.check": ("Check", "check_imagenet", "is_embedded"),
         "nst_kernel.encoder.guided": ("Guided",),
-        "nst_kernel.encoder.load": ("WeightsError", "check_pin", "load_weights", "parse_weights"),
+        "nst_kernel.encoder.load": ("load_weights", "parse_weights"),
         "nst_kernel.encoder.precision": ("computing_in", "resolve_precision"),
         "nst_kernel.encoder.request": ("Request",),
         "nst_kernel.encoder.ring": ("Border",),

@@ -1,6 +1,5 @@
 """Loading of weights, by the names `imagenet` and `embedded` or from a file, and the layouts that files have."""
 
-import hashlib
 import io
 import itertools
 import json
@@ -16,7 +15,7 @@ import torch
 from safetensors.torch import load as load_safetensors
 from torch import Tensor
 
-from nst_kernel.encoder.outline import embedded_file
+from nst_kernel.encoder.outline import WeightsError, check_pin, digest_of, embedded_file
 from nst_kernel.encoder.weights import Weights
 from nst_kernel.layers import LAYERS, shape_of
 
@@ -26,16 +25,10 @@ IMAGENET_HASH = "dcbb9e9d"
 MAX_EXPANSION = 4
 """Times its size to which a .pth file may unpack. torch.save compresses nothing, and weights shrink by a tenth."""
 
-_SHA256 = re.compile("[0-9a-fA-F]{64}")
-
 _FLOATS = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
 
 _TORCHVISION = dict(zip(LAYERS, (0, 2, 5, 7, 10, 12, 14, 16, 19, 21, 23, 25, 28, 30, 32, 34), strict=True))
 """Number of each convolution in torchvision's VGG-19, N of `features.N`, by layer name."""
-
-
-class WeightsError(ValueError):
-    """Weights cannot be loaded or used; the message says why and what to do."""
 
 
 def load_weights(source: str | Path = "embedded", *, sha256: str | None = None) -> Weights:
@@ -81,27 +74,9 @@ def parse_weights(data: bytes, *, name: str, sha256: str | None = None) -> Weigh
     return _parse(data, name, sha256 or "")
 
 
-def check_pin(sha256: str | None, *, name: str) -> None:
-    """Raise `WeightsError` for a digest that could not be one: it would pin nothing, or nearly nothing.
-
-    Args:
-        sha256: what was given for the weights; None: nothing.
-        name: name of the weights.
-    """
-    if sha256 is not None and not _SHA256.fullmatch(sha256):
-        raise WeightsError(
-            f"weights {name!r} are pinned to SHA-256 {sha256!r}, which has {len(sha256)} characters: expected 64 "
-            "hexadecimal digits, as sha256sum prints them, or no digest at all"
-        )
-
-
 def _parse(data: bytes, name: str, beginning: str) -> Weights:
     """Read weights as `parse_weights` does; `beginning` is what their digest must begin with."""
-    digest = hashlib.sha256(data).hexdigest()
-    if not digest.startswith(beginning.lower()):
-        raise WeightsError(
-            f"weights {name!r} have SHA-256 {digest}, expected {beginning}: the file is damaged or another one"
-        )
+    digest = digest_of(data, name, beginning)
     state, header = _read(data, name)
     layout, keys = _layout(state, header)
     # Consecutive layers from conv1_1 on, as many as there are.

@@ -15,7 +15,7 @@ from pipeline.flow.merging import Merging
 from pipeline.flow.metrics import with_busy_share
 from pipeline.options import Interruptions, RunOptions
 from pipeline.planning import Fetched, Optimised
-from pipeline.process import draining
+from pipeline.process import draining, garbage
 from pipeline.recovery import (
     Ledger,
     guarded_fetch,
@@ -35,7 +35,8 @@ optimises one fetched batch after the other."""
 
 def style_actor(weights: str, **options: Any) -> Callable[[Fetched], Optimised]:
     """Return the kernel that computes pictures: a `StyleActor` with these weights."""
-    from pipeline.stages import StyleActor  # torch comes along, which only actors need
+    with garbage.paused():
+        from pipeline.stages import StyleActor  # torch comes along, which only actors need
 
     return StyleActor(weights, **options)
 

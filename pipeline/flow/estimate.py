@@ -18,7 +18,7 @@ from nst_kernel import PARAMETERS, StyleParams
 from nst_kernel.cost import Saving
 from pipeline import storage
 from pipeline.cluster import ActorPool, pool_for
-from pipeline.encoder import load_encoder
+from pipeline.encoder import load_encoder, outline_of
 from pipeline.manifest import Row, Rows, Source, check_formats, check_originals
 from pipeline.options import RunOptions, under_access
 from pipeline.outputs import Finished, PassedOver, finished
@@ -168,7 +168,7 @@ def estimate_rows(rows: Sequence[Row], options: RunOptions, *, rate: float | Non
     if output:
         check_originals(rows, output)
     check_formats(rows, options.encoding.depth)
-    encoder = load_encoder(options.weights)
+    encoder = outline_of(options.weights)
     pool = pool_for(options.resources)
     done = finished(output) if output else Finished({}, {})
     work = plan(
@@ -186,7 +186,10 @@ def estimate_rows(rows: Sequence[Row], options: RunOptions, *, rate: float | Non
         from nst_kernel import Vgg19
 
         params = work.batches[0].rows[0].row.params
-        known = Rate(measure_rate(Vgg19(encoder), params, threads=pool.threads), "one short evaluation on this machine")
+        known = Rate(
+            measure_rate(Vgg19(load_encoder(options.weights)), params, threads=pool.threads),
+            "one short evaluation on this machine",
+        )
     else:
         known = Rate(0.0, "not measured: nothing to do")
     return summarise(work, pool, known, encoder=encoder.kind)

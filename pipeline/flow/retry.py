@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from nst_kernel import StyleParams
 from pipeline import storage
-from pipeline.encoder import load_encoder
+from pipeline.encoder import outline_of
 from pipeline.flow.run import run_rows
 from pipeline.manifest import PICTURE_COLUMNS, ManifestError, Row, RowProblem, bad_output, shown
 from pipeline.options import RunOptions, under_access
@@ -47,7 +47,7 @@ def retry(
         RunBroken: as `run` does, and whatever else it raises.
     """
     table = rows_of(options.output, statuses)
-    encoder = load_encoder(options.weights)
+    encoder = outline_of(options.weights)
     others = {row["encoder"] for row in table.to_pylist() if row["encoder_sha256"] not in (None, encoder.sha256)}
     if others:
         raise ValueError(

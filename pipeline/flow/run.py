@@ -4,11 +4,12 @@ import contextlib
 import functools
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from nst_kernel.encoder import Outline
 from pipeline import storage
 from pipeline.cluster import ActorPool, check_address, connect, pool_on_cluster
-from pipeline.encoder import PIN, load_encoder, split_pin
+from pipeline.encoder import PIN, outline_of, split_pin
 from pipeline.flow.dataset import Kernel, PlanBroken, RunBroken, TooManyFailures, flow, style_actor
 from pipeline.flow.metrics import RunMetrics, log_outcome
 from pipeline.flow.slices import Planning, hopeless
@@ -27,9 +28,6 @@ from pipeline.planning import validated
 from pipeline.process import interruptible, stage
 from pipeline.recovery import LEASE_SECONDS, Ledger, Locked, RunLock, ledger, saved_states
 from pipeline.stages import Writer
-
-if TYPE_CHECKING:
-    from nst_kernel import Weights
 
 
 @under_access
@@ -126,7 +124,7 @@ def run_slices(
     check_address(options.resources.address)
     started_at, output = provenance.now(), storage.absolute(options.output)
     options = options.model_copy(update={"output": output})
-    encoder = load_encoder(options.weights)
+    encoder = outline_of(options.weights)
     # One run at a time; a row may take an hour, so the wait for one is interrupted when the lock is lost.
     with interruptible() as interrupt, RunLock(output, force=options.force, on_loss=interrupt) as lock:
         _check_output(output)
@@ -194,7 +192,7 @@ def _ledger(lock: RunLock, options: RunOptions, *, is_wary: bool) -> Ledger:
     )
 
 
-def _writer(options: RunOptions, encoder: "Weights", done: Finished) -> Writer:
+def _writer(options: RunOptions, encoder: Outline, done: Finished) -> Writer:
     """Return the writing stage of the run that comes after those which have left results."""
     return Writer(
         options.output,
@@ -270,7 +268,7 @@ def _put_in_order(output: str, run: str, planning: Planning) -> None:
 
 
 def _summary_of(
-    options: RunOptions, planning: Planning, *, encoder: "Weights", started_at: datetime
+    options: RunOptions, planning: Planning, *, encoder: Outline, started_at: datetime
 ) -> Mapping[str, object]:
     """Return what `run.json` tells of a finished run."""
     progress = planning.progress

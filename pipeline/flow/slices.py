@@ -3,8 +3,8 @@
 import functools
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING
 
+from nst_kernel.encoder import Outline
 from pipeline.cluster import ActorPool
 from pipeline.flow.dataset import PlanBroken, RunBroken, TooManyFailures
 from pipeline.flow.feed import Work
@@ -13,9 +13,6 @@ from pipeline.options import FailureLimit, RunOptions
 from pipeline.outputs import Progress, finished
 from pipeline.planning import Batch, History, Plan, RowKey, output_shapes, plan
 from pipeline.recovery import ledger
-
-if TYPE_CHECKING:
-    from nst_kernel import Weights
 
 
 class Planning:
@@ -30,7 +27,7 @@ class Planning:
     """
 
     def __init__(
-        self, options: RunOptions, encoder: "Weights", pool: Callable[[], ActorPool], progress: Progress
+        self, options: RunOptions, encoder: Outline, pool: Callable[[], ActorPool], progress: Progress
     ) -> None:
         """Read what earlier runs have left, once for all slices.
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from pipeline import storage
-from pipeline.encoder import load_encoder
+from pipeline.encoder import outline_of
 from pipeline.flow import run_rows
 from pipeline.manifest import Row, check_covered, derive_id
 from pipeline.options import RunOptions, under_access
@@ -55,7 +55,7 @@ def run_grid(
         Locked: if another run writes to this output; nothing was started.
         RunBroken: as `run`, and whatever else it raises.
     """
-    encoder = load_encoder(options.weights)
+    encoder = outline_of(options.weights)
     check_covered(rows, encoder)
     now = now or provenance.now()
     with RunLock(options.output, force=options.force) as lock:

@@ -14,7 +14,7 @@ from pipeline.manifest.rows import Rows
 from pipeline.manifest.settings import Settings
 
 if TYPE_CHECKING:
-    from nst_kernel import StyleParams, Weights
+    from nst_kernel import StyleParams
     from nst_kernel.encoder import Outline
 
 
@@ -75,7 +75,7 @@ def unheld(output: str, params: StyleParams, depth: int) -> str | None:
     return None
 
 
-def check_covered(rows: Iterable[Row], encoder: Weights | Outline) -> None:
+def check_covered(rows: Iterable[Row], encoder: Outline) -> None:
     """Check that the encoder has every layer that rows use.
 
     Raises:

@@ -14,7 +14,7 @@ from pipeline.outputs import provenance
 from pipeline.outputs.schema import STATUSES
 
 if TYPE_CHECKING:
-    from nst_kernel import Weights
+    from nst_kernel.encoder import Outline
 
 VERSION = 1
 
@@ -25,7 +25,7 @@ def of(
     counts: Mapping[str, int],
     *,
     retries: int,
-    encoder: Weights,
+    encoder: Outline,
     started_at: datetime,
 ) -> dict[str, object]:
     """Return the summary of a run that has ended.

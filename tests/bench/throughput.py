@@ -13,7 +13,7 @@ from PIL import Image
 from jobs.pictures import CONTENTS, STYLES, draw
 from pipeline.cluster.actor_pool import ActorPool, pool_on_cluster
 from pipeline.cluster.connection import connect
-from pipeline.encoder import load_encoder
+from pipeline.encoder import outline_of
 from pipeline.flow.dataset import flow
 from pipeline.flow.feed import Work
 from pipeline.flow.run import run
@@ -111,7 +111,7 @@ def _pool(count: int) -> ActorPool:
 def _outcomes(
     rows: Sequence[Row], home: Path, pool: ActorPool, limits: Limits, *, kernel: Any = StubKernel
 ) -> Iterator[object]:
-    encoder = load_encoder("embedded")
+    encoder = outline_of("embedded")
     work = plan(rows, encoder_sha256=encoder.sha256, limits=limits)
     writer = Writer(str(home / "out"), encoder=encoder.name, encoder_sha256=encoder.sha256)
     with RunLock(str(home / "out")) as lock:

@@ -12,7 +12,7 @@ from PIL import Image
 from nst_kernel import PARAMETERS, StyleParams
 from nst_kernel.cost import macs_of_statistics, macs_per_pixel
 from pipeline.cluster.actor_pool import CPU_BATCH_PIXELS, ActorPool
-from pipeline.encoder import load_encoder
+from pipeline.encoder import outline_of
 from pipeline.flow.estimate import SHARED_SETTINGS, Rate, estimate, measure_rate, summarise
 from pipeline.manifest.row import Row
 from pipeline.manifest.validate import validate
@@ -130,7 +130,7 @@ def test_from_a_manifest_and_without_what_is_done(tmp_path: Path) -> None:
 
 def _sound_rows(manifest: str) -> list[PlannedRow]:
     asked = validate(manifest)
-    work = plan(asked.rows, encoder_sha256=load_encoder("embedded").sha256)
+    work = plan(asked.rows, encoder_sha256=outline_of("embedded").sha256)
     return [planned for batch in work.batches for planned in batch.rows if not planned.failure]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from nst_kernel import StyleParams
-from pipeline.encoder import load_encoder
+from pipeline.encoder import outline_of
 from pipeline.flow import retry
 from pipeline.manifest import ManifestError
 from pipeline.options import Encoding, RunOptions
@@ -24,7 +24,7 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[st
         "run_rows",
         lambda rows, options, **_: caught.append(([row.id for row in rows], options)),
     )
-    encoder = load_encoder("embedded")
+    encoder = outline_of("embedded")
     row: dict[str, Any] = {"content": "/c.png", "style": "/s.png", "params": json.dumps(StyleParams(seed=7).to_json())}
     row |= {"encoder": encoder.name, "encoder_sha256": encoder.sha256, "finished_at": provenance.now()}
     statuses = ("ok", "failed", "quarantined")

@@ -210,7 +210,7 @@ def test_one_run_at_a_time(output: Output) -> None:
 
 
 def test_layers_that_the_encoder_lacks_start_nothing(output: Output, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(history, "load_encoder", lambda _: random_weights(deepest="conv1_1"))
+    monkeypatch.setattr(history, "outline_of", lambda _: random_weights(deepest="conv1_1").outline)
     with pytest.raises(LayerMissing):
         random_weights(deepest="conv1_1").check_covers(ROWS[0].params.layers)
     with pytest.raises(ManifestError, match="have no layer"):
