@@ -17,10 +17,10 @@ class Process:
     cpu: float
 
 
-def family() -> dict[int, Process]:
-    """This process and all below it, by process id."""
+def family(root: int | None = None) -> dict[int, Process]:
+    """A process and all below it, by process id; by default this one."""
     everyone = {process.pid: process for path in Path("/proc").glob("[0-9]*") if (process := _look(path))}
-    ours = {os.getpid(): everyone[os.getpid()]}
+    ours = {pid: everyone[pid] for pid in (root or os.getpid(),) if pid in everyone}
     while more := {p.pid: p for p in everyone.values() if p.parent in ours and p.pid not in ours}:
         ours |= more
     return ours

@@ -17,9 +17,10 @@ import ray
 from rich.console import Console
 
 from tests.bench import million, page, requests, throughput
+from tests.bench import starting as start
 from tests.bench.__main__ import RESULTS, cpu_name
 
-PARTS = ("million", "overhead", "rows", "scaling", "requests", "page")
+PARTS = ("million", "overhead", "rows", "scaling", "requests", "page", "starting")
 
 
 def main() -> None:
@@ -43,6 +44,7 @@ def main() -> None:
         "scaling": lambda console, home: scaling(console, home, options.waves),
         "requests": lambda console, _: per_row(console),
         "page": lambda console, home: pages(console, Path(options.results or home), options.page),
+        "starting": starting,
     }
     RESULTS.mkdir(exist_ok=True)
     file = RESULTS / "scale.json"
@@ -136,6 +138,19 @@ def per_row(console: Console) -> Any:
         console.print(f"requests of a row, {together} to a batch: {split}")
         found.append({"rows_per_batch": together, "requests": counted})
     return found
+
+
+def starting(console: Console, home: Path) -> Any:
+    """What a command, and each process of a run, takes to start."""
+    r = start.starting(home)
+    for name, took in r["commands"].items():
+        console.print(f"{name}: {took['cpu']:.2f} s of CPU, {took['seconds']:.2f} s")
+    names = ("driver", "actor", "task", "all")
+    console.print(
+        f"nst run: its first batch after {r['run']['seconds']:.1f} s; s of CPU until then: "
+        + ", ".join(f"{name} {r['run'][name]:.2f}" for name in names)
+    )
+    return r
 
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ def tables() -> dict[str, str]:
             "scaling": scaling,
             "rows": rows,
             "page": page,
+            "starting": starting,
             "fringe": fringe,
             "ratio": ratio,
         }
@@ -190,6 +191,26 @@ def page(figures: list[Mapping[str, Any]]) -> str:
         for one in figures
     ]
     return table(["rows", "CPU, s", "peak, GB", "files", "MB"], listed)
+
+
+def starting(figures: Mapping[str, Any]) -> str:
+    """Return what commands and the processes of a run take to start."""
+    run = figures["run"]
+    kinds = {
+        "driver": "driver, until then",
+        "actor": "actor, until then",
+        "task": "task that reads or writes, with its row",
+        "all": "all processes, Ray's own too, until then",
+    }
+    listed = [
+        *((f"`{name}`", took["cpu"], f"{took['seconds']:.1f}") for name, took in figures["commands"].items()),
+        ("`nst run`: first batch at work", "", f"{run['seconds']:.1f}"),
+        *((what, run[kind], "") for kind, what in kinds.items()),
+    ]
+    return table(
+        [f"medians of {figures['rounds']}", "CPU seconds", "seconds"],
+        [[what, f"{cpu:.2f}" if cpu else "", seconds] for what, cpu, seconds in listed],
+    )
 
 
 def fringe(figures: list[Mapping[str, Any]]) -> str:
