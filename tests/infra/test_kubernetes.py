@@ -263,3 +263,24 @@ def test_what_jobs_of_the_base_open_is_what_operators_allow() -> None:
         assert not allowed.covers(place, write=True)
     assert not allowed.covers("s3://other/a.png", write=False)
     assert not allowed.covers("http://169.254.169.254/latest", write=False)
+
+
+def test_the_guide_makes_things_in_the_order_in_which_they_need_each_other() -> None:
+    guide = manifests.path("README.md").read_text("utf-8")
+    steps = [
+        "helm install kuberay-operator",
+        "apply -f base/namespace.yaml",
+        "create secret generic",
+        "apply -k overlays/",
+    ]
+    assert sorted(steps, key=guide.index) == steps
+    (cluster,) = of_kind(written("overlays/gpu"), "RayCluster")
+    (secret,) = {
+        one["secretRef"]["name"] for _, pod in pods(cluster) for one in pod["spec"]["containers"][0]["envFrom"]
+    }
+    assert f"create secret generic {secret} " in guide
+    others = {"monitor.yaml", "rules.yaml"}  # of an operator that not everybody has
+    assert all(f"`{name}`" in guide for name in others)
+    listed = yaml.safe_load(manifests.path("base/kustomization.yaml").read_text("utf-8"))["resources"]
+    foreign = {name for name in listed if "monitoring.coreos.com" in manifests.path(f"base/{name}").read_text("utf-8")}
+    assert foreign == others

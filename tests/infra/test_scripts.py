@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import time
 from pathlib import Path
@@ -13,6 +14,22 @@ from tests.support import REPOSITORY
 
 INFRA = REPOSITORY / "infra"
 SCRIPTS = [*INFRA.glob("machines/*.sh"), INFRA / "slurm" / "nst.sbatch"]
+
+
+def appears(file: Path) -> bool:
+    """Wait for a file; return whether it came."""
+    until = time.monotonic() + 30
+    while not file.exists() and time.monotonic() < until:
+        time.sleep(0.02)
+    return file.exists()
+
+
+def stand_ins(folder: Path, **texts: str) -> dict[str, str]:
+    """An environment in which some programs are shell scripts of these texts."""
+    for name, text in texts.items():
+        (folder / name).write_text(f"#!/bin/bash\n{text}\n")
+        (folder / name).chmod(0o755)
+    return {"PATH": f"{folder}:{os.environ['PATH']}", "HOME": str(folder)}
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: str(path.name))
@@ -27,67 +44,89 @@ def test_dead_nodes_are_noticed_and_a_token_is_asked_for(name: str) -> None:
     assert "RAY_AUTH_MODE" in text
 
 
-def stub(folder: Path, **variables: str) -> dict[str, str]:
-    """An environment in which `ray` says what it was called with, and with which token."""
-    (folder / "ray").write_text('#!/bin/sh\necho "$RAY_AUTH_MODE $@"\n')
-    (folder / "ray").chmod(0o755)
-    return {"PATH": f"{folder}:{os.environ['PATH']}", "HOME": str(folder), **variables}
-
-
 def test_a_head_needs_a_token(tmp_path: Path) -> None:
     head = ["bash", str(INFRA / "machines" / "head.sh"), "10.0.0.1", "--num-cpus", "0"]
-    refused = subprocess.run(head, env=stub(tmp_path), capture_output=True, text=True, check=False)
+    environment = stand_ins(tmp_path, ray='echo "$RAY_AUTH_MODE $@"')
+    refused = subprocess.run(head, env=environment, capture_output=True, text=True, check=False)
     assert refused.returncode == 2
     assert "ray get-auth-token --generate" in refused.stderr
-    ended = subprocess.run(head, env=stub(tmp_path, RAY_AUTH_TOKEN="x"), capture_output=True, text=True, check=True)
+    environment["RAY_AUTH_TOKEN"] = "x"
+    ended = subprocess.run(head, env=environment, capture_output=True, text=True, check=True)
     assert ended.stdout.startswith("token start --head --block --node-ip-address 10.0.0.1")
     assert "--dashboard-host 127.0.0.1" in ended.stdout
     assert ended.stdout.strip().endswith("--num-cpus 0")
 
 
-def on_slurm(folder: Path, *, started: bool, run_ends_with: int) -> tuple[int, list[str], list[str]]:
-    """Run the script with stand-ins for Slurm and Ray; return its exit code and what Ray and the run were given."""
-    stubs = {
-        "srun": 'while case "$1" in -*) true;; *) false;; esac; do shift; done; exec "$@"',
-        "scontrol": "echo first; echo second",
-        "ray": f'printf "%s\\n" "$@" > {folder}/ray.said; while [ "$1" != -- ]; do shift; done; shift; '
-        + ('"$@"; exit 0' if started else "exit 0"),
-        "nst": f'printf "%s\\n" "$@" > {folder}/nst.said; exit {run_ends_with}',
-    }
-    for name, text in stubs.items():
-        (folder / name).write_text(f"#!/bin/bash\n{text}\n")
-        (folder / name).chmod(0o755)
-    slurm = {"SLURM_JOB_ID": f"9{os.getpid()}", "SLURM_JOB_NODELIST": "first,second", "SLURM_JOB_NUM_NODES": "2"}
-    variables = {"PATH": f"{folder}:{os.environ['PATH']}", "HOME": str(folder), **slurm}
+RAY = """
+if [ -e {folder}/refuses ]; then rm {folder}/refuses; exit 1; fi
+printf "%s\\n" "$@" > {folder}/ray.said
+while [ "$1" != -- ]; do shift; done
+shift
+{then}
+exit 0
+"""
+"""What stands in for `ray symmetric-run`: it notes what it is given, and runs what it is to run."""
+
+
+def slurm(folder: Path, *, nst: str, ray: str = '"$@"', **variables: str) -> subprocess.Popen[bytes]:
+    """Start the script with stand-ins for Slurm and Ray, which note in files what they were given."""
+    environment = stand_ins(
+        folder,
+        srun='while case "$1" in -*) true;; *) false;; esac; do shift; done; exec "$@"',
+        hostname="echo 127.0.0.1 10.0.0.1",
+        scontrol=f'[ "$1" != show ] || {{ echo first; exit; }}; echo "$@" > {folder}/scontrol.said',
+        ray=RAY.format(folder=folder, then=ray),
+        nst=f'printf "%s\\n" "$@" > {folder}/nst.said; {nst}',
+    )
+    own = {"SLURM_JOB_ID": f"9{os.getpid()}", "SLURM_JOB_NODELIST": "first,second", "SLURM_JOB_NUM_NODES": "2"}
     words = ["bash", str(INFRA / "slurm" / "nst.sbatch"), "a job.yaml", "--set", "size=64"]
-    done = subprocess.run(words, env=variables, capture_output=True, text=True, check=False)
-    said = [(folder / f"{name}.said") for name in ("ray", "nst")]
-    given = [file.read_text().splitlines() if file.exists() else [] for file in said]
-    return done.returncode, given[0], given[1]
+    return subprocess.Popen(words, env={**environment, **own, **variables})
+
+
+def said(folder: Path, name: str) -> list[str]:
+    """What a stand-in was given; nothing if it was not called."""
+    file = folder / f"{name}.said"
+    return file.read_text().splitlines() if file.exists() else []
 
 
 @pytest.mark.parametrize("ends", [0, 1, 3, 143])
 def test_a_job_of_slurm_ends_as_its_run_does_whatever_ray_says(ends: int, tmp_path: Path) -> None:
-    code, ray, run = on_slurm(tmp_path, started=True, run_ends_with=ends)
-    assert code == ends
+    assert slurm(tmp_path, nst=f"exit {ends}").wait(60) == ends
+    ray, run = said(tmp_path, "ray"), said(tmp_path, "nst")
     assert run[:4] == ["run", "a job.yaml", "--set", "size=64"]
     assert run[4] == "--address"
     options = {word for word in ray[: ray.index("--")] if word.startswith("--")}
-    # Ray gives them to workers too, which refuse what is for heads alone.
-    assert options == {"--address", "--min-nodes", "--num-cpus", "--num-gpus", "--temp-dir"}
+    # Workers get them too, and refuse what is for heads alone; with --temp-dir, Ray would not find its own cluster.
+    assert options == {"--address", "--min-nodes", "--num-cpus", "--num-gpus"}
     assert run[5] == ray[ray.index("--address") + 1]
+    assert said(tmp_path, "scontrol") == []
 
 
-def test_a_job_of_slurm_in_which_ray_did_not_start_has_not_succeeded(tmp_path: Path) -> None:
-    assert on_slurm(tmp_path, started=False, run_ends_with=0)[0] == 3
+@pytest.mark.parametrize("ray", ["exit 0", "exit 1"])
+def test_a_job_of_slurm_in_which_ray_did_not_start_has_not_succeeded(ray: str, tmp_path: Path) -> None:
+    assert slurm(tmp_path, nst="exit 0", ray=ray).wait(60) == 3
 
 
-def stand_ins(folder: Path, **texts: str) -> dict[str, str]:
-    """An environment in which some programs are shell scripts of these texts."""
-    for name, text in texts.items():
-        (folder / name).write_text(f"#!/bin/sh\n{text}\n")
-        (folder / name).chmod(0o755)
-    return {"PATH": f"{folder}:{os.environ['PATH']}"}
+@pytest.mark.parametrize("again", [False, True])
+def test_a_job_of_slurm_that_is_told_to_end_tells_its_run(again: bool, tmp_path: Path) -> None:
+    waits = f"trap 'exit 143' TERM; echo > {tmp_path}/ready; while :; do sleep 0.1; done"
+    job = slurm(tmp_path, nst=waits, NST_REQUEUE=str(int(again)))
+    assert appears(tmp_path / "ready")
+    job.send_signal(signal.SIGTERM)
+    assert job.wait(60) == 143
+    assert said(tmp_path, "scontrol") == ([f"requeue 9{os.getpid()}"] if again else [])
+
+
+def test_other_nodes_of_slurm_wait_for_the_first(tmp_path: Path) -> None:
+    """Ray's own command gives up at once where no head answers."""
+    job_id = int(f"9{os.getpid()}")
+    job = slurm(tmp_path, nst="exit 0", SLURM_NODEID="1")
+    time.sleep(1)
+    assert said(tmp_path, "ray") == []
+    (tmp_path / "refuses").touch()
+    with socket.create_server(("127.0.0.1", 20000 + job_id % 10000)):
+        assert appears(tmp_path / "ray.said")
+    assert job.wait(60) == 0
 
 
 NODE, COMMAND = "echo '/bin/bash -c ulimit -n 65536; ray start --block'", "echo tini -- nst run rows.csv"
@@ -118,14 +157,6 @@ def test_a_hang_is_no_health(tmp_path: Path) -> None:
     ended = subprocess.run(["sh", str(INFRA / "container" / "nst-health")], env=environment, check=False)
     assert ended.returncode != 0
     assert {"--timeout=5", "--tries=1"} < {*(tmp_path / "said").read_text().split()}
-
-
-def appears(file: Path) -> bool:
-    """Wait for a file; return whether it came."""
-    until = time.monotonic() + 30
-    while not file.exists() and time.monotonic() < until:
-        time.sleep(0.02)
-    return file.exists()
 
 
 def leaving(folder: Path, pgrep: str) -> subprocess.Popen[bytes]:
