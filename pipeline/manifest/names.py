@@ -34,7 +34,7 @@ def default_output(id: str, content: str | None, style: str | None) -> str:
     """
     if not is_derived(id):
         return _safe_output(id)
-    words = [word for word in (_word("content", content), _word("style", style)) if word]
+    words = [word for word in (_word("content", content), _word_again("style", style)) if word]
     return f"{'-'.join([*words, id])}.png"
 
 
@@ -72,14 +72,20 @@ def _safe_output(id: str) -> str:
     return f"%{ord(name[0]):02X}{name[1:]}" if _RESERVED.fullmatch(name) else name
 
 
-@functools.lru_cache(maxsize=65536)
 def _word(role: str, uris: str | None) -> str:
     """Return the names of the pictures of a role as a part of a file's name, empty if nothing of them can be."""
     return "+".join(filter(None, map(_plain, each_of(role, uris))))[:_MAX_WORD].strip("_-+")
 
 
+_word_again = functools.lru_cache(maxsize=4096)(_word)
+"""`_word`, kept for the next row: rows are many, styles few."""
+
+
 def _plain(uri: str) -> str:
     """Return a picture's name in letters and digits, without folder and extension."""
     name = urllib.parse.unquote(storage.without_query(uri).rstrip("/").rpartition("/")[2])
-    ascii = unicodedata.normalize("NFKD", posixpath.splitext(name)[0]).encode("ascii", "ignore").decode()
+    stem = posixpath.splitext(name)[0]
+    if stem.isascii() and stem.isalnum():  # as most are, of a million
+        return stem
+    ascii = unicodedata.normalize("NFKD", stem).encode("ascii", "ignore").decode()
     return re.sub(r"[^A-Za-z0-9-]+", "_", ascii).strip("_-")
