@@ -11,7 +11,7 @@ import pytest
 import yaml
 from ray.util.metrics import Histogram, Metric
 
-from pipeline.flow.metrics import RunMetrics
+from pipeline.flow.metrics import OF_RUN, RunMetrics
 from tests.support import REPOSITORY
 
 INFRA = REPOSITORY / "infra"
@@ -52,7 +52,7 @@ def test_queries_are_about_what_is_exported(query: str) -> None:
     labels = {
         name for names in re.findall(r"by \(([\w, ]+)\)|\{(\w+)=", query) for one in names for name in one.split(", ")
     }
-    assert labels - {""} <= {"status", "stage", "device", "le", *OF_RAY}
+    assert labels - {""} <= {"status", "stage", "device", "le", *OF_RUN, *OF_RAY}
 
 
 def test_every_metric_is_on_the_dashboard() -> None:

@@ -12,7 +12,7 @@ from pipeline import storage
 from pipeline.cluster import FETCH_CPUS, WRITE_CPUS, ActorPool
 from pipeline.flow.feed import Feed, Work, divided, reading
 from pipeline.flow.merging import Merging
-from pipeline.flow.metrics import with_busy_share
+from pipeline.flow.metrics import BusyShare
 from pipeline.options import Interruptions, RunOptions
 from pipeline.planning import Fetched, Optimised
 from pipeline.process import draining, garbage
@@ -182,7 +182,9 @@ class _Stylise:
             draining.watch(resumable.preemption.on_draining)
             resumable.preemption.before_leaving = ledger.withdraw_own
         orphans.exit_when_run_ends(notes)
-        self.optimise = guarded_optimise(with_busy_share(kernel(weights, threads=threads, resumable=resumable)), notes)
+        self.optimise = guarded_optimise(
+            BusyShare(kernel(weights, threads=threads, resumable=resumable), run=notes.run, output=notes.output), notes
+        )
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
         """Optimise a batch; one that is done already has nothing in its place."""

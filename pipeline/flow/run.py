@@ -220,7 +220,14 @@ def _compute(
         on_progress: called after every row.
     """
     try:
-        with RunMetrics(lambda: progress.total - progress.finished) as metrics:
+        metrics = RunMetrics(
+            lambda: progress.total - progress.finished,
+            lambda: progress.total,
+            run=lock.owner,
+            output=lock.output,
+            last_success=summary.finished_at(lock.output),
+        )
+        with metrics:
             for row in outcomes:
                 progress.add(row)
                 metrics.add(row)

@@ -81,6 +81,18 @@ def read(output: str) -> dict[str, object]:
     return contents if isinstance(contents, dict) else {}
 
 
+def finished_at(output: str) -> float:
+    """Return when the last run came to its end, seconds since 1970; 0 where no summary says so.
+
+    Raises:
+        StorageError: if the summary cannot be read.
+    """
+    try:
+        return datetime.fromisoformat(str(read(output).get("finished_at"))).timestamp()
+    except ValueError:
+        return 0.0
+
+
 def weights_of(output: str) -> str | None:
     """Return the option `weights` of the last run; None where no summary has it.
 

@@ -1,5 +1,6 @@
 """Metrics of a run: their names and tags, and that they add up to what became of the rows."""
 
+import contextlib
 import time
 from collections import defaultdict
 from typing import Any
@@ -10,10 +11,11 @@ from hypothesis import strategies as st
 from ray.util.metrics import Counter, Gauge, Histogram, Metric
 
 from pipeline.flow import metrics
-from pipeline.flow.metrics import RunMetrics
+from pipeline.flow.metrics import OF_RUN, RunMetrics
 from pipeline.outputs.provenance import now
 from pipeline.outputs.schema import STATUSES
 from pipeline.planning.batch import Batch, Fetched, Optimised
+from tests.bench.stub import StubKernel
 
 Recorded = dict[tuple[str, str], list[float]]
 """Values by the name of a metric and of its tag's value."""
@@ -28,7 +30,7 @@ def record(patch: pytest.MonkeyPatch) -> Recorded:
     values: Recorded = defaultdict(list)
 
     def note(metric: Metric, value: float, tags: dict[str, str] | None = None) -> None:
-        assert set(tags or {}) == set(metric.info["tag_keys"])
+        assert set({**metric.info["default_tags"], **(tags or {})}) == set(metric.info["tag_keys"])
         values[metric.info["name"], "".join((tags or {}).values())].append(value)
 
     patch.setattr(Metric, "_record", note)
@@ -39,12 +41,16 @@ def test_names_kinds_and_tags() -> None:
     of_run = [metric for metric in vars(RunMetrics(int)).values() if isinstance(metric, Metric)]
     found = {metric.info["name"]: (type(metric), metric.info["tag_keys"]) for metric in of_run}
     assert found == {
-        "nst_rows_total": (Counter, ("status",)),
-        "nst_seconds_total": (Counter, ("stage",)),
-        "nst_batch_size": (Histogram, ()),
-        "nst_loss": (Histogram, ()),
-        "nst_storage_retries_total": (Counter, ()),
-        "nst_rows_left": (Gauge, ()),
+        "nst_rows_total": (Counter, ("status", *OF_RUN)),
+        "nst_seconds_total": (Counter, ("stage", *OF_RUN)),
+        "nst_batch_size": (Histogram, OF_RUN),
+        "nst_loss": (Histogram, OF_RUN),
+        "nst_storage_retries_total": (Counter, OF_RUN),
+        "nst_rows_left": (Gauge, OF_RUN),
+        "nst_rows_planned": (Gauge, OF_RUN),
+        "nst_last_row_age_seconds": (Gauge, OF_RUN),
+        "nst_last_success_timestamp_seconds": (Gauge, OF_RUN),
+        "nst_batches_total": (Counter, OF_RUN),
     }
     assert all(metric.info["description"] for metric in of_run)
 
@@ -78,13 +84,15 @@ def test_they_add_up_to_what_became_of_the_rows(batches: list[list[dict[str, Any
     for stage in ("fetch", "optimise", "write"):
         assert sum(recorded["nst_seconds_total", stage]) == pytest.approx(sum(one["seconds"][stage] for one in rows))
     assert recorded["nst_batch_size", ""] == [len(batch) for batch in batches]
+    assert sum(recorded["nst_batches_total", ""]) == len(batches)
     assert len(recorded["nst_loss", ""]) <= sum(one["status"] == "ok" for one in rows)
 
 
 def test_a_run_that_has_stopped_waits_for_nothing(recorded: Recorded) -> None:
     with pytest.raises(KeyboardInterrupt), RunMetrics(lambda: 5):
         raise KeyboardInterrupt
-    assert recorded["nst_rows_left", ""] == [5, 0]
+    assert set(recorded["nst_rows_left", ""][:-1]) == {5}
+    assert recorded["nst_rows_left", ""][-1] == 0
 
 
 def test_a_run_tells_that_it_lives_until_it_is_over(recorded: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,15 +107,53 @@ def test_a_run_tells_that_it_lives_until_it_is_over(recorded: Recorded, monkeypa
     assert told[-1] == 0
 
 
+def test_series_say_whose_they_are() -> None:
+    one = RunMetrics(int, run="me", output="https://host/out?token=secret")
+    for metric in (value for value in vars(one).values() if isinstance(value, Metric)):
+        assert metric.info["default_tags"] == {"run": "me", "output": "https://host/out?token=***"}
+    share = metrics.BusyShare(StubKernel(""), run="me", output="/out").share
+    assert share.info["default_tags"] == {"run": "me", "output": "/out"}
+
+
+@pytest.mark.parametrize("ends_well", [True, False])
+def test_a_run_tells_how_it_is_getting_on(ends_well: bool, recorded: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metrics, "HEARTBEAT_SECONDS", 0.01)
+    ages, until = recorded["nst_last_row_age_seconds", ""], time.monotonic() + 30
+    with contextlib.suppress(KeyboardInterrupt), RunMetrics(lambda: 5, lambda: 7, last_success=123.0):
+        while len(ages) < 3 and time.monotonic() < until:
+            time.sleep(0.01)
+        if not ends_well:
+            raise KeyboardInterrupt
+    assert set(recorded["nst_rows_planned", ""]) == {7}
+    assert 0 <= ages[0] < ages[2]
+    *before, last = recorded["nst_last_success_timestamp_seconds", ""]
+    assert set(before) == {123.0}
+    assert (last > time.time() - 60) is ends_well
+
+
 def test_an_actor_tells_how_busy_its_device_is(recorded: Recorded) -> None:
     def optimise(fetched: Fetched) -> Optimised:
         return Optimised(fetched, (), "cpu", "fp32", seconds=fetched.seconds, waited=1.0)
 
-    watched = metrics.with_busy_share(optimise)
+    watched = metrics.BusyShare(optimise)
     for took in (3.0, 1.0):
         fetched = Fetched(Batch(()), (), now(), took, ())
         assert watched(fetched) == optimise(fetched)
     assert recorded == {("nst_device_busy_share", "cpu"): [0.75, 0.5]}
+
+
+def test_a_device_that_starves_is_seen_while_it_does(recorded: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metrics, "HEARTBEAT_SECONDS", 0.01)
+
+    def optimise(fetched: Fetched) -> Optimised:
+        return Optimised(fetched, (), "cpu", "fp32", seconds=0.1, waited=0.0)
+
+    metrics.BusyShare(optimise)(Fetched(Batch(()), (), now(), 0.1, ()))
+    told, until = recorded["nst_device_busy_share", "cpu"], time.monotonic() + 30
+    while told[-1] > 0.5 and time.monotonic() < until:
+        time.sleep(0.01)
+    assert told[0] == 1.0
+    assert told[-1] <= 0.5
 
 
 def test_boundaries_are_what_ray_takes() -> None:
