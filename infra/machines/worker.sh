@@ -13,4 +13,6 @@ for _ in $(seq 60); do
     if (: < "/dev/tcp/$head/6379") 2> /dev/null; then break; fi
     sleep 2
 done
+# It answers some seconds before its node is known, without which none joins.
+sleep 5
 exec ray start --block --address "$head:6379" --node-ip-address "$address" --metrics-export-port 8080 "$@"
