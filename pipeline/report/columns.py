@@ -1,7 +1,7 @@
 """The rows of the results as a page needs them: some hundred bytes each, in columns, however many there are."""
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,6 +75,13 @@ class Rows:
                     columns[name] = column.take(order)
         place = pc.index_in(self.failed["id"], self.columns["id"])
         self.failed = self.failed.take(pc.sort_indices(place))
+        release()
+
+    def keep(self, names: Collection[str]) -> None:
+        """Let go of all columns but these."""
+        self.columns = {name: column for name, column in self.columns.items() if name in names}
+        self.parameters.clear()
+        release()
 
 
 class Reader:
@@ -114,7 +121,7 @@ class Reader:
         Args:
             tables: what `reduced` has kept, by file; it is emptied, so that its memory goes as it is joined.
         """
-        pa.default_memory_pool().release_unused()
+        release()
         parts = list(tables)
         numbers = [pa.repeat(pa.scalar(k, pa.int32()), len(table)) for k, table in enumerate(tables.values())]
         table = pa.concat_tables(tables.values()).append_column("part", pa.chunked_array(numbers, pa.int32()))
@@ -129,6 +136,7 @@ class Reader:
         parameters = dict(self._parameters.columns(parts, order))
         columns |= roles(columns.pop("style"), parameters, len(order))
         columns["reason"], reasons = self._reasons.ranked(columns["reason"])
+        release()
         return Rows(columns, parameters, reasons, self._failures(columns), parts)
 
     def _pictures(self, table: pa.Table) -> dict[str, pa.ChunkedArray]:
@@ -155,6 +163,11 @@ class Reader:
         return failed.set_column(
             failed.schema.get_field_index("reason"), "reason", self._reasons.rank(failed["reason"])
         )
+
+
+def release() -> None:
+    """Give memory back that Arrow has freed and keeps for later: of a million rows, hundreds of megabytes."""
+    pa.default_memory_pool().release_unused()
 
 
 def bounded(error: str) -> str:

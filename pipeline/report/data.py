@@ -12,7 +12,7 @@ from pipeline import storage
 from pipeline.comparison import Comparison
 from pipeline.outputs import SCHEMA, STATUSES, parts, summary
 from pipeline.report import changes, curves, rows, sample
-from pipeline.report.columns import Reader, Rows
+from pipeline.report.columns import Reader, Rows, release
 from pipeline.report.dimensions import Dimension, Setting, split
 from pipeline.report.figures import Figures, figures
 from pipeline.report.pictures import copies, sources
@@ -66,8 +66,9 @@ def gather(output: str, shelf: Shelf, *, page: str, comparison: Comparison | Non
     found = read(output, page, finished=bool(last))
     begins, opened = sample.sample_first(found)
     settings, dimensions = split(found.parameters.items(), found.columns)
-    found.parameters.clear()
     run_figures = figures(found, last)
+    drawn = sample.curves(output, found, begins, opened) if len(found) else pa.chunked_array([], CURVE)
+    found.keep(rows.COLUMNS)
 
     shelf.begin(summary.decoding_of(last))
     shown, own = sources(found.columns, shelf), copies(found.columns, output)
@@ -75,7 +76,7 @@ def gather(output: str, shelf: Shelf, *, page: str, comparison: Comparison | Non
     shelf.make([shown.copies, own, *(side.copies for side in compared)])
 
     data = rows.Data(found, shown, own, dimensions, list(run_figures.warnings), begins, page, output)
-    drawn = sample.curves(output, found, begins, opened) if len(found) else pa.chunked_array([], CURVE)
+    release()
     failed = found.failed
     made: Mapping[str, Iterable[object]] = {
         "rows": rows.row_files(data),

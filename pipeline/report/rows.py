@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from pipeline.manifest import PICTURE_COLUMNS, place
+from pipeline.manifest import PICTURE_COLUMNS, ROLES, place
 from pipeline.outputs import REQUEST_COLUMNS, STATUSES, as_manifest
 from pipeline.report import links
 from pipeline.report.columns import Rows
@@ -23,6 +23,12 @@ PER_FILE, PER_FILE_OF_MANY = 2000, 500
 """Rows or pictures of a file: of those that the page begins with, and where it asks for single ones."""
 
 ERRORS_PER_FILE, LINES_PER_FILE = 200, 500
+
+COLUMNS = (
+    *("id", "status", "total_loss", "content_loss", "style_loss", "iterations", "width", "height", "optimise"),
+    *("finished_at", "reason", "warning", "picture", "thumb", "view", "steps", *ROLES),
+)
+"""Columns that the data of rows are made of."""
 
 FOUND_PER_FILE = 20_000
 """Rows of a file in which the page looks for rows, and names of pictures of one."""
