@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from jobs.console import counted, err, out
+from jobs.console import counted, err, go_without_pandas, out
 from jobs.exit_codes import ExitCode, explains_exit_codes
 from jobs.options import ACCESS, run_options, takes
 
@@ -48,6 +48,7 @@ def compare(
 
     Example: nst compare grid@previous grid --report report
     """
+    go_without_pandas()
     from pipeline.comparison import Thresholds
     from pipeline.comparison import compare as compare_runs
     from pipeline.outputs import run_of

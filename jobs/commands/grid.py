@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from jobs.commands import _job
-from jobs.console import counted, out, printable
+from jobs.console import counted, go_without_pandas, out, printable
 from jobs.exit_codes import explains_exit_codes
 from jobs.options import Chosen, Computing, Costs, Parameters, run_options, takes
 
@@ -81,6 +81,8 @@ def runs(
     from rich.table import Column, Table
 
     from jobs.jobfile import is_job_file
+
+    go_without_pandas()
     from pipeline.outputs import grid_runs, layout
 
     if is_job_file(output):

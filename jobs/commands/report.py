@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
-from jobs.console import near, out
+from jobs.console import go_without_pandas, near, out
 from jobs.options import ACCESS, Port, run_options, takes
 
 
@@ -36,6 +36,7 @@ def report(
 
     Example: nst report s3://bucket/night --to night-report --price 2.5 --open
     """
+    go_without_pandas()
     from pipeline.outputs import run_of
     from pipeline.report import Served, write_report
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from jobs import completion
-from jobs.console import counted, out
+from jobs.console import counted, go_without_pandas, out
 from jobs.options import ACCESS, run_options, takes
 
 Output = Annotated[
@@ -65,6 +65,8 @@ def results(
     Example: nst results out --where style=starry --sort -total_loss --columns id,total_loss,style_weight,seconds
     """
     from jobs.console import RESULT_SOURCES, print_results
+
+    go_without_pandas()
     from pipeline import outputs, storage
 
     useful = not (columns or as_json or as_manifest)

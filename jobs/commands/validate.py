@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from jobs.commands import _job
-from jobs.console import counted, err, out, print_note
+from jobs.console import counted, err, go_without_pandas, out, print_note
 from jobs.exit_codes import ExitCode, explains_exit_codes
 from jobs.options import ACCESS, DECODING, Parameters, run_options, takes
 
@@ -36,6 +36,7 @@ def validate(
 
     Example: nst validate pairs.csv --set preset=gatys2015
     """
+    go_without_pandas()
     from pipeline import storage
     from pipeline.execute import manifest_of
     from pipeline.planning import check_masks

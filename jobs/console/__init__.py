@@ -5,6 +5,7 @@ Tables of results and estimates load pyarrow and more; they come when they are u
 
 from typing import TYPE_CHECKING
 
+from jobs.console.frames import go_without_pandas
 from jobs.console.native_stderr import native_stderr_hidden
 from jobs.console.output import (
     FORMAT_VARIABLE,
@@ -42,6 +43,7 @@ __all__ = [
     "counted",
     "describe",
     "err",
+    "go_without_pandas",
     "native_stderr_hidden",
     "near",
     "out",

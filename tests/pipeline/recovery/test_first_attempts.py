@@ -242,7 +242,7 @@ def test_an_actor_in_the_place_of_another_looks_for_its_state(restarted: bool, m
         return SimpleNamespace(preemption=None)
 
     monkeypatch.setattr(dataset, "ResumableOptimisation", resumable)
-    monkeypatch.setattr(dataset, "with_busy_share", lambda kernel: kernel)
+    monkeypatch.setattr(dataset, "BusyShare", lambda kernel, **_: kernel)
     monkeypatch.setattr("pipeline.recovery.orphans.exit_when_run_ends", lambda _: None)
     context = SimpleNamespace(was_current_actor_reconstructed=restarted)
     monkeypatch.setattr("ray.get_runtime_context", lambda: context)
