@@ -2,6 +2,7 @@
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from pipeline.manifest.names import id_within
@@ -21,7 +22,7 @@ def repeated(rows: Rows) -> dict[int, RowProblem | Duplicate]:
     for number in np.flatnonzero(~is_first).tolist():
         found[number] = _of_an_id(rows, int(firsts[number]), number)
     named = np.flatnonzero(is_first)
-    firsts = _firsts(rows.at(named).column("output"))
+    firsts = _firsts((rows if is_first.all() else rows.at(named)).column("output"))
     if (firsts == np.arange(len(firsts))).all():
         return found
     # Of those that share the name of a picture, each is looked at in turn.
@@ -32,6 +33,8 @@ def repeated(rows: Rows) -> dict[int, RowProblem | Duplicate]:
 
 def _firsts(texts: pa.Array) -> NDArray[np.int64]:
     """Return the place of the first text that is equal to each."""
+    if pc.count_distinct(texts).as_py() == len(texts):  # as mostly; what follows takes twice the memory
+        return np.arange(len(texts))
     numbers = texts.dictionary_encode().indices.to_numpy()  # in the order in which they first occur
     ahead = np.maximum.accumulate(np.concatenate([[-1], numbers]))[:-1]
     firsts: NDArray[np.int64] = np.flatnonzero(numbers > ahead)[numbers]

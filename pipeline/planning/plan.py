@@ -174,7 +174,15 @@ def _unframed(rows: Rows, history: History, is_done: NDArray[np.bool_]) -> None:
 
 def _by_style_and_content(rows: Rows) -> NDArray[np.int64]:
     """Return the places of rows ordered by style, content and id, as within a bucket."""
-    keys = {name: rows.column(name).cast(pa.large_string()).fill_null("") for name in ("style", "content", "id")}
+    styles = rows.column("style")
+    texts = [style or "" for style in styles.dictionary.to_pylist()]
+    ranks = {text: rank for rank, text in enumerate(sorted({"", *texts}))}
+    of_styles = np.array([*map(ranks.__getitem__, texts), ranks[""]])  # the last is for rows without a style
+    keys = {
+        "style": pa.array(of_styles[styles.indices.fill_null(len(texts)).to_numpy()]),
+        "content": rows.column("content").fill_null(""),
+        "id": rows.column("id"),
+    }
     order = pc.sort_indices(pa.table(keys), sort_keys=[(name, "ascending") for name in keys])
     return np.asarray(order.to_numpy(), np.int64)
 

@@ -137,7 +137,7 @@ def million(figures: Mapping[str, Any]) -> str:
     """Return what planning and resuming a million rows take."""
     plan, resume = figures["plan"], figures["resume"]
     return table(
-        [f"{plan['rows']:,} rows", "seconds", "peak, GB"],
+        [f"{plan['rows']:,} rows", "seconds of CPU", "peak, GB"],
         [
             ["validated", f"{plan['validate_seconds']:.0f}", ""],
             ["planned", f"{plan['plan_seconds']:.0f}", _gigabytes(plan["peak_bytes"])],

@@ -24,7 +24,7 @@ from pipeline.flow.run import run_slices
 from pipeline.manifest import ManifestError, Row
 from pipeline.options import Encoding, FailureLimit, Resources, RunOptions
 from pipeline.outputs import Progress, commit, layout, provenance, read_results, summary
-from pipeline.planning import Batch, Fetched, PlannedRow, fingerprint
+from pipeline.planning import Batch, Batches, Fetched, PlannedRow, fingerprint
 from pipeline.recovery import LEASE_SECONDS, Ledger, RunLock, ledger
 from pipeline.recovery.holder import this_process
 from tests.bench.stub import StubKernel
@@ -364,6 +364,7 @@ def test_one_row_is_one_batch_where_that_is_asked(
 
     def noting(work: Work, *rest: Any, **how: Any) -> Outcomes:
         batches: Sequence[Batch] = work.first
+        assert isinstance(batches, Batches)  # made as they are asked for: a million at once take gigabytes
         sizes.extend(len(batch.rows) for batch in batches)
         yield from flow(work, *rest, **how)
 
