@@ -38,7 +38,8 @@ class Pass(torch.autograd.Function):
         for layers in request.blocks[1:] if request.strips else request.blocks:
             activations: dict[str, Tensor] = {}
             for layer, F in _activations(entry, layers, network, request):
-                activations[layer] = F
+                if layer != "conv1_1":  # the largest, and half a percent of the work: computed again when it is needed
+                    activations[layer] = F
                 within = ring.inner(F, request.border)
                 if layer in request.features:
                     features[layer] = within.to(x.dtype, memory_format=torch.channels_last, copy=True)
@@ -49,8 +50,6 @@ class Pass(torch.autograd.Function):
                 kept.append(entry if request.checkpoint else activations)
             if layers != request.blocks[-1]:
                 entry = ring.fill(request.pool(activations[layers[-1]]), request.border)
-        if keep and not request.checkpoint:
-            del kept[0]["conv1_1"]  # the largest, and half a percent of the work: computed again when it is needed
         ctx.network, ctx.request, ctx.kept, ctx.x = network, request, kept, x
         return (*(features[layer] for layer in request.features), *(statistics[layer] for layer in request.statistics))
 

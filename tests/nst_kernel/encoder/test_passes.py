@@ -1,5 +1,6 @@
 """The pass that is written by hand, against autograd on the same convolutions."""
 
+import weakref
 from collections.abc import Sequence
 from typing import Literal
 
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from nst_kernel import LAYERS, Vgg19, Weights
-from nst_kernel.encoder import GRAM, MOMENTS, Border, strips
+from nst_kernel.encoder import GRAM, MOMENTS, Border, Gram, strips
 from nst_kernel.objective.losses import gram
 from tests.support import encoder, pixels, random_weights
 
@@ -122,6 +123,27 @@ def test_what_is_kept_is_used_up_by_the_way_back() -> None:
     torch.autograd.grad(loss, x, retain_graph=True)
     with pytest.raises(RuntimeError, match="used up by its first way back"):
         torch.autograd.grad(loss, x)
+
+
+class Watched(Gram):
+    """A Gram matrix that notes which layers' activations are still there when it is taken of another one."""
+
+    def __init__(self) -> None:
+        self.seen: list[weakref.ref[Tensor]] = []
+        self.alive: list[int] = []
+
+    def of(self, F: Tensor, M: int, dtype: torch.dtype) -> Tensor:
+        """Return what `Gram.of` does."""
+        self.alive.append(sum(each() is not None for each in self.seen))
+        self.seen.append(weakref.ref(F))
+        return super().of(F, M, dtype)
+
+
+def test_the_largest_activation_is_not_kept_while_deeper_ones_are_computed() -> None:
+    """With its 128 bytes per pixel the end of the way through would be where memory is at its most."""
+    watched, x = Watched(), pixels(0, 16, 16).unsqueeze(0).requires_grad_()
+    network().observe(x, (), dict.fromkeys(["conv1_1", "conv2_1", "conv2_2"], watched))
+    assert watched.alive == [0, 0, 1]
 
 
 def test_targets_are_taken_without_a_way_back() -> None:
