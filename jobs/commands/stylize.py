@@ -5,9 +5,10 @@ from typing import Annotated, Any
 import typer
 
 from jobs.commands import _job
-from jobs.console import out, print_note
+from jobs.console import print_note
 from jobs.exit_codes import ExitCode, explains_exit_codes
 from jobs.options import ACCESS, DECODING, Parameters, run_options, takes
+from jobs.runner import Terminal
 
 ContentMask = Annotated[
     list[str], typer.Option(help="Regions: a picture of labels, or a grey picture for each, the option once for each.")
@@ -43,7 +44,9 @@ def stylize(
     params, options = dict(parameters.chosen.values), options_from(**given)
     masks = {"content_mask": "|".join(content_mask), "style_mask": "|".join(style_mask)}
     params = {**params, **{role: uris for role, uris in masks.items() if uris}}
-    _job.print_remarks([StyleParams.of(params)], options)
+    out = Terminal.of(ctx.obj).out
+    for remark in _job.remarks([StyleParams.of(params)], options):
+        print_note(out, remark)
     with IterationBar(out) as bar:
         result = stylize_one(content, style, output=output, params=params, options=options, on_iteration=bar.update)
     height, width = result.image.shape[:2]

@@ -1,6 +1,7 @@
 """Show how far a run is: a bar on a terminal, lines in a log."""
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -202,9 +203,10 @@ def clock(seconds: float) -> str:
 
 
 class IterationBar:
-    """A progress bar over the iterations of one pair."""
+    """A progress bar over the iterations of one pair, with the loss; in a log a line every half minute."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self.console, self.clock, self._written_at = console, clock, clock()
         self.progress = Bar(
             TextColumn("optimising"),
             BarColumn(),
@@ -229,5 +231,9 @@ class IterationBar:
 
     def update(self, done: int, total: int, loss: float | None = None) -> None:
         """Show iterations done, of how many, and the loss if it is known."""
-        text = "" if loss is None else f"loss {loss:.4g}"
+        text = "" if loss is None or math.isnan(loss) else f"loss {loss:.4g}"
         self.progress.update(self.task, completed=done, total=total, loss=text)
+        if not self.console.is_terminal and self.clock() - self._written_at >= LINE_EVERY:
+            self._written_at = self.clock()
+            words = ", ".join(filter(None, [f"{done:,} of {total:,} iterations", text]))
+            self.console.print(f"{provenance.now():%Y-%m-%dT%H:%M:%SZ} {words}", markup=False, highlight=False)

@@ -21,10 +21,12 @@ class Observer:
     Attributes:
         wants_frames: whether `frame` is called for the samples whose `save_every` is not 0. Where it is False, or no
             sample has pictures on the way, they cost nothing.
+        wants_losses: whether `loss` is called. Where it is False, losses on the way cost nothing.
         frames: takes pictures on the way; None: nobody wants them. A transfer sets it.
     """
 
     wants_frames: bool = False
+    wants_losses: bool = False
     frames: "Frames | None" = None
 
     @property
@@ -39,6 +41,16 @@ class Observer:
 
     def iteration(self, done: int, total: int) -> None:
         """Take note that `done` of `total` iterations, over all scales, have been made."""
+
+    def loss(self, sample: int, total: float) -> None:
+        """Take the total loss that a sample had at this evaluation; on a GPU at one of the last, now and then.
+
+        It is called before `iteration`.
+
+        Args:
+            sample: place in the batch.
+            total: loss; NaN if the sample has ended.
+        """
 
     def frame(self, sample: int, evaluation: int, picture: NDArray[np.float32]) -> None:
         """Take what would be the result of a sample now: its best iterate so far, or its average with `averaging`.
@@ -90,7 +102,7 @@ class OfScale(Observer):
             frames: takes pictures on the way; None: nobody wants them.
         """
         self.observer, self.before, self.total, self.frames = observer, before, total, frames
-        self.done = before
+        self.done, self.wants_losses = before, observer.wants_losses
 
     @property
     def stop(self) -> bool:
@@ -101,3 +113,7 @@ class OfScale(Observer):
         """Take note of an iteration of this scale."""
         self.done = self.before + done
         self.observer.iteration(self.done, self.total)
+
+    def loss(self, sample: int, total: float) -> None:
+        """Pass a loss on."""
+        self.observer.loss(sample, total)

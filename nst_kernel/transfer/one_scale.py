@@ -16,6 +16,9 @@ from nst_kernel.transfer.state import below, listed, named, numbered
 PATIENCE = 20
 """Evaluations between two looks at which samples have ended."""
 
+LOSSES_EVERY = 8
+"""Evaluations on a GPU between two looks at losses: the host is that far ahead of it."""
+
 
 def descend(
     objective: Losses,
@@ -50,6 +53,7 @@ def descend(
         batch.step()
         if observer:
             pace.step()
+            batch.tell_losses(observer, k)
             observer.iteration(k, iterations)
             if observer.frames:
                 observer.frames.after(k, batch.members.tolist(), batch.iterates)
@@ -95,7 +99,16 @@ class _Batch:
 
     def _prepare(self, device: torch.device) -> None:
         """Make the step that is repeated, and the look at who has ended, for the samples that are there now."""
-        self.step, self._look = Repeated(self.iterates.iterate, device), _Look(device)
+        self.step = Repeated(self.iterates.iterate, device)
+        self._look, self._losses = _Look(device), _Look(device)
+
+    def tell_losses(self, observer: Observer, k: int) -> None:
+        """Tell an observer that wants them the losses of evaluation k; on a GPU, now and then those of one before."""
+        if not observer.wants_losses or (self.iterates.x.is_cuda and k % LOSSES_EVERY):
+            return
+        if (losses := self._losses(self.iterates.curves[k - 1, :, 0])) is not None:
+            for sample, loss in zip(self.members.tolist(), losses.tolist(), strict=True):
+                observer.loss(sample, loss)
 
     def release(self) -> None:
         """Let samples that have ended leave the batch, if they are a quarter of it: for fewer it does not pay."""
@@ -134,19 +147,19 @@ class _Batch:
 
 
 class _Look:
-    """A look at which samples are still active that never waits for the device: on a GPU it is one look late."""
+    """A look at values of the samples that never waits for the device: on a GPU it is one look late."""
 
     def __init__(self, device: torch.device) -> None:
         self.on_gpu = device.type == "cuda"
         self.sent: tuple[Tensor, torch.cuda.Event] | None = None
 
-    def __call__(self, active: Tensor) -> Tensor | None:
-        """Return the mask as it was at the last look, None at the first; on a CPU, as it is now."""
+    def __call__(self, values: Tensor) -> Tensor | None:
+        """Return the values (B,) as they were at the last look, None at the first; on a CPU, as they are now."""
         if not self.on_gpu:
-            return active.clone()
-        last, mask = self.sent, torch.empty(len(active), dtype=torch.bool, pin_memory=True)
-        mask.copy_(active, non_blocking=True)
-        self.sent = mask, mark()
+            return values.clone()
+        last, there = self.sent, torch.empty(len(values), dtype=values.dtype, pin_memory=True)
+        there.copy_(values, non_blocking=True)
+        self.sent = there, mark()
         if last is None:
             return None
         last[1].synchronize()  # of many evaluations ago: the device has more than enough to do meanwhile

@@ -1,7 +1,7 @@
 """One pair of pictures stylised in this process, without Ray, read and written as in a run."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 
 from nst_kernel import StylizeResult
@@ -12,7 +12,7 @@ from pipeline.options import RunOptions
 from pipeline.outputs import Steps
 from pipeline.planning import Batch, Failure, Limits, output_shapes, plan
 from pipeline.process import main_memory
-from pipeline.stages import FrameWriter, ResumableOptimisation, encode_result, fetch, frame_columns
+from pipeline.stages import FrameWriter, OnIteration, ResumableOptimisation, encode_result, fetch, frame_columns
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ def stylize_one(
     output: str,
     params: Mapping[str, object] | None = None,
     options: RunOptions = _DEFAULTS,
-    on_iteration: Callable[[int, int], None] | None = None,
+    on_iteration: OnIteration | None = None,
 ) -> StylizeResult:
     """Give one content picture the style of another and write the result, with pictures on the way beside it.
 
@@ -40,7 +40,7 @@ def stylize_one(
         output: path or URI of a .png, .jpg, .webp, .tif or .avif file.
         params: style parameters by name.
         options: of which the weights, the encoding and what decoding may take are used.
-        on_iteration: called with (iterations done, iterations in all).
+        on_iteration: called with (iterations done, iterations in all, the last known loss).
 
     Raises:
         ValueError: for a picture, parameter or output name that cannot be used.
@@ -87,9 +87,7 @@ def _limits() -> Limits:
     return Limits(memory=MEMORY_SHARE * there, precision=resolve_precision("auto", device))
 
 
-def _optimised(
-    batch: Batch, steps: Steps, options: RunOptions, on_iteration: Callable[[int, int], None] | None
-) -> StylizeResult:
+def _optimised(batch: Batch, steps: Steps, options: RunOptions, on_iteration: OnIteration | None) -> StylizeResult:
     """Fetch and optimise a batch of one row, whose pictures on the way are written meanwhile.
 
     Raises:

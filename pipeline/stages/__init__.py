@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from nst_kernel.lazy import lazily
 from pipeline.stages.fetch import fetch
 from pipeline.stages.frames import FrameWriter, frame_columns
-from pipeline.stages.resumable import ResumableOptimisation
+from pipeline.stages.resumable import OnIteration, ResumableOptimisation
 from pipeline.stages.write import UNIMPROVED, Writer, encode_result
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = [
     "UNIMPROVED",
     "FrameWriter",
+    "OnIteration",
     "ResumableOptimisation",
     "StyleActor",
     "Writer",

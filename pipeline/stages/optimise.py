@@ -8,7 +8,7 @@ import itertools
 import logging
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -20,7 +20,7 @@ from nst_kernel.objective import GramCache
 from nst_kernel.pictures import to_tensor, to_uint8, to_uint16
 from pipeline.encoder import load_encoder
 from pipeline.planning import Failure, Fetched, Masks, Optimised, Picture, Pictures, PlannedRow, cost
-from pipeline.stages.resumable import ResumableOptimisation
+from pipeline.stages.resumable import OnIteration, ResumableOptimisation
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ class StyleActor:
     """An encoder on one device, which optimises one batch after the other.
 
     Attributes:
-        on_iteration: is called after each iteration with its number and the number of all.
+        on_iteration: is called after each iteration.
         resumable: deadlines, and when states are saved.
         device: what computes.
         device_name: cpu, or the name of the GPU.
@@ -50,7 +50,7 @@ class StyleActor:
         weights: str,
         *,
         threads: int | None = None,
-        on_iteration: Callable[[int, int], object] | None = None,
+        on_iteration: OnIteration | None = None,
         resumable: ResumableOptimisation | None = None,
         depth: int = 8,
     ) -> None:
@@ -59,7 +59,7 @@ class StyleActor:
         Args:
             weights: name, path or URI of the encoder's weights.
             threads: of the CPU; None: as many as torch finds best.
-            on_iteration: is called after each iteration with its number and the number of all.
+            on_iteration: is called after each iteration.
             resumable: deadlines, and when states are saved; by default there are no deadlines and nothing is saved.
             depth: bits to which pictures are rounded, 8 or 16.
         """

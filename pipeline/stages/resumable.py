@@ -32,8 +32,8 @@ Why = Literal["overdue", "preempted", "save"]
 Transfer = Callable[[Observer, "State | None"], list[StylizeResult]]
 """Optimises a batch from a state, or from its start, until it ends or its observer stops it."""
 
-OnIteration = Callable[[int, int], object]
-"""Is called after each iteration with its number and the number of all."""
+OnIteration = Callable[[int, int, float | None], object]
+"""Is called after each iteration with its number, the number of all, and the last known loss of the first row."""
 
 OnFrame = Callable[[int, int, NDArray[np.float32]], object]
 """Is called with a row's place in the batch, the evaluations that it has made, and its picture after them."""
@@ -232,16 +232,24 @@ class _SegmentObserver(Observer):
         """
         self.on_iteration, self.preemption = on_iteration, preemption
         self.on_frame, self.wants_frames = on_frame, on_frame is not None
+        self.wants_losses, self._loss = on_iteration is not None, None
         self.deadline, self.save_at = deadline, save_at
         self.why: Why | None = None
         self.total = 0
+
+    _loss: float | None
+
+    def loss(self, sample: int, total: float) -> None:
+        """Keep the loss of the first row for `on_iteration`."""
+        if sample == 0:
+            self._loss = total
 
     def iteration(self, done: int, total: int) -> None:
         """Report to the watchdog, call `on_iteration`, and decide whether the segment ends after this iteration."""
         self.total = total
         watchdog.alive()
         if self.on_iteration:
-            self.on_iteration(done, total)
+            self.on_iteration(done, total, self._loss)
         now = monotonic()
         if self.deadline is not None and now >= self.deadline:
             self.why = "overdue"

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from rich.console import Console, RenderableType
 
 from jobs.console import output as console
-from jobs.console.progress import LINE_EVERY, LiveProgress
+from jobs.console.progress import LINE_EVERY, IterationBar, LiveProgress
 from pipeline.outputs.progress import Progress
 from pipeline.process import stage
 
@@ -105,6 +105,21 @@ def test_a_terminal_shows_the_stage_what_is_at_work_and_the_time(monkeypatch: py
         progress.add({"id": "a", "status": "ok", "retries": 0})
         live.update(progress)
         wait_for(lambda: "1 of 4 rows" in shown() and "2 at work, 1:05 so far" in shown())
+
+
+def test_one_pair_has_its_loss_on_a_terminal_and_in_a_log() -> None:
+    terminal, log, now = io.StringIO(), io.StringIO(), [0.0]
+    with IterationBar(Console(file=terminal, force_terminal=True, width=120)) as bar:
+        bar.update(3, 10, 1234.5678)
+        bar.progress.refresh()
+    assert "3/10" in terminal.getvalue()
+    assert "loss 1235" in terminal.getvalue()
+    with IterationBar(Console(file=log, width=80), clock=lambda: now[0]) as bar:
+        for done in range(1, 8):
+            now[0] += 10.0
+            bar.update(done, 10, 100.0 - done)
+    said = [found[1] for line in log.getvalue().splitlines() if (found := LINE.fullmatch(line))]
+    assert said == ["3 of 10 iterations, loss 97", "6 of 10 iterations, loss 94"]
 
 
 def text(shown: RenderableType) -> str:

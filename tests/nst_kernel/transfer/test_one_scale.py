@@ -68,6 +68,30 @@ class Cursed:
         return bowl(x) * factor
 
 
+class Listening(Observer):
+    """Keeps losses, and whether each iteration came after them."""
+
+    def __init__(self, wants: bool) -> None:
+        self.wants_losses = wants
+        self.told: list[tuple[int, float]] = []
+        self.before: list[int] = []
+
+    def loss(self, sample: int, total: float) -> None:
+        self.told.append((sample, total))
+
+    def iteration(self, done: int, total: int) -> None:
+        self.before.append(len(self.told))
+
+
+def test_an_observer_is_told_losses_if_it_wants_them() -> None:
+    for wants in (True, False):
+        listening = Listening(wants)
+        curves = descend(bowl, START, params("adam"), listening).curves[:, :, 0]
+        expected = [(sample, float(loss)) for losses in curves for sample, loss in enumerate(losses)]
+        assert listening.told == expected * wants
+        assert listening.before == [3 * wants * k for k in range(1, 13)]
+
+
 def params(
     optimizer: str, iterations: int = 12, rates: Sequence[float | None] = (0.05, 0.03, 0.04)
 ) -> list[StyleParams]:

@@ -64,7 +64,7 @@ def make(home: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
     def actor(on_iteration: Callable[[int], object] | None = None, **interruptions: float) -> StyleActor:
         made = 0
 
-        def told(done: int, total: int) -> None:
+        def told(done: int, total: int, loss: float | None) -> None:
             nonlocal made
             made = done
             clock.takes(1)
@@ -105,6 +105,14 @@ def test_a_row_over_its_deadline_fails_and_says_how_far_it_came(home: Path, make
         "DeadlineExceeded", "optimising took longer than 7 s a row: 7.0 s; reached iteration 7 of 30"
     )
     assert not states(home)
+
+
+def test_each_iteration_is_told_with_its_loss(home: Path, make: Make) -> None:
+    seen: list[float | None] = []
+    actor = make()
+    actor.on_iteration = lambda _done, _total, loss: seen.append(loss)
+    [made] = pictures(actor, batch_of(rows(home, "a.png", params=LONG)))
+    assert seen == pytest.approx(made.curve["total"])
 
 
 def test_rows_of_a_batch_have_the_sum_of_their_time(home: Path, make: Make) -> None:
