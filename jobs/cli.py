@@ -1,6 +1,8 @@
 """`nst`: the command line."""
 
+import functools
 import io
+import itertools
 import logging
 import sys
 from collections.abc import Callable, Sequence
@@ -18,6 +20,7 @@ from jobs.console import (
     complain,
     err,
     json_lines,
+    logs_json,
     show_traceback,
 )
 from jobs.exit_codes import ExitCode
@@ -140,18 +143,29 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")
     act: Callable[[list[str]], Any] = app
     try:
-        act(words)
+        if _asks_for_json(words):
+            json_lines.begin()
+            act = functools.partial(app, standalone_mode=False)  # or it would print what is wrong with the words
+        sys.exit(act(words) or ExitCode.OK)
     except Exception as error:
         if "--debug" in words:
             show_traceback(type(error), error, error.__traceback__)
         complain(err, _in_a_line(error))
-        sys.exit(ExitCode.NOTHING_STARTED)
+        sys.exit(getattr(error, "exit_code", ExitCode.NOTHING_STARTED))
+
+
+def _asks_for_json(words: Sequence[str]) -> bool:
+    """Return whether logs are to be JSON lines, as the environment or the words of a command line say."""
+    apart = ("--log-format", "json") in itertools.pairwise(words)
+    return logs_json() or apart or "--log-format=json" in words
 
 
 def _in_a_line(error: Exception) -> str:
     """Return what an error says, and its kind where that is none of ours."""
     from pipeline.storage import StorageError
 
+    if callable(said := getattr(error, "format_message", None)):  # of what is wrong with the words themselves
+        return str(said())
     if isinstance(error, ValueError | StorageError):
         return str(error)
     return f"{type(error).__name__}: {' '.join(str(error).split())[:500]}. `nst --debug …` says more."

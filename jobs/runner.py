@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import signal
 import sys
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Self
 from rich.console import Console
 from rich.markup import escape
 
-from jobs.console import Shown, complain, json_lines, near, show_traceback
+from jobs.console import Shown, complain, json_lines, logs_json, near, remark, show_traceback
 from jobs.console import err as standard_error
 from jobs.console import out as standard_output
 from jobs.exit_codes import ExitCode
@@ -136,6 +137,8 @@ def _served(
         return layout.run_folder(output, at_work[0]) if at_work else None
 
     served = Served(place, port=port, progress=_progress_file(output))
+    if logs_json():
+        remark(terminal.err, f"page: {served.address} while the run goes")
     terminal.out.print(f"Page:     {served.address} while the run goes", highlight=False, soft_wrap=True)
     return served
 
@@ -169,7 +172,7 @@ def launch(
     try:
         progress = _with_progress(work, output, terminal)
     except (KeyboardInterrupt, SystemExit) as stop:
-        terminal.err.print("Interrupted. Finished rows are kept; the same command goes on from there.", soft_wrap=True)
+        remark(terminal.err, "Interrupted. Finished rows are kept; the same command goes on from there.")
         return ExitCode.INTERRUPTED if isinstance(stop, KeyboardInterrupt) else ExitCode.TERMINATED
     except RunBroken as error:
         if terminal.debug:
@@ -200,7 +203,7 @@ def _with_progress(work: Work, output: str, terminal: Terminal) -> Progress:
     uri = _progress_file(storage.absolute(output))
     submission = os.environ.get(SUBMISSION_VARIABLE, "")
     with (
-        native_stderr_hidden(unless=terminal.debug),
+        native_stderr_hidden(unless=terminal.debug and not logs_json()),
         LiveProgress(terminal.out, at_work=lambda: ledger.rows_at_work(storage.absolute(output))) as live,
         ProgressFile(uri, submission=submission) as file,
     ):
@@ -222,9 +225,8 @@ def _progress_file(output: str) -> str:
 def _explain(error: Exception, terminal: Terminal) -> None:
     """Print why a run stopped early and how to continue it."""
     complain(terminal.err, str(error))
-    terminal.err.print(
-        "Finished rows are kept; the same command goes on from there. `nst --debug run …` says more.", soft_wrap=True
-    )
+    again = "Finished rows are kept; the same command goes on from there. `nst --debug run …` says more."
+    remark(terminal.err, again)
 
 
 def report_at_end(output: str, page: Page, terminal: Terminal) -> None:
@@ -234,9 +236,7 @@ def report_at_end(output: str, page: Page, terminal: Terminal) -> None:
     try:
         file = write_report(output, hourly_price=page.hourly_price, thumbnail_seconds=REPORT_SECONDS)
     except Exception as error:  # of any kind: the results are there
-        reason = escape(" ".join(f"{type(error).__name__}: {error}".split())[:500])
-        again = f"nst report {escape(output)}"
-        warning = f"[yellow]Warning:[/yellow] no report: {reason}. Again: {again}"
-        terminal.err.print(warning, highlight=False, soft_wrap=True)
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:500]
+        remark(terminal.err, f"no report: {reason}. Again: nst report {output}", severity=logging.WARNING)
         return
     terminal.out.print(f"Report:   {escape(near(file))}", highlight=False, soft_wrap=True)

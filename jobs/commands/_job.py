@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import json
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 
-from jobs.console import complain, err, out, print_note
+from jobs.console import complain, err, out, print_note, remark
 from jobs.exit_codes import ExitCode
 
 if TYPE_CHECKING:
@@ -108,8 +111,8 @@ def compute(
     raise typer.Exit(runner.run(job, options, report=how.with_report, shown=shown, port=port))
 
 
-def print_remarks(params: Iterable[StyleParams], options: RunOptions) -> None:
-    """Print what is worth knowing about style parameters that are valid, with the weights of a run."""
+def remarks(params: Iterable[StyleParams], options: RunOptions) -> Sequence[str]:
+    """Return what is worth knowing about style parameters that are valid, with the weights of a run."""
     from nst_kernel.params import PRESETS, remarks_on
     from pipeline import storage
     from pipeline.encoder import outline_of
@@ -118,8 +121,7 @@ def print_remarks(params: Iterable[StyleParams], options: RunOptions) -> None:
     if any(PRESETS[each.preset].weights for each in params):  # or they need not be read for it
         with storage.allowing(options.access.allowed):
             encoder = outline_of(options.weights).kind
-    for remark in remarks_on(params, encoder):
-        print_note(out, remark)
+    return remarks_on(params, encoder)
 
 
 def named(pictures: Sequence[str]) -> list[str] | dict[str, str]:
@@ -143,14 +145,22 @@ def named(pictures: Sequence[str]) -> list[str] | dict[str, str]:
 
 
 @contextlib.contextmanager
-def every_problem_listed() -> Iterator[None]:
-    """End the command with all problems of a manifest, one a line, where it cannot be used."""
+def every_problem_listed(*, as_json: bool = False) -> Iterator[None]:
+    """End the command with all problems of a manifest, one a line, where it cannot be used.
+
+    Args:
+        as_json: on standard output, as one JSON object.
+    """
     from pipeline.manifest import ManifestError
 
     try:
         yield
     except ManifestError as error:
+        if as_json:
+            problems = [dataclasses.asdict(problem) for problem in error.problems]
+            out.out(json.dumps({"valid": False, "problems": problems}), highlight=False)
+            raise typer.Exit(ExitCode.NOTHING_STARTED) from None
         for problem in error.problems:
-            err.print(str(problem), markup=False, highlight=False, soft_wrap=True)
+            remark(err, str(problem), severity=logging.ERROR)
         complain(err, f"{len(error.problems):,} in all; nothing would start.")
         raise typer.Exit(ExitCode.NOTHING_STARTED) from None

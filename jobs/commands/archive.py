@@ -1,5 +1,6 @@
 """`nst archive`: a whole photo archive in one command; what a job file of kind archive describes."""
 
+import json
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
@@ -44,7 +45,7 @@ def archive(
     """Give the photos of an archive a style: those that are new or changed since the last time.
 
     Results keep the folders and names of their photos, below OUTPUT/images/. OUTPUT/index.parquet lists which photo
-    became what. --rate, --price and --json are for --dry-run.
+    became what. --rate and --price are for --dry-run, --json for that and for --prune.
 
     Example: nst archive 's3://photos/**/*.jpg' --style starry.jpg --output s3://stylised --set size=1024
     """
@@ -60,17 +61,22 @@ def archive(
     if yes and not prune:
         raise ValueError("--yes: expected --prune with it")
     if prune:
-        _prune(job, options, yes=yes and not how.dry_run)
+        _prune(job, options, yes=yes and not how.dry_run, as_json=costs.as_json)
     _job.compute(job, options, how, costs, shown=ctx.obj)
 
 
-def _prune(job: "JobFile", options: "RunOptions", *, yes: bool) -> NoReturn:
+def _prune(job: "JobFile", options: "RunOptions", *, yes: bool, as_json: bool) -> NoReturn:
     """List results whose photos are gone, delete them if that is wanted, and end the command."""
     from pipeline.archives import leftovers, prune
     from pipeline.specs import ArchiveJob
 
     assert isinstance(job, ArchiveJob)
     gone = leftovers(job, options)
+    if as_json:
+        listed = [{"output_name": one.output_name, "original": one.original} for one in gone]
+        deleted = prune(job, options, gone) if gone and yes else 0
+        out.out(json.dumps({"gone": listed, "deleted": deleted}), highlight=False)
+        raise typer.Exit(ExitCode.OK)
     for one in gone:
         out.print(f"{one.output_name}: {one.original} is gone", markup=False, highlight=False, soft_wrap=True)
     found = f"{counted(len(gone), 'result')} of photos that are gone"

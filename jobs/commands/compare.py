@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from jobs.console import counted, err, go_without_pandas, out
+from jobs.console import counted, err, go_without_pandas, out, remark
 from jobs.exit_codes import ExitCode, explains_exit_codes
 from jobs.options import ACCESS, run_options, takes
 
@@ -76,7 +76,7 @@ def _write_report(found: "Comparison", to: str) -> None:
     from pipeline.report import write_report
 
     page = write_report(found.after, to=to, comparison=found)
-    err.print(f"Report: {page}", markup=False, highlight=False, soft_wrap=True)
+    remark(err, f"Report: {page}")
 
 
 def share(option: str, text: str) -> float:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from jobs.console import err, out
+from jobs.console import err, logs_json, out, remark
 from jobs.exit_codes import ExitCode, explains_exit_codes
 from jobs.options import run_options, takes
 
@@ -89,11 +89,11 @@ def _tested(ctx: typer.Context, address: str | None, output: str | None) -> Iter
 
     if address not in (None, "local") and not output:
         raise ValueError("--address: give --output too, a scratch folder that every machine of the cluster reaches")
-    with native_stderr_hidden(unless=ctx.obj.debug), _scratch(output) as scratch:
+    with native_stderr_hidden(unless=ctx.obj.debug and not logs_json()), _scratch(output) as scratch:
         test = _Test(scratch)
         yield test
         if not test.well:
-            err.print(f"Look at what is left: {scratch}", markup=False, highlight=False, soft_wrap=True)
+            remark(err, f"Look at what is left: {scratch}")
             raise typer.Exit(ExitCode.PROBLEMS)
 
 
@@ -143,7 +143,8 @@ def _chaos(home: str, address: str | None, only: Sequence[str], *, repeat: int, 
             if as_json:
                 print(json.dumps({"fault": name, "ok": outcome.ok, **dataclasses.asdict(outcome)}), flush=True)
             elif not outcome.ok:
-                err.print("\n".join(f"{name}: {trouble}" for trouble in outcome.wrong), markup=False, highlight=False)
+                for trouble in outcome.wrong:
+                    remark(err, f"{name}: {trouble}")
     if not as_json:
         out.print(_table(played))
     return all(outcome.ok for outcomes in played.values() for outcome in outcomes)

@@ -1,5 +1,7 @@
 """`nst validate`: every problem of a manifest or a job, before anything starts."""
 
+import dataclasses
+import json
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -10,11 +12,33 @@ from jobs.exit_codes import ExitCode, explains_exit_codes
 from jobs.options import ACCESS, DECODING, Parameters, run_options, takes
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence, Sized
+    from collections.abc import Sequence
 
-    from pipeline.manifest import Row
+    from pipeline.manifest import Duplicate, Row
     from pipeline.options import RunOptions
+    from pipeline.planning import Look
     from pipeline.specs import JobFile
+
+
+@dataclasses.dataclass(frozen=True)
+class _Valid:
+    """What is known of a job without problems.
+
+    Attributes:
+        what: the job, in words: empty for a manifest.
+        is_left: whether its rows are those alone that are new or changed.
+        rows: that it has.
+        duplicates: rows that only repeat one of them.
+        remarks: on parameters.
+        passed_over: files of an archive that it leaves out, in words.
+    """
+
+    what: str
+    is_left: bool
+    rows: "Sequence[Row]"
+    duplicates: "Sequence[Duplicate]"
+    remarks: "Sequence[str]"
+    passed_over: str
 
 
 @takes(run_options(only=("weights", "depth", "address", "override", *ACCESS, *DECODING)))
@@ -28,6 +52,7 @@ def validate(
         bool,
         typer.Option("--pictures", help="Read the header of every picture too: is it there, and is it one?"),
     ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of lines.")] = False,
 ) -> None:
     """List every problem of a manifest, with row, column, value and what was expected. Starts nothing.
 
@@ -36,60 +61,38 @@ def validate(
 
     Example: nst validate pairs.csv --set preset=gatys2015
     """
+    from pipeline.specs import ManifestJob
+
     go_without_pandas()
+    with _job.every_problem_listed(as_json=as_json):
+        job, options = _job.job_from(manifest, given, parameters.chosen)
+        found = _of_manifest(job, options) if isinstance(job, ManifestJob) else _of_other(job, options)
+    look = _looked(found.rows, options) if pictures else None
+    if as_json:
+        out.out(json.dumps(_as_object(found, look)), highlight=False)
+    else:
+        _print(found, look)
+    if look and look.faults:
+        raise typer.Exit(ExitCode.PROBLEMS)
+
+
+def _of_manifest(job: "JobFile", options: "RunOptions") -> _Valid:
+    """Check a manifest."""
     from pipeline import storage
     from pipeline.execute import manifest_of
     from pipeline.planning import check_masks
     from pipeline.specs import ManifestJob
 
-    with _job.every_problem_listed():
-        job, options = _job.job_from(manifest, given, parameters.chosen)
-        if not isinstance(job, ManifestJob):
-            rows = _validate_other(job, options)
-            if pictures:
-                _look(rows, options)
-            return
-        valid = manifest_of(job, options)
-        with storage.allowing(options.access.allowed):
-            check_masks(valid.rows)
-    for repeat in valid.duplicates:
-        out.print(f"{repeat.file}, row {repeat.number}: repeats row {repeat.id}", markup=False, highlight=False)
-    repeats = f", {len(valid.duplicates):,} more repeat them and are computed once" if valid.duplicates else ""
-    out.print(f"{counted(len(valid.rows), 'row')} {_are(valid.rows)} valid{repeats}.", highlight=False)
-    for remark in valid.remarks:
-        print_note(out, remark)
-    _job.print_remarks((row.params for row in valid.rows), options)
-    if pictures:
-        _look(valid.rows, options)
+    assert isinstance(job, ManifestJob)
+    valid = manifest_of(job, options)
+    with storage.allowing(options.access.allowed):
+        check_masks(valid.rows)
+    remarks = [*valid.remarks, *_job.remarks((row.params for row in valid.rows), options)]
+    return _Valid("", False, valid.rows, valid.duplicates, remarks, "")
 
 
-def _look(rows: "Sequence[Row]", options: "RunOptions") -> None:
-    """Read the header of every picture, and print which cannot be read.
-
-    Raises:
-        Exit: with exit code 1 if there is one.
-    """
-    from pipeline import storage
-    from pipeline.planning import look_at_pictures
-
-    if options.resources.address:
-        from pipeline.cluster import connect
-
-        connect(options.resources.address)
-    with storage.allowing(options.access.allowed), err.status("Reading headers of pictures …"):
-        look = look_at_pictures(rows, options.decoding)
-    for uri, (error, count) in look.faults.items():
-        line = error if uri in error else f"{uri}: {error}"
-        out.print(f"{line} ({counted(count, 'row')})", markup=False, highlight=False, soft_wrap=True)
-    bad = len(look.faults)
-    found = f"{bad:,} cannot be read" if bad else "all can be read"
-    out.print(f"{counted(look.pictures, 'picture')}: {found}.", highlight=False)
-    if bad:
-        raise typer.Exit(ExitCode.PROBLEMS)
-
-
-def _validate_other(job: "JobFile", options: "RunOptions") -> "Sequence[Row]":
-    """Check an archive or a grid, print how many rows it has, and return them."""
+def _of_other(job: "JobFile", options: "RunOptions") -> _Valid:
+    """Check an archive or a grid."""
     from pipeline import storage
     from pipeline.archives import Selection
     from pipeline.execute import rows_of
@@ -99,16 +102,54 @@ def _validate_other(job: "JobFile", options: "RunOptions") -> "Sequence[Row]":
     with storage.allowing(options.access.allowed):
         rows = list(rows_of(job, options, selection))
         check_masks(row for row in rows if row.params.content_mask)
-    params = [row.params for row in rows]
-    what = "new or changed" if job.kind == "archive" else "valid"
-    line = f"{job.kind} {job.name}: {counted(len(params), 'row')} {_are(params)} {what}."
-    out.print(line, markup=False, highlight=False)
-    if selection.passed_over:
-        out.print(f"Passed over: {selection.passed_over}", markup=False, highlight=False, soft_wrap=True)
-    _job.print_remarks(params, options)
-    return rows
+    remarks = _job.remarks((row.params for row in rows), options)
+    passed_over = str(selection.passed_over) if selection.passed_over else ""
+    return _Valid(f"{job.kind} {job.name}: ", job.kind == "archive", rows, (), remarks, passed_over)
 
 
-def _are(things: "Sized") -> str:
-    """Return the verb for so many things."""
-    return "is" if len(things) == 1 else "are"
+def _looked(rows: "Sequence[Row]", options: "RunOptions") -> "Look":
+    """Read the header of every picture of these rows."""
+    from pipeline import storage
+    from pipeline.planning import look_at_pictures
+
+    if options.resources.address:
+        from pipeline.cluster import connect
+
+        connect(options.resources.address)
+    with storage.allowing(options.access.allowed), err.status("Reading headers of pictures …"):
+        return look_at_pictures(rows, options.decoding)
+
+
+def _as_object(found: _Valid, look: "Look | None") -> dict[str, object]:
+    """Return what was found as JSON types."""
+    faults = look and [{"picture": uri, "error": error, "rows": rows} for uri, (error, rows) in look.faults.items()]
+    return {
+        "valid": True,
+        "problems": [],
+        "rows": len(found.rows),
+        "duplicates": [dataclasses.asdict(repeat) for repeat in found.duplicates],
+        "remarks": list(found.remarks),
+        "passed_over": found.passed_over,
+        "pictures": look and {"read": look.pictures, "faults": faults},
+    }
+
+
+def _print(found: _Valid, look: "Look | None") -> None:
+    """Print what was found as lines."""
+    for repeat in found.duplicates:
+        out.print(f"{repeat.file}, row {repeat.number}: repeats row {repeat.id}", markup=False, highlight=False)
+    repeats = f", {len(found.duplicates):,} more repeat them and are computed once" if found.duplicates else ""
+    are, which = "is" if len(found.rows) == 1 else "are", "new or changed" if found.is_left else "valid"
+    line = f"{found.what}{counted(len(found.rows), 'row')} {are} {which}{repeats}."
+    out.print(line, markup=False, highlight=False, soft_wrap=True)
+    if found.passed_over:
+        out.print(f"Passed over: {found.passed_over}", markup=False, highlight=False, soft_wrap=True)
+    for remark in found.remarks:
+        print_note(out, remark)
+    if look is None:
+        return
+    for uri, (error, count) in look.faults.items():
+        line = error if uri in error else f"{uri}: {error}"
+        out.print(f"{line} ({counted(count, 'row')})", markup=False, highlight=False, soft_wrap=True)
+    said = f"{len(look.faults):,} cannot be read" if look.faults else "all can be read"
+    out.print(f"{counted(look.pictures, 'picture')}: {said}.", highlight=False)

@@ -1,5 +1,7 @@
 """`nst weights`: files of VGG-19 weights."""
 
+import dataclasses
+import json
 from typing import Annotated, Any
 
 import typer
@@ -23,6 +25,7 @@ def check(
     ctx: typer.Context,
     file: Annotated[str, typer.Argument(help="Path or URI of a .pth or .safetensors file.")],
     given: dict[str, Any],
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of a table.")] = False,
 ) -> None:
     """Tell whether a file holds torchvision's ImageNet weights, intact, by its hash and its activations; or our own.
 
@@ -35,9 +38,17 @@ def check(
 
     data = storage.read_bytes(file)
     if is_embedded(data):
+        checks = []
+    else:
+        checks = list(check_imagenet(data, name=storage.without_query(file).rpartition("/")[2]))
+    intact = all(check.ok for check in checks)
+    if as_json:
+        kind = ("imagenet" if intact else None) if checks else "embedded"
+        found = {"weights": kind, "checks": [dataclasses.asdict(check) for check in checks]}
+        out.out(json.dumps(found), highlight=False)
+    elif checks:
+        print_checks(out, checks)
+    else:
         out.print("This is the embedded encoder, intact: --weights embedded needs no file.", highlight=False)
-        return
-    checks = check_imagenet(data, name=storage.without_query(file).rpartition("/")[2])
-    print_checks(out, checks)
-    if not all(check.ok for check in checks):
+    if not intact:
         raise typer.Exit(ExitCode.PROBLEMS)

@@ -15,10 +15,12 @@ from jobs.console.output import (
     complain,
     counted,
     err,
+    logs_json,
     near,
     out,
     print_note,
     printable,
+    remark,
     show_traceback,
 )
 from nst_kernel.lazy import lazily
@@ -44,6 +46,7 @@ __all__ = [
     "describe",
     "err",
     "go_without_pandas",
+    "logs_json",
     "native_stderr_hidden",
     "near",
     "out",
@@ -54,6 +57,7 @@ __all__ = [
     "print_results",
     "print_summary",
     "printable",
+    "remark",
     "show_traceback",
 ]
 

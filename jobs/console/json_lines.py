@@ -6,12 +6,14 @@ import logging
 import os
 import re
 import socket
+import sys
+import threading
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
 
-from jobs.console.output import FORMAT_VARIABLE, StderrHandler, printable
+from jobs.console.output import FORMAT_VARIABLE, StderrHandler, err, printable, show_traceback
 from jobs.console.values import jsonable
 
 TRACE_VARIABLE = "TRACEPARENT"
@@ -84,15 +86,13 @@ def _resource() -> dict[str, str | int]:
     }
 
 
-def is_wanted() -> bool:
-    """Return whether the environment asks for JSON lines."""
-    return os.environ.get(FORMAT_VARIABLE, "").strip().lower() == "json"
-
-
 def begin(level: int = logging.INFO) -> None:
-    """Let this process log JSON lines to standard error, and the processes of its cluster to their own logs."""
+    """Let this process write JSON lines to standard error and nothing else, and those of its cluster to their logs."""
     _log_json(level)
     os.environ[FORMAT_VARIABLE] = "json"
+    err.quiet = True  # spinners are no events
+    sys.excepthook = show_traceback
+    threading.excepthook = _log_error_of_thread
     injected = json.loads(os.environ.get(INJECTED_VARIABLE) or "{}")
     runtime_env = injected.setdefault("runtime_env", {})
     runtime_env.setdefault("worker_process_setup_hook", f"{__name__}.begin_in_worker")
@@ -101,6 +101,12 @@ def begin(level: int = logging.INFO) -> None:
     }
     runtime_env["env_vars"] = {**passed, **runtime_env.get("env_vars", {})}
     os.environ[INJECTED_VARIABLE] = json.dumps(injected)
+
+
+def _log_error_of_thread(told: threading.ExceptHookArgs) -> None:
+    """Log an error that ended a thread."""
+    if told.exc_type is not SystemExit:
+        show_traceback(told.exc_type, told.exc_value or told.exc_type(), told.exc_traceback)
 
 
 def begin_in_worker() -> None:

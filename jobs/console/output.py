@@ -108,8 +108,16 @@ def near(uri: str) -> str:
     return path.removeprefix(f"{here}/") if path.startswith(f"{here}/") else path
 
 
+def logs_json() -> bool:
+    """Return whether the environment asks for logs as JSON lines, so that standard error has nothing else."""
+    return os.environ.get(FORMAT_VARIABLE, "").strip().lower() == "json"
+
+
 def print_note(console: Console, note: str) -> None:
-    """Print what is worth knowing and no error."""
+    """Print what is worth knowing and no error; where logs are JSON lines, log it."""
+    if logs_json():
+        _log(logging.WARNING, f"{note}.")
+        return
     console.print(f"[yellow]Note:[/yellow] {escape(note)}.", highlight=False, soft_wrap=True)
 
 
@@ -118,12 +126,38 @@ out, err = console(), console(stderr=True)
 
 def complain(err: Console, message: str) -> None:
     """Print what is wrong as one line; where logs are JSON lines, log it."""
-    if os.environ.get(FORMAT_VARIABLE) == "json":
-        logging.getLogger("nst").error("%s", message)
+    if logs_json():
+        _log(logging.ERROR, message)
         return
     err.print(f"[bold red]Error:[/bold red] {escape(message)}", highlight=False, soft_wrap=True)
 
 
+def remark(err: Console, message: str, *, severity: int = logging.INFO) -> None:
+    """Print a line beside what a command is asked for, such as how to go on; where logs are JSON lines, log it.
+
+    Args:
+        err: standard error.
+        message: the line.
+        severity: of the event; a warning is printed as one.
+    """
+    if logs_json():
+        _log(severity, message)
+        return
+    mark = "[yellow]Warning:[/yellow] " if severity == logging.WARNING else ""
+    err.print(f"{mark}{escape(message)}", highlight=False, soft_wrap=True)
+
+
+def _log(severity: int, message: str) -> None:
+    """Log a line of a command."""
+    logging.getLogger("nst").log(severity, "%s", message)
+
+
 def show_traceback(kind: type[BaseException], error: BaseException, where: TracebackType | None) -> None:
-    """Write the traceback of an error to standard error as Python does, but as a terminal may show it."""
+    """Write the traceback of an error to standard error as Python does, but as a terminal may show it.
+
+    Where logs are JSON lines, it is one of them.
+    """
+    if logs_json():
+        logging.getLogger("nst").error("%s: %s", kind.__name__, error, exc_info=(kind, error, where))
+        return
     sys.stderr.write(printable("".join(traceback.format_exception(kind, error, where)), lines=True))

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from jobs import runner
-from jobs.console import Shown, complain, err, json_lines, show_traceback
+from jobs.console import Shown, complain, err, json_lines, logs_json, remark, show_traceback
 from jobs.exit_codes import ExitCode
 from jobs.jobfile import job_in, load
 
@@ -20,7 +20,7 @@ def main() -> None:
     from pipeline.storage import StorageError
 
     _note_submission()
-    shown = Shown(quiet=json_lines.is_wanted())
+    shown = Shown(quiet=logs_json())
     if shown.quiet:
         json_lines.begin()
     try:
@@ -37,7 +37,7 @@ def main() -> None:
         complain(err, f"{type(error).__name__}: {' '.join(str(error).split())[:500]}")
         code = ExitCode.NOTHING_STARTED
     if code == ExitCode.PROBLEMS and os.environ.get(runner.SUCCESS_VARIABLE) == "1":
-        err.print(f"Exit code 0 in the place of {code.value}: {code.sentence}; another try would not mend them.")
+        remark(err, f"Exit code 0 in the place of {code.value}: {code.sentence}; another try would not mend them.")
         code = ExitCode.OK
     sys.exit(code)
 

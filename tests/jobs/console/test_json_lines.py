@@ -4,11 +4,14 @@ import json
 import logging
 import math
 import os
+import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +21,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from jobs.console import complain, err, json_lines
+from jobs import runner
+from jobs.console import complain, err, json_lines, print_note, remark
 from jobs.console.json_lines import JsonFormatter, trace_context
 from jobs.console.output import FORMAT_VARIABLE
+from jobs.exit_codes import ExitCode
+from jobs.submit import entrypoint
+from pipeline.flow import RunBroken
 from pipeline.flow.metrics import EVENT, log_outcome
+from pipeline.outputs import Progress
 from pipeline.stages.write import REPORTED
+from tests.jobs.test_cli import nst
 from tests.support import REPOSITORY
 
 TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
@@ -33,12 +42,14 @@ def clean(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Logging and environment as they were before."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
+    hooks = sys.excepthook, threading.excepthook
     for name in (FORMAT_VARIABLE, json_lines.TRACE_VARIABLE, json_lines.INJECTED_VARIABLE):
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)
     yield
     json_lines._at_work.clear()
     root.handlers[:], root.level = handlers, level
+    sys.excepthook, threading.excepthook, err.quiet = *hooks, False
     logging.captureWarnings(False)
 
 
@@ -122,6 +133,84 @@ def test_what_is_wrong_is_logged_too(
     complain(err, "no such file")
     said = capsys.readouterr().err
     assert json.loads(said)["Body"] == "no such file"
+
+
+def interrupted(_: Callable[[Progress], None]) -> Progress:
+    raise KeyboardInterrupt
+
+
+def broken(_: Callable[[Progress], None]) -> Progress:
+    raise RunBroken("the cluster is gone")
+
+
+def done(_: Callable[[Progress], None]) -> Progress:
+    return Progress(0, 0)
+
+
+def thread_that_fails() -> None:
+    thread = threading.Thread(target=lambda: 1 // 0)
+    thread.start()
+    thread.join()
+
+
+def entrypoint_with_failures() -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(runner.SUCCESS_VARIABLE, "1")
+        patch.setenv(runner.JOB_VARIABLE, "kind: manifest\nname: n\nmanifest: s3://b/r.csv\noutput: s3://b/o\n")
+        patch.setattr(sys, "argv", ["entrypoint"])
+        patch.setattr(runner, "run", lambda *_, **__: ExitCode.PROBLEMS)
+        with pytest.raises(SystemExit):
+            entrypoint.main()
+
+
+def bad_manifest() -> None:
+    Path("rows.csv").write_text("content,style,size\na.png,s.png,huge\na.png,s.png,large\n")
+    assert nst("--log-format", "json", "validate", "rows.csv") == ExitCode.NOTHING_STARTED
+
+
+SPOKEN: Mapping[str, tuple[Callable[[], object], Sequence[str]]] = {
+    "an interrupted run": (lambda: runner.launch(interrupted, "out"), ["Interrupted."]),
+    "a broken run": (
+        lambda: runner.launch(broken, "out", terminal=runner.Terminal(debug=True)),
+        ["RunBroken: the cluster is gone", "the cluster is gone", "Finished rows are kept"],
+    ),
+    "no report": (
+        lambda: runner.launch(done, "out", ending=runner.Ending(page=runner.Page())),
+        ["no report: StorageError"],
+    ),
+    "a problem": (lambda: complain(err, "no such file"), ["no such file"]),
+    "a note": (lambda: print_note(err, "a preset has weights of its own"), ["a preset has weights of its own."]),
+    "a remark of two lines": (lambda: remark(err, "a\nb"), ["a\nb"]),
+    "a thread that fails": (thread_that_fails, ["ZeroDivisionError"]),
+    "another exit code": (entrypoint_with_failures, ["Exit code 0 in the place of 1"]),
+    "a bad manifest": (bad_manifest, ["rows.csv, line 2, column size", "rows.csv, line 3", "2 in all"]),
+    "a bad option": (lambda: nst("--log-format", "json", "run", "rows.csv", "--nonsense"), ["No such option"]),
+    "a bad value": (lambda: nst("--log-format=json", "results", "out", "--limit", "x"), ["Invalid value"]),
+    "an output that is none": (lambda: nst("--log-format=json", "results", "out"), ["no results in"]),
+}
+"""Ways to standard error, and how the lines begin that they lead to."""
+
+
+@pytest.mark.parametrize("spoken", SPOKEN)
+def test_standard_error_has_nothing_but_events(
+    clean: None, tmp_path: Path, spoken: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    json_lines.begin()
+    act, bodies = SPOKEN[spoken]
+    act()
+    events = [json.loads(line) for line in capfd.readouterr().err.splitlines()]
+    assert len(events) == len(bodies), events
+    for event, body in zip(events, bodies, strict=True):
+        assert body in event["Body"]
+
+
+def test_commands_write_to_standard_error_in_one_way() -> None:
+    """Whatever else printed there would be no event where logs are JSON lines."""
+    printing = re.compile(r"err\.print\(|stderr\.write\(|err=True|file=sys\.stderr")
+    files = [file for file in (REPOSITORY / "jobs").rglob("*.py") if file.name != "output.py"]
+    assert [file.name for file in files if printing.search(file.read_text("utf-8"))] == []
 
 
 def test_an_outcome_is_one_event(caplog: pytest.LogCaptureFixture) -> None:
