@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import pyarrow as pa
 from rich.console import Console
@@ -33,7 +33,8 @@ def print_summary(console: Console, progress: RunProgress, output: str) -> None:
         _print_reasons(console, "row not done", progress.failures, progress.names)
         if (more := progress.counts["failed"] + progress.counts["quarantined"] - SHOWN) > 0:
             console.print(f"… and {more:,} more: nst results {where} --status failed, or quarantined")
-        console.print("The same command tries failed rows again and repeats nothing that is done.")
+        for line in _next(progress, where):
+            console.print(line, highlight=False, soft_wrap=True)
     if progress.warnings:
         _print_reasons(console, "row to look at", progress.warnings, progress.names)
         if (more := progress.warned - SHOWN) > 0:
@@ -54,6 +55,25 @@ def print_summary(console: Console, progress: RunProgress, output: str) -> None:
         console.print(f"Passed over: {escape(str(progress.passed_over))}", highlight=False, soft_wrap=True)
     console.print(f"Pictures: {escape(near(layout.images_folder(output)))}", highlight=False, soft_wrap=True)
     console.print(f"Results:  {escape(near(layout.results_folder(output)))}", highlight=False, soft_wrap=True)
+
+
+def _next(progress: RunProgress, where: str) -> Iterator[str]:
+    """Yield what becomes of the rows that a run has not done, a line for each kind.
+
+    Args:
+        progress: of the run.
+        where: its output, as a command has it.
+    """
+    if (again := progress.counts["failed"] - progress.left_alone) > 0:
+        which = f"{counted(again, 'failed row')} again" if progress.left_alone else "failed rows again"
+        yield f"The same command tries {which} and repeats nothing that is done."
+    if progress.left_alone:
+        yield (
+            f"{counted(progress.left_alone, 'row')} with a picture that cannot be read: tried again once the picture "
+            f"has changed, or by nst retry {where} --failed"
+        )
+    if progress.counts["quarantined"]:
+        yield f"Quarantined rows are left alone from now on: nst retry {where} --quarantined tries them again"
 
 
 def _print_reasons(console: Console, title: str, reasons: Sequence[tuple[str, str]], names: Mapping[str, str]) -> None:

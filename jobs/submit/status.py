@@ -85,7 +85,9 @@ class Status:
         if one.status == "SUCCEEDED":
             return f"nst results {one.output}, nst report {one.output}"
         if one.exit_code == ExitCode.PROBLEMS:
-            return f"nst results {one.output} --status failed; nst submit JOB.yaml again tries those rows again"
+            return (
+                f"nst results {one.output} --status failed; nst submit JOB.yaml again tries those that may get through"
+            )
         return f"nst logs {one.id} says why; nst submit JOB.yaml again goes on from there"
 
     @property

@@ -47,7 +47,7 @@ def run_archive(
     """
     check_originals_are_safe(spec, options.output)
     selection = Selection()
-    whole = Progress(total=0, done_before=0, passed_over=selection.passed_over)
+    whole = Progress(total=0, done_before=0, passed_over=selection.passed_over, leaves_unreadable=True)
     # The lock of the run comes later, when there are photos to compute; this one keeps other runs of the archive out.
     with RunLock(layout.ledger_folder(options.output), force=options.force) as lock:
         index.settle(options.output)  # what a run that broke off has left

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any, Literal, Self, get_args
 
 from pipeline import storage
+from pipeline.images import Unreadable
 from pipeline.outputs import provenance
 from pipeline.outputs.pair_name import pair_name
 from pipeline.outputs.passed_over import PassedOver
@@ -39,6 +40,8 @@ class Progress:
         warned: rows of this run that have such a warning.
         remarks: on the parameters of the rows to compute.
         names: by id, what rows with a failure or a warning are called among people.
+        leaves_unreadable: whether rows are left alone whose pictures cannot be read, until these change: an archive's.
+        left_alone: rows of this run that failed and will be left alone for that.
         failed_before: rows that are not tried, since a picture of theirs cannot be read and has not changed.
         works: what is known of the work that is done and left.
         passed_over: files and folders of an archive that the run leaves out.
@@ -61,6 +64,8 @@ class Progress:
     remarks: tuple[str, ...] = ()
     names: dict[str, str] = field(default_factory=dict)
     failed_before: int = 0
+    leaves_unreadable: bool = False
+    left_alone: int = 0
     works: "Works" = field(default_factory=lambda: Works())
 
     @property
@@ -82,6 +87,8 @@ class Progress:
         """Count the outcome of a row, given as a mapping of result columns."""
         self.counts[row["status"]] += 1
         self.retries += row["retries"]
+        if self.leaves_unreadable and row["status"] == "failed" and row.get("error_class") == Unreadable.__name__:
+            self.left_alone += 1
         if row["status"] in ("failed", "quarantined") and len(self.failures) < 100:
             self.failures.append((row["id"], row["error"]))
             self.names[row["id"]] = pair_name(row)

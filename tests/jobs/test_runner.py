@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import signal
 import time
 from collections import Counter
@@ -12,6 +13,7 @@ import pytest
 from rich.console import Console
 
 from jobs import runner as launching
+from jobs.console import print_summary
 from jobs.exit_codes import ExitCode
 from jobs.runner import Ending, Page, Terminal, launch
 from pipeline.flow.dataset import RunBroken, TooManyFailures
@@ -104,6 +106,27 @@ def test_a_doubtful_picture_is_named_and_no_problem(tmp_path: Path) -> None:
     assert log.getvalue().count("[b]never fell") == 20
     assert "still 19" in log.getvalue()
     assert f"… and 10 more: nst results {tmp_path} --columns id,warning" in log.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("failed", "left_alone", "quarantined", "said"),
+    [
+        (3, 0, 0, ["The same command tries failed rows again and repeats nothing that is done."]),
+        (3, 2, 0, ["The same command tries 1 failed row again", "2 rows with a picture that cannot be read: tried"]),
+        (2, 2, 0, ["2 rows with a picture that cannot be read: tried again once the picture has changed"]),
+        (0, 0, 1, ["Quarantined rows are left alone from now on: nst retry"]),
+    ],
+)
+def test_what_the_same_command_tries_again_is_true(
+    tmp_path: Path, failed: int, left_alone: int, quarantined: int, said: list[str]
+) -> None:
+    log = io.StringIO()
+    counts = Counter({"failed": failed, "quarantined": quarantined})
+    progress = Progress(3, 0, counts=counts, failures=[("a", "why")], left_alone=left_alone)
+    print_summary(Console(file=log, width=300), progress, str(tmp_path))
+    lines = [line for line in log.getvalue().splitlines() if re.search("same command|tried again|left alone", line)]
+    assert len(lines) == len(said)
+    assert all(line.startswith(words) for line, words in zip(lines, said, strict=True))
 
 
 @pytest.mark.parametrize(("error", "reported"), [(TooManyFailures("hopeless"), True), (RunBroken("lost"), False)])
