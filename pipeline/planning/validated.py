@@ -20,7 +20,7 @@ from pipeline.manifest import (
     validate,
 )
 from pipeline.options import RunOptions, under_access
-from pipeline.outputs import inputs_among_pictures, parts, query, read_results
+from pipeline.outputs import inputs_among_pictures, parts, query, read_part, read_results
 
 
 @under_access
@@ -57,22 +57,35 @@ def _other_parameters(rows: Sequence[Row], output: str) -> Iterator[str]:
     """
     if not parts(output):
         return
-    results = read_results(output, columns=["id", *PICTURE_COLUMNS, "params"], ordered=False)
+    # Without the parameters, which would fill memory: those of one result make the example.
+    results = read_results(output, columns=["id", *PICTURE_COLUMNS], ordered=False)
     columns = Rows.of(rows)
     others = results.filter(pc.invert(pc.is_in(results["id"].cast(pa.large_string()), columns.column("id"))))
-    if not len(others):
-        return
-    places = {pictures: place for place, pictures in enumerate(columns.values(PICTURE_COLUMNS))}
-    found: list[str] = []
-    for row in others.select([*PICTURE_COLUMNS, "params"]).to_pylist():
-        if (place := places.get((row["content"], row["style"]))) is not None:
-            found.append(row["params"])
-            example = rows[place].params
-    if found:
-        before, now = query.parameters_of(found[-1]), example.to_json()
+    asked = _pairs([columns.column(name).cast(pa.large_string()) for name in PICTURE_COLUMNS])
+    pairs = _pairs([others[name].cast(pa.large_string()) for name in PICTURE_COLUMNS])
+    found = others.filter(pc.is_in(pairs, asked))
+    if len(found):
+        last = pc.index(asked, pairs.filter(pc.is_in(pairs, asked))[-1]).as_py()
+        before, now = query.parameters_of(_params_of(output, found["id"][-1].as_py())), rows[last].params.to_json()
         words = [f"{name}={as_text(before[name])}" for name in now if before.get(name) != now[name] and name in before]
         yield (
             f"{storage.without_secrets(output)} has {len(found):,} results of the same pictures with other parameters "
             f"({', '.join(words)[:80] or 'or other weights'}), which stay beside those asked for now: "
             "`nst results OUTPUT --run last` shows what the last run computed, and --where NAME=VALUE tells them apart"
         )
+
+
+def _pairs(pictures: Sequence[pa.Array | pa.ChunkedArray]) -> pa.Array | pa.ChunkedArray:
+    """Return the content and style of each row as one text; nothing stands for a picture that a row does not have."""
+    return pc.binary_join_element_wise(
+        *(pc.fill_null(each, "") for each in pictures), pa.scalar("\n", pa.large_string())
+    )
+
+
+def _params_of(output: str, id: str) -> str:
+    """Return the parameters of a row of results as JSON, from the first file that has it; empty without any."""
+    for part in parts(output):
+        table = read_part(part, ["id", "params"])
+        for text in table.filter(pc.equal(table["id"], id))["params"].to_pylist():
+            return text or ""
+    return ""

@@ -1,6 +1,7 @@
 """Nothing about settings is silent: rows that give a parameter themselves, and other parameters into one output."""
 
 import json
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -63,8 +64,15 @@ def test_override_gives_a_value_to_all_rows(manifest: str, rows: Path, capsys: p
 
 @pytest.mark.usefixtures("quick")
 def test_other_parameters_into_one_output_are_said_and_told_apart(
-    rows: Path, capsys: pytest.CaptureFixture[str]
+    rows: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    wholly_read: list[Sequence[str]] = []  # parameters of a million rows would fill memory
+
+    def noting(output: str, *, columns: Sequence[str], ordered: bool) -> Any:
+        wholly_read.append(columns)
+        return read_results(output, columns=columns, ordered=ordered)
+
+    monkeypatch.setattr(import_module("pipeline.planning.validated"), "read_results", noting)
     words = ["run", "rows.csv", "--output", "out", "--no-report", *QUICK]
     assert nst(*words) == 0
     assert nst(*words) == 0
@@ -72,6 +80,7 @@ def test_other_parameters_into_one_output_are_said_and_told_apart(
     assert nst(*words, "--set", "style_weight=3") == 0
     shown = " ".join(capsys.readouterr().out.split())
     assert "has 2 results of the same pictures with other parameters (style_weight=1.0)" in shown
+    assert wholly_read == [["id", "content", "style"]] * 2
 
     def count(*options: str) -> int:
         assert nst("results", "out", "--json", *options) == 0
