@@ -12,6 +12,7 @@ from pipeline.cluster import ActorPool, check_address, connect, pool_on_cluster
 from pipeline.encoder import PIN, outline_of, split_pin
 from pipeline.flow.dataset import Kernel, PlanBroken, RunBroken, TooManyFailures, flow, style_actor
 from pipeline.flow.metrics import RunMetrics, log_outcome
+from pipeline.flow.refused import only_failures, refused
 from pipeline.flow.slices import Planning, hopeless
 from pipeline.manifest import Row, Source, check_formats, check_originals, described
 from pipeline.options import FailureLimit, Resources, RunOptions, failures, under_access
@@ -141,7 +142,8 @@ def run_slices(
         notes = _ledger(lock, options, is_wary=planning.follows_crash)
         how, kernel = options.model_copy(update={"weights": pinned}), _deep(kernel, options)
         if work.first:
-            outcomes = flow(work, how, writer, pool(), notes, kernel=kernel)
+            fails = only_failures(work.first)
+            outcomes = refused(work.first, writer) if fails else flow(work, how, writer, pool(), notes, kernel=kernel)
             _compute(outcomes, progress, lock, options.max_failures, on_progress)
         # Every row has its outcome: put the output in order, and the summary last.
         try:

@@ -8,10 +8,12 @@ from nst_kernel.encoder import Outline
 from pipeline.cluster import ActorPool
 from pipeline.flow.dataset import PlanBroken, RunBroken, TooManyFailures
 from pipeline.flow.feed import Work
+from pipeline.flow.refused import only_failures
 from pipeline.manifest import Row
 from pipeline.options import FailureLimit, RunOptions
 from pipeline.outputs import Progress, finished
 from pipeline.planning import Batch, History, Plan, RowKey, output_shapes, plan
+from pipeline.process import stage
 from pipeline.recovery import ledger
 
 
@@ -57,13 +59,17 @@ class Planning:
         )
 
     def work(self, slices: Iterable[Sequence[Row]]) -> Work:
-        """Return the work of slices: planned now as far as all actors need it, the rest when it is asked for."""
+        """Return the work of slices: planned now as far as all actors need it, the rest when it is asked for.
+
+        Where every row of what is planned now fails at planning, it is all that there is.
+        """
+        stage("reading the headers of pictures and planning")
         iterator = iter(slices)
         first: Sequence[Batch] = ()
         for rows in iterator:
             part = self._batches(rows)  # which are made as they are asked for
             first = [*first, *part] if first else part
-            if first and len(first) >= self.pool().count:
+            if not only_failures(first) and len(first) >= self.pool().count:
                 break
         self.progress.began = time.monotonic()  # what follows is the work, of which the rate is told
         return Work(first, self._rest(iterator))

@@ -19,6 +19,7 @@ from pipeline.planning.buckets import Buckets, buckets_of
 from pipeline.planning.crashes import RowKey
 from pipeline.planning.cutting import cut
 from pipeline.planning.fingerprint import Fingerprints, Identify, fingerprints, same_requests
+from pipeline.planning.headers import WORTH_A_CLUSTER
 from pipeline.planning.history import History
 from pipeline.planning.limits import Limits
 from pipeline.planning.shapes import output_shapes
@@ -93,8 +94,8 @@ def plan(
         rows: what is requested, each id once.
         encoder_sha256: digest of the encoder's weights, part of each row's fingerprint.
         history: what earlier runs left; None: there were none.
-        limits: what batches must stay within, or what returns it and is called only if rows are left to compute, as a
-            cluster must be there for it; None: the defaults of `Limits`.
+        limits: what batches must stay within, or what returns it and is called only if a row can be computed, or if so
+            many are left that a cluster looks at them; None: the defaults of `Limits`.
         shape_of: returns the (height, width) in pixels of each row's output, or why it has none; None: from the
             headers of the pictures.
         identify: returns by URI a string that changes whenever the picture does; by default the store's own.
@@ -110,17 +111,27 @@ def plan(
     if not len(todo):
         nothing = Planned(todo, texts, np.zeros(0, bool), {}, {})
         return Plan(Batches(nothing, ()), done=done, quarantined=quarantined)
-    limits = limits() if callable(limits) else limits or Limits()
+    # A cluster reads many headers, and so must be there before; few tell whether one is needed at all.
+    if callable(limits) and len(todo) >= WORTH_A_CLUSTER:
+        limits = limits()
     # Neighbours share their style, whatever the order of the manifest.
     order = _by_style_and_content(todo)
     todo, texts = todo.at(order), texts.take(pa.array(order))
     # Output shapes decide, with the settings, which rows can be optimised together.
     shapes = (shape_of or output_shapes)(todo)
+    if callable(limits):
+        some_fit = len(buckets_of(todo, texts, shapes, history, _NO_LIMITS).failures) < len(todo)
+        limits = limits() if some_fit else _NO_LIMITS
+    limits = limits or Limits()
     buckets = buckets_of(todo, texts, shapes, history, limits)
     # Buckets are cut such that every actor gets its share of the work.
     failed = len(todo) - len(buckets.failures), len(buckets.failures)
     runs = list(cut(buckets.buckets, failed, limits))
     return Plan(_in_order(todo, texts, buckets, runs), done=done, quarantined=quarantined)
+
+
+_NO_LIMITS = Limits(memory=None)
+"""Under which no row is too large."""
 
 
 def _remaining(rows: Rows, marks: Fingerprints, history: History) -> tuple[NDArray[np.int64], int, int]:

@@ -352,7 +352,7 @@ def test_ray_is_started_only_if_something_is_left_to_compute(
     monkeypatch.setattr(import_module("pipeline.flow.run"), "connect", connected.append)
     rows = {"the same rows": [studio.row("a")], "none": [], "what fails at planning": [studio.row("gone")]}[again]
     progress = studio.run(*rows)
-    assert connected == ([None] if again == "what fails at planning" else [])
+    assert (connected, {*studio.results()}) == ([], {"a", "gone"} if again == "what fails at planning" else {"a"})
     assert (progress.total, progress.done_before) == {"the same rows": (0, 1), "none": (0, 0)}.get(again, (1, 0))
     assert json.loads(Path(layout.summary_file(studio.output)).read_text())["plan"]["rows"] == progress.total
 
