@@ -18,6 +18,9 @@ from pipeline.report.figures import Figures, figures
 from pipeline.report.pictures import copies, sources
 from pipeline.report.thumbs import Shelf
 
+CURVE = SCHEMA.field("curve").type
+"""The type of a row's curves."""
+
 FACETS = 300
 """Contents or styles among which the page lets choose where it does not begin with all rows."""
 
@@ -90,9 +93,6 @@ def gather(output: str, shelf: Shelf, *, page: str, comparison: Comparison | Non
         "changes": changes.change_files(comparison, *compared) if comparison else (),
     }
     return Gathered(run_figures, settings, dimensions, shelf.late, _index(data, run_figures), made)
-
-
-CURVE = SCHEMA.field("curve").type
 
 
 def read(output: str, page: str, *, finished: bool) -> Rows:

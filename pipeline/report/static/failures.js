@@ -64,7 +64,7 @@ nst.failures = (() => {
     };
     const part = h("details", { class: "reason", ontoggle: () => part.open && !shown && grow() },
       h("summary", {}, rows.length ? h("span", { class: `dot ${nst.model.status(rows[0])}` }) : null, h("b", {}, name), h("span", { class: "soft" }, ` ${nst.count(total, "row", "rows")}`)),
-      total > rows.length ? h("p", { class: "soft" }, rows.length ? `${rows.length.toLocaleString("en")} of them are here. ` : "", "The gallery finds all by words of their reason.") : null,
+      total > rows.length ? h("p", { class: "soft" }, rows.length ? `${rows.length.toLocaleString("en")} of them ${rows.length === 1 ? "is" : "are"} here. ` : "", "The gallery finds all by words of their reason.") : null,
       rows.length > 0 && h("p", {}, button("quiet", rows, `rows-${name}`, rows.length === 1 ? "Download this row as a manifest" : `Download these ${nst.count(rows.length, "row", "rows")} as a manifest`)),
       list, more);
     part.open = open;
