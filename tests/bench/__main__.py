@@ -18,11 +18,13 @@ from rich.table import Table
 from nst_kernel import load_weights
 from nst_kernel.cost import SAVINGS
 from tests.bench import races, timing
+from tests.bench.controls import controls
 from tests.bench.high import high
 from tests.bench.memory import peak_bytes_per_pixel
+from tests.bench.operations import operations
 
 RESULTS = Path(__file__).parent / "results"
-PARTS = ("speed", "memory", "high", "race", "scales", "parity", "idle")
+PARTS = ("speed", "operations", "controls", "memory", "high", "race", "scales", "parity", "idle")
 
 
 def main() -> None:
@@ -42,6 +44,8 @@ def main() -> None:
     console.print(machine)
     parts: dict[str, Callable[[], Any]] = {
         "speed": lambda: speed(console, weights, device, sizes, options.rounds, evaluations),
+        "operations": lambda: single_operations(console, device, options.rounds),
+        "controls": lambda: cost_of_controls(console, weights, device, options.rounds, evaluations),
         "memory": lambda: memory(console),
         "high": lambda: high_resolution(console, options.sizes, options.evaluations),
         "race": lambda: race(console, weights, device),
@@ -78,6 +82,23 @@ def speed(console: Console, weights: Any, device: torch.device, sizes: list[int]
     if share:
         console.print(f"L-BFGS, {count} pairs at {size} px: {share['ms']:.2f} ms, {share['share']:.1%} of an iteration")
     return {"per_evaluation": figures, "matmul_flops": rate, "optimiser": share}
+
+
+def single_operations(console: Console, device: torch.device, rounds: int) -> Any:
+    """Ways to compute an operation, beside ours."""
+    found = operations(device, size=256, rounds=rounds)
+    for f in found:
+        console.print(f"{f['what']}, {f['way']}: {f['ms']:.2f} ms, {f['error']:.2%} from the first")
+    return found
+
+
+def cost_of_controls(console: Console, weights: Any, device: torch.device, rounds: int, evaluations: int) -> Any:
+    """Per evaluation with each control, over one without any."""
+    size = 512 if device.type == "cuda" else 256
+    found = controls(weights, device, size=size, rounds=rounds, evaluations=evaluations)
+    for f in found:
+        console.print(f"{size} px, {f['what']}: {f['ms']:.1f} ms an evaluation, {f['times']:.2f} times")
+    return found
 
 
 def memory(console: Console) -> Any:

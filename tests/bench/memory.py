@@ -13,6 +13,7 @@ import torch
 
 from nst_kernel import Pair, StyleParams, Vgg19, load_weights, stylize_batch
 from nst_kernel.cost import Saving
+from tests.bench.controls import bands
 
 
 def peak_bytes_per_pixel(
@@ -37,10 +38,7 @@ def _measure(size: int, count: int, saving: Saving, regions: int, parameters: di
         picture = torch.rand(3, side, side, generator=generator).to(device)
         pair = Pair.of(picture, picture.flip(1), params)
         if regions:
-            masks = (
-                torch.eye(regions)[:, :, None].repeat_interleave(-(-side // regions), 1).expand(-1, -1, side)[:, :side]
-            )
-            pair = pair.within(masks, [masks])
+            pair = pair.within(bands(regions, side), [bands(regions, side)])
         stylize_batch([pair] * pairs, encoder, saving=saving)
 
     transfer(32, 1, 2)  # filters in the type of the convolutions, libraries' own memory

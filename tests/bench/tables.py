@@ -20,6 +20,8 @@ def tables() -> dict[str, str]:
         made: dict[str, Callable[[Any], str]] = {
             "speed": speed,
             "race": race,
+            "operations": operations,
+            "controls": controls,
             "memory": memory,
             "high": high,
             "scales": scales,
@@ -89,6 +91,18 @@ def race(figures: list[Mapping[str, Any]]) -> str:
 
     listed = [[one["pair"] + 1, one["ours"], *(cell(one, mark) for mark in marks)] for one in figures]
     return table(["pair", "ours", *(f"loss after {mark}" for mark in marks)], listed)
+
+
+def operations(figures: list[Mapping[str, Any]]) -> str:
+    """Return what each way to compute an operation takes."""
+    listed = [[one["what"], one["way"], f"{one['ms']:.2f}", f"{one['error']:.2%}"] for one in figures]
+    return table(["256 px, bf16", "way", "ms", "differs by"], listed)
+
+
+def controls(figures: list[Mapping[str, Any]]) -> str:
+    """Return what an evaluation with each control takes."""
+    listed = [[one["what"], f"{one['ms']:,.0f}", f"{one['times']:.2f} ×"] for one in figures]
+    return table([f"one pair, {figures[0]['size']} px", "ms an evaluation", "over none"], listed)
 
 
 def memory(figures: Mapping[str, float]) -> str:
