@@ -195,9 +195,10 @@ def _end_in_order_on_sigterm() -> None:
 
 def _with_progress(work: Work, output: str, terminal: Terminal) -> Progress:
     """Do the work of a run, with its progress on the terminal and in a file for `nst status`."""
-    from jobs.console import LiveProgress, native_stderr_hidden
+    from jobs.console import LiveProgress
     from pipeline import storage
     from pipeline.outputs import ProgressFile
+    from pipeline.process import native_stderr_hidden
     from pipeline.recovery import ledger
 
     uri = _progress_file(storage.absolute(output))

@@ -85,7 +85,7 @@ class _Test:
 @contextlib.contextmanager
 def _tested(ctx: typer.Context, address: str | None, output: str | None) -> Iterator[_Test]:
     """Make a scratch folder for a test, and end the command with what it came to."""
-    from jobs.console import native_stderr_hidden
+    from pipeline.process import native_stderr_hidden
 
     if address not in (None, "local") and not output:
         raise ValueError("--address: give --output too, a scratch folder that every machine of the cluster reaches")

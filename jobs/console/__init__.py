@@ -6,7 +6,6 @@ Tables of results and estimates load pyarrow and more; they come when they are u
 from typing import TYPE_CHECKING
 
 from jobs.console.frames import go_without_pandas
-from jobs.console.native_stderr import native_stderr_hidden
 from jobs.console.output import (
     FORMAT_VARIABLE,
     PrintableFormatter,
@@ -47,7 +46,6 @@ __all__ = [
     "err",
     "go_without_pandas",
     "logs_json",
-    "native_stderr_hidden",
     "near",
     "out",
     "print_checks",

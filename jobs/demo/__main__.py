@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from jobs.console import LiveProgress, native_stderr_hidden, print_results, print_summary
+from jobs.console import LiveProgress, print_results, print_summary
 from jobs.console import out as console
 from jobs.demo.contact_sheet import contact_sheet
 from jobs.pictures import draw, photographs
@@ -19,6 +19,7 @@ from pipeline import storage
 from pipeline.flow import run
 from pipeline.options import RunOptions
 from pipeline.outputs import query
+from pipeline.process import native_stderr_hidden
 from pipeline.report import write_report
 
 FOLDER = Path("demo")

@@ -5,6 +5,7 @@ job of any kind, such as `jobs.jobfile.load` returns.
 """
 
 import inspect
+import logging
 import os
 import sys
 import time
@@ -22,6 +23,7 @@ from pipeline.notebook.shown_results import Results, Shown
 from pipeline.notebook.words import in_words
 from pipeline.options import GIVEN, ColorProfile, Device, RunOptions
 from pipeline.outputs import SCHEMA, read_results, run_of
+from pipeline.process import is_native, native_stderr_hidden
 from pipeline.specs import (
     ArchiveJob,
     GridJob,
@@ -38,6 +40,9 @@ if TYPE_CHECKING:
     from pipeline.outputs import Progress
 
 JOB_FILES = (".yaml", ".yml")
+
+# Ray recommends a package for its own widgets, in red below the first cell that loads it.
+logging.getLogger("ray.widgets").setLevel(logging.WARNING)
 
 Place: TypeAlias = str | os.PathLike[str]
 """A path or URI."""
@@ -144,7 +149,8 @@ def run(
     if not how.output:
         raise ValueError('output: expected a folder for pictures and results, such as run(pairs, "out")')
     how = how.model_copy(update={"output": storage.absolute(how.output)})
-    with _Bar(how.output) as bar:
+    # What Ray's native code warns of would stand in red below a notebook's cell.
+    with native_stderr_hidden(unless=is_native(sys.stderr)), _Bar(how.output) as bar:
 
         def report(progress: "Progress") -> None:
             bar.update(progress)
@@ -297,8 +303,6 @@ class _Bar:
     def __enter__(self) -> "_Bar":
         ipython = sys.modules.get("IPython")
         if ipython is not None and ipython.get_ipython() is not None:
-            # What Ray's native code warns of would stand in red below the cell; its errors still do.
-            os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "error")
             ipython = cast(Any, ipython)
             self._cell = ipython.display.display(Shown("<p>Starting …</p>", "Starting …"), display_id=True)
         else:

@@ -38,6 +38,7 @@ the time of the next periodic save. A save restarts the count of unsaved seconds
 from pipeline.process import children, draining, garbage, watchdog
 from pipeline.process.interrupt import interruptible
 from pipeline.process.machine import main_memory
+from pipeline.process.native_stderr import is_native, native_stderr_hidden
 from pipeline.process.polling import call_when
 from pipeline.process.preemption import Preemption
 from pipeline.process.stages import STAGES, stage
@@ -50,7 +51,9 @@ __all__ = [
     "draining",
     "garbage",
     "interruptible",
+    "is_native",
     "main_memory",
+    "native_stderr_hidden",
     "stage",
     "watchdog",
 ]
