@@ -109,7 +109,7 @@ def test_a_job_of_slurm_in_which_ray_did_not_start_has_not_succeeded(ray: str, t
 
 @pytest.mark.parametrize("again", [False, True])
 def test_a_job_of_slurm_that_is_told_to_end_tells_its_run(again: bool, tmp_path: Path) -> None:
-    waits = f"trap 'exit 143' TERM; echo > {tmp_path}/ready; while :; do sleep 0.1; done"
+    waits = f"trap 'exit 143' TERM; echo > {tmp_path}/ready; for _ in {{1..300}}; do sleep 0.1; done"
     job = slurm(tmp_path, nst=waits, NST_REQUEUE=str(int(again)))
     assert appears(tmp_path / "ready")
     job.send_signal(signal.SIGTERM)
