@@ -52,6 +52,16 @@ def test_a_phone_needs_no_sideways_scrolling(browser: Browser, output: Path, vie
     assert visit.complaints == []
 
 
+@pytest.mark.parametrize("view", ["gallery", "matrix", "failures"])
+def test_a_tab_that_an_address_names_opens_at_its_top(browser: Browser, output: Path, view: str) -> None:
+    visit = Visit(browser, height=300)
+    page = visit.open(output, view)
+    page.wait_for_load_state("load")
+    page.wait_for_timeout(300)  # in which browsers look for what the address names
+    assert page.evaluate("document.documentElement.scrollHeight > innerHeight && scrollY === 0")
+    visit.context.close()
+
+
 CONTRASTS = """() => {
   const light = (c) => c.map(v => v / 255).map(v => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
     .reduce((sum, v, k) => sum + v * [0.2126, 0.7152, 0.0722][k], 0);
