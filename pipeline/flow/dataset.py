@@ -10,7 +10,7 @@ from ray.data import TaskPoolStrategy
 
 from pipeline import storage
 from pipeline.cluster import FETCH_CPUS, WRITE_CPUS, ActorPool
-from pipeline.flow.feed import Feed, Work, divided, reading
+from pipeline.flow.batch_queue import BatchQueue, Work, divided, reading
 from pipeline.flow.merging import Merging
 from pipeline.flow.metrics import BusyShare
 from pipeline.options import Interruptions, RunOptions
@@ -83,27 +83,27 @@ def _computed(
     """Compute batches that every actor of a pool can hold, as `flow` does."""
     readers = min(pool.tasks, len(work.first))  # Ray Data warns of more than there is work for
     merging = Merging(writer.output, pool)
-    with Feed(work, readers) as feed, merging:
+    with BatchQueue(work, readers) as queue, merging:
         try:
-            for row in _stages(feed, options, writer, pool, notes, kernel).iter_rows():
+            for row in _stages(queue, options, writer, pool, notes, kernel).iter_rows():
                 yield from pickle.loads(row["rows"])
-                feed.done(row["number"])
+                queue.done(row["number"])
                 merging.part_is_there()
-                if feed.error:
+                if queue.error:
                     break
         except Exception as error:
             raise RunBroken(_innermost(error)) from error
-        if feed.error:
-            raise feed.error
+        if queue.error:
+            raise queue.error
 
 
 def _stages(
-    feed: Feed, options: RunOptions, writer: Writer, pool: ActorPool, notes: Ledger, kernel: Kernel
+    queue: BatchQueue, options: RunOptions, writer: Writer, pool: ActorPool, notes: Ledger, kernel: Kernel
 ) -> ray.data.Dataset:
     """Return the dataset of a run with its three stages: fetch, optimise, write.
 
     Args:
-        feed: hands out the batches.
+        queue: hands out the batches.
         options: of the run.
         writer: commits finished batches.
         pool: the actors.
@@ -114,21 +114,21 @@ def _stages(
     write = storage.Carried(guarded_write(writer, notes))
     stylise = (storage.in_force(), kernel, options.weights, pool.threads, notes, options.resources.interruptions)
     return (
-        ray.data.from_items([{"reader": reader} for reader in range(feed.readers)], override_num_blocks=feed.readers)
+        ray.data.from_items([{"reader": reader} for reader in range(queue.readers)], override_num_blocks=queue.readers)
         .flat_map(
-            reading(read, feed.server),
-            compute=TaskPoolStrategy(size=feed.readers),
+            reading(read, queue.server),
+            compute=TaskPoolStrategy(size=queue.readers),
             **pool.stage_options(FETCH_CPUS, options.decoding.memory),
         )
         .map(
             cast(Any, _Stylise),  # Ray Data's type hint leaves out that a class may stand here
             fn_constructor_args=stylise,
-            compute=pool.strategy(len(feed.work.first), feed.work.usual),
+            compute=pool.strategy(len(queue.work.first), queue.work.usual),
             **pool.actor_options,
         )
         .map(
             _writing(write),
-            compute=TaskPoolStrategy(size=feed.readers),
+            compute=TaskPoolStrategy(size=queue.readers),
             **pool.stage_options(WRITE_CPUS),
         )
     )

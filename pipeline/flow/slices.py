@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from nst_kernel.encoder import Outline
 from pipeline.cluster import ActorPool
+from pipeline.flow.batch_queue import Work
 from pipeline.flow.dataset import PlanBroken, RunBroken, TooManyFailures
-from pipeline.flow.feed import Work
 from pipeline.flow.refused import only_failures
 from pipeline.manifest import Row
 from pipeline.options import FailureLimit, RunOptions

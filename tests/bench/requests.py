@@ -16,7 +16,7 @@ import pytest
 from nst_kernel import StyleParams
 from nst_kernel.result import StylizeResult
 from pipeline import images, storage
-from pipeline.flow.feed import Work
+from pipeline.flow.batch_queue import Work
 from pipeline.flow.run import run_rows
 from pipeline.manifest import Row
 from pipeline.options import Resources, RunOptions

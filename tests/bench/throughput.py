@@ -14,8 +14,8 @@ from jobs.pictures import CONTENTS, STYLES, draw
 from pipeline.cluster.actor_pool import ActorPool, pool_on_cluster
 from pipeline.cluster.connection import connect
 from pipeline.encoder import outline_of
+from pipeline.flow.batch_queue import Work
 from pipeline.flow.dataset import flow
-from pipeline.flow.feed import Work
 from pipeline.flow.run import run
 from pipeline.manifest.reader import read_manifest
 from pipeline.manifest.row import Row

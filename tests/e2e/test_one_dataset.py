@@ -11,7 +11,7 @@ import pytest
 
 from pipeline import storage
 from pipeline.flow import dataset, merging, run
-from pipeline.flow.feed import Feed, Work
+from pipeline.flow.batch_queue import BatchQueue, Work
 from pipeline.options.decoding import Decoding
 from pipeline.options.interruptions import Interruptions
 from pipeline.options.resources import Resources
@@ -90,7 +90,7 @@ def test_a_reader_that_dies_goes_on_where_it_was(
             os._exit(1)
         return fetch(batch, limits, run=run)
 
-    class Noting(Feed):
+    class Noting(BatchQueue):
         def __init__(self, work: Work, readers: int) -> None:
             super().__init__(work, min(readers, 1))
 
@@ -99,8 +99,8 @@ def test_a_reader_that_dies_goes_on_where_it_was(
             (tmp_path / f"done-{number}").touch()
 
     monkeypatch.setattr(dataset, "fetch", dying)
-    monkeypatch.setattr(dataset, "Feed", Noting)
-    monkeypatch.setattr("pipeline.flow.feed.TOGETHER", 1)
+    monkeypatch.setattr(dataset, "BatchQueue", Noting)
+    monkeypatch.setattr("pipeline.flow.batch_queue.TOGETHER", 1)
     progress = studio.run(
         manifest,
         resources=Resources(num_actors=1, batch_size=1),

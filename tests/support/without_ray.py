@@ -14,8 +14,8 @@ import ray
 
 from pipeline.cluster import ActorPool
 from pipeline.cluster.nodes import Node
+from pipeline.flow.batch_queue import Work
 from pipeline.flow.dataset import Kernel, style_actor
-from pipeline.flow.feed import Work
 from pipeline.options import Resources, RunOptions
 from pipeline.recovery import Ledger, guarded_fetch, guarded_optimise, guarded_write
 from pipeline.stages import ResumableOptimisation, Writer, fetch

@@ -13,7 +13,7 @@ from pipeline.cluster import actor_pool as cluster
 from pipeline.cluster import unlike
 from pipeline.cluster.actor_pool import ActorPool
 from pipeline.cluster.nodes import Node
-from pipeline.flow.feed import Work, divided
+from pipeline.flow.batch_queue import Work, divided
 from pipeline.manifest.row import Row
 from pipeline.options import Resources
 from pipeline.planning import ASSUMED_MEMORY, Batch, Failure, PlannedRow, cost, plan

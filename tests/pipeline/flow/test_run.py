@@ -19,7 +19,7 @@ from nst_kernel import StyleParams
 from pipeline import storage
 from pipeline.encoder import outline_of
 from pipeline.flow import RunBroken, TooManyFailures, run_rows
-from pipeline.flow.feed import Work
+from pipeline.flow.batch_queue import Work
 from pipeline.flow.run import run_slices
 from pipeline.manifest import ManifestError, Row
 from pipeline.options import Encoding, FailureLimit, Resources, RunOptions

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nst_kernel import StyleParams
-from pipeline.flow import feed
-from pipeline.flow.feed import Feed, Given, Work, reading
+from pipeline.flow import batch_queue
+from pipeline.flow.batch_queue import BatchQueue, QueueState, Work, reading
 from pipeline.manifest.row import Row
 from pipeline.outputs.provenance import now
 from pipeline.planning.batch import Batch, Fetched, PlannedRow
@@ -27,28 +27,28 @@ def batches(count: int) -> list[Batch]:
 
 
 class Server:
-    """The feed's actor as its readers and its driver see it: `ray.get` returns what is called."""
+    """The queue's actor as its readers and its driver see it: `ray.get` returns what is called."""
 
     def __init__(self) -> None:
-        self.given = Given()
+        self.state = QueueState()
         for name in ("add", "complete", "take", "had", "done"):
             setattr(self, name, SimpleNamespace(remote=getattr(self, f"_{name}")))
 
     def _add(self, some: list[bytes]) -> None:
-        self.given.add(some)
+        self.state.add(some)
 
     def _complete(self) -> None:
-        self.given.complete = True
+        self.state.complete = True
 
     def _take(self, reader: int, place: int) -> tuple[int, bytes] | None:
-        assert self.given.is_ready(reader, place)
-        return self.given.take(reader, place)
+        assert self.state.is_ready(reader, place)
+        return self.state.take(reader, place)
 
     def _had(self, reader: int) -> int:
-        return self.given.had(reader)
+        return self.state.had(reader)
 
     def _done(self, numbers: list[int]) -> None:
-        self.given.done(numbers)
+        self.state.done(numbers)
 
 
 @pytest.fixture
@@ -57,9 +57,9 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Server:
     return Server()
 
 
-def fed(server: Any, work: Work) -> Feed:
-    """A feed whose batches have been handed over to a server."""
-    one = object.__new__(Feed)
+def filled(server: Any, work: Work) -> BatchQueue:
+    """A queue whose batches have been handed over to a server."""
+    one = object.__new__(BatchQueue)
     one.server, one.work, one.error, one._is_over, one._done = server, work, None, threading.Event(), []
     one._hand_over()
     return one
@@ -71,33 +71,33 @@ def fetch(batch: Batch) -> Fetched:
 
 @given(st.integers(0, 12), st.lists(st.integers(0, 2), max_size=40))
 def test_each_batch_goes_to_one_reader_and_to_the_same_place_again(count: int, asks: list[int]) -> None:
-    given = Given()
-    given.add(bytes([number]) for number in range(count))
-    given.complete = True
+    state = QueueState()
+    state.add(bytes([number]) for number in range(count))
+    state.complete = True
     got: dict[int, list[tuple[int, bytes] | None]] = {0: [], 1: [], 2: []}
     for reader in [*asks, *([0] * (count + 1))]:
-        got[reader].append(given.take(reader, len([one for one in got[reader] if one])))
+        got[reader].append(state.take(reader, len([one for one in got[reader] if one])))
     found = [one for each in got.values() for one in each if one]
     assert sorted(found) == [(number, bytes([number])) for number in range(count)]
     for reader, each in got.items():  # as when its task is repeated
         there = [one for one in each if one]
-        assert [given.take(reader, place) for place in range(len(there) + 1)] == [*there, None]
+        assert [state.take(reader, place) for place in range(len(there) + 1)] == [*there, None]
 
 
 def test_a_reader_waits_until_it_is_known_what_it_gets() -> None:
-    given = Given()
-    assert not given.is_ready(0, 0)
-    given.add([b"a"])
-    assert given.is_ready(0, 0)
-    given.take(0, 0)
-    assert given.is_ready(0, 0)
-    assert not given.is_ready(0, 1)
-    given.complete = True
-    assert given.is_ready(0, 1)
+    state = QueueState()
+    assert not state.is_ready(0, 0)
+    state.add([b"a"])
+    assert state.is_ready(0, 0)
+    state.take(0, 0)
+    assert state.is_ready(0, 0)
+    assert not state.is_ready(0, 1)
+    state.complete = True
+    assert state.is_ready(0, 1)
 
 
 def test_what_is_done_takes_no_memory_and_is_not_fetched_again(server: Server) -> None:
-    fed(server, Work(batches(3)))
+    filled(server, Work(batches(3)))
     fetched: list[Batch] = []
 
     def noting(batch: Batch) -> Fetched:
@@ -107,8 +107,8 @@ def test_what_is_done_takes_no_memory_and_is_not_fetched_again(server: Server) -
     first = list(reading(noting, server)({"reader": 0}))
     assert [row["number"] for row in first] == [0, 1, 2]
     assert fetched == batches(3)
-    server.given.done([0, 1])
-    assert list(server.given.batches) == [2]
+    server.state.done([0, 1])
+    assert list(server.state.batches) == [2]
     again = list(reading(noting, server)({"reader": 0}))
     assert [bool(row["batch"]) for row in again] == [False, False, True]
     assert fetched[3:] == batches(3)[2:]
@@ -116,14 +116,14 @@ def test_what_is_done_takes_no_memory_and_is_not_fetched_again(server: Server) -
 
 def test_only_what_a_crashed_reader_had_was_begun_before(server: Server) -> None:
     """A reader lasts as long as its run: what it gets after its repetition is new, and tried together."""
-    fed(server, Work(batches(3)))
+    filled(server, Work(batches(3)))
     begun: list[bool] = []
 
     def noting(batch: Batch) -> Fetched:
         begun.append(repeats.begun_before())
         return fetch(batch)
 
-    server.given.take(0, 0)
+    server.state.take(0, 0)
     with repeats.telling(True):
         list(reading(noting, server)({"reader": 0}))
     assert begun == [True, False, False]
@@ -131,7 +131,7 @@ def test_only_what_a_crashed_reader_had_was_begun_before(server: Server) -> None
 
 
 def test_a_batch_flows_on_before_the_next_is_fetched(server: Server) -> None:
-    fed(server, Work(batches(2)))
+    filled(server, Work(batches(2)))
     fetched: list[Batch] = []
 
     def noting(batch: Batch) -> Fetched:
@@ -153,26 +153,26 @@ def test_batches_are_handed_over_in_order_and_planned_when_it_is_their_turn(firs
             yield batch
 
     found: list[Batch] = []
-    chunks = feed._chunks(Work(work[:first], planned()))
+    chunks = batch_queue._chunks(Work(work[:first], planned()))
     for chunk in chunks:
         found += map(pickle.loads, chunk)
         assert next(asked) <= max(0, len(found) - first) + len(found)
     assert found == work
 
 
-def test_planning_that_fails_ends_the_feed_and_is_told(server: Server) -> None:
+def test_planning_that_fails_ends_the_queue_and_keeps_its_error(server: Server) -> None:
     def failing() -> Iterator[Batch]:
         yield from batches(1)
         raise ValueError("the disk is gone")
 
-    one = fed(server, Work((), failing()))
-    assert server.given.complete
-    assert server.given.count == 1
+    one = filled(server, Work((), failing()))
+    assert server.state.complete
+    assert server.state.count == 1
     assert str(one.error) == "the disk is gone"
 
 
 def test_the_driver_reports_some_batches_together(server: Server) -> None:
-    one = fed(server, Work(batches(40)))
+    one = filled(server, Work(batches(40)))
     for number in range(40):
         one.done(number)
-    assert list(server.given.batches) == list(range(32, 40))
+    assert list(server.state.batches) == list(range(32, 40))

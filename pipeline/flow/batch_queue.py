@@ -1,9 +1,9 @@
-"""The feed of a run: its batches, handed out to the tasks that fetch them while later ones are still being planned.
+"""The queue of a run's batches: tasks that fetch take them from it while later ones are still being planned.
 
 Ray Data takes no stream from its driver. So the first stage of a dataset has one row for each reader, a task that takes
 batches from an actor of the driver until there are none. A dataset then lasts as long as its run, and so do its actors.
-Ray repeats a task from its start when its process has died, and expects what it yielded before: the feed remembers what
-each reader got, and gives it the same again.
+Ray repeats a task from its start when its process has died, and expects what it yielded before: the queue remembers
+what each reader got, and gives it the same again.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from pipeline.planning import Batch, Fetched, cost
 from pipeline.recovery import repeats
 
 AT_HAND = 4
-"""Batches for each reader that wait in the feed, so that none waits for the driver."""
+"""Batches for each reader that wait in the queue, so that none waits for the driver."""
 
 TOGETHER = 16
 """Batches that the driver hands over, or reports as done, in one call."""
@@ -71,8 +71,8 @@ def divided(work: Work, holds: Callable[[Batch], bool]) -> tuple[Work, list[Batc
 
 
 @dataclass
-class Given:
-    """Which batches wait and which reader got which; without Ray, as the feed's actor keeps it.
+class QueueState:
+    """Which batches wait and which reader got which: what the actor of a queue keeps; it knows no Ray.
 
     Attributes:
         waiting: numbers of batches that no reader has, in order.
@@ -120,45 +120,45 @@ class Given:
             self.batches.pop(number, None)
 
 
-class _Server:
-    """The actor that holds what is given; calls wait until it can answer them."""
+class _QueueServer:
+    """The actor that holds the state of a queue; calls wait until it can answer them."""
 
-    def __init__(self, room: int) -> None:
-        self.given, self.room = Given(), room
+    def __init__(self, capacity: int) -> None:
+        self.state, self.capacity = QueueState(), capacity
         self.changed = asyncio.Condition()
 
     async def add(self, batches: list[bytes]) -> None:
-        """Append batches once there is room for them."""
+        """Append batches once fewer than `capacity` wait."""
         async with self.changed:
-            await self.changed.wait_for(lambda: len(self.given.waiting) < self.room)
-            self.given.add(batches)
+            await self.changed.wait_for(lambda: len(self.state.waiting) < self.capacity)
+            self.state.add(batches)
             self.changed.notify_all()
 
     async def complete(self) -> None:
         """Say that no more batches will come."""
         async with self.changed:
-            self.given.complete = True
+            self.state.complete = True
             self.changed.notify_all()
 
     async def take(self, reader: int, place: int) -> tuple[int, bytes] | None:
-        """Return what `Given.take` returns, once it is known."""
+        """Return what `QueueState.take` returns, once it is known."""
         async with self.changed:
-            await self.changed.wait_for(lambda: self.given.is_ready(reader, place))
-            taken = self.given.take(reader, place)
+            await self.changed.wait_for(lambda: self.state.is_ready(reader, place))
+            taken = self.state.take(reader, place)
             self.changed.notify_all()
             return taken
 
     async def had(self, reader: int) -> int:
-        """Return what `Given.had` returns."""
-        return self.given.had(reader)
+        """Return what `QueueState.had` returns."""
+        return self.state.had(reader)
 
     async def done(self, numbers: list[int]) -> None:
         """Forget batches."""
-        self.given.done(numbers)
+        self.state.done(numbers)
 
 
-class Feed:
-    """The driver's side of the feed, within a `with` block: a thread hands the batches over as there is room.
+class BatchQueue:
+    """The driver's side of the queue, within a `with` block: a thread appends batches while not too many wait.
 
     Attributes:
         work: the batches.
@@ -176,13 +176,13 @@ class Feed:
         """
         self.work, self.readers = work, readers
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-        # Beside its driver, and lost with it; it must never wait for a place.
-        actor: Any = ray.remote(_Server)
+        # On the node of its driver, and lost with it; it must never wait for a place.
+        actor: Any = ray.remote(_QueueServer)
         self.server = actor.options(num_cpus=0, scheduling_strategy=here).remote(AT_HAND * readers)
         self.error: BaseException | None = None
         self._is_over = threading.Event()
         self._done: list[int] = []
-        self._thread = threading.Thread(target=self._hand_over, name="feed", daemon=True)
+        self._thread = threading.Thread(target=self._hand_over, name="batch queue", daemon=True)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -225,11 +225,11 @@ def _chunks(batches: Iterable[Batch]) -> Iterator[list[bytes]]:
 
 
 def reading(fetch: Callable[[Batch], Fetched], server: Any) -> Callable[[dict[str, Any]], Iterator[dict[str, Any]]]:
-    """Return a stage that takes batches from a feed and fetches them, each of which flows on as soon as it is fetched.
+    """Return a stage that takes batches from a queue and fetches them, each of which flows on as soon as it is fetched.
 
     Args:
         fetch: fetches one batch.
-        server: the feed's actor.
+        server: the queue's actor.
     """
 
     def each(row: dict[str, Any]) -> Iterator[dict[str, Any]]:
