@@ -27,17 +27,24 @@ ACTIONS = {
     "delete_object": {"s3:DeleteObject"},
     "delete_objects": {"s3:DeleteObject"},
     "list_objects_v2": {"s3:ListBucket"},
+    "list_multipart_uploads": {"s3:ListBucketMultipartUploads"},
+    "abort_multipart_upload": {"s3:AbortMultipartUpload"},
 }
 """By request of S3's API, the actions that it takes."""
 
 
 def test_the_policy_allows_what_the_code_does_and_no_more() -> None:
-    source = (REPOSITORY / "pipeline" / "storage" / "_s3.py").read_text("utf-8")
-    requests = set(re.findall(r'_call(?:_s3)?\(\s*"(\w+)"', source))
+    files = sorted((REPOSITORY / "pipeline" / "storage").glob("_s3*.py"))
+    source = "".join(file.read_text("utf-8") for file in files)
+    requests = set(re.findall(r'\b_?call\w*\(\s*"(\w+)"', source))
     assert requests <= set(ACTIONS)
     needed = set().union(*(ACTIONS[request] for request in requests))
     assert {action for one in POLICY["Statement"] for action in one["Action"]} == needed
     assert {one["Effect"] for one in POLICY["Statement"]} == {"Allow"}
+    # Actions on a bucket are not given by what is said of its objects, nor the other way round.
+    for one in POLICY["Statement"]:
+        is_of_bucket = {action.startswith("s3:ListBucket") for action in one["Action"]}
+        assert is_of_bucket == {"/" not in one["Resource"]}, one["Sid"]
 
 
 def test_the_policy_and_the_operators_file_say_the_same() -> None:
