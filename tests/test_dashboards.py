@@ -19,10 +19,6 @@ RULES = INFRA / "prometheus" / "nst.rules.yml"
 DASHBOARD = INFRA / "grafana" / "nst.json"
 
 
-OF_RAY = ("SessionName", "JobId")
-"""Labels that Ray gives each series: the cluster's session, and the driver's job."""
-
-
 def dashboard_queries() -> list[str]:
     panels = json.loads(DASHBOARD.read_text("utf-8"))["panels"]
     return [target["expr"] for panel in panels for target in panel["targets"]]
@@ -50,9 +46,12 @@ def test_queries_are_about_what_is_exported(query: str) -> None:
     }
     assert asked <= {*exported(), *recorded}
     labels = {
-        name for names in re.findall(r"by \(([\w, ]+)\)|\{(\w+)=", query) for one in names for name in one.split(", ")
+        name
+        for names in re.findall(r"(?:by|on) \(([\w, ]+)\)|\{(\w+)=", query)
+        for one in names
+        for name in one.split(", ")
     }
-    assert labels - {""} <= {"status", "stage", "device", "le", *OF_RUN, *OF_RAY}
+    assert labels - {""} <= {"status", "stage", "device", "le", *OF_RUN}
 
 
 def test_every_metric_is_on_the_dashboard() -> None:

@@ -230,6 +230,7 @@ def test_the_scheduler_has_no_more_rights_than_it_uses() -> None:
 def test_a_budget_says_how_many_stay() -> None:
     (budget,) = of_kind(written("base"), "PodDisruptionBudget")
     assert isinstance(budget["spec"]["minAvailable"], int)  # a share, or maxUnavailable, needs a scale to ask
+    assert budget["spec"]["minAvailable"] >= 1000  # more heads than there ever are, so that none of them may go
 
 
 def test_one_night_at_a_time() -> None:

@@ -38,13 +38,17 @@ ROWS = 400
 
 
 def shortened(text: str) -> str:
-    """Rules whose windows and waits are so many times shorter."""
-    return re.sub(r"\b(\d+)m\b", lambda found: f"{max(int(found[1]) * 60 // TIMES_FASTER, SHORTEST)}s", text)
+    """Rules whose windows, waits and bounds in seconds are so many times shorter."""
+    text = re.sub(r"\b(\d+)m\b", lambda found: f"{max(int(found[1]) * 60 // TIMES_FASTER, SHORTEST)}s", text)
+    return re.sub(r"(_seconds\[\w+\]\)\) > )(\d+)", lambda found: f"{found[1]}{int(found[2]) // TIMES_FASTER}", text)
 
 
 def test_windows_and_waits_are_shortened() -> None:
     assert shortened("rate(x[15m]) > 1\nfor: 45m, [5m]") == "rate(x[30s]) > 1\nfor: 90s, [20s]"
-    assert not re.search(r"\d[mh]\b", shortened(RULES.read_text("utf-8")))
+    assert shortened("max by (x) (last_over_time(a_seconds[5m])) > 3600") == (
+        "max by (x) (last_over_time(a_seconds[20s])) > 120"
+    )
+    assert not re.search(r"\d[mh]\b|> \d{4}", shortened(RULES.read_text("utf-8")))
 
 
 def picture(seed: int) -> bytes:
