@@ -16,6 +16,30 @@ from tests.test_structure import ORDER, files
 MAP_SIZE = 170
 """Lines of the README at most: an answer to each question of a reader, and links to the rest."""
 
+MARKDOWN = [path for path in files() if path.suffix == ".md"]
+
+SOURCES = (".py", ".sh", ".js", ".css", ".toml", ".ipynb", ".sbatch")
+"""Endings of names that are files of this project wherever a text has them; others may be a user's."""
+
+
+def relative(file: Path) -> str:
+    """Return where a file lies in the repository."""
+    return str(file.relative_to(REPOSITORY))
+
+
+def named_files(text: str) -> list[str]:
+    """Return the files and folders of this project that a Markdown text names in backticks, each once."""
+    prose = re.sub(r"^ *```.*?^ *```", "", text, flags=re.M | re.S)
+    words = {word.split("::")[0] for code in re.findall(r"`([^`\n]+)`", prose) for word in code.split()}
+    tops = {relative(path).split("/")[0] for path in files() if path.parent != REPOSITORY}
+    paths = {word for word in words if re.fullmatch(r"[\w.-]+(?:/[\w.-]*)*", word)}
+    return sorted(path for path in paths if (path.split("/")[0] in tops and "/" in path) or path.endswith(SOURCES))
+
+
+def exists(name: str, folder: Path) -> bool:
+    """Tell whether a name is that of a file: from the top, beside the text in a folder, or without its own folder."""
+    return (REPOSITORY / name).exists() or (folder / name).exists() or name in {path.name for path in files()}
+
 
 def purpose(name: str) -> str:
     """Return the first paragraph of the docstring of a package, room or module, by its dotted name."""
@@ -53,20 +77,51 @@ def test_the_readme_for_contributors_counts_the_breakages() -> None:
     check_section(REPOSITORY / ".github" / "CONTRIBUTING.md", "breakages", table(["list", "breakages", "caught"], rows))
 
 
-def test_files_that_contributors_are_sent_to_exist() -> None:
-    text = (REPOSITORY / ".github" / "CONTRIBUTING.md").read_text("utf-8")
-    paths = set(re.findall(r"`((?:nst_kernel|pipeline|jobs|tests)/[\w/.]*)`", text)) - {"tests/pipeline/ROOM/"}
-    assert len(paths) > 40
-    assert [path for path in sorted(paths) if not (REPOSITORY / path).exists()] == []
+@pytest.mark.parametrize("file", MARKDOWN, ids=relative)
+def test_files_that_markdown_files_name_exist(file: Path) -> None:
+    missing = [name for name in named_files(file.read_text("utf-8")) if not exists(name, file.parent)]
+    assert missing == []
+
+
+def test_what_is_named_as_a_file_is_seen() -> None:
+    text = "`pipeline/flow/`, `cost.py`, `nst run a.yaml`\n```sh\nls tests/none\n```\n`-m tests/x.py::test_a`"
+    assert named_files(text) == ["cost.py", "pipeline/flow/", "tests/x.py"]
+    assert not exists("no_such_file.py", REPOSITORY)
+    assert not exists("tests/no_such_folder/", REPOSITORY)
+    assert exists("table.py", REPOSITORY / "pipeline" / "outputs")
+
+
+def test_names_that_contributors_look_for_are_in_their_files() -> None:
+    """As in: `_TERMS` of `contradictions.py`; `encode.py` (`FORMATS`)."""
+    text = " ".join((REPOSITORY / ".github" / "CONTRIBUTING.md").read_text("utf-8").split())
+    path, name = r"`([\w/]+\.py)`", r"`([\w.]+)`"
+    pairs = [(file, found) for found, file in re.findall(rf"{name} (?:of|in) {path}", text)]
+    pairs += [
+        (file, found) for file, found in re.findall(rf"{path}(?:, | \(){name}", text) if not found.endswith(".py")
+    ]
+    assert len(pairs) > 10
+    wrong = []
+    for file, found in pairs:
+        places = [place for place in files() if f"/{place.relative_to(REPOSITORY)}".endswith(f"/{file}")]
+        if not any(
+            all(re.search(rf"\b{part}\b", place.read_text("utf-8")) for part in found.split(".")) for place in places
+        ):
+            wrong.append(f"{found} of {file}")
+    assert wrong == []
+
+
+@pytest.mark.parametrize("file", MARKDOWN, ids=relative)
+def test_targets_of_make_that_markdown_files_name_exist(file: Path) -> None:
+    targets = set(re.findall(r"^([a-z][\w-]*):", (REPOSITORY / "Makefile").read_text("utf-8"), re.M))
+    named = set(re.findall(r"(?:`|^)make ([a-z][\w-]*)", file.read_text("utf-8"), re.M))
+    assert named - targets == set()
 
 
 def test_the_readme_is_short() -> None:
     assert len((REPOSITORY / "README.md").read_text("utf-8").splitlines()) <= MAP_SIZE
 
 
-@pytest.mark.parametrize(
-    "file", [path for path in files() if path.suffix == ".md"], ids=lambda file: str(file.relative_to(REPOSITORY))
-)
+@pytest.mark.parametrize("file", MARKDOWN, ids=relative)
 def test_links_of_markdown_files_lead_somewhere(file: Path) -> None:
     links = re.findall(r"\]\(([^)\s#]+)[^)]*\)", file.read_text("utf-8"))
     assert [link for link in links if "://" not in link and not (file.parent / link).exists()] == []
