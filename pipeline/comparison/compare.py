@@ -13,7 +13,7 @@ from nst_kernel.params import PARAMETERS
 from pipeline.comparison.pairing import ComparedRow, Pairing, paired
 from pipeline.comparison.pictures import similarity_of
 from pipeline.images import Similarity
-from pipeline.manifest import PICTURE_COLUMNS, asked_output
+from pipeline.manifest import PICTURE_COLUMNS, name_in_fingerprint
 from pipeline.outputs import SCHEMA, name_of, picture_or_reason, query, read_results, run_of
 
 PICTURES_AT_ONCE = min(8, os.cpu_count() or 1)
@@ -341,7 +341,7 @@ def _inputs_changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool
     """Return whether two rows request the same with another fingerprint: a picture or the algorithm changed."""
     request = (*PICTURE_COLUMNS, "params", "encoder_sha256")
     marks = before["fingerprint"], after["fingerprint"]
-    names = [asked_output(name_of(row), row["id"]) for row in (before, after)]
+    names = [name_in_fingerprint(name_of(row), row["id"]) for row in (before, after)]
     alike = names[0] == names[1] and all(before[name] == after[name] for name in request)
     return all(marks) and marks[0] != marks[1] and alike
 

@@ -44,19 +44,24 @@ def former_output(id: str) -> str:
     return name if len(name) <= MAX_NAME else f"{hashlib.sha256(id.encode()).hexdigest()[:16]}.png"
 
 
-def asked_output(output: str, id: str) -> str:
+def name_in_fingerprint(output: str, id: str) -> str:
     """Return the name of a picture as fingerprints have it: the one that was given, or else the former default.
 
-    So rows are still done that were computed when the default was another one.
+    So rows are still done that were computed when the default was another one, and rows whose given name only resembles
+    their id: it is theirs, letter by letter.
     """
-    if ("/" not in output and id_within(output) == id) or output == _safe_output(id):
-        return former_output(id)
-    return output
+    return former_output(id) if _is_default(output, id) else output
+
+
+def _is_default(output: str, id: str) -> bool:
+    """Return whether a row has this name by default, whatever words earlier versions made it from."""
+    after_words = "/" not in output and is_derived(id) and output.endswith(f"-{id}.png")
+    return after_words or output == _safe_output(id)
 
 
 def possible_outputs(output: str, id: str) -> set[str]:
     """Return the names that the picture of a row may be written to: its own, and the former default in its place."""
-    return {output, asked_output(output, id)}
+    return {output, name_in_fingerprint(output, id)}
 
 
 def id_within(output: str) -> str:

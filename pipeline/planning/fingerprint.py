@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from nst_kernel.version import ALGORITHM_VERSION
 from pipeline import storage
-from pipeline.manifest import Row, Rows, asked_output
+from pipeline.manifest import Row, Rows, name_in_fingerprint
 
 Identities = Mapping[str, str | storage.StorageError]
 """By URI, a string that changes whenever the picture does, or why its store gives none."""
@@ -144,7 +144,7 @@ def _digests(
     ends = [f"{', ' if known else ''}{', '.join(known)}]" for known in behind]
     asked = rows.values(["derived", "id", "output"])
     for (derived, id, output), content, number in zip(asked, contents, numbers, strict=True):
-        name = encode_basestring_ascii(asked_output(output, id))
+        name = encode_basestring_ascii(name_in_fingerprint(output, id))
         request = f'["{derived.hex()}", {name}, {version}]'
         pictures = alone[number] if content is None else f"[{encode_basestring_ascii(content)}{ends[number]}"
         yield _digest(request) + _digest(pictures)

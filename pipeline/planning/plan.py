@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from nst_kernel.params import remarks_on
 from pipeline import storage
-from pipeline.manifest import Row, Rows, asked_output, former_output
+from pipeline.manifest import Row, Rows, name_in_fingerprint, former_output
 from pipeline.outputs import Pairs
 from pipeline.planning import cost
 from pipeline.planning.batch import Failure
@@ -160,7 +160,7 @@ def _in_their_places(rows: Rows, history: History) -> Rows:
         {
             place: name
             for place, name, is_there, (id, output) in asked
-            if is_there and output != name == asked_output(output, id)
+            if is_there and output != name == name_in_fingerprint(output, id)
         }
     )
 

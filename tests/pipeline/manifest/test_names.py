@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+import urllib.parse
 
 import pytest
 from hypothesis import given
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from nst_kernel import StyleParams
 from nst_kernel.version import ALGORITHM_VERSION
 from pipeline.manifest import Records, Row, bad_output, derive_id, former_output, read_manifest
-from pipeline.manifest.names import MAX_NAME, asked_output, default_output, id_within, possible_outputs
+from pipeline.manifest.names import MAX_NAME, name_in_fingerprint, default_output, id_within, possible_outputs
 from pipeline.planning import fingerprint
 
 ID = "0f1e2d3c4b5a6978"
@@ -46,13 +47,13 @@ def test_names_are_made_from_contents_and_styles(content: str | None, style: str
 
 
 @given(IDS, URIS, URIS)
-def test_every_default_name_is_safe_and_is_asked_as_before(id: str, content: str | None, style: str | None) -> None:
+def test_every_default_name_is_safe_and_known_as_one(id: str, content: str | None, style: str | None) -> None:
     name = default_output(id, content, style)
     assert re.fullmatch(r"[A-Za-z0-9._~%+-]+\.png", name)
     assert len(name) <= MAX_NAME
     assert not list(bad_output(name))
     assert not re.match(r"(?i)(con|prn|aux|nul|com\d|lpt\d)\.", name)  # devices of Windows
-    assert asked_output(name, id) == asked_output(former_output(id), id) == former_output(id)
+    assert name_in_fingerprint(name, id) == name_in_fingerprint(former_output(id), id) == former_output(id)
     assert possible_outputs(name, id) == {name, former_output(id)}
 
 
@@ -92,6 +93,32 @@ def test_rows_done_under_the_former_default_are_done(name: str) -> None:
     assert found[:8] == hashlib.sha256(request.encode()).hexdigest()[:8]
     other = Row(id, "/cat.jpg", "/night.png", "mine.png", params, "", 1)
     assert fingerprint(other, "e", {"/cat.jpg": "1", "/night.png": "2"})[:8] != found[:8]
+
+
+@pytest.mark.parametrize("id", [ID, "portrait", "my photo", "a/b", "é" * 100, "CON", "x-" + ID])
+def test_names_of_every_version_are_known_as_defaults(id: str) -> None:
+    """By formulas of earlier versions, letter by letter: after the id alone, or after words that were made otherwise."""
+    former = f"{id if id.isascii() and id.isalnum() else urllib.parse.quote(id, safe='')}.png"
+    former = former if len(former) <= 255 else f"{hashlib.sha256(id.encode()).hexdigest()[:16]}.png"
+    words = [f"{words}-{id}.png" for words in ("Café-night", "cat", "a.jpg-b.jpg")] if id == ID else []
+    for name in (former, default_output(id, "/cat.jpg", "/night.png"), *words):
+        assert name_in_fingerprint(name, id) == former
+
+
+@pytest.mark.parametrize(
+    ("output", "id"),
+    [
+        ("my photo.png", "my photo"),
+        ("a&b.png", "a&b"),
+        ("portrait.jpg", "portrait"),
+        (f"cats/a-{ID}.png", ID),
+        (f"a-{ID}.jpg", ID),
+        ("a-portrait.png", "portrait"),
+    ],
+)
+def test_a_name_that_somebody_gave_is_no_default(output: str, id: str) -> None:
+    """Rows that earlier versions computed under it are still done, though an id resembles it."""
+    assert name_in_fingerprint(output, id) == output
 
 
 @given(st.lists(st.sampled_from(["a.jpg", "b.jpg", "c é.jpg"]), min_size=1, max_size=4), st.booleans())

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from nst_kernel.version import ALGORITHM_VERSION
 from pipeline import storage
-from pipeline.manifest import Row, asked_output, derive_id, former_output
+from pipeline.manifest import Row, name_in_fingerprint, derive_id, former_output
 from pipeline.planning import NO_CRASHES, Batch, Failure, History, Identities, Limits, PlannedRow, cost
 from pipeline.planning.buckets import _too_large
 from pipeline.planning.crashes import quarantine_failure
@@ -58,7 +58,7 @@ def _remaining(
 def _in_its_place(row: Row, history: History) -> Row:
     """Return a row with the name that its picture has, where an earlier version named it: it is written over there."""
     former = former_output(row.id)
-    if row.output != former == asked_output(row.output, row.id) and history.owners.get(former) == row.id:
+    if row.output != former == name_in_fingerprint(row.output, row.id) and history.owners.get(former) == row.id:
         return dataclasses.replace(row, output=former)
     return row
 
@@ -168,7 +168,7 @@ def fingerprint(row: Row, encoder_sha256: str, identities: Identities) -> str:
     """Return the fingerprint of a row: 16 hexadecimal digits."""
     known = [identities[uri] for uri in row.uris()]
     pictures = [UNKNOWN if isinstance(identity, storage.StorageError) else identity for identity in known]
-    name = asked_output(row.output, row.id)
+    name = name_in_fingerprint(row.output, row.id)
     request = [derive_id(row.content, row.style, row.params, encoder_sha256), name, ALGORITHM_VERSION]
     return _digest(request) + _digest(pictures)
 
