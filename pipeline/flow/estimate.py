@@ -22,7 +22,7 @@ from pipeline.encoder import load_encoder, outline_of
 from pipeline.manifest import Row, Rows, Source, check_formats, check_originals
 from pipeline.options import RunOptions, under_access
 from pipeline.outputs import Finished, PassedOver, finished
-from pipeline.planning import Failure, History, Plan, Run, cost, output_shapes, plan, validated
+from pipeline.planning import BatchRange, Failure, History, Plan, cost, output_shapes, plan, validated
 
 if TYPE_CHECKING:
     from nst_kernel import Vgg19
@@ -206,18 +206,18 @@ def summarise(work: Plan, pool: ActorPool, rate: Rate, *, duplicates: int = 0, e
         encoder: kind of the encoder's weights; empty: not known.
     """
     rows = work.batches.planned.rows
-    groups: defaultdict[tuple[tuple[int, int], tuple[object, ...]], list[Run]] = defaultdict(list)
-    for run in work.batches.runs:
-        if run.shape is not None:
-            groups[(run.shape, rows[run.start].params.graph)].append(run)
+    groups: defaultdict[tuple[tuple[int, int], tuple[object, ...]], list[BatchRange]] = defaultdict(list)
+    for span in work.batches.ranges:
+        if span.shape is not None:
+            groups[(span.shape, rows[span.start].params.graph)].append(span)
     failures = [(rows[place].id, failure) for place, failure in work.batches.planned.failures.items()]
     settings = [dict(zip(SHARED_SETTINGS, graph, strict=True)) for _, graph in groups]
     differ = {name for name in SHARED_SETTINGS if len({each[name] for each in settings}) > 1}
     buckets = [
-        _bucket(rows, runs, {name: value for name, value in shared.items() if name in differ}, pool.precision)
-        for runs, shared in zip(groups.values(), settings, strict=True)
+        _bucket(rows, ranges, {name: value for name, value in shared.items() if name in differ}, pool.precision)
+        for ranges, shared in zip(groups.values(), settings, strict=True)
     ]
-    lengths = [length for runs in groups.values() for length in _lengths(rows, runs, rate)]
+    lengths = [length for ranges in groups.values() for length in _lengths(rows, ranges, rate)]
     return Estimate(
         buckets=tuple(sorted(buckets, key=lambda bucket: -bucket.multiply_adds)),
         failures=tuple(failures),
@@ -233,24 +233,24 @@ def summarise(work: Plan, pool: ActorPool, rate: Rate, *, duplicates: int = 0, e
     )
 
 
-def _lengths(rows: Rows, runs: Sequence[Run], rate: Rate) -> Iterator[float]:
+def _lengths(rows: Rows, ranges: Sequence[BatchRange], rate: Rate) -> Iterator[float]:
     """Yield the seconds of each batch of one bucket."""
-    each = cost.multiply_adds(rows[runs[0].start].params, _shape(runs))
-    for run in runs:
-        yield from itertools.repeat(rate.seconds(run.length * each), run.batches)
+    each = cost.multiply_adds(rows[ranges[0].start].params, _shape(ranges))
+    for span in ranges:
+        yield from itertools.repeat(rate.seconds(span.length * each), span.batches)
 
 
-def _bucket(rows: Rows, runs: Sequence[Run], settings: Mapping[str, object], precision: str) -> Bucket:
+def _bucket(rows: Rows, ranges: Sequence[BatchRange], settings: Mapping[str, object], precision: str) -> Bucket:
     """Return the figures of one bucket from its batches."""
-    params, shape, saving = rows[runs[0].start].params, _shape(runs), runs[0].saving
-    styles = rows.at(np.concatenate([np.arange(run.start, run.start + run.rows) for run in runs])).column("style")
-    count, most = sum(run.rows for run in runs), max(run.length for run in runs)
+    params, shape, saving = rows[ranges[0].start].params, _shape(ranges), ranges[0].saving
+    styles = rows.at(np.concatenate([np.arange(span.start, span.start + span.rows) for span in ranges])).column("style")
+    count, most = sum(span.rows for span in ranges), max(span.length for span in ranges)
     return Bucket(
         shape=shape,
         settings=settings,
         rows=count,
         styles=pc.count_distinct(styles.indices).as_py(),
-        batches=sum(run.batches for run in runs),
+        batches=sum(span.batches for span in ranges),
         rows_per_batch=most,
         memory=most * cost.memory(params, shape, precision=precision, saving=saving),
         saving=saving,
@@ -259,10 +259,10 @@ def _bucket(rows: Rows, runs: Sequence[Run], settings: Mapping[str, object], pre
     )
 
 
-def _shape(runs: Sequence[Run]) -> tuple[int, int]:
+def _shape(ranges: Sequence[BatchRange]) -> tuple[int, int]:
     """Return the shape that the rows of a bucket have."""
-    assert runs[0].shape is not None
-    return runs[0].shape
+    assert ranges[0].shape is not None
+    return ranges[0].shape
 
 
 def _until_all_are_done(lengths: Sequence[float], workers: int) -> float:

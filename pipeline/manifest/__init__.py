@@ -3,7 +3,7 @@
 from pipeline.manifest.columns import IMAGE_EXTENSIONS, bad_output
 from pipeline.manifest.formats import Records, Source, described
 from pipeline.manifest.ids import derive_id, is_derived
-from pipeline.manifest.names import MAX_NAME, name_in_fingerprint, former_output
+from pipeline.manifest.names import MAX_NAME, former_output, name_in_fingerprint
 from pipeline.manifest.originals import check_originals, same_file
 from pipeline.manifest.reader import iter_rows, read_manifest
 from pipeline.manifest.roles import PICTURE_COLUMNS, PICTURE_PARAMETERS, ROLES, SEVERAL, each_of, pictures_of
@@ -30,7 +30,6 @@ __all__ = [
     "Rows",
     "Settings",
     "Source",
-    "name_in_fingerprint",
     "bad_output",
     "check_covered",
     "check_formats",
@@ -41,6 +40,7 @@ __all__ = [
     "former_output",
     "is_derived",
     "iter_rows",
+    "name_in_fingerprint",
     "pictures_of",
     "place",
     "read_manifest",

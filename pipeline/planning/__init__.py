@@ -2,7 +2,7 @@
 
 from pipeline.planning import cost
 from pipeline.planning.batch import Batch, Failure, Fetched, Masks, Optimised, Picture, Pictures, PlannedRow
-from pipeline.planning.batches import Batches, Planned, Run
+from pipeline.planning.batches import Batches, BatchRange, Planned
 from pipeline.planning.crashes import NO_CRASHES, Crashes, RowKey, quarantine_failure, row_keys
 from pipeline.planning.fingerprint import Identities, fingerprint
 from pipeline.planning.headers import Shape
@@ -19,6 +19,7 @@ __all__ = [
     "NO_CRASHES",
     "ROWS_AT_MOST",
     "Batch",
+    "BatchRange",
     "Batches",
     "Crashes",
     "Failure",
@@ -35,7 +36,6 @@ __all__ = [
     "Planned",
     "PlannedRow",
     "RowKey",
-    "Run",
     "Shape",
     "aspect_fault",
     "check_masks",

@@ -31,7 +31,7 @@ class Planned(NamedTuple):
     failures: Mapping[int, Failure]
 
 
-class Run(NamedTuple):
+class BatchRange(NamedTuple):
     """Batches that follow each other and have equally many rows of one bucket, or of those that fail at planning.
 
     Attributes:
@@ -59,14 +59,14 @@ class Batches(Sequence[Batch]):
 
     Attributes:
         planned: the rows of all of them.
-        runs: ranges of equally long ones.
+        ranges: of batches, in order; those of a range have equally many rows.
     """
 
-    def __init__(self, planned: Planned, runs: Sequence[Run], which: range | None = None) -> None:
+    def __init__(self, planned: Planned, ranges: Sequence[BatchRange], which: range | None = None) -> None:
         """Take planned rows and the ranges of batches that they come to; `which` of these, None for all."""
-        self.planned, self.runs = planned, runs
-        self._ends = np.cumsum([run.batches for run in runs], dtype=np.int64)
-        self._which = range(sum(run.batches for run in runs)) if which is None else which
+        self.planned, self.ranges = planned, ranges
+        self._ends = np.cumsum([span.batches for span in ranges], dtype=np.int64)
+        self._which = range(sum(span.batches for span in ranges)) if which is None else which
 
     def __len__(self) -> int:
         """Return how many batches there are."""
@@ -81,12 +81,12 @@ class Batches(Sequence[Batch]):
     def __getitem__(self, place: int | slice) -> Batch | Self:
         """Return a batch, or some of them that are made as they are asked for."""
         if isinstance(place, slice):
-            return type(self)(self.planned, self.runs, self._which[place])
+            return type(self)(self.planned, self.ranges, self._which[place])
         number = self._which[place]
-        run_number = int(np.searchsorted(self._ends, number, side="right"))
-        run = self.runs[run_number]
-        start = run.start + (number - (int(self._ends[run_number]) - run.batches)) * run.length
-        return Batch(tuple(self._row(place, run) for place in range(start, start + run.length)), run.saving)
+        number_of_range = int(np.searchsorted(self._ends, number, side="right"))
+        span = self.ranges[number_of_range]
+        start = span.start + (number - (int(self._ends[number_of_range]) - span.batches)) * span.length
+        return Batch(tuple(self._row(place, span) for place in range(start, start + span.length)), span.saving)
 
     def __eq__(self, other: object) -> bool:
         """Return whether another sequence has equal batches in the same order."""
@@ -94,13 +94,13 @@ class Batches(Sequence[Batch]):
             return NotImplemented
         return len(self) == len(other) and all(one == another for one, another in zip(self, other, strict=True))
 
-    def _row(self, place: int, run: Run) -> PlannedRow:
+    def _row(self, place: int, span: BatchRange) -> PlannedRow:
         """Return a planned row, of a range of batches."""
         rows, fingerprints, owned, together, failures = self.planned
         return PlannedRow(
             rows[place],
             fingerprints[place].as_py(),
-            run.shape,
+            span.shape,
             failures.get(place),
             together.get(place, 0),
             bool(owned[place]),

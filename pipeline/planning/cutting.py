@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from nst_kernel.params import StyleParams
 from pipeline.planning import cost
-from pipeline.planning.batches import Run
+from pipeline.planning.batches import BatchRange
 from pipeline.planning.limits import ASSUMED_MEMORY, Limits
 
 FAILED_ROWS_TOGETHER = 100
@@ -33,7 +33,7 @@ class Bucket(NamedTuple):
         return rows * cost.multiply_adds(self.params, self.shape)
 
 
-def cut(buckets: Sequence[Bucket], failed: tuple[int, int], limits: Limits) -> Iterator[Run]:
+def cut(buckets: Sequence[Bucket], failed: tuple[int, int], limits: Limits) -> Iterator[BatchRange]:
     """Yield the batches of all buckets, those with most work first, then the rows that fail at planning.
 
     Args:
@@ -42,16 +42,16 @@ def cut(buckets: Sequence[Bucket], failed: tuple[int, int], limits: Limits) -> I
         limits: what batches must stay within.
     """
     work = sum(bucket.work(bucket.rows) for bucket in buckets)
-    runs = [(bucket, run) for bucket in buckets for run in _cut_bucket(bucket, limits, work)]
-    runs.sort(key=lambda each: -each[0].work(each[1].length))  # stable: equal batches of a bucket stay by style
-    yield from (run for _, run in runs)
+    ranges = [(bucket, span) for bucket in buckets for span in _cut_bucket(bucket, limits, work)]
+    ranges.sort(key=lambda each: -each[0].work(each[1].length))  # stable: equal batches of a bucket stay by style
+    yield from (span for _, span in ranges)
     start, count = failed
     for length, times in evenly(count, -(-count // FAILED_ROWS_TOGETHER)):
-        yield Run(start, length, times, None)
+        yield BatchRange(start, length, times, None)
         start += length * times
 
 
-def _cut_bucket(bucket: Bucket, limits: Limits, work: float) -> Iterator[Run]:
+def _cut_bucket(bucket: Bucket, limits: Limits, work: float) -> Iterator[BatchRange]:
     """Yield the batches of a bucket.
 
     Args:
@@ -76,7 +76,7 @@ def _cut_bucket(bucket: Bucket, limits: Limits, work: float) -> Iterator[Run]:
     assert saving is not None  # or the rows would have failed
     start = bucket.start
     for length, times in evenly(bucket.rows, parts):
-        yield Run(start, length, times, shape, saving)
+        yield BatchRange(start, length, times, shape, saving)
         start += length * times
 
 

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from nst_kernel.params import remarks_on
 from pipeline import storage
-from pipeline.manifest import Row, Rows, name_in_fingerprint, former_output
+from pipeline.manifest import Row, Rows, former_output, name_in_fingerprint
 from pipeline.outputs import Pairs
 from pipeline.planning import cost
 from pipeline.planning.batch import Failure
-from pipeline.planning.batches import Batches, Planned, Run
+from pipeline.planning.batches import Batches, BatchRange, Planned
 from pipeline.planning.buckets import Buckets, buckets_of
 from pipeline.planning.crashes import RowKey
 from pipeline.planning.cutting import cut
@@ -60,9 +60,9 @@ class Plan:
         if self.rows > MANY:
             return {}
         works: list[float] = []
-        for run in self.batches.runs:
-            rows = self.batches.planned.rows[run.start : run.start + run.rows]
-            works += [cost.multiply_adds(row.params, run.shape) if run.shape else 0.0 for row in rows]
+        for span in self.batches.ranges:
+            rows = self.batches.planned.rows[span.start : span.start + span.rows]
+            works += [cost.multiply_adds(row.params, span.shape) if span.shape else 0.0 for row in rows]
         return dict(zip(self.batches.planned.rows.column("id").to_pylist(), works, strict=True))
 
     def remarks(self, encoder: str = "") -> tuple[str, ...]:
@@ -126,8 +126,8 @@ def plan(
     buckets = buckets_of(todo, texts, shapes, history, limits)
     # Buckets are cut such that every actor gets its share of the work.
     failed = len(todo) - len(buckets.failures), len(buckets.failures)
-    runs = list(cut(buckets.buckets, failed, limits))
-    return Plan(_in_order(todo, texts, buckets, runs), done=done, quarantined=quarantined)
+    ranges = list(cut(buckets.buckets, failed, limits))
+    return Plan(_in_order(todo, texts, buckets, ranges), done=done, quarantined=quarantined)
 
 
 _NO_LIMITS = Limits(memory=None)
@@ -198,17 +198,17 @@ def _by_style_and_content(rows: Rows) -> NDArray[np.int64]:
     return np.asarray(order.to_numpy(), np.int64)
 
 
-def _in_order(rows: Rows, fingerprints: pa.Array, buckets: Buckets, runs: list[Run]) -> Batches:
+def _in_order(rows: Rows, fingerprints: pa.Array, buckets: Buckets, ranges: list[BatchRange]) -> Batches:
     """Return batches whose rows lie in their order.
 
     Args:
         rows: to compute.
         fingerprints: of the rows.
         buckets: of the rows.
-        runs: ranges of the order of the buckets.
+        ranges: of batches, by places in the order of the buckets.
     """
-    order = np.concatenate([buckets.order[run.start : run.start + run.rows] for run in runs])
-    starts = np.cumsum([0, *(run.rows for run in runs)]).tolist()
+    order = np.concatenate([buckets.order[span.start : span.start + span.rows] for span in ranges])
+    starts = np.cumsum([0, *(span.rows for span in ranges)]).tolist()
     place_of = np.argsort(order)  # among the batches, of each row
     planned = Planned(
         rows.at(order),
@@ -221,4 +221,4 @@ def _in_order(rows: Rows, fingerprints: pa.Array, buckets: Buckets, runs: list[R
         },
         {int(place_of[place]): failure for place, failure in sorted(buckets.failures.items())},
     )
-    return Batches(planned, [run._replace(start=start) for run, start in zip(runs, starts[:-1], strict=True)])
+    return Batches(planned, [span._replace(start=start) for span, start in zip(ranges, starts[:-1], strict=True)])

@@ -37,7 +37,7 @@ MAX_ERROR = 2000
 
 
 @dataclass
-class Rows:
+class PageRows:
     """Rows of an output in the order of the page.
 
     Attributes:
@@ -45,7 +45,7 @@ class Rows:
             `reason`: the number of why a row is not ok, else -1; `part`: the number of the file of results.
         parameters: by name, with the value that all rows share or with a column.
         reasons: why rows are not ok, the most frequent first.
-        failed: rows that are not ok, at most `MAX_FAILED`, with `REQUESTED` and `reason`.
+        failed: rows that are not ok, at most `MAX_FAILED`, with `REQUESTED`.
         parts: files of results.
     """
 
@@ -89,10 +89,11 @@ class Reader:
 
     def __init__(self, output: str, page: str) -> None:
         self.output, self.page = output, page
-        self._parameters, self._reasons, self._failed = Parameters(), Reasons(), list[pa.Table]()
+        self._parameters, self._reasons = Parameters(), Reasons()
+        self._failed: list[pa.Table] | None = []  # None: more than are kept until it is known which of them count
         self._lock = threading.Lock()
 
-    def read(self) -> Rows:
+    def read(self) -> PageRows:
         """Return the rows that count, ordered by id.
 
         Raises:
@@ -112,10 +113,10 @@ class Reader:
             warned = pc.binary_join_element_wise(table["warning"], NOT_SHOWN, "; ", null_handling="skip")
             columns["warning"] = pc.if_else(unread, warned, table["warning"])
             columns |= {name: columns.get(name, table.column(name)).dictionary_encode() for name in SHARED}
-            self._keep_failures(table, columns["reason"])
+            self._keep_failures(table)
             return pa.table(columns)
 
-    def joined(self, tables: dict[str, pa.Table]) -> Rows:
+    def joined(self, tables: dict[str, pa.Table]) -> PageRows:
         """Return the rows that count, ordered by id.
 
         Args:
@@ -137,7 +138,7 @@ class Reader:
         columns |= roles(columns.pop("style"), parameters, len(order))
         columns["reason"], reasons = self._reasons.ranked(columns["reason"])
         release()
-        return Rows(columns, parameters, reasons, self._failures(columns), parts)
+        return PageRows(columns, parameters, reasons, self._failures(columns), parts)
 
     def _pictures(self, table: pa.Table) -> dict[str, pa.ChunkedArray]:
         """Return what `outcomes` returns for the rows of a file."""
@@ -146,23 +147,34 @@ class Reader:
         joined = pa.concat_tables(found or [pa.table(outcomes([], page=self.page, output=self.output))])
         return {name: joined[name] for name in joined.column_names}
 
-    def _keep_failures(self, table: pa.Table, reason: pa.Array) -> None:
-        """Keep rows that are not ok, as many as may be on the page: of more, those that are the newest."""
-        failed = table.select(REQUESTED).append_column("reason", reason).filter(pc.not_equal(table["status"], "ok"))
-        place = failed.schema.get_field_index("error")
-        errors = pa.array([bounded(error or "") for error in failed["error"].to_pylist()], pa.string())
-        self._failed.append(failed.set_column(place, "error", errors))
-        if sum(map(len, self._failed)) > 2 * MAX_FAILED:
-            self._failed = [newest(pa.concat_tables(self._failed)).slice(0, MAX_FAILED)]
+    def _keep_failures(self, table: pa.Table) -> None:
+        """Keep rows that are not ok, unless there are more than a page may have, of which many may not count."""
+        if self._failed is not None:
+            self._failed.append(_failures_of(table))
+            if sum(map(len, self._failed)) > 2 * MAX_FAILED:
+                self._failed = None
 
     def _failures(self, columns: Mapping[str, pa.Array]) -> pa.Table:
-        """Return the kept rows that are not ok by what counts, ordered by id."""
+        """Return the rows that are not ok by what counts, the first of them by id."""
         counts = pc.not_equal(columns["status"].cast(pa.string()), "ok")
-        failed = newest(pa.concat_tables(self._failed))
-        failed = failed.filter(pc.is_in(failed["id"], columns["id"].filter(counts))).slice(0, MAX_FAILED)
-        return failed.set_column(
-            failed.schema.get_field_index("reason"), "reason", self._reasons.rank(failed["reason"])
-        )
+        ids = columns["id"].filter(counts).slice(0, MAX_FAILED)
+        tables = self._failed
+        if tables is None:  # now that it is known which they are, only they are read
+            tables = list(
+                read_parts(self.output, REQUESTED, reduced=lambda _, table: _failures_of(table, ids)).values()
+            )
+        failed = newest(pa.concat_tables(tables))
+        return failed.filter(pc.is_in(failed["id"], ids))
+
+
+def _failures_of(table: pa.Table, ids: pa.Array | None = None) -> pa.Table:
+    """Return the rows of a table that are not ok, with `REQUESTED` and their errors cut; `ids`: of these alone."""
+    wanted = pc.not_equal(table["status"], "ok")
+    if ids is not None:
+        wanted = pc.and_(wanted, pc.is_in(table["id"], ids))
+    failed = table.select(REQUESTED).filter(wanted)
+    errors = pa.array([bounded(error or "") for error in failed["error"].to_pylist()], pa.string())
+    return failed.set_column(failed.schema.get_field_index("error"), "error", errors)
 
 
 def release() -> None:

@@ -12,7 +12,7 @@ from pipeline import storage
 from pipeline.comparison import Comparison
 from pipeline.outputs import SCHEMA, STATUSES, parts, summary
 from pipeline.report import changes, curves, rows, sample
-from pipeline.report.columns import Reader, Rows, release
+from pipeline.report.columns import PageRows, Reader, release
 from pipeline.report.dimensions import Dimension, Setting, split
 from pipeline.report.figures import Figures, figures
 from pipeline.report.pictures import copies, sources
@@ -95,7 +95,7 @@ def gather(output: str, shelf: Shelf, *, page: str, comparison: Comparison | Non
     return Gathered(run_figures, settings, dimensions, shelf.late, _index(data, run_figures), made)
 
 
-def read(output: str, page: str, *, finished: bool) -> Rows:
+def read(output: str, page: str, *, finished: bool) -> PageRows:
     """Return the rows of a page, ordered by id; none where a run had none.
 
     Args:

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.outputs import STATUSES, PassedOver
-from pipeline.report.columns import Rows
+from pipeline.report.columns import PageRows
 
 EXAMPLE = 300
 """Characters of an error that the summary shows."""
@@ -98,7 +98,7 @@ class Figures:
         return self.device_hours * hourly_price
 
 
-def figures(rows: Rows, summary: Mapping[str, Any]) -> Figures:
+def figures(rows: PageRows, summary: Mapping[str, Any]) -> Figures:
     """Return the figures of a run.
 
     Args:
@@ -129,7 +129,7 @@ def figures(rows: Rows, summary: Mapping[str, Any]) -> Figures:
     )
 
 
-def _encoders(rows: Rows) -> dict[str, int]:
+def _encoders(rows: PageRows) -> dict[str, int]:
     """Return rows by name and digest of the weights."""
     names = pa.table({name: rows[name].cast(pa.string()) for name in ("encoder", "encoder_sha256")})
     counted = names.group_by(names.column_names, use_threads=False).aggregate([([], "count_all")]).to_pylist()
@@ -140,16 +140,33 @@ def _encoders(rows: Rows) -> dict[str, int]:
     }
 
 
-def reasons(rows: Rows) -> list[Reason]:
+def reasons(rows: PageRows) -> list[Reason]:
     """Return the reasons why rows are not ok, the most frequent first."""
-    numbers, statuses = rows["reason"].to_numpy(), rows["status"].cast(pa.string())
-    listed = []
-    for number, name in enumerate(rows.reasons):
-        having = statuses.filter(pa.array(numbers == number))
-        errors = rows.failed["error"].filter(pc.equal(rows.failed["reason"], number)).to_pylist()
-        [(example, _)] = Counter(error[:EXAMPLE] for error in errors or [""]).most_common(1)
-        listed.append(Reason(name, next(iter(_count(having))), len(having), example))
-    return listed
+    bad = pa.table({"reason": rows["reason"], "status": rows["status"].cast(pa.string())})
+    statuses = _most_frequent(bad.filter(pc.greater_equal(bad["reason"], 0)), "status")
+    numbers = rows["reason"].take(pc.index_in(rows.failed["id"], rows["id"]))
+    cut = pc.utf8_slice_codeunits(rows.failed["error"], 0, EXAMPLE)
+    errors = _most_frequent(pa.table({"reason": numbers, "error": cut}), "error")
+    return [
+        Reason(name, *statuses[number], errors[number][0] if number in errors else "")
+        for number, name in enumerate(rows.reasons)
+    ]
+
+
+def _most_frequent(table: pa.Table, name: str) -> dict[int, tuple[str, int]]:
+    """Return by reason the most frequent text of a column, and how many rows have the reason.
+
+    Args:
+        table: with a column `reason`.
+        name: of the column of texts.
+    """
+    counted = table.group_by(["reason", name], use_threads=False).aggregate([([], "count_all")])
+    found: dict[int, tuple[str, int]] = {}
+    rows: Counter[int] = Counter()
+    for each in counted.sort_by([("count_all", "descending"), (name, "ascending")]).to_pylist():
+        rows[each["reason"]] += each["count_all"]
+        found.setdefault(each["reason"], (each[name], 0))
+    return {reason: (text, rows[reason]) for reason, (text, _) in found.items()}
 
 
 def _sum(column: Any) -> float:

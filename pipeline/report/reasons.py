@@ -45,7 +45,6 @@ class Reasons:
 
     def __init__(self) -> None:
         self._numbers: dict[str, int] = {}
-        self._ranks = np.zeros(0, np.int32)
 
     def of(self, table: pa.Table) -> pa.Array:
         """Return the number of each row's reason; -1 for a row that is ok.
@@ -75,10 +74,6 @@ class Reasons:
         names = list(self._numbers)
         counts = np.bincount(numbers.to_numpy() + 1, minlength=len(names) + 1)[1:]
         order = sorted((k for k in range(len(names)) if counts[k]), key=lambda k: (-counts[k], names[k]))
-        self._ranks = np.full(len(names) + 1, -1, np.int32)  # the last one is of rows that are ok
-        self._ranks[order] = np.arange(len(order))
-        return self.rank(numbers), [names[k] for k in order]
-
-    def rank(self, numbers: pa.Array | pa.ChunkedArray) -> pa.Array:
-        """Return the numbers of reasons in the order that `ranked` found."""
-        return pa.array(self._ranks[numbers.to_numpy()])
+        ranks = np.full(len(names) + 1, -1, np.int32)  # the last one is of rows that are ok
+        ranks[order] = np.arange(len(order))
+        return pa.array(ranks[numbers.to_numpy()]), [names[k] for k in order]

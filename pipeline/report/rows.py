@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pipeline.manifest import PICTURE_COLUMNS, ROLES, place
 from pipeline.outputs import REQUEST_COLUMNS, STATUSES, as_manifest
 from pipeline.report import links
-from pipeline.report.columns import Rows
+from pipeline.report.columns import PageRows
 from pipeline.report.curves import number
 from pipeline.report.dimensions import Dimension
 from pipeline.report.pictures import Sources, picture
@@ -52,7 +52,7 @@ class Data:
         output: of the run.
     """
 
-    rows: Rows
+    rows: PageRows
     sources: Sources
     copies: Copies
     dimensions: Sequence[Dimension]
@@ -144,7 +144,7 @@ def _texts(names: NDArray[np.bytes_]) -> list[str | None]:
     return [name.decode() or None for name in names.tolist()]
 
 
-def _failures(rows: Rows) -> NDArray[np.int32]:
+def _failures(rows: PageRows) -> NDArray[np.int32]:
     """Return for each row its place among the rows whose errors the page has; -1 for all others."""
     places: NDArray[np.int32] = pc.fill_null(pc.index_in(rows["id"], rows.failed["id"]), -1).to_numpy()
     return places

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.outputs import ORDER, newest, read_parts
-from pipeline.report.columns import Rows
+from pipeline.report.columns import PageRows
 
 WHOLE = 20_000
 """Rows that a page begins with if there are no more."""
@@ -19,12 +19,12 @@ OPENED = 12
 """Files of results from which a sample comes, at least: nearly all of their bytes are curves, which it shows."""
 
 
-def is_whole(rows: Rows) -> bool:
+def is_whole(rows: PageRows) -> bool:
     """Return whether a page begins with all rows."""
     return len(rows) <= WHOLE
 
 
-def sample_first(rows: Rows) -> tuple[int, Collection[str]]:
+def sample_first(rows: PageRows) -> tuple[int, Collection[str]]:
     """Put a sample of the rows before all others, and return how many they are and the files that have their curves.
 
     A sample is the same whenever it is taken of the same rows. Where all rows are begun with, none is moved.
@@ -46,7 +46,7 @@ def sample_first(rows: Rows) -> tuple[int, Collection[str]]:
     return int(chosen.sum()), {rows.parts[k] for k in opened}
 
 
-def curves(output: str, rows: Rows, count: int, files: Collection[str]) -> pa.ChunkedArray:
+def curves(output: str, rows: PageRows, count: int, files: Collection[str]) -> pa.ChunkedArray:
     """Return the curves of the first rows; null where there is none, or it lies in another file.
 
     Args:
@@ -58,10 +58,13 @@ def curves(output: str, rows: Rows, count: int, files: Collection[str]) -> pa.Ch
     Raises:
         StorageError: if they cannot be read.
     """
-    ids = rows["id"].slice(0, count)
+    ids, parts = rows["id"].slice(0, count), rows["part"].slice(0, count)
+    numbers = {part: number for number, part in enumerate(rows.parts)}
 
     def wanted(part: str, table: pa.Table) -> pa.Table:
-        return table.filter(pc.is_in(table["id"], ids))
+        # Another file may have the curve of an earlier picture; one that is new since then has what others had.
+        here = ids.filter(pc.equal(parts, numbers[part])) if part in numbers else ids
+        return table.filter(pc.is_in(table["id"], here))
 
     among = None if is_whole(rows) else files
     tables = read_parts(output, [*ORDER, "curve"], reduced=wanted, among=among)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from nst_kernel import StyleParams
 from nst_kernel.version import ALGORITHM_VERSION
 from pipeline.manifest import Records, Row, bad_output, derive_id, former_output, read_manifest
-from pipeline.manifest.names import MAX_NAME, name_in_fingerprint, default_output, id_within, possible_outputs
+from pipeline.manifest.names import MAX_NAME, default_output, id_within, name_in_fingerprint, possible_outputs
 from pipeline.planning import fingerprint
 
 ID = "0f1e2d3c4b5a6978"
@@ -97,7 +97,7 @@ def test_rows_done_under_the_former_default_are_done(name: str) -> None:
 
 @pytest.mark.parametrize("id", [ID, "portrait", "my photo", "a/b", "é" * 100, "CON", "x-" + ID])
 def test_names_of_every_version_are_known_as_defaults(id: str) -> None:
-    """By formulas of earlier versions, letter by letter: after the id alone, or after words that were made otherwise."""
+    """By formulas of earlier versions, as they stood: of the id alone, or of other words and the id."""
     former = f"{id if id.isascii() and id.isalnum() else urllib.parse.quote(id, safe='')}.png"
     former = former if len(former) <= 255 else f"{hashlib.sha256(id.encode()).hexdigest()[:16]}.png"
     words = [f"{words}-{id}.png" for words in ("Café-night", "cat", "a.jpg-b.jpg")] if id == ID else []

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from pipeline.outputs import table as result_table
-from pipeline.report import columns, reasons, rows, sample, write_report
+from pipeline.report import columns, figures, reasons, rows, sample, write_report
 from tests.pipeline.report.support import samples
 
 ROWS, BAD = 60, 12
@@ -126,6 +126,32 @@ def test_a_sample_reads_the_curves_of_few_files_and_is_the_same_again(
         sample.curves(str(output), found, begins, files)
         assert 1 <= len(opened) <= 4, "not all ten: nearly all of their bytes are curves"
     assert drawn[0] == drawn[1]
+
+
+def test_failures_that_a_later_success_superseded_take_no_place_on_the_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(columns, "MAX_FAILED", 3)
+    output = samples.make(tmp_path, good=0, failed=0, diverged=0)
+    result_table.commit(str(output), [samples.bad(output, k, run=1) for k in range(12)])
+    result_table.commit(str(output), [samples.ok(output, k, run=2) for k in range(10)])
+    found = columns.Reader(str(output), str(output / "report")).read()
+    errors = dict(zip(found.failed["id"].to_pylist(), found.failed["error"].to_pylist(), strict=True))
+    assert errors == {f"row-{k:05}": columns.bounded(samples.ERRORS[k % 3][1]) for k in (10, 11)}
+    assert [(each.rows, each.example) for each in figures.reasons(found)] == [
+        (1, samples.ERRORS[1][1]),
+        (1, samples.ERRORS[2][1][: figures.EXAMPLE]),
+    ]
+
+
+def test_a_row_that_failed_has_no_curve_of_an_earlier_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sample, "WHOLE", 0)
+    output = samples.make(tmp_path, good=0, failed=0, diverged=0)
+    first = result_table.commit(str(output), [samples.ok(output, k, run=1) for k in range(3)])
+    result_table.commit(str(output), [samples.bad(output, 1, run=2)])
+    found = columns.Reader(str(output), str(output / "report")).read()
+    drawn = sample.curves(str(output), found, len(found), [first])
+    assert [curve is None for curve in drawn.to_pylist()] == [False, True, False]
 
 
 def test_what_is_kept_of_a_row_is_small(tmp_path: Path) -> None:

@@ -202,6 +202,13 @@ def test_figures_add_up(tmp_path: Path) -> None:
     assert list(doubtful.warnings.items()) == [("never fell", 2), ("another", 1)]
 
 
+def test_a_reason_shows_what_most_of_its_rows_have(tmp_path: Path) -> None:
+    said = [("quarantined", "x/a.png: gone"), ("failed", "y/b.png: gone"), ("failed", "y/b.png: gone")]
+    rows = [samples.bad(tmp_path, k, status=status, error=error) for k, (status, error) in enumerate(said)]
+    found = figures(samples.rows_of(pa.Table.from_pylist(rows, schema=schema.SCHEMA)), {})
+    assert [(r.name, r.status, r.rows, r.example) for r in found.reasons] == [("gone", "failed", 3, "y/b.png: gone")]
+
+
 def test_nothing_has_figures_too() -> None:
     found = figures(samples.rows_of(schema.SCHEMA.empty_table()), {})
     assert (found.rows, found.pictures, found.per_hour, found.began, found.busy) == (0, 0, None, None, 0.0)

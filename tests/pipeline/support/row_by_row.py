@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from nst_kernel.version import ALGORITHM_VERSION
 from pipeline import storage
-from pipeline.manifest import Row, name_in_fingerprint, derive_id, former_output
+from pipeline.manifest import Row, derive_id, former_output, name_in_fingerprint
 from pipeline.planning import NO_CRASHES, Batch, Failure, History, Identities, Limits, PlannedRow, cost
 from pipeline.planning.buckets import _too_large
 from pipeline.planning.crashes import quarantine_failure

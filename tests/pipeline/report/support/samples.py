@@ -14,7 +14,7 @@ from nst_kernel import StyleParams
 from pipeline import storage
 from pipeline.comparison.compare import Change, Comparison
 from pipeline.outputs import table as result_table
-from pipeline.report.columns import Reader, Rows
+from pipeline.report.columns import PageRows, Reader
 from pipeline.report.scripts import payload
 from tests.support import draw
 
@@ -129,7 +129,7 @@ def comparison(output: Path, older: Path) -> Comparison:
     return Comparison(str(older), str(output), settings, changes, [{"id": "gone", "status": "ok"}], [])
 
 
-def rows_of(table: pa.Table, output: str = "/o") -> Rows:
+def rows_of(table: pa.Table, output: str = "/o") -> PageRows:
     """Rows of a page, from a table of results."""
     reader = Reader(output, f"{output}/report")
     return reader.joined({"part": reader.reduced("part", table)})
