@@ -34,13 +34,13 @@ TASK_MEMORY_SHARE = 0.5
 """Share of the smallest node's memory that a task may reserve, however much it might take: one must always fit."""
 
 CPU_BATCH_PIXELS = 65_536
-"""Pixels of a batch on a CPU: with more, a pair takes longer, not less (four of 256 px 140 ms for each evaluation,
-one 124; four of 128 px 31 ms, one 43), since activations leave the caches."""
+"""Pixels of a batch on a CPU: with more, a pair takes longer, not less (`tests/bench/README.md`, per evaluation), since
+activations leave the caches."""
 
 LONG_BATCH = 10.0
 """Seconds of a batch from which on an actor gets the next one only when it asks for it. One that waits at an actor that
-is slow, or at a long batch, can go to no other: of eight actors, one of them ten times slower, the last was done 37.6 s
-after the first, and 17.7 s where none waited. Between batches an actor then has nothing to do for some 50 ms."""
+is slow, or at a long batch, can go to no other: a run then ends when that actor does, while others are idle. One that
+asks has nothing to do for a moment between batches, which counts less the longer they are."""
 
 MULTIPLY_ADDS = {"cpu": 5e10, "fp32": 1e13, "tf32": 6e13, "bf16": 1.4e14}
 """For each second, of a thread of a CPU and of an H100 by precision (`tests/bench/results`). Other GPUs are slower, so

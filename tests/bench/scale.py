@@ -62,16 +62,15 @@ def planned_and_resumed(console: Console, home: Path, rows: int) -> Any:
     first = million.measured("plan", home)
     console.print(
         f"{rows:,} rows validated in {first['validate_seconds']:.1f} s of CPU and planned in "
-        f"{first['plan_seconds']:.1f} s: {first['batches']:,} batches, {first['peak_bytes'] / 1e9:.2f} GB at the peak "
-        "(25 s, 0.6 GB)"
+        f"{first['plan_seconds']:.1f} s: {first['batches']:,} batches, {first['peak_bytes'] / 1e9:.2f} GB at the peak"
     )
     there = million.measured("finish", home)
     again = million.measured("resume", home)
     decided = again["finished_seconds"] + again["plan_seconds"]
     console.print(
         f"{again['done']:,} finished rows in {there['files']} files of {there['bytes'] / 1e9:.1f} GB: what is left, "
-        f"{again['to_do']} rows, is decided in {decided:.1f} s, {again['peak_bytes'] / 1e9:.2f} GB at the peak "
-        f"(12 s, 0.7 GB); validating the manifest takes {again['validate_seconds']:.1f} s more"
+        f"{again['to_do']} rows, is decided in {decided:.1f} s, {again['peak_bytes'] / 1e9:.2f} GB at the peak"
+        f"; validating the manifest takes {again['validate_seconds']:.1f} s more"
     )
     return {"plan": first, "results": there, "resume": again | {"decided_seconds": decided}}
 
@@ -84,8 +83,7 @@ def overhead(console: Console, home: Path, batches: int) -> Any:
         r = throughput.overhead(home / f"{together}", rows=together * batches, rows_per_batch=together)
         split = ", ".join(f"{kind} {ms:.1f}" for kind, ms in r["ms_per_row"].items())
         console.print(
-            f"a row's CPU beside the kernel, 256 px, {together} to a batch: {r['ms_per_row_in_all']:.1f} ms ({split}) "
-            "(20 ms)"
+            f"a row's CPU beside the kernel, 256 px, {together} to a batch: {r['ms_per_row_in_all']:.1f} ms ({split})"
         )
         found.append(r)
     return found
@@ -114,7 +112,7 @@ def pages(console: Console, home: Path, counts: str) -> Any:
         r = {"rows": rows, **page.measured(output)}
         console.print(
             f"the page of {rows:,} rows: {r['cpu_seconds']:.0f} s of CPU, {r['seconds']:.0f} s in all, "
-            f"{r['peak_bytes'] / 1e9:.2f} GB at the peak (120 s, 1 GB for a million); "
+            f"{r['peak_bytes'] / 1e9:.2f} GB at the peak; "
             f"{r['files']:,} files of {r['page_bytes'] / 1e6:,.0f} MB"
         )
         found.append(r)
@@ -125,7 +123,7 @@ def scaling(console: Console, home: Path, waves: int) -> Any:
     """More actors."""
     found = throughput.scaling(home / "rows", waves=waves)
     for r in found:
-        console.print(f"{r['actors']} actors, a second for a batch: they work {r['efficiency']:.1%} of the time (95 %)")
+        console.print(f"{r['actors']} actors, a second for a batch: they work {r['efficiency']:.1%} of the time")
     return found
 
 

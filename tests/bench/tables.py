@@ -10,6 +10,25 @@ from tests.support.generated import table
 
 FOLDER = Path(__file__).parent
 RESULTS = FOLDER / "results"
+SCALE = RESULTS / "scale.json"
+
+TARGETS = {
+    "validated and planned, s of CPU": 25,
+    "planned, peak GB": 0.6,
+    "what is left to do decided, s of CPU": 12,
+    "what is left to do decided, peak GB": 0.7,
+    "a row, ms of CPU": 20,
+    "time not at work, %": 5,
+    "growth of the driver, %": 5,
+    "page, s of CPU": 120,
+    "page, peak GB": 1,
+    "nst --help": 0.5,
+    "nst validate, 100 rows": 1.5,
+    "first batch at work": 5,
+    "actor": 4.5,
+    "task": 1.5,
+}
+"""What the pipeline may take at most, by the name of a figure: for a million rows where it depends on their number."""
 
 
 def tables() -> dict[str, str]:
@@ -147,30 +166,62 @@ def idle(figures: Mapping[str, float]) -> str:
     return f"An actor's idle time in a run of {figures['rows']} rows: {100 * figures['share']:.1f} % of its busy time."
 
 
+def against(name: str, value: float) -> str:
+    """Return the target of a figure by its name, and that it is missed where the figure is above it."""
+    return f"{TARGETS[name]:g}{', missed' if value > TARGETS[name] else ''}"
+
+
 def million(figures: Mapping[str, Any]) -> str:
     """Return what planning and resuming a million rows take."""
     plan, resume = figures["plan"], figures["resume"]
-    return table(
-        [f"{plan['rows']:,} rows", "seconds of CPU", "peak, GB"],
-        [
-            ["validated", f"{plan['validate_seconds']:.0f}", ""],
-            ["planned", f"{plan['plan_seconds']:.0f}", _gigabytes(plan["peak_bytes"])],
-            ["what is left to do decided", f"{resume['decided_seconds']:.0f}", _gigabytes(resume["peak_bytes"])],
-        ],
-    )
+    measured = {
+        "validated and planned, s of CPU": plan["validate_seconds"] + plan["plan_seconds"],
+        "planned, peak GB": plan["peak_bytes"] / 1e9,
+        "what is left to do decided, s of CPU": resume["decided_seconds"],
+        "what is left to do decided, peak GB": resume["peak_bytes"] / 1e9,
+    }
+    listed = [[name, f"{value:.{2 * name.endswith('GB')}f}", against(name, value)] for name, value in measured.items()]
+    return table([f"{plan['rows']:,} rows", "measured", "target"], listed)
 
 
 def overhead(figures: list[Mapping[str, Any]]) -> str:
     """Return the CPU time of a row beside the kernel."""
     who = ("driver", "workers", "ray")
-    costs = [(one, [*(one["ms_per_row"][part] for part in who), one["ms_per_row_in_all"]]) for one in figures]
-    listed = [[one["rows_per_batch"], *(f"{cost:.1f}" for cost in each)] for one, each in costs]
-    return table(["rows of a batch", "driver, ms", "workers, ms", "Ray, ms", "in all, ms"], listed)
+    listed = []
+    for one in figures:
+        costs = [*(one["ms_per_row"][part] for part in who), one["ms_per_row_in_all"]]
+        target = against("a row, ms of CPU", costs[-1])
+        listed.append([one["rows_per_batch"], *(f"{cost:.1f}" for cost in costs), target])
+    return table(["rows of a batch", "driver, ms", "workers, ms", "Ray, ms", "in all, ms", "target, ms"], listed)
+
+
+def how_far(rows: tuple[int, ...] = (1_000_000, 10_000_000, 100_000_000), gpus: int = 1600) -> str:
+    """Return what runs of so many rows take before they begin, and how many batches one driver has in a second."""
+    parts = {part: measured["figures"] for part, measured in json.loads(SCALE.read_text("utf-8")).items()}
+    plan, together = parts["million"]["plan"], parts["overhead"][-1]
+    seconds = (plan["validate_seconds"] + plan["plan_seconds"]) / plan["rows"]
+    writes = parts["requests"][-1]["requests"]["PUT"]
+    size, batch_ms = together["rows_per_batch"], together["ms_per_row"]["driver"] * together["rows_per_batch"]
+    listed = [
+        ["read, checked and planned, minutes of one core", *(f"{seconds * count / 60:,.1f}" for count in rows)],
+        [
+            "the driver's memory at its peak, GB",
+            *(f"{plan['peak_bytes'] / plan['rows'] * count / 1e9:,.1f}" for count in rows),
+        ],
+        [f"requests that write, in batches of {size}, millions", *(f"{writes * count / 1e6:,.1f}" for count in rows)],
+    ]
+    most = 1000 / batch_ms
+    limit = f"{most:.0f} batches a second at most, {most * size:,.0f} rows"
+    return (
+        f"{table(['rows', *(f'{count:,}' for count in rows)], listed)}\n\n"
+        f"For a batch of {size} rows the driver takes {batch_ms:.0f} ms of a core, so that one run has {limit}: what "
+        f"{gpus:,} GPUs do at {gpus / (most * size):.1f} s for a picture."
+    )
 
 
 def requests() -> str:
     """Return the table of requests of a row, for the README of what makes them."""
-    counted = json.loads((RESULTS / "scale.json").read_text("utf-8"))["requests"]["figures"]
+    counted = json.loads(SCALE.read_text("utf-8"))["requests"]["figures"]
     kinds = list(counted[0]["requests"])
     listed = [[one["rows_per_batch"], *(f"{one['requests'][kind]:.4g}" for kind in kinds)] for one in counted]
     return table(["rows of a batch", *kinds], listed)
@@ -178,8 +229,12 @@ def requests() -> str:
 
 def scaling(figures: list[Mapping[str, Any]]) -> str:
     """Return the share of their time that actors work."""
-    listed = [[one["actors"], one["batches"], f"{100 * one['efficiency']:.1f} %"] for one in figures]
-    return table(["actors", "batches of a second", "time at work"], listed)
+    idle = "time not at work, %"
+    listed = []
+    for one in figures:
+        share = 100 - 100 * one["efficiency"]
+        listed.append([one["actors"], one["batches"], f"{share:.1f}", against(idle, share)])
+    return table(["actors", "batches of a second", idle, "target"], listed)
 
 
 def rows(figures: Mapping[str, Any]) -> str:
@@ -188,8 +243,14 @@ def rows(figures: Mapping[str, Any]) -> str:
         [f"{percent} %", f"{used['own'] / 1e6:,.0f}", f"{used['peak'] / 1e6:,.0f}"]
         for percent, used in figures["driver_bytes_at_percent"].items()
     ]
-    speed = f"{figures['rows']:,} rows, {figures['rows_per_second']:.0f} a second."
-    return f"{table(['of the rows', 'driver, own MB', 'peak, MB'], listed)}\n\n{speed}"
+    used = figures["driver_bytes_at_percent"]
+    growth = 100 * (used["100"]["own"] / used["50"]["own"] - 1)
+    target = against("growth of the driver, %", growth)
+    said = (
+        f"{figures['rows']:,} rows, {figures['rows_per_second']:.0f} a second. From half of them on the driver's own "
+        f"memory grows by {growth:.1f} % (target: {target})."
+    )
+    return f"{table(['of the rows', 'driver, own MB', 'peak, MB'], listed)}\n\n{said}"
 
 
 def page(figures: list[Mapping[str, Any]]) -> str:
@@ -204,7 +265,10 @@ def page(figures: list[Mapping[str, Any]]) -> str:
         ]
         for one in figures
     ]
-    return table(["rows", "CPU, s", "peak, GB", "files", "MB"], listed)
+    most = figures[-1]
+    cpu, peak = (against("page, s of CPU", most["cpu_seconds"]), against("page, peak GB", most["peak_bytes"] / 1e9))
+    said = f"Targets for {most['rows']:,} rows: {cpu} (s of CPU); {peak} (GB at the peak)."
+    return f"{table(['rows', 'CPU, s', 'peak, GB', 'files', 'MB'], listed)}\n\n{said}"
 
 
 def starting(figures: Mapping[str, Any]) -> str:
@@ -216,15 +280,17 @@ def starting(figures: Mapping[str, Any]) -> str:
         "task": "task that reads or writes, with its row",
         "all": "all processes, Ray's own too, until then",
     }
-    listed = [
-        *((f"`{name}`", took["cpu"], f"{took['seconds']:.1f}") for name, took in figures["commands"].items()),
-        ("`nst run`: first batch at work", "", f"{run['seconds']:.1f}"),
-        *((what, run[kind], "") for kind, what in kinds.items()),
-    ]
-    return table(
-        [f"medians of {figures['rounds']}", "CPU seconds", "seconds"],
-        [[what, f"{cpu:.2f}" if cpu else "", seconds] for what, cpu, seconds in listed],
-    )
+
+    def target(name: str, seconds: float) -> str:
+        return against(name, seconds) if name in TARGETS else ""
+
+    listed = []
+    for name, took in figures["commands"].items():
+        listed.append([f"`{name}`", f"{took['cpu']:.2f}", f"{took['seconds']:.1f}", target(name, took["cpu"])])
+    first = against("first batch at work", run["seconds"])
+    listed.append(["`nst run`: first batch at work", "", f"{run['seconds']:.1f}", first])
+    listed += [[what, f"{run[kind]:.2f}", "", target(kind, run[kind])] for kind, what in kinds.items()]
+    return table([f"medians of {figures['rounds']}", "CPU seconds", "seconds", "target"], listed)
 
 
 def fringe(figures: list[Mapping[str, Any]]) -> str:
