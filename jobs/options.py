@@ -231,7 +231,7 @@ class Chosen:
 
 
 def parameters(defaults: Path | None, settings: list[str]) -> Chosen:
-    """Return style parameters from a JSON file and KEY=VALUE words, of which the latter outrank the former.
+    """Return style parameters from a JSON file and from KEY=VALUE words, which outrank the file.
 
     Raises:
         ValueError: for a file that is no JSON object, a word without `=`, or values that cannot be used, every one of

@@ -57,7 +57,7 @@ class Terminal:
 
     @classmethod
     def of(cls, shown: Shown) -> Self:
-        """Return where a command writes to that shows so much."""
+        """Return the terminal of a command that shows everything, or less with --quiet."""
         return cls(Console(quiet=True) if shown.quiet else standard_output, standard_error, shown.debug)
 
 
@@ -74,7 +74,7 @@ class Page:
 
 @dataclass(frozen=True)
 class Ending:
-    """What a run comes to.
+    """The settings for the end of a run: where its results are, its page, and what counts as success.
 
     Attributes:
         results: returns where its results are, once it is over; None: where it writes to.
@@ -231,7 +231,7 @@ def _explain(error: Exception, terminal: Terminal) -> None:
 
 
 def report_at_end(output: str, page: Page, terminal: Terminal) -> None:
-    """Make the report of a run that has just ended; where that fails, warn: the results are there all the same."""
+    """Make the report of a run that has just ended; where that fails, log a warning, since the results are there."""
     from pipeline.report import write_report
 
     try:

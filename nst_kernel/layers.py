@@ -18,7 +18,7 @@ def shape_of(layer: str) -> tuple[int, int, int, int]:
 
 
 def beyond(layer: str) -> int:
-    """Return how many positions around its own, to each side, a position of a layer sees at most.
+    """Return how many positions to each side a position of a layer sees beyond itself at most.
 
     A convolution adds one position of its block, and a pooling sees no more than the position that it makes: beyond
     its own square of pixels `conv3_1` sees 10, which are 3 squares.

@@ -39,7 +39,7 @@ def compare(
         str | None, typer.Option(metavar="FOLDER", help="Also write the newer run's report, with both side by side.")
     ] = None,
 ) -> None:
-    """Hold a run against an older one: losses, time and pictures of the rows that mean the same.
+    """Compare a run with an older one: losses, time and pictures of the rows that both have.
 
     Rows meet by their pictures and by the parameters that vary within a run, so that a changed default joins them
     all the same, and is shown.

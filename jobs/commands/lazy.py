@@ -16,7 +16,7 @@ from typer.core import TyperCommand, TyperGroup
 
 @dataclass(frozen=True)
 class Place:
-    """Where a command is.
+    """The module that has a command, and the panel of the help that lists it.
 
     Attributes:
         panel: of the help that lists it.

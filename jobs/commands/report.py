@@ -1,4 +1,4 @@
-"""`nst report`: the page of a run; and the same at a run's end."""
+"""`nst report`: make the page of a run's results."""
 
 from __future__ import annotations
 

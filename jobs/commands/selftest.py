@@ -151,7 +151,7 @@ def _chaos(home: str, address: str | None, only: Sequence[str], *, repeat: int, 
 
 
 def _play(name: str, harness: "Harness") -> "Outcome":
-    """Inject a fault once; a scenario that breaks off is an outcome too."""
+    """Inject a fault once, and return the outcome of its scenario, also if that breaks off."""
     from jobs.selftest import FAULTS, Outcome
 
     try:

@@ -5,7 +5,7 @@ from importlib.abc import MetaPathFinder
 
 
 class _Without(MetaPathFinder):
-    """Finds everything as before, but no pandas."""
+    """A finder of modules that refuses pandas and leaves all others to the next finder."""
 
     def find_spec(self, fullname: str, path: object, target: object = None) -> None:
         """Refuse pandas, and leave the others to other finders."""

@@ -64,7 +64,7 @@ class JsonFormatter(logging.Formatter):
 
 
 def _without_secrets(value: Any) -> Any:
-    """Return a value of JSON whose texts are such as a terminal may show."""
+    """Return a value of JSON without secrets of URIs and control characters in its texts."""
     if isinstance(value, str):
         return printable(value, lines=True)
     if isinstance(value, Mapping):
@@ -74,7 +74,7 @@ def _without_secrets(value: Any) -> Any:
 
 @functools.cache
 def _resource() -> dict[str, str | int]:
-    """Return what this process is."""
+    """Return OpenTelemetry's attributes of this process: its service, host and number."""
     submission = os.environ.get(SUBMISSION_VARIABLE)
     run = {"nst.submission": submission} if submission else {}
     return {
@@ -126,7 +126,7 @@ def _log_json(level: int) -> None:
 
 
 def _note(stage: str, rows: Sequence[str]) -> None:
-    """Remember what this process is at work on."""
+    """Remember the stage and rows that this process works on, for its log lines."""
     _at_work.clear()
     _at_work.update({"nst.stage": stage, "nst.row.ids": list(rows)})
     if len(rows) == 1:

@@ -148,7 +148,7 @@ class LiveProgress:
 
 
 class _Stages(logging.Handler):
-    """Passes on what a run says that it does."""
+    """A log handler that passes on the messages about the stages of a run."""
 
     def __init__(self, enter: Callable[[str], None]) -> None:
         super().__init__(logging.INFO)

@@ -111,7 +111,7 @@ def _varying(params: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _short_names(uris: Sequence[str | None]) -> list[str]:
-    """Return pictures by the names of their files, with the folder where two would be called the same."""
+    """Return pictures by the names of their files, with the folder where two names would be equal."""
     parts = [each_of("style", uri) if uri else () for uri in uris]
     homes: dict[str, set[str]] = {}
     for uri in {uri for each in parts for uri in each}:

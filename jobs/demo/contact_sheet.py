@@ -49,7 +49,7 @@ def _pictures(row: dict[str, Any]) -> list[Image.Image]:
 
 
 def _thumbnails(role: str, uris: str | None) -> Image.Image:
-    """Return a small picture; of several side by side, in the width of one."""
+    """Return a small copy of a picture, or of several pictures side by side in the width of one."""
     small = [_thumbnail(uri) for uri in each_of(role, uris) or (None,)]
     joined = Image.new("RGB", (sum(each.width for each in small), max(each.height for each in small)), PAPER)
     left = 0

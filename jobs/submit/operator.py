@@ -109,7 +109,7 @@ class Kubernetes:
             time.sleep(LOOK_EVERY)
 
     def _call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """Ask the API until it answers, and return that.
+        """Send a request to the Kubernetes API until it answers, and return the answer.
 
         Raises:
             _Away: if it does not for long.
@@ -125,7 +125,7 @@ class Kubernetes:
             time.sleep(LOOK_EVERY)
 
     def _once(self, method: str, path: str, body: Mapping[str, Any] | None) -> dict[str, Any]:
-        """Ask the API once, and return its answer."""
+        """Send one request to the Kubernetes API, and return its answer."""
         jobs = f"{self.address}/apis/{API_VERSION}/namespaces/{self.namespace}/rayjobs"
         token = (self.account / "token").read_text("utf-8").strip()
         asked = urllib.request.Request(
@@ -168,7 +168,7 @@ def has_succeeded(job: Mapping[str, Any]) -> bool:
 
 
 def _said(error: urllib.error.HTTPError) -> dict[str, Any]:
-    """Return what the API says of an error."""
+    """Return the message in an error of the Kubernetes API."""
     try:
         said = json.loads(error.read())
     except (ValueError, OSError):

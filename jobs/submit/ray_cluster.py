@@ -49,7 +49,7 @@ def ray_cluster(name: str, section: KubernetesSection) -> dict[str, Any]:
 
 
 def cluster_spec(section: KubernetesSection) -> dict[str, Any]:
-    """Return what describes a cluster, alone or in a job."""
+    """Return the specification of a Ray cluster: its head and its groups of workers."""
     return {
         "rayVersion": version("ray"),
         "authOptions": {"mode": "token", **({"secretName": section.token_secret} if section.token_secret else {})},
@@ -119,7 +119,7 @@ TOLERATES_GPUS = [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoS
 
 
 def _amounts(amounts: dict[str, str]) -> dict[str, dict[str, str]]:
-    """Return what a container is given, neither less nor more."""
+    """Return the resources of a container, whose limits are its requests."""
     return {"limits": amounts, "requests": amounts}
 
 

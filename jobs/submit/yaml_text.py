@@ -14,7 +14,7 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _text(dumper: _Dumper, value: str) -> yaml.ScalarNode:
-    """Return how a text is written."""
+    """Return the YAML node of a text, which is a block where the text has several lines."""
     return dumper.represent_scalar("tag:yaml.org,2002:str", value, style="|" if "\n" in value else None)
 
 

@@ -36,7 +36,7 @@ class Guided:
         return cls(inner, masks, torch.where(total > 0, 1 / total, 0.0))
 
     def part(self, rows: slice, columns: slice) -> "Guided":
-        """Return the statistic as a part of the picture has it."""
+        """Return the statistic for a part of the picture, with the masks of that part."""
         return Guided(self.inner, self.masks[:, :, rows, columns], self.shares)
 
     def of(self, F: Tensor, M: int, dtype: torch.dtype) -> Tensor:

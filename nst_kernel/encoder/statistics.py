@@ -51,7 +51,7 @@ class Statistic(Protocol):
         """Return the statistic of a whole picture of M positions from the total over its parts."""
 
     def part(self, rows: slice, columns: slice) -> "Statistic":
-        """Return the statistic as a part of a picture has it, at these rows and columns of the layer's positions."""
+        """Return the statistic for a part of a picture, at these rows and columns of the layer's positions."""
 
 
 class Gram:
@@ -85,7 +85,7 @@ class Gram:
         return total / M
 
     def part(self, rows: slice, columns: slice) -> Self:
-        """Return this statistic: it looks the same everywhere."""
+        """Return this statistic, which is computed in one way for every part of a picture."""
         return self
 
     def weighted(self, F: Tensor, mask: Tensor, dtype: torch.dtype) -> Tensor:
@@ -111,7 +111,7 @@ class Moments(Gram):
         return torch.cat([super().of(F, M, dtype), mean.unsqueeze(2)], dim=2)
 
     def back(self, F: Tensor, gradient: Tensor, M: int, *, plus: Tensor | None = None, border: Border) -> Tensor:
-        """Return what `Gram.back` does, and dμ/M at every position, from the gradient (dG, dμ) (B, N, N + 1)."""
+        """Return the gradient before the ReLU, `Gram.back`'s plus dμ/M everywhere, from (dG, dμ) (B, N, N + 1)."""
         of_mean = (gradient[:, :, -1] / M).to(F.dtype)[:, :, None, None]
         if plus is None:
             plus = of_mean.expand_as(F).contiguous(memory_format=torch.channels_last)
@@ -125,7 +125,7 @@ class Moments(Gram):
         return torch.cat([super().weighted(F, mask, dtype), first.unsqueeze(2)], dim=2)
 
     def add_weighted_back(self, result: Tensor, F: Tensor, mask: Tensor, gradient: Tensor) -> None:
-        """Add what `Gram.add_weighted_back` does, and dμ tᵀ, from the gradient (dG, dμ) (B, N, N + 1)."""
+        """Add the gradient of F, that of `Gram.add_weighted_back` plus dμ tᵀ, from (dG, dμ) (B, N, N + 1)."""
         super().add_weighted_back(result, F, mask, gradient[:, :, :-1])
         result.addcmul_(gradient[:, :, -1].to(F.dtype)[:, :, None, None], mask)
 

@@ -37,7 +37,7 @@ def forward(x: Tensor, network: Convolutions, request: Request) -> tuple[Tensor,
 def backward(
     x: Tensor, g: Tensor, of_statistics: Mapping[str, Tensor], network: Convolutions, request: Request
 ) -> Tensor:
-    """Return the gradient of pixels x.
+    """Return the gradient of pixels x from those of the first block's pooled result and statistics.
 
     Args:
         x: pixels (B, 3, H, W).
@@ -81,12 +81,12 @@ class _Rows:
 
     @property
     def own(self) -> slice:
-        """Its own rows."""
+        """The rows of the strip itself, without its halo."""
         return slice(self.start, self.end)
 
     @property
     def above(self) -> int:
-        """How many rows it is computed from lie above its first one."""
+        """How many rows of the halo lie above the first row of the strip."""
         return HALO if len(self.read) > 1 else self.start - self.read[0].start
 
 
@@ -107,7 +107,7 @@ def _rows(height: int, border: Border) -> Iterator[_Rows]:
 
 
 def _strips(x: Tensor, network: Convolutions, request: Request) -> Iterator[tuple[_Rows, Tensor, dict[str, Tensor]]]:
-    """Yield of each strip its rows, its pixels with the halo, its activations."""
+    """Yield the rows of each strip, its pixels with the halo, and its activations."""
     for rows in _rows(x.shape[-2], request.border):
         parts = [x[:, :, run.start : run.stop] for run in rows.read]
         pixels = parts[0] if len(parts) == 1 else torch.cat(parts, dim=2)

@@ -102,11 +102,11 @@ class _Span:
     before: int
 
     def at(self, layer: str) -> slice:
-        """Return its own positions of a layer among those of the picture."""
+        """Return the tile's own positions of a layer, counted in the whole picture."""
         return slice(self.start >> _poolings(layer), self.end >> _poolings(layer))
 
     def inside(self, layer: str) -> slice:
-        """Return its own positions of a layer among those that are computed."""
+        """Return the tile's own positions of a layer, counted from the first that is computed, halo included."""
         at, before = self.at(layer), self.before >> _poolings(layer)
         return slice(before, before + at.stop - at.start)
 
@@ -119,7 +119,7 @@ class _Tile:
     columns: _Span
 
     def read(self, x: Tensor) -> Tensor:
-        """Return the pixels that it is computed from, of those of the picture (B, 3, H, W)."""
+        """Return the pixels that the tile is computed from, halo included, out of a picture (B, 3, H, W)."""
         parts = [
             torch.cat([x[:, :, down.start : down.stop, run.start : run.stop] for run in self.columns.read], 3)
             for down in self.rows.read
@@ -127,33 +127,33 @@ class _Tile:
         return torch.cat(parts, 2)
 
     def add(self, g: Tensor, to: Tensor) -> None:
-        """Add a gradient of the pixels that it is computed from to that of the picture, in place."""
+        """Add the gradient of the pixels that the tile is computed from to the picture's gradient, in place."""
         for down, rows in zip(self.rows.read, torch.split(g, [len(run) for run in self.rows.read], 2), strict=True):
             parts = torch.split(rows, [len(run) for run in self.columns.read], 3)
             for across, part in zip(self.columns.read, parts, strict=True):
                 to[:, :, down.start : down.stop, across.start : across.stop] += part
 
     def positions(self, layer: str) -> int:
-        """Return how many positions of a layer are its own."""
+        """Return how many positions of a layer are the tile's own, without its halo."""
         rows, columns = self.rows.at(layer), self.columns.at(layer)
         return int((rows.stop - rows.start) * (columns.stop - columns.start))
 
     def own(self, F: Tensor, layer: str) -> Tensor:
-        """Return a view of its own positions of a layer, of all (B, N, H', W')."""
+        """Return a view of the tile's own positions in a layer of the whole picture (B, N, H', W')."""
         return F[:, :, self.rows.at(layer), self.columns.at(layer)]
 
     def within(self, F: Tensor, layer: str) -> Tensor:
-        """Return a view of its own positions of a layer, of those that are computed."""
+        """Return a view of the tile's own positions in a layer that was computed with the halo."""
         return F[:, :, self.rows.inside(layer), self.columns.inside(layer)]
 
     def spread(self, g: Tensor, like: Tensor, layer: str) -> Tensor:
-        """Return what is given at its own positions of a layer, and zero at the others that are computed."""
+        """Return values for a layer with its halo: those that are given at the tile's own positions, else zero."""
         whole = torch.zeros_like(like)
         self.within(whole, layer).copy_(g)
         return whole
 
     def request(self, whole: Request, x: Tensor) -> Request:
-        """Return what is computed of it for a request about a picture x (B, 3, H, W)."""
+        """Return the request for this tile that is a part of a request for a whole picture x (B, 3, H, W)."""
         statistics = {
             layer: Own(
                 statistic.part(self.rows.at(layer), self.columns.at(layer)),
@@ -196,15 +196,15 @@ class Own:
         return result
 
     def add(self, total: Tensor | None, part: Tensor, M: int) -> Tensor:
-        """Add what the inner statistic adds."""
+        """Add the inner statistic of one more part to a running total and return it."""
         return self.inner.add(total, part, M)
 
     def mean(self, total: Tensor, M: int) -> Tensor:
-        """Return the inner statistic of the picture."""
+        """Return the inner statistic of the whole picture from the total over its parts."""
         return self.inner.mean(total, M)
 
     def part(self, rows: slice, columns: slice) -> "Own":
-        """Return the statistic as a part of the tile has it, at these of the positions that are computed."""
+        """Return the statistic for a part of the tile, at these of the positions that are computed."""
         high, wide = _shared(self.window[0], rows), _shared(self.window[1], columns)
         return Own(
             self.inner.part(_after(self.window[0], high), _after(self.window[1], wide)),

@@ -39,7 +39,7 @@ class Weights:
 
     @property
     def kind(self) -> Kind:
-        """What numbers of programs hold for or not: the embedded filters, or others by the input that they expect.
+        """Kind of network by which published weights of losses hold or not: embedded, or by the input that it expects.
 
         Of those for BGR, `normalised` are the ones that Gatys scaled to activations of 1 in the mean.
         """

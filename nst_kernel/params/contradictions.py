@@ -1,4 +1,4 @@
-"""Contradictions between the values of parameters, each of which is valid by itself."""
+"""Contradictions between values of parameters that are valid each by itself."""
 
 from collections.abc import Iterator
 from typing import Any

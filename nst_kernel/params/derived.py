@@ -40,7 +40,7 @@ class Derived:
         return self.style_weight > 0 or self.init == "style" or self.style_color != "none"
 
     def share_of(self, style: int, styles: int) -> float:
-        """Return the weight of one of several styles, of which there are `styles`, relative to the others'."""
+        """Return the weight of one of so many styles, which counts relative to the weights of the others."""
         return self.style_blend_weights[style] if self.style_blend_weights else 1.0 / styles
 
     def heaviest(self, styles: int) -> int:

@@ -47,7 +47,7 @@ def is_grey(x: Tensor) -> bool:
 def moments(
     pictures: Sequence[Tensor], weights: Sequence[float] = (1.0,), opacities: Sequence[Tensor | None] = ()
 ) -> Moments:
-    """Return the moments of the pixels of pictures, each of which counts by its weight, whatever its size.
+    """Return the moments of the pixels of pictures; each picture counts by its weight, whatever its size.
 
     Args:
         pictures: (3, H, W).

@@ -107,7 +107,7 @@ class _Given:
 
     @classmethod
     def of_soft(cls, masks: Tensor, name: str) -> "_Given":
-        """Return soft masks, of which the content's are somewhere; raise MaskError if all are 0."""
+        """Return soft masks of a picture; raise MaskError if all are 0, or one of a content is."""
         empty = [place for place, mask in enumerate(masks, 1) if mask.max() < TOLERANCE / 255]
         if len(empty) == len(masks) or (empty and name == _named([])[0]):
             raise MaskError(f"{name}, number {empty[0]}: it is 0 everywhere: expected 1 where the region is")

@@ -20,7 +20,7 @@ LEARNING_RATES = {"lbfgs": 1.0, "adam": 0.02}
 
 
 class Losses(Protocol):
-    """A function from pixels (B, 3, H, W) to losses (B, K), of which column 0 is minimised."""
+    """A function from pixels (B, 3, H, W) to losses (B, K), whose column 0 is minimised."""
 
     def __call__(self, x: Tensor) -> Tensor:
         """Return the losses (B, K) of every sample."""
@@ -162,14 +162,14 @@ class Iterates:
         return {**tensors, **named("optimizer", self.optimizer.state)}
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:
-        """Go on from `to_tensors` of the same samples."""
+        """Restore every tensor that changes during the descent from what `to_tensors` returned."""
         here = {name: tensor.to(self.x.device, copy=True) for name, tensor in tensors.items()}  # ours change in place
         for name in CHANGING + AVERAGES * self.averages:
             setattr(self, name, here[name])
         self.optimizer.state = below("optimizer", here)
 
     def descent(self, samples: Tensor) -> Descent:
-        """Return what these samples have come to."""
+        """Return the result of these samples so far: their pictures, losses and curves."""
         return Descent(
             *(self._averaged(samples) if self.averages else (self.best_x[samples], self.best[samples])),
             self.curves[:, samples],

@@ -103,7 +103,7 @@ def numbered(prefix: str, parts: Sequence[Mapping[str, Tensor]]) -> dict[str, Te
 
 
 def listed(prefix: str, tensors: Mapping[str, Tensor]) -> list[dict[str, Tensor]]:
-    """Return the parts that `numbered` was given."""
+    """Return the parts from tensors named `prefix/NUMBER/…`, as `numbered` names them, in order."""
     parts: list[dict[str, Tensor]] = []
     while part := below(f"{prefix}/{len(parts)}", tensors):
         parts.append(part)

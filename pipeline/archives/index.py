@@ -223,7 +223,7 @@ _OUTCOMES = ("id", "fingerprint", "status", "error", "output", "finished_at")
 
 
 def _with_outcomes(batch: pa.RecordBatch, results: pa.Table | None) -> pa.RecordBatch:
-    """Return rows of the index, of which those that are pending have the outcome of their request, if there is one."""
+    """Return rows of the index; pending ones get the outcome of their request, if there is one."""
     if results is None:
         return batch
     place = pc.index_in(batch["id"], results["id"].combine_chunks())

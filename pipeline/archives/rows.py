@@ -57,7 +57,7 @@ def row_of(spec: ArchiveSpec, photo: Photo, style: str, uri: str, params: StyleP
 
 
 def output_name(path: str, format: str) -> str:
-    """Return the name of a photo's result: its path, of which nothing but the extension changes.
+    """Return the name of a photo's result: its path, whose extension alone may change.
 
     Another format is written behind the old one, `a.tif.png`, or behind `~` where there was none or one that was not
     known from the start, `a~.png`, `a.jfif~.jpg`: no two photos get the same name, whatever else there is in their

@@ -79,7 +79,7 @@ def _slices(
     whole: Progress,
     lock: RunLock,
 ) -> Iterator[list[Row]]:
-    """Yield the rows of an archive in slices, each of which is in the index before it is computed.
+    """Yield the rows of an archive in slices, after writing each slice into the index as pending.
 
     Args:
         todo: what is new or changed, with fingerprints.

@@ -19,7 +19,7 @@ RAYS_SHARE = 0.7
 
 @dataclass(frozen=True)
 class Node:
-    """What one machine of a cluster has.
+    """The CPUs, GPUs and memory of one machine of a cluster.
 
     Attributes:
         cpus: number of CPUs, as Ray counts them.

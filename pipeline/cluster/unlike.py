@@ -37,7 +37,7 @@ def told_by_kind(nodes: Sequence[Node]) -> list[Node]:
 
 
 def largest(nodes: Sequence[Node]) -> list[Node]:
-    """Return the nodes whose GPUs have most memory, those of about as much included; none where nobody tells."""
+    """Return the nodes whose GPUs have the most memory, or nearly as much; none where no node reports it."""
     known = [node.gpu_memory for node in nodes if node.gpu_memory]
     return [node for node in nodes if node.gpu_memory and node.gpu_memory >= SIMILAR * max(known)]
 

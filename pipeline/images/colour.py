@@ -91,7 +91,7 @@ def _is_adobe_rgb(image: Image.Image) -> bool:
 
 
 def conversion(mode: str, profile: bytes | None) -> Callable[[Image.Image], Image.Image]:
-    """Return what makes L, RGB, CMYK or LAB pictures RGB in sRGB, by a colour profile if that is valid and fits."""
+    """Return a function from L, RGB, CMYK or LAB pictures to sRGB, by a colour profile if that is valid and fits."""
     if profile and mode != "LAB":
         try:
             return _by_profile(mode, ImageCms.ImageCmsProfile(io.BytesIO(profile)))
@@ -105,7 +105,7 @@ def _plainly(image: Image.Image) -> Image.Image:
 
 
 def _by_profile(mode: str, source: ImageCms.ImageCmsProfile) -> Callable[[Image.Image], Image.Image]:
-    """Return what makes pictures of a mode RGB in sRGB by their colour profile; raises where it does not fit."""
+    """Return a function from pictures of a mode to RGB in sRGB by their colour profile; raise where it does not fit."""
     space = source.profile.xcolor_space.strip()
     via = "RGB" if (space, mode) == ("RGB", "L") else mode
     if {"GRAY": "L"}.get(space, space) != via:

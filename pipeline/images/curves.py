@@ -40,7 +40,7 @@ class Matrix:
 
 
 def to_srgb(profile: bytes | None, *, grey: bool = False) -> Conversion | None:
-    """Return what makes levels in [0, 1] of a profile such ones of sRGB (H, W, 3), clipped to it.
+    """Return a function from levels in [0, 1] of a profile to levels of sRGB (H, W, 3), clipped to [0, 1].
 
     Args:
         profile: of the levels; None: they are sRGB.
@@ -65,7 +65,7 @@ def to_srgb(profile: bytes | None, *, grey: bool = False) -> Conversion | None:
 
 
 def from_srgb(profile: bytes) -> Conversion | None:
-    """Return what makes levels (H, W, 3) in [0, 1] of sRGB such ones of a profile, clipped to it.
+    """Return a function from levels (H, W, 3) in [0, 1] of sRGB to levels of a profile, clipped to [0, 1].
 
     Returns:
         None for a profile of another kind than RGB with a matrix.

@@ -159,7 +159,7 @@ def decode_labels(data: bytes, *, max_pixels: int = MAX_PIXELS, min_side: int = 
 
 @dataclass(frozen=True)
 class _How:
-    """How a picture is decoded, as `decode_to` is told."""
+    """The options with which `decode_to` decodes a picture."""
 
     max_pixels: int = MAX_PIXELS
     min_side: int = MIN_SIDE
@@ -308,7 +308,7 @@ def explained(data: bytes) -> Iterator[None]:
 
 
 def opened(data: bytes, max_pixels: int, min_side: int) -> Image.Image:
-    """Return a picture of which only the header was read, and whose size is accepted."""
+    """Return a picture whose header alone was read, after checking its size."""
     if not data:
         raise Unreadable("the file is empty: the upload or copy that made it failed")
     if refusal := hazard(data):
@@ -326,7 +326,7 @@ def opened(data: bytes, max_pixels: int, min_side: int) -> Image.Image:
 
 
 def _header(data: bytes) -> Image.Image:
-    """Return a picture of which only the header was read, and what Pillow does not read in its `info`."""
+    """Return a picture whose header alone was read, with what Pillow does not read in its `info`."""
     if data.startswith(tiff.PREFIXES):
         image: Image.Image = _tiff_header(data)
         image.info[tiff.NO_ALPHA] = tiff.has_no_alpha(image)
@@ -341,7 +341,7 @@ def _header(data: bytes) -> Image.Image:
 
 
 def _tiff_header(data: bytes) -> Image.Image:
-    """Return a TIFF of which only the header was read; raise ImageError with its kind where that is not read."""
+    """Return a TIFF whose header alone was read; raise ImageError that names its kind where that is not decoded."""
     try:
         return Image.open(tiff.stream(data), formats=("TIFF",))
     except (UnidentifiedImageError, KeyError) as error:  # the latter for compressions that Pillow does not know

@@ -1,4 +1,4 @@
-"""Pictures of 16 bits a colour: all their bits, of which Pillow hands over the upper eight of RGB.
+"""Pictures of 16 bits a colour with all their bits, where Pillow hands over the upper eight of RGB.
 
 Pillow's decoders unpack 16 bits in either byte order, and keep one byte of the two: a second pass over the file that
 takes them in the wrong order has the others.
@@ -36,7 +36,7 @@ _BAND_PIXELS = 2**20
 
 
 def is_deep(image: Image.Image) -> bool:
-    """Return whether a picture, of which only the header was read, has 16 bits of each colour that can be had.
+    """Return whether a picture, whose header alone was read, has 16 bits of each colour that can be decoded.
 
     Those of other formats than PNG and TIFF, and rare kinds of both, give their upper 8 bits.
     """
@@ -92,7 +92,7 @@ def _levels_of(image: Image.Image, again: Callable[[], Image.Image]) -> Callable
 
 
 def _of_colours(upper: Image.Image, lower: Image.Image) -> Callable[[Box], tuple[Deep, Alpha | None]]:
-    """Read a picture in colours, of which one image gives the upper bytes and the other the lower."""
+    """Read a picture in colours from two images: one gives the upper bytes of its levels, the other the lower."""
     upper.load()
     lower.load()
 
@@ -105,7 +105,7 @@ def _of_colours(upper: Image.Image, lower: Image.Image) -> Callable[[Box], tuple
 
 
 def _of_grey(image: Image.Image) -> Callable[[Box], tuple[Deep, Alpha | None]]:
-    """Read a grey picture, of which one level may be transparent."""
+    """Read a grey picture that may have one transparent level."""
     image.load()
     transparent, scale = image.info.get("transparency"), levels.scale_of(image, [np.asarray(image)])
     assert scale is not None  # only levels of 8 bits have none
@@ -133,7 +133,7 @@ def _of_grey_and_opacity(image: Image.Image) -> Callable[[Box], tuple[Deep, Alph
 
 
 def _in_other_order(image: Image.Image) -> Image.Image:
-    """Make a picture, of which only the header was read, give the lower bytes of its levels, and return it."""
+    """Make a picture, whose header alone was read, give the lower bytes of its levels, and return it."""
     file: Any = image  # one that Pillow opened has tiles
     file.tile = [each._replace(args=_swapped(each)) for each in file.tile]
     return image
@@ -147,7 +147,7 @@ def _swapped(tile: object) -> object:
 
 
 def _kind(image: Image.Image) -> str:
-    """Return how the pixels of a picture, of which only the header was read, are unpacked, such as RGB;16B."""
+    """Return how the pixels of a picture, whose header alone was read, are unpacked, such as RGB;16B."""
     file: Any = image
     return _raw_mode(file.tile[0])
 

@@ -22,7 +22,7 @@ def is_heif(data: bytes) -> bool:
 
 
 def opened(data: bytes) -> Image.Image:
-    """Return a HEIF picture of which only the header was read; its primary one, where there are several."""
+    """Return the picture of a HEIF file, its primary one where there are several, with its header alone read."""
     _register()
     return Image.open(io.BytesIO(data), formats=("HEIF",))
 

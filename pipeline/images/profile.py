@@ -90,7 +90,7 @@ def _curve(curve: Curve) -> bytes:
 
 
 def _fixed(*values: float) -> bytes:
-    """Return numbers as ICC writes them: in 32 bits, of which 16 are behind the point."""
+    """Return numbers as ICC writes them: in 32 bits, 16 of them behind the point."""
     return struct.pack(f">{len(values)}i", *(round(value * 65536) for value in values))
 
 

@@ -77,7 +77,7 @@ def _is_usual(tags: Mapping[int, tuple[int, ...]], formats: set[int]) -> bool:
 
 
 def _stored(tags: Mapping[int, tuple[int, ...]], formats: set[int]) -> str:
-    """Return in words how many bands of which bits a picture has."""
+    """Return in words how many bands a picture has, and of how many bits."""
     bands, bits = tags.get(SAMPLES, (1,))[0], sorted({*tags.get(BITS, (1,))})
     words = f"{bands} band{'s'[: bands != 1]} of {' and '.join(map(str, bits))} bits"
     kinds = [_FORMATS[kind] for kind in sorted(formats) if kind in _FORMATS]

@@ -11,7 +11,7 @@ from pipeline.manifest.rows import Rows
 
 
 def repeated(rows: Rows) -> dict[int, RowProblem | Duplicate]:
-    """Return what rows are instead that repeat an earlier one or conflict with it, by their places, in order.
+    """Return a `Duplicate` or a problem for each row that repeats or contradicts an earlier one, by place, in order.
 
     The first row of an id has it, and of those the first with the name of a picture has that, whatever else is wrong
     with it.
@@ -42,7 +42,7 @@ def _firsts(texts: pa.Array) -> NDArray[np.int64]:
 
 
 def _of_an_id(rows: Rows, first_place: int, number: int) -> RowProblem | Duplicate:
-    """Return what a row is that has the id of an earlier one."""
+    """Return a `Duplicate` or a problem for a row that has the id of an earlier row."""
     first, row = rows[first_place], rows[number]
     derived = rows.column("derived")
     other = place(first.file, first.number)

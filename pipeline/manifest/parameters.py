@@ -1,4 +1,4 @@
-"""The style parameters of rows, each set of which is resolved once, or what is wrong with them."""
+"""The style parameters of rows, or what is wrong with them; each distinct set is resolved once."""
 
 import contextlib
 import dataclasses

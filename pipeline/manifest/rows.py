@@ -182,7 +182,7 @@ class Rows(Sequence[Row]):
         return type(self)(table, self.params, self.encoder_sha256, self._order)
 
     def kinds(self) -> tuple[NDArray[np.int64], list["Kind"]]:
-        """Return the kinds of these rows, and which of them each row is: rows are many, kinds few."""
+        """Return the distinct kinds of these rows, and the number of each row's kind among them."""
         styles = self.column("style")
         style_numbers = styles.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64) + 1
         both = style_numbers * max(1, len(self.params)) + self.numbers("params")
@@ -204,7 +204,7 @@ class Rows(Sequence[Row]):
         return Row(id, content, style, output, params.reseeded(seed) if seed else params, file, line, shape)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Return what pickles: the rows without others of their table."""
+        """Return how these rows are pickled: without other rows of their table."""
         table = self.table if self._order is None else self.table.take(pa.array(self._order)).combine_chunks()
         return type(self), (table, self.params, self.encoder_sha256)
 

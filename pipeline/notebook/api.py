@@ -84,7 +84,7 @@ class Given(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class Run:
-    """A run, while it goes on and after it.
+    """A run that `run` has started: its output, its progress, and its results once they are there.
 
     Attributes:
         output: its folder, a URI.
@@ -267,7 +267,7 @@ def _by_name(defaults: Defaults) -> dict[str, object]:
 
 
 def _source(rows: Any) -> Source:
-    """Return rows as a manifest's reader takes them.
+    """Return what a person passes as rows in the form that the reader of manifests takes.
 
     Raises:
         ValueError: for something else than rows.
@@ -292,7 +292,7 @@ def _source(rows: Any) -> Source:
 
 
 class _Bar:
-    """Where a run stands: in a notebook's cell while it goes on, or in a line on the terminal of a script."""
+    """A display of a run's progress: in a notebook's cell, or in a line on the terminal of a script."""
 
     def __init__(self, output: str) -> None:
         self._output, self._shown = output, 0.0

@@ -14,7 +14,7 @@ R = TypeVar("R")
 
 
 def _checked(places: tuple[str, ...]) -> tuple[str, ...]:
-    """Return places, each of which is one."""
+    """Return places that may be opened, after checking how each is written."""
     for place in places:
         storage.check_place(place)
     return places
@@ -50,7 +50,7 @@ class Access(Options):
 
     @property
     def allowed(self) -> storage.Allowed:
-        """What storage checks."""
+        """The places and the limit in the form that storage checks."""
         return storage.Allowed(self.allow_read, self.allow_write, self.max_file_bytes)
 
 

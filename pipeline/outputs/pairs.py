@@ -20,7 +20,7 @@ class Pairs(Mapping[str, str]):
         return mapping if isinstance(mapping, cls) else cls(pa.array([*mapping]), pa.array([*mapping.values()]))
 
     def look_up(self, keys: pa.Array) -> pa.Array:
-        """Return the value of each key, null for one that is not there."""
+        """Return a column with the value of each of some keys, null for a key that the mapping lacks."""
         if not len(self._keys):
             return pa.nulls(len(keys), pa.large_string())
         # Of equal keys the first is found: from behind, that is the last.
@@ -34,7 +34,7 @@ class Pairs(Mapping[str, str]):
         return pc.is_in(values.cast(pa.large_string()), value_set=self._values)
 
     def among(self, keys: Iterable[str]) -> dict[str, str]:
-        """Return those pairs whose keys are among some."""
+        """Return the pairs whose keys are among the given ones."""
         there = pc.is_in(self._keys, value_set=pa.array([*keys], pa.large_string()))
         some = self._keys.filter(there).to_pylist(), self._values.filter(there).to_pylist()
         return dict(zip(*some, strict=True))

@@ -29,7 +29,7 @@ class Steps:
 
     @classmethod
     def of_run(cls, output: str, name: str, id: str) -> Self:
-        """Return those of a row of a run.
+        """Return the pictures on the way of a row of a run.
 
         Args:
             output: of the run.

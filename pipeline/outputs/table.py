@@ -195,7 +195,7 @@ BATCH = 4096
 
 
 def _batches(part: str, columns: Sequence[str]) -> Iterator[pa.Table]:
-    """Yield what `read_part` returns in pieces of at most `BATCH` rows; at least one piece."""
+    """Yield a file of results in today's schema in pieces of at most `BATCH` rows; at least one piece."""
     with _explained(part):
         file = pq.ParquetFile(RangedFile(part) if layout.is_full(part) else _opened(part, columns), pre_buffer=True)
         names = [name for name in columns if name in file.schema_arrow.names]

@@ -80,7 +80,7 @@ def buckets_of(
 
 
 def _crashes_of(rows: Rows, fingerprints: pa.Array, history: History) -> dict[int, Crashes]:
-    """Return the crashes of rows by their places, for those that had any."""
+    """Return how often each row's process crashed, by the row's place; rows without crashes are left out."""
     ids = pa.array([id for id, _ in history.crashes], pa.large_string())
     places = np.flatnonzero(pc.is_in(rows.column("id"), value_set=ids).to_numpy(zero_copy_only=False)).tolist()
     keys = {place: (rows[place].id, fingerprints[place].as_py()) for place in places}
@@ -90,7 +90,7 @@ def _crashes_of(rows: Rows, fingerprints: pa.Array, history: History) -> dict[in
 def _failures_alone(
     rows: Rows, shapes: Sequence[tuple[int, int] | Failure], history: History, crashes: dict[int, Crashes]
 ) -> dict[int, Failure]:
-    """Return by place why rows fail whatever their kind is: they are quarantined, or have no output shape."""
+    """Return the failure of each row that is quarantined or has no output shape, by the row's place."""
     failures = {place: shape for place, shape in enumerate(shapes) if isinstance(shape, Failure)}
     for place, known in crashes.items():
         if known.should_quarantine(history.max_attempts):
@@ -141,7 +141,7 @@ def _output_taken(rows: Rows, place: int, owners: pa.Array) -> Failure:
 
 
 def _too_large(params: StyleParams, shape: tuple[int, int], limits: Limits) -> Failure | None:
-    """Return a failure if no actor can hold such a row, not even alone and in whatever way memory is saved."""
+    """Return the failure of a row that no actor has memory for, not even alone; None if one has."""
     limits = cost.limits_for(params, shape, limits)
     if not limits.memory or cost.saving_that_fits(params, shape, precision=limits.precision, available=limits.memory):
         return None

@@ -156,7 +156,7 @@ def _digest(text: str) -> str:
 
 
 def _column(texts: Iterator[str]) -> pa.Array:
-    """Return texts as a column, of which few are Python's at a time."""
+    """Return texts as a column; few of them are objects of Python at a time."""
     parts = [pa.array([], pa.large_string())]
     while some := list(itertools.islice(texts, _AT_ONCE)):
         parts.append(pa.array(some, pa.large_string()))

@@ -49,7 +49,7 @@ class Plan:
         return len(self.batches.planned.rows)
 
     def keys_among(self, keys: Collection[RowKey]) -> set[RowKey]:
-        """Return those ids and fingerprints of rows to be computed that are among some."""
+        """Return which of some (id, fingerprint) keys belong to rows that are to be computed."""
         rows, fingerprints, *_ = self.batches.planned
         ids = pa.array([id for id, _ in keys], pa.large_string())
         places = np.flatnonzero(_is(pc.is_in(rows.column("id"), value_set=ids))).tolist()
@@ -172,7 +172,7 @@ def _is(truths: pa.Array) -> NDArray[np.bool_]:
 
 
 def _unframed(rows: Rows, history: History, is_done: NDArray[np.bool_]) -> None:
-    """Strike those rows from the ones that are done that lack the pictures on the way that they ask for.
+    """Mark rows in `is_done` as not done that lack the pictures on the way which they request.
 
     Where a row has some, how many evaluations lie between them does not matter: the picture would be no other.
     """

@@ -59,7 +59,7 @@ def output_shapes(
 
 
 def _fitted(size: tuple[int, int], params: StyleParams, *, has_content: bool) -> tuple[int, int] | str:
-    """Return the (height, width) of an output whose picture has this size, or why there is none."""
+    """Return the (height, width) of a row's output from the size of its picture, or why there is none."""
     # A texture takes its style's shape, and styles are not moved: they decide nobody else's batch.
     tolerance = params.aspect_tolerance if has_content else 0.0
     try:

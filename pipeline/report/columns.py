@@ -148,7 +148,7 @@ class Reader:
         return {name: joined[name] for name in joined.column_names}
 
     def _keep_failures(self, table: pa.Table) -> None:
-        """Keep rows that are not ok, unless there are more than a page may have, of which many may not count."""
+        """Keep rows that are not ok, unless there are more than a page may have: many of those may not count."""
         if self._failed is not None:
             self._failed.append(_failures_of(table))
             if sum(map(len, self._failed)) > 2 * MAX_FAILED:

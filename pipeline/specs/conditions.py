@@ -1,4 +1,4 @@
-"""Conditions that leave combinations out of a grid: values, lists of values or ranges, all of which must hold."""
+"""Conditions that leave combinations out of a grid: values, lists of values or ranges, which must hold together."""
 
 import fnmatch
 import math

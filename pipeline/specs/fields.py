@@ -157,7 +157,7 @@ def _by_name(value: object, info: ValidationInfo, role: str = "content") -> obje
 
 
 def _fit_for_files(named: Mapping[str, str]) -> Mapping[str, str]:
-    """Names become parts of paths."""
+    """Refuse names of pictures that cannot be parts of a path."""
     wrong = [name for name, uri in named.items() if not globs.is_glob(uri) and not is_file_name(name)]
     if wrong:
         raise unusable(((name,), name, "a name that a file may have: no slash, nothing but dots") for name in wrong)
@@ -194,7 +194,7 @@ NamedStyles = Annotated[
 
 
 def gather(named: Mapping[str, str]) -> dict[str, str]:
-    """Pictures by name, with patterns replaced by what is there.
+    """Return pictures by name, with patterns replaced by the files that fit them.
 
     Raises:
         ValueError: if a pattern finds nothing, or two pictures have one name.
@@ -221,7 +221,7 @@ def parameter_name(name: str) -> str:
 
 
 def with_init_resolved(values: Mapping[str, Any], info: ValidationInfo) -> dict[str, Any]:
-    """Parameters whose pictures, such as `init` where it is the path of one, mean the same everywhere."""
+    """Return parameters whose pictures, such as `init` where it is a path, are absolute."""
 
     def resolved(role: str, value: Any) -> Any:
         if isinstance(value, str):

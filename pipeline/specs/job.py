@@ -244,7 +244,7 @@ def job_of(
 
 
 def _names_at(model: type[BaseModel], place: Iterable[str | int]) -> list[str]:
-    """Names of the fields of a section of a job."""
+    """Return the names of the fields of a section of a job."""
     for name in place:
         with contextlib.suppress(KeyError):
             model = next(_models(model.model_fields[str(name)].annotation))

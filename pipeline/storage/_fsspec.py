@@ -61,7 +61,7 @@ class AnyStore:
         compare_length(data, self._info(path).get("size"))
 
     def write_if(self, path: str, data: bytes, replaces: str | None) -> bool:
-        """Look first and write then, a new file such that only one of several writers can where the store has a way.
+        """Write a file after a look at what is there; of several who create it one succeeds, if the store has a way.
 
         Google's and Azure's stores have one. Elsewhere, and where a file is replaced, two writers at once may both be
         answered that they wrote.
@@ -134,7 +134,7 @@ class AnyStore:
         return [str(name).rstrip("/").rpartition("/")[2] for name in self._request("ls", path, detail=False)[:most]]
 
     def names_beginning(self, path: str, prefix: str) -> Sequence[str]:
-        """Return such names among those of the whole folder."""
+        """Return the names of files in a folder that begin with a prefix, from a listing of the whole folder."""
         listed = self._request("ls", path, detail=True)
         names = [str(info["name"]).rpartition("/")[2] for info in listed if info["type"] == "file"]
         return [name for name in names if name.startswith(prefix)]

@@ -173,7 +173,7 @@ class LocalStore:
             return [entry.name for entry in itertools.islice(listed, most)]
 
     def names_beginning(self, path: str, prefix: str) -> Sequence[str]:
-        """Return all such names: the file system tells them without a look at the files."""
+        """Return the names of files in a folder that begin with a prefix, in the order of the file system."""
         with os.scandir(path) as listed:
             return [entry.name for entry in listed if entry.name.startswith(prefix) and not entry.is_dir()]
 

@@ -168,7 +168,7 @@ class S3Store:
         return [str(key).removeprefix(prefix).rstrip("/") for key in keys if key != prefix]
 
     def names_beginning(self, path: str, prefix: str) -> Sequence[str]:
-        """Return the names in one answer of the store."""
+        """Return the names of files in a folder that begin with a prefix, from one answer of the store."""
         folder = self._prefix(path)
         place = {"Bucket": self._split(path)[0], "Prefix": folder + prefix, "Delimiter": "/"}
         answer = self._call("list_objects_v2", **place)

@@ -113,7 +113,7 @@ class Store(Protocol):
 
 
 def compare_and_write(store: Store, path: str, data: bytes, replaces: str | None) -> bool:
-    """Write a file only in the place of one with an identity, as far as looking before writing can tell.
+    """Write a file only if the one in its place has an identity, which is looked up before the write.
 
     Two writers at once may both be answered that they wrote: read the file back where that matters.
     """

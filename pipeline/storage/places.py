@@ -134,7 +134,7 @@ def _exactly(text: str) -> str:
 
 
 def _folded(text: str) -> str:
-    """Return a name in the one spelling that stands for all which a file system takes for the same."""
+    """Return a name in the one spelling that stands for all spellings that a file system takes for one name."""
     return unicodedata.normalize("NFC", text).casefold()
 
 
