@@ -103,17 +103,23 @@ def run(
     Returns:
         The exit code.
     """
-    from pipeline.execute import RetryJob, execute, results_of
+    from pipeline.execute import execute, results_of
 
-    price = None if isinstance(job, RetryJob) else job.report.hourly_price
     terminal = Terminal.of(shown or Shown())
 
     def work(on_progress: Callable[[Progress], None]) -> Progress:
         with _served(job, options, port, terminal):  # over before the report at the end: both write the same folder
             return execute(job, options, on_progress)
 
-    ending = Ending(lambda: results_of(job, options), Page(price) if report else None, options.tolerate)
+    ending = Ending(lambda: results_of(job, options), Page(_price(job)) if report else None, options.tolerate)
     return launch(work, options.output, terminal=terminal, ending=ending)
+
+
+def _price(job: Job) -> float | None:
+    """Return the dollars for an hour of one device that a job says."""
+    from pipeline.execute import RetryJob
+
+    return None if isinstance(job, RetryJob) else job.report.hourly_price
 
 
 def _served(
@@ -123,20 +129,11 @@ def _served(
     if port is None:
         return contextlib.nullcontext()
     from pipeline import storage
-    from pipeline.outputs import grid_runs, layout
+    from pipeline.execute import output_at_work
     from pipeline.report import Served
-    from pipeline.specs import GridJob
 
-    output = storage.absolute(options.output)
-
-    def place() -> str | None:
-        if not isinstance(job, GridJob):
-            return output
-        # The lock lets one run at a time write here; the newest that is not complete is the one at work.
-        at_work = [grid_run.id for grid_run in grid_runs.all_runs(output) if not grid_run.is_complete]
-        return layout.run_folder(output, at_work[0]) if at_work else None
-
-    served = Served(place, port=port, progress=_progress_file(output))
+    progress = _progress_file(storage.absolute(options.output))
+    served = Served(output_at_work(job, options), port=port, progress=progress, hourly_price=_price(job))
     if logs_json():
         remark(terminal.err, f"page: {served.address} while the run goes")
     terminal.out.print(f"Page:     {served.address} while the run goes", highlight=False, soft_wrap=True)

@@ -5,12 +5,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pipeline import storage
 from pipeline.archives import Selection, rows_to_do
 from pipeline.encoder import outline_of
 from pipeline.grids import Expansion, expand
 from pipeline.manifest import Manifest, Row, check_covered
 from pipeline.options import RunOptions, under_access
-from pipeline.outputs import Progress, grid_runs, layout
+from pipeline.outputs import Progress, grid_runs, layout, provenance
 from pipeline.planning import validated
 from pipeline.specs import ArchiveJob, GridJob, JobFile, ManifestJob
 
@@ -152,9 +153,30 @@ def results_of(job: Job, options: RunOptions) -> str:
     """Return the output with the results of the run that has just ended: of a grid, that of its last run."""
     if not isinstance(job, GridJob):
         return options.output
-    from pipeline.grids import grid_of
-
-    rows, sha = expansion_of(job, options).rows, outline_of(options.weights).sha256
-    grid = grid_of(rows, sha)
+    grid = _grid_of(job, options)
     ours = [one for one in grid_runs.all_runs(options.output) if one.grid == grid]
     return layout.run_folder(options.output, ours[0].id) if ours else options.output
+
+
+@under_access
+def output_at_work(job: Job, options: RunOptions) -> Callable[[], str | None]:
+    """Return a function that says where a run of a job writes to while it goes; of a grid None until it has begun to.
+
+    Raises:
+        ValueError: if the job's grid cannot be expanded.
+        WeightsError: if the encoder is not to be had.
+    """
+    output = storage.absolute(options.output)
+    if not isinstance(job, GridJob):
+        return lambda: output
+    from pipeline.grids import run_at_work
+
+    grid, started_at = _grid_of(job, options), provenance.now()
+    return lambda: run_at_work(output, grid, started_at=started_at)
+
+
+def _grid_of(job: GridJob, options: RunOptions) -> str:
+    """Return what stands for the grid of a job among other grids of its output."""
+    from pipeline.grids import grid_of
+
+    return grid_of(expansion_of(job, options).rows, outline_of(options.weights).sha256)

@@ -19,7 +19,7 @@
         report/                       the page about the run, or any other folder that is given for it
             index.html
             data/KIND-NUMBER.STAMP.js
-            code/NAME.STAMP.js, code/NAME.STAMP.css, code/plotly-VERSION.min.js
+            code/NAME.STAMP.js, code/plotly-VERSION.min.js
             thumbs/DIGEST.webp
 
 The folder of a grid holds its runs, and each of them has the shape above:

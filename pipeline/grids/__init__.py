@@ -6,13 +6,14 @@ from nst_kernel.lazy import lazily
 from pipeline.grids.expand import Expansion, expand
 
 if TYPE_CHECKING:  # Ray comes along
-    from pipeline.grids.history import grid_of, run_grid
+    from pipeline.grids.history import grid_of, run_at_work, run_grid
 
 __all__ = [
     "Expansion",
     "expand",
     "grid_of",
+    "run_at_work",
     "run_grid",
 ]
 
-__getattr__ = lazily(__name__, {"pipeline.grids.history": ("grid_of", "run_grid")})
+__getattr__ = lazily(__name__, {"pipeline.grids.history": ("grid_of", "run_at_work", "run_grid")})

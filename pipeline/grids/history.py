@@ -97,14 +97,37 @@ def grid_of(rows: Sequence[Row], encoder_sha256: str) -> str:
 def _continued_or_new(output: str, grid: str, name: str, rows: int, now: datetime) -> grid_runs.GridRun:
     """Return the last run of a grid if it broke off not long ago, else a new one."""
     runs = grid_runs.all_runs(output)
-    same = [grid_run for grid_run in runs if grid_run.grid == grid]
-    if same and same[0].finished_at is None and now - same[0].began_at < CONTINUED_WITHIN:
-        log.info("run %s is continued", same[0].id)
-        return same[0]
+    if broken_off := _unfinished(runs, grid, now):
+        log.info("run %s is continued", broken_off.id)
+        return broken_off
     id = f"{now:%Y-%m-%dT%H%M%SZ}-{grid}"
     while any(grid_run.id == id for grid_run in runs):  # the last one took less than a second
         id += "-again"
     return grid_runs.GridRun(id, grid, name, now, rows)
+
+
+def _unfinished(runs: Sequence[grid_runs.GridRun], grid: str, now: datetime) -> grid_runs.GridRun | None:
+    """Return the last run of a grid if it goes on, or broke off not long ago; else None."""
+    same = [grid_run for grid_run in runs if grid_run.grid == grid]
+    is_recent = same and same[0].finished_at is None and now - same[0].began_at < CONTINUED_WITHIN
+    return same[0] if is_recent else None
+
+
+def run_at_work(output: str, grid: str, *, started_at: datetime) -> str | None:
+    """Return the output of the run of a grid that goes on; None where none does, or it has not begun to write.
+
+    Only for who has started it: that it holds the lock of the output is not looked at.
+
+    Args:
+        output: of the grid.
+        grid: as `grid_of` returns it.
+        started_at: when that was, UTC: what had broken off long before is not continued.
+
+    Raises:
+        StorageError: if the records of the runs cannot be read.
+    """
+    found = _unfinished(grid_runs.all_runs(output), grid, started_at)
+    return layout.run_folder(output, found.id) if found else None
 
 
 def _counted(folder: str) -> dict[str, int]:

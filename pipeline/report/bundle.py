@@ -2,8 +2,9 @@
 
 import itertools
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib import resources
 
@@ -30,11 +31,31 @@ CODE = (
 """Scripts of the page in the order in which they are loaded: each uses those before it."""
 
 STYLES = ("page", "gallery")
-"""Style sheets of the page."""
+"""Style sheets, which are part of the page itself: it is never seen without them."""
+
+_STATIC = resources.files("pipeline.report") / "static"
 
 _AT_ONCE = 8
 _BEING_MADE = timedelta(hours=1)
 _STAMPED = re.compile(r"\.(\d{8}T\d{12}Z)\.(js|css)$")
+
+
+def styles() -> str:
+    """Return the style sheets of the page as one text."""
+    return "\n".join((_STATIC / f"{name}.css").read_text("utf-8") for name in STYLES)
+
+
+@dataclass(frozen=True)
+class Stamps:
+    """When the files of reports were made that a folder has.
+
+    Attributes:
+        page: of the report whose page is there; empty: none is.
+        kept: of the report before it, whose files stay for browsers that were loading its page; empty: they do not.
+    """
+
+    page: str = ""
+    kept: str = ""
 
 
 class Files:
@@ -59,10 +80,14 @@ class Files:
                 count += len(some)
         return count
 
-    def write_code(self) -> tuple[list[str], list[str]]:
-        """Write the page's own scripts and styles, and return their names relative to the page, in order of loading."""
-        code = [self._write_static(name, "js") for name in CODE]
-        return code, [self._write_static(name, "css") for name in STYLES]
+    def write_code(self) -> list[str]:
+        """Write the page's own scripts, and return their names relative to the page, in order of loading."""
+        names = []
+        for name in CODE:
+            stamped = f"{layout.CODE}/{name}.{self.stamp}.js"
+            self._write(stamped, (_STATIC / f"{name}.js").read_bytes())
+            names.append(stamped)
+        return names
 
     def write_plotly(self) -> str:
         """Write the charting library, unless it is there, and return its name relative to the page."""
@@ -75,23 +100,23 @@ class Files:
             self._write(name, get_plotlyjs().encode())
         return name
 
-    def last(self) -> str:
-        """Return the stamp of the report whose page is there now; empty where there is none."""
+    def last(self) -> "Stamps":
+        """Return the stamps of the report whose page is there now."""
         try:
             page = storage.read_bytes(storage.join(self.page, layout.HOME)).decode(errors="replace")
         except storage.StorageError:
-            return ""
-        found = re.search(rf"{layout.DATA}/index-0\.(\w+)\.js", page)
-        return found[1] if found else ""
+            return Stamps()
+        patterns = (rf"{layout.DATA}/index-0\.(\w+)\.js", r'name="nst-kept" content="(\w+)"')
+        return Stamps(*(found[1] if (found := re.search(pattern, page)) else "" for pattern in patterns))
 
-    def tidy(self, last: str) -> None:
-        """Delete the data and code of the last report in this folder, once the page of this one is written.
+    def tidy(self, replaced: Collection[str]) -> None:
+        """Delete the data and code of earlier reports in this folder, once the page of this one is written.
 
         Other files of the last hour stay: they may be of a report that is being made, which no page names yet. A page
-        of the last one that is open has what it has loaded; what it asks for later is gone until it is reloaded.
+        of an earlier one that is open has what it has loaded; what it asks for later is gone until it is reloaded.
 
         Args:
-            last: stamp of the report whose page this one's has replaced; empty: there was none.
+            replaced: stamps of the reports whose files nobody needs any more.
 
         Raises:
             StorageError: if they cannot be.
@@ -104,17 +129,10 @@ class Files:
             entry.uri
             for entry in files
             if (found := _STAMPED.search(entry.uri)) and found[1] != self.stamp
-            if found[1] == last or not entry.modified or entry.modified < since
+            if found[1] in replaced or not entry.modified or entry.modified < since
         ]
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             list(pool.map(storage.remove, old))
-
-    def _write_static(self, name: str, extension: str) -> str:
-        """Write a file of the package, and return its name relative to the page."""
-        source = resources.files("pipeline.report") / "static" / f"{name}.{extension}"
-        stamped = f"{layout.CODE}/{name}.{self.stamp}.{extension}"
-        self._write(stamped, source.read_bytes())
-        return stamped
 
     def _write(self, name: str, data: bytes) -> None:
         """Write a file, named relative to the page."""

@@ -12,7 +12,7 @@ from pipeline import storage
 from pipeline.comparison import Comparison
 from pipeline.outputs import layout
 from pipeline.report import changes
-from pipeline.report.bundle import Files
+from pipeline.report.bundle import Files, styles
 from pipeline.report.data import Gathered, gather
 from pipeline.report.dimensions import in_words
 from pipeline.report.thumbs import Shelf
@@ -27,10 +27,11 @@ def write_report(
     hourly_price: float | None = None,
     comparison: Comparison | None = None,
     thumbnail_seconds: float | None = None,
+    keep_last: bool = False,
 ) -> str:
     """Write the report of a run: a folder that opens from disk or object storage.
 
-    Data and code are written under new names, then `index.html`, which names them, then those of the last report are
+    Data and code are written under new names, then `index.html`, which names them, then those of earlier reports are
     deleted: a page that is opened meanwhile is one report or the other, and no cache mixes them.
 
     Args:
@@ -39,6 +40,8 @@ def write_report(
         hourly_price: dollars for an hour of one device.
         comparison: of this run with an older one, to be shown as well.
         thumbnail_seconds: after which no more thumbnails are begun; the page then shows pictures themselves.
+        keep_last: whether the files of the last report stay until the next one is there, for browsers that are loading
+            its page just now.
 
     Returns:
         The URI of index.html.
@@ -55,7 +58,7 @@ def write_report(
 
     counts = {kind: files.write_data(kind, payloads) for kind, payloads in run.parts.items()}
     files.write_data("index", [_index(run, files, counts, output)])
-    code, styles = files.write_code()
+    code, last = files.write_code(), files.last()
     shown = [("index", 0), *((kind, k) for kind, files_of in run.first(counts).items() for k in range(files_of))]
     template = _environment().get_template("index.html")
     text = template.render(
@@ -67,13 +70,13 @@ def write_report(
         price=hourly_price,
         comparison=comparison,
         max_changes=changes.MAX_CHANGES,
-        styles=styles,
+        styles=styles(),
+        kept=last.page if keep_last else "",
         scripts=[*code, *(files.data_name(kind, k) for kind, k in shown)],
     )
     home = storage.join(page, layout.HOME)
-    last = files.last()
     storage.write_bytes(home, text.encode())
-    files.tidy(last)
+    files.tidy({last.kept} if keep_last else {last.page, last.kept})
     shelf.tidy()
     return home
 

@@ -4,20 +4,23 @@ It is for whoever sits at this machine: the server listens on the loopback inter
 and reads nothing but the report, the pictures and the progress of one output.
 """
 
+import contextlib
 import http.server
+import json
 import logging
 import mimetypes
 import re
 import threading
 import time
 import urllib.parse
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from datetime import datetime
 from importlib import resources
 from types import TracebackType
 from typing import Self
 
 from pipeline import storage
-from pipeline.outputs import layout, parts
+from pipeline.outputs import layout, parts, provenance
 from pipeline.report.page import write_report
 
 HOST = "127.0.0.1"
@@ -38,8 +41,18 @@ THUMBNAIL_SECONDS = 20.0
 KNOWN_SECONDS = 2.0
 """Seconds for which the output of a run that goes on is taken to be where it was."""
 
+QUIET_SECONDS, LINGER_SECONDS = 1.0, 10.0
+"""Seconds without a request after which a browser has loaded what it was loading when the run ended, and at most."""
+
 WAITING = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>nst: no rows yet</title></head>
 <body><main><h1>No row has finished yet</h1><p>The page appears here by itself.</p></main></body></html>"""
+
+AT_WORK = (
+    '<p id="live" role="status" style="position:fixed;right:1rem;bottom:1rem;margin:0;padding:.4rem .9rem;'
+    "border-radius:2rem;background:#1f1c18;color:#fff;font:600 .8125rem/1.5 system-ui,sans-serif;z-index:9;"
+    'box-shadow:0 4px 18px rgb(0 0 0/.35)">A run is at work</p>'
+)
+"""What a served page of a run that goes on says above everything else; `live.js` puts its numbers there."""
 
 log = logging.getLogger(__name__)
 
@@ -57,17 +70,26 @@ class _Server(http.server.ThreadingHTTPServer):
 class Served:
     """A server of the page of an output, while its `with` block lasts."""
 
-    def __init__(self, output: Callable[[], str | None], *, port: int = 0, progress: str | None = None) -> None:
+    def __init__(
+        self,
+        output: Callable[[], str | None],
+        *,
+        port: int = 0,
+        progress: str | None = None,
+        hourly_price: float | None = None,
+    ) -> None:
         """Make a server that does not listen yet.
 
         Args:
             output: returns the output; None where there is none yet.
             port: to listen on; 0: any that is free.
             progress: the file that says how far the run is, of one that goes on: the page is made anew as rows finish.
+            hourly_price: dollars for an hour of one device, for pages that are made anew.
         """
-        self.progress = progress
+        self.progress, self._price, self._began_at = progress, hourly_price, provenance.now()
         self._output, self._known, self._looked = output, None if progress else output(), -KNOWN_SECONDS
         self._over = threading.Event()
+        self._lock, self._answering, self._last_request = threading.Lock(), 0, -QUIET_SECONDS
         try:
             self._server = _Server((HOST, port), self._handler())
         except OSError as error:
@@ -105,10 +127,22 @@ class Served:
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None:
         self._over.set()
+        for thread in self._threads[1:]:
+            thread.join()  # a page that is being made is whole before anybody makes the last one
+        if self.live:
+            self._linger()
         self._server.shutdown()
         self._server.server_close()
-        for thread in self._threads:
-            thread.join()  # a page that is being made is whole before anybody makes the last one
+        self._threads[0].join()
+
+    def _linger(self) -> None:
+        """Wait until browsers have what they are loading: the last page deletes the files of the one before it."""
+        until = time.monotonic() + LINGER_SECONDS
+        while (now := time.monotonic()) < until:
+            with self._lock:
+                if not self._answering and now - self._last_request > QUIET_SECONDS:
+                    return
+            time.sleep(0.05)
 
     def _renew(self) -> None:
         """Make the page anew whenever rows have finished, but not more often than a tenth of the time allows."""
@@ -121,11 +155,23 @@ class Served:
                 output = self.output()
                 if not output or (there := parts(output)) == known or not there:
                     continue
-                write_report(output, thumbnail_seconds=THUMBNAIL_SECONDS)
+                write_report(output, hourly_price=self._price, thumbnail_seconds=THUMBNAIL_SECONDS, keep_last=True)
                 known = there
             except Exception as error:  # the next one may succeed, and the run does not depend on it
                 log.warning("the page could not be made: %s", error)
             pause = max(EVERY_SECONDS, (time.monotonic() - began) / SHARE)
+
+    @contextlib.contextmanager
+    def answering(self) -> Iterator[None]:
+        """Count a request as one that is being answered, in this block."""
+        with self._lock:
+            self._answering += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._answering -= 1
+                self._last_request = time.monotonic()
 
     def answer(self, path: str) -> tuple[int, str, bytes]:
         """Return what is at a path: the code, the type of the content, and the content.
@@ -159,9 +205,17 @@ class Served:
         try:
             if not storage.is_within(storage.canonical(place), storage.canonical(output)):  # a link leads elsewhere
                 return 404, "text/plain", b"not found"
-            return 200, mimetypes.guess_type(name)[0] or "application/octet-stream", storage.read_bytes(place)
+            data = storage.read_bytes(place)
+            if name == "progress.json" and self.live and not self._is_of_this_run(data):
+                return 404, "text/plain", b"not found"
+            return 200, mimetypes.guess_type(name)[0] or "application/octet-stream", data
         except (storage.StorageError, OSError, ValueError):  # also a name that no file can have
             return 404, "text/plain", b"not found"
+
+    def _is_of_this_run(self, progress: bytes) -> bool:
+        """Return whether the contents of a progress file are not those that an earlier run has left."""
+        updated_at = json.loads(progress).get("updated_at")
+        return not updated_at or datetime.fromisoformat(updated_at) >= self._began_at.replace(microsecond=0)
 
     def _page(self, output: str | None) -> bytes:
         """Return the page with the script that keeps it up to date, or one that waits for it."""
@@ -174,7 +228,7 @@ class Served:
         if not self.live:
             return text.encode()
         stamp = "".join(re.findall(r"data/index-0\.(\w+)\.js", text)[:1])
-        script = f'<script defer src="/{LIVE}" data-stamp="{stamp}"></script></body>'
+        script = f'{AT_WORK}<script defer src="/{LIVE}" data-stamp="{stamp}"></script></body>'
         text = text.replace("default-src 'none';", "default-src 'none'; connect-src 'self';", 1)
         return text.replace("</body>", script, 1).encode()
 
@@ -194,6 +248,10 @@ class Served:
                 self._send(body=False)
 
             def _send(self, *, body: bool) -> None:
+                with served.answering():
+                    self._send_answer(body=body)
+
+            def _send_answer(self, *, body: bool) -> None:
                 named = urllib.parse.urlsplit(f"//{self.headers.get('Host', '')}").hostname
                 code, kind, data = served.answer(self.path) if named in NAMES else (421, "text/plain", b"not here")
                 self.send_response(code)

@@ -1,8 +1,10 @@
 """`--serve`: the page of a run while it goes, and one page at its end."""
 
+import dataclasses
 import json
 import time
 import urllib.request
+from datetime import timedelta
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -11,9 +13,11 @@ import pytest
 
 from jobs import runner
 from jobs.exit_codes import ExitCode
-from pipeline import report
+from pipeline import execute, report, storage
+from pipeline.outputs import grid_runs, layout, provenance
 from pipeline.planning import Fetched, Optimised
 from pipeline.report import serve
+from pipeline.specs import GridJob, job_of, options_of
 from tests.bench.stub import StubKernel
 from tests.jobs.test_cli import QUICK, nst, pair
 from tests.support.without_ray import flow
@@ -99,3 +103,19 @@ def test_a_served_run_is_seen_and_has_one_page_at_its_end(kind: str, monkeypatch
     (index,) = page.parent.glob("data/index-0.*.js")
     assert index.name.split(".")[1] in page.read_text()
     assert '"name":"seed","values":[0,1,2,3]' in index.read_text()
+
+
+@pytest.mark.usefixtures("pair")
+def test_a_grid_that_takes_days_is_seen_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    grid = {"kind": "grid", "name": "g", "contents": ["photo.png"], "styles": ["painting.png"], "output": "out"}
+    job = job_of({**grid, "parameters": {"seed": [1, 2]}})
+    options = options_of(job)
+    began_at = provenance.now()
+    at_work = execute.output_at_work(job, options)
+    assert at_work() is None
+    assert isinstance(job, GridJob)
+    run = grid_runs.GridRun(f"{began_at:%Y-%m-%dT%H%M%SZ}-{execute._grid_of(job, options)}", "", "g", began_at, 2)
+    run = dataclasses.replace(run, grid=run.id[-8:])
+    grid_runs.write_run(options.output, run)
+    monkeypatch.setattr(provenance, "now", lambda: began_at + timedelta(days=3))
+    assert at_work() == storage.absolute(layout.run_folder(options.output, run.id))

@@ -4,9 +4,7 @@
 (() => {
   const EVERY = 3000;
   const known = document.currentScript.dataset.stamp;
-  const strip = document.createElement("p");
-  strip.setAttribute("role", "status");
-  strip.style.cssText = "position:fixed;right:1rem;bottom:1rem;margin:0;padding:.4rem .9rem;border-radius:2rem;background:#1f1c18;color:#fff;font:600 .8125rem/1.5 system-ui,sans-serif;z-index:9;box-shadow:0 4px 18px rgb(0 0 0/.35)";
+  const strip = document.getElementById("live");
 
   const clock = (seconds) => `${Math.floor(seconds / 60)}:${String(Math.round(seconds) % 60).padStart(2, "0")}`;
 
@@ -16,7 +14,6 @@
     for (const status of ["failed", "diverged", "quarantined"]) if (said.counts[status]) words.push(`${said.counts[status]} ${status}`);
     if (said.state === "running" && said.seconds_left !== null && said.seconds_left !== undefined) words.push(`${clock(said.seconds_left)} left`);
     strip.textContent = said.state === "running" ? words.join(", ") : `${words.join(", ")}: ${said.state}`;
-    document.body.append(strip);
   };
 
   let failed = 0;
@@ -32,7 +29,6 @@
       failed += 1;
       if (failed < 3) return setTimeout(look, EVERY); // one request may fail
       strip.textContent = "The run, or its server, has ended.";
-      document.body.append(strip);
       return;
     }
     setTimeout(look, EVERY);

@@ -134,6 +134,27 @@ def test_another_grid_or_another_day_is_another_run(output: Output) -> None:
     assert {grid_run.id for grid_run in grid_runs.all_runs(output.uri) if not grid_run.is_complete} == {broken}
 
 
+def test_the_run_at_work_is_of_its_own_grid_and_of_now(output: Output) -> None:
+    others = [row(64), row(128)]
+    broken = output.run(NOW - timedelta(hours=30), compute=die)
+    output.run(NOW, rows=others, compute=die)
+    grid = broken[-8:]
+
+    def at_work() -> str | None:
+        return history.run_at_work(output.uri, grid, started_at=NOW)
+
+    assert at_work() is None, "neither another grid's nor one that broke off on another day"
+    seen = []
+
+    def looking(rows: Sequence[Row], options: RunOptions, **words: Any) -> Progress:
+        seen.append((at_work(), options.output))
+        return compute(rows, options, **words)
+
+    output.run(NOW + timedelta(minutes=1), compute=looking)
+    assert seen[0][0] == seen[0][1]
+    assert at_work() is None, "it has come to its end"
+
+
 def test_the_order_of_rows_has_no_say() -> None:
     assert history.grid_of(ROWS, "e") == history.grid_of(ROWS[::-1], "e")
     assert history.grid_of(ROWS, "e") != history.grid_of(ROWS, "f")

@@ -1,5 +1,6 @@
 """The folder of a report: what the page says, what its data say, which copies are made, whatever the run was like."""
 
+import json
 import os
 from collections.abc import Iterator
 from datetime import timedelta
@@ -74,6 +75,18 @@ def test_the_page_says_what_the_run_came_to(output: Path) -> None:
     assert "Rows differ in size (2 values) , style_weight (4 values)" in found.text
     assert "cannot read …: it does not exist 1 cannot read s3://photos/IMG_7.jpg: it does not exist" in found.text
     assert "torch 2.15.0" in found.text
+
+
+@pytest.mark.parametrize("rows", [29, 0])
+@pytest.mark.parametrize("counts", [{"ok": 0}, None])
+def test_the_summary_says_what_is_known_of_the_last_run(tmp_path: Path, rows: int, counts: object) -> None:
+    output = samples.make(tmp_path) if rows else samples.make(tmp_path, good=0, failed=0, diverged=0)
+    (output / "run.json").write_text(json.dumps({"counts": counts, "seconds": 1.5} if counts else {"seconds": 1.5}))
+    text = read(write_report(str(output))).text
+    nothing, unknown = "the last run that ended had nothing to compute", "known once a run has ended"
+    assert (nothing in text, unknown in text) == (counts is not None, counts is None)
+    assert ("No rows yet." in text) == (not rows and not counts)
+    assert (f"No rows yet: {nothing}" in text) == (not rows and bool(counts))
 
 
 def test_whatever_the_page_needs_lies_beside_it(output: Path) -> None:

@@ -2,13 +2,17 @@
 
 import http.client
 import json
+import re
+import threading
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from pipeline import storage
+from pipeline.outputs import provenance
 from pipeline.report import Served, write_report
 from pipeline.report import serve as serving
 from tests.pipeline.report.support import samples
@@ -90,6 +94,69 @@ def test_a_live_page_waits_and_then_follows(tmp_path: Path, monkeypatch: pytest.
         assert "connect-src 'self'" in page
         assert json.loads(ask(served, "/progress.json")[1]) == {"state": "running"}
     assert "connect-src" not in (output / "report" / "index.html").read_text()
+
+
+def files_of(page: str) -> list[str]:
+    """Addresses of the scripts that a page names."""
+    named = [f"/report/{name.split(chr(34))[0]}" for name in page.split('src="')[1:]]
+    return [path for path in named if "live.js" not in path]
+
+
+def test_a_page_is_never_without_its_styles(output: Path) -> None:
+    page = (output / "report" / "index.html").read_text("utf-8")
+    assert "stylesheet" not in page
+    assert ".bar" in page.split("<style>")[1].split("</style>")[0]
+    assert not list((output / "report" / "code").glob("*.css"))
+
+
+def test_a_page_that_loads_while_another_takes_its_place_has_its_files(output: Path) -> None:
+    with Served(lambda: str(output)) as served:
+        pages = [ask(served, "/report/")[1].decode()]
+        for _ in range(3):
+            write_report(str(output), keep_last=True)
+            pages.append(ask(served, "/report/")[1].decode())
+            assert {ask(served, path)[0] for page in pages[-2:] for path in files_of(page)} == {200}
+        assert {ask(served, path)[0] for path in files_of(pages[1]) if "plotly" not in path} == {404}
+    write_report(str(output))
+    assert len({path.name.split(".")[1] for path in (output / "report" / "data").iterdir()}) == 1
+
+
+def test_a_page_that_loads_when_the_run_ends_is_loaded_whole(output: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serving, "QUIET_SECONDS", 3.0)
+    served = Served(lambda: str(output), progress=str(output / "progress.json"))
+    got: list[int] = []
+
+    def browse() -> None:
+        for path in files_of(ask(served, "/report/")[1].decode()):
+            loading.set()
+            served._over.wait()
+            got.append(ask(served, path)[0])
+
+    loading, browser = threading.Event(), threading.Thread(target=browse)
+    with served:
+        browser.start()
+        loading.wait()
+    browser.join()
+    assert len(got) > 10
+    assert set(got) == {200}
+    with pytest.raises(ConnectionError):
+        ask(served, "/report/")
+
+
+def test_a_run_that_goes_on_is_not_said_to_have_ended(output: Path) -> None:
+    """Its output has the page and the progress of an earlier run, which has."""
+    progress = output / "progress.json"
+    ended_at = provenance.now() - timedelta(hours=1)
+    progress.write_text(json.dumps({"state": "finished", "updated_at": ended_at.isoformat(timespec="milliseconds")}))
+    with Served(lambda: str(output), progress=str(progress)) as served:
+        page = ask(served, "/report/")[1].decode()
+        assert '<p id="live" role="status"' in page
+        assert "A run is at work</p>" in page
+        assert "inished" not in re.sub("<(style|script).*?</(style|script)>", "", page, flags=re.DOTALL)
+        assert ask(served, "/progress.json")[0] == 404
+        now = provenance.now().isoformat(timespec="milliseconds")
+        progress.write_text(json.dumps({"state": "running", "updated_at": now}))
+        assert json.loads(ask(served, "/progress.json")[1])["state"] == "running"
 
 
 def test_odd_requests_are_answered_and_say_nothing(output: Path, capfd: pytest.CaptureFixture[str]) -> None:
