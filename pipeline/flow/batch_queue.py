@@ -28,6 +28,9 @@ AT_HAND = 4
 TOGETHER = 16
 """Batches that the driver hands over, or reports as done, in one call."""
 
+PATIENCE = 10.0
+"""Seconds that the end of a run waits for the planning of what is not computed any more."""
+
 
 @dataclass(frozen=True)
 class Work:
@@ -35,39 +38,46 @@ class Work:
 
     Attributes:
         first: enough for every actor, or all there are.
-        rest: those that follow; they are planned while others are computed.
+        rest: slices that follow; each is planned when it is taken, while others are computed.
     """
 
     first: Sequence[Batch]
-    rest: Iterable[Batch] = ()
+    rest: Iterable[Sequence[Batch]] = ()
 
     def __iter__(self) -> Iterator[Batch]:
-        return itertools.chain(self.first, self.rest)
+        return itertools.chain(self.first, itertools.chain.from_iterable(self.rest))
 
     @property
     def usual(self) -> float:
-        """Multiply-adds of a usual batch: the one in the middle, as they are in the order of their work."""
-        return cost.work(self.first[len(self.first) // 2].rows)
+        """Multiply-adds of a usual batch: the one in the middle, as they come in the order of their work.
+
+        Of batches that fail at planning, which come last, nothing is computed: the last one before these is taken.
+        """
+        sooner = (self.first[place] for place in range(len(self.first) // 2, -1, -1))
+        return next((cost.work(batch.rows) for batch in sooner if not batch.is_refused), 0.0)
 
 
-def divided(work: Work, holds: Callable[[Batch], bool]) -> tuple[Work, list[Batch]]:
+def divided(work: Work, holds: Callable[[Batch], bool], enough: int) -> tuple[Work, list[Batch]]:
     """Return the batches that actors can hold, and a list of the others, which is complete once the former are taken.
 
     Args:
-        work: the batches.
+        work: the batches; further slices of them are planned until there are enough to begin with.
         holds: tells whether actors can hold a batch.
+        enough: batches that all actors need.
     """
     others: list[Batch] = []
 
-    def held(batches: Iterable[Batch]) -> Iterator[Batch]:
-        for batch in batches:
-            if holds(batch):
-                yield batch
-            else:
-                others.append(batch)
+    def held(batches: Sequence[Batch]) -> list[Batch]:
+        """Return the batches of a slice that actors can hold, and keep the others."""
+        can = [holds(batch) for batch in batches]
+        others.extend(itertools.compress(batches, (not one for one in can)))
+        return list(itertools.compress(batches, can))
 
-    first, rest = list(held(work.first)), held(work.rest)
-    return Work(first or list(itertools.islice(rest, 1)), rest), others
+    rest = map(held, work.rest)
+    first = held(work.first)
+    while len(first) < enough and (part := next(rest, None)) is not None:
+        first += part
+    return Work(first, rest), others
 
 
 @dataclass
@@ -178,7 +188,10 @@ class BatchQueue:
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         # On the node of its driver, and lost with it; it must never wait for a place.
         actor: Any = ray.remote(_QueueServer)
-        self.server = actor.options(num_cpus=0, scheduling_strategy=here).remote(AT_HAND * readers)
+        # Each reader may wait in a call, and a thousand calls are as many as Ray lets wait by itself.
+        self.server = actor.options(
+            num_cpus=0, scheduling_strategy=here, max_concurrency=calls_at_once(readers)
+        ).remote(AT_HAND * readers)
         self.error: BaseException | None = None
         self._is_over = threading.Event()
         self._done: list[int] = []
@@ -193,6 +206,8 @@ class BatchQueue:
     ) -> None:
         self._is_over.set()
         ray.kill(self.server)
+        # Of what is planned late nothing is begun any more; a listing that goes on is left alone after a while.
+        self._thread.join(PATIENCE)
 
     def done(self, number: int) -> None:
         """Note that the outcomes of a batch have arrived."""
@@ -204,10 +219,10 @@ class BatchQueue:
     def _hand_over(self) -> None:
         """Hand over every batch, and then say that these were all, however they ended."""
         try:
-            for batches in _chunks(self.work):
+            for some in _together(self.work):
                 if self._is_over.is_set():
                     return
-                ray.get(self.server.add.remote(batches))
+                ray.get(self.server.add.remote([pickle.dumps(batch) for batch in some]))
         except BaseException as error:  # the driver's other thread raises it
             self.error = error
         finally:
@@ -215,13 +230,22 @@ class BatchQueue:
                 self.server.complete.remote()
 
 
-def _chunks(batches: Iterable[Batch]) -> Iterator[list[bytes]]:
-    """Yield batches, pickled, some at a time; the first alone, since a device waits for it."""
-    iterator = iter(batches)
-    for count in itertools.chain([1], itertools.repeat(TOGETHER)):
-        if not (some := [pickle.dumps(batch) for batch in itertools.islice(iterator, count)]):
-            return
-        yield some
+def _together(work: Work) -> Iterator[Sequence[Batch]]:
+    """Yield the batches of some work, those of one slice some at a time, so that none waits for another to be planned.
+
+    The first is alone, since a device waits for it.
+    """
+    for part in itertools.chain([work.first[:1], work.first[1:]], work.rest):
+        yield from (part[start : start + TOGETHER] for start in range(0, len(part), TOGETHER))
+
+
+def calls_at_once(readers: int) -> int:
+    """Return how many calls the actor of a queue must be able to answer at once, so that no reader keeps others out.
+
+    Args:
+        readers: each of which may wait for a batch, in a call, while its task is repeated and waits in another.
+    """
+    return 2 * readers + 16  # and those of the driver
 
 
 def reading(fetch: Callable[[Batch], Fetched], server: Any) -> Callable[[dict[str, Any]], Iterator[dict[str, Any]]]:

@@ -1,5 +1,6 @@
 """The batches of a run through the three stages, on Ray Data."""
 
+import dataclasses
 import functools
 import pickle
 from collections.abc import Callable, Generator, Mapping, Sequence
@@ -68,9 +69,10 @@ def flow(
         kernel: what optimises, made anew on each actor.
 
     Raises:
-        RunBroken: if a stage failed for another reason than one of its rows.
+        RunBroken: if a stage failed for another reason than one of its rows; as `PlanBroken` or `TooManyFailures` if
+            slices that follow cannot be planned, or have too many rows that fail.
     """
-    held, others = divided(work, pool.holds) if pool.larger else (work, [])
+    held, others = divided(work, pool.holds, pool.count) if pool.larger else (work, [])
     if held.first:
         yield from _computed(held, options, writer, pool, notes, kernel)
     if others and pool.larger:
@@ -80,7 +82,10 @@ def flow(
 def _computed(
     work: Work, options: RunOptions, writer: Writer, pool: ActorPool, notes: Ledger, kernel: Kernel
 ) -> Generator[Mapping[str, Any]]:
-    """Compute batches that every actor of a pool can hold, as `flow` does."""
+    """Compute batches that every actor of a pool can hold, as `flow` does.
+
+    Where further slices cannot be planned, those that are at work are computed before that is raised.
+    """
     readers = min(pool.tasks, len(work.first))  # Ray Data warns of more than there is work for
     merging = Merging(writer.output, pool)
     with BatchQueue(work, readers) as queue, merging:
@@ -89,12 +94,14 @@ def _computed(
                 yield from pickle.loads(row["rows"])
                 queue.done(row["number"])
                 merging.part_is_there()
-                if queue.error:
+                if isinstance(queue.error, TooManyFailures):
                     break
+            if queue.error:
+                raise queue.error
+        except RunBroken:
+            raise
         except Exception as error:
             raise RunBroken(_innermost(error)) from error
-        if queue.error:
-            raise queue.error
 
 
 def _stages(
@@ -176,7 +183,10 @@ class _Stylise:
         interruptions: Interruptions | None,
     ) -> None:
         storage.allow(*allowed)
-        expected = saved_states.expecting(notes.saved, restarted=repeats.took_anothers_place())
+        restarted = repeats.took_anothers_place()
+        # The process before this one crashed. Which rows it had, a store that writes over what is there does not say.
+        notes = dataclasses.replace(notes, wary=notes.wary or restarted)
+        expected = saved_states.expecting(notes.saved, restarted=restarted)
         resumable = ResumableOptimisation(interruptions, output=notes.output, may_be_saved=expected)
         if resumable.preemption:
             draining.watch(resumable.preemption.on_draining)

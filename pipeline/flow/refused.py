@@ -15,7 +15,7 @@ DEVICE, PRECISION = "cpu", "fp32"
 
 def only_failures(batches: Iterable[Batch]) -> bool:
     """Return whether every row of some batches fails at planning already."""
-    return all(planned.failure for batch in batches for planned in batch.rows)
+    return all(batch.is_refused for batch in batches)
 
 
 def refused(batches: Iterable[Batch], writer: Writer) -> Generator[Mapping[str, Any]]:

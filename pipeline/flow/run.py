@@ -10,7 +10,7 @@ from nst_kernel.encoder import Outline
 from pipeline import storage
 from pipeline.cluster import ActorPool, check_address, connect, pool_on_cluster
 from pipeline.encoder import PIN, outline_of, split_pin
-from pipeline.flow.dataset import Kernel, PlanBroken, RunBroken, TooManyFailures, flow, style_actor
+from pipeline.flow.dataset import Kernel, RunBroken, TooManyFailures, flow, style_actor
 from pipeline.flow.metrics import RunMetrics, log_outcome
 from pipeline.flow.refused import only_failures, refused
 from pipeline.flow.slices import Planning, hopeless
@@ -238,7 +238,7 @@ def _compute(
                     on_progress(progress)
                 lock.check()
                 _stop_if_failing(progress, max_failures)
-    except (KeyboardInterrupt, SystemExit, TooManyFailures, PlanBroken):  # SystemExit: what Ray makes of SIGTERM
+    except (KeyboardInterrupt, SystemExit, TooManyFailures):  # SystemExit: what Ray makes of SIGTERM
         outcomes.close()
         if lock.lost:
             raise RunBroken(lock.loss) from None

@@ -74,20 +74,22 @@ class Planning:
         self.progress.began = time.monotonic()  # what follows is the work, of which the rate is told
         return Work(first, self._rest(iterator))
 
-    def _rest(self, slices: Iterator[Sequence[Row]]) -> Iterator[Batch]:
-        """Yield the batches of further slices.
+    def _rest(self, slices: Iterator[Sequence[Row]]) -> Iterator[Sequence[Batch]]:
+        """Yield the batches of each further slice.
 
         Raises:
             PlanBroken: if they cannot be planned.
+            TooManyFailures: if too many of their rows fail at planning.
         """
         try:
             for rows in slices:
-                yield from self._batches(rows)
+                part = self._batches(rows)
                 self.stop_if_hopeless(self.options.max_failures)
+                yield part
         except RunBroken:
             raise
         except Exception as error:
-            raise PlanBroken(str(error)) from error
+            raise PlanBroken(f"the rows that follow cannot be planned: {type(error).__name__}: {error}") from error
 
     def _batches(self, rows: Sequence[Row]) -> Sequence[Batch]:
         """Return the batches of a slice, which the progress counts from now on."""

@@ -74,6 +74,11 @@ class Batch:
     rows: tuple[PlannedRow, ...]
     saving: Saving = "nothing"
 
+    @property
+    def is_refused(self) -> bool:
+        """Whether every row fails at planning already, so that nothing is computed."""
+        return all(planned.failure for planned in self.rows)
+
 
 @dataclass(frozen=True)
 class Pictures:

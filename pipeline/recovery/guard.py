@@ -183,7 +183,7 @@ def guarded_fetch(fetch: Callable[[Batch], Fetched], ledger: Ledger) -> Callable
 
     parts = _Parts(
         rows=lambda batch: batch.rows,
-        idle=lambda batch: all(planned.failure for planned in batch.rows),
+        idle=lambda batch: batch.is_refused,
         work=lambda batch, places: fetch(part(batch, places)),
         refuse=refuse,
         join=join,

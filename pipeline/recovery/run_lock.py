@@ -108,10 +108,13 @@ class RunLock:
         """Check that this run may still write.
 
         Raises:
-            Locked: if another run has taken the lock over.
+            Locked: if another run has taken the lock over, or this one has given it back, which concerns a thread that
+                outlives its run.
         """
         if self.lost:
             raise Locked(self.loss)
+        if self._ended.is_set():
+            raise Locked(f"the run that held {self.uri} is over")
 
     @property
     def loss(self) -> str:

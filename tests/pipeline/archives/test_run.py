@@ -218,6 +218,18 @@ def test_failures_of_all_slices_are_counted_together(studio: Studio) -> None:
         run_archive(spec, studio.how(max_failures=FailureLimit(rows=1)), defaults={}, slice_rows=2)
 
 
+def test_a_slice_of_which_too_many_cannot_be_planned_ends_the_run(studio: Studio) -> None:
+    for n in range(4):
+        studio.plant(f"{n}.jpg")
+    for n in (2, 3):
+        (studio.folder / f"{n}.jpg").write_bytes(b"no picture")
+    spec = ArchiveSpec.model_validate({"photos": str(studio.folder), "styles": [f"{studio.folder}/../s.jpg"]})
+    with pytest.raises(TooManyFailures, match=r"^2 rows failed at planning, more than the 1 of 4"):
+        run_archive(spec, studio.how(max_failures=FailureLimit(rows=1)), defaults={}, slice_rows=2)
+    assert studio.names == ["0.jpg", "1.jpg"]
+    assert {one["output_name"] for one in result_table.read_results(studio.output).to_pylist()} == {"0.jpg", "1.jpg"}
+
+
 def test_an_archive_that_cannot_be_listed_to_its_end_keeps_what_is_computed(
     studio: Studio, monkeypatch: pytest.MonkeyPatch
 ) -> None:

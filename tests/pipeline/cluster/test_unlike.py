@@ -64,7 +64,7 @@ def test_what_a_small_gpu_cannot_hold_is_for_the_large_ones() -> None:
     assert [bool(outcomes[f"r{n}"]) for n in range(4)] == [False, False, False, True]
     assert isinstance(outcomes["r3"], Failure)
     assert f"{pool.larger.memory / GB if pool.larger.memory else 0:.1f} GB" in outcomes["r3"].error
-    held, others = divided(Work(batches[:1], iter(batches[1:])), pool.holds)
+    held, others = divided(Work(batches[:1], iter([batches[1:]])), pool.holds, pool.count)
     assert [batch.rows[0].row.id for batch in held] == ["r1", "r0", "r3"]
     assert [batch.rows[0].row.id for batch in others] == ["r2"]
     assert [batch.saving for batch in others] == ["tiles"]
@@ -73,12 +73,12 @@ def test_what_a_small_gpu_cannot_hold_is_for_the_large_ones() -> None:
 def test_batches_are_divided_while_they_are_planned() -> None:
     row = PlannedRow(rows(16)[0], "1", (16, 16))
     batches = [Batch((row,) * count) for count in (3, 1, 3, 1, 1)]
-    held, others = divided(Work(batches[:1], iter(batches[1:])), lambda batch: len(batch.rows) == 1)
+    held, others = divided(Work(batches[:1], ([batch] for batch in batches[1:])), lambda batch: len(batch.rows) == 1, 1)
     assert list(held.first) == [batches[1]]
     assert others == [batches[0]]
     assert len(list(held)) == 3
     assert others == [batches[0], batches[2]]
-    none, all_others = divided(Work(batches[:1]), lambda _: False)
+    none, all_others = divided(Work(batches[:1]), lambda _: False, 1)
     assert (list(none), all_others) == ([], batches[:1])
 
 

@@ -143,26 +143,29 @@ def test_a_batch_flows_on_before_the_next_is_fetched(server: Server) -> None:
         assert len(fetched) == number + 1
 
 
-@given(st.integers(0, 40), st.integers(0, 40))
-def test_batches_are_handed_over_in_order_and_planned_when_it_is_their_turn(first: int, rest: int) -> None:
-    work, asked = batches(first + rest), itertools.count()
+@given(st.integers(1, 40), st.lists(st.integers(0, 40), max_size=5))
+def test_batches_are_handed_over_in_order_and_planned_when_it_is_their_turn(first: int, rest: list[int]) -> None:
+    work = batches(first + sum(rest))
+    ends = list(itertools.accumulate(rest, initial=first))
+    planned = list[int]()
 
-    def planned() -> Iterator[Batch]:
-        for batch in work[first:]:
-            next(asked)
-            yield batch
+    def later() -> Iterator[list[Batch]]:
+        for start, end in itertools.pairwise(ends):
+            planned.append(end)
+            yield work[start:end]
 
-    found: list[Batch] = []
-    chunks = batch_queue._chunks(Work(work[:first], planned()))
-    for chunk in chunks:
-        found += map(pickle.loads, chunk)
-        assert next(asked) <= max(0, len(found) - first) + len(found)
-    assert found == work
+    handed_over: list[Batch] = []
+    for some in batch_queue._together(Work(work[:first], later())):
+        assert 0 < len(some) <= batch_queue.TOGETHER
+        assert len(some) == 1 or handed_over, "a device waits for the first"
+        handed_over += some
+        assert len(planned) < 2 or planned[-2] < len(handed_over), "a slice was planned before those ahead are gone"
+    assert handed_over == work
 
 
 def test_planning_that_fails_ends_the_queue_and_keeps_its_error(server: Server) -> None:
-    def failing() -> Iterator[Batch]:
-        yield from batches(1)
+    def failing() -> Iterator[list[Batch]]:
+        yield batches(1)
         raise ValueError("the disk is gone")
 
     one = filled(server, Work((), failing()))

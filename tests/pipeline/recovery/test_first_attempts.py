@@ -248,3 +248,19 @@ def test_an_actor_in_the_place_of_another_looks_for_its_state(restarted: bool, m
     monkeypatch.setattr("ray.get_runtime_context", lambda: context)
     dataset._Stylise(storage.in_force(), lambda *_, **__: None, "weights", 1, Ledger("memory://out"), None)
     assert worth == [restarted]
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_an_actor_in_the_place_of_another_does_not_rely_on_the_store(
+    restarted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A store that writes over what is there would have a row that crashes its process tried without end."""
+    dataset = import_module("pipeline.flow.dataset")
+    ledgers: list[Ledger] = []
+    monkeypatch.setattr(dataset, "BusyShare", lambda kernel, **_: kernel)
+    monkeypatch.setattr(dataset, "guarded_optimise", lambda _, notes: ledgers.append(notes))
+    monkeypatch.setattr("pipeline.recovery.orphans.exit_when_run_ends", lambda _: None)
+    context = SimpleNamespace(was_current_actor_reconstructed=restarted)
+    monkeypatch.setattr("ray.get_runtime_context", lambda: context)
+    dataset._Stylise(storage.in_force(), lambda *_, **__: None, "weights", 1, Ledger("memory://out"), None)
+    assert [notes.wary for notes in ledgers] == [restarted]

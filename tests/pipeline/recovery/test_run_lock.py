@@ -356,6 +356,14 @@ def test_of_two_who_write_at_once_the_last_one_has_the_lock(tmp_path: Path, monk
     assert holder_of(output)["host"] == "far"
 
 
+def test_after_its_run_a_lock_lets_nobody_write(tmp_path: Path) -> None:
+    """A thread that lists the rest of an archive may go on a little longer than its run."""
+    with RunLock(str(tmp_path)) as lock:
+        lock.check()
+    with pytest.raises(Locked, match="is over"):
+        lock.check()
+
+
 def test_a_lock_whose_file_is_gone_is_lost(output: str) -> None:
     told = threading.Event()
     with RunLock(output, lease=0.2, on_loss=told.set) as lock:
