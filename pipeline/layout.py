@@ -233,15 +233,16 @@ def without_outputs(folder: str, files: Sequence[str]) -> list[str]:
         folder: that was listed.
         files: below it, as the listing spells them.
     """
-    found = {match[1] for file in files if (match := _EVIDENCE.fullmatch(file))}
-    if not found:
+    outputs = {match[1] for file in files if (match := _EVIDENCE.fullmatch(file))}
+    if not outputs:
         return list(files)
     top = storage.plain(folder).rstrip("/")
-    below = {output for output in found if storage.plain(output).startswith(f"{top}/")}
+    below = {output for output in outputs if storage.plain(output).startswith(f"{top}/")}
     return [
         file
         for file in files
-        if not any(is_written_by_runs(output, file) for output in found - below) and below.isdisjoint(_folders_of(file))
+        if not any(is_written_by_runs(output, file) for output in outputs - below)
+        and below.isdisjoint(_folders_of(file))
     ]
 
 

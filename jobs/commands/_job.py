@@ -54,9 +54,11 @@ def note_ignored(job: JobFile, given: Mapping[str, Any], chosen: Chosen) -> None
     from pipeline.specs import GridJob
 
     if isinstance(job, GridJob) and not given.get("override"):
-        own, asked = {own_name(name, None) for name in job.parameters}, by_name(chosen.settings)
-        for name in sorted(own & asked.keys()):
-            print_note(err, f"--set {name}={asked[name]} is ignored: the grid gives {name} itself; --override sets it")
+        own, requested = {own_name(name, None) for name in job.parameters}, by_name(chosen.settings)
+        for name in sorted(own & requested.keys()):
+            print_note(
+                err, f"--set {name}={requested[name]} is ignored: the grid gives {name} itself; --override sets it"
+            )
 
 
 def only_for_runs(given: Mapping[str, Any], chosen: Chosen) -> dict[str, Any]:

@@ -79,9 +79,9 @@ def _prune(job: "JobFile", options: "RunOptions", *, yes: bool, as_json: bool) -
         raise typer.Exit(ExitCode.OK)
     for one in gone:
         out.print(f"{one.output_name}: {one.original} is gone", markup=False, highlight=False, soft_wrap=True)
-    found = f"{counted(len(gone), 'result')} of photos that are gone"
+    counts = f"{counted(len(gone), 'result')} of photos that are gone"
     if gone and yes:
-        out.print(f"{found}: {prune(job, options, gone):,} deleted.", highlight=False)
+        out.print(f"{counts}: {prune(job, options, gone):,} deleted.", highlight=False)
     else:
-        out.print(f"{found}." + (" Nothing is deleted: --prune --yes does it." if gone else ""), highlight=False)
+        out.print(f"{counts}." + (" Nothing is deleted: --prune --yes does it." if gone else ""), highlight=False)
     raise typer.Exit(ExitCode.OK)

@@ -47,9 +47,9 @@ def submit(
 
     if kubernetes:
         _submit_to_kubernetes(file, follow=follow)
-    asked = request(file)
-    cluster = Cluster.at(address, of_job=asked.address)
-    submission, new = cluster.submit(asked)
+    prepared = request(file)
+    cluster = Cluster.at(address, of_job=prepared.address)
+    submission, new = cluster.submit(prepared)
     if not new:
         _say(f"{submission.id} is {submission.status} already: attached to it.")
     elif submission.attempt > 1:
@@ -91,8 +91,8 @@ def status(
     Example: nst status night
     """
     if job:
-        cluster, found = _find(job, address)
-        shown = [found]
+        cluster, chosen = _find(job, address)
+        shown = [chosen]
     else:
         from jobs.submit import Cluster
 
@@ -116,11 +116,11 @@ def logs(
 
     Example: nst logs night --follow
     """
-    cluster, found = _find(job, address)
+    cluster, submission = _find(job, address)
     if follow:
-        _follow(cluster, found)
+        _follow(cluster, submission)
     else:
-        typer.echo(printable(cluster.logs(found.id), lines=True), nl=False)
+        typer.echo(printable(cluster.logs(submission.id), lines=True), nl=False)
 
 
 def cancel(job: JobWord, address: Address = None) -> None:
@@ -128,14 +128,14 @@ def cancel(job: JobWord, address: Address = None) -> None:
 
     Example: nst cancel night
     """
-    cluster, found = _find(job, address)
-    if found.over:
-        _say(f"{found.id} is {found.status} already.")
+    cluster, submission = _find(job, address)
+    if submission.over:
+        _say(f"{submission.id} is {submission.status} already.")
     else:
-        _say(f"Stopping {found.id} …")
-        found = cluster.cancel(found.id)
-    _print(found)
-    if found.status == "STOPPED":
+        _say(f"Stopping {submission.id} …")
+        submission = cluster.cancel(submission.id)
+    _print(submission)
+    if submission.status == "STOPPED":
         _say("Submitting it again goes on from there.")
 
 
@@ -176,9 +176,9 @@ def _find(job: str, address: str | None) -> tuple[Cluster, Submission]:
     if not job.endswith((".yaml", ".yml")):
         cluster = Cluster.at(address)
         return cluster, cluster.find(job)
-    asked = load(Path(job))
-    cluster = Cluster.at(address, of_job=asked.cluster.address)
-    return cluster, cluster.find(asked.name)
+    job_file = load(Path(job))
+    cluster = Cluster.at(address, of_job=job_file.cluster.address)
+    return cluster, cluster.find(job_file.name)
 
 
 def _follow(cluster: Cluster, submission: Submission) -> None:

@@ -55,27 +55,27 @@ def compare(
 
     thresholds = Thresholds(loss=share("--loss", loss), seconds=share("--time", time), ssim=ssim, psnr=psnr)
     with err.status("Comparing …") as status:
-        found = compare_runs(
+        comparison = compare_runs(
             run_of(before),
             run_of(after),
             thresholds=thresholds,
             on_progress=lambda done, total: status.update(f"Comparing … {done:,} of {total:,} rows"),
         )
     if as_json:
-        out.out(json.dumps(as_object(found), default=str, allow_nan=False), highlight=False)
+        out.out(json.dumps(as_object(comparison), default=str, allow_nan=False), highlight=False)
     else:
-        show(found, limit=limit)
+        show(comparison, limit=limit)
     if report:
-        _write_report(found, report)
-    if found.worse:
+        _write_report(comparison, report)
+    if comparison.worse:
         raise typer.Exit(ExitCode.PROBLEMS)
 
 
-def _write_report(found: "Comparison", to: str) -> None:
+def _write_report(comparison: "Comparison", to: str) -> None:
     """Write the newer run's report, with the pictures of both runs, and print where it is."""
     from pipeline.report import write_report
 
-    page = write_report(found.after, to=to, comparison=found)
+    page = write_report(comparison.after, to=to, comparison=comparison)
     remark(err, f"Report: {page}")
 
 
@@ -95,33 +95,33 @@ def share(option: str, text: str) -> float:
     return value / 100
 
 
-def show(found: "Comparison", *, limit: int) -> None:
+def show(comparison: "Comparison", *, limit: int) -> None:
     """Print what changed, worst first, and a summary line."""
     from rich.markup import escape
 
-    if found.settings:
-        out.print(_settings(found.settings))
-    for rows, title in ((found.worse, "what got worse"), (found.changed, "what changed, and is not worse")):
+    if comparison.settings:
+        out.print(_settings(comparison.settings))
+    for rows, title in ((comparison.worse, "what got worse"), (comparison.changed, "what changed, and is not worse")):
         shown = rows[:limit] if limit else rows
         if shown:
             out.print(_changes(shown, title))
         if len(rows) > len(shown):
             out.print(f"… and {len(rows) - len(shown):,} more: --limit 0 shows all, --json has everything")
-    for note, count in notes(found.changes):
+    for note, count in notes(comparison.changes):
         out.print(f"{counted(count, 'row')}: {escape(note)}", highlight=False)
-    out.print(escape(summary(found)), style="bold red" if found.worse else "bold green", highlight=False)
+    out.print(escape(summary(comparison)), style="bold red" if comparison.worse else "bold green", highlight=False)
 
 
-def summary(found: "Comparison") -> str:
+def summary(comparison: "Comparison") -> str:
     """Return the result of a comparison as one line."""
-    equal = sum(change.psnr == math.inf for change in found.changes)
-    total = counted(len(found.changes), "row")
-    words = [f"{len(found.worse):,} of {total} got worse" if found.worse else "Nothing got worse"]
-    words += [f"{len(found.changed):,} changed: another picture, of a lower loss"] if found.changed else []
-    words += [] if found.worse else [f"{total} compared"]
+    equal = sum(change.psnr == math.inf for change in comparison.changes)
+    total = counted(len(comparison.changes), "row")
+    words = [f"{len(comparison.worse):,} of {total} got worse" if comparison.worse else "Nothing got worse"]
+    words += [f"{len(comparison.changed):,} changed: another picture, of a lower loss"] if comparison.changed else []
+    words += [] if comparison.worse else [f"{total} compared"]
     words += [f"{counted(equal, 'picture')} {'is' if equal == 1 else 'are'} the same to the pixel"] if equal else []
-    words += [f"{counted(len(found.only_before), 'row')} only before"] if found.only_before else []
-    words += [f"{counted(len(found.only_after), 'row')} only after"] if found.only_after else []
+    words += [f"{counted(len(comparison.only_before), 'row')} only before"] if comparison.only_before else []
+    words += [f"{counted(len(comparison.only_after), 'row')} only after"] if comparison.only_after else []
     return ", ".join(words) + "."
 
 
@@ -132,17 +132,17 @@ def notes(changes: Sequence["Change"]) -> list[tuple[str, int]]:
     return Counter(note for change in changes for note in change.notes).most_common(10)
 
 
-def as_object(found: "Comparison") -> dict[str, Any]:
+def as_object(comparison: "Comparison") -> dict[str, Any]:
     """Return a comparison as JSON types; equal pictures have no PSNR, since JSON has no infinity."""
-    said = dataclasses.asdict(found) | {
+    said = dataclasses.asdict(comparison) | {
         "summary": {
-            "rows": len(found.changes),
-            "worse": len(found.worse),
-            "changed": len(found.changed),
-            "equal_pictures": sum(change.psnr == math.inf for change in found.changes),
+            "rows": len(comparison.changes),
+            "worse": len(comparison.worse),
+            "changed": len(comparison.changed),
+            "equal_pictures": sum(change.psnr == math.inf for change in comparison.changes),
         }
     }
-    for change, plain in zip(found.changes, said["changes"], strict=True):
+    for change, plain in zip(comparison.changes, said["changes"], strict=True):
         plain["same_picture"] = None if change.psnr is None else change.psnr == math.inf
     cleaned = _finite(said)
     assert isinstance(cleaned, dict)

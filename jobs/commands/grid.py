@@ -93,8 +93,8 @@ def runs(
     if as_json:
         for grid_run in listed:
             folder = layout.run_folder(output, grid_run.id)
-            found = dataclasses.asdict(grid_run) | {"folder": folder, "latest": folder == latest}
-            out.out(json.dumps(found, default=lambda moment: moment.isoformat()), highlight=False)
+            record = dataclasses.asdict(grid_run) | {"folder": folder, "latest": folder == latest}
+            out.out(json.dumps(record, default=lambda moment: moment.isoformat()), highlight=False)
         return
     table = Table("run", "job", Column("rows", justify="right"), "outcome", "began", "ended", "", show_edge=False)
     for grid_run in listed:

@@ -58,10 +58,10 @@ def kubernetes(
     if kind is Kind.CLUSTER:
         if file:
             raise ValueError(f"{file}: --as cluster takes no job; expected nst render kubernetes --as cluster")
-        found = submit.ray_cluster(name, ours)
+        resource = submit.ray_cluster(name, ours)
     elif file is None:
         raise ValueError(f"--as {kind.value}: expected a job file")
     else:
         make = submit.ray_job if kind is Kind.JOB else submit.ray_cron_job
-        found = make(file, submit.section_of(file, ours))
-    typer.echo(submit.in_blocks(found), nl=False)
+        resource = make(file, submit.section_of(file, ours))
+    typer.echo(submit.in_blocks(resource), nl=False)

@@ -66,12 +66,12 @@ def validate(
     go_without_pandas()
     with _job.every_problem_listed(as_json=as_json):
         job, options = _job.job_from(manifest, given, parameters.chosen)
-        found = _of_manifest(job, options) if isinstance(job, ManifestJob) else _of_other(job, options)
-    look = _looked(found.rows, options) if pictures else None
+        valid = _of_manifest(job, options) if isinstance(job, ManifestJob) else _of_other(job, options)
+    look = _looked(valid.rows, options) if pictures else None
     if as_json:
-        out.out(json.dumps(_as_object(found, look)), highlight=False)
+        out.out(json.dumps(_as_object(valid, look)), highlight=False)
     else:
-        _print(found, look)
+        _print(valid, look)
     if look and look.faults:
         raise typer.Exit(ExitCode.PROBLEMS)
 
@@ -120,31 +120,31 @@ def _looked(rows: "Sequence[Row]", options: "RunOptions") -> "Look":
         return look_at_pictures(rows, options.decoding)
 
 
-def _as_object(found: _Valid, look: "Look | None") -> dict[str, object]:
+def _as_object(valid: _Valid, look: "Look | None") -> dict[str, object]:
     """Return what was found as JSON types."""
     faults = look and [{"picture": uri, "error": error, "rows": rows} for uri, (error, rows) in look.faults.items()]
     return {
         "valid": True,
         "problems": [],
-        "rows": len(found.rows),
-        "duplicates": [dataclasses.asdict(repeat) for repeat in found.duplicates],
-        "remarks": list(found.remarks),
-        "passed_over": found.passed_over,
+        "rows": len(valid.rows),
+        "duplicates": [dataclasses.asdict(repeat) for repeat in valid.duplicates],
+        "remarks": list(valid.remarks),
+        "passed_over": valid.passed_over,
         "pictures": look and {"read": look.pictures, "faults": faults},
     }
 
 
-def _print(found: _Valid, look: "Look | None") -> None:
+def _print(valid: _Valid, look: "Look | None") -> None:
     """Print what was found as lines."""
-    for repeat in found.duplicates:
+    for repeat in valid.duplicates:
         out.print(f"{repeat.file}, row {repeat.number}: repeats row {repeat.id}", markup=False, highlight=False)
-    repeats = f", {len(found.duplicates):,} more repeat them and are computed once" if found.duplicates else ""
-    are, which = "is" if len(found.rows) == 1 else "are", "new or changed" if found.is_left else "valid"
-    line = f"{found.what}{counted(len(found.rows), 'row')} {are} {which}{repeats}."
+    repeats = f", {len(valid.duplicates):,} more repeat them and are computed once" if valid.duplicates else ""
+    are, which = "is" if len(valid.rows) == 1 else "are", "new or changed" if valid.is_left else "valid"
+    line = f"{valid.what}{counted(len(valid.rows), 'row')} {are} {which}{repeats}."
     out.print(line, markup=False, highlight=False, soft_wrap=True)
-    if found.passed_over:
-        out.print(f"Passed over: {found.passed_over}", markup=False, highlight=False, soft_wrap=True)
-    for remark in found.remarks:
+    if valid.passed_over:
+        out.print(f"Passed over: {valid.passed_over}", markup=False, highlight=False, soft_wrap=True)
+    for remark in valid.remarks:
         print_note(out, remark)
     if look is None:
         return

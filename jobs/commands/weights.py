@@ -44,8 +44,8 @@ def check(
     intact = all(check.ok for check in checks)
     if as_json:
         kind = ("imagenet" if intact else None) if checks else "embedded"
-        found = {"weights": kind, "checks": [dataclasses.asdict(check) for check in checks]}
-        out.out(json.dumps(found), highlight=False)
+        outcome = {"weights": kind, "checks": [dataclasses.asdict(check) for check in checks]}
+        out.out(json.dumps(outcome), highlight=False)
     elif checks:
         print_checks(out, checks)
     else:

@@ -36,8 +36,8 @@ _at_work: dict[str, Any] = {}
 
 def trace_context(text: str) -> dict[str, str | int]:
     """Return the fields of a trace context; none for a text that is no trace context."""
-    found = _TRACE.fullmatch(text.strip().lower())
-    return {"TraceId": found[1], "SpanId": found[2], "TraceFlags": int(found[3], 16)} if found else {}
+    match = _TRACE.fullmatch(text.strip().lower())
+    return {"TraceId": match[1], "SpanId": match[2], "TraceFlags": int(match[3], 16)} if match else {}
 
 
 class JsonFormatter(logging.Formatter):
@@ -103,10 +103,10 @@ def begin(level: int = logging.INFO) -> None:
     os.environ[INJECTED_VARIABLE] = json.dumps(injected)
 
 
-def _log_error_of_thread(told: threading.ExceptHookArgs) -> None:
+def _log_error_of_thread(raised: threading.ExceptHookArgs) -> None:
     """Log an error that ended a thread."""
-    if told.exc_type is not SystemExit:
-        show_traceback(told.exc_type, told.exc_value or told.exc_type(), told.exc_traceback)
+    if raised.exc_type is not SystemExit:
+        show_traceback(raised.exc_type, raised.exc_value or raised.exc_type(), raised.exc_traceback)
 
 
 def begin_in_worker() -> None:

@@ -69,11 +69,11 @@ def troubles(rows: Sequence[Row], *, whole: bool) -> list[tuple[str, str]]:
         rows: of results, with the columns `RESULT_SOURCES`.
         whole: whether ids stand in front of the rows' names.
     """
-    found: dict[str, list[str]] = {}
+    rows_by_text: dict[str, list[str]] = {}
     for row in rows:
         for text in filter(None, (row["error"], row["warning"])):
-            found.setdefault(str(text), []).append(f"{row['id']}: {pair_name(row)}" if whole else pair_name(row))
-    return [(_few(names), text) for text, names in found.items()]
+            rows_by_text.setdefault(str(text), []).append(f"{row['id']}: {pair_name(row)}" if whole else pair_name(row))
+    return [(_few(names), text) for text, names in rows_by_text.items()]
 
 
 def _few(names: Sequence[str]) -> str:

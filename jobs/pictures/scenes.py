@@ -252,7 +252,7 @@ def forest(rng: np.random.Generator, size: int) -> Field:
     for k in range(46):
         t = (k / 45) ** 1.6
         side = -1 if k % 2 else 1
-        where = _beside(vanish, side, t, rng)
+        where = _place_of_trunk(vanish, side, t, rng)
         foot, half = level + 0.01 + 0.44 * t, (0.0045 + 0.036 * t) * rng.uniform(0.7, 1.2)
         flare = 1 + 0.5 * np.exp(-np.clip(foot - y, 0, 1) / (0.02 + 0.06 * t))
         u = (x - where - 0.02 * np.sin(5 * y + k) * t) / (half * flare)
@@ -269,7 +269,7 @@ def forest(rng: np.random.Generator, size: int) -> Field:
     return finish(rng, picture)
 
 
-def _beside(vanish: float, side: int, t: float, rng: np.random.Generator) -> float:
+def _place_of_trunk(vanish: float, side: int, t: float, rng: np.random.Generator) -> float:
     """Return where a trunk stands: beside the path, further out the nearer it is."""
     return float(vanish + side * (0.05 + 0.40 * t + rng.uniform(0, 0.42) * (1 - 0.55 * t)))
 

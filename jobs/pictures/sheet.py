@@ -38,18 +38,18 @@ def sheet(lines: Sequence[Sequence[Cell]], side: int, *, title: Sequence[str] = 
     width = GAP + max(map(len, lines)) * (side + GAP)
     above = [part for words in title for part in _folded(words, font, width - 2 * GAP)]
     labels = [[_folded(cell.label, font, side) for cell in line] for line in lines]
-    rooms = [step * max(map(len, line)) for line in labels]
-    height = GAP + step * len(above) + sum(rooms) + len(lines) * (side + GAP)
+    label_heights = [step * max(map(len, line)) for line in labels]
+    height = GAP + step * len(above) + sum(label_heights) + len(lines) * (side + GAP)
     picture = Image.new("RGB", (width, height), PAPER)
     draw = ImageDraw.Draw(picture)
     y = _written(draw, above, (GAP, GAP), font, step)
-    for line, texts, room in zip(lines, labels, rooms, strict=True):
+    for line, texts, label_height in zip(lines, labels, label_heights, strict=True):
         for place, (cell, label) in enumerate(zip(line, texts, strict=True)):
             x = GAP + place * (side + GAP)
-            _written(draw, label, (x, y + room - step * len(label)), font, step)
-            corner = x + (side - cell.picture.width) // 2, y + room + (side - cell.picture.height) // 2
+            _written(draw, label, (x, y + label_height - step * len(label)), font, step)
+            corner = x + (side - cell.picture.width) // 2, y + label_height + (side - cell.picture.height) // 2
             picture.paste(cell.picture, corner)
-        y += room + side + GAP
+        y += label_height + side + GAP
     return picture
 
 

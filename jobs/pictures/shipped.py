@@ -27,7 +27,7 @@ def photographs() -> dict[str, NDArray[np.uint8]]:
     Raises:
         ImportError: the `photos` extra (scikit-image, scikit-learn) is not installed, or ships no such files.
     """
-    found: dict[str, NDArray[np.uint8]] = {}
+    pictures: dict[str, NDArray[np.uint8]] = {}
     for package, names in _SHIPPED.items():
         spec = find_spec(package)
         if spec is None or spec.origin is None:
@@ -36,7 +36,7 @@ def photographs() -> dict[str, NDArray[np.uint8]]:
         for path in (Path(spec.origin).parent / name for name in names):
             if path.is_file():
                 with Image.open(path) as image:
-                    found[path.stem] = np.array(image.convert("RGB"))
-    if not found:
+                    pictures[path.stem] = np.array(image.convert("RGB"))
+    if not pictures:
         raise ImportError("the installed scikit-image and scikit-learn ship none of the photographs known here")
-    return found
+    return pictures

@@ -126,8 +126,8 @@ class Cluster:
             ClusterError: if the cluster cannot be asked.
         """
         with _explained(self.address, "list jobs"):
-            found = [Submission.of(details) for details in self.server.list_jobs()]
-        known = [submission for submission in found if submission]
+            listed = [Submission.of(details) for details in self.server.list_jobs()]
+        known = [submission for submission in listed if submission]
         return sorted(known, key=lambda one: (one.began_at or datetime.max.replace(tzinfo=UTC), one.attempt))
 
     def find(self, word: str) -> Submission:
@@ -137,12 +137,12 @@ class Cluster:
             ClusterError: if there is none.
         """
         known = self.submissions()
-        found = [one for one in known if one.id == word] or [one for one in known if one.name == word]
-        if not found:
+        matching = [one for one in known if one.id == word] or [one for one in known if one.name == word]
+        if not matching:
             names = dict.fromkeys([one.name for one in known] + [one.id for one in known])
             hint = did_you_mean(word, names) or "nst jobs lists those that there are"
             raise ClusterError(f"no job {word!r} at {self.address}: {hint}")
-        return found[-1]
+        return matching[-1]
 
     def submit(self, request: Request) -> tuple[Submission, bool]:
         """Submit a job unless it runs already; return its submission and whether that is new.
@@ -194,11 +194,11 @@ class Cluster:
             ClusterError: if it is not after so many seconds.
         """
         until = time.monotonic() + seconds
-        while not (found := self.find(id)).over:
+        while not (submission := self.find(id)).over:
             if time.monotonic() > until:
-                raise ClusterError(f"{id} is still {found.status} after {seconds:g} s: nst logs {id} may say why")
+                raise ClusterError(f"{id} is still {submission.status} after {seconds:g} s: nst logs {id} may say why")
             time.sleep(LOOK_EVERY)
-        return found
+        return submission
 
     def logs(self, id: str) -> str:
         """Return what a job wrote so far.

@@ -44,9 +44,9 @@ def main() -> None:
 
 def _note_submission() -> None:
     """Take over what Ray calls this job, unless it was told a name: each run of a schedule has its own."""
-    told = json.loads(os.environ.get(json_lines.INJECTED_VARIABLE) or "{}").get("metadata") or {}
-    if RAYS_NAME in told:
-        os.environ.setdefault(runner.SUBMISSION_VARIABLE, told[RAYS_NAME])
+    notes = json.loads(os.environ.get(json_lines.INJECTED_VARIABLE) or "{}").get("metadata") or {}
+    if RAYS_NAME in notes:
+        os.environ.setdefault(runner.SUBMISSION_VARIABLE, notes[RAYS_NAME])
 
 
 if __name__ == "__main__":

@@ -75,8 +75,8 @@ class LightServer:
 
     def list_jobs(self) -> Sequence[Any]:
         """Return details of every job that the cluster knows."""
-        found = listed(self.address)
-        return self.client.list_jobs() if found is None else found
+        details = listed(self.address)
+        return self.client.list_jobs() if details is None else details
 
     def submit_job(self, **given: Any) -> str:
         """Start a job; RuntimeError if there is one of this id."""

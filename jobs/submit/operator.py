@@ -90,8 +90,8 @@ class Kubernetes:
 
     def listed(self, labels: str) -> list[dict[str, Any]]:
         """Return the RayJobs that have some labels, the oldest first."""
-        found = self._call("GET", "?" + urllib.parse.urlencode({"labelSelector": labels}))["items"]
-        return sorted(found, key=lambda one: str(one["metadata"].get("creationTimestamp", "")))
+        items = self._call("GET", "?" + urllib.parse.urlencode({"labelSelector": labels}))["items"]
+        return sorted(items, key=lambda one: str(one["metadata"].get("creationTimestamp", "")))
 
     def ended(self, name: str) -> dict[str, Any]:
         """Wait until a RayJob is over, and return it.
@@ -128,7 +128,7 @@ class Kubernetes:
         """Send one request to the Kubernetes API, and return its answer."""
         jobs = f"{self.address}/apis/{API_VERSION}/namespaces/{self.namespace}/rayjobs"
         token = (self.account / "token").read_text("utf-8").strip()
-        asked = urllib.request.Request(
+        call = urllib.request.Request(
             jobs + path,
             method=method,
             data=None if body is None else json.dumps(body).encode(),
@@ -136,7 +136,7 @@ class Kubernetes:
         )
         trusted = ssl.create_default_context(cafile=str(self.account / "ca.crt")) if jobs.startswith("https") else None
         try:
-            with urllib.request.urlopen(asked, timeout=30, context=trusted) as answer:
+            with urllib.request.urlopen(call, timeout=30, context=trusted) as answer:
                 said: dict[str, Any] = json.loads(answer.read())
                 return said
         except urllib.error.HTTPError as error:

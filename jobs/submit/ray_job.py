@@ -70,16 +70,16 @@ def ray_job(
     Raises:
         ValueError: for a file that is no job, or that cannot run there; the message names the field.
     """
-    asked = _request(file)
+    prepared = _request(file)
     return {
         "apiVersion": API_VERSION,
         "kind": "RayJob",
         "metadata": {
-            "name": _name(asked) + (f"-{attempt}" if attempt > 1 else ""),
+            "name": _name(prepared) + (f"-{attempt}" if attempt > 1 else ""),
             "namespace": section.namespace,
-            "labels": labels(asked) | ({STARTED_BY_LABEL: started_by} if started_by else {}),
+            "labels": labels(prepared) | ({STARTED_BY_LABEL: started_by} if started_by else {}),
         },
-        "spec": _spec(asked, section, attempt, trace),
+        "spec": _spec(prepared, section, attempt, trace),
     }
 
 
@@ -92,22 +92,22 @@ def ray_cron_job(file: Path, section: KubernetesSection) -> dict[str, Any]:
     Raises:
         ValueError: as `ray_job` does.
     """
-    asked = _request(file)
+    prepared = _request(file)
     return {
         "apiVersion": API_VERSION,
         "kind": "RayCronJob",
-        "metadata": {"name": _name(asked), "namespace": section.namespace, "labels": labels(asked)},
+        "metadata": {"name": _name(prepared), "namespace": section.namespace, "labels": labels(prepared)},
         "spec": {
             "schedule": section.schedule,
             "timeZone": section.time_zone,
-            "jobTemplate": _spec(asked, section, attempt=None),
+            "jobTemplate": _spec(prepared, section, attempt=None),
         },
     }
 
 
-def labels(asked: Request) -> dict[str, str]:
+def labels(prepared: Request) -> dict[str, str]:
     """Return the labels by which the RayJobs of a job are found again."""
-    return {**NODE_LABELS, NAME_LABEL: asked.name.rstrip("_.-"), DIGEST_LABEL: asked.digest}
+    return {**NODE_LABELS, NAME_LABEL: prepared.name.rstrip("_.-"), DIGEST_LABEL: prepared.digest}
 
 
 def _request(file: Path) -> Request:
@@ -125,27 +125,27 @@ def _request(file: Path) -> Request:
     return request(file)
 
 
-def _name(asked: Request) -> str:
+def _name(prepared: Request) -> str:
     """Return the name of a job as Kubernetes takes it: small letters, digits and -, a letter first, not too long."""
-    plain = "".join(letter if letter.isalnum() and letter.isascii() else "-" for letter in asked.name.lower())
+    plain = "".join(letter if letter.isalnum() and letter.isascii() else "-" for letter in prepared.name.lower())
     plain = plain if plain[0].isalpha() else f"n-{plain}"
-    room = MAX_CLUSTER_NAME - len(asked.digest) - len("-") - len("-999")
-    return f"{plain[:room].rstrip('-')}-{asked.digest}"
+    most = MAX_CLUSTER_NAME - len(prepared.digest) - len("-") - len("-999")
+    return f"{plain[:most].rstrip('-')}-{prepared.digest}"
 
 
-def _spec(asked: Request, section: KubernetesSection, attempt: int | None, trace: str = "") -> dict[str, Any]:
+def _spec(prepared: Request, section: KubernetesSection, attempt: int | None, trace: str = "") -> dict[str, Any]:
     """Return the specification of a RayJob; one that is started again and again by a schedule has no attempt."""
-    environment = asked.environment(attempt, trace=trace)
+    environment = prepared.environment(attempt, trace=trace)
     variables = environment["env_vars"]
     variables |= {JOB_VARIABLE: _sized(variables[JOB_VARIABLE], section), SUCCESS_VARIABLE: "1"}
-    identity: dict[str, Any] = {"jobId": asked.id(attempt)} if attempt else {}
+    identity: dict[str, Any] = {"jobId": prepared.id(attempt)} if attempt else {}
     return {
         "entrypoint": ENTRYPOINT,
         # The operator's other ways pass the job through a shell of another pod, which would read its $ and quotes.
         "submissionMode": "HTTPMode",
         **identity,
-        **_entrypoint_resources(asked.resources),
-        "metadata": {**asked.metadata, "nst_attempt": str(attempt or 1)},
+        **_entrypoint_resources(prepared.resources),
+        "metadata": {**prepared.metadata, "nst_attempt": str(attempt or 1)},
         "runtimeEnvYAML": in_blocks(environment),
         "shutdownAfterJobFinishes": True,
         "ttlSecondsAfterFinished": section.cluster_kept_seconds,

@@ -76,8 +76,8 @@ def request(file: Path) -> Request:
     """
     job, text = load(file), file.read_text("utf-8")
     said: dict[str, Any] = yaml.safe_load(text)
-    asked = {name: value for name, value in said.items() if name != "cluster"}
-    lasting = storage.each_text(asked, storage.lasting)  # another signature of a picture is the same work
+    computed = {name: value for name, value in said.items() if name != "cluster"}
+    lasting = storage.each_text(computed, storage.lasting)  # another signature of a picture is the same work
     digest = hashlib.sha256(json.dumps(lasting, sort_keys=True, default=str).encode()).hexdigest()[:8]
     cluster = job.cluster
     _check(file, said, cluster)
@@ -121,8 +121,8 @@ def entrypoint(cluster: ClusterSection, job_file: str | None) -> str:
     else:
         interpreters = [sys.executable, "python", "python3"]
     names = " ".join(map(shlex.quote, interpreters))
-    found = 'f("ray") and f("jobs.submit.entrypoint")'
-    has_all = f"import sys; from importlib.util import find_spec as f; sys.exit(not ({found}))"
+    has_both = 'f("ray") and f("jobs.submit.entrypoint")'
+    has_all = f"import sys; from importlib.util import find_spec as f; sys.exit(not ({has_both}))"
     words = " ".join(["jobs.submit.entrypoint", *([shlex.quote(job_file)] if job_file else [])])
     missing = f"none of {names} has ray and nst-pipeline: set cluster.python, cluster.upload or cluster.pip"
     return (
@@ -138,10 +138,10 @@ def _check(file: Path, said: Mapping[str, Any], cluster: ClusterSection) -> None
             f"{file}: output: {said['output']!r} would be a folder of one machine that goes with the job; expected a "
             "URI such as s3://bucket/night, or an absolute path that all machines of the cluster share"
         )
-    beside = [name for name in ("working_dir", "pip", "upload") if getattr(cluster, name)]
-    if cluster.image and beside:
+    given = [name for name in ("working_dir", "pip", "upload") if getattr(cluster, name)]
+    if cluster.image and given:
         raise ValueError(
-            f"{file}: cluster.{beside[0]}: cannot be had beside cluster.image, which brings its own; expected one"
+            f"{file}: cluster.{given[0]}: cannot be had beside cluster.image, which brings its own; expected one"
         )
 
 
@@ -193,9 +193,9 @@ def _place_in_working_dir(file: Path, cluster: ClusterSection) -> str | None:
 def _inputs(said: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield each path or URI that a job reads, with the field that names it."""
     for name in ("manifest", "photos", "contents", "styles"):
-        found = said.get(name) or []
-        found = [found] if isinstance(found, str) else found
-        for paths in found.values() if isinstance(found, Mapping) else found:
+        locations = said.get(name) or []
+        locations = [locations] if isinstance(locations, str) else locations
+        for paths in locations.values() if isinstance(locations, Mapping) else locations:
             mixed = paths if isinstance(paths, list) else each_of(name.removesuffix("s"), str(paths))
             yield from ((name, str(path)) for path in mixed)
     if (weights := str(said.get("weights") or "embedded")) not in ("embedded", "imagenet"):

@@ -43,8 +43,8 @@ class Guided:
         """Return g_r of activations F (B, N, H, W) for every region, or what a part of a picture adds to them."""
         # One region after the other: a copy of the activations is the most that is needed.
         regions = [self.inner.weighted(F, mask, dtype) for mask in self._at(F)]
-        found = torch.stack(regions, dim=1)
-        return found * self.shares.to(dtype)[:, :, None, None]
+        sums = torch.stack(regions, dim=1)
+        return sums * self.shares.to(dtype)[:, :, None, None]
 
     def back(self, F: Tensor, gradient: Tensor, M: int, *, plus: Tensor | None = None, border: Border) -> Tensor:
         """Return the gradient before the ReLU: that of `inner` from dg_r (B, R, N, ...), times t_r/Σt_r, for all r."""

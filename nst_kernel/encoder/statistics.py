@@ -151,12 +151,12 @@ def _in_pieces(columns: Tensor, dtype: torch.dtype) -> Tensor:
     """
     count = columns.shape[1] // PIECE
     positions = columns.shape[1] // count
-    found = []
+    sums = []
     for sample in columns:  # one by one: a view of the pieces of all of them would be a copy
         pieces, rest = sample[: count * positions].unflatten(0, (count, positions)), sample[count * positions :]
         total = (pieces.mT @ pieces).sum(0, dtype=dtype)
-        found.append(total + (rest.mT @ rest).to(dtype) if len(rest) else total)
-    return torch.stack(found)
+        sums.append(total + (rest.mT @ rest).to(dtype) if len(rest) else total)
+    return torch.stack(sums)
 
 
 def _has_kernels(F: Tensor) -> bool:

@@ -33,15 +33,15 @@ class TiledPass(torch.autograd.Function):
         features: dict[str, Tensor] = {}
         totals: dict[str, Tensor] = {}
         for tile in tiles_of(x, request):
-            found = iter(_apply(tile.read(x), network, tile.request(request, x), False))
+            of_tile = iter(_apply(tile.read(x), network, tile.request(request, x), False))
             for layer in request.features:
-                activations = next(found)
+                activations = next(of_tile)
                 if layer not in features:
-                    features[layer] = _room_for(activations, layer, x)
+                    features[layer] = _memory_for(activations, layer, x)
                 tile.own(features[layer], layer).copy_(tile.within(activations, layer))
             for layer, statistic in request.statistics.items():
                 M = tile.positions(layer)
-                totals[layer] = statistic.add(totals.get(layer), next(found), M)
+                totals[layer] = statistic.add(totals.get(layer), next(of_tile), M)
         ctx.network, ctx.request, ctx.x = network, request, x
         means = (statistic.mean(totals[layer], positions(layer, x)) for layer, statistic in request.statistics.items())
         return (*(features[layer] for layer in request.features), *means)
@@ -78,7 +78,7 @@ def _poolings(layer: str) -> int:
     return int(layer[4]) - 1
 
 
-def _room_for(activations: Tensor, layer: str, x: Tensor) -> Tensor:
+def _memory_for(activations: Tensor, layer: str, x: Tensor) -> Tensor:
     """Return memory for the activations of a layer of pixels x, in the type of those of a tile."""
     down = _poolings(layer)
     shape = (*activations.shape[:2], x.shape[-2] >> down, x.shape[-1] >> down)

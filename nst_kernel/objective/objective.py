@@ -114,8 +114,8 @@ class Objective:
     def _laplacian(self, x: Tensor) -> Tensor:
         """Return the Laplacian loss of pixels x (B, 3, H, W), per sample (B,), zero for a sample that has none."""
         parts = [self.laplacian_term(losses.laplacian(x, pool), D) for pool, D in self.targets.laplacians.items()]
-        found = torch.where(self.pools > 0, torch.stack(parts, dim=1), 0.0).sum(1)
-        return torch.where(self.laplacian_weights[:, 0] > 0, found, 0.0)
+        loss = torch.where(self.pools > 0, torch.stack(parts, dim=1), 0.0).sum(1)
+        return torch.where(self.laplacian_weights[:, 0] > 0, loss, 0.0)
 
     def select(self, samples: Tensor) -> "Objective":
         """Return the objective of some of the samples, by index (n,)."""

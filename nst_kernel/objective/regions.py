@@ -49,13 +49,13 @@ def masks_at(masks: Tensor, layers: Sequence[str], *, inside: bool, tileable: bo
 
     With `inside` they are without the positions that see anything else than the region.
     """
-    found = {}
+    by_layer = {}
     for layer in layers:
         pooled = masks.unsqueeze(0)
         for _ in range(int(layer[4]) - 1):
             pooled = nnf.avg_pool2d(pooled, 2)
-        found[layer] = eroded(pooled[0], beyond(layer), tileable=tileable) if inside else pooled[0]
-    return found
+        by_layer[layer] = eroded(pooled[0], beyond(layer), tileable=tileable) if inside else pooled[0]
+    return by_layer
 
 
 def regions_of(pairs: Sequence[Pair], known: Mapping[str, Sequence[Tensor]]) -> Regions:

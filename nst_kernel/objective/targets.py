@@ -75,7 +75,7 @@ def _of_regions(
     """Return the targets of every region by style layer, (B, R, N, ...), and the regions."""
     layers, most = pairs[0].params.style_layers, most_regions(pairs)
     target = STYLE_TERMS[pairs[0].params.statistics].target
-    found: dict[str, list[Tensor]] = {layer: [] for layer in layers}
+    targets: dict[str, list[Tensor]] = {layer: [] for layer in layers}
     known: dict[str, list[Tensor]] = {layer: [] for layer in layers}
     for pair in pairs:
         styles = [_statistics(style, pair.params, encoder, cache, saving) for style in pair.styles]
@@ -87,9 +87,9 @@ def _of_regions(
             total = weights.sum(0)
             blend = (A * (weights / total.where(total > 0, 1))[:, :, None, None]).sum(0)
             blend[total == 0] = 1.0  # of weight 0, and divided by
-            found[layer].append(padded(target(blend), most))
+            targets[layer].append(padded(target(blend), most))
             known[layer].append((total > 0).to(A))
-    return {layer: torch.stack(each) for layer, each in found.items()}, regions_of(pairs, known)
+    return {layer: torch.stack(each) for layer, each in targets.items()}, regions_of(pairs, known)
 
 
 def _laplacians(pairs: Sequence[Pair], encoder: Vgg19) -> dict[int, Tensor]:

@@ -42,8 +42,8 @@ def parameter(
         later: whether it came after the first ids were derived from parameters: at its default it is left out of them,
             so that the ids of earlier requests stay as they are.
         rule: bounds as pydantic's `Field` has them (`ge`, `le`, `min_length`, `allow_inf_nan`); `expected`: what a
-            value must be, in words, where type and bounds do not say it; `beside`: whether it is about what is made
-            beside the picture alone, so that ids and fingerprints leave it out.
+            value must be, in words, where type and bounds do not say it; `accompanies`: whether it is about files
+            that accompany the picture alone, so that ids and fingerprints leave it out.
     """
     about = {"description": doc, "unit": unit, "graph": graph, "loss": loss, "later": later}
     return dataclasses.field(default=default, metadata={**about, **rule})
@@ -103,7 +103,7 @@ class Parameter:
     @property
     def decides(self) -> bool:
         """Whether the picture depends on it."""
-        return not self.rule.get("beside", False)
+        return not self.rule.get("accompanies", False)
 
     @property
     def per_sample(self) -> bool:
@@ -113,12 +113,12 @@ class Parameter:
     @property
     def whole(self) -> bool:
         """Whether it is a whole number, or a list of such."""
-        return any(_bare(part) is int for part in (self.type, *get_args(_bare(self.type))))
+        return any(_unannotated(part) is int for part in (self.type, *get_args(_unannotated(self.type))))
 
     @property
     def choices(self) -> tuple[str, ...]:
         """The words that its value must be one of; empty if it may be another."""
-        return ("true", "false") if _bare(self.type) is bool else _choices(self.type)
+        return ("true", "false") if _unannotated(self.type) is bool else _choices(self.type)
 
     @cached_property
     def expected(self) -> str:
@@ -151,7 +151,7 @@ def as_text(value: object) -> str:
     return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _bare(type: Any) -> Any:
+def _unannotated(type: Any) -> Any:
     """Return an annotated type without its annotations."""
     return get_args(type)[0] if get_origin(type) is Annotated else type
 
@@ -168,11 +168,11 @@ def _in_words(type: Any, bounds: Mapping[str, Any]) -> str:
     """Return what a value of a type must be."""
     if choices := _choices(type):
         return " or ".join(choices)
-    bare = _bare(type)
-    if bare is bool:
+    plain = _unannotated(type)
+    if plain is bool:
         return "true or false"
     if "le" in bounds:
-        return f"a {'whole ' if bare is int else ''}number from {bounds['ge']} to {bounds['le']}"
+        return f"a {'whole ' if plain is int else ''}number from {bounds['ge']} to {bounds['le']}"
     return f"a finite number of at least {bounds['ge']}"
 
 
@@ -180,14 +180,14 @@ def _schema(type: Any, bounds: Mapping[str, Any]) -> dict[str, Any]:
     """Return the JSON Schema of a value of a type; bounds hold where it is written as a number."""
     if choices := _choices(type):
         return {"enum": list(choices)}
-    bare = _bare(type)
-    if get_origin(bare) is tuple:
+    plain = _unannotated(type)
+    if get_origin(plain) is tuple:
         return {"anyOf": [{"type": "array"}, {"type": "number"}, {"type": "string"}]}
-    if get_origin(bare) in (Union, types.UnionType):
-        return {"anyOf": [_schema(part, bounds) for part in get_args(bare)]}
+    if get_origin(plain) in (Union, types.UnionType):
+        return {"anyOf": [_schema(part, bounds) for part in get_args(plain)]}
     names = {int: "integer", float: "number", str: "string", bool: "boolean", types.NoneType: "null"}
-    if bare not in (int, float):
-        return {"type": names[bare]}
+    if plain not in (int, float):
+        return {"type": names[plain]}
     words = {"ge": "minimum", "le": "maximum"}
     limits = {words[name]: value for name, value in bounds.items() if name in words}
-    return {"type": [names[bare], "string"], **limits}  # YAML reads 1e-3 as text
+    return {"type": [names[plain], "string"], **limits}  # YAML reads 1e-3 as text

@@ -56,12 +56,12 @@ class Derived:
         lists = {"style_blend_weights": self.style_blend_weights or (1.0,) * styles, "style_scale": self.style_scale}
         fitting = {"style_blend_weights": (styles,), "style_scale": (1, styles)}
         number = f"{styles} number{'s'[: styles > 1]}, one for each style"
-        found = [
+        problems = [
             Problem(name, list(values), number if name == "style_blend_weights" else f"one number, or {number}")
             for name, values in lists.items()
             if styles and len(values) not in fitting[name]
         ]
-        return found + self._misfitting_masks(styles)
+        return problems + self._misfitting_masks(styles)
 
     def _misfitting_masks(self, styles: int) -> list[Problem]:
         """Return what is wrong with the number of masks, for a sample of so many styles."""

@@ -288,13 +288,13 @@ class StyleParams(Derived):
         ge=0,
         le=100_000,
         later=True,
-        beside=True,
+        accompanies=True,
     )
     animation: Literal["none", "webp", "gif"] = parameter(
         "none",
         "the file that shows the pictures on the way one after the other, at even steps of the loss's logarithm",
         later=True,
-        beside=True,
+        accompanies=True,
     )
 
     @model_validator(mode="before")

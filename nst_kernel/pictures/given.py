@@ -51,8 +51,8 @@ def masks_given(content: Masked, styles: Sequence[Any]) -> tuple[Tensor, list[Te
     for each, masked in zip((there, *others), [content, *own], strict=True):
         each.check_aspect(masked.picture)
     if there.labels is not None:
-        found = masks_of_labels(there.labels, [other.labels for other in others if other.labels is not None])
-        masks, *of_styles = (torch.from_numpy(each).float() / 255 for each in found)
+        of_labels = masks_of_labels(there.labels, [other.labels for other in others if other.labels is not None])
+        masks, *of_styles = (torch.from_numpy(each).float() / 255 for each in of_labels)
         return masks, of_styles if own else of_styles * len(styles)
     if own:
         if differing := [other for other in others if len(other.soft) != len(there.soft)]:

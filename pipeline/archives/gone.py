@@ -46,11 +46,11 @@ def leftovers(spec: ArchiveSpec, options: RunOptions) -> list[Leftover]:
     check_originals_are_safe(spec, options.output)
     columns = ["id", "original", "output_name"]
     rows = index.read_index(options.output).select(columns).to_pylist()
-    found = storage.identities(list(dict.fromkeys(row["original"] for row in rows)))
-    for identity in found.values():
+    identities = storage.identities(list(dict.fromkeys(row["original"] for row in rows)))
+    for identity in identities.values():
         if isinstance(identity, storage.StorageError) and not isinstance(identity, storage.NotFound):
             raise identity
-    gone = [Leftover(**row) for row in rows if isinstance(found[row["original"]], storage.NotFound)]
+    gone = [Leftover(**row) for row in rows if isinstance(identities[row["original"]], storage.NotFound)]
     if gone and len(gone) == len(rows):
         raise ValueError(
             f"{spec.photos}: no photo of {layout.index_file(options.output)} is there: expected at least one. Is the "

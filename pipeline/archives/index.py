@@ -227,12 +227,12 @@ def _with_outcomes(batch: pa.RecordBatch, results: pa.Table | None) -> pa.Record
     if results is None:
         return batch
     place = pc.index_in(batch["id"], results["id"].combine_chunks())
-    found = results.take(place)
+    outcomes = results.take(place)
     pending = pc.equal(batch["status"], "pending")
-    settled = pc.fill_null(pc.and_(pending, pc.equal(found["fingerprint"], batch["fingerprint"])), False)
+    settled = pc.fill_null(pc.and_(pending, pc.equal(outcomes["fingerprint"], batch["fingerprint"])), False)
     for name in _OUTCOMES[2:]:
         field = SCHEMA.field(name)
-        column = pc.if_else(settled, found[name].cast(field.type), batch[name])
+        column = pc.if_else(settled, outcomes[name].cast(field.type), batch[name])
         batch = batch.set_column(SCHEMA.get_field_index(name), field, pa.chunked_array(column).combine_chunks())
     return batch
 

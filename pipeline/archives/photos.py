@@ -99,10 +99,10 @@ def _leave_out(spec: ArchiveSpec) -> Callable[[str], str]:
     return reason
 
 
-def _that_are_pictures(found: Iterator[Photo], passed_over: PassedOver) -> Iterator[Photo]:
+def _that_are_pictures(candidates: Iterator[Photo], passed_over: PassedOver) -> Iterator[Photo]:
     """Yield photos, and of files without an extension those that begin like a picture; a few are read side by side."""
     threads = storage.Policy.from_environment().concurrency
-    while some := list(itertools.islice(found, _READ_TOGETHER)):
+    while some := list(itertools.islice(candidates, _READ_TOGETHER)):
         unknown = [photo for photo in some if not globs.extension(photo.path)]
         reasons = dict(zip(unknown, storage.map_in_threads(_why_no_picture, unknown, threads=threads), strict=True))
         for photo in some:

@@ -100,9 +100,9 @@ def _slices(
             return
         lock.check()
         index.begin(options.output, number, rows)
-        asked = [one.row for one, _ in rows]
-        check_rows(asked, options)
-        yield asked
+        requested = [one.row for one, _ in rows]
+        check_rows(requested, options)
+        yield requested
 
 
 def _renew_passed_over(output: str, whole: Progress) -> None:

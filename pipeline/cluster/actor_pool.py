@@ -13,7 +13,7 @@ from ray.data import ActorPoolStrategy
 
 from pipeline.cluster.connection import connect
 from pipeline.cluster.nodes import LOOK, Node, look_at_gpus, this_machine
-from pipeline.cluster.unlike import free_places, gpus_to_come, largest, say_what_waits, selector_of, told_by_kind
+from pipeline.cluster.unlike import free_places, gpus_to_come, largest, say_what_waits, selector_of, with_memory_by_kind
 from pipeline.options import Resources
 from pipeline.planning import ASSUMED_MEMORY, ROWS_AT_MOST, Batch, Limits, cost
 
@@ -209,7 +209,7 @@ def _waiting_for_gpus(resources: Resources, to_come: int) -> ActorPool:
 
 def _on_gpus(nodes: Sequence[Node], resources: Resources) -> ActorPool:
     """Return a pool on nodes that all have GPUs; actors that share a GPU share its memory evenly."""
-    nodes = told_by_kind(nodes)
+    nodes = with_memory_by_kind(nodes)
     gpus = sum(int(node.gpus) for node in nodes)
     count, min_count = resources.num_actors or resources.max_actors, _min_count(resources)
     # A fixed number of actors is spread over the GPUs; a pool that grows has one each unless more are requested.
@@ -238,9 +238,9 @@ def _gpu_memory(nodes: Sequence[Node], per_gpu: int) -> float | None:
 
     GPUs that do not tell it, beside others that do, have as much as is assumed where nobody tells.
     """
-    told = [node.gpu_memory for node in nodes if node.gpu_memory]
-    assumed = [ASSUMED_MEMORY] if len(told) < len(nodes) else []
-    return min([*(GPU_MEMORY_SHARE * free / per_gpu for free in told), *assumed]) if told else None
+    known = [node.gpu_memory for node in nodes if node.gpu_memory]
+    assumed = [ASSUMED_MEMORY] if len(known) < len(nodes) else []
+    return min([*(GPU_MEMORY_SHARE * free / per_gpu for free in known), *assumed]) if known else None
 
 
 def _precision(nodes: Sequence[Node]) -> str:
@@ -296,13 +296,13 @@ def pool_on_cluster(resources: Resources | None = None) -> ActorPool:
         now, ever = (min(pool.count, free_places(each, needs)) for each in (free, there))
         say_what_waits(now, ever, gpus=pool.num_gpus > 0)
 
-    def beside(pool: ActorPool) -> ActorPool:
-        """Return a pool that knows what the tasks around it have."""
-        larger = beside(pool.larger) if pool.larger else None
+    def with_tasks(pool: ActorPool) -> ActorPool:
+        """Return a pool with the nodes and the memory that the tasks which read and write may use."""
+        larger = with_tasks(pool.larger) if pool.larger else None
         memory = task_memory or None
         return dataclasses.replace(pool, nodes_without_cpus=without_cpus, task_memory=memory, larger=larger)
 
-    return beside(pool)
+    return with_tasks(pool)
 
 
 def _free_resources(alive: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, float]]:
@@ -321,11 +321,11 @@ def _node(node: Mapping[str, Any], gpus: Mapping[str, tuple[float, str]]) -> Nod
     """
     has, id = node["Resources"], str(node["NodeID"])
     kind = str(node.get("Labels", {}).get("ray.io/accelerator-type", ""))
-    found = Node(has.get("CPU", 0), has.get("GPU", 0), has.get("memory", 0), kind=kind, id=id)
+    known = Node(has.get("CPU", 0), has.get("GPU", 0), has.get("memory", 0), kind=kind, id=id)
     if id not in gpus:
-        return found
+        return known
     memory, precision = gpus[id]
-    return dataclasses.replace(found, gpu_memory=memory, gpu_precision=precision)
+    return dataclasses.replace(known, gpu_memory=memory, gpu_precision=precision)
 
 
 def pool_for(resources: Resources) -> ActorPool:

@@ -43,11 +43,11 @@ def check_address(address: str | None) -> None:
     if target.address.startswith(("http://", "https://")):
         raise ValueError(f"{target}: it is the address of a dashboard; {_ELSEWHERE}")
     try:
-        found = bootstrap_address(target)
-        check_answers(found, is_auto=target.address == "auto")
+        written = bootstrap_address(target)
+        check_answers(written, is_auto=target.address == "auto")
     except ConnectionError as error:
         raise ValueError(obstacle(error, target)) from error
-    host, port = host_and_port(found)
+    host, port = host_and_port(written)
     if not host:
         return  # Ray says what is wrong with it
     if port != GCS_PORT and _is_dashboard(host, port):

@@ -17,8 +17,8 @@ MOST_TO_COME = 100
 """GPUs that a run waits for at most, of a cluster that has no limit."""
 
 
-def told_by_kind(nodes: Sequence[Node]) -> list[Node]:
-    """Return nodes such that those which do not tell their GPUs' memory have that of others with the same GPUs.
+def with_memory_by_kind(nodes: Sequence[Node]) -> list[Node]:
+    """Return nodes with their GPUs' memory, that of other GPUs of the kind where a node does not report its own.
 
     A GPU that others hold tells nothing; its own memory is free once it is given to a run.
     """

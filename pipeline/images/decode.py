@@ -183,9 +183,9 @@ def _stored(data: bytes, size: Size | None, how: _How) -> tuple[AnyPixels, int, 
         height, width = shown = image.size if orientation >= 5 else image.size[::-1]
         wanted = shown if size is None else size(height, width) if callable(size) else size
         if how.deep and sixteen_bits.is_deep(image):
-            found = sixteen_bits.decoded(image, lambda: _header(data), profile, opacity=how.opacity)
-            if found is not None:
-                return found, orientation, shown, wanted
+            levels = sixteen_bits.decoded(image, lambda: _header(data), profile, opacity=how.opacity)
+            if levels is not None:
+                return levels, orientation, shown, wanted
         # Twice the size, at least: what is averaged from that looks as if averaged from all.
         draft = [OVERSAMPLING * side for side in (wanted if orientation >= 5 else wanted[::-1])]
         image.draft(None, (draft[0], draft[1]))

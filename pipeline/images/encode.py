@@ -157,9 +157,9 @@ def read_metadata(data: bytes) -> dict[str, str]:
             texts = {str(key): text for key, text in image.info.items() if isinstance(text, str)}
             return {k.removeprefix(_PNG_PREFIX): str(v) for k, v in texts.items() if k.startswith(_PNG_PREFIX)}
         if packet := image.info.get("xmp"):
-            found = xmp.metadata_in(packet)
-            if found is not None:
-                return found
+            metadata = xmp.metadata_in(packet)
+            if metadata is not None:
+                return metadata
         try:  # a GIF's comment, or where earlier versions put it
             is_gif = image.format == "GIF"
             entries = json.loads(image.info["comment"] if is_gif else image.getexif()[ExifTags.Base.ImageDescription])

@@ -57,8 +57,8 @@ def _run_length_pixels(data: bytes) -> int:
 def _scans(data: bytes) -> Iterator[int]:
     """Yield the offset of each scan of a JPEG that its decoder would read; none if it reads the first one only."""
     place, components, progressive = 2, 0, False
-    while (found := _JPEG_MARKER.search(data, place)) and found[1][0] != _END:
-        marker, place = found[1][0], found.end()
+    while (match := _JPEG_MARKER.search(data, place)) and match[1][0] != _END:
+        marker, place = match[1][0], match.end()
         if marker in _FRAMES:
             progressive, components = marker in _PROGRESSIVE, data[place + 7] if place + 7 < len(data) else 0
         elif marker == _SCAN:

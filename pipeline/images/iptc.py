@@ -20,10 +20,10 @@ _MOST_BYTES = 32 * 1024
 
 def block_in(image: Any) -> bytes:
     """Return the fields that a result keeps of the block in an opened picture; empty where it has none."""
-    found = image.info.get("photoshop", {}).get(RESOURCE) or getattr(image, "tag_v2", {}).get(_TIFF_BLOCK, b"")
+    block = image.info.get("photoshop", {}).get(RESOURCE) or getattr(image, "tag_v2", {}).get(_TIFF_BLOCK, b"")
     kept = b"".join(
         struct.pack(">BBBH", 0x1C, *field, len(value)) + value
-        for field, value in _fields(found if isinstance(found, bytes) else b"")
+        for field, value in _fields(block if isinstance(block, bytes) else b"")
         if field == _CHARACTERS or (field[0] == 2 and field[1] in _KEPT)
     )
     return kept if len(kept) <= _MOST_BYTES else b""
@@ -44,16 +44,16 @@ def properties(block: bytes) -> xmp.Properties:
     texts: dict[int, list[str]] = {}
     for (_, number), value in fields:
         texts.setdefault(number, []).append(_decoded(value, encoding))
-    found = {
+    of_xmp = {
         xmp.name(tag): xmp.text(texts[number][0])
         for tag, number in (("dc:title", _TITLE), ("dc:description", _CAPTION), ("dc:rights", _RIGHTS))
         if number in texts
     }
     if _KEYWORD in texts:
-        found[xmp.name("dc:subject")] = xmp.items(texts[_KEYWORD])
+        of_xmp[xmp.name("dc:subject")] = xmp.items(texts[_KEYWORD])
     if _CREATOR in texts:
-        found[xmp.name("dc:creator")] = xmp.items(texts[_CREATOR], ordered=True)
-    return found
+        of_xmp[xmp.name("dc:creator")] = xmp.items(texts[_CREATOR], ordered=True)
+    return of_xmp
 
 
 def _fields(block: bytes) -> Iterator[tuple[tuple[int, int], bytes]]:

@@ -72,8 +72,8 @@ def _is_usual(tags: Mapping[int, tuple[int, ...]], formats: set[int]) -> bool:
     if formats != {1} or photometric not in _BANDS_OF or bits > 16:
         return False
     is_deep = bits > 8
-    has_room = photometric != _INKS and not (is_deep and photometric != _RGB)  # for a band of opacity
-    return bands <= _BANDS_OF[photometric] + has_room and not (is_deep and photometric not in _DEEP)
+    may_have_opacity = photometric != _INKS and not (is_deep and photometric != _RGB)
+    return bands <= _BANDS_OF[photometric] + may_have_opacity and not (is_deep and photometric not in _DEEP)
 
 
 def _stored(tags: Mapping[int, tuple[int, ...]], formats: set[int]) -> str:

@@ -55,15 +55,15 @@ _METADATA = name("nst:metadata")
 def kept(packet: bytes) -> Properties:
     """Return the properties of a photo's packet that its result keeps; none where they cannot be read."""
     try:
-        found = {tag: element for tag, element in _properties(packet).items() if tag in _NAMES}
-        size = sum(len(ElementTree.tostring(element)) for element in found.values())
+        elements = {tag: element for tag, element in _properties(packet).items() if tag in _NAMES}
+        size = sum(len(ElementTree.tostring(element)) for element in elements.values())
     except Exception as error:  # XMP is written by anyone: a broken packet is no reason to lose the picture
         log.warning("XMP is left out, since it cannot be read: %s", error)
         return {}
     if size > MOST_BYTES:
         log.warning("XMP is left out: its caption and keywords have %d bytes, more than %d", size, MOST_BYTES)
         return {}
-    return found
+    return elements
 
 
 def text(value: str) -> ElementTree.Element:
@@ -117,12 +117,12 @@ def _properties(packet: bytes) -> Properties:
     if b"<!" in packet:
         raise ValueError("it has a document type")
     root = ElementTree.parse(io.BytesIO(packet.strip(b"\0 \r\n\t"))).getroot()
-    found: Properties = {}
+    elements: Properties = {}
     for description in root.iter(f"{_RDF}Description"):
         for tag, value in description.attrib.items():
             element = ElementTree.Element(tag)
             element.text = value
-            found.setdefault(tag, element)
+            elements.setdefault(tag, element)
         for element in description:
-            found.setdefault(element.tag, element)
-    return found
+            elements.setdefault(element.tag, element)
+    return elements

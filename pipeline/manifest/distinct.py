@@ -16,19 +16,19 @@ def repeated(rows: Rows) -> dict[int, RowProblem | Duplicate]:
     The first row of an id has it, and of those the first with the name of a picture has that, whatever else is wrong
     with it.
     """
-    found: dict[int, RowProblem | Duplicate] = {}
+    instead: dict[int, RowProblem | Duplicate] = {}
     firsts = _firsts(rows.column("id"))
     is_first = firsts == np.arange(len(rows))
     for number in np.flatnonzero(~is_first).tolist():
-        found[number] = _of_an_id(rows, int(firsts[number]), number)
+        instead[number] = _of_an_id(rows, int(firsts[number]), number)
     named = np.flatnonzero(is_first)
     firsts = _firsts((rows if is_first.all() else rows.at(named)).column("output"))
     if (firsts == np.arange(len(firsts))).all():
-        return found
+        return instead
     # Of those that share the name of a picture, each is looked at in turn.
     shared = np.bincount(firsts, minlength=len(firsts))[firsts] > 1
-    found |= _of_a_picture(rows, named[shared].tolist())
-    return dict(sorted(found.items()))
+    instead |= _of_a_picture(rows, named[shared].tolist())
+    return dict(sorted(instead.items()))
 
 
 def _firsts(texts: pa.Array) -> NDArray[np.int64]:
@@ -64,14 +64,14 @@ def _of_a_picture(rows: Rows, places: list[int]) -> dict[int, RowProblem]:
     """
     by_id: dict[str, Row] = {}
     named: dict[str, Row] = {}  # by names that do not end in an id
-    found: dict[int, RowProblem] = {}
+    problems: dict[int, RowProblem] = {}
     for number in places:
         row = rows[number]
         by_id[row.id] = row
         if (owner := _owner(row, by_id, named)) is not row:
             expected = f"a name of its own: {place(owner.file, owner.number)} is written there"
-            found[number] = RowProblem(row.file, row.number, "output", shown(row.output), expected)
-    return found
+            problems[number] = RowProblem(row.file, row.number, "output", shown(row.output), expected)
+    return problems
 
 
 def _owner(row: Row, by_id: dict[str, Row], named: dict[str, Row]) -> Row:

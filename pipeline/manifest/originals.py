@@ -40,8 +40,8 @@ def check_originals(rows: Sequence[Row], output: str, *, known: Iterable[str] = 
     problems = []
     for id, name, file, number in columns.values(["id", "output", "file", "number"]):
         uris = {places(uri): uri for uri in (layout.picture_file(output, one) for one in possible_outputs(name, id))}
-        if found := next((written for written in uris if written in taken), None):
-            expected = f"another name, since {uris[found]} {taken[found]}"
+        if original := next((written for written in uris if written in taken), None):
+            expected = f"another name, since {uris[original]} {taken[original]}"
             problems.append(RowProblem(file, number, "output", shown(name), expected))
         elif ignores_case:
             said = f"is written for {place(file, number)} too: the case of letters does not count there"

@@ -34,30 +34,30 @@ class Settings:
         """
         if not self.values:
             return columns, nested
-        asked, twice = by_name(self.values), self.repeated(columns, nested)
+        requested, twice = by_name(self.values), self.repeated(columns, nested)
         self.own.update(twice)
         if not self.override or not twice:
             return columns, nested
         kept, below = (
-            {name: value for name, value in part.items() if own_name(name, value) not in asked}
+            {name: value for name, value in part.items() if own_name(name, value) not in requested}
             for part in (columns, nested)
         )
-        return {**kept, **{name: asked[name] for name in twice}}, below
+        return {**kept, **{name: requested[name] for name in twice}}, below
 
     def repeated(self, columns: Given, nested: Given) -> set[str]:
         """Return which of the parameters that were asked for a row gives itself; arguments are those of `applied`."""
-        asked = by_name(self.values)
+        requested = by_name(self.values)
         given = {own_name(name, value) for part in (columns, nested) for name, value in part.items() if is_given(value)}
         preset = PRESETS.get(str(columns.get("preset") or nested.get("preset")))
-        return (given | (preset.values.keys() if preset else set())) & asked.keys()
+        return (given | (preset.values.keys() if preset else set())) & requested.keys()
 
     def remarks(self, rows: int) -> tuple[str, ...]:
         """Return what is to be said of parameters that were asked for and that rows give themselves."""
         if self.override:
             return ()
-        asked = by_name(self.values)
+        requested = by_name(self.values)
         return tuple(
-            f"--set {name}={asked[name]} is for rows that leave {name} open: {count:,} of {rows:,} give it "
+            f"--set {name}={requested[name]} is for rows that leave {name} open: {count:,} of {rows:,} give it "
             f"themselves and keep theirs; --override gives it to all"
             for name, count in sorted(self.own.items())
         )

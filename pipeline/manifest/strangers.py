@@ -62,9 +62,9 @@ def foreign_header(line: str, cells: list[str]) -> str:
         line: the first line of a CSV file.
         cells: of that line, as commas separate them; empty ones at the end are left out.
     """
-    told = re.fullmatch(r'\s*"?sep=(.?),*"?\s*', line, re.IGNORECASE)
-    if told:
-        rest = f", and separate columns by commas, not by {told[1]!r}" if told[1] not in ("", ",") else ""
+    declared = re.fullmatch(r'\s*"?sep=(.?),*"?\s*', line, re.IGNORECASE)
+    if declared:
+        rest = f", and separate columns by commas, not by {declared[1]!r}" if declared[1] not in ("", ",") else ""
         return f"a header line with the names of columns: delete this line, which Excel alone understands{rest}"
     if re.match(r"\s*(kind|name|manifest|photos|contents)\s*:", line):
         return (

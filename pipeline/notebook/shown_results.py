@@ -45,11 +45,11 @@ class ResultRow(Mapping[str, Any]):
     @property
     def curve(self) -> dict[str, list[float]]:
         """Losses by iteration: `total`, `content`, `style`, and `style/LAYER`; empty for a row without a picture."""
-        found = self._values.get("curve")
-        if not found:
+        losses = self._values.get("curve")
+        if not losses:
             return {}
-        layers = {f"style/{layer}": values for layer, values in found["style_layers"] or ()}
-        return {name: found[name] for name in ("total", "content", "style")} | layers
+        layers = {f"style/{layer}": values for layer, values in losses["style_layers"] or ()}
+        return {name: losses[name] for name in ("total", "content", "style")} | layers
 
     @property
     def image(self) -> Image.Image:

@@ -120,8 +120,8 @@ def picture_of(output: str, row: Mapping[str, Any]) -> str | None:
         output: of the run.
         row: as for `find_picture`, which says why there is none.
     """
-    found = picture_or_reason(output, row)
-    return None if isinstance(found, StorageError) else found
+    picture = picture_or_reason(output, row)
+    return None if isinstance(picture, StorageError) else picture
 
 
 def name_within(output: str, uri: str) -> str:

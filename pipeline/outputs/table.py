@@ -94,12 +94,12 @@ def read_parts(
                 f"no results in {output}: expected {layout.results_folder(output)}/{layout.PARTS}"
             )
         new = [part for part in listed if part not in read and (among is None or part in among)]
-        found: dict[str, pa.Table | None] = {}
+        tables: dict[str, pa.Table | None] = {}
         for some, threads in _by_size(new, _AT_ONCE if reduced is None else 1 if "curve" in columns else _FEW_AT_ONCE):
             with ThreadPoolExecutor(threads) as pool:
-                found |= zip(some, pool.map(lambda part: _unless_gone(part, columns, reduced), some), strict=True)
-        read |= {part: table for part in new if (table := found[part]) is not None}
-        if None not in found.values():
+                tables |= zip(some, pool.map(lambda part: _unless_gone(part, columns, reduced), some), strict=True)
+        read |= {part: table for part in new if (table := tables[part]) is not None}
+        if None not in tables.values():
             return read
     raise storage.StorageError(f"files of {layout.results_folder(output)} go while they are read: try again")
 

@@ -149,13 +149,13 @@ def _too_large(params: StyleParams, shape: tuple[int, int], limits: Limits) -> F
         cost.memory(params, shape, precision=limits.precision, saving=saving) for saving in cost.savings_of(shape)
     )
     fitting = cost.largest_side(params, shape, precision=limits.precision, available=limits.memory)
-    asked = ["run fewer actors"]
+    advice = ["run fewer actors"]
     if fitting:
-        asked.insert(0, f"ask for a size of at most {fitting}")
+        advice.insert(0, f"ask for a size of at most {fitting}")
     if params.optimizer == "lbfgs" and params.history > 1:
-        asked.append(f"or lower history, of which each step takes {24 * shape[0] * shape[1] / 1e9:.2g} GB")
+        advice.append(f"or lower history, of which each step takes {24 * shape[0] * shape[1] / 1e9:.2g} GB")
     return Failure(
         "TooLarge",
         f"{shape[1]} x {shape[0]} px need about {needed / 1e9:.1f} GB, in whatever way memory is saved, and an actor "
-        f"has {limits.memory / 1e9:.1f} GB: {', '.join(asked)}",
+        f"has {limits.memory / 1e9:.1f} GB: {', '.join(advice)}",
     )

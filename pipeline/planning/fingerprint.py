@@ -52,8 +52,8 @@ def fingerprint(row: Row, encoder_sha256: str, identities: Identities) -> str:
         encoder_sha256: digest of the encoder's weights.
         identities: of every picture that the row reads.
     """
-    found = fingerprints(Rows.of([row], encoder_sha256), lambda _: identities)
-    return str(found.texts[0])
+    of_one = fingerprints(Rows.of([row], encoder_sha256), lambda _: identities)
+    return str(of_one.texts[0])
 
 
 def fingerprints(rows: Rows, identify: Identify) -> Fingerprints:
@@ -72,10 +72,10 @@ def fingerprints(rows: Rows, identify: Identify) -> Fingerprints:
     known = dict(zip(others, _identified(others, identify), strict=True))
     of_kinds = [[known[uri] for uri in kind.uris()] for kind in kinds]
     contents = rows.column("content").dictionary_encode()
-    asked = [_identified_contents(some, known, identify) for some in _parts(contents.dictionary)]
-    of_contents = pa.concat_arrays([pa.array([], pa.large_string()), *asked])
+    identified = [_identified_contents(some, known, identify) for some in _parts(contents.dictionary)]
+    of_contents = pa.concat_arrays([pa.array([], pa.large_string()), *identified])
     which = contents.indices
-    del contents, asked
+    del contents, identified
     uncertain = np.array([None in known for known in of_kinds], bool)[numbers]
     uncertain |= pc.and_(of_contents.is_null().take(which), which.is_valid()).fill_null(False).to_numpy(False)
     behind = [[encode_basestring_ascii(one or UNKNOWN) for one in known] for known in of_kinds]
@@ -98,9 +98,9 @@ def _identified(uris: Sequence[str], identify: Identify) -> Iterator[str | None]
     """Yield the identity of each picture; None for one that has none."""
     for start in range(0, len(uris), _AT_ONCE):
         some = uris[start : start + _AT_ONCE]
-        found = identify(some)
+        identities = identify(some)
         for uri in some:
-            identity = found[uri]
+            identity = identities[uri]
             yield None if isinstance(identity, storage.StorageError) else identity
 
 
@@ -113,8 +113,8 @@ def _identified_contents(uris: pa.Array, known: Mapping[str, str | None], identi
         identify: is asked for the others.
     """
     texts = uris.to_pylist()
-    asked = iter(_identified([uri for uri in texts if uri not in known], identify))
-    return pa.array([known[uri] if uri in known else next(asked) for uri in texts], pa.large_string())
+    identities = iter(_identified([uri for uri in texts if uri not in known], identify))
+    return pa.array([known[uri] if uri in known else next(identities) for uri in texts], pa.large_string())
 
 
 def _parts(column: pa.Array) -> Iterator[pa.Array]:
@@ -142,8 +142,8 @@ def _digests(
     version = json.dumps(ALGORITHM_VERSION)
     alone = [f"[{', '.join(known)}]" for known in behind]
     ends = [f"{', ' if known else ''}{', '.join(known)}]" for known in behind]
-    asked = rows.values(["derived", "id", "output"])
-    for (derived, id, output), content, number in zip(asked, contents, numbers, strict=True):
+    requests = rows.values(["derived", "id", "output"])
+    for (derived, id, output), content, number in zip(requests, contents, numbers, strict=True):
         name = encode_basestring_ascii(name_in_fingerprint(output, id))
         request = f'["{derived.hex()}", {name}, {version}]'
         pictures = alone[number] if content is None else f"[{encode_basestring_ascii(content)}{ends[number]}"

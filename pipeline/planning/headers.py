@@ -72,8 +72,8 @@ def _steps(uri: str) -> tuple[int, ...]:
 def _shape_of(uri: str, head: bytes, info: images.ImageInfo | images.ImageError, limits: Decoding) -> Shape:
     """Return the shape of a picture from what its beginning said, else from more of it, at last from all of it."""
     steps = _steps(uri)
-    for asked, end in zip(steps, (*steps[1:], None), strict=True):
-        if not isinstance(info, images.ImageError) or len(head) < asked:  # there is no more of it
+    for step, end in zip(steps, (*steps[1:], None), strict=True):
+        if not isinstance(info, images.ImageError) or len(head) < step:  # there is no more of it
             break
         more = _read(uri, end=end)
         if isinstance(more, Failure):

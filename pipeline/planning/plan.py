@@ -155,11 +155,11 @@ def _in_their_places(rows: Rows, history: History) -> Rows:
     some = rows.at(places)
     names = [former_output(id) for (id,) in some.values(["id"])]
     has_picture = _is(pc.equal(owners.look_up(pa.array(names, pa.large_string())), some.column("id")))
-    asked = zip(places.tolist(), names, has_picture, some.values(["id", "output"]), strict=True)
+    requested = zip(places.tolist(), names, has_picture, some.values(["id", "output"]), strict=True)
     return rows.renamed(
         {
             place: name
-            for place, name, is_there, (id, output) in asked
+            for place, name, is_there, (id, output) in requested
             if is_there and output != name == name_in_fingerprint(output, id)
         }
     )

@@ -49,8 +49,10 @@ def output_shapes(
         key = (size, params, bool(content))
         if key not in fitted:
             fitted[key] = _fitted(size, columns.params[params], has_content=bool(content))
-        found = fitted[key]
-        shapes.append(Failure.of(ImageError(found), uri) if isinstance(found, str) else found)
+        shape_or_reason = fitted[key]
+        shapes.append(
+            Failure.of(ImageError(shape_or_reason), uri) if isinstance(shape_or_reason, str) else shape_or_reason
+        )
     for place, row in masked.items():
         shape = shapes[place]
         if not isinstance(shape, Failure):

@@ -61,16 +61,16 @@ def _other_parameters(rows: Sequence[Row], output: str) -> Iterator[str]:
     results = read_results(output, columns=["id", *PICTURE_COLUMNS], ordered=False)
     columns = Rows.of(rows)
     others = results.filter(pc.invert(pc.is_in(results["id"].cast(pa.large_string()), columns.column("id"))))
-    asked = _pairs([columns.column(name).cast(pa.large_string()) for name in PICTURE_COLUMNS])
+    requested = _pairs([columns.column(name).cast(pa.large_string()) for name in PICTURE_COLUMNS])
     pairs = _pairs([others[name].cast(pa.large_string()) for name in PICTURE_COLUMNS])
-    found = others.filter(pc.is_in(pairs, asked))
-    if len(found):
-        last = pc.index(asked, pairs.filter(pc.is_in(pairs, asked))[-1]).as_py()
-        before, now = query.parameters_of(_params_of(output, found["id"][-1].as_py())), rows[last].params.to_json()
+    different = others.filter(pc.is_in(pairs, requested))
+    if len(different):
+        last = pc.index(requested, pairs.filter(pc.is_in(pairs, requested))[-1]).as_py()
+        before, now = query.parameters_of(_params_of(output, different["id"][-1].as_py())), rows[last].params.to_json()
         words = [f"{name}={as_text(before[name])}" for name in now if before.get(name) != now[name] and name in before]
         yield (
-            f"{storage.without_secrets(output)} has {len(found):,} results of the same pictures with other parameters "
-            f"({', '.join(words)[:80] or 'or other weights'}), which stay beside those asked for now: "
+            f"{storage.without_secrets(output)} has {len(different):,} results of the same pictures with other "
+            f"parameters ({', '.join(words)[:80] or 'or other weights'}), which stay beside those asked for now: "
             "`nst results OUTPUT --run last` shows what the last run computed, and --where NAME=VALUE tells them apart"
         )
 

@@ -43,10 +43,10 @@ def pictures(comparison: Comparison, *, page: str) -> tuple[Side, Side]:
 
 def _pictures(rows: Sequence[Mapping[str, Any]], *, page: str, output: str) -> Side:
     """Return the pictures of rows of one run."""
-    found = outcomes([{name: row.get(name) for name in OUTCOME_COLUMNS} for row in rows], page=page, output=output)
-    names = found["picture"].to_pylist()
+    columns = outcomes([{name: row.get(name) for name in OUTCOME_COLUMNS} for row in rows], page=page, output=output)
+    names = columns["picture"].to_pylist()
     uris = [None if name is None else picture(output, name) for name in names]
-    return Side([links.href(uri, page=page, output=output) for uri in uris], copies(found, output))
+    return Side([links.href(uri, page=page, output=output) for uri in uris], copies(columns, output))
 
 
 def change_files(comparison: Comparison, before: Side, after: Side) -> Iterator[Sequence[Mapping[str, Any]]]:

@@ -143,8 +143,8 @@ class Reader:
     def _pictures(self, table: pa.Table) -> dict[str, pa.ChunkedArray]:
         """Return what `outcomes` returns for the rows of a file."""
         some = [table.select(OUTCOME_COLUMNS).slice(start, AT_ONCE) for start in range(0, len(table), AT_ONCE)]
-        found = [pa.table(outcomes(each.to_pylist(), page=self.page, output=self.output)) for each in some]
-        joined = pa.concat_tables(found or [pa.table(outcomes([], page=self.page, output=self.output))])
+        tables = [pa.table(outcomes(each.to_pylist(), page=self.page, output=self.output)) for each in some]
+        joined = pa.concat_tables(tables or [pa.table(outcomes([], page=self.page, output=self.output))])
         return {name: joined[name] for name in joined.column_names}
 
     def _keep_failures(self, table: pa.Table) -> None:

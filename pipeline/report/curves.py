@@ -16,30 +16,30 @@ ROWS_PER_FILE, SKETCHES_PER_FILE = 50, 2000
 Numbers = list[float | None]
 
 
-def curve_files(found: pa.ChunkedArray) -> Iterator[Mapping[str, Any]]:
+def curve_files(curves: pa.ChunkedArray) -> Iterator[Mapping[str, Any]]:
     """Yield all curves of each row, `ROWS_PER_FILE` rows at a time.
 
     Args:
-        found: the column `curve` of rows, in the order of the page.
+        curves: the column `curve` of rows, in the order of the page.
 
     Yields:
         `rows`: for each row None, or `i` (iterations), `total`, `content`, `style`, and `layers` by name.
     """
-    for start in range(0, len(found), ROWS_PER_FILE):
-        yield {"rows": [_all(curve) for curve in found.slice(start, ROWS_PER_FILE).to_pylist()]}
+    for start in range(0, len(curves), ROWS_PER_FILE):
+        yield {"rows": [_all(curve) for curve in curves.slice(start, ROWS_PER_FILE).to_pylist()]}
 
 
-def sketch_files(found: pa.ChunkedArray) -> Iterator[Mapping[str, Any]]:
+def sketch_files(curves: pa.ChunkedArray) -> Iterator[Mapping[str, Any]]:
     """Yield the total loss of each row at few iterations, `SKETCHES_PER_FILE` rows at a time.
 
     Args:
-        found: the column `curve` of rows, in the order of the page.
+        curves: the column `curve` of rows, in the order of the page.
 
     Yields:
         `grids`: iterations that are shown, by length of the curve; `rows`: for each row None, or its length and losses.
     """
-    totals = pa.chunked_array([part.field("total") for part in found.chunks], pa.list_(pa.float32()))
-    for start in range(0, len(found), SKETCHES_PER_FILE):
+    totals = pa.chunked_array([part.field("total") for part in curves.chunks], pa.list_(pa.float32()))
+    for start in range(0, len(curves), SKETCHES_PER_FILE):
         grids: dict[int, list[int]] = {}
         rows: list[tuple[int, Numbers] | None] = []
         for total in totals.slice(start, SKETCHES_PER_FILE):

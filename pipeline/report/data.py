@@ -66,24 +66,24 @@ def gather(output: str, shelf: Shelf, *, page: str, comparison: Comparison | Non
         StorageError: if there are no results, they cannot be read, or copies cannot be written.
     """
     last = summary.read(output)
-    found = read(output, page, finished=bool(last))
-    begins, opened = sample.sample_first(found)
-    settings, dimensions = split(found.parameters.items(), found.columns)
-    run_figures = figures(found, last)
-    drawn = sample.curves(output, found, begins, opened) if len(found) else pa.chunked_array([], CURVE)
-    found.keep(rows.COLUMNS)
+    page_rows = read(output, page, finished=bool(last))
+    begins, opened = sample.sample_first(page_rows)
+    settings, dimensions = split(page_rows.parameters.items(), page_rows.columns)
+    run_figures = figures(page_rows, last)
+    drawn = sample.curves(output, page_rows, begins, opened) if len(page_rows) else pa.chunked_array([], CURVE)
+    page_rows.keep(rows.COLUMNS)
 
     shelf.begin(summary.decoding_of(last))
-    shown, own = sources(found.columns, shelf), copies(found.columns, output)
+    shown, own = sources(page_rows.columns, shelf), copies(page_rows.columns, output)
     compared = changes.pictures(comparison, page=page) if comparison else ()
     shelf.make([shown.copies, own, *(side.copies for side in compared)])
 
-    data = rows.Data(found, shown, own, dimensions, list(run_figures.warnings), begins, page, output)
+    data = rows.Data(page_rows, shown, own, dimensions, list(run_figures.warnings), begins, page, output)
     release()
-    failed = found.failed
+    failed = page_rows.failed
     made: Mapping[str, Iterable[object]] = {
         "rows": rows.row_files(data),
-        "found": rows.found_files(data),
+        "found": rows.search_files(data),
         "sources": rows.source_files(data),
         "names": rows.name_files(data),
         "errors": rows.error_files(failed),

@@ -153,12 +153,12 @@ def split(
         if isinstance(column, pa.Array):
             dimensions.append(dimension(name, column))
         else:
-            meaning = PARAMETERS[name].described if name in PARAMETERS else ""
-            settings.append(Setting(name, _text(column), meaning, _text(column) == _text(_plain(usual.get(name)))))
+            description = PARAMETERS[name].described if name in PARAMETERS else ""
+            settings.append(Setting(name, _text(column), description, _text(column) == _text(_plain(usual.get(name)))))
     for name, title in COLUMNS.items():
-        found = dimension(title, columns[name].cast(pa.string()))
-        if len(found.values) > 1:
-            dimensions.append(found)
+        varying = dimension(title, columns[name].cast(pa.string()))
+        if len(varying.values) > 1:
+            dimensions.append(varying)
     known = list(PARAMETERS)
     return sorted(settings, key=lambda s: (s.usual, known.index(s.name) if s.name in known else 0)), dimensions
 

@@ -161,12 +161,12 @@ def _most_frequent(table: pa.Table, name: str) -> dict[int, tuple[str, int]]:
         name: of the column of texts.
     """
     counted = table.group_by(["reason", name], use_threads=False).aggregate([([], "count_all")])
-    found: dict[int, tuple[str, int]] = {}
+    texts: dict[int, tuple[str, int]] = {}
     rows: Counter[int] = Counter()
     for each in counted.sort_by([("count_all", "descending"), (name, "ascending")]).to_pylist():
         rows[each["reason"]] += each["count_all"]
-        found.setdefault(each["reason"], (each[name], 0))
-    return {reason: (text, rows[reason]) for reason, (text, _) in found.items()}
+        texts.setdefault(each["reason"], (each[name], 0))
+    return {reason: (text, rows[reason]) for reason, (text, _) in texts.items()}
 
 
 def _sum(column: Any) -> float:

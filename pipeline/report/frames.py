@@ -28,8 +28,8 @@ def on_the_way(picture: str, row: Mapping[str, Any], *, page: str, output: str) 
     steps = Steps(picture, "", layout.images_folder(output))
 
     def link(uri: str) -> str | None:
-        found = links.href(uri, page=page, output=output)
-        return found if links.shown_here(found) else None
+        href = links.href(uri, page=page, output=output)
+        return href if links.shown_here(href) else None
 
     try:
         shown = [[evaluation, link(steps.frame(evaluation))] for evaluation in evenly(frames)]

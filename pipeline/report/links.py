@@ -55,8 +55,8 @@ def names(uris: pa.Array) -> pa.Array:
     given, trimmed = uris, pc.utf8_rtrim(uris, characters="/")
     left = pa.array(np.arange(len(uris)))
     for segments in (1, 2, 3):
-        found = trimmed.take(left)
-        ends = pc.extract_regex(found, f"(?P<end>(?:[^/]*/){{0,{segments - 1}}}[^/]*)$").field("end")
+        left_over = trimmed.take(left)
+        ends = pc.extract_regex(left_over, f"(?P<end>(?:[^/]*/){{0,{segments - 1}}}[^/]*)$").field("end")
         encoded = ends.dictionary_encode()
         alone = pa.array(np.bincount(encoded.indices.to_numpy(), minlength=1)[encoded.indices.to_numpy()] == 1)
         given = pc.replace_with_mask(given, _mask(len(uris), left.filter(alone)), ends.filter(alone))

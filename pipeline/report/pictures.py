@@ -147,13 +147,13 @@ def roles(style: pa.Array, parameters: Mapping[str, Any], count: int) -> dict[st
         parameters: by name, with the value that all rows share or with a column of values.
         count: of the rows.
     """
-    found = {"style": style}
+    by_role = {"style": style}
     for name, words in PICTURE_PARAMETERS.items():
         value = parameters.get(name)
         column = value if isinstance(value, pa.Array) else pa.repeat(pa.scalar(value, pa.string()), count)
         no_picture = pc.is_in(column, pa.array(["", *words], pa.string()))
-        found[name] = pc.if_else(no_picture, pa.scalar(None, pa.string()), column)
-    return found
+        by_role[name] = pc.if_else(no_picture, pa.scalar(None, pa.string()), column)
+    return by_role
 
 
 def outcomes(rows: Sequence[Mapping[str, Any]], *, page: str, output: str) -> dict[str, pa.Array]:
@@ -167,19 +167,19 @@ def outcomes(rows: Sequence[Mapping[str, Any]], *, page: str, output: str) -> di
         page: the folder of the page.
         output: the folder of the run.
     """
-    found: dict[str, list[Any]] = {"picture": [], "thumb": [], "view": [], "steps": []}
+    columns: dict[str, list[Any]] = {"picture": [], "thumb": [], "view": [], "steps": []}
     folder = layout.images_folder(output) + "/"
     for row in rows:
         uri = where(row, output)
         version = [row["fingerprint"], str(row["finished_at"])]
         larger = bool(uri) and not links.shown_here(links.href(uri, page=page, output=output))
         steps = on_the_way(uri, row, page=page, output=output)
-        found["picture"].append(uri.removeprefix(folder) if uri else None)
-        found["thumb"].append(copy_name(uri, version, THUMB).encode() if uri else None)
-        found["view"].append(copy_name(uri, version, VIEW).encode() if larger else None)
-        found["steps"].append(json.dumps(steps) if steps else None)
+        columns["picture"].append(uri.removeprefix(folder) if uri else None)
+        columns["thumb"].append(copy_name(uri, version, THUMB).encode() if uri else None)
+        columns["view"].append(copy_name(uri, version, VIEW).encode() if larger else None)
+        columns["steps"].append(json.dumps(steps) if steps else None)
     kinds = {"picture": pa.string(), "thumb": NAME, "view": NAME, "steps": pa.string()}
-    return {name: pa.array(found[name], kind) for name, kind in kinds.items()}
+    return {name: pa.array(columns[name], kind) for name, kind in kinds.items()}
 
 
 def copies(columns: Mapping[str, pa.Array], output: str) -> Copies:

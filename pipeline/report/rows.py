@@ -93,7 +93,7 @@ def row_files(data: Data) -> Iterator[Mapping[str, Any]]:
         }
 
 
-def found_files(data: Data) -> Iterator[Mapping[str, Any]]:
+def search_files(data: Data) -> Iterator[Mapping[str, Any]]:
     """Yield what the page looks for rows by, `FOUND_PER_FILE` rows at a time; nothing where it begins with all."""
     if data.begins == len(data.rows):
         return
@@ -130,8 +130,8 @@ def _values(dimension: Dimension, part: slice) -> list[Any]:
 
 def _indices(column: pa.Array, texts: Sequence[str]) -> list[int]:
     """Return the number of each text of a column in a list; -1 for null."""
-    found = pc.index_in(column.cast(pa.string()), pa.array(texts, pa.string()))
-    return list(pc.fill_null(found, -1).to_pylist())
+    indices = pc.index_in(column.cast(pa.string()), pa.array(texts, pa.string()))
+    return list(pc.fill_null(indices, -1).to_pylist())
 
 
 def _numbers(column: pa.Array) -> list[float | None]:

@@ -68,5 +68,5 @@ def curves(output: str, rows: PageRows, count: int, files: Collection[str]) -> p
 
     among = None if is_whole(rows) else files
     tables = read_parts(output, [*ORDER, "curve"], reduced=wanted, among=among)
-    found = newest(pa.concat_tables(tables.values()))
-    return found["curve"].take(pc.index_in(ids, found["id"]))
+    results = newest(pa.concat_tables(tables.values()))
+    return results["curve"].take(pc.index_in(ids, results["id"]))

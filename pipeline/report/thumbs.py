@@ -107,17 +107,17 @@ class Shelf:
 
         Each request to a store that is gone is repeated for minutes: of many pictures the first ones tell.
         """
-        asked, known = list(uris), dict[str, str | None]()
+        wanted, known = list(uris), dict[str, str | None]()
         if not self._has_time(LOOKING_SHARE):
-            self.late += len(asked)
-            return dict.fromkeys(asked)
-        one_by_one = asked if len(asked) <= FEW else [*asked[:LOOKING], *filter(is_web, asked[LOOKING:])]
+            self.late += len(wanted)
+            return dict.fromkeys(wanted)
+        one_by_one = wanted if len(wanted) <= FEW else [*wanted[:LOOKING], *filter(is_web, wanted[LOOKING:])]
         with ThreadPoolExecutor(LOOKING) as pool:
             known |= zip(one_by_one, pool.map(self.copier.identity, one_by_one), strict=True)
-        rest = [uri for uri in asked if uri not in known]
+        rest = [uri for uri in wanted if uri not in known]
         listed = storage.identities([uri for uri in rest if not self.copier.is_lost(uri)])
         known |= {uri: None if isinstance(tag, storage.StorageError) else tag for uri, tag in listed.items()}
-        return {uri: known.get(uri) for uri in asked}
+        return {uri: known.get(uri) for uri in wanted}
 
     def make(self, groups: Sequence[Copies]) -> None:
         """Create the copies that are wanted and not there yet, many at once: by tasks where there is a Ray cluster.

@@ -200,19 +200,19 @@ def gather(named: Mapping[str, str]) -> dict[str, str]:
         ValueError: if a pattern finds nothing, or two pictures have one name.
         StorageError: if a folder cannot be listed.
     """
-    found: dict[str, str] = {}
+    pictures: dict[str, str] = {}
     for name, uri in named.items():
         if len(mixed := each_of("style", uri)) > 1:
             parts = [globs.found(part) if globs.is_glob(part) else [globs.literal(part)] for part in mixed]
-            found[name] = SEVERAL.join(picture for part in parts for picture in part)
+            pictures[name] = SEVERAL.join(picture for part in parts for picture in part)
             continue
         pattern = globs.is_glob(uri)
         for picture in globs.found(uri) if pattern else [globs.literal(uri)]:
             called = globs.stem(picture) if pattern else name
-            if called in found:
-                raise ValueError(f"{picture}: expected a name of its own, {found[called]} is {called!r} too")
-            found[called] = picture
-    return found
+            if called in pictures:
+                raise ValueError(f"{picture}: expected a name of its own, {pictures[called]} is {called!r} too")
+            pictures[called] = picture
+    return pictures
 
 
 def parameter_name(name: str) -> str:

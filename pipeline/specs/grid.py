@@ -106,8 +106,8 @@ class GridSpec(Section):
 
     @model_validator(mode="after")
     def _whole(self) -> "GridSpec":
-        found, _ = axes.parse(self.parameters)
-        drawn = [each.parameter for each in found if isinstance(each, Draw)]
+        axes_of_grid, _ = axes.parse(self.parameters)
+        drawn = [each.parameter for each in axes_of_grid if isinstance(each, Draw)]
         complaints: list[Complaint] = []
         if drawn and self.samples is None:
             complaints.append((("samples",), None, f"count: how often {', '.join(drawn)} shall be drawn"))

@@ -260,5 +260,5 @@ def _models(annotation: Any) -> Iterator[type[BaseModel]]:
 
 def schema() -> dict[str, Any]:
     """Return the JSON Schema of job files, for editors."""
-    found = _ADAPTER.json_schema()
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "nst job file", **found}
+    model = _ADAPTER.json_schema()
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "nst job file", **model}

@@ -39,8 +39,8 @@ def with_options(
 
 def overriding(fields: Mapping[str, Any], settings: Mapping[str, object]) -> dict[str, Any]:
     """Return the fields of a job whose grid, if it is one, has these values, by any name, in the place of its own."""
-    asked = by_name(settings)
-    own = {name: asked.get(own_name(name, None), value) for name, value in fields.get("parameters", {}).items()}
+    requested = by_name(settings)
+    own = {name: requested.get(own_name(name, None), value) for name, value in fields.get("parameters", {}).items()}
     return {**fields, "parameters": own} if own else dict(fields)
 
 

@@ -92,8 +92,8 @@ def operators_text(*others: str) -> str:
     """
     said = [*operators(), *(one for text in others for one in _from_text(text, OPERATORS_VARIABLE))]
     fields = [{name: getattr(one, field) for name, field in _FIELDS.items()} for one in said]
-    told = [{name: value for name, value in each.items() if value is not None} for each in fields]
-    return json.dumps(told) if told else ""
+    given = [{name: value for name, value in each.items() if value is not None} for each in fields]
+    return json.dumps(given) if given else ""
 
 
 def max_bytes() -> int:

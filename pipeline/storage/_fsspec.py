@@ -112,20 +112,20 @@ class AnyStore:
             if not start:
                 raise
             return [Omitted(self.spell(folder), "unreadable", True, error)], tuple(left) or None
-        found: list[Entry | Omitted] = []
+        of_files: list[Entry | Omitted] = []
         below: list[str] = []
         for info in listed:
             name = str(info["name"])
             uri = self.spell(name)
             if info["type"] == "file":
-                found.append(Entry.of(uri, info))
+                of_files.append(Entry.of(uri, info))
             elif info["type"] != "directory":
-                found.append(Omitted(uri, "no plain file"))
+                of_files.append(Omitted(uri, "no plain file"))
             elif reason := leave_out(name.removeprefix(path.rstrip("/")).strip("/")):
-                found.append(Omitted(uri, reason, is_folder=True))
+                of_files.append(Omitted(uri, reason, is_folder=True))
             else:
                 below.append(name)
-        return found, (*below, *left) or None
+        return of_files, (*below, *left) or None
 
     def names(self, path: str, most: int) -> Sequence[str]:
         """Return the names that fsspec lists; of web servers none, whose pages are no listings."""

@@ -61,25 +61,25 @@ class HttpStore(AnyStore):
 
     def _info(self, path: str) -> Mapping[str, Any]:
         """Return what a server tells of a file."""
-        return within(self.seconds, self.fs, self._told(path))
+        return within(self.seconds, self.fs, self._properties(path))
 
-    async def _told(self, path: str) -> Mapping[str, Any]:
+    async def _properties(self, path: str) -> Mapping[str, Any]:
         """Request what a server tells of a file: by HEAD, and where that is refused or tells no length, by GET.
 
         An address that is signed for GET is refused to HEAD, so that what GET is answered counts. fsspec's own lookup
         takes every error for a missing file.
         """
-        session, told = await self.fs.set_session(), dict[str, Any]()
+        session, properties = await self.fs.set_session(), dict[str, Any]()
         with contextlib.suppress(aiohttp.ClientResponseError):
-            told = await _file_info(as_given(path), session, "head")
-        if "size" not in told:
+            properties = await _file_info(as_given(path), session, "head")
+        if "size" not in properties:
             try:
-                told |= await _file_info(as_given(path), session, "get")
+                properties |= await _file_info(as_given(path), session, "get")
             except aiohttp.ClientResponseError as error:
                 if error.status == 404:
                     raise FileNotFoundError(path) from error
                 raise
-        return {"name": path, "size": None, **told, "type": "file"}
+        return {"name": path, "size": None, **properties, "type": "file"}
 
     async def _get(self, path: str, start: int, end: int | None) -> bytes:
         """Download a file, or as much of it as a range needs."""
@@ -100,10 +100,10 @@ def as_given(address: str) -> URL:
 
     Only what no request may have, such as a space, is escaped.
     """
-    found = _ADDRESS.match(address)
-    if found is None:
+    match = _ADDRESS.match(address)
+    if match is None:
         return URL(address)
-    return URL(str(URL(found[1])).rstrip("/") + _sendable(found[2]), encoded=True)
+    return URL(str(URL(match[1])).rstrip("/") + _sendable(match[2]), encoded=True)
 
 
 def _sendable(text: str) -> str:
@@ -141,8 +141,8 @@ class _Answer(aiohttp.ClientResponse):
         """The fields of the answer's head."""
         changed = CIMultiDict(super().headers)
         if (place := changed.get("Location")) is not None:
-            found = _ADDRESS.match(place)
-            changed["Location"] = found[1] + _sendable(found[2]) if found else _sendable(place)
+            match = _ADDRESS.match(place)
+            changed["Location"] = match[1] + _sendable(match[2]) if match else _sendable(place)
         return CIMultiDictProxy(changed)
 
     async def text(self, encoding: str | None = None, errors: str = "strict") -> str:

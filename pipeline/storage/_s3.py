@@ -147,18 +147,18 @@ class S3Store:
         if behind and objects and objects[0][1]["Key"] <= behind:  # a store that ignores StartAfter
             objects, following = self._page(path, token)
         prefix, folder_of = self._prefix(path), functools.cache(lambda folder: _left_out(folder, leave_out))
-        found: list[Entry | Omitted] = []
+        listed: list[Entry | Omitted] = []
         folders = dict[str, Omitted]()
         last = ""
         for uri, info in objects:
             below = str(info["Key"]).removeprefix(prefix)
             last, reason = folder_of(below.rpartition("/")[0])
             if not last:
-                found.append(Entry.of(uri, {**info, "size": info["Size"]}))
+                listed.append(Entry.of(uri, {**info, "size": info["Size"]}))
             elif last not in folders:
                 folders[last] = Omitted(uri.removesuffix(below) + last, reason, is_folder=True)
         end = f"{prefix}{last}/{_LAST_LETTER}" if last else ""
-        return [*found, *folders.values()], following and (following, "" if end == behind else end)
+        return [*listed, *folders.values()], following and (following, "" if end == behind else end)
 
     def names(self, path: str, most: int) -> Sequence[str]:
         """Return the names of one answer of the store: a thousand at most."""

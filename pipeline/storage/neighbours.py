@@ -49,8 +49,8 @@ def neighbour(uri: str) -> str | None:
         folder = neighbour(folder) or ""
         names = _names(folder, int(time.monotonic() / _KEPT_SECONDS)) if folder else {}
     there = next((names[reading] for reading in _readings(name) if reading in names), None)
-    found = None if there is None else f"{folder.rstrip('/')}/{there}" if folder != "." else there
-    return None if found == uri else found
+    uri_there = None if there is None else f"{folder.rstrip('/')}/{there}" if folder != "." else there
+    return None if uri_there == uri else uri_there
 
 
 @functools.lru_cache(maxsize=16)

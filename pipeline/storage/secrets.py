@@ -60,7 +60,7 @@ def _secrets_of(uri: str) -> list[str]:
     clean = without_secrets(uri)
     if clean == uri:
         return []
-    users = [found[0].rpartition("://")[2] for pattern in (_USER, _KEYS) for found in pattern.finditer(uri)]
+    users = [match[0].rpartition("://")[2] for pattern in (_USER, _KEYS) for match in pattern.finditer(uri)]
     parts = [*users, *re.split("[?&#]", uri.partition("?")[2])]
     return sorted({each for part in parts if part and part not in clean for each in (part, unquote(part))}, key=len)[
         ::-1
@@ -93,10 +93,10 @@ def _cleaned(text: str, *, hides_keys: bool) -> str:
     return _QUERY.sub(lambda found: _query(found[0], is_web=is_web, hides_keys=hides_keys and is_web), text)
 
 
-def _without_user(found: re.Match[str]) -> str:
+def _without_user(match: re.Match[str]) -> str:
     """Return the beginning of a URI without its user; with it, where it is no secret."""
-    is_secret = ":" in found["user"] or found["scheme"].lower() in _USER_ALONE
-    return f"{found['scheme']}://" if is_secret else found[0]
+    is_secret = ":" in match["user"] or match["scheme"].lower() in _USER_ALONE
+    return f"{match['scheme']}://" if is_secret else match[0]
 
 
 def _query(query: str, *, is_web: bool, hides_keys: bool) -> str:
