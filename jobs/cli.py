@@ -4,6 +4,7 @@ import functools
 import io
 import itertools
 import logging
+import os
 import sys
 from collections.abc import Callable, Sequence
 from enum import StrEnum
@@ -143,7 +144,9 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")
     act: Callable[[list[str]], Any] = app
     try:
-        if _asks_for_json(words):
+        if given := _log_format(words):
+            os.environ[FORMAT_VARIABLE] = given  # where all else looks for it, workers of this machine too
+        if logs_json():
             json_lines.begin()
             act = functools.partial(app, standalone_mode=False)  # or it would print what is wrong with the words
         sys.exit(act(words) or ExitCode.OK)
@@ -154,10 +157,11 @@ def main() -> None:
         sys.exit(getattr(error, "exit_code", ExitCode.NOTHING_STARTED))
 
 
-def _asks_for_json(words: Sequence[str]) -> bool:
-    """Return whether logs are to be JSON lines, as the environment or the words of a command line say."""
-    apart = ("--log-format", "json") in itertools.pairwise(words)
-    return logs_json() or apart or "--log-format=json" in words
+def _log_format(words: Sequence[str]) -> str:
+    """Return the format of logs that the words of a command line give, the last one; empty where they give none."""
+    apart = [value for name, value in itertools.pairwise(words) if name == "--log-format"]
+    joined = [word.partition("=")[2] for word in words if word.startswith("--log-format=")]
+    return ([*joined, *apart] or [""])[-1]
 
 
 def _in_a_line(error: Exception) -> str:

@@ -5,16 +5,11 @@
 # which takes jobs, at 8265 of loopback alone: reach it through a tunnel, ssh -L 8265:localhost:8265 HEAD.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+[ $# -ge 1 ] || { sed -n '2,5s/^# //p' "${BASH_SOURCE[0]}" >&2; exit 2; }
 # shellcheck source=infra/machines/node-settings.sh
 source "$here/node-settings.sh"
-[ $# -ge 1 ] || { sed -n '2,5s/^# //p' "${BASH_SOURCE[0]}" >&2; exit 2; }
 address=$1
 shift
-# No token, no cluster: it is made once, and copied to the other machines.
-if [ "$RAY_AUTH_MODE" = token ] && [ -z "${RAY_AUTH_TOKEN:-}" ] && [ ! -s ~/.ray/auth_token ]; then
-    echo "no token: ray get-auth-token --generate makes one in ~/.ray/auth_token, to be copied to all machines" >&2
-    exit 2
-fi
 # The driver is here, and what it has of CPUs and GPUs computes as well: give --num-cpus 0 for a head that does not.
 exec ray start --head --block --node-ip-address "$address" --port 6379 \
     --dashboard-host 127.0.0.1 --metrics-export-port 8080 "$@"

@@ -4,9 +4,9 @@
 # SIGTERM lets it drain, so that what it computes is saved, and leave. If the head is not there yet it is waited for.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+[ $# -ge 2 ] || { sed -n '2,4s/^# //p' "${BASH_SOURCE[0]}" >&2; exit 2; }
 # shellcheck source=infra/machines/node-settings.sh
 source "$here/node-settings.sh"
-[ $# -ge 2 ] || { sed -n '2,4s/^# //p' "${BASH_SOURCE[0]}" >&2; exit 2; }
 head=$1 address=$2
 shift 2
 for _ in $(seq 60); do

@@ -148,21 +148,40 @@ def named(pictures: Sequence[str]) -> list[str] | dict[str, str]:
 
 @contextlib.contextmanager
 def every_problem_listed(*, as_json: bool = False) -> Iterator[None]:
-    """End the command with all problems of a manifest, one a line, where it cannot be used.
+    """End the command with all problems of a manifest or a job, one a line, where it cannot be used.
 
     Args:
-        as_json: on standard output, as one JSON object.
+        as_json: on standard output, as one JSON object, whatever is wrong.
     """
     from pipeline.manifest import ManifestError
+    from pipeline.storage import StorageError
 
     try:
         yield
-    except ManifestError as error:
+    except (ValueError, StorageError) as error:
         if as_json:
-            problems = [dataclasses.asdict(problem) for problem in error.problems]
-            out.out(json.dumps({"valid": False, "problems": problems}), highlight=False)
+            out.out(json.dumps({"valid": False, "problems": problems_in(error)}), highlight=False)
             raise typer.Exit(ExitCode.NOTHING_STARTED) from None
+        if not isinstance(error, ManifestError):
+            raise
         for problem in error.problems:
             remark(err, str(problem), severity=logging.ERROR)
         complain(err, f"{len(error.problems):,} in all; nothing would start.")
         raise typer.Exit(ExitCode.NOTHING_STARTED) from None
+
+
+def problems_in(error: Exception) -> list[dict[str, object]]:
+    """Return the problems of a manifest, a job file or the words of a command as JSON types, all of one shape.
+
+    Of a job file, `number` is the line and `column` the field; what is about no file has its message as `expected`.
+    """
+    from pipeline.manifest import ManifestError, RowProblem
+    from pipeline.specs import JobFileError
+
+    if isinstance(error, ManifestError):
+        found = error.problems
+    elif isinstance(error, JobFileError):
+        found = [RowProblem(one.file, one.line, one.field or None, one.value, one.expected) for one in error.problems]
+    else:
+        found = [RowProblem("", None, None, "", str(error))]
+    return [dataclasses.asdict(problem) for problem in found]

@@ -25,6 +25,6 @@ def plan(
 
     Example: nst plan pairs.csv --set size=1024 --price 2.5
     """
-    with _job.every_problem_listed():
+    with _job.every_problem_listed(as_json=costs.as_json):
         job, options = _job.job_from(manifest, given, parameters.chosen)
         _job.plan(job, options, costs)

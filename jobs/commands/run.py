@@ -28,6 +28,8 @@ def run(
 
     Example: nst run pairs.csv --output s3://bucket/night --set size=512 --set iterations=300
     """
-    with _job.every_problem_listed():
+    with _job.every_problem_listed(as_json=how.dry_run and costs.as_json):
         job, options = _job.job_from(manifest, given, parameters.chosen)
+        if how.dry_run:
+            _job.plan(job, options, costs)
     _job.compute(job, options, how, costs, shown=ctx.obj)

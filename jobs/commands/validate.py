@@ -54,7 +54,7 @@ def validate(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of lines.")] = False,
 ) -> None:
-    """List every problem of a manifest, with row, column, value and what was expected. Starts nothing.
+    """List every problem of a manifest or a job, with row, column, value and what was expected. Starts nothing.
 
     Of pictures, headers of masks alone are read, unless --pictures asks for all; with --address, the cluster reads them
     where they are many.
@@ -67,7 +67,7 @@ def validate(
     with _job.every_problem_listed(as_json=as_json):
         job, options = _job.job_from(manifest, given, parameters.chosen)
         valid = _of_manifest(job, options) if isinstance(job, ManifestJob) else _of_other(job, options)
-    look = _looked(valid.rows, options) if pictures else None
+        look = _looked(valid.rows, options) if pictures else None
     if as_json:
         out.out(json.dumps(_as_object(valid, look)), highlight=False)
     else:

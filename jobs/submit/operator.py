@@ -3,6 +3,7 @@
 import contextlib
 import http.client
 import json
+import logging
 import os
 import ssl
 import time
@@ -13,6 +14,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from jobs.console import err, remark
+from jobs.exit_codes import ExitCode
 from jobs.submit.client import ClusterError
 from jobs.submit.ray_cluster import API_VERSION
 from jobs.submit.ray_job import DIGEST_LABEL, STARTED_BY_LABEL
@@ -97,31 +100,31 @@ class Kubernetes:
         """Wait until a RayJob is over, and return it.
 
         Raises:
-            ClusterError: if it is deleted, or if the API is away for long.
+            ClusterError: if it is deleted, or if the API is away for long; the job goes on meanwhile.
         """
         while True:
-            try:
-                job = self._call("GET", f"/{urllib.parse.quote(name)}")
-            except _Away as error:
-                raise ClusterError(f"{error}; the job goes on") from error
+            job = self._call("GET", f"/{urllib.parse.quote(name)}")
             if status_of(job) in OVER:
                 return job
             time.sleep(LOOK_EVERY)
 
     def _call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """Send a request to the Kubernetes API until it answers, and return the answer.
+        """Send a request to the Kubernetes API until it answers, and return the answer; print once that it waits.
 
         Raises:
             _Away: if it does not for long.
             ClusterError: if it refuses.
         """
-        began = time.monotonic()
+        began, is_said = time.monotonic(), False
         while True:
             try:
                 return self._once(method, path, body)
-            except _Away:
+            except _Away as error:
                 if time.monotonic() - began > PATIENCE:
                     raise
+                if not is_said:
+                    remark(err, f"{error}. Waiting up to {PATIENCE / 60:.0f} min for it.", severity=logging.WARNING)
+                is_said = True
             time.sleep(LOOK_EVERY)
 
     def _once(self, method: str, path: str, body: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -145,7 +148,12 @@ class Kubernetes:
                 raise _AlreadyThere(str(said.get("message"))) from None
             kind = _Away if error.code in (429, 500, 502, 503, 504) else ClusterError
             raise kind(f"Kubernetes did not {method} a RayJob: {said.get('message') or error}") from None
-        except (OSError, http.client.HTTPException, ValueError) as error:  # the last for half an answer
+        except (OSError, http.client.HTTPException, json.JSONDecodeError, UnicodeDecodeError) as error:
+            # The last two for half an answer, or that of a proxy. Who shows a wrong certificate shows it the next time.
+            if isinstance(getattr(error, "reason", None), ssl.SSLCertVerificationError):
+                raise ClusterError(
+                    f"Kubernetes at {self.address}: {error}; expected a certificate of {self.account / 'ca.crt'}"
+                ) from None
             raise _Away(f"Kubernetes does not answer at {self.address}: {error}") from None
 
 
@@ -154,7 +162,9 @@ class _AlreadyThere(ClusterError):
 
 
 class _Away(ClusterError):
-    """The API does not answer now, and may later."""
+    """The API does not answer now, and may later: the same command goes on then, in the next pod for instance."""
+
+    exit_code = ExitCode.BROKEN_OFF
 
 
 def status_of(job: Mapping[str, Any]) -> str:

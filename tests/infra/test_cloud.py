@@ -1,8 +1,10 @@
 """The configuration of Ray's cluster launcher: Ray takes it, and what it names is there."""
 
 import json
+import os
 import subprocess
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -38,6 +40,32 @@ def test_nodes_are_set_as_everywhere() -> None:
     assert "--dashboard-host=127.0.0.1" in head
     assert CONFIG["available_node_types"]["head"]["resources"]["CPU"] == 0
     assert "--num-cpus=0" in head
+
+
+def test_another_wheel_of_the_same_version_is_installed_and_nothing_else_again() -> None:
+    """Without --force-reinstall pip keeps the installed one; with it, what is locked would be fetched at each start."""
+    installs = [command for command in COMMANDS if "pip install" in command]
+    again = [command for command in installs if "--force-reinstall" in command]
+    assert len(installs) == 3
+    assert [command for command in installs if "/wheels/" in command] == again
+    assert all("--no-deps" in command and "--no-index" in command for command in again)
+
+
+def test_of_several_wheels_the_last_one_is_installed(tmp_path: Path) -> None:
+    (command,) = [command for command in COMMANDS if "/wheels/" in command]
+    (tmp_path / "nst/wheels").mkdir(parents=True)
+    (tmp_path / "nst/env/bin").mkdir(parents=True)
+    pip = tmp_path / "nst/env/bin/pip"
+    pip.write_text('#!/bin/sh\nfor last; do :; done; echo "$last"\n')
+    pip.chmod(0o755)
+    for age, version in enumerate(("0.10.0", "0.9.0", "0.2.0")):
+        wheel = tmp_path / f"nst/wheels/nst_pipeline-{version}-py3-none-any.whl"
+        wheel.touch()
+        os.utime(wheel, (1e9 - age, 1e9 - age))
+    ended = subprocess.run(
+        ["bash", "-c", command], env={**os.environ, "HOME": str(tmp_path)}, capture_output=True, text=True, check=True
+    )
+    assert ended.stdout.strip().endswith("/nst_pipeline-0.10.0-py3-none-any.whl")
 
 
 def test_what_travels_is_there() -> None:

@@ -182,6 +182,7 @@ def test_selectors_select_what_they_should() -> None:
         "NetworkPolicy nst-nodes": ["head", "worker"],
         "NetworkPolicy nst-names": ["head", "scheduler", "worker"],
         "NetworkPolicy nst-dashboards": ["head"],
+        "NetworkPolicy nst-clients": [],
         "NetworkPolicy nst-api-from-heads": ["head"],
         "NetworkPolicy nst-api-from-scheduler": ["scheduler"],
         "PodDisruptionBudget nst-heads": ["head"],
@@ -220,24 +221,51 @@ def test_workers_reach_no_private_address() -> None:
     assert [port["port"] for port in outside["ports"]] == [443]
 
 
-def test_the_scheduler_has_no_more_rights_than_it_uses() -> None:
-    (role,) = of_kind(written("base"), "Role")
-    assert role["rules"] == [{"apiGroups": ["ray.io"], "resources": ["rayjobs"], "verbs": ["create", "get", "list"]}]
-    (binding,) = of_kind(written("base"), "RoleBinding")
-    assert [subject["name"] for subject in binding["subjects"]] == ["nst-scheduler"]
+def test_workers_can_do_nothing_in_kubernetes() -> None:
+    accounts = {one["metadata"]["name"]: one for one in of_kind(written("base"), "ServiceAccount")}
+    assert accounts.keys() == {"nst-head", "nst-worker", "nst-scheduler"}
+    assert accounts["nst-worker"]["automountServiceAccountToken"] is False
+    bound = [subject["name"] for one in of_kind(written("base"), "RoleBinding") for subject in one["subjects"]]
+    assert bound == ["nst-scheduler"]
+    assert not of_kind(written("base"), "ClusterRoleBinding")
+
+
+def test_nightly_pictures_wait_for_everybody_else() -> None:
+    (priority,) = of_kind(written("base"), "PriorityClass")
+    assert priority["value"] < 0  # that of pods that say nothing
+    assert priority["preemptionPolicy"] == "Never"
+    assert priority["globalDefault"] is False
+
+
+def test_the_namespace_enforces_what_pods_keep_to() -> None:
+    (namespace,) = of_kind(written("base"), "Namespace")
+    enforced = {
+        name.rpartition("/")[2]: value
+        for name, value in namespace["metadata"]["labels"].items()
+        if name.startswith("pod-security.kubernetes.io/")
+    }
+    assert enforced == {"enforce": "restricted", "warn": "restricted"}
+
+
+def test_metrics_say_of_which_cluster_and_group_they_are() -> None:
+    (monitor,) = of_kind(written("base"), "PodMonitor")
+    (endpoint,) = monitor["spec"]["podMetricsEndpoints"]
+    assert endpoint["interval"] == "15s"  # a driver tells every ten seconds that it lives
+    assert {one["targetLabel"]: one["sourceLabels"] for one in endpoint["relabelings"]} == {
+        "ray_io_cluster": ["__meta_kubernetes_pod_label_ray_io_cluster"],
+        "ray_io_group": ["__meta_kubernetes_pod_label_ray_io_group"],
+    }
+
+
+def test_what_belongs_to_this_is_labelled() -> None:
+    """`kubectl delete -l app.kubernetes.io/part-of=nst` takes all of it away."""
+    assert [called(one) for one in WRITTEN if one["metadata"]["labels"].get("app.kubernetes.io/part-of") != "nst"] == []
 
 
 def test_a_budget_says_how_many_stay() -> None:
     (budget,) = of_kind(written("base"), "PodDisruptionBudget")
     assert isinstance(budget["spec"]["minAvailable"], int)  # a share, or maxUnavailable, needs a scale to ask
     assert budget["spec"]["minAvailable"] >= 1000  # more heads than there ever are, so that none of them may go
-
-
-def test_one_night_at_a_time() -> None:
-    (cron,) = of_kind(written("base"), "CronJob")
-    (container,) = cron["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
-    assert cron["spec"]["concurrencyPolicy"] == "Forbid"
-    assert "--follow" in container["command"]  # a pod that ends at once forbids nothing
 
 
 def test_the_files_of_the_scheduler_are_where_it_looks() -> None:

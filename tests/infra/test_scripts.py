@@ -1,6 +1,7 @@
 """Shell scripts for containers, machines and Slurm, with stand-ins for the programs that they call."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -44,17 +45,72 @@ def test_dead_nodes_are_noticed_and_a_token_is_asked_for(name: str) -> None:
     assert "RAY_AUTH_MODE" in text
 
 
-def test_a_head_needs_a_token(tmp_path: Path) -> None:
+MACHINES = {"head.sh": ["10.0.0.1"], "worker.sh": ["127.0.0.1", "10.0.0.2"]}
+"""By script, the addresses that it is given."""
+
+
+@pytest.mark.parametrize("script", MACHINES)
+def test_a_node_needs_a_token(script: str, tmp_path: Path) -> None:
+    """With none, a head makes one of its own, which no other machine has."""
+    command = ["bash", str(INFRA / "machines" / script), *MACHINES[script]]
+    environment = stand_ins(tmp_path, ray="echo joins", seq="echo 1", sleep="true")
+    (tmp_path / "token").write_text("x")
+    (tmp_path / "empty").write_text("")
+    ways = {
+        "": False,
+        "RAY_AUTH_TOKEN": True,
+        "RAY_AUTH_MODE=disabled": True,
+        f"RAY_AUTH_TOKEN_PATH={tmp_path}/token": True,
+        f"RAY_AUTH_TOKEN_PATH={tmp_path}/empty": False,
+        f"RAY_AUTH_TOKEN_PATH={tmp_path}/none": False,
+    }
+    for way, joins in ways.items():
+        name, _, value = way.partition("=")
+        given = {**environment, **({name: value or "x"} if name else {})}
+        ended = subprocess.run(command, env=given, capture_output=True, text=True, check=False)
+        assert (ended.returncode, ended.stdout) == ((0, "joins\n") if joins else (2, "")), way
+        if not joins:
+            assert f"no token in {value or tmp_path / '.ray/auth_token'}" in ended.stderr
+            assert "ray get-auth-token --generate" in ended.stderr
+    (tmp_path / ".ray").mkdir()
+    (tmp_path / ".ray" / "auth_token").write_text("x")
+    assert subprocess.run(command, env=environment, capture_output=True, check=False).returncode == 0
+
+
+def test_a_head_listens_where_it_should(tmp_path: Path) -> None:
     head = ["bash", str(INFRA / "machines" / "head.sh"), "10.0.0.1", "--num-cpus", "0"]
-    environment = stand_ins(tmp_path, ray='echo "$RAY_AUTH_MODE $@"')
-    refused = subprocess.run(head, env=environment, capture_output=True, text=True, check=False)
-    assert refused.returncode == 2
-    assert "ray get-auth-token --generate" in refused.stderr
-    environment["RAY_AUTH_TOKEN"] = "x"
+    environment = {**stand_ins(tmp_path, ray='echo "$RAY_AUTH_MODE $@"'), "RAY_AUTH_TOKEN": "x"}
     ended = subprocess.run(head, env=environment, capture_output=True, text=True, check=True)
-    assert ended.stdout.startswith("token start --head --block --node-ip-address 10.0.0.1")
-    assert "--dashboard-host 127.0.0.1" in ended.stdout
-    assert ended.stdout.strip().endswith("--num-cpus 0")
+    assert ended.stdout.split() == [
+        *("token", "start", "--head", "--block", "--node-ip-address", "10.0.0.1", "--port", "6379"),
+        *("--dashboard-host", "127.0.0.1", "--metrics-export-port", "8080", "--num-cpus", "0"),
+    ]
+
+
+def test_a_worker_waits_for_its_head_and_joins_it(tmp_path: Path) -> None:
+    """One that begins before its head is there must not give up, nor go before it has drained."""
+    worker = ["bash", str(INFRA / "machines" / "worker.sh"), "127.0.0.1", "10.0.0.2", "--num-cpus", "1"]
+    environment = stand_ins(
+        tmp_path, ray='echo "$RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S $@"', sleep=f'echo "$1" >> {tmp_path}/slept'
+    )
+    ended = subprocess.run(
+        worker, env={**environment, "RAY_AUTH_TOKEN": "x"}, capture_output=True, text=True, check=True
+    )
+    assert ended.stdout.split() == [
+        *("60", "start", "--block", "--address", "127.0.0.1:6379", "--node-ip-address", "10.0.0.2"),
+        *("--metrics-export-port", "8080", "--num-cpus", "1"),
+    ]
+    assert (tmp_path / "slept").read_text().split() == [*["2"] * 60, "5"]
+
+
+@pytest.mark.parametrize("script", MACHINES)
+def test_a_node_without_its_addresses_says_how_it_is_called(script: str, tmp_path: Path) -> None:
+    command = ["bash", str(INFRA / "machines" / script), *MACHINES[script][:-1]]
+    ended = subprocess.run(
+        command, env=stand_ins(tmp_path, ray="echo joins"), capture_output=True, text=True, check=False
+    )
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert f"{script} " in ended.stderr
 
 
 RAY = """
@@ -68,19 +124,31 @@ exit 0
 """What stands in for `ray symmetric-run`: it notes what it is given, and runs what it is to run."""
 
 
-def slurm(folder: Path, *, nst: str, ray: str = '"$@"', **variables: str) -> subprocess.Popen[bytes]:
-    """Start the script with stand-ins for Slurm and Ray, which note in files what they were given."""
+def slurm(
+    folder: Path, *, nst: str, ray: str = '"$@"', scontrol: str = "", srun: str = "", **variables: str
+) -> subprocess.Popen[bytes]:
+    """Start the script with stand-ins for Slurm and Ray, which note in files what they were given.
+
+    Args:
+        folder: of the stand-ins.
+        nst: what the run does.
+        ray: what Ray does with the run.
+        scontrol: what happens when the job is put into the queue again.
+        srun: what is done before each step.
+        variables: more of the environment.
+    """
     environment = stand_ins(
         folder,
-        srun='while case "$1" in -*) true;; *) false;; esac; do shift; done; exec "$@"',
+        srun=f'{srun}\nwhile case "$1" in -*) true;; *) false;; esac; do shift; done; exec "$@"',
         hostname="echo 127.0.0.1 10.0.0.1",
-        scontrol=f'[ "$1" != show ] || {{ echo first; exit; }}; echo "$@" > {folder}/scontrol.said',
+        scontrol=f'[ "$1" != show ] || {{ echo first; exit; }}; echo "$@" > {folder}/scontrol.said\n{scontrol}',
         ray=RAY.format(folder=folder, then=ray),
         nst=f'printf "%s\\n" "$@" > {folder}/nst.said; {nst}',
     )
     own = {"SLURM_JOB_ID": f"9{os.getpid()}", "SLURM_JOB_NODELIST": "first,second", "SLURM_JOB_NUM_NODES": "2"}
     words = ["bash", str(INFRA / "slurm" / "nst.sbatch"), "a job.yaml", "--set", "size=64"]
-    return subprocess.Popen(words, env={**environment, **own, **variables})
+    with (folder / "log").open("w") as log:
+        return subprocess.Popen(words, env={**environment, **own, **variables}, stderr=log)
 
 
 def said(folder: Path, name: str) -> list[str]:
@@ -105,6 +173,30 @@ def test_a_job_of_slurm_ends_as_its_run_does_whatever_ray_says(ends: int, tmp_pa
 @pytest.mark.parametrize("ray", ["exit 0", "exit 1"])
 def test_a_job_of_slurm_in_which_ray_did_not_start_has_not_succeeded(ray: str, tmp_path: Path) -> None:
     assert slurm(tmp_path, nst="exit 0", ray=ray).wait(60) == 3
+
+
+@pytest.mark.parametrize("wrong", [
+    {"srun": '[ "$2" != bash ] || exit 1'},
+    {"SLURM_JOB_ID": "none"},
+    {"NST_ENVIRONMENT": "/none"},
+    {"nst": "rm -f $RAY_TMPDIR/code; mkdir $RAY_TMPDIR/code"},
+], ids=["no step", "no number", "no environment", "no exit code"])  # fmt: skip
+def test_a_job_of_slurm_that_breaks_off_does_not_say_that_rows_have_failed(
+    wrong: dict[str, str], tmp_path: Path
+) -> None:
+    assert slurm(tmp_path, **{"nst": "exit 0", **wrong}).wait(60) == 3
+
+
+def test_a_job_of_slurm_that_is_not_queued_again_says_so(tmp_path: Path) -> None:
+    job = slurm(tmp_path, nst="exit 143", scontrol="exit 1", NST_REQUEUE="1")
+    assert job.wait(60) == 143
+    assert "the job is not in the queue again; submit it to go on" in (tmp_path / "log").read_text()
+
+
+def test_what_a_job_of_slurm_leaves_on_a_node_is_said(tmp_path: Path) -> None:
+    assert slurm(tmp_path, nst="exit 1", srun='[ "$2" != rm ] || exit 1').wait(60) == 1
+    assert f"/tmp/nst-9{os.getpid()} is left on a node" in (tmp_path / "log").read_text()
+    shutil.rmtree(f"/tmp/nst-9{os.getpid()}")
 
 
 @pytest.mark.parametrize("again", [False, True])

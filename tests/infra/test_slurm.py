@@ -76,3 +76,23 @@ def test_a_run_has_all_nodes_and_gives_the_job_its_exit_code(there: Slurm) -> No
     assert ended(there, job, "bad") == ("FAILED", "1:0")
     for host in ("host0", "host1"):
         assert not [*(there.home / f"tmp-{host}").glob("nst-*")]
+
+
+@pytest.mark.parametrize("partition", ["all", "graceful"])
+def test_a_job_that_is_preempted_goes_on_with_the_rest(partition: str, there: Slurm) -> None:
+    """Without a grace time Slurm kills all processes and queues the job again; with one, it tells the script."""
+    output, rows = f"preempted-{partition}", 6
+    options = ("--nodes=1", f"--partition={partition}", "--export=ALL,NST_REQUEUE=1")
+    words = ("--set", "iterations=150", "--set", "min_improvement=0", "--set", "scales=")
+    job = submit(there, output, manifest(there, rows), *words, sbatch=options)
+    wait_until(lambda: len(results(there, output)) >= 2, there, output)
+    code, said = there.call("sbatch", "--parsable", "--partition=urgent", "--nodes=2", "--wrap", "sleep 5")
+    assert code == 0, said
+    wait_until(lambda: there.job(job)["Restarts"] == "1", there, output)
+    before = results(there, output)
+    assert len(before) < rows
+    assert ended(there, job, output) == ("COMPLETED", "0:0"), (there.home / f"{output}.log").read_text()
+    after = {row["id"]: row for row in results(there, output)}
+    assert [row["status"] for row in after.values()] == ["ok"] * rows
+    assert all(after[row["id"]]["run"] == row["run"] for row in before)  # what was done has not been done again
+    assert len({row["run"] for row in after.values()}) == 2

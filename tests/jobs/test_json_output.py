@@ -61,6 +61,32 @@ def test_a_bad_manifest_as_json(pair: Path, capsys: pytest.CaptureFixture[str]) 
     assert said.err == ""
 
 
+BAD = {
+    "an unknown field": ("job.yaml", "kind: manifest\nname: n\nmanifest: a.csv\noutput: o\nouptut: p\n", 5, "ouptut"),
+    "no YAML": ("job.yaml", "kind: [manifest\n", 2, None),
+    "no file": ("none.yaml", "", None, None),
+    "a manifest beside it": ("job.yaml rows.csv", "", None, None),
+    "a bad parameter": ("rows.csv --set siez=5", "", None, None),
+    "other weights": ("rows.csv --weights none.pth", "", None, None),
+}
+"""Words of a command, a job file, and the line and the field that are wrong in it."""
+
+
+@pytest.mark.parametrize("command", ["validate", "plan", "run --dry-run"])
+@pytest.mark.parametrize("bad", BAD)
+def test_a_bad_job_as_json(bad: str, command: str, pair: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words, text, line, field = BAD[bad]
+    Path("rows.csv").write_text("content,style\nphoto.png,painting.png\n")
+    Path("job.yaml").write_text(text)
+    assert nst(*command.split(), *words.split(), "--json") == 2
+    said = capsys.readouterr()
+    found = json.loads(said.out)
+    [problem] = found["problems"]
+    assert (found["valid"], problem["number"], problem["column"]) == (False, line, field)
+    assert problem["expected"]
+    assert said.err == ""
+
+
 def test_a_job_of_another_kind_as_json(pair: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Path("grid.yaml").write_text(
         "kind: grid\nname: g\ncontents: photo.png\nstyles: painting.png\noutput: o\nparameters: {seed: [1, 2]}\n"

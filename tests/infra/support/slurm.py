@@ -38,7 +38,13 @@ ReturnToService=2
 MessageTimeout=60
 NodeName=host0 NodeAddr={address0} NodeHostname=host0 CPUs=1 State=UNKNOWN
 NodeName=host1 NodeAddr={address1} NodeHostname=host1 CPUs=1 State=UNKNOWN
-PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE State=UP
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
+PreemptParameters=send_user_signal
+KillWait=5
+PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE State=UP PriorityTier=1 GraceTime=0
+PartitionName=graceful Nodes=ALL MaxTime=INFINITE State=UP PriorityTier=1 GraceTime=120
+PartitionName=urgent Nodes=ALL MaxTime=INFINITE State=UP PriorityTier=9 PreemptMode=OFF
 """
 
 INIT = ("bash", "-c", '"$@" & while kill -0 $!; do wait; sleep 0.2; done', "init")

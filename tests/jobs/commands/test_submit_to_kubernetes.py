@@ -86,6 +86,24 @@ def test_a_schedule_and_a_trace_are_passed_on(api: Api, job: str, monkeypatch: p
     assert yaml.safe_load(the_job(api)["spec"]["runtimeEnvYAML"])["env_vars"]["TRACEPARENT"] == trace
 
 
+def test_an_api_that_is_away_for_long_costs_no_night(
+    api: Api, job: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The pod ends as one that another may replace (nightly.yaml), whose command goes on."""
+    monkeypatch.setenv(STARTED_BY_VARIABLE, "nst-nightly-grid-29")
+    monkeypatch.setattr(operator, "PATIENCE", 0.0)
+    api.becomes = {"jobDeploymentStatus": "Complete", "jobStatus": "SUCCEEDED"}
+    for _ in range(2):
+        api.away = 1
+        assert nst("submit", job, "--kubernetes", "--follow") == ExitCode.BROKEN_OFF
+    assert "etcd is away" in capsys.readouterr().err
+    assert nst("submit", job, "--kubernetes", "--follow") == ExitCode.OK
+    api.away = 1
+    assert nst("submit", job, "--kubernetes", "--follow") == ExitCode.BROKEN_OFF
+    assert nst("submit", job, "--kubernetes", "--follow") == ExitCode.OK
+    assert len(api.jobs) == 1
+
+
 def test_what_is_refused_is_one_line_and_starts_nothing(api: Api, job: str, capsys: pytest.CaptureFixture[str]) -> None:
     api.refuses = 403
     assert nst("submit", job, "--kubernetes", "--follow") == ExitCode.NOTHING_STARTED

@@ -206,6 +206,20 @@ def test_standard_error_has_nothing_but_events(
         assert body in event["Body"]
 
 
+@pytest.mark.parametrize(
+    "words", [["--log-format", "text"], ["--log-format=text"], ["--log-format=json", "--log-format", "text"]]
+)
+def test_what_is_given_outranks_the_environment(
+    words: list[str], clean: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("NST_LOG_FORMAT", "json")
+    assert nst(*words, "results", "out") == ExitCode.NOTHING_STARTED
+    assert capfd.readouterr().err.startswith("Error: no results in")
+    assert nst("results", "out", "--log-format=json") == ExitCode.NOTHING_STARTED
+    assert "no results in" in json.loads(capfd.readouterr().err)["Body"]
+
+
 def test_commands_write_to_standard_error_in_one_way() -> None:
     """Whatever else printed there would be no event where logs are JSON lines."""
     printing = re.compile(r"err\.print\(|stderr\.write\(|err=True|file=sys\.stderr")

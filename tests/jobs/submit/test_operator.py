@@ -1,11 +1,19 @@
 """RayJobs through the API of Kubernetes, which is played by a server on loopback."""
 
+import secrets
+import ssl
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from jobs.exit_codes import ExitCode
 from jobs.submit import operator
 from jobs.submit.client import ClusterError
 from jobs.submit.operator import Kubernetes, has_succeeded
@@ -87,13 +95,59 @@ def test_a_job_is_made_although_the_api_is_away_for_a_moment(api: Api, there: Ku
     assert list(api.jobs) == ["night"]
 
 
+@pytest.mark.parametrize("said", [b"{", b"<html>", b"", b"\xff"], ids=["half", "of a proxy", "none", "no text"])
+def test_an_answer_that_is_no_json_is_none(said: bytes, api: Api, there: Kubernetes) -> None:
+    api.away, api.answers_away = 3, (200, said)
+    assert there.submit(job) == ("night", True)
+
+
+def test_that_the_api_is_waited_for_is_said_once(
+    api: Api, there: Kubernetes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    api.away = 3
+    there.submit(job)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("Warning: Kubernetes did not GET a RayJob: etcd is away. Waiting up to 10 min")
+
+
+def certificate(folder: Path) -> Path:
+    """Write a key and a certificate for localhost that it signs itself, into one file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    made = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now, now + timedelta(1))
+    made = made.add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    file = folder / f"{secrets.token_hex(4)}.pem"
+    file.write_bytes(private + made.sign(key, SHA256()).public_bytes(Encoding.PEM))
+    return file
+
+
+def test_a_wrong_certificate_is_told_at_once(api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever shows one is not the API, and waiting for ten minutes makes no other of it."""
+    monkeypatch.setattr(operator, "PATIENCE", 0.0)
+    ours, others = certificate(tmp_path), certificate(tmp_path)
+    secured = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    secured.load_cert_chain(ours)
+    api.socket = secured.wrap_socket(api.socket, server_side=True)
+    (tmp_path / "token").write_text("a token")
+    there = Kubernetes(f"https://localhost:{api.server_port}", "nst", tmp_path)
+    (tmp_path / "ca.crt").write_bytes(others.read_bytes())
+    with pytest.raises(ClusterError, match=r"expected a certificate of .*ca\.crt") as refused:
+        there.submit(job)
+    assert not hasattr(refused.value, "exit_code")
+    (tmp_path / "ca.crt").write_bytes(ours.read_bytes())
+    assert there.submit(job) == ("night", True)
+
+
 def test_what_the_api_refuses_is_said(api: Api, there: Kubernetes, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ClusterError, match="did not GET a RayJob: not found"):
         there.ended("deleted")
     monkeypatch.setattr(operator, "PATIENCE", 0.0)
     api.away = 100
-    with pytest.raises(ClusterError, match="etcd is away; the job goes on"):
+    with pytest.raises(ClusterError, match="etcd is away") as away:
         there.ended("night")
+    assert vars(type(away.value))["exit_code"] == ExitCode.BROKEN_OFF
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
     with pytest.raises(ClusterError, match="nst render kubernetes"):
         Kubernetes.of_this_pod("nst")

@@ -18,6 +18,7 @@ class Api(ThreadingHTTPServer):
         jobs: that it has, by name.
         tokens: with which it was asked.
         away: number of answers that are errors, before it answers.
+        answers_away: what it answers as long: a code and a body.
         hidden: whether it lists no jobs, as one that was asked before they were made.
         becomes: what the operator makes of each new job.
         refuses: with what code it answers whoever would make one; 0: it does not refuse.
@@ -28,6 +29,7 @@ class Api(ThreadingHTTPServer):
         self.jobs: dict[str, dict[str, Any]] = {}
         self.tokens: list[str] = []
         self.away = 0
+        self.answers_away: tuple[int, bytes] = (503, b'{"message": "etcd is away"}')
         self.hidden = False
         self.becomes: dict[str, str] = {}
         self.refuses = 0
@@ -42,7 +44,9 @@ class Handler(BaseHTTPRequestHandler):
         """Say nothing."""
 
     def answer(self, code: int, body: object) -> None:
-        text = json.dumps(body).encode()
+        self.send(code, json.dumps(body).encode())
+
+    def send(self, code: int, text: bytes) -> None:
         self.send_response(code)
         self.send_header("Content-Length", str(len(text)))
         self.end_headers()
@@ -52,7 +56,7 @@ class Handler(BaseHTTPRequestHandler):
         self.server.tokens.append(self.headers["Authorization"])
         if self.server.away:
             self.server.away -= 1
-            return self.answer(503, {"message": "etcd is away"})
+            return self.send(*self.server.answers_away)
         where = urlsplit(self.path)
         if where.path == JOBS:
             wanted = dict(pair.split("=") for pair in parse_qs(where.query)["labelSelector"][0].split(","))
