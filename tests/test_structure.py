@@ -53,7 +53,9 @@ MANY_PARAMETERS = {
 
 
 def files() -> list[Path]:
-    """Return every file of the repository: tracked, or new and not ignored."""
+    """Return every file of the repository: tracked, or new and not ignored; of a copy without git, all but caches."""
+    if not (REPOSITORY / ".git").exists():
+        return sorted(p for p in REPOSITORY.rglob("*") if p.is_file() and "__pycache__" not in p.parts)
     listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     names = subprocess.run(listed, cwd=REPOSITORY, check=True, capture_output=True, text=True).stdout.split("\0")
     return [path for name in sorted(set(names)) if name and (path := REPOSITORY / name).is_file()]
