@@ -1,1 +1,1 @@
-"""What a person runs: the command line, the demo, the training of the embedded encoder."""
+"""What a person runs: the commands of `nst`, and what `make` runs: demo, gallery, pictures of the README, training."""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from nst_kernel import PARAMETERS
 from tests.bench.tables import in_four_rows
 from tests.breakages.breakages import breakages, caught
 from tests.support import REPOSITORY
@@ -49,6 +50,12 @@ def purpose(name: str) -> str:
     return " ".join(docstring.split("\n\n")[0].split())
 
 
+def modules_of(room: str) -> list[str]:
+    """Return the names of the files of a room, by its dotted name, public ones first."""
+    names = [path.stem for path in (REPOSITORY / room.replace(".", "/")).glob("*.py") if path.stem != "__init__"]
+    return sorted(names, key=lambda name: (name.startswith("_"), name))
+
+
 def test_the_readme_has_a_map_of_the_code() -> None:
     listed = [
         [f"`{package}`", purpose(package), ", ".join(f"`{room}`" for room in rooms)] for package, rooms in ORDER.items()
@@ -67,6 +74,27 @@ def test_the_readme_for_contributors_maps_every_room() -> None:
     paths = [name if (REPOSITORY / name).is_dir() else f"{name}.py" for name in names]
     listed = [[f"`{path}`", purpose(name.replace("/", "."))] for path, name in zip(paths, names, strict=True)]
     check_section(REPOSITORY / ".github" / "CONTRIBUTING.md", "rooms", table(["room", "what it is"], listed))
+
+
+def test_the_readme_of_the_kernel_lists_its_rooms() -> None:
+    paths = [room if (REPOSITORY / "nst_kernel" / room).is_dir() else f"{room}.py" for room in ORDER["nst_kernel"]]
+    listed = [
+        [f"`{path}`", purpose(f"nst_kernel.{room}")] for path, room in zip(paths, ORDER["nst_kernel"], strict=True)
+    ]
+    check_section(REPOSITORY / "nst_kernel" / "README.md", "rooms", table(["room", "what it is"], listed))
+
+
+@pytest.mark.parametrize("room", ["pipeline.cluster", "pipeline.storage"])
+def test_the_readme_of_a_room_lists_its_files(room: str) -> None:
+    listed = [[f"`{name}.py`", purpose(f"{room}.{name}")] for name in modules_of(room)]
+    folder = REPOSITORY / room.replace(".", "/")
+    check_section(folder / "README.md", "files", table(["file", "what it is"], listed))
+
+
+@pytest.mark.parametrize("room", ["pipeline.flow", "pipeline.planning"])
+def test_the_readme_of_a_room_names_each_of_its_files(room: str) -> None:
+    text = (REPOSITORY / room.replace(".", "/") / "README.md").read_text("utf-8")
+    assert [name for name in modules_of(room) if f"`{name}.py`" not in text] == []
 
 
 def test_the_readme_for_contributors_counts_the_breakages() -> None:
@@ -115,6 +143,14 @@ def test_targets_of_make_that_markdown_files_name_exist(file: Path) -> None:
     targets = set(re.findall(r"^([a-z][\w-]*):", (REPOSITORY / "Makefile").read_text("utf-8"), re.M))
     named = set(re.findall(r"(?:`|^)make ([a-z][\w-]*)", file.read_text("utf-8"), re.M))
     assert named - targets == set()
+
+
+def test_the_readme_names_controls_as_they_are_declared() -> None:
+    """Whoever looks for one of them finds it in the table of parameters further down."""
+    text = (REPOSITORY / "README.md").read_text("utf-8").partition("\n## Controls\n")[2].partition("\n## ")[0]
+    named = re.findall(r"`(\w+)`", text)
+    assert len(named) > 8
+    assert named == [name for name in PARAMETERS if name in named]
 
 
 def test_the_readme_is_short() -> None:

@@ -257,13 +257,12 @@ def test_light_rooms_load_neither_torch_nor_ray(room: str, loaded: dict[str, set
     assert loaded[room] == set()
 
 
-def test_every_room_says_in_one_line_what_it_is() -> None:
+def test_every_room_and_file_says_in_one_line_what_it_is() -> None:
     missing = []
     for name, path in modules().items():
-        if path.name == "__init__.py":
-            lines = (ast.get_docstring(tree_of(path)) or "").splitlines()
-            if not lines or not lines[0].endswith(".") or len(lines[0]) < 20:
-                missing.append(name)
+        lines = (ast.get_docstring(tree_of(path)) or "").splitlines()
+        if not lines or not lines[0].endswith(".") or len(lines[0]) < 20:
+            missing.append(name)
     assert missing == []
 
 

@@ -1,4 +1,4 @@
-"""`nst params`."""
+"""`nst params`: every style parameter, and the presets."""
 
 import json
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""`nst results`."""
+"""`nst results`: what became of each row."""
 
 from typing import Annotated, Any
 

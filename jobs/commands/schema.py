@@ -1,4 +1,4 @@
-"""`nst schema`."""
+"""`nst schema`: the JSON Schema of job files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a terminal shows: lines, tables and progress.
+"""What a terminal shows and a log gets: lines, tables, progress, and events as JSON.
 
 Tables of results and estimates load pyarrow and more; they come when they are used.
 """

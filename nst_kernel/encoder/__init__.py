@@ -1,4 +1,4 @@
-"""VGG-19: features and Gram matrices by layer name, and where its weights come from."""
+"""VGG-19: features and statistics of them by layer name, of whole pictures or tile by tile; its weights and checks."""
 
 from typing import TYPE_CHECKING
 

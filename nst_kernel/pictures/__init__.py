@@ -1,4 +1,4 @@
-"""Pictures as tensors: their sizes, how they are resized, their colours."""
+"""Pictures as tensors: their sizes, colours and depth, masks of their regions, and their opacity."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""Where a run computes: the Ray cluster, its nodes, and the pool of actors."""
+"""Where a run computes: the Ray cluster, why it cannot be reached, its nodes and GPUs, and the pool of actors."""
 
 from pipeline.cluster.actor_pool import FETCH_CPUS, WRITE_CPUS, ActorPool, pool_for, pool_on_cluster
 from pipeline.cluster.address import check_address

@@ -1,4 +1,4 @@
-"""A whole run from manifest to results, and what it would cost."""
+"""A whole run from manifest to results, its metrics, what it would cost, and rows that are computed again."""
 
 from pipeline.flow.dataset import Kernel, RunBroken, TooManyFailures, flow
 from pipeline.flow.estimate import Bucket, Estimate, Rate, estimate, estimate_rows

@@ -1,4 +1,4 @@
-"""Image files: their bytes to pixels and back, and how similar two pictures are. Nothing here opens a file.
+"""Image files as bytes: decoding in child processes, encoding, colour profiles, metadata, and similarity.
 
 `decode`, `decode_to`, `probe` and `probe_all` work in child processes, so that no picture costs the process that asks.
 """

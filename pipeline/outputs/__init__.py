@@ -1,4 +1,4 @@
-"""The output folder of a run: its shape, the results and other files in it, and how they are read back."""
+"""What lies in the output folder of a run, results, pictures, summary and progress: written and read back."""
 
 from pipeline import layout
 from pipeline.outputs import grid_runs, progress, provenance, query, summary

@@ -1,4 +1,4 @@
-"""What will run: fingerprints, output shapes, costs and batches, from metadata alone."""
+"""What will run: fingerprints, output shapes, what fails already, costs and batches, from metadata alone."""
 
 from pipeline.planning import cost
 from pipeline.planning.batch import Batch, Failure, Fetched, Masks, Optimised, Picture, Pictures, PlannedRow

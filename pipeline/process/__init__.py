@@ -1,4 +1,4 @@
-"""What a process does about hangs, signals, draining nodes, a lost lock and garbage collection.
+"""What a process does about hangs, signals, draining nodes and a lost lock, and child processes with limits.
 
 Three kinds of process take part in a run. The **driver** plans, waits for rows and holds the run lock. **Actors**
 optimise batches, for seconds to hours each. **Tasks** fetch and write, for seconds. All of them may crash at any time;

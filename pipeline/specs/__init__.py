@@ -1,4 +1,4 @@
-"""What a job file may say: photo archives, parameter grids, and whole jobs."""
+"""What a job file may say: manifests, photo archives and parameter grids, with options, patterns and a cluster."""
 
 from pipeline.specs import axes, conditions, globs
 from pipeline.specs.archive import ArchiveSpec

@@ -1,4 +1,4 @@
-"""Every byte in and out of storage; nothing else opens files or buckets. README.md says what each store guarantees."""
+"""Every byte in and out of stores: files of this machine, buckets, the web; what of them may be opened; retries."""
 
 from pipeline.storage._access import OPERATORS_VARIABLE, Carried, allow, allowing, in_force, operators_text
 from pipeline.storage._call import intercept
