@@ -49,7 +49,8 @@ class LiveProgress:
         Args:
             console: where to show it.
             clock: gives the time in seconds.
-            at_work: returns how many rows are being computed, if that is known; asked every few seconds on a terminal.
+            at_work: returns how many rows are being computed, if that is known; asked every few
+                seconds on a terminal, and in a log for each line before the first row is done.
         """
         self.console, self.clock, self.at_work = console, clock, at_work
         self._stage, self._progress, self._flying = "reading what is asked", None, None
@@ -115,18 +116,23 @@ class LiveProgress:
     def _tick(self) -> None:
         """Write a line into a log that got none for half a minute, and ask how many rows are at work."""
         while not self._over.wait(AT_WORK_EVERY):
-            if self.live and self._progress:
+            if (progress := self._progress) and (self.live or (self._is_due() and not progress.finished)):
                 self._flying = self.at_work()
             with self._lock:
-                if not self.live and not self._over.is_set() and self.clock() - self._written_at >= LINE_EVERY:
+                if not self.live and not self._over.is_set() and self._is_due():
                     self._write(f"{self._line()}, {clock(self.clock() - self._began)} since the start")
 
+    def _is_due(self) -> bool:
+        """Return whether the last line of a log is half a minute old."""
+        return self.clock() - self._written_at >= LINE_EVERY
+
     def _line(self) -> str:
-        """Return where the run stands, in words."""
+        """Return how far the run is, in words."""
         progress = self._progress
-        if progress is None or (progress.total and not progress.finished):
-            counts = f"{describe(progress)}: " if progress else ""
-            return f"{counts}{self._stage} …" if progress else f"{self._stage[0].upper()}{self._stage[1:]} …"
+        if progress is None:
+            return f"{self._stage[0].upper()}{self._stage[1:]} …"
+        if progress.total and not progress.finished:
+            return f"{describe(progress)}: {f'{self._flying:,} at work' if self._flying else self._stage} …"
         return describe(progress)
 
     def _shown(self) -> RenderableType:

@@ -69,7 +69,8 @@ def test_when_there_is_a_line() -> None:
 def test_a_log_gets_a_line_each_half_minute_also_before_the_first_row(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("jobs.console.progress.AT_WORK_EVERY", 0.01)
     log, now = io.StringIO(), [0.0]
-    with LiveProgress(Console(file=log, width=200), clock=lambda: now[0]) as live:
+    busy: list[int | None] = [None]
+    with LiveProgress(Console(file=log, width=200), clock=lambda: now[0], at_work=lambda: busy[0]) as live:
         stage("starting Ray")
         time.sleep(0.1)
         assert log.getvalue().count("\n") == 1
@@ -78,6 +79,8 @@ def test_a_log_gets_a_line_each_half_minute_also_before_the_first_row(monkeypatc
         live.update(Progress(4, 0))
         now[0] *= 3
         wait_for(lambda: "0 of 4 rows: starting encoders …, 1:30 since the start" in log.getvalue())
+        busy[0], now[0] = 2, 2 * now[0]
+        wait_for(lambda: "0 of 4 rows: 2 at work …, 3:00 since the start" in log.getvalue())
 
 
 def wait_for(what: Callable[[], bool]) -> None:
@@ -90,8 +93,8 @@ def wait_for(what: Callable[[], bool]) -> None:
 def test_a_terminal_shows_the_stage_what_is_at_work_and_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("jobs.console.progress.AT_WORK_EVERY", 0.01)
     console = Console(file=io.StringIO(), width=80, force_terminal=True)
-    now, progress = [0.0], Progress(4, 0)
-    with LiveProgress(console, clock=lambda: now[0], at_work=lambda: 2) as live:
+    now, progress, busy = [0.0], Progress(4, 0), [0]
+    with LiveProgress(console, clock=lambda: now[0], at_work=lambda: busy[0]) as live:
 
         def shown() -> str:
             return text(live._shown())
@@ -102,6 +105,8 @@ def test_a_terminal_shows_the_stage_what_is_at_work_and_the_time(monkeypatch: py
         assert "Starting Ray … 1:05" in shown()
         live.update(progress)
         assert "0 of 4 rows: starting encoders … 1:05" in shown()
+        busy[0] = 2
+        wait_for(lambda: "0 of 4 rows: 2 at work … 1:05" in shown())
         progress.add({"id": "a", "status": "ok", "retries": 0})
         live.update(progress)
         wait_for(lambda: "1 of 4 rows" in shown() and "2 at work, 1:05 so far" in shown())

@@ -37,13 +37,18 @@ CONTROLS: list[dict[str, object]] = [
     {"init": "grey", "init_noise": 0.3, "seed": 5},
     {"min_improvement": 0.5},
 ]
-ELSEWHERE = {
+BEFORE_PAIRS = {
     "preset": "fills in the others",
     "size": "shapes pictures before they are pairs",
     "upscale": "as size",
     "aspect_tolerance": "as size",
     "style_scale": "as size",
     "style_upscale": "as size",
+}
+"""Parameters that are used up before there are pairs, and how."""
+
+ELSEWHERE = {
+    **BEFORE_PAIRS,
     "style_mask": "its pictures are fetched, not computed",
     "mask_mode": "in the batch with regions",
     "save_every": "shows pictures, and changes none",

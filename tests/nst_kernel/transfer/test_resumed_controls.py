@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from nst_kernel import PARAMETERS, Interrupted, Observer, Pair, State, StyleParams, stylize_batch
-from tests.nst_kernel.transfer.test_mixed_controls import ADAM, CONTROLS, SHARED, pairs_of, with_regions
+from tests.nst_kernel.transfer.test_mixed_controls import ADAM, BEFORE_PAIRS, CONTROLS, SHARED, pairs_of, with_regions
 from tests.nst_kernel.transfer.test_resume import SINGLE, same
 from tests.support import pixels
 
@@ -46,12 +46,7 @@ OF_A_BATCH: list[dict[str, object]] = [
 """Controls that the samples of a batch share."""
 
 ELSEWHERE = {
-    "preset": "fills in the others",
-    "size": "shapes pictures before they are pairs",
-    "upscale": "as size",
-    "aspect_tolerance": "as size",
-    "style_scale": "as size",
-    "style_upscale": "as size",
+    **BEFORE_PAIRS,
     "content_mask": "its pictures are fetched; their regions are in a batch",
     "style_mask": "as content_mask",
     "animation": "is made of pictures on the way",
