@@ -1,12 +1,14 @@
 """The image, really built, and what is run in it: as its user, with its root read-only."""
 
+import re
 from collections.abc import Iterator
 
 import pytest
 import torch
 
 from tests.infra.support import image
-from tests.infra.support.image import Image
+from tests.infra.support.image import Builder, Image
+from tests.support import REPOSITORY
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(image.missing()), reason=image.missing())]
 
@@ -15,13 +17,29 @@ BAKED = "hub/checkpoints/vgg19-dcbb9e9d.pth"
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Image]:
-    home = tmp_path_factory.mktemp("image")
-    weights = home / "weights"
+def builder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Builder]:
+    with image.building(tmp_path_factory.mktemp("images")) as there:
+        yield there
+
+
+@pytest.fixture(scope="module")
+def built(builder: Builder, tmp_path_factory: pytest.TempPathFactory) -> Image:
+    weights = tmp_path_factory.mktemp("weights")
     (weights / BAKED).parent.mkdir(parents=True)
     torch.save({"features.0.weight": torch.zeros(1)}, weights / BAKED)
-    with image.built(home, weights) as found:
-        yield found
+    return builder.image("nst", "--build-context", f"weights={weights}")
+
+
+LOCK = (REPOSITORY / "infra" / "runtime.lock").read_text("utf-8")
+CPU_BUILDS = {name: f"{version}+cpu" for name, version in re.findall(r"(?m)^(torch|torchvision)==(\S+)", LOCK)}
+"""What the index of builds for CPUs calls them."""
+
+
+@pytest.fixture(scope="module")
+def for_cpus(builder: Builder, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Image]:
+    """The image without CUDA. Builds of torch for CPUs are at an index that cannot be reached: stand-ins are."""
+    with image.index_of_stand_ins(tmp_path_factory.mktemp("index"), CPU_BUILDS) as index:
+        yield builder.image("nst-cpu", DEVICE="cpu", TORCH_CPU_INDEX=index)
 
 
 def test_it_is_what_its_dockerfile_says(built: Image) -> None:
@@ -95,4 +113,30 @@ echo "left, and found hanging"
 
 def test_a_node_in_it_is_healthy_and_leaves_in_order(built: Image) -> None:
     ended = built.run("bash", "-c", NODE, seconds=300)
+    assert ended.stdout.strip().endswith("left, and found hanging"), ended.stdout + ended.stderr
+
+
+def test_the_image_for_cpus_has_what_is_locked_and_nothing_of_cuda(for_cpus: Image, built: Image) -> None:
+    def packages(of: Image) -> dict[str, str]:
+        listed = of.run("/opt/nst/bin/pip", "list", "--format=freeze", "--disable-pip-version-check").stdout.split()
+        return dict(one.split("==") for one in listed)
+
+    ours, all_packages = packages(for_cpus), packages(built)
+    assert {name: ours[name] for name in CPU_BUILDS} == CPU_BUILDS
+    assert all(version.partition("+")[0] == all_packages[name] for name, version in CPU_BUILDS.items())
+    rest = ours.keys() - CPU_BUILDS.keys()
+    assert {name: ours[name] for name in rest} == {name: all_packages[name] for name in rest}
+    lacking = all_packages.keys() - ours.keys()
+    assert lacking
+    assert [name for name in lacking if not name.startswith(("nvidia", "cuda", "triton"))] == []
+    assert [name for name in ours if name.startswith(("nvidia", "cuda", "triton"))] == []
+    assert for_cpus.run("sh", "-c", "command -v gcc").returncode != 0
+    assert (for_cpus.user, for_cpus.variables) == (built.user, built.variables)
+
+
+def test_a_node_in_the_image_for_cpus_is_healthy_and_leaves_in_order(for_cpus: Image) -> None:
+    """What needs no torch runs: heads, and the pod that starts a night."""
+    assert for_cpus.run("/usr/local/bin/nst-health").returncode == 0
+    assert for_cpus.run("nst", "render", "kubernetes", "--as", "cluster").returncode == 0
+    ended = for_cpus.run("bash", "-c", NODE, seconds=300)
     assert ended.stdout.strip().endswith("left, and found hanging"), ended.stdout + ended.stderr

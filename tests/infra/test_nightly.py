@@ -21,7 +21,7 @@ def test_one_night_at_a_time() -> None:
 
 def test_it_makes_a_rayjob_of_the_grid() -> None:
     assert CONTAINER["command"] == ["nst", "submit", "/jobs/nightly-grid.yaml", "--kubernetes", "--follow"]
-    assert CONTAINER["imagePullPolicy"] == "IfNotPresent"
+    assert (CONTAINER["image"], CONTAINER["imagePullPolicy"]) == ("nst", "IfNotPresent")  # overlays replace the former
     assert POD["metadata"]["labels"]["app.kubernetes.io/component"] == "scheduler"
 
 
@@ -81,4 +81,6 @@ def test_it_is_small_and_has_somewhere_to_write() -> None:
     assert volumes["scratch"]["emptyDir"] == {"sizeLimit": "1Gi"}
     said = [one["configMap"]["name"] for one in volumes["says"]["projected"]["sources"]]
     assert said == ["nst-access", "nst-platform"]
-    assert POD["spec"]["securityContext"]["fsGroup"] == POD["spec"]["securityContext"]["runAsUser"] == 1000
+    assert volumes["jobs"]["configMap"] == {"name": "nst-jobs"}
+    assert {POD["spec"]["securityContext"][name] for name in ("runAsUser", "runAsGroup", "fsGroup")} == {1000}
+    assert POD["spec"]["priorityClassName"] == "nst-batch"

@@ -32,6 +32,24 @@ def pixels(size: int) -> int:
     return sum(scale * scale for scale in (*scales, size))
 
 
+REQUEST_PRICES = {"PUT": 5.0, "LIST": 5.0, "GET": 0.4, "HEAD": 0.4, "DELETE": 0.0}
+"""Dollars for a million, for example."""
+
+
+def test_readme_requests() -> None:
+    rows = []
+    for each in measured("scale")["requests"]["figures"]:
+        requests = {kind: 1000 * count for kind, count in each["requests"].items()}
+        assert requests.keys() == REQUEST_PRICES.keys()
+        cost = sum(count * REQUEST_PRICES[kind] for kind, count in requests.items()) / 1e6
+        rows.append([str(each["rows_per_batch"]), *(f"{count:,.0f}" for count in requests.values()), f"{cost:.4f}"])
+    check_section(
+        REPOSITORY / "infra" / "README.md",
+        "requests of a thousand",
+        table(["rows of a batch", *REQUEST_PRICES, "dollars"], rows),
+    )
+
+
 def _two_digits(seconds: float) -> str:
     return f"{seconds:.2g}" if seconds < 10 else f"{seconds:,.0f}"
 

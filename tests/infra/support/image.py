@@ -5,12 +5,16 @@ its environment, no network but loopback, and processes and /tmp of their own.
 """
 
 import contextlib
+import functools
 import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
-from dataclasses import dataclass
+import threading
+import zipfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from tests.support import REPOSITORY
@@ -69,39 +73,95 @@ class Image:
         )
 
 
-@contextlib.contextmanager
-def built(home: Path, weights: Path) -> Iterator[Image]:
-    """Build the image in a folder, with a folder of weights in it, and let it be used; all of it is removed again."""
-    # overlay is spared the copy of gigabytes that each step is with vfs; not every machine has it.
-    driver = "overlay" if _has_overlays(home) else "vfs"
-    store = ("--root", str(home / "store"), "--runroot", str(home / "run"), "--storage-driver", driver)
+@dataclass
+class Builder:
+    """Builds images in a folder, upon one base.
 
-    def buildah(*words: str) -> str:
-        ended = subprocess.run(["buildah", *store, *words], cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    Attributes:
+        store: options of buildah, by which it keeps everything below the folder.
+        containers: that were made of images, whose files are mounted.
+    """
+
+    store: tuple[str, ...]
+    containers: list[str] = field(default_factory=list)
+
+    def buildah(self, *words: str) -> str:
+        """Run buildah, and return what it wrote."""
+        command = ["buildah", *self.store, *words]
+        ended = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
         assert ended.returncode == 0, (words, ended.stdout[-3000:], ended.stderr[-3000:])
         return ended.stdout.strip()
 
-    base = home / "base"
-    subprocess.run(["debootstrap", "--variant=minbase", RELEASE, base, MIRROR], check=True, capture_output=True)
-    if TRUSTED.exists():  # whom this machine trusts when it installs packages, the image's pip shall trust
-        shutil.copy(TRUSTED, base / "etc" / "trusted.crt")
-        (base / "etc" / "pip.conf").write_text("[global]\ncert = /etc/trusted.crt\n", "utf-8")
-    container = buildah("from", "scratch")
-    buildah("add", "--quiet", container, str(base), "/")
-    buildah("commit", "--quiet", "--rm", container, "localhost/base")
-    shutil.rmtree(base)
-    arguments = ("--build-arg", "BASE=localhost/base", "--build-context", f"weights={weights}")
-    isolation = ("--isolation", "chroot", "--network", "host", "--format", "docker")  # OCI's has no health check
-    buildah("bud", *isolation, *arguments, "--file", "infra/container/Dockerfile", "--tag", "localhost/nst", ".")
-    container = buildah("from", "localhost/nst")
+    def make_base(self, folder: Path) -> None:
+        """Make the base: a distribution, in which whom this machine trusts when it installs packages is trusted too."""
+        subprocess.run(["debootstrap", "--variant=minbase", RELEASE, folder, MIRROR], check=True, capture_output=True)
+        if TRUSTED.exists():
+            shutil.copy(TRUSTED, folder / "etc" / "trusted.crt")
+            (folder / "etc" / "pip.conf").write_text("[global]\ncert = /etc/trusted.crt\n", "utf-8")
+        container = self.buildah("from", "scratch")
+        self.buildah("add", "--quiet", container, str(folder), "/")
+        self.buildah("commit", "--quiet", "--rm", container, "localhost/base")
+        shutil.rmtree(folder)
+
+    def image(self, name: str, *options: str, **arguments: str) -> Image:
+        """Build an image, with options of a build and values of its arguments."""
+        given = [word for name, value in arguments.items() for word in ("--build-arg", f"{name}={value}")]
+        isolation = ("--isolation", "chroot", "--network", "host", "--format", "docker")  # OCI's has no health check
+        file, tag = "infra/container/Dockerfile", f"localhost/{name}"
+        base = ("--build-arg", "BASE=localhost/base")
+        self.buildah("bud", *isolation, *base, *given, *options, "--file", file, "--tag", tag, ".")
+        self.containers.append(self.buildah("from", tag))
+        config = json.loads(self.buildah("inspect", "--type", "image", tag))["Docker"]["config"]
+        root = Path(self.buildah("mount", self.containers[-1]))
+        return Image(root, config["User"], tuple(config["Env"]), config)
+
+
+@contextlib.contextmanager
+def building(home: Path) -> Iterator[Builder]:
+    """Let images be built in a folder, and used; all of them are removed again."""
+    # overlay is spared the copy of gigabytes that each step is with vfs; not every machine has it.
+    driver = "overlay" if _has_overlays(home) else "vfs"
+    builder = Builder(("--root", str(home / "store"), "--runroot", str(home / "run"), "--storage-driver", driver))
     try:
-        config = json.loads(buildah("inspect", "--type", "image", "localhost/nst"))["Docker"]["config"]
-        root = Path(buildah("mount", container))
-        yield Image(root, config["User"], tuple(config["Env"]), config)
+        builder.make_base(home / "base")
+        yield builder
     finally:
-        buildah("umount", container)
-        buildah("rm", container)
+        for container in builder.containers:
+            builder.buildah("umount", container)
+            builder.buildah("rm", container)
         shutil.rmtree(home / "store", ignore_errors=True)
+
+
+@contextlib.contextmanager
+def index_of_stand_ins(home: Path, versions: Mapping[str, str]) -> Iterator[str]:
+    """Serve an index of wheels that are called as builds for CPUs are and hold next to nothing; yield its address.
+
+    Args:
+        home: folder of the wheels.
+        versions: by package.
+    """
+    for package, version in versions.items():
+        (home / package).mkdir(parents=True)
+        told = f"{package}-{version}.dist-info"
+        files = {
+            f"{package}/__init__.py": f'__version__ = "{version}"\n',
+            f"{told}/METADATA": f"Metadata-Version: 2.1\nName: {package}\nVersion: {version}\n",
+            f"{told}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        }
+        files[f"{told}/RECORD"] = "".join(f"{name},,\n" for name in [*files, f"{told}/RECORD"])
+        with zipfile.ZipFile(home / package / f"{package}-{version}-py3-none-any.whl", "w") as wheel:
+            for name, text in files.items():
+                wheel.writestr(name, text)
+    handler = functools.partial(_Quiet, directory=str(home))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
 
 
 def _has_overlays(home: Path) -> bool:
