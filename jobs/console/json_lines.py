@@ -11,10 +11,13 @@ import threading
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jobs.console.output import FORMAT_VARIABLE, StderrHandler, err, printable, show_traceback
 from jobs.console.values import jsonable
+
+if TYPE_CHECKING:
+    from pipeline.manifest import Row
 
 TRACE_VARIABLE = "TRACEPARENT"
 """Environment variable with the trace that a run is a part of, as W3C's Trace Context writes it."""
@@ -29,6 +32,9 @@ SEVERITIES = {logging.DEBUG: 5, logging.INFO: 9, logging.WARNING: 13, logging.ER
 """OpenTelemetry's numbers of severities."""
 
 _TRACE = re.compile(r"[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(?:-.*)?")
+
+ROWS_TRACE = "nst.row.traceparent"
+"""Attribute of an event: the trace that its row is a part of, which outranks the run's."""
 
 _at_work: dict[str, Any] = {}
 """Attributes of what this process does now: stage and rows of the attempt that it began last."""
@@ -46,6 +52,7 @@ class JsonFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Return a record as JSON."""
         attributes = {**_at_work, **{name: value for name, value in vars(record).items() if name.startswith("nst.")}}
+        trace = attributes.pop(ROWS_TRACE, None) or os.environ.get(TRACE_VARIABLE, "")
         if record.exc_info and record.exc_info[0]:
             attributes["exception.type"] = record.exc_info[0].__name__
             attributes["exception.message"] = str(record.exc_info[1])
@@ -58,7 +65,7 @@ class JsonFormatter(logging.Formatter):
             "InstrumentationScope": {"Name": record.name},
             "Attributes": attributes,
             "Resource": _resource(),
-            **trace_context(os.environ.get(TRACE_VARIABLE, "")),
+            **trace_context(trace),
         }
         return json.dumps(jsonable(_without_secrets(event)), ensure_ascii=False, default=str, allow_nan=False)
 
@@ -114,7 +121,7 @@ def begin_in_worker() -> None:
     from pipeline.recovery import ledger
 
     _log_json(logging.INFO)
-    ledger.observe_attempts(lambda _notes, stage, rows: _note(stage, [planned.row.id for planned in rows]))
+    ledger.observe_attempts(lambda _notes, stage, rows: _note(stage, [planned.row for planned in rows]))
 
 
 def _log_json(level: int) -> None:
@@ -125,9 +132,10 @@ def _log_json(level: int) -> None:
     logging.captureWarnings(True)
 
 
-def _note(stage: str, rows: Sequence[str]) -> None:
-    """Remember the stage and rows that this process works on, for its log lines."""
+def _note(stage: str, rows: Sequence["Row"]) -> None:
+    """Remember what this process is at work on."""
     _at_work.clear()
-    _at_work.update({"nst.stage": stage, "nst.row.ids": list(rows)})
+    _at_work.update({"nst.stage": stage, "nst.row.ids": [row.id for row in rows]})
     if len(rows) == 1:
-        _at_work["nst.row.id"] = rows[0]
+        _at_work["nst.row.id"] = rows[0].id
+        _at_work[ROWS_TRACE] = rows[0].traceparent

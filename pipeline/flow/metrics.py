@@ -126,6 +126,8 @@ EVENT = ("id", "status", "error_class", "error", "output", "total_loss", "second
 def log_outcome(row: Mapping[str, Any]) -> None:
     """Log the outcome of a row as one event, and what there is of its attributes."""
     attributes = {f"nst.row.{name}": row[name] for name in EVENT if row.get(name) not in (None, "")}
+    if row.get("traceparent"):
+        attributes["nst.row.traceparent"] = row["traceparent"]  # of which logs as JSON lines make the event's trace
     level = logging.INFO if row["status"] == "ok" else logging.WARNING
     log.log(level, "row %s: %s", row["id"], row["status"], extra=attributes)
 

@@ -57,6 +57,16 @@ def _one_text(value: object) -> object:
     return SEVERAL.join(value)
 
 
+_TRACE = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+def _trace(value: object) -> object:
+    """Return a trace context as it is; ValueError for a text that is none."""
+    if isinstance(value, str) and not _TRACE.fullmatch(value):
+        raise ValueError("the first number is a version, and neither trace nor span are zero")
+    return value
+
+
 class RawRow(BaseModel):
     """A row as it is written. Further columns are style parameters, which are checked elsewhere."""
 
@@ -69,6 +79,7 @@ class RawRow(BaseModel):
     params: Annotated[dict[str, Any], BeforeValidator(_nested)] = Field(default_factory=dict)
     width: _Side = None
     height: _Side = None
+    traceparent: Annotated[str, BeforeValidator(_trace)] = ""
 
 
 _SIDE_EXPECTED = f"pixels of the content picture as it is shown: a whole number from 1 to {MAX_SIDE:,}"
@@ -81,6 +92,7 @@ EXPECTED = {
     "params": "style parameters by name: an object, or the JSON text of one",
     "width": _SIDE_EXPECTED,
     "height": _SIDE_EXPECTED,
+    "traceparent": "a trace context as W3C writes it: 00, 32, 16 and 2 digits from 0 to f, with - between them",
 }
 
 Complaint = tuple[str | None, str, str]

@@ -94,6 +94,7 @@ class Row:
         file: the manifest that has the row.
         number: its line (CSV, JSON Lines; a CSV header is line 1) or row (Parquet) in that file, from 1.
         content_shape: (height, width) of the content picture as it is shown, pixels, where the manifest has it.
+        traceparent: the trace that the row is a part of, as W3C's Trace Context writes it, where the manifest has one.
     """
 
     id: str
@@ -104,6 +105,7 @@ class Row:
     file: str
     number: int
     content_shape: tuple[int, int] | None = None
+    traceparent: str | None = None
 
     def pictures(self) -> dict[str, tuple[str, ...]]:
         """Return the URIs of every picture that the row reads, by role, in the order of `ROLES`."""

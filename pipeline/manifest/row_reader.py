@@ -119,22 +119,22 @@ class RowReader:
         content = storage.resolve(raw.content, base) if raw.content else None
         asked = params, self.columns.number_of(params), params.seed
         shape = (raw.height, raw.width) if raw.height and raw.width else (None, None)
-        self._take((content, raw.style, raw.id, raw.output), asked, (file, number, *shape))
-        if not unknown:
+        self._take((content, raw.style, raw.id, raw.output), asked, (file, number, *shape, raw.traceparent or None))
+        if not unknown and not raw.traceparent:  # which is each row's own
             self._remember(record.cells, raw, given)
 
     def _take(
         self,
         written: tuple[str | None, str, str, str],
         asked: tuple[StyleParams, int, int],
-        rest: tuple[str, int, int | None, int | None],
+        rest: tuple[str, int, int | None, int | None, str | None],
     ) -> None:
         """Take a row. What is not given follows from the rest: an id from the request, a picture's name from both.
 
         Args:
             written: content, resolved; style; id; output; the last three are empty where they are not given.
             asked: parameters; their place among the distinct ones; the seed.
-            rest: file, number, height and width.
+            rest: file, number, height, width and the trace that the row is a part of.
         """
         content, text, given_id, output = written
         params, place, seed = asked
@@ -193,7 +193,7 @@ class RowReader:
         self._take(
             (self._resolved(content), style.strip(), id, output),
             (known.params, known.number, known.params.seed if seed == _NONE else seed),
-            (file, record.number, *((height, width) if has_shape else (None, None))),
+            (file, record.number, *((height, width) if has_shape else (None, None)), None),
         )
         return True
 

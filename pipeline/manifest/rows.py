@@ -25,6 +25,7 @@ SCHEMA = pa.schema(
         ("number", pa.int64()),
         ("height", pa.int32()),
         ("width", pa.int32()),
+        ("traceparent", pa.string()),
     ]
 )
 """Columns of rows: those of `Row`, but that `derived` is the id which follows from the request, and `params` the place
@@ -198,10 +199,10 @@ class Rows(Sequence[Row]):
 
     def _row(self, *values: Any) -> Row:
         """Return the row that has these values in the columns."""
-        id, _, content, style, output, number, seed, file, line, height, width = values
+        id, _, content, style, output, number, seed, file, line, height, width, trace = values
         params = self.params[number]
         shape = None if height is None else (height, width)
-        return Row(id, content, style, output, params.reseeded(seed) if seed else params, file, line, shape)
+        return Row(id, content, style, output, params.reseeded(seed) if seed else params, file, line, shape, trace)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Return how these rows are pickled: without other rows of their table."""
@@ -232,7 +233,7 @@ class Columns:
         self.add_values(
             (
                 *(row.id, derived, row.content, row.style, row.output, self.number_of(row.params), row.params.seed),
-                *(row.file, row.number, height, width),
+                *(row.file, row.number, height, width, row.traceparent),
             )
         )
 

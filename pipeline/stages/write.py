@@ -107,7 +107,8 @@ class Writer:
             places: of the rows to write, 0 for the batch's first; None: all of them.
 
         Returns:
-            For each row, its columns in `REPORTED`, and `batch_size`: rows of the batch for its first row, else 0.
+            For each row, its columns in `REPORTED`; `batch_size`, rows of the batch for its first row, else 0; and
+            the `traceparent` that it was given.
 
         Raises:
             StorageError: if the part cannot be written: that concerns every row.
@@ -121,7 +122,11 @@ class Writer:
         if 0 in places:
             saved_states.delete(optimised.saved_states)
         reported: list[dict[str, Any]] = [
-            {name: row.get(name) for name in _told(row)} | {"batch_size": 0 if place else len(optimised.outcomes)}
+            {
+                **{name: row.get(name) for name in _told(row)},
+                "batch_size": 0 if place else len(optimised.outcomes),
+                "traceparent": optimised.fetched.batch.rows[place].row.traceparent,
+            }
             for place, row in zip(places, rows, strict=True)
         ]
         reported[0]["retries"] += storage.repeated() - before

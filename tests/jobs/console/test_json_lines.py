@@ -27,8 +27,10 @@ from jobs.console.json_lines import JsonFormatter, trace_context
 from jobs.console.output import FORMAT_VARIABLE
 from jobs.exit_codes import ExitCode
 from jobs.submit import entrypoint
+from nst_kernel.params import StyleParams
 from pipeline.flow import RunBroken
 from pipeline.flow.metrics import EVENT, log_outcome
+from pipeline.manifest import Row
 from pipeline.outputs import Progress
 from pipeline.stages.write import REPORTED
 from tests.jobs.test_cli import nst
@@ -246,6 +248,37 @@ def test_an_outcome_is_one_event(caplog: pytest.LogCaptureFixture) -> None:
         "nst.row.id": "a", "nst.row.status": "failed", "nst.row.error": "404",
         "nst.row.seconds": {"fetch": 1.0}, "nst.row.retries": 2,
     }  # fmt: skip
+
+
+OF_A_ROW = f"00-{'c' * 32}-{'d' * 16}-01"
+
+
+def test_an_outcome_is_of_the_trace_of_its_row(
+    clean: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TRACEPARENT", f"00-{TRACE}-{SPAN}-01")
+    json_lines.begin()
+    log_outcome({"id": "a", "status": "ok", "traceparent": OF_A_ROW})
+    log_outcome({"id": "b", "status": "ok", "traceparent": None})
+    own, runs = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert (own["TraceId"], own["SpanId"]) == ("c" * 32, "d" * 16)
+    assert (runs["TraceId"], runs["SpanId"]) == (TRACE, SPAN)
+    assert own["Attributes"].keys() == {"nst.row.id", "nst.row.status"}
+
+
+def test_what_a_worker_says_is_of_the_trace_of_the_row_that_it_is_at_work_on(
+    clean: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRACEPARENT", f"00-{TRACE}-{SPAN}-01")
+    rows = [
+        Row(name, "a.png", None, f"{name}.png", StyleParams(), "rows.csv", 1, traceparent=trace)
+        for name, trace in (("a", OF_A_ROW), ("b", None))
+    ]
+    json_lines._note("fetch", rows[:1])
+    assert event("x")["TraceId"] == "c" * 32
+    for others in (rows, rows[1:]):  # several traces are not one
+        json_lines._note("fetch", others)
+        assert event("x")["TraceId"] == TRACE
 
 
 @pytest.mark.ray

@@ -51,6 +51,16 @@ def test_a_row_that_diverged_is_told_and_stored_as_such(tmp_path: Path) -> None:
     assert [row["status"] for row in stored(str(tmp_path))] == ["ok", "diverged"]
 
 
+def test_the_driver_is_told_of_which_trace_a_row_is(tmp_path: Path) -> None:
+    batch = optimised(str(tmp_path), RESULT, RESULT)
+    trace = f"00-{'c' * 32}-{'d' * 16}-01"
+    first, second = batch.fetched.batch.rows
+    traced = dataclasses.replace(first, row=dataclasses.replace(first.row, traceparent=trace))
+    object.__setattr__(batch.fetched.batch, "rows", (traced, second))
+    told = Writer(str(tmp_path), encoder="random", encoder_sha256="e")(batch)
+    assert [row["traceparent"] for row in told] == [trace, None]
+
+
 def test_each_loss_is_in_its_own_column(tmp_path: Path) -> None:
     write(str(tmp_path), RESULT)
     (row,) = stored(str(tmp_path))
