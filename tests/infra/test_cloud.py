@@ -42,6 +42,31 @@ def test_nodes_are_set_as_everywhere() -> None:
     assert "--num-cpus=0" in head
 
 
+def test_machines_have_what_they_need_and_no_more() -> None:
+    head, gpu = (CONFIG["available_node_types"][name] for name in ("head", "gpu"))
+    assert CONFIG["head_node_type"] == "head"
+    assert (head["min_workers"], head["max_workers"]) == (0, 0)
+    assert (gpu["min_workers"], gpu["max_workers"]) == (0, CONFIG["max_workers"])
+    assert gpu["node_config"]["InstanceMarketOptions"] == {"MarketType": "spot"}
+    assert CONFIG["idle_timeout_minutes"] <= 10  # machines cost while they wait
+    for node in (head, gpu):  # what a picture's address leads to gets no credentials of the machine
+        assert node["node_config"]["MetadataOptions"] == {"HttpTokens": "required", "HttpPutResponseHopLimit": 1}
+        assert node["node_config"]["IamInstanceProfile"]["Arn"].startswith("arn:aws:iam::")
+    assert head["node_config"]["IamInstanceProfile"] != gpu["node_config"]["IamInstanceProfile"]
+
+
+def test_workers_join_their_head_with_its_token() -> None:
+    assert CONFIG["file_mounts"]["~/.ray/auth_token"] == "~/.ray/auth_token"
+    for name in ("head", "worker"):
+        stop, start = CONFIG[f"{name}_start_ray_commands"]
+        assert stop == "ray stop"
+        assert "ulimit -n 65536;" in start
+        assert "--metrics-export-port=8080" in start
+    assert "--address=$RAY_HEAD_IP:6379" in CONFIG["worker_start_ray_commands"][1]
+    assert "--head --port=6379" in CONFIG["head_start_ray_commands"][1]
+    assert "--autoscaling-config=~/ray_bootstrap_config.yaml" in CONFIG["head_start_ray_commands"][1]
+
+
 def test_another_wheel_of_the_same_version_is_installed_and_nothing_else_again() -> None:
     """Without --force-reinstall pip keeps the installed one; with it, what is locked would be fetched at each start."""
     installs = [command for command in COMMANDS if "pip install" in command]

@@ -63,6 +63,58 @@ def test_signals_arrive_and_health_is_asked_for() -> None:
     assert health.listed == ["/usr/local/bin/nst-health"]
 
 
+def test_what_scripts_and_nodes_call_is_installed() -> None:
+    (first,) = [one.text for one in all_of("RUN", "python")]
+    installed = first.split("--no-install-recommends ")[1].split(" && ")[0].split()
+    # wget: nst-health and the operator's probes. procps: nst-leave. tini: the entry point.
+    assert {"ca-certificates", "procps", "python3", "python3-venv", "tini", "wget"} <= set(installed)
+    (compiler,) = [one.text for one in all_of("RUN", "image") if "gcc" in one.text]
+    assert compiler.startswith('if [ "${DEVICE}" = cuda ]; then')
+    assert {"gcc", "libc6-dev", "python3-dev"} <= set(compiler.split())
+    assert {"/opt/nst", "/weights/"} <= {one.text.split()[-1] for one in all_of("COPY", "image")}
+    assert "/etc/profile.d/nst.sh" in {one.text.split()[-1] for one in all_of("COPY", "image")}
+    (scripts,) = [one.text for one in all_of("COPY", "image") if "nst-leave" in one.text]
+    assert scripts.split() == [
+        "--chmod=755",
+        *(f"infra/container/nst-{name}" for name in ("health", "leave")),
+        "/usr/local/bin/",
+    ]
+
+
+def test_the_environment_is_at_home_on_a_read_only_root() -> None:
+    found = environment()
+    assert found["PATH"].startswith("/opt/nst/bin:")
+    assert found["TORCH_HOME"] == "/weights"  # where weights are baked in, or mounted
+    assert (found["PYTHONUNBUFFERED"], found["RAY_USAGE_STATS_ENABLED"]) == ("1", "0")
+    (user,) = [one.text for one in all_of("RUN", "image") if "useradd" in one.text]
+    for part in ("--gid 1000", "--uid 1000", "--home-dir /tmp/nst", "mkdir /etc/nst /weights"):
+        assert part in user
+
+
+def test_a_device_that_there_is_not_is_refused(tmp_path: Path) -> None:
+    """The choice of packages by DEVICE, with stand-ins for Python and pip, which note how they are called."""
+    (chosen,) = [one.text for one in all_of("RUN", "packages")]
+    for name in ("python3", "pip"):
+        (tmp_path / name).write_text(f'#!/bin/sh\necho {name} "$@"\n')
+        (tmp_path / name).chmod(0o755)
+    command = chosen.replace("/opt/nst/bin/", "")
+    said = {}
+    for device in ("cuda", "cpu", "rocm"):
+        told = {"PATH": f"{tmp_path}:/usr/bin:/bin", "DEVICE": device, "TORCH_CPU_INDEX": "https://index"}
+        said[device] = subprocess.run(["sh", "-c", command], env=told, capture_output=True, text=True, check=False)
+    made = "python3 -m venv /opt/nst"
+    install = "pip install --no-cache-dir --no-deps"
+    assert said["cuda"].stdout.splitlines() == [made, f"{install} --require-hashes -r runtime.lock"]
+    assert said["cpu"].stdout.splitlines() == [
+        made,
+        "python3 without_cuda.py runtime.lock locked.txt torch.txt",
+        f"{install} --require-hashes -r locked.txt",
+        f"{install} --index-url https://index -r torch.txt",
+    ]
+    assert said["rocm"].returncode == 1
+    assert "DEVICE=rocm: expected cuda or cpu" in said["rocm"].stderr
+
+
 def test_layers_stand_in_the_order_of_how_seldom_they_change() -> None:
     (packages, project) = (
         next(n for n, one in enumerate(DOCKERFILE) if name in one.copied) for name in ("infra/runtime.lock", "pipeline")

@@ -113,6 +113,18 @@ def test_a_node_without_its_addresses_says_how_it_is_called(script: str, tmp_pat
     assert f"{script} " in ended.stderr
 
 
+def test_slurm_is_told_what_the_script_relies_on() -> None:
+    lines = (INFRA / "slurm" / "nst.sbatch").read_text("utf-8").splitlines()
+    told = {line.removeprefix("#SBATCH --") for line in lines if line.startswith("#SBATCH ")}
+    assert told >= {
+        "ntasks-per-node=1",  # a Ray node for each
+        "exclusive",  # at its end Ray stops every process of Ray on a node
+        "requeue",  # a job that is preempted goes on
+        "open-mode=append",  # and what it wrote before stays
+        "signal=B:TERM@120",  # to the script alone: told to all processes, Ray would end under the run
+    }
+
+
 RAY = """
 if [ -e {folder}/refuses ]; then rm {folder}/refuses; exit 1; fi
 printf "%s\\n" "$@" > {folder}/ray.said
@@ -143,7 +155,7 @@ def slurm(
         hostname="echo 127.0.0.1 10.0.0.1",
         scontrol=f'[ "$1" != show ] || {{ echo first; exit; }}; echo "$@" > {folder}/scontrol.said\n{scontrol}',
         ray=RAY.format(folder=folder, then=ray),
-        nst=f'printf "%s\\n" "$@" > {folder}/nst.said; {nst}',
+        nst=f'printf "%s\\n" "$@" > {folder}/nst.said; env > {folder}/nst.env; {nst}',
     )
     own = {"SLURM_JOB_ID": f"9{os.getpid()}", "SLURM_JOB_NODELIST": "first,second", "SLURM_JOB_NUM_NODES": "2"}
     words = ["bash", str(INFRA / "slurm" / "nst.sbatch"), "a job.yaml", "--set", "size=64"]
@@ -168,6 +180,20 @@ def test_a_job_of_slurm_ends_as_its_run_does_whatever_ray_says(ends: int, tmp_pa
     assert options == {"--address", "--min-nodes", "--num-cpus", "--num-gpus"}
     assert run[5] == ray[ray.index("--address") + 1]
     assert said(tmp_path, "scontrol") == []
+
+
+def test_a_job_of_slurm_has_a_token_and_a_folder_of_its_own(tmp_path: Path) -> None:
+    tokens = []
+    for _ in range(2):
+        assert slurm(tmp_path, nst="stat --format=%a $RAY_TMPDIR > $HOME/mode; exit 0").wait(60) == 0
+        given = dict(line.split("=", 1) for line in (tmp_path / "nst.env").read_text().splitlines() if "=" in line)
+        assert given["RAY_AUTH_MODE"] == "token"
+        assert given["RAY_TMPDIR"] == f"/tmp/nst-9{os.getpid()}"
+        assert given["RAY_SYMMETRIC_RUN_CLUSTER_WAIT_TIMEOUT"] == "300"
+        assert (tmp_path / "mode").read_text().strip() == "700"
+        tokens.append(given["RAY_AUTH_TOKEN"])
+    assert [len(token) for token in set(tokens)] == [64, 64]
+    assert not Path(f"/tmp/nst-9{os.getpid()}").exists()
 
 
 @pytest.mark.parametrize("ray", ["exit 0", "exit 1"])

@@ -207,10 +207,45 @@ def test_parts_of_the_compose_file_fit_together() -> None:
         assert ":latest" not in service["image"]
         assert not service["image"].startswith("minio/")  # from there it is gone
     assert (folder / services["head"]["build"]["context"] / services["head"]["build"]["dockerfile"]).exists()
-    assert services["worker"]["read_only"] is True
-    assert services["worker"]["user"] == "1000:1000"
     for name in ("head", "worker", "worker-gpu"):  # what a service says of its volumes replaces what all nodes have
         assert "./access.json:/etc/nst/access.json:ro" in services[name]["volumes"]
+
+
+def test_nodes_of_the_compose_file_have_no_rights_and_time_to_drain() -> None:
+    for name in ("head", "worker", "worker-gpu"):
+        service = COMPOSE["services"][name]
+        assert service["read_only"] is True
+        assert service["user"] == "1000:1000"
+        assert service["cap_drop"] == ["ALL"]
+        assert service["security_opt"] == ["no-new-privileges:true"]
+        assert service["shm_size"] == "1gb"
+        assert service["entrypoint"] == ["/usr/bin/tini", "--"]  # which passes SIGTERM on
+        settings = service["environment"]
+        assert settings["RAY_AUTH_MODE"] == "token"
+        assert settings["RAY_AUTH_TOKEN"].startswith("${NST_TOKEN:?")  # without one nothing starts
+        drain, grace = settings["RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S"], service["stop_grace_period"]
+        assert int(drain) < int(grace.removesuffix("s"))
+        assert "--block" in service["command"]
+        assert "--metrics-export-port=8080" in service["command"]
+    head = COMPOSE["services"]["head"]
+    assert "--head" in head["command"]
+    assert "--num-cpus=0 --num-gpus=0" in head["command"]  # no row beside the driver
+    assert COMPOSE["services"]["worker"]["depends_on"] == {"head": {"condition": "service_healthy"}}
+    assert "--address=head:6379" in COMPOSE["services"]["worker"]["command"]
+    gpu = COMPOSE["services"]["worker-gpu"]
+    assert (gpu["profiles"], gpu["gpus"]) == (["gpu"], "all")
+
+
+def test_the_stack_has_a_bucket_and_prometheus_its_rules() -> None:
+    services = COMPOSE["services"]
+    assert f"s/{BUCKET}" in services["bucket"]["command"][0]
+    assert services["head"]["depends_on"] == {"bucket": {"condition": "service_completed_successfully"}}
+    assert services["bucket"]["depends_on"] == {"store": {"condition": "service_healthy"}}
+    assert services["store"]["healthcheck"]["test"] == ["CMD", "mc", "ready", "local"]
+    prometheus = yaml.safe_load((REPOSITORY / "infra" / "prometheus" / "prometheus.yml").read_text("utf-8"))
+    assert prometheus["rule_files"] == [RULES.name]
+    # A driver sets its gauges every ten seconds, and Ray drops them soon: what is scraped more seldom misses them.
+    assert prometheus["global"] == {"scrape_interval": "10s", "evaluation_interval": "10s"}
 
 
 def test_the_stacks_dashboard_and_source_are_where_grafana_looks() -> None:
@@ -220,6 +255,11 @@ def test_the_stacks_dashboard_and_source_are_where_grafana_looks() -> None:
     assert mounts["../grafana"] == provider["options"]["path"]
     (source,) = yaml.safe_load((folder / "datasources" / "prometheus.yaml").read_text("utf-8"))["datasources"]
     assert source["url"] == "http://prometheus:9090"
+    assert (source["type"], source["access"], source["isDefault"]) == ("prometheus", "proxy", True)
+    assert (provider["name"], provider["type"]) == ("nst", "file")
+    grafana = COMPOSE["services"]["grafana"]["environment"]
+    assert grafana["GF_AUTH_ANONYMOUS_ORG_ROLE"] == "Viewer"
+    assert grafana["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"] == f"{provider['options']['path']}/nst.json"
     prometheus = yaml.safe_load((stack.INFRA / "prometheus" / "prometheus.yml").read_text("utf-8"))
     (listed,) = prometheus["scrape_configs"][0]["file_sd_configs"][0]["files"]
     mounted = [mount.split(":")[1] for mount in COMPOSE["services"]["prometheus"]["volumes"]]

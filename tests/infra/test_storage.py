@@ -69,6 +69,18 @@ def test_a_store_takes_the_life_cycle(bucket: str) -> None:
     assert expired == ["output/scratch/"]
 
 
+def test_what_nobody_deletes_otherwise_is_deleted() -> None:
+    rules = {rule["ID"]: rule for rule in json.loads((FOLDER / "lifecycle.json").read_text("utf-8"))["Rules"]}
+    assert {rule["Status"] for rule in rules.values()} == {"Enabled"}
+    unfinished = rules["uploads-that-were-never-finished"]
+    assert unfinished["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 2}
+    assert unfinished["Filter"] == {"Prefix": ""}  # a store that knows prefixes alone takes no empty filter
+    older = rules["older-versions-of-results"]
+    assert older["NoncurrentVersionExpiration"] == {"NoncurrentDays": 14}  # two weeks, as the operations guide says
+    assert older["Filter"] == {"Prefix": "output/"}
+    assert rules["scratch-of-self-tests"]["Expiration"] == {"Days": 3}
+
+
 @pytest.fixture
 def member(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The credentials of a user who has the rights of the policy, in a bucket of somebody else."""
