@@ -1,5 +1,6 @@
 """What a transfer costs, before it is made: bytes of memory and multiply-adds."""
 
+import itertools
 from typing import Literal, get_args
 
 from nst_kernel.layers import LAYERS, WIDTHS, beyond
@@ -7,9 +8,10 @@ from nst_kernel.params import StyleParams
 
 # Pictures, targets, the optimiser's vectors and what a convolution works in at full resolution, with values of e bytes:
 # (constant, per byte), fitted to measured peaks (`tests/bench/memory.py`), which it exceeds by 1 to 10 %.
-WORKING, WORKING_IN_STRIPS = (200, 68), (380, 100)
+WORKING, WORKING_IN_STRIPS = (150, 72), (240, 98)
 WORKING_IN_TILES = 340
-CONTENT_VALUES = 5
+DIFFERENCES = 2
+"""Bytes for each value of a content layer in which differences from the target are computed, a quarter at a time."""
 
 Saving = Literal["nothing", "checkpoint", "tiles"]
 """How a transfer saves memory. nothing: activations are kept; checkpoint: they are computed twice, the first block in
@@ -54,13 +56,10 @@ def bytes_per_pixel(params: StyleParams, precision: str, *, saving: Saving = "no
     # The pixels in grey and their gradient, and the content's colours; measured in fp32 at 192 px: 21.
     history += 36 if params.preserve_color == "luminance" else 0
     history += REGION * (REGIONS if params.content_mask else params.transparency == "keep")
-    content = params.content_layers if params.content_weight > 0 else ()
-    # The target, the feature and its gradient, and what becomes of them, in fp32; conv4_2's are in the constants.
-    contents = sum(CONTENT_VALUES * 4 * _width(layer) * _share(layer) for layer in content) - CONTENT_VALUES * 32
-    history += max(0.0, contents)
+    history += sum((size + DIFFERENCES) * _width(layer) * _share(layer) for layer in _of_content(params))
     if saving == "tiles":
         return history + WORKING_IN_TILES
-    if saving == "checkpoint" and not any(layer.startswith("conv1") for layer in content):
+    if saving == "checkpoint":
         return history + WORKING_IN_STRIPS[0] + WORKING_IN_STRIPS[1] * size
     return history + _of_activations(params, size)
 
@@ -82,8 +81,12 @@ def bytes_of_tile(params: StyleParams, precision: str, shape: tuple[int, int]) -
 
 def _of_activations(params: StyleParams, size: int) -> float:
     """Return the bytes per pixel of a pass that keeps activations of `size` bytes a value, and what belongs to it."""
-    activations = sum(_width(layer) * _share(layer) for layer in _through(params) if layer != "conv1_1")
-    return activations * size + WORKING[0] + WORKING[1] * size
+    through = _through(params)
+    whole = {*_of_style(params), *_of_content(params)}
+    if params.pooling == "max":  # which position was the largest is found again
+        whole |= {layer for layer, after in itertools.pairwise(through) if layer[4] != after[4]}
+    kept = (_width(layer) * _share(layer) * (size if layer in whole else 1) for layer in through if layer != "conv1_1")
+    return sum(kept) + WORKING[0] + WORKING[1] * size
 
 
 def macs_per_pixel(params: StyleParams) -> float:
@@ -103,6 +106,11 @@ def bytes_of_statistics(params: StyleParams) -> float:
 def macs_of_statistics(params: StyleParams) -> float:
     """Return the multiply-adds of one evaluation, forward and back, that do not depend on the size of the picture."""
     return PRODUCTS * sum(_width(layer) ** 3 for layer in _of_style(params)) if params.statistics == "w2" else 0.0
+
+
+def _of_content(params: StyleParams) -> tuple[str, ...]:
+    """Return the layers of the content loss, none where it takes no part."""
+    return params.content_layers if params.content_weight > 0 else ()
 
 
 def _of_style(params: StyleParams) -> tuple[str, ...]:

@@ -2,8 +2,8 @@
 
 Autograd would keep what can be recomputed at no cost (inputs of poolings, features in fp32, gradients of every layer
 at once) and multiply each Gram matrix's gradient twice. Here an activation is kept once, in the type of the
-convolutions; a statistic sends back its own small gradient, which meets the activation on the way back; everything is
-released as soon as it was used.
+convolutions, or its signs alone where nothing else is needed; a statistic sends back its own small gradient, which
+meets the activation on the way back; everything is released as soon as it was used.
 """
 
 from collections.abc import Iterator
@@ -43,15 +43,17 @@ class Pass(torch.autograd.Function):
                 within = ring.inner(F, request.border)
                 if layer in request.features:
                     features[layer] = within.to(x.dtype, memory_format=torch.channels_last, copy=True)
-                if layer in request.statistics:
+                for name, statistic in request.of_layer(layer):
                     ring.clear(F, request.border)
-                    statistics[layer] = request.statistics[layer].of(F, within[0, 0].numel(), x.dtype)
+                    statistics[name] = statistic.of(F, within[0, 0].numel(), x.dtype)
+            start, last = entry, layers[-1] if layers != request.blocks[-1] else ""
+            if last:
+                entry = ring.fill(request.pool(activations[last]), request.border)
             if keep:
-                kept.append(entry if request.checkpoint else activations)
-            if layers != request.blocks[-1]:
-                entry = ring.fill(request.pool(activations[layers[-1]]), request.border)
+                kept.append(start if request.checkpoint else request.kept(activations, last))
+            del start, F, within, activations  # of which a part may be kept
         ctx.network, ctx.request, ctx.kept, ctx.x = network, request, kept, x
-        return (*(features[layer] for layer in request.features), *(statistics[layer] for layer in request.statistics))
+        return (*(features[layer] for layer in request.features), *(statistics[name] for name in request.statistics))
 
     @staticmethod
     @once_differentiable
@@ -77,11 +79,12 @@ class Pass(torch.autograd.Function):
                 if layer in of_features:
                     g = torch.zeros_like(F) if g is None else g
                     ring.inner(g, border).add_(of_features[layer])
-                if layer in of_statistics:
-                    M = ring.inner(F, border)[0, 0].numel()
-                    g = request.statistics[layer].back(F, of_statistics[layer], M, plus=g, border=border)
+                with_statistics = False
+                for name, statistic in request.of_layer(layer):
+                    M, with_statistics = ring.inner(F, border)[0, 0].numel(), True
+                    g = statistic.back(F, of_statistics[name], M, plus=g, border=border)
                 assert g is not None  # the deepest layer is always one that is wanted
-                if layer not in of_statistics and (layer in of_features or not pooled):
+                if not with_statistics and (layer in of_features or not pooled):
                     g = relu_back(g, F, border)
                 del F
                 g, pooled = ring.fold(network.filters(layer, request.dtype).back(g), border), False

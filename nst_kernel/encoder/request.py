@@ -1,6 +1,6 @@
 """The request that one pass through the convolutions serves, and what it needs of an encoder."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -11,7 +11,7 @@ from torch import Tensor
 from nst_kernel import gpu
 from nst_kernel.encoder import ring
 from nst_kernel.encoder.filters import Filters
-from nst_kernel.encoder.relu import relu_back
+from nst_kernel.encoder.relu import relu_back, signs
 from nst_kernel.encoder.ring import Border
 from nst_kernel.encoder.statistics import Statistic
 
@@ -22,7 +22,7 @@ class Request:
 
     Attributes:
         features: layers whose activations are returned.
-        statistics: by layer, the statistic that is returned.
+        statistics: by name, the statistic that is returned; the name is that of a layer, or begins with it and a slash.
         blocks: every layer up to the deepest that is wanted, by block.
         pooling: between blocks.
         dtype: of the convolutions.
@@ -42,10 +42,26 @@ class Request:
     checkpoint: bool = False
     tile: int = 0
 
+    def of_layer(self, layer: str) -> Iterator[tuple[str, Statistic]]:
+        """Yield the names and statistics of one layer."""
+        for name, statistic in self.statistics.items():
+            if layer_of(name) == layer:
+                yield name, statistic
+
     @property
     def strips(self) -> bool:
         """Whether the first block is computed in strips: not if its activations are returned, or it is the only one."""
         return self.checkpoint and len(self.blocks) > 1 and not set(self.features) & set(self.blocks[0])
+
+    def kept(self, activations: Mapping[str, Tensor], pooled: str) -> dict[str, Tensor]:
+        """Return what the way back needs of activations by layer: their signs, unless something is made of them.
+
+        Args:
+            activations: of one block, after the ReLU.
+            pooled: its layer that is pooled, of which maxima have to be found again; empty: none.
+        """
+        whole = {*self.features, *map(layer_of, self.statistics), *([pooled] if self.pooling == "max" else [])}
+        return {layer: F if layer in whole else signs(F) for layer, F in activations.items()}
 
     def pool(self, x: Tensor) -> Tensor:
         """Pool 2 x 2 positions of activations with their ring; the result has room for a ring.
@@ -61,17 +77,25 @@ class Request:
         return nnf.avg_pool2d(x, 2, padding=padding) if self.pooling == "avg" else nnf.max_pool2d(x, 2, padding=padding)
 
     def pool_back(self, g: Tensor, F: Tensor) -> Tensor:
-        """Return the gradient before the ReLU of what was pooled, F, from that of the result; its ring is zero."""
+        """Return the gradient before the ReLU of what was pooled, F, from that of the result; its ring is zero.
+
+        For average pooling, F may be the signs of the activations.
+        """
         g = ring.clear(g, self.border)
         if self.pooling == "max":
             with torch.enable_grad():
                 x = F.detach().requires_grad_()
                 (gradient,) = torch.autograd.grad(self.pooled(x, ring.width(self.border)), x, g)
             return relu_back(gradient, F, self.border)
-        if gpu.serves(F):
+        if gpu.serves(g):
             return gpu.pool_back(g, F, ring.width(self.border))
-        gradient = _spread(ring.inner(g, self.border) * 0.25, torch.empty_like(F), self.border)
+        gradient = _spread(ring.inner(g, self.border) * 0.25, torch.empty_like(F, dtype=g.dtype), self.border)
         return relu_back(gradient, F, self.border)
+
+
+def layer_of(name: str) -> str:
+    """Return the layer whose statistic has this name."""
+    return name.partition("/")[0]
 
 
 def _spread(g: Tensor, result: Tensor, border: Border) -> Tensor:

@@ -1,5 +1,6 @@
 """Statistics of features that a style loss compares, and their gradients on the way back: Gram matrices and means."""
 
+from collections.abc import Iterator
 from typing import Protocol, Self
 
 import torch
@@ -129,6 +130,57 @@ class Moments(Gram):
         super().add_weighted_back(result, F, mask, gradient[:, :, :-1])
         result.addcmul_(gradient[:, :, -1].to(F.dtype)[:, :, None, None], mask)
 
+
+class Distance:
+    """The squared distance of activations from a target, per position: Σ (F − P)²/M (B,).
+
+    As a statistic it needs no copy of the activations, of which the loss of a content layer (eq. 1) would take four.
+
+    Attributes:
+        target: P (B, N, H, W), or that of a part of a picture.
+    """
+
+    def __init__(self, target: Tensor) -> None:
+        self.target = target
+
+    def of(self, F: Tensor, M: int, dtype: torch.dtype) -> Tensor:
+        """Return Σ (F − P)²/M of activations F (B, N, H, W): (B,), accumulated and returned in `dtype`."""
+        sums = [difference.square_().sum((1, 2, 3)) for difference in self._differences(F, dtype)]
+        return torch.stack(sums).sum(0) / M
+
+    def back(self, F: Tensor, gradient: Tensor, M: int, *, plus: Tensor | None = None, border: Border) -> Tensor:
+        """Return 2 (F − P)·dD/M where F is positive, as in eq. 2, from the gradient dD (B,) of the distance."""
+        result = torch.zeros_like(F) if plus is None else plus
+        factor, into = (2 * gradient / M)[:, None, None, None], self._inside(result).chunk(CHUNKS, 2)
+        for part, difference in zip(into, self._differences(F, gradient.dtype), strict=True):
+            part.add_(difference.mul_(factor))
+        return relu_back(result, F, border)
+
+    def add(self, total: Tensor | None, part: Tensor, M: int) -> Tensor:
+        """Return the sum over parts of a picture; `total` is changed in place."""
+        return part * M if total is None else total.add_(part * M)
+
+    def mean(self, total: Tensor, M: int) -> Tensor:
+        """Return the sum over parts divided by the picture's M positions."""
+        return total / M
+
+    def part(self, rows: slice, columns: slice) -> "Distance":
+        """Return the statistic for a part of the picture, with the target of that part."""
+        return Distance(self.target[:, :, rows, columns])
+
+    def _differences(self, F: Tensor, dtype: torch.dtype) -> Iterator[Tensor]:
+        """Yield F − P in `dtype`, some rows at a time, which may be written over."""
+        for F_part, P_part in zip(self._inside(F).chunk(CHUNKS, 2), self.target.chunk(CHUNKS, 2), strict=True):
+            yield F_part.to(dtype, copy=True).sub_(P_part)
+
+    def _inside(self, F: Tensor) -> Tensor:
+        """Return a view of what the ring of activations encloses, if they have one."""
+        down, across = ((F.shape[axis] - self.target.shape[axis]) // 2 for axis in (2, 3))
+        return F[:, :, down : F.shape[2] - down, across : F.shape[3] - across]
+
+
+CHUNKS = 4
+"""Parts of activations of which one at a time is converted to the type of the statistic."""
 
 PIECE, PIECES = 512, 16
 """Positions of bf16 activations whose products are added in one go, which rounds their sum to bf16, and pieces whose

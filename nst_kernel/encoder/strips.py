@@ -25,12 +25,11 @@ def forward(x: Tensor, network: Convolutions, request: Request) -> tuple[Tensor,
     for rows, _, activations in _strips(x, network, request):
         pooled.append(request.pooled(activations[request.blocks[0][-1]]))
         for layer, F in activations.items():
-            if layer in request.statistics:
-                statistic = request.statistics[layer].part(rows.own, slice(None))
-                M = F[0, 0].numel()
-                totals[layer] = statistic.add(totals.get(layer), statistic.of(F, M, x.dtype), M)
+            for name, whole in request.of_layer(layer):
+                statistic, M = whole.part(rows.own, slice(None)), F[0, 0].numel()
+                totals[name] = statistic.add(totals.get(name), statistic.of(F, M, x.dtype), M)
     M = x.shape[-2] * x.shape[-1]
-    means = {layer: request.statistics[layer].mean(total, M) for layer, total in totals.items()}
+    means = {name: request.statistics[name].mean(total, M) for name, total in totals.items()}
     return torch.cat(pooled, dim=2), means
 
 
@@ -42,7 +41,7 @@ def backward(
     Args:
         x: pixels (B, 3, H, W).
         g: gradient of the pooled result of the first block.
-        of_statistics: by layer, the gradient of its statistic.
+        of_statistics: by name, the gradient of each statistic.
         network: the convolutions.
         request: of the pass.
     """
@@ -53,11 +52,11 @@ def backward(
             start = rows.start
             above = request.pooled(activations[request.blocks[0][-1]])
             outputs, gradients = [above], [g[:, :, start // 2 : start // 2 + above.shape[2]]]
-            for layer, gradient in of_statistics.items():
-                if layer in activations:
-                    outputs.append(activations[layer])
-                    statistic = request.statistics[layer].part(rows.own, slice(None))
-                    gradients.append(statistic.back(activations[layer].detach(), gradient, M, border="zero"))
+            for layer, F in activations.items():
+                for name, whole in request.of_layer(layer):
+                    statistic = whole.part(rows.own, slice(None))
+                    outputs.append(F)
+                    gradients.append(statistic.back(F.detach(), of_statistics[name], M, border="zero"))
             (of_strip,) = torch.autograd.grad(outputs, strip, gradients)
             of_parts = torch.split(of_strip, [len(part) for part in rows.read], dim=2)
             for part, of_part in zip(rows.read, of_parts, strict=True):

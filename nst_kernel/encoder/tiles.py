@@ -18,7 +18,7 @@ from torch.autograd.function import once_differentiable
 from nst_kernel.encoder import ring
 from nst_kernel.encoder.passes import Pass
 from nst_kernel.encoder.relu import relu_back
-from nst_kernel.encoder.request import Convolutions, Request
+from nst_kernel.encoder.request import Convolutions, Request, layer_of
 from nst_kernel.encoder.ring import Border
 from nst_kernel.encoder.statistics import Statistic
 from nst_kernel.layers import beyond
@@ -39,11 +39,12 @@ class TiledPass(torch.autograd.Function):
                 if layer not in features:
                     features[layer] = _memory_for(activations, layer, x)
                 tile.own(features[layer], layer).copy_(tile.within(activations, layer))
-            for layer, statistic in request.statistics.items():
-                M = tile.positions(layer)
-                totals[layer] = statistic.add(totals.get(layer), next(of_tile), M)
+            for name, statistic in request.statistics.items():
+                totals[name] = statistic.add(totals.get(name), next(of_tile), tile.positions(layer_of(name)))
         ctx.network, ctx.request, ctx.x = network, request, x
-        means = (statistic.mean(totals[layer], positions(layer, x)) for layer, statistic in request.statistics.items())
+        means = (
+            statistic.mean(totals[name], positions(layer_of(name), x)) for name, statistic in request.statistics.items()
+        )
         return (*(features[layer] for layer in request.features), *means)
 
     @staticmethod
@@ -154,16 +155,17 @@ class _Tile:
 
     def request(self, whole: Request, x: Tensor) -> Request:
         """Return the request for this tile that is a part of a request for a whole picture x (B, 3, H, W)."""
-        statistics = {
-            layer: Own(
-                statistic.part(self.rows.at(layer), self.columns.at(layer)),
-                (self.rows.inside(layer), self.columns.inside(layer)),
-                self.positions(layer),
-                positions(layer, x),
-            )
-            for layer, statistic in whole.statistics.items()
-        }
+        statistics = {name: self._of_own(statistic, layer_of(name), x) for name, statistic in whole.statistics.items()}
         return replace(whole, statistics=statistics, checkpoint=False, tile=0)
+
+    def _of_own(self, statistic: Statistic, layer: str, x: Tensor) -> "Own":
+        """Return what the tile's own positions have of a layer's statistic of a whole picture x (B, 3, H, W)."""
+        return Own(
+            statistic.part(self.rows.at(layer), self.columns.at(layer)),
+            (self.rows.inside(layer), self.columns.inside(layer)),
+            self.positions(layer),
+            positions(layer, x),
+        )
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from nst_kernel.encoder import ring
 from nst_kernel.encoder.filters import Filters, filters_of
 from nst_kernel.encoder.outline import check_covers
 from nst_kernel.encoder.passes import Pass
-from nst_kernel.encoder.precision import TYPES, Precision
-from nst_kernel.encoder.request import Request
+from nst_kernel.encoder.precision import Precision, type_of_activations
+from nst_kernel.encoder.request import Request, layer_of
 from nst_kernel.encoder.ring import Border
 from nst_kernel.encoder.statistics import Statistic
 from nst_kernel.encoder.tiles import TiledPass, has_tiles
@@ -79,12 +79,13 @@ class Vgg19(nn.Module):
         precision: Precision = "fp32",
         **options: Unpack[PassOptions],
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """Return activations after the ReLU, and statistics of activations, both by layer name.
+        """Return activations after the ReLU by layer name, and statistics of activations by their names.
 
         Args:
             x: pictures (B, 3, H, W), RGB in [0, 1].
             layers: whose activations (B, N, H', W') are returned, in the type of x.
-            statistics: by layer, what is returned of its activations, such as `GRAM`, in the type of x.
+            statistics: what is returned of activations, such as `GRAM`, in the type of x: by name of the layer, or a
+                name that begins with it and a slash.
             precision: of the convolutions from `conv1_2` on; float64 pictures are computed in float64.
             options: pooling, border, checkpoint and tile of the `Request`; by default average pooling, the border that
                 the weights want, and everything kept.
@@ -95,7 +96,7 @@ class Vgg19(nn.Module):
         """
         # The layers that are wanted, each once, and whether they can be had.
         features, statistics = tuple(dict.fromkeys(layers)), dict(statistics or {})
-        wanted = {*features, *statistics}
+        wanted = {*features, *map(layer_of, statistics)}
         check_covers(self.name, self.layers, wanted)
         if min(x.shape[-2:]) < MIN_SIDE:
             raise ValueError(f"a picture of {x.shape[-1]}x{x.shape[-2]} px: VGG-19 needs {MIN_SIDE} on each side")
@@ -107,7 +108,7 @@ class Vgg19(nn.Module):
             statistics,
             blocks,
             pooling=options.get("pooling", "avg"),
-            dtype=x.dtype if x.dtype == torch.float64 else TYPES[precision],
+            dtype=type_of_activations(x, precision),
             border=options.get("border", self.border),
             checkpoint=options.get("checkpoint", False),
             tile=options.get("tile", 0),

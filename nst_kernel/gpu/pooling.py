@@ -32,12 +32,13 @@ def pool_back(g: Tensor, F: Tensor, ring: int) -> Tensor:
 
     Args:
         g: gradient (B, C, H', W'); a ring around it counts as zero.
-        F: activations after the ReLU; what is returned is zero at their ring and where they are zero.
+        F: activations after the ReLU, or their signs; what is returned is zero at their ring and where they are zero.
         ring: pixels of the rings around both, 0 or 1.
     """
     g = g.contiguous(memory_format=torch.channels_last)
     B, C, H, W = F.shape
-    result = torch.empty_like(F)
+    result = torch.empty_like(F, dtype=g.dtype)
+    F = F.view(torch.int8) if F.dtype == torch.bool else F
     channels = min(C, 128)
     positions = TILE // channels
     grid = (triton.cdiv(H * W, positions), C // channels, B)

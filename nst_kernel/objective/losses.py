@@ -15,9 +15,12 @@ def gram(F: Tensor) -> Tensor:
     return F @ F.mT
 
 
-def content_loss(F: Tensor, P: Tensor) -> Tensor:
-    """Return eq. 1, ½ Σ (F − P)², per sample (B,); F and P are activations (B, N, H, W) of output and content."""
-    return 0.5 * _sum_of_squares(F - P)
+def content_factor(P: Tensor) -> Tensor:
+    """Return what Σ (F − P)² is multiplied by in eq. 1, ½ Σ (F − P)², per sample (B,).
+
+    F and P are activations (B, N, H, W) of output and content.
+    """
+    return torch.full_like(P[:, 0, 0, 0], 0.5)
 
 
 def style_layer_loss(G: Tensor, A: Tensor) -> Tensor:
@@ -30,9 +33,12 @@ def style_layer_loss(G: Tensor, A: Tensor) -> Tensor:
     return _sum_of_squares(G - A) / (4 * N**2)
 
 
-def relative_content_loss(F: Tensor, P: Tensor) -> Tensor:
-    """Return ½ Σ (F − P)² over Σ P², per sample (B,): eq. 1 as a share of the target, so that size does not matter."""
-    return content_loss(F, P) / (_sum_of_squares(P) + torch.finfo(P.dtype).tiny)
+def relative_content_factor(P: Tensor) -> Tensor:
+    """Return what Σ (F − P)² is multiplied by in ½ Σ (F − P)² over Σ P², per sample (B,).
+
+    That is eq. 1 as a share of the target, so that size does not matter.
+    """
+    return 0.5 / (_sum_of_squares(P) + torch.finfo(P.dtype).tiny)
 
 
 def relative_style_loss(G: Tensor, A: Tensor) -> Tensor:
@@ -40,9 +46,12 @@ def relative_style_loss(G: Tensor, A: Tensor) -> Tensor:
     return _sum_of_squares(G - A) / (_sum_of_squares(A) + torch.finfo(A.dtype).tiny)
 
 
-def mean_content_loss(F: Tensor, P: Tensor) -> Tensor:
-    """Return the mean of (F − P)² over filters and positions, per sample (B,), as neural-style and others have it."""
-    return _sum_of_squares(F - P) / F[0].numel()
+def mean_content_factor(P: Tensor) -> Tensor:
+    """Return what Σ (F − P)² is multiplied by in its mean over filters and positions, per sample (B,).
+
+    That is the content loss of neural-style and others.
+    """
+    return torch.full_like(P[:, 0, 0, 0], 1 / P[0].numel())
 
 
 def mean_style_loss(G: Tensor, A: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from nst_kernel.cost import Saving, tile_of
-from nst_kernel.encoder import Gram, Guided, Statistic, Vgg19, border_of, computing_in, resolve_precision
+from nst_kernel.encoder import Distance, Gram, Guided, Statistic, Vgg19, border_of, computing_in, resolve_precision
 from nst_kernel.objective import losses
 from nst_kernel.objective.style_terms import STYLE_TERMS
 from nst_kernel.objective.targets import Targets
@@ -29,10 +29,13 @@ class Objective:
     ) -> None:
         self.encoder, self.targets, self.params, self.saving = encoder, targets, params, saving
         self.shared = shared = params[0]
-        self.content_term, by_layer = FORMS[shared.objective]
+        factor, by_layer = FORMS[shared.objective]
         terms = STYLE_TERMS[shared.statistics]
         self.style_term = terms.losses[shared.objective]
         self.statistics = _statistics(targets, terms.statistic)
+        like = encoder.mean
+        # By layer, what Σ (F − P)² is multiplied by to be the loss.
+        self.content_factors = {layer: factor(P.to(like.dtype)) for layer, P in targets.content.items()}
         self.names = (
             "total",
             "content",
@@ -42,7 +45,6 @@ class Objective:
             *(("laplacian",) if targets.laplacians else ()),
             *(f"style/{layer}" for layer in targets.style),
         )
-        like = encoder.mean
 
         def column(values: Sequence[Sequence[float]]) -> Tensor:
             return torch.tensor(values, dtype=like.dtype, device=like.device)
@@ -69,9 +71,9 @@ class Objective:
             x = torch.where(self.targets.grey, x.mean(1, keepdim=True), x)
         precision = resolve_precision(self.shared.precision, x.device)
         with computing_in(precision, often=torch.is_grad_enabled()):
-            features, statistics = self.encoder.observe(
+            _, statistics = self.encoder.observe(
                 x,
-                self.targets.content,
+                (),
                 self.statistics,
                 precision=precision,
                 pooling=self.shared.pooling,
@@ -81,7 +83,7 @@ class Objective:
             )
         none = x.new_zeros(len(x))
         content = _weighted(
-            [self.content_term(features[layer], P) for layer, P in self.targets.content.items()],
+            [self._content_loss(layer, statistics[_of_content(layer)]) for layer in self.targets.content],
             self.content_weights,
             none,
         )
@@ -104,6 +106,11 @@ class Objective:
         left_out = "laplacian" if self.params[sample].laplacian_weight == 0 else ""
         return {name: column for column, name in enumerate(self.names) if name != left_out}
 
+    def _content_loss(self, layer: str, distance: Tensor) -> Tensor:
+        """Return the loss of a content layer, per sample (B,), from Σ (F − P)²/M."""
+        _, _, H, W = self.targets.content[layer].shape
+        return self.content_factors[layer] * (H * W * distance)
+
     def _style_loss(self, layer: str, statistic: Tensor) -> Tensor:
         """Return E_l of a layer, per sample (B,): with regions Σ_r λ_r·e(g_r, a_r), e as without."""
         regions, target = self.targets.regions, self.targets.style[layer]
@@ -124,11 +131,15 @@ class Objective:
 
 
 def _statistics(targets: Targets, inner: Gram) -> dict[str, Statistic]:
-    """Return by style layer what is taken of features: of the whole picture, or of every region."""
-    if targets.regions is None:
-        return dict.fromkeys(targets.style, inner)
-    masks = targets.regions.masks
-    return {layer: Guided.by(inner, masks[layer]) for layer in targets.style}
+    """Return what is taken of features: by style layer, of the whole picture or of every region; and of the content."""
+    regions = targets.regions
+    of_style = {layer: Guided.by(inner, regions.masks[layer]) if regions else inner for layer in targets.style}
+    return {**of_style, **{_of_content(layer): Distance(P) for layer, P in targets.content.items()}}
+
+
+def _of_content(layer: str) -> str:
+    """Return the name of the distance of a layer's activations from those of the content."""
+    return f"{layer}/content"
 
 
 def _as_given(layers: Mapping[str, Tensor], given: tuple[float, ...]) -> tuple[float, ...]:
@@ -148,11 +159,11 @@ def _shares(layers: Mapping[str, Tensor], given: tuple[float, ...]) -> tuple[flo
 
 
 FORMS = {
-    "paper": (losses.content_loss, _as_given),
-    "relative": (losses.relative_content_loss, _shares),
-    "mean": (losses.mean_content_loss, _as_given_or_one),
+    "paper": (losses.content_factor, _as_given),
+    "relative": (losses.relative_content_factor, _shares),
+    "mean": (losses.mean_content_factor, _as_given_or_one),
 }
-"""Loss of a content layer, and weights of layers, by `StyleParams.objective`."""
+"""Factor of a content layer's Σ (F − P)², and weights of layers, by `StyleParams.objective`."""
 
 
 LAPLACIANS = {

@@ -7,7 +7,15 @@ import torch
 from torch import Tensor
 
 from nst_kernel.cost import Saving, tile_of
-from nst_kernel.encoder import Guided, Statistic, Vgg19, border_of, computing_in, resolve_precision
+from nst_kernel.encoder import (
+    Guided,
+    Statistic,
+    Vgg19,
+    border_of,
+    computing_in,
+    resolve_precision,
+    type_of_activations,
+)
 from nst_kernel.objective.gram_cache import GramCache
 from nst_kernel.objective.losses import laplacian
 from nst_kernel.objective.regions import Regions, masks_at, most_regions, padded, regions_of
@@ -21,7 +29,7 @@ class Targets:
     """What the output's features are compared with.
 
     Attributes:
-        content: by layer, activations P of the content pictures (B, N, H, W).
+        content: by layer, activations P of the content pictures (B, N, H, W), in the type in which they are computed.
         style: by layer, what the statistic of the output is compared with: for `statistics=gram` Gram matrices of the
             style pictures per position, A/M (B, N, N); with regions, those of each region (B, R, N, N).
         laplacians: by the side of the squares that pixels are averaged over, D (B, h, w) of the content pictures; zero
@@ -136,17 +144,18 @@ def style_grams(
 def content_features(
     encoder: Vgg19, content: Tensor, params: StyleParams, saving: Saving = "nothing"
 ) -> dict[str, Tensor]:
-    """Return P by content layer (B, N, H', W') of content pictures (B, 3, H, W) in [0, 1]."""
+    """Return P by content layer (B, N, H', W') of content pictures (B, 3, H, W) in [0, 1], in the activations' type."""
     precision = resolve_precision(params.precision, content.device)
     with computing_in(precision, often=False):
-        return encoder.observe(
+        features, _ = encoder.observe(
             content,
             params.content_layers,
             pooling=params.pooling,
             precision=precision,
             border=border_of(encoder, tileable=params.tileable),
             tile=tile_of(saving),
-        )[0]
+        )
+    return {layer: P.to(type_of_activations(content, precision)) for layer, P in features.items()}
 
 
 def _blend(pair: Pair, encoder: Vgg19, cache: GramCache | None, saving: Saving) -> Mapping[str, Tensor]:

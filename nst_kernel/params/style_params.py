@@ -234,7 +234,7 @@ class StyleParams(Derived):
     )
     precision: Literal["auto", "fp32", "tf32", "bf16"] = parameter(
         "auto",
-        "precision of the convolutions; auto: bf16 where the device has instructions for it",
+        "precision of the convolutions; auto: bf16 where the device is faster in it",
         graph=True,
     )
     optimizer: Literal["lbfgs", "adam"] = parameter("lbfgs", "optimiser of the pixels", graph=True)

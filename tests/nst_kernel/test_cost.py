@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 
 from nst_kernel import StyleParams
@@ -15,10 +17,10 @@ def test_multiply_adds_to_conv5_1_are_the_known_ones() -> None:
 def test_what_takes_memory() -> None:
     params = StyleParams()
     bf16, fp32 = bytes_per_pixel(params, "bf16"), bytes_per_pixel(params, "fp32")
-    assert bf16 < 1000
+    assert bf16 < 850
     assert bf16 < fp32 == bytes_per_pixel(params, "tf32")
-    for precision in ("bf16", "fp32"):
-        assert bytes_per_pixel(params, precision, saving="checkpoint") < 0.85 * bytes_per_pixel(params, precision)
+    for precision, share in (("bf16", 0.87), ("fp32", 0.85)):
+        assert bytes_per_pixel(params, precision, saving="checkpoint") < share * bytes_per_pixel(params, precision)
     assert bytes_per_pixel(StyleParams(history=20), "bf16") == bf16 + 240
     assert bytes_per_pixel(StyleParams(content_mask="m.png"), "bf16") > bf16 + 166
     assert bytes_per_pixel(StyleParams(transparency="keep"), "bf16") > bf16 + 11
@@ -38,10 +40,23 @@ def test_what_roots_of_matrices_take_whatever_the_size() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("saving", ["nothing", "checkpoint"])
-@pytest.mark.parametrize(("precision", "content"), [("bf16", "conv4_2"), ("fp32", "conv4_2"), ("bf16", "conv2_2")])
-def test_the_model_is_a_bound_of_what_is_measured(precision: str, content: str, saving: Saving) -> None:
-    modelled = bytes_per_pixel(StyleParams.of({"content_layers": content}), precision, saving=saving)
-    measured = peak_bytes_per_pixel(512, 1, saving=saving, precision=precision, content_layers=content)
+@pytest.mark.parametrize(
+    ("precision", "given"),
+    [
+        ("bf16", {}),
+        ("fp32", {}),
+        ("bf16", {"content_layers": "conv2_2"}),
+        ("bf16", {"content_layers": "conv1_2"}),
+        ("fp32", {"content_layers": "conv1_2"}),
+        ("bf16", {"pooling": "max"}),
+        ("bf16", {"style_layers": "conv1_2, conv2_2, conv3_4, conv4_1"}),
+        ("bf16", {"optimizer": "adam"}),
+    ],
+    ids=str,
+)
+def test_the_model_is_a_bound_of_what_is_measured(precision: str, given: dict[str, Any], saving: Saving) -> None:
+    modelled = bytes_per_pixel(StyleParams.of(given), precision, saving=saving)
+    measured = peak_bytes_per_pixel(512, 1, saving=saving, precision=precision, **given)
     assert 0.75 * modelled < measured < 1.05 * modelled
 
 
@@ -57,4 +72,4 @@ def test_content_at_full_size_takes_its_memory() -> None:
     deep, shallow = (
         bytes_per_pixel(StyleParams.of({"content_layers": layer}), "bf16") for layer in ("conv4_2", "conv1_2")
     )
-    assert shallow > deep + 4 * 4 * 64
+    assert shallow > deep + 2 * 64

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from nst_kernel import LAYERS, Vgg19, Weights
-from nst_kernel.encoder import GRAM, MOMENTS, Border, Gram, strips
+from nst_kernel.encoder import GRAM, MOMENTS, Border, Distance, Gram, Request, Statistic, strips
 from nst_kernel.objective.losses import gram
 from tests.support import encoder, pixels, random_weights
 
@@ -60,6 +60,7 @@ layers = st.lists(st.sampled_from(REACHED), unique=True, max_size=4)
 @given(
     features=layers,
     grams=layers,
+    distances=layers,
     pooling=st.sampled_from(["avg", "max"]),
     border=st.sampled_from(["zero", "replicate", "reflect", "circular"]),
     kind=st.sampled_from(["rgb", "bgr255"]),
@@ -74,6 +75,7 @@ def test_values_and_gradients_are_those_of_autograd(
     monkeypatch: pytest.MonkeyPatch,
     features: list[str],
     grams: list[str],
+    distances: list[str],
     pooling: Literal["avg", "max"],
     border: Border,
     kind: Literal["rgb", "bgr255"],
@@ -83,18 +85,21 @@ def test_values_and_gradients_are_those_of_autograd(
     width: int,
     rows: int,
 ) -> None:
-    if not features and not grams:
+    if not features and not grams and not distances:
         features = [DEEPEST]
     monkeypatch.setattr(strips, "ROWS", rows)
     vgg = network(border, kind)
     x = torch.stack([pixels(0, height, width), pixels(1, height, width)]).requires_grad_()
-    wanted = dict.fromkeys(grams, MOMENTS if means else GRAM)
-    activated, statistics = vgg.observe(x, features, wanted, pooling=pooling, checkpoint=checkpoint)
     activations = by_autograd(vgg, x, pooling)
+    targets = {layer: activations[layer].detach().roll(1, 3) for layer in distances}
+    wanted: dict[str, Statistic] = dict.fromkeys(grams, MOMENTS if means else GRAM)
+    wanted |= {f"{layer}/content": Distance(P) for layer, P in targets.items()}
+    activated, statistics = vgg.observe(x, features, wanted, pooling=pooling, checkpoint=checkpoint)
     actual = [*activated.values(), *statistics.values()]
     expected = [
         *(activations[layer] for layer in features),
         *(of_positions(activations[layer], means) for layer in grams),
+        *((activations[layer] - P).square().sum((1, 2, 3)) / P[0, 0].numel() for layer, P in targets.items()),
     ]
     for a, b in zip(actual, expected, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-9)
@@ -144,6 +149,27 @@ def test_the_largest_activation_is_not_kept_while_deeper_ones_are_computed() -> 
     watched, x = Watched(), pixels(0, 16, 16).unsqueeze(0).requires_grad_()
     network().observe(x, (), dict.fromkeys(["conv1_1", "conv2_1", "conv2_2"], watched))
     assert watched.alive == [0, 0, 1]
+
+
+@pytest.mark.parametrize("pooling", ["avg", "max"])
+def test_of_layers_of_which_nothing_is_made_a_byte_for_each_value_is_kept(pooling: Literal["avg", "max"]) -> None:
+    """Half of a pass's memory was theirs."""
+    request = Request(
+        ("conv3_1",),
+        {"conv1_1": GRAM, "conv2_1/content": Distance(torch.zeros(1))},
+        (("conv1_1", "conv1_2"), ("conv2_1", "conv2_2"), ("conv3_1", "conv3_2")),
+        pooling,
+        torch.float64,
+    )
+    F = torch.tensor([0.0, 0.5]).double()
+    of_blocks = zip(request.blocks, ("conv1_2", "conv2_2", ""), strict=True)
+    kept: dict[str, Tensor] = {}
+    for layers, pooled in of_blocks:
+        kept |= request.kept(dict.fromkeys(layers, F), pooled)
+    signs = {layer for layer, kept_of in kept.items() if kept_of.dtype == torch.bool}
+    assert signs == ({"conv1_2", "conv2_2", "conv3_2"} if pooling == "avg" else {"conv3_2"})
+    assert kept["conv3_2"].tolist() == [False, True]
+    assert all(kept[layer] is F for layer in kept.keys() - signs)
 
 
 def test_targets_are_taken_without_a_way_back() -> None:

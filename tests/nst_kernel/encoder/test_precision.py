@@ -22,14 +22,28 @@ def test_what_is_asked_by_name_is_done(asked: Precision, device: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("avx512", "amx", "expected"), [(True, False, "bf16"), (False, True, "bf16"), (False, False, "fp32")]
+    ("about", "expected"),
+    [
+        ({"cpu_name": "AMD EPYC", "avx512_bf16": True, "amx_bf16": False}, "bf16"),
+        ({"cpu_name": "AMD EPYC", "avx512_bf16": False, "amx_bf16": False}, "fp32"),
+        ({"cpu_name": "Intel Xeon", "avx512_bf16": True, "amx_bf16": True}, "bf16"),
+        ({"cpu_name": "Intel Xeon", "avx512_bf16": True, "amx_bf16": False}, "fp32"),  # where bf16 takes twice as long
+        ({"cpu_name": "Intel Xeon"}, "fp32"),
+        ({"architecture": "aarch64"}, "fp32"),
+    ],
 )
-def test_auto_follows_the_instructions_of_the_processor(avx512: bool, amx: bool, expected: Precision) -> None:
-    with (
-        mock.patch.object(torch.cpu, "_is_avx512_bf16_supported", return_value=avx512),
-        mock.patch.object(torch.cpu, "_is_amx_tile_supported", return_value=amx),
-    ):
+def test_auto_is_what_a_processor_is_faster_in(about: dict[str, object], expected: Precision) -> None:
+    with mock.patch.object(torch.cpu, "get_capabilities", return_value=about, create=True):
         assert resolve_precision("auto", CPU) == expected
+
+
+@pytest.mark.parametrize(("amx", "expected"), [(True, "bf16"), (False, "fp32")])
+def test_a_torch_that_does_not_tell_the_processor_is_asked_for_amx(
+    amx: bool, expected: Precision, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
+    assert resolve_precision("auto", CPU) == expected
 
 
 def features_and_gradient(precision: Precision, dtype: torch.dtype) -> tuple[dict[str, Tensor], Tensor]:

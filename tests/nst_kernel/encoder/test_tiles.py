@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from nst_kernel.encoder import GRAM, MOMENTS, Border, Guided, Statistic, Vgg19, passes
+from nst_kernel.encoder import GRAM, MOMENTS, Border, Distance, Guided, Statistic, Vgg19, passes
 from nst_kernel.encoder.request import Request
 from nst_kernel.encoder.tiles import Own, TiledPass
 from nst_kernel.objective.regions import masks_at
@@ -53,6 +53,7 @@ def both(
 @given(
     features=layers,
     named=layers,
+    distances=layers,
     pooling=st.sampled_from(["avg", "max"]),
     border=st.sampled_from(["zero", "replicate", "reflect", "circular"]),
     inner=st.sampled_from([GRAM, MOMENTS]),
@@ -65,6 +66,7 @@ def both(
 def test_values_and_gradients_are_those_of_the_whole(
     features: list[str],
     named: list[str],
+    distances: list[str],
     pooling: Literal["avg", "max"],
     border: Border,
     inner: Statistic,
@@ -74,11 +76,13 @@ def test_values_and_gradients_are_those_of_the_whole(
     tile: int,
 ) -> None:
     """Whether or not the sides of tiles divide those of the picture, and however much its halo is of a tile."""
-    if not features and not named:
+    if not features and not named and not distances:
         features = [REACHED[-1]]
     if border == "circular":
         height, width = height - height % 4, width - width % 4
     statistics = guided(inner, named, height, width) if regions else dict.fromkeys(named, inner)
+    P = network(border)(pictures(width, height).transpose(2, 3).detach(), distances, pooling=pooling)
+    statistics |= {f"{layer}/content": Distance(P[layer]) for layer in distances}
     ours, theirs = both(pictures(height, width), features, statistics, tile, pooling=pooling, border=border)
     for a, b in zip(ours, theirs, strict=True):
         torch.testing.assert_close(a, b, rtol=EXACT, atol=EXACT * b.abs().max().item())

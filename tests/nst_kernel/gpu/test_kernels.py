@@ -13,6 +13,7 @@ from torch import Tensor
 from nst_kernel import gpu
 from nst_kernel.encoder import Border, Vgg19, Weights, ring
 from nst_kernel.encoder.filters import FirstFilters
+from nst_kernel.encoder.relu import signs
 from nst_kernel.encoder.request import Request
 from nst_kernel.gpu import available
 from nst_kernel.optimisers import LBFGS
@@ -68,6 +69,7 @@ def test_the_way_back_through_pooling_and_relu(
     x, width = activations(size, border), ring.width(border)
     g = torch.randn_like(nnf.avg_pool2d(x, 2, padding=width))
     actual = gpu.pool_back(g, x, width)
+    assert torch.equal(gpu.pool_back(g, signs(x), width), actual)
     monkeypatch.setattr(available, "can_be_built", lambda _: False)  # the same by torch's operations
     expected = request_for(border).pool_back(g.clone(), x)
     torch.testing.assert_close(actual, expected, rtol=ROUNDED, atol=1e-6)

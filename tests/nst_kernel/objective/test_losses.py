@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.autograd import gradcheck
 
+from nst_kernel.encoder import Distance
 from nst_kernel.objective import losses
 from tests.nst_kernel.support import reference
 from tests.nst_kernel.support.reference import array
@@ -32,12 +34,18 @@ def test_gram(shape: tuple[int, ...], seed: int) -> None:
     np.testing.assert_allclose(losses.gram(F), [reference.gram(f) for f in array(F)], rtol=1e-12, atol=1e-12)
 
 
+def content_loss(F: Tensor, P: Tensor, factor: Callable[[Tensor], Tensor] = losses.content_factor) -> Tensor:
+    """A content loss of activations, as the objective computes it."""
+    M = F.shape[2] * F.shape[3]
+    return factor(P) * (M * Distance(P).of(F, M, F.dtype))
+
+
 @pytest.mark.parametrize(
     ("loss", "expected"),
     [
-        (losses.content_loss, reference.content_loss),
-        (losses.relative_content_loss, reference.relative_content_loss),
-        (losses.mean_content_loss, reference.mean_content_loss),
+        (content_loss, reference.content_loss),
+        (partial(content_loss, factor=losses.relative_content_factor), reference.relative_content_loss),
+        (partial(content_loss, factor=losses.mean_content_factor), reference.mean_content_loss),
     ],
 )
 @given(shape=shapes, seed=seeds)
@@ -109,7 +117,7 @@ def test_laplacians(shape: tuple[int, ...], pool: int, seed: int) -> None:
 def test_gradient_of_the_content_loss_is_equation_2(shape: tuple[int, ...], seed: int) -> None:
     Z, P = normal(seed, *shape).requires_grad_(), normal(seed + 1, *shape).relu()
     F = Z.relu()
-    (gradient,) = torch.autograd.grad(losses.content_loss(F, P).sum(), Z)
+    (gradient,) = torch.autograd.grad(content_loss(F, P).sum(), Z)
     np.testing.assert_allclose(gradient, np.where(array(F) > 0, array(F - P), 0), rtol=1e-12)
 
 
@@ -127,9 +135,9 @@ def test_gradient_of_the_style_loss_is_equation_6(shape: tuple[int, ...], seed: 
 
 
 TWO_ARGUMENTS = {
-    "content": losses.content_loss,
-    "relative content": losses.relative_content_loss,
-    "mean content": losses.mean_content_loss,
+    "content": content_loss,
+    "relative content": partial(content_loss, factor=losses.relative_content_factor),
+    "mean content": partial(content_loss, factor=losses.mean_content_factor),
     "style": lambda F, S: losses.style_layer_loss(per_position(F), per_position(S)),
     "relative style": lambda F, S: losses.relative_style_loss(per_position(F), per_position(S)),
     "mean style": lambda F, S: losses.mean_style_loss(per_position(F), per_position(S)),
@@ -162,5 +170,5 @@ def test_a_loss_does_not_depend_on_batch_mates(
 
 def test_a_target_that_is_zero_and_reached_costs_nothing() -> None:
     nothing = torch.zeros(1, 3, 4, 4)
-    assert losses.relative_content_loss(nothing, nothing).tolist() == [0]
+    assert content_loss(nothing, nothing, losses.relative_content_factor).tolist() == [0]
     assert losses.relative_style_loss(per_position(nothing), per_position(nothing)).tolist() == [0]
