@@ -138,7 +138,8 @@ class Writer:
         Args:
             optimised: the batch.
             place: of the row.
-            encoding: held while a picture is encoded, by one row at a time: a task has a CPU or less.
+            encoding: held while a picture is encoded, by one row at a time: a task has a CPU or less. Nothing is read
+                or written meanwhile.
         """
         took, before = Clock(), storage.repeated()
         fetched, outcome = optimised.fetched, optimised.outcomes[place]
@@ -147,8 +148,10 @@ class Writer:
         made: dict[str, Any] = {}
         if isinstance(outcome, StylizeResult):
             try:
+                with took:
+                    photo = _photo(planned, self.encoding)
                 with encoding, took:
-                    data = encode_result(planned, outcome, self.encoder_sha256, self.encoding)
+                    data = _encoded(planned, outcome, self.encoder_sha256, self.encoding, photo)
                 with took:
                     made = self._made(planned, outcome, data)
             except Exception as error:  # whatever keeps a picture from being written concerns its row alone
@@ -217,6 +220,26 @@ def encode_result(
     Raises:
         StorageError: if something of the content is to be kept, and it cannot be read again.
     """
+    return _encoded(planned, outcome, encoder_sha256, encoding, _photo(planned, encoding))
+
+
+def _photo(planned: PlannedRow, encoding: Encoding) -> bytes | None:
+    """Return as much of a row's content as has what is kept of it; None where nothing is.
+
+    It is read again, so that it need not travel with the pixels through every stage.
+
+    Raises:
+        StorageError: if it cannot be read.
+    """
+    if not planned.row.content or not (encoding.keep_exif or encoding.color_profile == "keep"):
+        return None
+    return _beginning(planned.row.content)
+
+
+def _encoded(
+    planned: PlannedRow, outcome: StylizeResult, encoder_sha256: str, encoding: Encoding, photo: bytes | None
+) -> bytes:
+    """Return the bytes of a result's picture file, as `encode_result` does, given what `_photo` returns."""
     metadata = {
         "id": planned.row.id,
         "params": _params_json(planned),
@@ -224,9 +247,7 @@ def encode_result(
         "versions": json.dumps(dict(provenance.versions())),
     }
     height, width = outcome.image.shape[:2]
-    keep_profile = encoding.color_profile == "keep"
-    photo = _beginning(planned.row.content) if planned.row.content and (encoding.keep_exif or keep_profile) else None
-    profile = images.profile_of_photo(photo) if photo and keep_profile else None
+    profile = images.profile_of_photo(photo) if photo and encoding.color_profile == "keep" else None
     kept = images.kept_of(photo, width, height, srgb=profile is None) if photo and encoding.keep_exif else None
     return images.encode(
         _rounded(outcome.image, profile, encoding),
@@ -254,10 +275,7 @@ def _params_json(planned: PlannedRow) -> str:
 
 
 def _beginning(uri: str) -> bytes:
-    """Return as much of a photo as has its metadata: the beginning of a JPEG, the whole of most others.
-
-    It is read again here, so that it need not travel with the pixels through every stage.
-    """
+    """Return as much of a photo as has its metadata: the beginning of a JPEG, the whole of most others."""
     head = storage.read_bytes(uri, end=images.JPEG_HEAD)
     return storage.read_bytes(uri) if images.may_follow(head) else head
 

@@ -12,6 +12,7 @@ from PIL import Image
 
 from nst_kernel import StyleParams
 from pipeline import storage
+from pipeline.options import Encoding
 from pipeline.planning import Batch, Optimised
 from pipeline.stages import Writer, fetch
 from pipeline.stages.read_ahead import AT_ONCE, ReadAhead
@@ -61,6 +62,26 @@ def test_pictures_of_a_batch_are_written_side_by_side(
         told = Writer(str(tmp_path / "out"), encoder="e", encoder_sha256="f")(optimised)
     assert [row["status"] for row in told] == ["ok"] * MANY
     assert [row["id"] for row in told] == [planned.row.id for planned in batch.rows]
+
+
+def test_photos_whose_exif_is_kept_are_read_side_by_side(
+    batch: Batch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    optimised: Optimised = StubKernel("", resumable=None)(fetch(batch))
+    with meeting(monkeypatch, "read_bytes", "many"):
+        told = Writer(str(tmp_path / "out"), encoder="e", encoder_sha256="f", encoding=Encoding(keep_exif=True))(
+            optimised
+        )
+    assert [row["status"] for row in told] == ["ok"] * MANY
+
+
+def test_photos_of_which_nothing_is_kept_are_not_read_again(
+    batch: Batch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    optimised: Optimised = StubKernel("", resumable=None)(fetch(batch))
+    monkeypatch.delattr(storage, "read_bytes")
+    told = Writer(str(tmp_path / "out"), encoder="e", encoder_sha256="f", encoding=Encoding(keep_exif=False))(optimised)
+    assert [row["status"] for row in told] == ["ok"] * MANY
 
 
 def test_few_files_are_read_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
