@@ -1,6 +1,5 @@
 """The batches of a run through the three stages, on Ray Data."""
 
-import dataclasses
 import functools
 import pickle
 from collections.abc import Callable, Generator, Mapping, Sequence
@@ -184,9 +183,7 @@ class _Stylise:
     ) -> None:
         storage.allow(*allowed)
         restarted = repeats.took_anothers_place()
-        # The process before this one crashed. Which rows it had, a store that writes over what is there does not say.
-        notes = dataclasses.replace(notes, wary=notes.wary or restarted)
-        expected = saved_states.expecting(notes.saved, restarted=restarted)
+        expected = saved_states.expecting(notes.output, notes.saved, restarted=restarted)
         resumable = ResumableOptimisation(interruptions, output=notes.output, may_be_saved=expected)
         if resumable.preemption:
             draining.watch(resumable.preemption.on_draining)

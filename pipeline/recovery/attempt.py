@@ -108,3 +108,29 @@ class Attempt:
         unique = hashlib.sha256(self.to_json()).hexdigest()[:32] if self.name.unique == FIRST else self.name.unique
         name = AttemptName(self.name.work, unique, with_run=True)
         return replace(self, uri=name.in_folder(storage.parent(self.uri)))
+
+    def put(self) -> str:
+        """Record this attempt, under a new name where another one has its own, and return the URI of the record.
+
+        Raises:
+            StorageError: if it cannot be written.
+        """
+        if self.is_put():
+            return self.uri
+        name = AttemptName(self.name.work, uuid.uuid4().hex)
+        other = replace(self, uri=name.in_folder(storage.parent(self.uri)))
+        storage.write_bytes(other.uri, other.to_json())
+        return other.uri
+
+    def is_put(self) -> bool:
+        """Record this attempt unless another one has its name, and return whether it is recorded.
+
+        Raises:
+            StorageError: if it cannot be written.
+        """
+        if storage.write_if(self.uri, self.to_json(), replaces=None):
+            return True
+        try:
+            return storage.read_bytes(self.uri) == self.to_json()  # the answer to a request was lost
+        except storage.NotFound:
+            return False

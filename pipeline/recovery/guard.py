@@ -12,11 +12,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
-from pipeline import storage
 from pipeline.outputs import provenance
 from pipeline.planning import Batch, Crashes, Failure, Fetched, Optimised, PlannedRow, quarantine_failure, row_keys
 from pipeline.recovery import saved_states
-from pipeline.recovery.ledger import Crashed, Ledger, remove_records
+from pipeline.recovery.ledger import Crashed, Ledger, remove_records, repeated
 
 Given = TypeVar("Given")
 """What a stage is given: a batch of some form."""
@@ -99,8 +98,9 @@ def _one_by_one(
         with ledger.attempt(stage, [planned]):
             parts.append(work([place]))
         remove_records(ledger.output, alone)
-    if not refused:  # otherwise the crashes stay recorded until the row that tells of them is durable
+    if not refused:  # otherwise the crashes stay known until the row that tells of them is durable
         remove_records(ledger.output, crashed.records)
+        ledger.is_over(stage, rows)
     return parts
 
 
@@ -111,7 +111,7 @@ class Effort:
     Attributes:
         started_at: when it began, UTC.
         seconds: that it took.
-        retries: requests to storage that were repeated by the thread which did it; rows count those of theirs.
+        retries: requests to storage that were repeated by the threads which did it; rows count those of theirs.
     """
 
     started_at: datetime
@@ -147,7 +147,7 @@ def _guarded(stage: str, ledger: Ledger, parts: _Parts[Given, Made]) -> Callable
         rows = parts.rows(batch)
         if parts.idle(batch):
             return parts.work(batch, range(len(rows)))
-        started_at, clock, before = provenance.now(), time.perf_counter(), storage.repeated()
+        started_at, clock, before = provenance.now(), time.perf_counter(), repeated()
         made = isolate_crashes(
             ledger,
             stage,
@@ -156,7 +156,7 @@ def _guarded(stage: str, ledger: Ledger, parts: _Parts[Given, Made]) -> Callable
             refuse=lambda place, failure: parts.refuse(batch, place, failure),
             resumable=lambda: parts.resumable(batch),
         )
-        effort = Effort(started_at, time.perf_counter() - clock, storage.repeated() - before)
+        effort = Effort(started_at, time.perf_counter() - clock, repeated() - before)
         return parts.join(batch, made, effort)
 
     return whole

@@ -7,7 +7,8 @@ identified, and quarantined after `max_attempts` crashes.
 A record is one small file, `OUTPUT/ledger/STAGE-KEY-NAME.json`; `AttemptName` has its parts. Requests are made only
 where there is reason: the first attempt is a file of a fixed name, so that the store itself says whether there is one
 already, and only then is asked which there are. Of tasks, Ray tells whether they are repeated, so that their first
-attempts are not recorded at all.
+attempts are not recorded at all. Actors begin to work while their attempt is recorded: `recorder.py` says what that
+guarantees.
 """
 
 import contextlib
@@ -26,6 +27,8 @@ from pipeline.planning import Crashes, PlannedRow, RowKey, row_keys
 from pipeline.process import watchdog
 from pipeline.recovery import repeats
 from pipeline.recovery.attempt import Attempt, AttemptName, work_of
+from pipeline.recovery.handover import Handover
+from pipeline.recovery.recorder import Recorder
 from pipeline.recovery.run_lock import LEASE_SECONDS
 
 log = logging.getLogger(__name__)
@@ -83,22 +86,31 @@ class Ledger:
 
         Only the worker that has these rows may ask. The usual case takes one request in the stage `optimise`, and none
         in the others: what ends their processes is no picture, since these are decoded apart, and Ray tells when it
-        runs their tasks again.
+        runs their tasks again. Where the process that would take this one's place knows of the attempt, the request is
+        made by a thread; but not after a crash, of which a whole run may be a part.
 
         Returns:
-            The URI of the record, None where nothing is recorded; and the attempts that crashed.
+            The URI of the record, which may still be on its way, None where nothing is recorded; and the attempts that
+            crashed.
 
         Raises:
-            StorageError: if the ledger cannot be read or written.
+            StorageError: if the ledger cannot be read or written; `during` raises it where a thread writes.
         """
         is_recorded = stage in RECORDED or self.wary
-        if not (self.wary or repeats.begun_before()):
-            if not is_recorded:
-                return None, NONE_CRASHED
-            attempt = self._attempt(stage, rows, first=True)
-            if storage.write_if(attempt.uri, attempt.to_json(), replaces=None) or _is_recorded(attempt):
-                return attempt.uri, NONE_CRASHED
-        crashed = Crashed(tuple(self.open_attempts(stage, rows)), unrecorded=0 if is_recorded else 1)
+        asks = self._crashed_here(stage, rows) or self.wary or repeats.begun_before()
+        if asks:
+            crashed = Crashed(tuple(self.open_attempts(stage, rows)), unrecorded=0 if is_recorded else 1)
+            if crashed:
+                return None, crashed
+        elif not is_recorded:
+            return None, NONE_CRASHED
+        attempt = self._attempt(stage, rows, first=not asks)
+        if not asks and _handover.begins(attempt):
+            _recorder.write(attempt.uri, attempt.put)
+            return attempt.uri, NONE_CRASHED
+        if attempt.is_put():
+            return attempt.uri, NONE_CRASHED
+        crashed = Crashed(tuple(self.open_attempts(stage, rows)))
         return (None if crashed else self.record(stage, rows)), crashed
 
     def open_attempts(self, stage: str, rows: Sequence[PlannedRow]) -> list[str]:
@@ -145,6 +157,19 @@ class Ledger:
         """
         return self.during(stage, rows, self.record(stage, rows))
 
+    def _crashed_here(self, stage: str, rows: Sequence[PlannedRow]) -> bool:
+        """Return whether the process whose place this one took crashed at rows; its attempt is recorded from now on."""
+        keys = row_keys(rows)
+        attempt = _handover.left(work_of(stage, keys), keys) if stage in RECORDED else None
+        if attempt:
+            attempt.put()
+        return attempt is not None
+
+    def is_over(self, stage: str, rows: Sequence[PlannedRow]) -> None:
+        """Have the process that takes this one's place, if one does, know no more of attempts at rows than storage."""
+        if stage in RECORDED:
+            _handover.ended(work_of(stage, row_keys(rows)))
+
     @contextlib.contextmanager
     def during(self, stage: str, rows: Sequence[PlannedRow], record: str | None) -> Iterator[None]:
         """Work on rows within this block: they stay recorded until it is left, normally or by an exception.
@@ -160,28 +185,32 @@ class Ledger:
         Raises:
             StorageError: if the ledger cannot be written.
         """
-        _open_here.update([record] if record else [])
+        if record:
+            _recorder.add(record)
         try:
             with watchdog.watching(self.stall_timeout):
                 for observer in _observers:
                     observer(self, stage, rows)
                 yield
+            if record:
+                _recorder.settle(record)
         finally:
             if record:
-                _open_here.discard(record)
-                storage.remove(record)
+                self.is_over(stage, rows)
+                _recorder.withdraw(record)
 
 
-def _is_recorded(attempt: Attempt) -> bool:
-    """Return whether it is this attempt that is recorded already: the answer to a request was lost."""
-    try:
-        return storage.read_bytes(attempt.uri) == attempt.to_json()
-    except storage.NotFound:
-        return False
+_recorder = Recorder()
+"""Of this process."""
+
+_handover = Handover()
+"""Of this process."""
 
 
-_open_here: set[str] = set()
-"""URIs of the attempts that this process has recorded and not withdrawn."""
+def repeated() -> int:
+    """Return how many requests this thread, and the one that records attempts, have repeated so far."""
+    return storage.repeated() + _recorder.repeated
+
 
 Observer = Callable[[Ledger, str, Sequence[PlannedRow]], object]
 """Is called with the ledger, the stage and the rows of an attempt that begins."""
@@ -190,7 +219,9 @@ _observers: list[Observer] = []
 
 
 def observe_attempts(observer: Observer) -> Callable[[], None]:
-    """Have a function called for each attempt that this process begins, after it is recorded and while it is watched.
+    """Have a function called for each attempt that this process begins, while it is watched.
+
+    It is recorded by then, in storage or in what this process leaves to the one that would take its place.
 
     A self-test counts attempts so, and lets processes crash inside of them. Observers belong to the process and are no
     field of the ledger: a ledger is made by the driver, and attempts begin in workers that a self-test has prepared.
@@ -216,8 +247,8 @@ def withdraw_own() -> None:
     Raises:
         StorageError: if the ledger cannot be written; the rows then count as crashed, which costs time and no row.
     """
-    for uri in list(_open_here):
-        storage.remove(uri)
+    _handover.leave()
+    _recorder.withdraw_all()
 
 
 def read_attempts(output: str) -> list[Attempt]:

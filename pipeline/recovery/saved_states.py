@@ -31,22 +31,30 @@ def uri_of(output: str, rows: Sequence[RowKey]) -> str:
 
 def names(output: str) -> frozenset[str]:
     """Return the names of the files of all saved states of an output, as far as storage tells: one request mostly."""
-    found = set[str]()
     with contextlib.suppress(storage.StorageError):  # there never was one
-        found.update(_name(entry.uri) for entry in storage.walk(layout.saved_states_folder(output)))
-    return frozenset(found)
+        return _listed(output)
+    return frozenset()
 
 
-def expecting(saved: Collection[str], *, restarted: bool) -> Callable[[str], bool]:
+def expecting(output: str, saved: Collection[str], *, restarted: bool) -> Callable[[str], bool]:
     """Return a function that tells of a state's URI whether there may be a file, so that it is worth a request.
 
-    A state is left by an earlier run, or by the process whose place this one took.
+    A state is left by an earlier run, or by the process whose place this one took, which looks here once for those.
 
     Args:
+        output: of the run.
         saved: names of those that were there when the run began.
         restarted: whether this process took the place of another one.
     """
-    return lambda uri: restarted or _name(uri) in saved
+    known = set(saved)
+    if restarted:
+        try:
+            known.update(_listed(output))
+        except storage.NotFound:  # there never was one
+            pass
+        except storage.StorageError:  # better one request too many for each batch than work that is done again
+            return lambda _: True
+    return lambda uri: _name(uri) in known
 
 
 def load(uri: str) -> "State | None":
@@ -91,6 +99,11 @@ def delete(uris: Iterable[str]) -> None:
             storage.remove(uri)
         except storage.StorageError as error:
             log.warning("a state that is not needed stays: %s", error)
+
+
+def _listed(output: str) -> frozenset[str]:
+    """Return the names of the files of all saved states of an output; StorageError if they cannot be listed."""
+    return frozenset(_name(entry.uri) for entry in storage.walk(layout.saved_states_folder(output)))
 
 
 def _name(uri: str) -> str:

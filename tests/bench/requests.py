@@ -51,7 +51,7 @@ def _flow(
     work: Work, options: RunOptions, writer: Writer, _pool: object, notes: Ledger, *, kernel: Any
 ) -> Generator[Mapping[str, Any]]:
     """Compute the batches of a plan as on Ray Data, in this process, which takes nobody's place."""
-    expected = saved_states.expecting(notes.saved, restarted=False)
+    expected = saved_states.expecting(notes.output, notes.saved, restarted=False)
     interruptions = options.resources.interruptions
     with ThreadPoolExecutor(1) as pool:  # in the main thread it would take over SIGTERM
         make = partial(ResumableOptimisation, interruptions, output=notes.output, may_be_saved=expected)

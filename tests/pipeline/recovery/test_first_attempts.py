@@ -226,8 +226,9 @@ def test_a_state_is_looked_for_where_there_may_be_one() -> None:
     assert saved_states.names(output) == frozenset()
     storage.write_bytes(there, b"state")
     saved = saved_states.names(output)
-    assert [saved_states.expecting(saved, restarted=False)(uri) for uri in (there, elsewhere)] == [True, False]
-    assert saved_states.expecting(frozenset(), restarted=True)(elsewhere)
+    known = saved_states.expecting(output, saved, restarted=False)
+    assert [known(uri) for uri in (there, elsewhere)] == [True, False]
+    assert not saved_states.expecting(output, frozenset(), restarted=False)(there)
     assert layout.is_saved_state(there)
     assert dataclasses.replace(Ledger(output), saved=saved).saved == {there.rpartition("/")[2]}
 
@@ -236,9 +237,11 @@ def test_a_state_is_looked_for_where_there_may_be_one() -> None:
 def test_an_actor_in_the_place_of_another_looks_for_its_state(restarted: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     dataset = import_module("pipeline.flow.dataset")
     worth: list[bool] = []
+    output = new_output()
+    storage.write_bytes(f"{output}/preempted/a.safetensors", b"state")
 
     def resumable(*_: object, may_be_saved: Callable[[str], bool], **__: object) -> SimpleNamespace:
-        worth.append(may_be_saved("memory://out/preempted/a.safetensors"))
+        worth.append(may_be_saved(f"{output}/preempted/a.safetensors"))
         return SimpleNamespace(preemption=None)
 
     monkeypatch.setattr(dataset, "ResumableOptimisation", resumable)
@@ -246,21 +249,27 @@ def test_an_actor_in_the_place_of_another_looks_for_its_state(restarted: bool, m
     monkeypatch.setattr("pipeline.recovery.orphans.exit_when_run_ends", lambda _: None)
     context = SimpleNamespace(was_current_actor_reconstructed=restarted)
     monkeypatch.setattr("ray.get_runtime_context", lambda: context)
-    dataset._Stylise(storage.in_force(), lambda *_, **__: None, "weights", 1, Ledger("memory://out"), None)
+    dataset._Stylise(storage.in_force(), lambda *_, **__: None, "weights", 1, Ledger(output), None)
     assert worth == [restarted]
 
 
-@pytest.mark.parametrize("restarted", [False, True])
-def test_an_actor_in_the_place_of_another_does_not_rely_on_the_store(
-    restarted: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A store that writes over what is there would have a row that crashes its process tried without end."""
-    dataset = import_module("pipeline.flow.dataset")
-    ledgers: list[Ledger] = []
-    monkeypatch.setattr(dataset, "BusyShare", lambda kernel, **_: kernel)
-    monkeypatch.setattr(dataset, "guarded_optimise", lambda _, notes: ledgers.append(notes))
-    monkeypatch.setattr("pipeline.recovery.orphans.exit_when_run_ends", lambda _: None)
-    context = SimpleNamespace(was_current_actor_reconstructed=restarted)
-    monkeypatch.setattr("ray.get_runtime_context", lambda: context)
-    dataset._Stylise(storage.in_force(), lambda *_, **__: None, "weights", 1, Ledger("memory://out"), None)
-    assert [notes.wary for notes in ledgers] == [restarted]
+def test_a_process_in_the_place_of_another_looks_once_which_states_there_are() -> None:
+    output = new_output()
+    there, elsewhere = (f"{output}/preempted/{name}.safetensors" for name in "ab")
+    assert not saved_states.expecting(output, frozenset(), restarted=True)(there)
+    storage.write_bytes(there, b"state")
+    known = saved_states.expecting(output, frozenset(), restarted=True)
+    with asked() as noted:
+        assert [known(uri) for uri in (there, elsewhere)] == [True, False]
+    assert noted == []
+
+
+def test_where_states_cannot_be_listed_each_is_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(_: str) -> Any:
+        raise storage.StorageError("no permission")
+
+    monkeypatch.setattr(storage, "walk", refused)
+    output = new_output()
+    uri = f"{output}/preempted/a.safetensors"
+    assert saved_states.expecting(output, frozenset(), restarted=True)(uri)
+    assert not saved_states.expecting(output, frozenset(), restarted=False)(uri)
