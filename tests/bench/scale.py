@@ -16,11 +16,11 @@ from typing import Any
 import ray
 from rich.console import Console
 
-from tests.bench import million, page, requests, throughput
+from tests.bench import far, million, page, requests, throughput
 from tests.bench import starting as start
 from tests.bench.__main__ import RESULTS, cpu_name
 
-PARTS = ("million", "overhead", "rows", "scaling", "requests", "page", "starting")
+PARTS = ("million", "overhead", "rows", "scaling", "requests", "page", "starting", "far", "tail")
 
 
 def main() -> None:
@@ -45,6 +45,8 @@ def main() -> None:
         "requests": lambda console, _: per_row(console),
         "page": lambda console, home: pages(console, Path(options.results or home), options.page),
         "starting": starting,
+        "far": far_stores,
+        "tail": slow_actor,
     }
     RESULTS.mkdir(exist_ok=True)
     file = RESULTS / "scale.json"
@@ -148,6 +150,22 @@ def starting(console: Console, home: Path) -> Any:
         f"nst run: its first batch after {r['run']['seconds']:.1f} s; s of CPU until then: "
         + ", ".join(f"{name} {r['run'][name]:.2f}" for name in names)
     )
+    return r
+
+
+def far_stores(console: Console, home: Path) -> Any:
+    """Stores at hand and far away."""
+    r = far.far(home)
+    for one in r["shares"]:
+        console.print(f"{one['stores']}: actors work {one['share']:.1%} of the time (95 %)")
+    return r
+
+
+def slow_actor(console: Console, home: Path) -> Any:
+    """One actor that is slow."""
+    r = far.tail(home)
+    for one in r["tails"]:
+        console.print(f"{one['in_flight']} in flight: the last actor ends {one['seconds']:.1f} s after the first")
     return r
 
 

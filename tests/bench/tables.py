@@ -52,6 +52,8 @@ def tables() -> dict[str, str]:
             "rows": rows,
             "page": page,
             "starting": starting,
+            "far": far,
+            "tail": tail,
             "fringe": fringe,
             "ratio": ratio,
         }
@@ -291,6 +293,28 @@ def starting(figures: Mapping[str, Any]) -> str:
     listed.append(["`nst run`: first batch at work", "", f"{run['seconds']:.1f}", first])
     listed += [[what, f"{run[kind]:.2f}", "", target(kind, run[kind])] for kind, what in kinds.items()]
     return table([f"medians of {figures['rounds']}", "CPU seconds", "seconds", "target"], listed)
+
+
+def far(figures: Mapping[str, Any]) -> str:
+    """Return the share of their time that actors work, by where pictures and the output are."""
+    listed = [[one["stores"], f"{100 * one['share']:.1f} %", _load(one)] for one in figures["shares"]]
+    how = f"{figures['actors']} actors, {figures['batches']} batches each of {figures['rows']} rows and "
+    how += f"{figures['seconds']:g} s; far: {1000 * figures['delay']:.0f} ms more for each request."
+    return f"{table(['stores', 'time at work', 'load'], listed)}\n\n{how}"
+
+
+def tail(figures: Mapping[str, Any]) -> str:
+    """Return how long after the first actor the last one ends, where one is slow."""
+    listed = [[one["in_flight"], f"{one['seconds']:.1f}", _load(one)] for one in figures["tails"]]
+    how = f"{figures['actors']} actors, of which one is {figures['slower']} times slower; {figures['batches']} batches "
+    how += f"of {figures['seconds']:g} s."
+    return f"{table(['batches in flight at an actor', 'from the first end to the last, s', 'load'], listed)}\n\n{how}"
+
+
+def _load(figure: Mapping[str, Any]) -> str:
+    """Return how many processes wanted a CPU before a measurement, and at its end, when its own did too."""
+    before, after = figure["load"]
+    return f"{before:.1f} to {after:.1f}"
 
 
 def fringe(figures: list[Mapping[str, Any]]) -> str:
