@@ -7,7 +7,7 @@ where a process crashes, in the order of time:
 
 1. before `handover` has kept a note of the attempt: work has not begun; the batch is given to another process.
 2. after that, before the record is in storage: the note is there. The process that takes this one's place writes the
-   record when it is given the rows, and finds the crash. If the whole run ends with it, nothing is left of that attempt;
+   record when it is given the rows, and finds the crash. If the whole run ends with it, nothing is left of the attempt,
    but the next run takes over its lock, and is wary: each of its attempts is recorded before work begins.
 3. while the record is in storage and rows are worked on: the record is there, as after a crash of any other attempt.
 4. after work, while the record is waited for: as in 2 and 3. A record that cannot be written is an error of the stage.
