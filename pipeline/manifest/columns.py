@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from nst_kernel.params import StyleParams
-from pipeline.manifest.formats import parse_json
+from pipeline.manifest.json_lines import parse_json
 from pipeline.manifest.names import MAX_NAME
 from pipeline.manifest.roles import PICTURE_COLUMNS, SEVERAL
 from pipeline.manifest.row import shown

@@ -3,7 +3,7 @@
 import urllib.parse
 from collections.abc import Iterator, Mapping
 
-from pipeline.manifest.formats import Header, Item, Record
+from pipeline.manifest.items import Header, Item, Record
 from pipeline.manifest.row import RowProblem, shown
 
 _NOTHING = "__HIVE_DEFAULT_PARTITION__"

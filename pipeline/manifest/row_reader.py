@@ -16,8 +16,8 @@ from pipeline.manifest.columns import (
     bad_output,
     missing_pictures,
 )
-from pipeline.manifest.formats import MAX_COLUMNS, Item, Record
 from pipeline.manifest.ids import Frame, around_seed, request_digest
+from pipeline.manifest.items import MAX_COLUMNS, Item, Record
 from pipeline.manifest.names import default_output
 from pipeline.manifest.parameters import KEPT, PARAMETER_NAMES, ParameterReader
 from pipeline.manifest.roles import PICTURE_COLUMNS, SEVERAL

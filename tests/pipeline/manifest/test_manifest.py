@@ -20,10 +20,10 @@ from hypothesis import strategies as st
 from nst_kernel.layers import LAYERS
 from nst_kernel.params.style_params import StyleParams
 from pipeline.manifest import expansion
-from pipeline.manifest import formats as tables
 from pipeline.manifest.ids import derive_id
 from pipeline.manifest.reader import iter_rows, read_manifest
 from pipeline.manifest.row import Duplicate, Manifest, ManifestError, Row, RowProblem
+from pipeline.manifest.text import MAX_LINE
 from tests.pipeline.support.bad_manifests import BAD_MANIFESTS
 
 ENCODER = "e" * 64
@@ -346,7 +346,7 @@ def test_memory_is_bounded_by_what_is_kept(tmp_path: Path, monkeypatch: pytest.M
     """A small gzip of an endless line, and of lines that repeat one row."""
     monkeypatch.setattr(expansion, "MAX_EXPANSION", 1000)
     line = (json.dumps(PAIR) + " " * 1000 + "\n").encode()
-    data = bytes(5 * tables.MAX_LINE) + b"\n" + line * 5000
+    data = bytes(5 * MAX_LINE) + b"\n" + line * 5000
     (tmp_path / "m.jsonl.gz").write_bytes(gzip.compress(data, compresslevel=1))
     tracemalloc.start()
     try:
@@ -355,7 +355,7 @@ def test_memory_is_bounded_by_what_is_kept(tmp_path: Path, monkeypatch: pytest.M
     finally:
         tracemalloc.stop()
     assert [items.count(kind) for kind in (RowProblem, Row, Duplicate)] == [1, 1, 4999]
-    assert peak < 4 * tables.MAX_LINE
+    assert peak < 4 * MAX_LINE
 
 
 def test_relative_pictures_to_start_from_are_those_of_their_own_folder(tmp_path: Path) -> None:
