@@ -11,9 +11,10 @@ import pyarrow as pa
 
 from pipeline import storage
 from pipeline.manifest.csv_file import read_csv
-from pipeline.manifest.items import MAX_COLUMNS, Item, Record, header, plain
+from pipeline.manifest.items import MAX_COLUMNS, Item, Record, header, plain, unnamed
 from pipeline.manifest.json_lines import read_json_lines
 from pipeline.manifest.parquet_file import read_parquet
+from pipeline.manifest.pieces import Piece
 from pipeline.manifest.row import RowProblem, extension
 from pipeline.manifest.strangers import expected_name
 from pipeline.manifest.unnamed import Nameless, is_index
@@ -48,7 +49,7 @@ class Records:
         for number, row in enumerate(self.rows, start=1):
             cells = {str(name).strip(): plain(value) for name, value in row.items()}
             if nameless.places:
-                yield from nameless.problems([cells.get(name) for name in names])
+                yield from unnamed(nameless, [cells.get(name) for name in names])
             yield Record(number, {name: value for name, value in cells.items() if name in wanted})
 
 
@@ -66,26 +67,26 @@ def described(source: Source) -> list[str]:
     return [one if isinstance(one, str) else one.name for one in each(source)]
 
 
-def read_table(file: str, *, wanted: Collection[str]) -> Iterator[Item]:
-    """Yield the headers, rows and problems of one file, one at a time.
+def read_table(piece: Piece, *, wanted: Collection[str]) -> Iterator[Item]:
+    """Yield the headers, rows and problems of a piece of a file, one at a time, and its end.
 
     Reading goes on after a row that cannot be read, wherever the rest can still be understood.
 
     Args:
-        file: URI; its extension decides the format.
+        piece: of a file, whose extension decides the format.
         wanted: columns whose cells are kept. Headers name every column.
     """
-    read = _READERS.get(extension(file) or "")
-    whole = partial(RowProblem, file, None, None, "")
+    read = _READERS.get(extension(piece.file) or "")
+    whole = partial(RowProblem, piece.file, None, None, "")
     if read is None:
-        yield whole(expected_name(file))
+        yield whole(expected_name(piece.file))
         return
     try:
-        data = storage.read_bytes(file)
-        if data:
-            yield from read(file, data, wanted)
-        else:
+        data = storage.read_bytes(piece.file) if piece.is_whole else None
+        if data == b"":
             yield whole("rows, not an empty file of 0 bytes")
+        else:
+            yield from read(piece, data, wanted)
     except storage.StorageError as error:
         yield whole(f"a file that can be read; {error}")
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
@@ -95,7 +96,7 @@ def read_table(file: str, *, wanted: Collection[str]) -> Iterator[Item]:
         yield whole(f"an intact Parquet file ({reason}): make or copy it again")
 
 
-_READERS: dict[str, Callable[[str, bytes, Collection[str]], Iterator[Item]]] = {
+_READERS: dict[str, Callable[[Piece, bytes | None, Collection[str]], Iterator[Item]]] = {
     ".csv": read_csv,
     ".csv.gz": read_csv,
     ".jsonl": read_json_lines,

@@ -1,7 +1,7 @@
 """What the files of manifests hold, whatever their format: headers, records, and what cannot be read."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -14,11 +14,19 @@ MAX_COLUMNS = 1000
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """Columns that appear for the first time, in the order of the file; `whole` if no others can follow."""
+    """Columns that appear for the first time, in the order of the file.
+
+    Attributes:
+        number: of their line; None: they are not in a line.
+        names: of the columns.
+        whole: whether no others can follow.
+        is_repeated: whether a piece before has named them, and what is wrong with them.
+    """
 
     number: int | None
     names: tuple[str, ...]
     whole: bool
+    is_repeated: bool = False
 
 
 class Record(NamedTuple):
@@ -28,7 +36,42 @@ class Record(NamedTuple):
     cells: dict[str, Any]
 
 
-Item = Header | Record | RowProblem
+class Once(NamedTuple):
+    """A problem that is named once for a file, by the first record that has it.
+
+    Attributes:
+        problem: in words.
+        key: equal for what is not named again.
+        is_of_file: whether its number is that of a line of the file; else it is counted from the start of the piece.
+    """
+
+    problem: RowProblem
+    key: tuple[str, ...]
+    is_of_file: bool = False
+
+
+class End(NamedTuple):
+    """The end of a piece, behind its last record; where it is missing, nothing of the file is read any more.
+
+    Attributes:
+        began: offset, or number of the row group, of the first record that was read.
+        place: of the first one behind the piece.
+        records: lines or rows between them.
+        names: columns of JSON Lines that have been seen up to there.
+    """
+
+    began: int
+    place: int
+    records: int
+    names: frozenset[str] = frozenset()
+
+
+Item = Header | Record | RowProblem | Once | End
+
+
+def unnamed(nameless: Nameless, cells: Sequence[object]) -> Iterator[Once]:
+    """Yield the problem of each column without a name that has something in this row for the first time."""
+    return (Once(problem, ("column", problem.expected), is_of_file=True) for problem in nameless.problems(cells))
 
 
 def plain(value: Any) -> Any:

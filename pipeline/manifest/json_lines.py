@@ -5,9 +5,10 @@ from collections import Counter
 from collections.abc import Collection, Iterator
 from typing import Any
 
-from pipeline.manifest.items import MAX_COLUMNS, Header, Item, Record, too_many
+from pipeline.manifest.items import MAX_COLUMNS, End, Header, Item, Record, too_many
+from pipeline.manifest.pieces import Piece
 from pipeline.manifest.row import RowProblem, shown
-from pipeline.manifest.text import lines_of
+from pipeline.manifest.text import Text
 
 
 def parse_json(text: str) -> Any:
@@ -36,27 +37,36 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 _json_decoder = json.JSONDecoder(object_pairs_hook=_unique)
 
 
-def read_json_lines(file: str, data: bytes, wanted: Collection[str]) -> Iterator[Item]:
-    """Yield the rows and problems of a JSON Lines file, and a header whenever a name appears for the first time."""
-    seen: set[str] = set()
-    for number, text, fault in lines_of(file, data):
-        if not fault and not text.strip():
+def read_json_lines(piece: Piece, data: bytes | None, wanted: Collection[str]) -> Iterator[Item]:
+    """Yield the rows and problems of a piece of a JSON Lines file, and a header whenever a name appears first.
+
+    Args:
+        piece: of the file.
+        data: the file, where the piece is the whole of it.
+        wanted: columns whose cells are kept.
+    """
+    text, names = Text(piece, data), set(piece.names)
+    lines, place, number = iter(text), text.began, 0
+    while place < piece.stop and (line := next(lines, None)):
+        number, place, fault = line.number, line.end, line.fault
+        if not fault and not line.text.strip():
             continue
         cells: Any = None
         try:
-            cells = None if fault else parse_json(text)
+            cells = None if fault else parse_json(line.text)
         except ValueError as error:
             fault = f"a JSON object on one line ({error})"
         if not fault and not isinstance(cells, dict):
             fault = 'a JSON object such as {"content": "a.jpg", "style": "b.jpg"}'
         if fault:
-            yield RowProblem(file, number, None, shown(text.strip()) if text else "", fault)
+            yield RowProblem(text.file, number, None, shown(line.text.strip()) if line.text else "", fault)
             continue
-        if not cells.keys() <= seen:
-            new = [name for name in cells if name not in seen]
-            seen.update(new)
-            if len(seen) > MAX_COLUMNS:
-                yield too_many(file, number, len(seen))
+        if not cells.keys() <= names:
+            new = [name for name in cells if name not in names]
+            names.update(new)
+            if len(names) > MAX_COLUMNS:
+                yield too_many(text.file, number, len(names))
                 return
             yield Header(number, tuple(new), whole=False)
         yield Record(number, {name: value for name, value in cells.items() if name in wanted})
+    yield End(text.began, place, number, frozenset(names))

@@ -1,9 +1,10 @@
 """Columns that stand in the names of folders, such as `size=512/`, as Spark, Hive and Arrow write large tables."""
 
+import dataclasses
 import urllib.parse
 from collections.abc import Iterator, Mapping
 
-from pipeline.manifest.items import Header, Item, Record
+from pipeline.manifest.items import Header, Item, Once, Record
 from pipeline.manifest.row import RowProblem, shown
 
 _NOTHING = "__HIVE_DEFAULT_PARTITION__"
@@ -42,8 +43,9 @@ def with_partition(file: str, items: Iterator[Item], partition: Mapping[str, str
                 expected = (
                     f"this column in the file or in the name of its folder, {name}={partition[name]}, not in both"
                 )
-                yield RowProblem(file, item.number, name, "", expected)
-            item = Header(item.number, (*item.names, *(partition if first else ())), item.whole)
+                if not item.is_repeated:
+                    yield Once(RowProblem(file, item.number, name, "", expected), ("folder", name))
+            item = dataclasses.replace(item, names=(*item.names, *(partition if first else ())))
             first = False
         yield item
 

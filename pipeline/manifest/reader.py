@@ -1,7 +1,7 @@
 """The reader of manifests: rows with resolved parameters and stable ids, or every problem at once."""
 
+import dataclasses
 import heapq
-import itertools
 import posixpath
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
@@ -11,10 +11,13 @@ import numpy as np
 from nst_kernel.params import ALIASES, ParamError, StyleParams
 from pipeline import layout, storage
 from pipeline.manifest.distinct import repeated
-from pipeline.manifest.formats import Records, Source, described, each, read_table
-from pipeline.manifest.partitions import partition_of, unknown_folder, with_partition
+from pipeline.manifest.formats import Records, Source, described, each
+from pipeline.manifest.in_order import parts
+from pipeline.manifest.partitions import partition_of, unknown_folder
+from pipeline.manifest.parts import MAX_PROBLEMS, Gathering, How, Noted, Task
+from pipeline.manifest.pieces import BYTES, Piece, cut
 from pipeline.manifest.row import EXTENSIONS, Duplicate, Manifest, ManifestError, Row, RowProblem, extension, shown
-from pipeline.manifest.row_reader import WANTED, RowReader
+from pipeline.manifest.row_reader import WANTED
 from pipeline.manifest.rows import Rows
 from pipeline.manifest.settings import Settings
 from pipeline.process import garbage as collector
@@ -42,14 +45,10 @@ def read_manifest(
         ManifestError: if anything cannot be used, or there is no row.
     """
     settings = settings or Settings()
-    read = _read(source, encoder_sha256, defaults, settings)
+    read = _read(source, How(encoder_sha256, defaults or {}, settings))
     if problems := list(read.problems()):
         raise ManifestError(problems)
     return Manifest(read.distinct(), read.duplicates(), settings.remarks(len(read.rows)))
-
-
-MAX_PROBLEMS = 10_000
-"""Problems after which reading stops: nobody reads more, and each takes memory."""
 
 
 def iter_rows(
@@ -63,7 +62,7 @@ def iter_rows(
 
     Arguments are those of `read_manifest`. Ends after `MAX_PROBLEMS` problems, and with one more that says so.
     """
-    read = _read(source, encoder_sha256, defaults, settings or Settings())
+    read = _read(source, How(encoder_sha256, defaults or {}, settings or Settings()))
     yield from _up_to_limit(read.items())
 
 
@@ -80,13 +79,6 @@ def _up_to_limit(items: Iterator[Row | Duplicate | RowProblem]) -> Iterator[Row 
                 return
 
 
-class _Noted(NamedTuple):
-    """A problem, and how many rows were read before it."""
-
-    before: int
-    problem: RowProblem
-
-
 class _Read(NamedTuple):
     """What was read of a manifest.
 
@@ -97,12 +89,12 @@ class _Read(NamedTuple):
     """
 
     rows: Rows
-    noted: list[_Noted]
+    noted: list[Noted]
     later: Mapping[int, RowProblem | Duplicate]
 
     def problems(self) -> Iterator[RowProblem]:
         """Yield each problem, up to the limit, in the order of the files."""
-        conflicts = (_Noted(place, item) for place, item in self.later.items() if isinstance(item, RowProblem))
+        conflicts = (Noted(place, item) for place, item in self.later.items() if isinstance(item, RowProblem))
         # What is wrong with a row was noted before the next one was read.
         ordered = heapq.merge(self.noted, conflicts, key=lambda noted: noted.before)
         yield from (item for item in _up_to_limit(noted.problem for noted in ordered) if isinstance(item, RowProblem))
@@ -133,16 +125,25 @@ class _Read(NamedTuple):
             following = next(noted)
 
 
-def _read(source: Source, encoder_sha256: str, defaults: Mapping[str, object] | None, settings: Settings) -> _Read:
-    """Return what a manifest holds; arguments are those of `read_manifest`."""
-    usable, wrong = _usable(defaults or {})
-    reader = RowReader(encoder_sha256, usable, settings)
-    problems = itertools.chain(wrong, _problems_of(source, reader))
-    noted = [_Noted(reader.columns.count, problem) for problem in itertools.islice(problems, MAX_PROBLEMS)]
-    rows = reader.columns.rows()
+def _read(source: Source, how: How) -> _Read:
+    """Return what a manifest holds.
+
+    Args:
+        source: as for `read_manifest`.
+        how: its rows are read; its settings count which of them give what was asked for.
+    """
+    usable, wrong = _usable(how.defaults)
+    how = how._replace(defaults=usable)
+    gathering = Gathering(how.encoder_sha256, wrong)
+    for part, records in parts(_tasks(source), how):
+        how.settings.own.update(part.own)
+        gathering.add(part, records)
+        if gathering.is_full:
+            break
+    rows, noted = gathering.rows(), gathering.noted
     if not rows and not noted[len(wrong) :]:
         nothing = ", ".join(described(source))[:200] or "manifest"
-        noted.append(_Noted(0, RowProblem(nothing, None, None, "", "at least one row")))
+        noted.append(Noted(0, RowProblem(nothing, None, None, "", "at least one row")))
     return _Read(rows, noted, repeated(rows))
 
 
@@ -159,34 +160,59 @@ def _usable(defaults: Mapping[str, object]) -> tuple[dict[str, object], list[Row
     return dict(defaults), []
 
 
-def _problems_of(source: Source, reader: RowReader) -> Iterator[RowProblem]:
-    """Yield the problems of everything that a source names, while a reader takes the rows."""
+def _tasks(source: Source) -> Iterator[Task]:
+    """Yield what parts of a source are read from, in its order: small files together, of large ones each piece."""
+    together: list[Piece] = []
+    for one in _named(source):
+        if isinstance(one, Piece) and one.is_whole and sum(map(_weight, (*together, one))) <= BYTES:
+            together.append(one)
+            continue
+        if together:
+            yield tuple(together)
+            together = []
+        yield (one,) if isinstance(one, Piece) else one
+    if together:
+        yield tuple(together)
+
+
+_TO_OPEN = 64 * 1024
+"""Bytes that are read in the time in which a file is opened."""
+
+
+def _weight(whole: Piece) -> int:
+    """Return how many bytes a file has, and what it costs to open it."""
+    return BYTES if whole.length is None else _TO_OPEN + whole.length
+
+
+def _named(source: Source) -> Iterator[Piece | Records | RowProblem]:
+    """Yield what a source names, in its order: each file once, in pieces."""
     met: set[str] = set()
     folders: set[str] = set()  # names that folders give and that were complained of
     for one in each(source):
         if isinstance(one, Records):
-            yield from reader.read(one.name, storage.absolute("."), one.read(wanted=WANTED))
+            yield one
             continue
-        for file in _files(one):
-            if isinstance(file, RowProblem):
-                yield file
-            elif file not in met:
-                met.add(file)
-                yield from _problems_of_file(file, partition_of(file, one), reader, folders)
+        named = [file for file in _files(one) if not (isinstance(file, str) and file in met)]
+        files = [file for file in named if isinstance(file, str)]
+        met.update(files)
+        wholes = [Piece(file, storage.parent(storage.absolute(file)), partition_of(file, one)) for file in files]
+        yield from (file for file in named if isinstance(file, RowProblem))
+        for pieces in storage.map_in_threads(cut, wholes, threads=storage.Policy.from_environment().concurrency):
+            yield from _unknown_folders(pieces[0], folders)
+            known = {name: value for name, value in pieces[0].columns.items() if name in WANTED}
+            yield from (dataclasses.replace(piece, columns=known) for piece in pieces)
 
 
-def _problems_of_file(
-    file: str, partition: Mapping[str, str], reader: RowReader, folders: set[str]
-) -> Iterator[RowProblem]:
-    """Yield the problems of one file, whose folders may give columns for all its rows, while a reader takes these."""
-    named = storage.without_secrets(file)
-    for name in partition.keys() - WANTED - folders:
+def _unknown_folders(piece: Piece, folders: set[str]) -> Iterator[RowProblem]:
+    """Yield a problem for each folder of a file that gives a column which no manifest has, by its name once.
+
+    Args:
+        piece: the first one of the file.
+        folders: names that have been complained of.
+    """
+    for name in piece.columns.keys() - WANTED - folders:
         folders.add(name)
-        yield unknown_folder(named, name, partition[name])
-    items = read_table(file, wanted=WANTED)
-    known = {name: value for name, value in partition.items() if name in WANTED}
-    base = storage.parent(storage.absolute(file))
-    yield from reader.read(named, base, with_partition(named, items, known) if known else items)
+        yield unknown_folder(storage.without_secrets(piece.file), name, piece.columns[name])
 
 
 def _files(source: str) -> Iterator[str | RowProblem]:

@@ -17,7 +17,7 @@ from pipeline.manifest.columns import (
     missing_pictures,
 )
 from pipeline.manifest.ids import Frame, around_seed, request_digest
-from pipeline.manifest.items import MAX_COLUMNS, Item, Record
+from pipeline.manifest.items import MAX_COLUMNS, End, Header, Item, Once, Record
 from pipeline.manifest.names import default_output
 from pipeline.manifest.parameters import KEPT, PARAMETER_NAMES, ParameterReader
 from pipeline.manifest.roles import PICTURE_COLUMNS, SEVERAL
@@ -28,6 +28,10 @@ from pipeline.manifest.styles import bad_styles, resolved_styles
 
 WANTED = dict.fromkeys([*EXPECTED, *PARAMETER_NAMES]).keys()
 """Columns that a manifest may have."""
+
+
+IN_PARAMS = "params"
+"""The first word of the keys of what is named once of names under `params`, at most `MAX_COLUMNS` times in a file."""
 
 
 class _Alike(NamedTuple):
@@ -63,8 +67,8 @@ class RowReader:
         self._alike: dict[str, _Alike] = {}
         self._frames: dict[tuple[str, int], tuple[str | None, Frame]] = {}
 
-    def read(self, file: str, base: str, items: Iterator[Item]) -> Iterator[RowProblem]:
-        """Take the rows of what a file holds, and yield what is wrong.
+    def read(self, file: str, base: str, items: Iterator[Item]) -> Iterator[RowProblem | Once | End]:
+        """Take the rows of what a file holds, and yield what is wrong, and the end of what was read.
 
         Args:
             file: as problems name it.
@@ -79,19 +83,16 @@ class RowReader:
             if isinstance(item, Record):
                 if not self._take_at_sight(file, item):
                     yield from self._row(file, item)
-            elif isinstance(item, RowProblem):
-                yield item
-            else:
+            elif isinstance(item, Header):
                 self._is_table = item.whole
-                for name in item.names:
-                    if name not in WANTED:
-                        yield RowProblem(file, item.number, name[:80], "", known_name(name, WANTED))
+                if not item.is_repeated:
+                    yield from _of_header(file, item)
                 if item.whole and not {*PICTURE_COLUMNS} & set(item.names):
-                    expected = "a header with the columns content and style, separated by commas"
-                    yield RowProblem(file, item.number, None, shown(", ".join(item.names)), expected)
                     return
+            else:
+                yield item
 
-    def _row(self, file: str, record: Record) -> Iterator[RowProblem]:
+    def _row(self, file: str, record: Record) -> Iterator[RowProblem | Once]:
         """Take the row of a record, or yield what is wrong with it."""
         number, base = record.number, self._parameters.base
         cells = {name: value for name, value in record.cells.items() if is_given(value)}
@@ -103,7 +104,8 @@ class RowReader:
         for name in unknown - self._unknown:
             if len(self._unknown) < MAX_COLUMNS:
                 self._unknown.add(name)
-                yield RowProblem(file, number, f"params.{name[:80]}", "", known_name(name, PARAMETER_NAMES))
+                problem = RowProblem(file, number, f"params.{name[:80]}", "", known_name(name, PARAMETER_NAMES))
+                yield Once(problem, (IN_PARAMS, name))
         given = self._settings.applied(raw.model_extra or {}, raw.params or {})
         params = self._parameters.read(*given)
         if isinstance(params, list):
@@ -202,6 +204,17 @@ class RowReader:
         if path[0] == "/" or path[-1] in "./" or "//" in path or "./" in path:
             return storage.resolve(path, self._parameters.base)
         return self._below + path
+
+
+def _of_header(file: str, header: Header) -> Iterator[RowProblem | Once]:
+    """Yield what is wrong with the names of columns."""
+    for name in header.names:
+        if name not in WANTED:
+            problem = RowProblem(file, header.number, name[:80], "", known_name(name, WANTED))
+            yield problem if header.whole else Once(problem, ("name", name))
+    if header.whole and not {*PICTURE_COLUMNS} & set(header.names):
+        expected = "a header with the columns content and style, separated by commas"
+        yield RowProblem(file, header.number, None, shown(", ".join(header.names)), expected)
 
 
 def _keep(kept: dict[Any, Any], key: object, value: object) -> None:

@@ -278,5 +278,5 @@ def joined(parts: list[pa.Table]) -> pa.Table:
     columns = []
     while chunks:
         whole = pa.chunked_array([chunk for column in chunks.pop(0) for chunk in column.chunks])
-        columns.append(whole.unify_dictionaries().combine_chunks())
+        columns.append(whole.chunk(0) if whole.num_chunks == 1 else whole.unify_dictionaries().combine_chunks())
     return pa.Table.from_arrays(columns, schema=SCHEMA)

@@ -30,7 +30,7 @@ from pipeline.storage.places import Places, canonical, check_inside, is_link, is
 from pipeline.storage.policy import Policy
 from pipeline.storage.ranged_file import RangedFile
 from pipeline.storage.secrets import each_text, lasting, without_secrets
-from pipeline.storage.uris import absolute, is_uri, join, local_path, parent, resolve, without_query
+from pipeline.storage.uris import absolute, is_on_the_web, is_uri, join, local_path, parent, resolve, without_query
 
 __all__ = [
     "DEFAULT",
@@ -65,6 +65,7 @@ __all__ = [
     "intercept",
     "is_folder",
     "is_link",
+    "is_on_the_web",
     "is_uri",
     "is_within",
     "join",

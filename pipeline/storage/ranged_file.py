@@ -1,21 +1,31 @@
 """A file in storage for readers of columns: only the ranges of bytes that they read are fetched."""
 
+from __future__ import annotations
+
 import io
+from typing import TYPE_CHECKING
 
 from pipeline.storage import operations as storage
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 
 class RangedFile(io.RawIOBase):
     """A file opened for reading; each read is a request for a range. Errors are those of `storage.read_bytes`."""
 
-    def __init__(self, uri: str) -> None:
+    def __init__(self, uri: str, length: int | None = None) -> None:
         """Look up the length of a file, which is fetched by later reads.
+
+        Args:
+            uri: of the file.
+            length: of the file, where it is known.
 
         Raises:
             StorageError: if it is missing or is a folder.
         """
         super().__init__()
-        self.uri, self.length, self.place = uri, storage.size(uri), 0
+        self.uri, self.length, self.place = uri, storage.size(uri) if length is None else length, 0
 
     def readable(self) -> bool:
         """Return True."""
@@ -40,3 +50,10 @@ class RangedFile(io.RawIOBase):
         data = storage.read_bytes(self.uri, start=self.place, end=end) if end > self.place else b""
         self.place += len(data)
         return data
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        """Fetch as many bytes as a buffer has room for, or all that follow, and return how many these are."""
+        into = memoryview(buffer).cast("B")
+        data = self.read(len(into))
+        into[: len(data)] = data
+        return len(data)

@@ -32,15 +32,19 @@ def is_uri(text: str) -> bool:
     return split_scheme(text)[0] != ""
 
 
+def is_on_the_web(uri: str) -> bool:
+    """Return whether a URI is a web address."""
+    return split_scheme(uri)[0].lower() in WEB
+
+
 def without_query(uri: str) -> str:
     """Return a URI as far as it names a file, whose ending tells its kind: without a query, signature or version.
 
     Only web addresses have queries, and names on S3 versions: elsewhere a question mark is a letter of a name.
     """
-    scheme = split_scheme(uri)[0].lower()
-    if scheme in WEB:
+    if is_on_the_web(uri):
         return uri.partition("#")[0].partition("?")[0]
-    return uri.partition(VERSION)[0] if scheme in ("s3", "s3a") else uri
+    return uri.partition(VERSION)[0] if split_scheme(uri)[0].lower() in ("s3", "s3a") else uri
 
 
 def local_path(uri: str) -> str | None:

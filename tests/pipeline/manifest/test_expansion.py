@@ -10,7 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.manifest import expansion
-from pipeline.manifest.reader import MAX_PROBLEMS, iter_rows
+from pipeline.manifest.parts import MAX_PROBLEMS
+from pipeline.manifest.reader import iter_rows
 from pipeline.manifest.row import ManifestError, RowProblem
 from tests.pipeline.manifest.test_manifest import ENCODER, read, write
 
