@@ -58,7 +58,8 @@ def run(
         RunBroken: if work that had begun could not go on.
     """
     stage("reading the manifest")
-    valid = validated(manifest, options, defaults=defaults)
+    connect_to_read = functools.partial(_connect_to_read, options.resources)
+    valid = validated(manifest, options, defaults=defaults, connect=connect_to_read)
     source = options.source or {"manifest": described(manifest), "defaults": defaults or {}}
     options = options.model_copy(update={"source": source})
     stage("loading the encoder")
@@ -166,10 +167,22 @@ def _check_output(output: str) -> None:
         storage.check_writable(folder)
 
 
-def _pool(resources: Resources) -> ActorPool:
-    """Connect to the cluster, or start one here, and return the actors that it has room for."""
+def _connect_to_read(resources: Resources) -> None:
+    """Connect to the cluster, or start one here, before a large manifest is read."""
+    check_address(resources.address)
+    _connect(resources)
+    stage("reading the manifest")
+
+
+def _connect(resources: Resources) -> None:
+    """Connect to the cluster, or start one here."""
     stage("starting Ray" if resources.address in (None, "local") else "connecting to the cluster")
     connect(resources.address)
+
+
+def _pool(resources: Resources) -> ActorPool:
+    """Connect to the cluster, or start one here, and return the actors that it has room for."""
+    _connect(resources)
     pool = pool_on_cluster(resources)
     stage("reading the headers of pictures and planning")
     return pool

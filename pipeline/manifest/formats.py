@@ -82,7 +82,7 @@ def read_table(piece: Piece, *, wanted: Collection[str]) -> Iterator[Item]:
         yield whole(expected_name(piece.file))
         return
     try:
-        data = storage.read_bytes(piece.file) if piece.is_whole else None
+        data = storage.read_bytes(piece.uri) if piece.is_whole else None
         if data == b"":
             yield whole("rows, not an empty file of 0 bytes")
         else:

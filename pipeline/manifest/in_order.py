@@ -26,15 +26,15 @@ class _Up(NamedTuple):
     names: frozenset[str] = frozenset()
 
 
-def parts(tasks: Iterable[Task], how: How) -> Iterator[tuple[Part, int]]:
+def in_order(tasks: Iterable[tuple[Task, Part | None]], how: How) -> Iterator[tuple[Part, int]]:
     """Yield what is read for each task, in order, and how many lines or rows of its file were before it.
 
     Args:
-        tasks: what to read from.
+        tasks: what to read from, and what was read by somebody who knows nothing of the tasks before; None: nothing.
         how: to read it.
     """
     up = _Up()
-    for task, part in _read_elsewhere(tasks, how):
+    for task, part in tasks:
         if not isinstance(task, tuple) or task[0].is_whole:
             yield part or read_part(task, how), 0
             continue
@@ -53,11 +53,6 @@ def parts(tasks: Iterable[Task], how: How) -> Iterator[tuple[Part, int]]:
             yield Part(part.rows[:0], [(0, problem)], Counter(), None), 0
 
 
-def _read_elsewhere(tasks: Iterable[Task], how: How) -> Iterator[tuple[Task, Part | None]]:
-    """Yield each task with what was read for it; None where it is to be read here."""
-    return ((task, None) for task in tasks)
-
-
 def _follows(part: Part, up: _Up) -> bool:
     """Return whether a part is what would have been read from the end of the one before it."""
     end = part.end
@@ -67,7 +62,7 @@ def _follows(part: Part, up: _Up) -> bool:
 def _changed(piece: Piece) -> RowProblem | None:
     """Return a problem if a file is not the one any more that was cut into pieces."""
     try:
-        if storage.identity(piece.file) == piece.identity:
+        if storage.identity(piece.uri) == piece.identity:
             return None
         expected = "a file that stays as it is while it is read; it was changed meanwhile: begin again"
     except storage.StorageError as error:

@@ -26,7 +26,7 @@ def read_parquet(piece: Piece, data: bytes | None, wanted: Collection[str]) -> I
         data: the file, where the piece is the whole of it.
         wanted: columns whose cells are kept.
     """
-    source = storage.RangedFile(piece.file, piece.length) if data is None else pa.BufferReader(data)
+    source = storage.RangedFile(piece.uri, piece.length) if data is None else pa.BufferReader(data)
     table = pq.ParquetFile(source)
     index = index_columns(table.schema_arrow)
     raw_names = [raw for raw in table.schema_arrow.names if raw not in index or raw.strip() in wanted]

@@ -32,8 +32,8 @@ class Piece:
     and so what is read counts only if the piece before it has ended there.
 
     Attributes:
-        file: URI.
-        base: the folder that relative paths start from.
+        file: as it was given, and as problems name it.
+        uri: absolute.
         columns: that folders give to all rows of the file, by name.
         start: offset of the range, or number of the first row group.
         end: offset behind the range, or behind its row groups; None: up to the end of the file.
@@ -43,13 +43,18 @@ class Piece:
     """
 
     file: str
-    base: str
+    uri: str
     columns: Mapping[str, str] = field(default_factory=dict)
     start: int = 0
     end: int | None = None
     length: int | None = None
     identity: str = ""
     names: frozenset[str] = frozenset()
+
+    @property
+    def base(self) -> str:
+        """The folder that relative paths in the file start from."""
+        return storage.parent(self.uri)
 
     @property
     def is_whole(self) -> bool:
@@ -68,33 +73,31 @@ class Piece:
 
 
 def cut(whole: Piece) -> list[Piece]:
-    """Return the pieces of a file; one, if it is small, cannot be read in parts, or cannot be read at all.
+    """Return the pieces of a file; one, if it is small, cannot be read in parts, or may not be read at all.
 
     Args:
         whole: the file.
     """
     kind = extension(whole.file)
-    if (
-        kind is None or whole.is_packed or storage.is_on_the_web(whole.file)
-    ):  # a server may send the whole for each part
+    if kind is None or whole.is_packed or storage.is_on_the_web(whole.uri):  # a server may send the whole for each part
         return [whole]
     is_parquet = kind == ".parquet"
     try:
-        length = storage.size(whole.file)
+        length = storage.size(whole.uri)
         whole = dataclasses.replace(whole, length=length)
-        if length <= (_LOOKED_AT if is_parquet else BYTES):
+        if not (_LOOKED_AT if is_parquet else BYTES) < length <= storage.max_bytes():
             return [whole]
-        identity = storage.identity(whole.file)
-        ends = list(_ends_of_groups(whole.file, length)) if is_parquet else [*range(BYTES, length, BYTES)]
+        identity = storage.identity(whole.uri)
+        ends = list(_ends_of_groups(whole.uri, length)) if is_parquet else [*range(BYTES, length, BYTES)]
     except (storage.StorageError, pa.ArrowException, OSError):  # whoever reads it says so
         return [whole]
     pairs = zip([0, *ends], [*ends, None], strict=True)
     return [dataclasses.replace(whole, start=start, end=end, identity=identity) for start, end in pairs]
 
 
-def _ends_of_groups(file: str, length: int) -> Iterator[int]:
+def _ends_of_groups(uri: str, length: int) -> Iterator[int]:
     """Yield the number of each row group of a Parquet file with which a piece begins, but for the first."""
-    metadata = pq.read_metadata(storage.RangedFile(file, length))
+    metadata = pq.read_metadata(storage.RangedFile(uri, length))
     rows = 0
     for group in range(metadata.num_row_groups):
         if rows >= ROWS:

@@ -3,7 +3,7 @@
 import dataclasses
 import heapq
 import posixpath
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -12,7 +12,8 @@ from nst_kernel.params import ALIASES, ParamError, StyleParams
 from pipeline import layout, storage
 from pipeline.manifest.distinct import repeated
 from pipeline.manifest.formats import Records, Source, described, each
-from pipeline.manifest.in_order import parts
+from pipeline.manifest.in_order import in_order
+from pipeline.manifest.on_cluster import read_by_tasks
 from pipeline.manifest.partitions import partition_of, unknown_folder
 from pipeline.manifest.parts import MAX_PROBLEMS, Gathering, How, Noted, Task
 from pipeline.manifest.pieces import BYTES, Piece, cut
@@ -30,6 +31,7 @@ def read_manifest(
     encoder_sha256: str,
     defaults: Mapping[str, object] | None = None,
     settings: Settings | None = None,
+    connect: Callable[[], object] | None = None,
 ) -> Manifest:
     """Return every row of a manifest, or raise with every problem of it.
 
@@ -40,12 +42,14 @@ def read_manifest(
         encoder_sha256: of the encoder's weights, part of a derived id.
         defaults: style parameters for rows that do not give them. They must be valid by themselves.
         settings: those of them that somebody asked for now, so that rows which give them too are counted or overruled.
+        connect: connects to a cluster, or starts one, that reads a large manifest; None: this process reads it, or the
+            cluster that it is connected to.
 
     Raises:
         ManifestError: if anything cannot be used, or there is no row.
     """
     settings = settings or Settings()
-    read = _read(source, How(encoder_sha256, defaults or {}, settings))
+    read = _read(source, How(encoder_sha256, defaults or {}, settings), connect)
     if problems := list(read.problems()):
         raise ManifestError(problems)
     return Manifest(read.distinct(), read.duplicates(), settings.remarks(len(read.rows)))
@@ -60,7 +64,8 @@ def iter_rows(
 ) -> Iterator[Row | Duplicate | RowProblem]:
     """Yield the rows of a manifest one at a time, and each problem at the point where it occurs.
 
-    Arguments are those of `read_manifest`. Ends after `MAX_PROBLEMS` problems, and with one more that says so.
+    Arguments are those of `read_manifest`; no cluster is connected to. Ends after `MAX_PROBLEMS` problems, and with one
+    more that says so.
     """
     read = _read(source, How(encoder_sha256, defaults or {}, settings or Settings()))
     yield from _up_to_limit(read.items())
@@ -125,17 +130,18 @@ class _Read(NamedTuple):
             following = next(noted)
 
 
-def _read(source: Source, how: How) -> _Read:
+def _read(source: Source, how: How, connect: Callable[[], object] | None = None) -> _Read:
     """Return what a manifest holds.
 
     Args:
         source: as for `read_manifest`.
         how: its rows are read; its settings count which of them give what was asked for.
+        connect: as for `read_manifest`.
     """
     usable, wrong = _usable(how.defaults)
     how = how._replace(defaults=usable)
     gathering = Gathering(how.encoder_sha256, wrong)
-    for part, records in parts(_tasks(source), how):
+    for part, records in in_order(read_by_tasks(list(_tasks(source)), how, connect), how):
         how.settings.own.update(part.own)
         gathering.add(part, records)
         if gathering.is_full:
@@ -195,7 +201,8 @@ def _named(source: Source) -> Iterator[Piece | Records | RowProblem]:
         named = [file for file in _files(one) if not (isinstance(file, str) and file in met)]
         files = [file for file in named if isinstance(file, str)]
         met.update(files)
-        wholes = [Piece(file, storage.parent(storage.absolute(file)), partition_of(file, one)) for file in files]
+        uris = map(storage.absolute, files)
+        wholes = [Piece(file, uri, partition_of(file, one)) for file, uri in zip(files, uris, strict=True)]
         yield from (file for file in named if isinstance(file, RowProblem))
         for pieces in storage.map_in_threads(cut, wholes, threads=storage.Policy.from_environment().concurrency):
             yield from _unknown_folders(pieces[0], folders)

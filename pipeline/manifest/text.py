@@ -58,15 +58,14 @@ class Text:
             raw = io.BytesIO(data)
             self._stream = io.BufferedReader(gzip.GzipFile(fileobj=raw) if piece.is_packed else raw)
             return
-        self._stream = _from(
-            piece, piece.start and piece.start - 1, (piece.end or piece.length or 0) - piece.start + _BEYOND
-        )
+        at_once = (piece.end or piece.length or 0) - piece.start + _BEYOND
+        self._stream = _from(piece, max(0, piece.start - 1), at_once if piece.start else max(at_once, _BEGINNING))
         if piece.start:  # the line that the byte before is in is another piece's
             self.began += _rest_of_line(self._stream) - 1
 
     def beginning(self) -> "Text":
         """Return the file from its start on."""
-        return Text(Piece(self.file, self._piece.base, end=_BEYOND, length=self._piece.length), None)
+        return Text(Piece(self.file, self._piece.uri, end=_BEYOND, length=self._piece.length), None)
 
     def __iter__(self) -> Iterator[Line]:
         """Yield the lines with their ends and without a byte order mark."""
@@ -99,7 +98,7 @@ class Text:
 
 def _from(piece: Piece, start: int, at_once: int) -> io.BufferedReader:
     """Return the file of a piece, opened at an offset, of which so many bytes are fetched with each request."""
-    file = storage.RangedFile(piece.file, piece.length)
+    file = storage.RangedFile(piece.uri, piece.length)
     file.seek(start)
     return io.BufferedReader(file, at_once)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from pipeline.encoder import outline_of
@@ -24,6 +24,7 @@ def validate(
     defaults: Mapping[str, object] | None = None,
     weights: str = "embedded",
     settings: Settings | None = None,
+    connect: Callable[[], object] | None = None,
 ) -> Manifest:
     """Return a whole manifest, read and checked against the encoder; nothing is started.
 
@@ -32,13 +33,14 @@ def validate(
         defaults: style parameters for rows that do not give them.
         weights: `embedded`, `imagenet`, or the URI of a file of weights.
         settings: those of the defaults that somebody asked for now.
+        connect: as for `read_manifest`.
 
     Raises:
         ManifestError: with every problem; a layer that the encoder lacks is one.
         WeightsError: if the encoder is not to be had.
     """
     encoder = outline_of(weights)
-    read = read_manifest(manifest, encoder_sha256=encoder.sha256, defaults=defaults, settings=settings)
+    read = read_manifest(manifest, encoder_sha256=encoder.sha256, defaults=defaults, settings=settings, connect=connect)
     check_covered(read.rows, encoder)
     return read
 

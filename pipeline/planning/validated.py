@@ -1,7 +1,7 @@
 """A manifest that a run can compute as a whole, or every reason why not; neither torch nor Ray is loaded."""
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -24,13 +24,21 @@ from pipeline.outputs import inputs_among_pictures, parts, query, read_part, rea
 
 
 @under_access
-def validated(manifest: Source, options: RunOptions, *, defaults: Mapping[str, object] | None = None) -> Manifest:
+def validated(
+    manifest: Source,
+    options: RunOptions,
+    *,
+    defaults: Mapping[str, object] | None = None,
+    connect: Callable[[], object] | None = None,
+) -> Manifest:
     """Return a whole manifest, checked against the encoder and against what must not be written over.
 
     Args:
         manifest: as for `run`.
         options: as for `run`; without an output nothing would be written over.
         defaults: as for `run`.
+        connect: connects to a cluster, or starts one, that reads a large manifest; None: this process reads it, or the
+            cluster that it is connected to.
 
     Raises:
         ManifestError: with every problem of the manifest.
@@ -38,7 +46,7 @@ def validated(manifest: Source, options: RunOptions, *, defaults: Mapping[str, o
         StorageError: if the results in the output cannot be read.
     """
     settings = Settings(options.settings, options.override)
-    valid = validate(manifest, defaults=defaults, weights=options.weights, settings=settings)
+    valid = validate(manifest, defaults=defaults, weights=options.weights, settings=settings, connect=connect)
     check_formats(valid.rows, options.encoding.depth)
     if options.output:
         output = storage.absolute(options.output)

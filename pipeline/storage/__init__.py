@@ -1,6 +1,6 @@
 """Every byte in and out of stores: files of this machine, buckets, the web; what of them may be opened; retries."""
 
-from pipeline.storage._access import OPERATORS_VARIABLE, Carried, allow, allowing, in_force, operators_text
+from pipeline.storage._access import OPERATORS_VARIABLE, Carried, allow, allowing, in_force, max_bytes, operators_text
 from pipeline.storage._call import intercept
 from pipeline.storage._identities import identities, identity, map_in_threads
 from pipeline.storage._retry import repeated, retries
@@ -74,6 +74,7 @@ __all__ = [
     "list_files",
     "local_path",
     "map_in_threads",
+    "max_bytes",
     "names_beginning",
     "neighbours_named",
     "operators_text",

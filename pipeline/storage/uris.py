@@ -42,9 +42,10 @@ def without_query(uri: str) -> str:
 
     Only web addresses have queries, and names on S3 versions: elsewhere a question mark is a letter of a name.
     """
-    if is_on_the_web(uri):
+    scheme = split_scheme(uri)[0].lower()
+    if scheme in WEB:
         return uri.partition("#")[0].partition("?")[0]
-    return uri.partition(VERSION)[0] if split_scheme(uri)[0].lower() in ("s3", "s3a") else uri
+    return uri.partition(VERSION)[0] if scheme in ("s3", "s3a") else uri
 
 
 def local_path(uri: str) -> str | None:

@@ -2,7 +2,7 @@
 
 import io
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -33,25 +33,27 @@ from tests.pipeline.support.bad_manifests import BAD_MANIFESTS
 Found = tuple[list[Row | Duplicate | RowProblem], dict[str, int]]
 
 
-def guessed(tasks: Iterable[parts.Task], how: parts.How) -> Iterator[tuple[parts.Task, parts.Part]]:
+def guessed(tasks: Sequence[parts.Task], how: parts.How, connect: object) -> Iterator[tuple[parts.Task, parts.Part]]:
     """Each piece read by itself, as by the tasks of a cluster, which do not know where the one before it ends."""
     return ((task, parts.read_part(task, how)) for task in tasks)
 
 
-def read(file: Path, *, cut: int | None, beyond: int = 3, guesses: bool = True, **asked: object) -> Found:
+def read(
+    file: Path, *, cut: int | None, beyond: int = 3, guesses: bool = True, asked: Mapping[str, object] | None = None
+) -> Found:
     """Everything that is found, in pieces of so many bytes, or of row groups with as many rows; None: as a whole.
 
     Few bytes behind a piece come with it, so that records that go on are fetched.
     """
-    settings = Settings(asked)
+    settings = Settings(asked or {})
     with pytest.MonkeyPatch.context() as monkeypatch:
         if guesses and cut:
-            monkeypatch.setattr(in_order, "_read_elsewhere", guessed)
+            monkeypatch.setattr(reader, "read_by_tasks", guessed)
         monkeypatch.setattr(text, "_BEYOND", beyond)
         monkeypatch.setattr(pieces, "_LOOKED_AT", 0)
         for module, name in ((pieces, "BYTES"), (reader, "BYTES"), (pieces, "ROWS")):
             monkeypatch.setattr(module, name, cut or 2**40)
-        found = list(iter_rows(str(file), encoder_sha256="e", defaults=asked, settings=settings))
+        found = list(iter_rows(str(file), encoder_sha256="e", defaults=asked or {}, settings=settings))
     return found, dict(settings.own)
 
 
@@ -75,6 +77,7 @@ CSV = st.lists(
     st.integers(1, 60),
 )
 @example(HEADER, ['"c\n.png",s.png,1,\n'] * 4, 7)
+@example(HEADER, ['"x\na.png,s.png,1,\n.png",s.png,2,\n'] * 3, 30)
 @example(HEADER, ["a.png,s.png,1,\n", '"\n', "b.png,s.png,,\n", "b.png,s.png,,\n"], 5)
 @example(",content,style,seed\n", ["x,a.png,s.png,1\n", "y,b.png,s.png,1\n"], 4)
 def test_a_csv_file_may_be_cut_anywhere(
@@ -101,14 +104,16 @@ RECORDS = st.lists(
 
 
 @given(RECORDS, st.sampled_from(["", "\n", "{\n", "[]\n"]), st.integers(1, 60))
+@example([{"content": f"{size}.png", "style": "s.png", "params": {"size": size}} for size in (64, 128, 256)], "", 60)
+@example([{"content": "a.png", "style": "s.png", "colour": "red"}] * 3, "", 60)
 def test_a_file_of_json_lines_may_be_cut_anywhere(
     tmp_path_factory: pytest.TempPathFactory, records: list[dict[str, Any]], odd: str, size: int
 ) -> None:
     file = tmp_path_factory.mktemp("pieces") / "rows.jsonl"
     file.write_text("".join(json.dumps(record, ensure_ascii=False) + "\n" + odd for record in records))
-    for asked in ({}, {"size": 32}):
-        whole = read(file, cut=None, **asked)
-        assert read(file, cut=size, **asked) == read(file, cut=size, guesses=False, **asked) == whole
+    for asked in (None, {"size": 32}):
+        whole = read(file, cut=None, asked=asked)
+        assert read(file, cut=size, asked=asked) == read(file, cut=size, guesses=False, asked=asked) == whole
 
 
 @given(
@@ -185,7 +190,7 @@ def test_only_a_piece_that_begins_within_a_cell_is_read_again(tmp_path: Path) ->
     (tmp_path / "rows.csv").write_text("content,style,id\n" + "".join(lines))
     again: list[int] = []
     for size in range(40, 80):
-        with patch.object(in_order, "read_part", side_effect=in_order.read_part) as reading:
+        with patch("pipeline.manifest.in_order.read_part", side_effect=parts.read_part) as reading:
             assert len(read(tmp_path / "rows.csv", cut=size)[0]) == 100
         again.append(reading.call_count)
     assert set(again) == {0, 1}
@@ -212,10 +217,9 @@ def test_of_a_piece_only_its_bytes_are_fetched(tmp_path: Path, monkeypatch: pyte
 def test_a_file_that_is_changed_while_it_is_read_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "rows.csv"
     file.write_text("content,style\n" + "a.png,s.png\n" * 20)
-    read_part = in_order.read_part
 
     def changing(task: parts.Task, how: parts.How) -> parts.Part:
-        part = read_part(task, how)
+        part = parts.read_part(task, how)
         file.write_text("content,style\n" + "b.png,s.png\n" * 20)
         return part
 
@@ -227,7 +231,7 @@ def test_a_file_that_is_changed_while_it_is_read_is_refused(tmp_path: Path, monk
 def test_small_files_are_read_together(tmp_path: Path) -> None:
     for number in range(20):
         (tmp_path / f"{number:02}.csv").write_text(f"content,style\n{number}.png,s.png\n")
-    with patch.object(in_order, "read_part", side_effect=in_order.read_part) as reading:
+    with patch("pipeline.manifest.in_order.read_part", side_effect=parts.read_part) as reading:
         rows = read_manifest(str(tmp_path), encoder_sha256="e").rows
     assert reading.call_count == 1
     assert [(row.number, row.content) for row in rows] == [(2, str(tmp_path / f"{number}.png")) for number in range(20)]
@@ -237,7 +241,7 @@ def test_a_text_is_cut_into_pieces_of_some_size_and_a_packed_one_is_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def ends(name: str) -> Sequence[int | None]:
-        return [piece.end for piece in pieces.cut(pieces.Piece(str(tmp_path / name), str(tmp_path)))]
+        return [piece.end for piece in pieces.cut(pieces.Piece(name, str(tmp_path / name)))]
 
     with (tmp_path / "rows.csv").open("wb") as file:
         file.truncate(5 * pieces.BYTES // 2)
@@ -247,3 +251,11 @@ def test_a_text_is_cut_into_pieces_of_some_size_and_a_packed_one_is_not(
     monkeypatch.setattr(pieces, "_LOOKED_AT", 0)
     pq.write_table(pa.table({"content": ["a"] * 500_000}), tmp_path / "rows.parquet", row_group_size=50_000)
     assert ends("rows.parquet") == [4, 8, None]
+
+
+def test_a_file_that_is_too_large_is_refused_and_not_read_in_pieces(tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text("content,style\n" + "a.png,s.png\n" * 100)
+    with storage.allowing(storage.Allowed(max_bytes=1000)):
+        found, _ = read(tmp_path / "rows.csv", cut=200)
+    (problem,) = found
+    assert "expected a file that can be read" in str(problem)
