@@ -1,6 +1,7 @@
 """The local stack under a real run in which all goes wrong: every alert fires, and the dashboard has its figures."""
 
 import contextlib
+import importlib.util
 import json
 import os
 import re
@@ -209,6 +210,39 @@ def test_parts_of_the_compose_file_fit_together() -> None:
     assert (folder / services["head"]["build"]["context"] / services["head"]["build"]["dockerfile"]).exists()
     for name in ("head", "worker", "worker-gpu"):  # what a service says of its volumes replaces what all nodes have
         assert "./access.json:/etc/nst/access.json:ro" in services[name]["volumes"]
+
+
+def resolved(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """What Docker's own Compose makes of the file, for which it needs no engine."""
+    spec = importlib.util.find_spec("compose")  # the program itself: what starts it drops its exit code
+    assert spec
+    assert spec.origin
+    program, file = Path(spec.origin).parent / "docker-compose", stack.INFRA / "stack" / "compose.yaml"
+    command = [str(program), "--file", str(file), *words, "config", "--format", "json"]
+    environment = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), **variables}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_compose_takes_the_file() -> None:
+    ended = resolved("--profile", "gpu", NST_TOKEN="a token", NST_DEVICE="cuda")
+    assert ended.returncode == 0, ended.stderr
+    services = json.loads(ended.stdout)["services"]
+    assert services.keys() == COMPOSE["services"].keys()
+    for name in ("head", "worker", "worker-gpu"):
+        assert services[name]["build"]["args"] == {"DEVICE": "cuda"}
+        assert services[name]["environment"]["RAY_AUTH_TOKEN"] == "a token"
+    ports = [port for service in services.values() for port in service.get("ports", [])]
+    assert {port["host_ip"] for port in ports} == {"127.0.0.1"}
+    mounts = [mount for service in services.values() for mount in service.get("volumes", [])]
+    binds = [mount for mount in mounts if mount["type"] == "bind"]
+    assert [mount["source"] for mount in binds if not Path(mount["source"]).exists()] == []
+    assert all(mount["read_only"] for mount in binds)
+
+
+def test_compose_starts_nothing_without_a_token() -> None:
+    ended = resolved()
+    assert ended.returncode != 0
+    assert "export NST_TOKEN=$(openssl rand -hex 32)" in ended.stderr
 
 
 def test_nodes_of_the_compose_file_have_no_rights_and_time_to_drain() -> None:
