@@ -1,6 +1,7 @@
 """`nst`: the command line."""
 
 import functools
+import inspect
 import io
 import itertools
 import logging
@@ -124,15 +125,34 @@ def main_options(
     logging.captureWarnings(True)
 
 
-EVERYWHERE = ("--debug", "--verbose", "--quiet")
-"""Options that every command takes, before its name and behind it."""
+def everywhere() -> dict[str, bool]:
+    """Return the options that every command takes, before its name and behind it: those of `main_options`.
+
+    Returns:
+        By name, whether a value follows.
+    """
+    own = inspect.signature(main_options).parameters
+    options = [option for option in typer.main.get_command(app).params if option.name in own]
+    return {
+        name: not getattr(option, "is_flag", False)
+        for option in options
+        for name in (*option.opts, *option.secondary_opts)
+    }
 
 
 def in_front(words: Sequence[str]) -> list[str]:
     """Return the words of a command line with the options that every command takes in front of the command."""
-    end = words.index("--") if "--" in words else len(words)
-    ours = [word for word in words[:end] if word in EVERYWHERE or word.startswith("--log-format=")]
-    return [*ours, *(word for word in words[:end] if word not in ours), *words[end:]]
+    takes_value, ours, others = everywhere(), list[str](), list[str]()
+    rest = iter(words)
+    for word in rest:
+        name, equals, _ = word.partition("=")
+        if word == "--":
+            others += [word, *rest]
+        elif name not in takes_value:
+            others.append(word)
+        else:
+            ours += [word, *itertools.islice(rest, takes_value[name] and not equals)]
+    return [*ours, *others]
 
 
 def main() -> None:
@@ -159,9 +179,9 @@ def main() -> None:
 
 def _log_format(words: Sequence[str]) -> str:
     """Return the format of logs that the words of a command line give, the last one; empty where they give none."""
-    apart = [value for name, value in itertools.pairwise(words) if name == "--log-format"]
-    joined = [word.partition("=")[2] for word in words if word.startswith("--log-format=")]
-    return ([*joined, *apart] or [""])[-1]
+    named = [(*word.partition("=")[::2], following) for word, following in itertools.pairwise([*words, ""])]
+    given = [value or following for name, value, following in named if name == "--log-format"]
+    return given[-1] if given and given[-1] in list(LogFormat) else ""  # what it is not is refused later
 
 
 def _in_a_line(error: Exception) -> str:

@@ -60,14 +60,15 @@ WithReport = Annotated[
 ]
 
 
+DryRun = Annotated[bool, typer.Option("--dry-run", "--plan", help="Show what it would do and cost, and start nothing.")]
+
+
 @dataclass(frozen=True)
 class Computing:
     """Options of commands that compute a job, beside those of its run."""
 
     with_report: WithReport = True
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", "--plan", help="Show what it would do and cost, and start nothing.")
-    ] = False
+    dry_run: DryRun = False
     serve: Annotated[
         bool,
         typer.Option("--serve", help="Serve the page on this machine while the run goes, with rows as they finish."),

@@ -111,15 +111,9 @@ def run(
         with _served(job, options, port, terminal):  # over before the report at the end: both write the same folder
             return execute(job, options, on_progress)
 
-    ending = Ending(lambda: results_of(job, options), Page(_price(job)) if report else None, options.tolerate)
+    page = Page(job.report.hourly_price) if report else None
+    ending = Ending(lambda: results_of(job, options), page, options.tolerate)
     return launch(work, options.output, terminal=terminal, ending=ending)
-
-
-def _price(job: Job) -> float | None:
-    """Return the dollars for an hour of one device that a job says."""
-    from pipeline.execute import RetryJob
-
-    return None if isinstance(job, RetryJob) else job.report.hourly_price
 
 
 def _served(
@@ -133,7 +127,7 @@ def _served(
     from pipeline.report import Served
 
     progress = _progress_file(storage.absolute(options.output))
-    served = Served(output_at_work(job, options), port=port, progress=progress, hourly_price=_price(job))
+    served = Served(output_at_work(job, options), port=port, progress=progress, hourly_price=job.report.hourly_price)
     if logs_json():
         remark(terminal.err, f"page: {served.address} while the run goes")
     terminal.out.print(f"Page:     {served.address} while the run goes", highlight=False, soft_wrap=True)

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pipeline import storage
@@ -13,7 +13,7 @@ from pipeline.manifest import Manifest, Row, check_covered
 from pipeline.options import RunOptions, under_access
 from pipeline.outputs import Progress, grid_runs, layout, provenance
 from pipeline.planning import validated
-from pipeline.specs import ArchiveJob, GridJob, JobFile, ManifestJob
+from pipeline.specs import ArchiveJob, GridJob, JobFile, ManifestJob, ReportSection
 
 if TYPE_CHECKING:  # Ray comes along, which is not loaded before something is to be computed or estimated
     from pipeline.flow import Estimate
@@ -25,9 +25,11 @@ class RetryJob:
 
     Attributes:
         statuses: which rows: failed, quarantined, or both.
+        report: what a report says beside the results.
     """
 
     statuses: tuple[str, ...]
+    report: ReportSection = field(default_factory=ReportSection)
 
 
 Job = JobFile | RetryJob
@@ -121,13 +123,13 @@ def rows_of(job: JobFile, options: RunOptions, selection: Selection | None = Non
 
 
 @under_access
-def estimate_job(job: JobFile, options: RunOptions, *, rate: float | None = None) -> "Estimate":
+def estimate_job(job: Job, options: RunOptions, *, rate: float | None = None) -> "Estimate":
     """Estimate the work and time that running a job would take; nothing is started.
 
     A grid is computed as a whole each time, so that nothing of it is done before.
 
     Args:
-        job: of any kind that a job file may have.
+        job: of any kind.
         options: as for `execute`; without an output nothing is done before.
         rate: multiply-adds per second of one actor; None: this machine's, from a second's work.
 
@@ -136,10 +138,12 @@ def estimate_job(job: JobFile, options: RunOptions, *, rate: float | None = None
         WeightsError: if the encoder is not available.
         StorageError: if something cannot be read.
     """
-    from pipeline.flow import estimate, estimate_rows
+    from pipeline.flow import estimate, estimate_retry, estimate_rows
 
     if isinstance(job, ManifestJob):
         return estimate(list(job.manifest), options, defaults=job.defaults, rate=rate)
+    if isinstance(job, RetryJob):
+        return estimate_retry(job.statuses, options, rate=rate)
     selection = Selection()
     rows = list(rows_of(job, options, selection))
     if isinstance(job, GridJob):

@@ -17,6 +17,8 @@ from jobs.exit_codes import ExitCode
 if TYPE_CHECKING:
     from jobs.options import Chosen, Computing, Costs
     from nst_kernel import StyleParams
+    from pipeline.execute import Job
+    from pipeline.flow import Estimate
     from pipeline.options import RunOptions
     from pipeline.specs import JobFile
 
@@ -67,25 +69,30 @@ def only_for_runs(given: Mapping[str, Any], chosen: Chosen) -> dict[str, Any]:
     return {name: given[name] for name in names if name in given} | {"settings": chosen.settings}
 
 
-def plan(job: JobFile, options: RunOptions, costs: Costs) -> NoReturn:
+def plan(job: Job, options: RunOptions, costs: Costs) -> NoReturn:
     """Show what a job would do and cost, and end the command. Where no price is given, the file's is used."""
-    from jobs.console import print_estimate
     from pipeline.execute import estimate_job
 
-    estimate = estimate_job(job, options, rate=costs.rate)
     price = job.report.hourly_price if costs.price is None else costs.price
-    print_estimate(out, estimate, price=price, as_json=costs.as_json)
+    show(estimate_job(job, options, rate=costs.rate), dataclasses.replace(costs, price=price))
+
+
+def show(estimate: Estimate, costs: Costs) -> NoReturn:
+    """Show what would be done and what it would cost, and end the command."""
+    from jobs.console import print_estimate
+
+    print_estimate(out, estimate, price=costs.price, as_json=costs.as_json)
     raise typer.Exit(ExitCode.PROBLEMS if estimate.failures else ExitCode.OK)
 
 
 def compute(
-    job: JobFile,
+    job: Job,
     options: RunOptions,
     how: Computing,
     costs: Costs,
     *,
     shown: Any,
-    plan_job: Callable[[JobFile, RunOptions, Costs], NoReturn] = plan,
+    plan_job: Callable[[Any, RunOptions, Costs], NoReturn] = plan,
 ) -> NoReturn:
     """Compute a job, or show what it would take, and end the command.
 
@@ -104,13 +111,18 @@ def compute(
 
     if how.dry_run:
         plan_job(job, options, costs)
-    for_plans = {"rate": costs.rate, "price": costs.price, "json": costs.as_json}
-    if named := [f"--{name}" for name, value in for_plans.items() if value not in (None, False)]:
-        raise ValueError(f"{', '.join(named)}: expected --dry-run with it; or nst plan")
+    check_for_plans(costs)
     if not options.output:
         raise ValueError("--output is missing: expected a folder, any URI")
     port = how.port if how.serve else None
     raise typer.Exit(runner.run(job, options, report=how.with_report, shown=shown, port=port))
+
+
+def check_for_plans(costs: Costs) -> None:
+    """Raise ValueError for options that only --dry-run understands, of a command that computes."""
+    for_plans = {"rate": costs.rate, "price": costs.price, "json": costs.as_json}
+    if named := [f"--{name}" for name, value in for_plans.items() if value not in (None, False)]:
+        raise ValueError(f"{', '.join(named)}: expected --dry-run with it; or nst plan")
 
 
 def remarks(params: Iterable[StyleParams], options: RunOptions) -> Sequence[str]:

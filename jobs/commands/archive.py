@@ -25,7 +25,7 @@ Prune = Annotated[
 Yes = Annotated[bool, typer.Option("--yes", help="With --prune: delete what it lists. Photos are never deleted.")]
 
 
-@takes(_SELECTION, run_options())
+@takes(_SELECTION, run_options(without=("override",)))  # its rows give no parameters themselves
 @explains_exit_codes("archive")
 def archive(
     ctx: typer.Context,

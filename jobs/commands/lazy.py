@@ -4,8 +4,10 @@ What `--help` says of a command is the first paragraph of its function's docstri
 """
 
 import ast
+import contextlib
 import importlib
-from collections.abc import Mapping, MutableMapping
+import re
+from collections.abc import Iterator, Mapping, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -77,6 +79,22 @@ class Loading(MutableMapping[str, Any]):
         return len(self.places)
 
 
+@contextlib.contextmanager
+def _nearest_choice_said() -> Iterator[None]:
+    """Add to what is said of a word that is none of an option's choices which of them is near to it."""
+    try:
+        yield
+    except typer.BadParameter as error:
+        error.message = error.message.removeprefix("Value error, ")
+        written, found, choices = error.message.partition(" is not one of ")
+        if found:
+            from nst_kernel.params import with_nearest
+
+            known = re.findall("'([^']*)'", choices)
+            error.message = with_nearest(error.message.rstrip("."), ast.literal_eval(written), known)
+        raise
+
+
 def group_of(places: Mapping[str, Place]) -> type[TyperGroup]:
     """Return a class of groups that has these commands."""
 
@@ -97,6 +115,16 @@ def group_of(places: Mapping[str, Place]) -> type[TyperGroup]:
                 return None
             place = places[cmd_name]
             return TyperCommand(cmd_name, help=described(cmd_name, place.module), rich_help_panel=place.panel)
+
+        def make_context(self, *words: Any, **options: Any) -> Any:
+            """Return the context of a command line, its own options parsed."""
+            with _nearest_choice_said():
+                return super().make_context(*words, **options)
+
+        def invoke(self, ctx: Any) -> Any:
+            """Execute the command that a command line names."""
+            with _nearest_choice_said():
+                return super().invoke(ctx)
 
         def resolve_command(self, ctx: Any, args: list[str]) -> Any:
             """Return the command that is to be executed, imported, and the words that are left for it."""

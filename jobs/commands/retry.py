@@ -4,12 +4,15 @@ from typing import Annotated, Any
 
 import typer
 
-from jobs import runner
+from jobs.commands import _job
 from jobs.exit_codes import explains_exit_codes
-from jobs.options import WithReport, run_options, takes
+from jobs.options import Computing, Costs, run_options, takes
+
+_DECIDED = ("output", "depth", "color_profile", "overwrite", "override")
+"""Options of a run of which the results and the choice of rows decide."""
 
 
-@takes(run_options(without=("output", "depth", "color_profile"), elsewhere=("weights",)))
+@takes(run_options(without=_DECIDED, elsewhere=("weights",)))
 @explains_exit_codes("retry")
 def retry(
     ctx: typer.Context,
@@ -19,11 +22,13 @@ def retry(
     given: dict[str, Any],
     failed: Annotated[bool, typer.Option("--failed", help="Rows that failed.")] = False,
     quarantined: Annotated[bool, typer.Option("--quarantined", help="Rows that crashed their processes.")] = False,
-    with_report: WithReport = True,
+    *,
+    how: Computing,
+    costs: Costs,
 ) -> None:
     """Compute failed or quarantined rows again, with the parameters in the results, without their manifest.
 
-    Weights are those of the last run unless --weights is given.
+    Weights are those of the last run unless --weights is given. --rate, --price and --json are for --dry-run.
 
     Example: nst retry out --quarantined --num-actors 1
     """
@@ -36,5 +41,4 @@ def retry(
         raise ValueError("nothing to retry: give --failed, --quarantined or both")
     output = storage.absolute(run_of(output))
     given = {"weights": summary.weights_of(output), **given, "output": output}
-    job = RetryJob(tuple(statuses))
-    raise typer.Exit(runner.run(job, options.run_options(**given), report=with_report, shown=ctx.obj))
+    _job.compute(RetryJob(tuple(statuses)), options.run_options(**given), how, costs, shown=ctx.obj)

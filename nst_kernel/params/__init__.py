@@ -2,7 +2,7 @@
 
 from nst_kernel.params.declaration import Parameter, as_text
 from nst_kernel.params.names import ALIASES, by_name, own_name
-from nst_kernel.params.nearest import did_you_mean
+from nst_kernel.params.nearest import did_you_mean, known_name, with_nearest
 from nst_kernel.params.presets import PRESETS
 from nst_kernel.params.remarks import remarks_on
 from nst_kernel.params.rules import INITS, ParamError, Problem
@@ -20,7 +20,9 @@ __all__ = [
     "as_text",
     "by_name",
     "did_you_mean",
+    "known_name",
     "later_defaults",
     "own_name",
     "remarks_on",
+    "with_nearest",
 ]

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import Field, TypeAdapter, ValidationError
 
+from nst_kernel.params.nearest import with_nearest
 from nst_kernel.params.rules import OneOf, Problem
 
 _BOUNDS = ("ge", "le", "allow_inf_nan", "min_length")
@@ -41,9 +42,10 @@ def parameter(
         loss: whether it is part of what a loss means, so that losses of different values are not comparable.
         later: whether it came after the first ids were derived from parameters: at its default it is left out of them,
             so that the ids of earlier requests stay as they are.
-        rule: bounds as pydantic's `Field` has them (`ge`, `le`, `min_length`, `allow_inf_nan`); `expected`: what a
-            value must be, in words, where type and bounds do not say it; `accompanies`: whether it is about files
-            that accompany the picture alone, so that ids and fingerprints leave it out.
+        rule: bounds as pydantic's `Field` has them (`ge`, `le`, `min_length`, `allow_inf_nan`); `words` that a text
+            may be besides others; `expected`: what a value must be, in words, where type and bounds do not say it;
+            `accompanies`: whether it is about files that accompany the picture alone, so that ids and fingerprints
+            leave it out.
     """
     about = {"description": doc, "unit": unit, "graph": graph, "loss": loss, "later": later}
     return dataclasses.field(default=default, metadata={**about, **rule})
@@ -135,7 +137,13 @@ class Parameter:
         try:
             return self._adapter.validate_python(value)
         except ValidationError:
-            return Problem(self.name, value, self.expected)
+            return self.problem(value)
+
+    def problem(self, value: object) -> Problem:
+        """Return that a value cannot be the parameter's: what was expected, and what may be meant."""
+        own = (_choices(self.type), *map(_choices, get_args(_unannotated(self.type))), self.rule.get("words", ()))
+        words = next(filter(None, own), ())
+        return Problem(self.name, value, with_nearest(self.expected, value, words))
 
     @cached_property
     def _adapter(self) -> "TypeAdapter[Any]":

@@ -6,7 +6,7 @@ from typing import Any, TypeVar, cast
 from pydantic import ValidationError
 
 from nst_kernel.params.declaration import Parameter
-from nst_kernel.params.nearest import did_you_mean
+from nst_kernel.params.nearest import known_name
 from nst_kernel.params.presets import preset_values
 from nst_kernel.params.rules import ParamError, Problem
 
@@ -58,13 +58,7 @@ def problems_of(
             return list(detail["ctx"]["error"].problems)
         name = str(detail["loc"][0])
         if name in parameters:
-            wrong[name] = Problem(name, values[name], parameters[name].expected)
+            wrong[name] = parameters[name].problem(values[name])
         else:
-            unknown[name] = Problem(name, values[name], _a_known_name(name, parameters, aliases))
+            unknown[name] = Problem(name, values[name], known_name(name, parameters, aliases))
     return [*unknown.values(), *wrong.values()]
-
-
-def _a_known_name(name: str, parameters: Collection[str], aliases: Collection[str]) -> str:
-    """Return what was expected in the place of an unknown name: the one that is nearest, or all that there are."""
-    close = did_you_mean(name, [*parameters, *aliases])
-    return f"a known name; {close}" if close else f"one of {', '.join(parameters)}"

@@ -30,6 +30,32 @@ def did_you_mean(name: str, known: Collection[str]) -> str:
     return f"did you mean {' or '.join(filter(None, (', '.join(several[:-1]), several[-1])))}?" if several else ""
 
 
+def known_name(name: str, known: Collection[str], aliases: Collection[str] = ()) -> str:
+    """Return what was expected in the place of an unknown name: the known ones that are near, or all that there are.
+
+    Args:
+        name: as somebody wrote it.
+        known: names that there are.
+        aliases: other names, which may be near too.
+    """
+    close = did_you_mean(name, [*known, *aliases])
+    return f"a known name; {close}" if close else f"one of {', '.join(known)}"
+
+
+def with_nearest(expected: str, written: object, known: Collection[str]) -> str:
+    """Return what was expected, and behind it which of a few known words is near to what somebody wrote, if one is.
+
+    Args:
+        expected: in words, those that are known among them.
+        written: the value; a text, of words with commas between them too, or a list of words; else nothing is near.
+        known: the words that are known.
+    """
+    words = written.split(",") if isinstance(written, str) else written if isinstance(written, list | tuple) else ()
+    unknown = [word for word in words if isinstance(word, str) and word.strip() not in known]
+    close = did_you_mean(unknown[0], known) if unknown else ""
+    return f"{expected}; {close}" if close else expected
+
+
 def _nearest(written: str, known: Mapping[Key, str]) -> list[Key]:
     """Return the keys of the texts that need fewest changes to be the one that is written, if few do."""
     most = max(1, len(written) // 4)

@@ -18,6 +18,7 @@ from nst_kernel.params.messages import raising_param_error
 from nst_kernel.params.names import ALIASES, by_name
 from nst_kernel.params.presets import PRESETS, preset_values
 from nst_kernel.params.rules import (
+    INITS,
     Ascending,
     EachOnce,
     Files,
@@ -276,6 +277,7 @@ class StyleParams(Derived):
         "content",
         "where the pixels start",
         expected="content, noise, style, grey, or the path or URI of an image file",
+        words=INITS,
     )
     init_noise: Number = parameter(
         0.0, "share of white noise in the pixels at the start, where they start from a picture", ge=0, le=1, later=True

@@ -309,10 +309,10 @@ def _read(output: str, uri: str, columns: Sequence[str]) -> Iterator[pa.RecordBa
     except storage.NotFound:
         return
     try:
-        file = pq.ParquetFile(io.BytesIO(data))
+        file = storage.parquet_file(data)
         if missing := [name for name in columns if name not in file.schema_arrow.names]:
             raise _unreadable(output, f"expected the columns {', '.join(missing)} too")
-        yield from file.iter_batches(batch_size=ROWS_AT_ONCE, columns=list(columns))
+        yield from file.iter_batches(batch_size=ROWS_AT_ONCE, columns=list(columns), use_threads=False)
     except storage.StorageError:
         raise
     except (pa.ArrowException, OSError) as error:

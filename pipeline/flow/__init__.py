@@ -2,9 +2,9 @@
 
 from pipeline.flow.dataset import Kernel, RunBroken, TooManyFailures, flow
 from pipeline.flow.estimate import Bucket, Estimate, Rate, estimate, estimate_rows
-from pipeline.flow.retry import retry
+from pipeline.flow.retry import estimate_retry, retry
 from pipeline.flow.run import check_rows, run, run_rows, run_slices
-from pipeline.flow.single import stylize_one
+from pipeline.flow.single import estimate_one, stylize_one
 
 __all__ = [
     "Bucket",
@@ -15,6 +15,8 @@ __all__ = [
     "TooManyFailures",
     "check_rows",
     "estimate",
+    "estimate_one",
+    "estimate_retry",
     "estimate_rows",
     "flow",
     "retry",

@@ -175,24 +175,35 @@ def estimate_rows(rows: Sequence[Row], options: RunOptions, *, rate: float | Non
         rows,
         encoder_sha256=encoder.sha256,
         history=History(
-            {} if options.overwrite else done.fingerprints, done.owners, done.quarantined, framed=done.framed
+            {} if options.overwrite else done.fingerprints,
+            done.owners,
+            {} if options.release else done.quarantined,
+            framed=done.framed,
         ),
         limits=pool.limits(options.resources.batch_size),
         shape_of=functools.partial(output_shapes, decoding=options.decoding),
     )
-    if rate:
-        known = Rate(rate, "as given")
-    elif work.batches and not work.batches[0].rows[0].failure:
-        from nst_kernel import Vgg19
+    return summarise(work, pool, known_rate(work, pool, options.weights, rate), encoder=encoder.kind)
 
-        params = work.batches[0].rows[0].row.params
-        known = Rate(
-            measure_rate(Vgg19(load_encoder(options.weights)), params, threads=pool.threads),
-            "one short evaluation on this machine",
-        )
-    else:
-        known = Rate(0.0, "not measured: nothing to do")
-    return summarise(work, pool, known, encoder=encoder.kind)
+
+def known_rate(work: Plan, pool: ActorPool, weights: str, rate: float | None) -> Rate:
+    """Return the rate of an actor: the one that is given, or else what this machine does with the first rows.
+
+    Args:
+        work: the plan.
+        pool: the actors.
+        weights: of the encoder, as `load_encoder` takes them.
+        rate: multiply-adds per second; None: it is measured.
+    """
+    if rate:
+        return Rate(rate, "as given")
+    if not work.batches or work.batches[0].rows[0].failure:
+        return Rate(0.0, "not measured: nothing to do")
+    from nst_kernel import Vgg19
+
+    params = work.batches[0].rows[0].row.params
+    measured = measure_rate(Vgg19(load_encoder(weights)), params, threads=pool.threads)
+    return Rate(measured, "one short evaluation on this machine")
 
 
 def summarise(work: Plan, pool: ActorPool, rate: Rate, *, duplicates: int = 0, encoder: str = "") -> Estimate:

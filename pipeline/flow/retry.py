@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from nst_kernel import StyleParams
 from pipeline import storage
 from pipeline.encoder import outline_of
+from pipeline.flow.estimate import Estimate, estimate_rows
 from pipeline.flow.run import run_rows
 from pipeline.manifest import PICTURE_COLUMNS, ManifestError, Row, RowProblem, bad_output, shown
 from pipeline.options import RunOptions, under_access
@@ -46,6 +47,31 @@ def retry(
         StorageError: if there are no results.
         RunBroken: as `run` does, and whatever else it raises.
     """
+    rows, options = _requested(statuses, options)
+    return run_rows(rows, options, on_progress=on_progress)
+
+
+@under_access
+def estimate_retry(statuses: Collection[str], options: RunOptions, *, rate: float | None = None) -> Estimate:
+    """Return what `retry` would come to. Nothing is started and nothing written.
+
+    Args:
+        statuses: which rows.
+        options: as for `retry`, which raises the same errors.
+        rate: as for `estimate`.
+    """
+    rows, options = _requested(statuses, options)
+    return estimate_rows(rows, options, rate=rate)
+
+
+def _requested(statuses: Collection[str], options: RunOptions) -> tuple[list[Row], RunOptions]:
+    """Return the rows of an output that have one of these statuses, and the options with which they are computed again.
+
+    Raises:
+        ValueError: if rows were asked of another encoder than that of the options.
+        ManifestError: if results name pictures outside of images/.
+        StorageError: if there are no results.
+    """
     table = rows_of(options.output, statuses)
     encoder = outline_of(options.weights)
     others = {row["encoder"] for row in table.to_pylist() if row["encoder_sha256"] not in (None, encoder.sha256)}
@@ -59,8 +85,7 @@ def retry(
     source = {"retry": sorted(statuses)}
     encoding = summary.encoding_of(options.output)
     update = {"release": "quarantined" in statuses, "source": source, "encoding": encoding}
-    options = options.model_copy(update=update)
-    return run_rows(rows, options, on_progress=on_progress)
+    return rows, options.model_copy(update=update)
 
 
 def _check_names(rows: Sequence[Row], output: str) -> None:

@@ -26,8 +26,8 @@ def read_parquet(piece: Piece, data: bytes | None, wanted: Collection[str]) -> I
         data: the file, where the piece is the whole of it.
         wanted: columns whose cells are kept.
     """
-    source = storage.RangedFile(piece.uri, piece.length) if data is None else pa.BufferReader(data)
-    table = pq.ParquetFile(source)
+    source = storage.RangedFile(piece.uri, piece.length) if data is None else data
+    table = storage.parquet_file(source)
     index = index_columns(table.schema_arrow)
     raw_names = [raw for raw in table.schema_arrow.names if raw not in index or raw.strip() in wanted]
     names = [name.strip() for name in raw_names]
@@ -45,7 +45,7 @@ def read_parquet(piece: Piece, data: bytes | None, wanted: Collection[str]) -> I
         yield RowProblem(piece.file, None, None, "", fault)
         return
     # Texts stay in their dictionary, where one is stored, until it is known how long they are.
-    table = pq.ParquetFile(source, metadata=table.metadata, read_dictionary=text_paths(table, columns))
+    table = storage.parquet_file(source, metadata=table.metadata, read_dictionary=text_paths(table, columns))
     number, groups = 0, range(table.num_row_groups)[piece.start : piece.end]
     for batch in _batches(table, groups, list(columns)):
         for row in _python_rows(batch):
@@ -62,7 +62,7 @@ def read_parquet(piece: Piece, data: bytes | None, wanted: Collection[str]) -> I
 def _batches(table: pq.ParquetFile, groups: Iterable[int], columns: list[str]) -> Iterator[pa.RecordBatch]:
     """Yield columns in parts that Python can hold, none of which are of two row groups."""
     for group in groups:
-        yield from table.iter_batches(batch_size=_ROWS_AT_ONCE, row_groups=[group], columns=columns)
+        yield from table.iter_batches(_ROWS_AT_ONCE, row_groups=[group], columns=columns, use_threads=False)
 
 
 def _python_rows(batch: pa.RecordBatch) -> Iterator[dict[str, Any] | str]:

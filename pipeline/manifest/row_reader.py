@@ -5,7 +5,7 @@ from typing import Any, NamedTuple, TypeGuard
 
 from pydantic import ValidationError
 
-from nst_kernel.params import StyleParams, by_name, did_you_mean
+from nst_kernel.params import StyleParams, by_name, known_name
 from pipeline import storage
 from pipeline.manifest.columns import (
     EXPECTED,
@@ -264,9 +264,3 @@ def _as_written(cells: dict[str, object]) -> tuple[RawRow, list[Complaint]]:
                 reason = f" ({detail['msg'].removeprefix('Value error, ')})" if detail["type"] == "value_error" else ""
                 complaints.append((name, shown(cells.pop(name)), EXPECTED[name] + reason))
     return RawRow.model_validate(cells), complaints  # the rest may have problems too
-
-
-def known_name(name: str, known: Collection[str]) -> str:
-    """Return the text of what was expected instead of an unknown name: a similar known name, or all of them."""
-    close = did_you_mean(name, known)
-    return f"a known name; {close}" if close else f"one of {', '.join(known)}"

@@ -7,6 +7,8 @@ from annotated_types import Ge, Gt, Le
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
 
+from nst_kernel.params import with_nearest
+
 
 class OptionError(ValueError):
     """Raised for options that cannot be used; the message names each option, its value and what was expected."""
@@ -77,15 +79,22 @@ def _messages(model: type[BaseModel], error: ValidationError) -> Iterator[str]:
         elif (field := model.model_fields.get(name)) is None:
             yield f"{name}: expected one of {', '.join(model.model_fields)}"
         else:
-            yield f"{name} = {detail['input']!r}: expected {expected(field)}"
+            choices = list(map(str, _choices(field)))
+            wanted = with_nearest(expected(field), detail["input"], choices)
+            yield f"{name} = {detail['input']!r}: expected {wanted}"
+
+
+def _choices(field: FieldInfo) -> tuple[object, ...]:
+    """Return the values that a field takes, where they are few; else nothing."""
+    return get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
 
 
 def expected(field: FieldInfo) -> str:
     """Return in words which values a field takes."""
     kinds = {kind for kind in (get_args(field.annotation) or (field.annotation,)) if kind is not type(None)}
     bounds, unit = bounds_of(field), str(extra_of(field).get("unit", ""))
-    if get_origin(field.annotation) is Literal:
-        return f"one of {', '.join(map(str, get_args(field.annotation)))}"
+    if choices := _choices(field):
+        return f"one of {', '.join(map(str, choices))}"
     if kinds == {bool}:
         return "true or false"
     if kinds == {str}:

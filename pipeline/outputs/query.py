@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from nst_kernel.params import ALIASES, PARAMETERS, Problem, as_text, did_you_mean, later_defaults
+from nst_kernel.params import ALIASES, PARAMETERS, Problem, as_text, did_you_mean, later_defaults, with_nearest
 from pipeline.manifest import PICTURE_COLUMNS, each_of
 from pipeline.outputs.locate import run_of
 from pipeline.outputs.schema import SCHEMA, STATUSES
@@ -99,7 +99,7 @@ def select(
     descending, key = sort.startswith("-"), _known(sort.removeprefix("-"))
     table = _with_parameters(read_results(run_of(output)), [*wanted, key])
     if status and status not in STATUSES:
-        raise ValueError(f"--status {status}: expected one of {', '.join(STATUSES)}")
+        raise ValueError(f"--status {status}: expected {_a_status(status)}")
     conditions = [having("status", status)] if status else []
     table = matching(table, [*conditions, *(_parsed(condition, table) for condition in where)])
     table = table.sort_by([(key, "descending" if descending else "ascending")])
@@ -130,6 +130,8 @@ def _parsed(condition: str, table: pa.Table) -> Condition:
     name = name.strip()
     if name == "run":
         return _of_run(table, text)
+    if name == "status" and not any(text.strip().lower() in status for status in STATUSES):
+        raise ValueError(f"--where {condition}: expected {_a_status(text)}")
     own = ALIASES.get(name, name)
     return having(own, text) if own in PARAMETERS and own not in SCHEMA.names else containing(name, text)
 
@@ -178,9 +180,14 @@ def _accepted(name: str, value: Any) -> list[Any]:
         return parsed
     if name not in SCHEMA.names:
         raise ValueError(f"{name}: expected a parameter ({', '.join(PARAMETERS)}) or a column of the results")
-    if name == "status" and (unknown := set(several) - set(STATUSES)):
-        raise ValueError(f"status {', '.join(map(repr, unknown))}: expected one of {', '.join(STATUSES)}")
+    if name == "status" and (unknown := [each for each in several if each not in STATUSES]):
+        raise ValueError(f"status {', '.join(map(repr, unknown))}: expected {_a_status(unknown)}")
     return several
+
+
+def _a_status(written: object) -> str:
+    """Return what was expected in the place of an unknown status."""
+    return with_nearest(f"one of {', '.join(STATUSES)}", written, STATUSES)
 
 
 def _hashable(value: Any) -> Any:

@@ -187,7 +187,8 @@ def read_part(part: str, columns: Sequence[str] = SCHEMA.names) -> pa.Table:
         StorageError: if it cannot be read; the message says what to do.
     """
     with _explained(part):
-        return _in_schema(pq.ParquetFile(_opened(part, columns), pre_buffer=True).read(columns=list(columns)), columns)
+        file, threads = _opened(part, columns)
+        return _in_schema(file.read(columns=list(columns), use_threads=threads), columns)
 
 
 BATCH = 4096
@@ -197,12 +198,12 @@ BATCH = 4096
 def _batches(part: str, columns: Sequence[str]) -> Iterator[pa.Table]:
     """Yield a file of results in today's schema in pieces of at most `BATCH` rows; at least one piece."""
     with _explained(part):
-        file = pq.ParquetFile(RangedFile(part) if layout.is_full(part) else _opened(part, columns), pre_buffer=True)
+        file, threads = _opened(part, columns, whole=False)
         names = [name for name in columns if name in file.schema_arrow.names]
         if not file.metadata.num_rows:
             yield _in_schema(file.schema_arrow.empty_table().select(names), columns)
         for group in range(file.num_row_groups):  # one after the other: what is fetched ahead is a whole group
-            for batch in file.iter_batches(BATCH, row_groups=[group], columns=names):
+            for batch in file.iter_batches(BATCH, row_groups=[group], columns=names, use_threads=threads):
                 yield _in_schema(pa.Table.from_batches([batch]), columns)
 
 
@@ -239,9 +240,20 @@ _SUSPECT = r"://.*[?@]"
 """What a text has in it that may have secrets."""
 
 
-def _opened(part: str, columns: Sequence[str]) -> io.IOBase:
-    """Return a file of results, opened.
+def _opened(part: str, columns: Sequence[str], *, whole: bool = True) -> tuple[pq.ParquetFile, bool]:
+    """Return a file of results, opened, and whether threads of Arrow's are to decode it.
 
-    Nearly all bytes of a full file are its curves: where they are not wanted, only other columns are read.
+    Nearly all bytes of a full file are its curves: where they are not wanted, only other columns are read, ahead of
+    their decoding. Of others, which commands read that soon end, Arrow's threads get nothing: one that gave memory back
+    to Python while the process ends would abort it.
+
+    Args:
+        part: the file.
+        columns: that are wanted.
+        whole: whether all rows are, at once.
     """
-    return RangedFile(part) if layout.is_full(part) and "curve" not in columns else io.BytesIO(storage.read_bytes(part))
+    full = layout.is_full(part)
+    if full and not (whole and "curve" in columns):
+        return pq.ParquetFile(RangedFile(part), pre_buffer=True), True
+    data = storage.read_bytes(part)
+    return (pq.ParquetFile(io.BytesIO(data), pre_buffer=True) if full else storage.parquet_file(data)), full

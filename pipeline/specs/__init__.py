@@ -14,6 +14,7 @@ from pipeline.specs.job import (
     JobFileError,
     JobProblem,
     ManifestJob,
+    ReportSection,
     job_of,
     schema,
 )
@@ -35,6 +36,7 @@ __all__ = [
     "Keep",
     "KubernetesSection",
     "ManifestJob",
+    "ReportSection",
     "Samples",
     "axes",
     "conditions",

@@ -9,8 +9,8 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
-from nst_kernel.params import PARAMETERS, Problem
-from pipeline.specs.fields import Complaint, known, parameter_name
+from nst_kernel.params import PARAMETERS, Problem, known_name
+from pipeline.specs.fields import Complaint, parameter_name
 
 MAX_VALUES = 100_000
 """Values that one parameter of a grid may have, at most."""
@@ -73,7 +73,7 @@ def parse(parameters: Mapping[str, object]) -> tuple[list[Axis | Draw], list[Com
     complaints: list[Complaint] = []
     for name, value in parameters.items():
         if parameter_name(name) not in PARAMETERS:
-            complaints.append(((name,), value, known(name, PARAMETERS)))
+            complaints.append(((name,), value, known_name(name, PARAMETERS)))
         elif parameter_name(name) in axes:
             complaints.append(((name,), value, f"{parameter_name(name)} once: it is given by another name too"))
         else:
@@ -97,7 +97,7 @@ def _one(name: str, value: object) -> tuple[Axis | Draw, list[Complaint]]:
     nothing = Axis(name, ())
     if len(value) != 1 or next(iter(value)) not in KINDS:
         unknown = [(kind,) for kind in value if kind not in KINDS]
-        expected = known(str(unknown[0][0]), KINDS) if unknown else f"one of {', '.join(KINDS)}"
+        expected = known_name(str(unknown[0][0]), KINDS) if unknown else f"one of {', '.join(KINDS)}"
         return nothing, [(unknown[0] if unknown else (), dict(value), expected)]
     ((kind, given),) = value.items()
     numbers = given if isinstance(given, list | tuple) else [given]

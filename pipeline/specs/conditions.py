@@ -5,9 +5,9 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from nst_kernel.params import PARAMETERS, Problem
+from nst_kernel.params import PARAMETERS, Problem, known_name
 from pipeline.manifest import PICTURE_COLUMNS
-from pipeline.specs.fields import Complaint, known, parameter_name
+from pipeline.specs.fields import Complaint, parameter_name
 
 NAMES = PICTURE_COLUMNS
 RANGE = ("min", "max")
@@ -32,7 +32,7 @@ def parse(condition: Mapping[str, object]) -> tuple[Condition, list[Complaint]]:
             tests.append(test)
             complaints += [((name, *loc), value, expected) for loc, value, expected in wrong]
         else:
-            complaints.append(((name,), wanted, known(name, [*NAMES, *PARAMETERS])))
+            complaints.append(((name,), wanted, known_name(name, [*NAMES, *PARAMETERS])))
     if not condition:
         complaints.append(((), {}, "at least one parameter, content or style: nothing would be left"))
     return (lambda names, params: all(test(names, params) for test in tests)), complaints
@@ -57,7 +57,9 @@ def _equal(name: str, wanted: object) -> tuple[Condition, list[Complaint]]:
 
 def _in_range(name: str, wanted: Mapping[Any, object]) -> tuple[Condition, list[Complaint]]:
     """Return the condition that a parameter is between `min` and `max`, both included; one may be left out."""
-    complaints: list[Complaint] = [((end,), wanted[end], known(str(end), RANGE)) for end in wanted if end not in RANGE]
+    complaints: list[Complaint] = [
+        ((end,), wanted[end], known_name(str(end), RANGE)) for end in wanted if end not in RANGE
+    ]
     ends = {"min": -math.inf, "max": math.inf}
     for end in RANGE:
         try:

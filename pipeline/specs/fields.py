@@ -2,7 +2,7 @@
 
 import posixpath
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from typing import Annotated, Any
 
@@ -19,7 +19,7 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from nst_kernel.params import ALIASES, PARAMETERS, ParamError, StyleParams, did_you_mean
+from nst_kernel.params import ALIASES, PARAMETERS, ParamError, StyleParams, known_name, with_nearest
 from pipeline import storage
 from pipeline.encoder import PIN, split_pin
 from pipeline.manifest import MAX_NAME, PICTURE_PARAMETERS, SEVERAL, each_of
@@ -50,12 +50,6 @@ def unusable(complaints: Iterable[Complaint]) -> ValidationError:
         for loc, value, what in complaints
     ]
     return ValidationError.from_exception_data("job", details)
-
-
-def known(name: str, names: Collection[str]) -> str:
-    """Return what was expected in place of an unknown name: the closest one, or all names."""
-    close = did_you_mean(str(name), names)
-    return f"a known name; {close}" if close else f"one of {', '.join(names)}"
 
 
 _FOR_SHELLS = re.compile(r"^~[^/]*|\$\{\w+\}|\$[A-Z_][A-Z0-9_]*|(?<=/)\$\w+|^\$\w+")
@@ -244,7 +238,7 @@ def _valid(values: Mapping[str, Any], info: ValidationInfo) -> Mapping[str, Any]
             (
                 (written.get(problem.name, problem.name),),
                 problem.value,
-                problem.expected if problem.name in PARAMETERS else known(problem.name, PARAMETERS),
+                problem.expected if problem.name in PARAMETERS else known_name(problem.name, PARAMETERS),
             )
             for problem in error.problems
         ) from None
@@ -284,6 +278,9 @@ def problems_of(error: ValidationError) -> Iterator[Complaint]:
                 expected = "names with values"
             case "extra_forbidden":
                 expected = "a known name"
+            case "literal_error":
+                expected = str(context["expected"])
+                expected = with_nearest(expected, detail["input"], re.findall("'([^']*)'", expected))
             case "value_error":
                 expected = str(context.get("error", detail["msg"])).removeprefix("expected ")
             case "int_type" | "int_parsing" | "int_from_float":

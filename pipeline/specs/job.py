@@ -17,6 +17,7 @@ from pydantic import (
     model_validator,
 )
 
+from nst_kernel.params import known_name
 from pipeline import storage
 from pipeline.manifest import Records, shown
 from pipeline.options import EXPECTED, OPTIONS, ColorProfile, Depth, Device, FailureLimit, Places, check_actors
@@ -28,7 +29,6 @@ from pipeline.specs.fields import (
     Section,
     WeightsLocation,
     as_option,
-    known,
     problems_of,
     unusable,
 )
@@ -226,7 +226,9 @@ def job_of(
     """
     kind = str(fields.get("kind", ""))
     if kind not in KINDS:
-        raise JobFileError([JobProblem(file, line_of(("kind",)), "kind", kind and shown(kind), known(kind, KINDS))])
+        raise JobFileError(
+            [JobProblem(file, line_of(("kind",)), "kind", kind and shown(kind), known_name(kind, KINDS))]
+        )
     try:
         return _ADAPTER.validate_python(
             fields, context={"base": base or storage.absolute("."), "as_written": as_written}
@@ -235,7 +237,7 @@ def job_of(
         problems = []
         for (_, *place), value, expected in problems_of(error):
             if expected == "a known name":
-                value, expected = None, known(str(place[-1]), _names_at(KINDS[kind], place[:-1]))
+                value, expected = None, known_name(str(place[-1]), _names_at(KINDS[kind], place[:-1]))
             elif expected.startswith("a value:"):
                 value = None
             written = "" if value is None or value == "" or value == fields else shown(value)

@@ -26,6 +26,7 @@ from pipeline.storage.operations import (
     write_bytes,
     write_if,
 )
+from pipeline.storage.parquet import parquet_file
 from pipeline.storage.places import Places, canonical, check_inside, is_link, is_within, links_in, plain, relative
 from pipeline.storage.policy import Policy
 from pipeline.storage.ranged_file import RangedFile
@@ -79,6 +80,7 @@ __all__ = [
     "neighbours_named",
     "operators_text",
     "parent",
+    "parquet_file",
     "plain",
     "read_bytes",
     "relative",

@@ -17,7 +17,7 @@ from tests.support import REPOSITORY, draw
 assert pair
 
 LISTS_NOTHING = {
-    "init", "schema", "stylize", "report", "retry", "submit", "logs", "cancel", "render kubernetes"
+    "init", "schema", "report", "submit", "logs", "cancel", "render kubernetes"
 }  # fmt: skip
 """Commands whose output is files, a picture, a log, or what becomes of one job."""
 

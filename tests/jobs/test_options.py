@@ -179,7 +179,8 @@ def words(name: str) -> list[str]:
 
 
 def names_of(command: str) -> list[str]:
-    return [name for name in GIVEN if not (command == "retry" and name in ("output", "depth", "color_profile"))]
+    decided = {"retry": ("output", "depth", "color_profile", "overwrite", "override"), "archive": ("override",)}
+    return [name for name in GIVEN if name not in decided.get(command.partition(" --")[0], ())]
 
 
 def test_every_option_has_a_value_here_that_is_no_default() -> None:

@@ -8,15 +8,17 @@ from typing import Any
 
 import pytest
 
-from jobs import completion
-from jobs.cli import in_front
+from jobs import cli, completion
+from jobs.cli import everywhere, in_front
 from nst_kernel import PRESETS
 from pipeline.outputs import read_results
 from tests.bench.stub import StubKernel
-from tests.jobs.test_cli import QUICK, nst, pair
+from tests.jobs.console.test_json_lines import clean
+from tests.jobs.test_cli import QUICK, built, nst, pair
+from tests.jobs.test_json_output import commands
 from tests.support.without_ray import flow
 
-__all__ = ["pair"]
+__all__ = ["clean", "pair"]
 
 
 @pytest.fixture
@@ -148,10 +150,38 @@ def test_names_and_values_of_parameters_are_completed() -> None:
         (["run", "a.csv", "--debug"], ["--debug", "run", "a.csv"]),
         (["--quiet", "run", "--verbose", "--", "--debug"], ["--quiet", "--verbose", "run", "--", "--debug"]),
         (["run", "a.csv"], ["run", "a.csv"]),
+        (["run", "a.csv", "--log-format", "json"], ["--log-format", "json", "run", "a.csv"]),
+        (
+            ["run", "--log-format", "json", "a.csv", "--no-quiet"],
+            ["--log-format", "json", "--no-quiet", "run", "a.csv"],
+        ),
+        (["--log-format", "json", "run", "--log-format=text"], ["--log-format", "json", "--log-format=text", "run"]),
+        (["grid", "runs", "out", "--version"], ["--version", "grid", "runs", "out"]),
+        (["run", "--", "--log-format"], ["run", "--", "--log-format"]),
     ],
 )
 def test_some_options_may_stand_anywhere(words: list[str], ordered: list[str]) -> None:
     assert in_front(words) == ordered
+
+
+def test_every_option_of_nst_may_stand_anywhere_and_no_command_has_another_of_its_name() -> None:
+    ours = everywhere()
+    assert set(ours) >= {"--debug", "--verbose", "--quiet", "--log-format", "--version"}
+    own = {name for each in commands(built(cli.app)).values() for option in each.params for name in option.opts}
+    assert not set(ours) & own
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("words", [["--log-format", "json"], ["--log-format=json"]])
+@pytest.mark.parametrize("place", [0, 1, 2, 4])
+def test_logs_are_json_wherever_that_is_said(
+    place: int, words: list[str], rows: Path, capsys: pytest.CaptureFixture[str], clean: None
+) -> None:
+    command = ["run", "rows.csv", "-o", "out", *QUICK]
+    assert nst(*command[:place], *words, *command[place:]) == 0
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert all(json.loads(line)["SeverityText"] for line in shown.err.splitlines())
 
 
 @pytest.mark.usefixtures("quick")

@@ -12,7 +12,8 @@ import pytest
 from nst_kernel.params import PARAMETERS, PRESETS, ParamError, Problem, StyleParams
 
 RECORDED = json.loads((Path(__file__).parent / "recorded.json").read_text("utf-8"))
-"""Made by the version whose rules were written by hand: digests of parameters that it accepted, and its messages."""
+"""Made by the version whose rules were written by hand: digests of parameters that it accepted, and its messages, to
+which the nearest of a few words was added since."""
 
 REQUESTED = [
     (values, message and message.replace("{names}", ", ".join(PARAMETERS)).replace("{presets}", " or ".join(PRESETS)))

@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 
 from nst_kernel import StyleParams
+from pipeline import storage
 from pipeline.encoder import outline_of
-from pipeline.flow import retry
-from pipeline.manifest import ManifestError
+from pipeline.flow import estimate_retry, retry
+from pipeline.manifest import ManifestError, Row
 from pipeline.options import Encoding, RunOptions
-from pipeline.outputs import commit, layout, provenance
+from pipeline.outputs import commit, layout, provenance, read_results
+from pipeline.planning import fingerprint
 
 
 @pytest.fixture
@@ -54,6 +56,27 @@ def test_pictures_are_written_as_the_run_wrote_them(
     retry(["failed"], RunOptions(output=str(tmp_path)))
     ((_, options),) = asked
     assert options.encoding == encoding
+
+
+@pytest.mark.parametrize("statuses", [["failed"], ["quarantined"], ["failed", "quarantined"]])
+def test_what_a_retry_would_come_to_starts_and_writes_nothing(
+    statuses: list[str], asked: list[tuple[list[str], RunOptions]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "c.png").write_bytes(b"no picture")
+    table = read_results(str(tmp_path)).to_pylist()
+    params, encoder = StyleParams(seed=7), outline_of("embedded")
+    for row in table:
+        row |= {"content": str(tmp_path / "c.png"), "run": 2}
+        again = Row(row["id"], row["content"], "/s.png", f"{row['id']}.png", params, "", 1)
+        row["fingerprint"] = fingerprint(again, encoder.sha256, storage.identities(again.uris()))
+    commit(str(tmp_path), table)
+    monkeypatch.setattr("ray.init", lambda *_, **__: pytest.fail("Ray is started"))
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    found = estimate_retry(statuses, RunOptions(output=str(tmp_path)), rate=1e9)
+    assert [id for id, _ in found.failures] == statuses  # since none of them has a picture
+    assert (found.rows, found.done) == (0, 0)
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+    assert asked == []
 
 
 def test_rows_that_were_asked_of_other_weights_are_refused(
