@@ -217,7 +217,7 @@ class Own:
 
     def _own(self, F: Tensor, width: int) -> Tensor:
         """Return a copy of activations, with a ring of this width, at the tile's own positions."""
-        return self._view(F, width).contiguous(memory_format=torch.channels_last)
+        return self._view(F, width).clone(memory_format=torch.channels_last)  # one row of one sample is contiguous
 
     def _view(self, F: Tensor, width: int) -> Tensor:
         """Return a view of activations, with a ring of this width, at the tile's own positions."""

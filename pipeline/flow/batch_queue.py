@@ -49,12 +49,14 @@ class Work:
 
     @property
     def usual(self) -> float:
-        """Multiply-adds of a usual batch: the one in the middle, as they come in the order of their work.
+        """Multiply-adds of a usual batch: the one in the middle, as those of a slice come in the order of their work.
 
-        Of batches that fail at planning, which come last, nothing is computed: the last one before these is taken.
+        Of batches that fail at planning nothing is computed: the nearest one that is computed is taken.
         """
-        sooner = (self.first[place] for place in range(len(self.first) // 2, -1, -1))
-        return next((cost.work(batch.rows) for batch in sooner if not batch.is_refused), 0.0)
+        middle = len(self.first) // 2
+        nearest = itertools.chain(range(middle, -1, -1), range(middle + 1, len(self.first)))
+        computed = (self.first[place] for place in nearest if not self.first[place].is_refused)
+        return next((cost.work(batch.rows) for batch in computed), 0.0)
 
 
 def divided(work: Work, holds: Callable[[Batch], bool], enough: int) -> tuple[Work, list[Batch]]:

@@ -105,19 +105,26 @@ class Attempt:
         """Return this attempt under the name that says that it ended with its whole run; it is one of its own."""
         if self.name.with_run:
             return self
-        unique = hashlib.sha256(self.to_json()).hexdigest()[:32] if self.name.unique == FIRST else self.name.unique
+        unique = self._digest if self.name.unique == FIRST else self.name.unique
         name = AttemptName(self.name.work, unique, with_run=True)
         return replace(self, uri=name.in_folder(storage.parent(self.uri)))
 
+    @property
+    def _digest(self) -> str:
+        """What no other attempt has, 32 hex digits."""
+        return hashlib.sha256(self.to_json()).hexdigest()[:32]
+
     def put(self) -> str:
-        """Record this attempt, under a new name where another one has its own, and return the URI of the record.
+        """Record this attempt, under another name where its own is taken, and return the URI of the record.
+
+        It is recorded once, however often and by whichever process this is called.
 
         Raises:
             StorageError: if it cannot be written.
         """
         if self.is_put():
             return self.uri
-        name = AttemptName(self.name.work, uuid.uuid4().hex)
+        name = AttemptName(self.name.work, self._digest)
         other = replace(self, uri=name.in_folder(storage.parent(self.uri)))
         storage.write_bytes(other.uri, other.to_json())
         return other.uri

@@ -96,6 +96,8 @@ class Ledger:
         Raises:
             StorageError: if the ledger cannot be read or written; `during` raises it where a thread writes.
         """
+        _handover.wait_if_leaving()
+        _recorder.check()
         is_recorded = stage in RECORDED or self.wary
         asks = self._crashed_here(stage, rows) or self.wary or repeats.begun_before()
         if asks:
@@ -160,10 +162,11 @@ class Ledger:
     def _crashed_here(self, stage: str, rows: Sequence[PlannedRow]) -> bool:
         """Return whether the process whose place this one took crashed at rows; its attempt is recorded from now on."""
         keys = row_keys(rows)
-        attempt = _handover.left(work_of(stage, keys), keys) if stage in RECORDED else None
-        if attempt:
+        if stage not in RECORDED:
+            return False
+        if attempt := _handover.left(work_of(stage, keys), keys):
             attempt.put()
-        return attempt is not None
+        return attempt is not None or not _handover.is_readable()  # then storage knows of most crashes
 
     def is_over(self, stage: str, rows: Sequence[PlannedRow]) -> None:
         """Have the process that takes this one's place, if one does, know no more of attempts at rows than storage."""

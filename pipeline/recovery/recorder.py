@@ -60,12 +60,15 @@ class Recorder:
         """Wait until a record is written.
 
         Raises:
-            StorageError: if it cannot be, or if an earlier record could not be deleted.
+            StorageError: if it cannot be.
         """
         record = self._open.get(uri)
         with contextlib.suppress(CancelledError):  # this process ends on request
             if record:
                 record.result()
+
+    def check(self) -> None:
+        """Raise StorageError if the thread could not delete a record since the last call, before new work begins."""
         if self._failed:
             raise self._failed.pop()
 
@@ -73,7 +76,7 @@ class Recorder:
         """Delete a record: at once, or by the thread if that has written it.
 
         Raises:
-            StorageError: if it cannot be deleted at once; of the thread's, `settle` tells the next time.
+            StorageError: if it cannot be deleted at once; of the thread's, `check` tells the next time.
         """
         record = self._open.get(uri)
         if record:

@@ -88,6 +88,15 @@ def test_values_and_gradients_are_those_of_the_whole(
         torch.testing.assert_close(a, b, rtol=EXACT, atol=EXACT * b.abs().max().item())
 
 
+def test_a_tile_of_one_row_has_its_gradient_of_its_own() -> None:
+    """Of a single picture its positions lie side by side in memory, where a copy was none."""
+    x = pictures(34, 47)[:1].detach().requires_grad_()
+    named: dict[str, Statistic] = {"conv2_1": GRAM, "conv2_2": GRAM}
+    ours, theirs = both(x, [], named, 32, border="reflect")
+    for a, b in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(a, b, rtol=EXACT, atol=EXACT * b.abs().max().item())
+
+
 def test_the_halo_covers_what_the_deepest_layer_sees() -> None:
     """Of real depth, where it is 80 px, and with statistics and features at once."""
     x = pixels(0, 150, 24).unsqueeze(0).requires_grad_()

@@ -166,6 +166,7 @@ def test_actors_have_enough_to_begin_with_where_much_is_for_others(loop: Loop) -
 def test_batches_that_fail_at_planning_are_not_what_is_usual() -> None:
     refused = [batch(number, Failure("Oops", "no")) for number in range(5)]
     assert Work([*batches(0), *refused]).usual == Work(batches(0)).usual > 0
+    assert Work([*refused, *batches(0)]).usual == Work(batches(0)).usual  # of a slice before
     assert Work(refused).usual == 0
 
 

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import json
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar
 
@@ -189,13 +190,17 @@ def test_a_process_that_ends_on_request_does_not_blame_its_rows(head: Head) -> N
     assert isolate_crashes(Ledger(output), "optimise", planned, work=done, refuse=refuse) == [["ok"] * 3]
 
 
-def test_where_ray_keeps_no_notes_work_waits_for_its_record(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("verbs", [("get", "put"), ("put",)], ids="and".join)
+def test_where_ray_keeps_no_notes_work_waits_for_its_record(
+    verbs: Sequence[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("the head is gone")
 
     monkeypatch.setattr(handover, "_actor", lambda: "actor")
-    monkeypatch.setattr("ray.experimental.internal_kv._internal_kv_get", broken)
-    monkeypatch.setattr("ray.experimental.internal_kv._internal_kv_put", broken)
+    monkeypatch.setattr("ray.experimental.internal_kv._internal_kv_get", lambda *_, **__: None)
+    for verb in verbs:
+        monkeypatch.setattr(f"ray.experimental.internal_kv._internal_kv_{verb}", broken)
     monkeypatch.setattr(ledger, "_handover", Handover())
     monkeypatch.delattr(Recorder, "write")  # which would have it recorded by the thread
     output = new_output()
@@ -229,3 +234,58 @@ def test_tasks_leave_no_notes(head: Head, stage: str) -> None:
     assert isolate_crashes(Ledger(new_output()), stage, rows(1), work=lambda _: head.notes.copy(), refuse=refuse) == [
         {}
     ]
+
+
+def test_a_crash_counts_once_however_often_it_is_handed_on(head: Head) -> None:
+    """A record of the fixed name may have been left by another attempt."""
+    output, planned = new_output(), rows(1)
+    assert Ledger(output)._attempt("optimise", planned, first=True).is_put()
+    attempt = Ledger(output)._attempt("optimise", planned, first=True)
+    assert {attempt.put() for _ in range(3)} == {attempt.put()}
+    assert len(ledger.read_attempts(output)) == 2
+
+
+def test_a_process_that_ends_on_request_begins_nothing_more(head: Head) -> None:
+    """While it waits for its record, the thread that works would go on to the next batch, and leave a note of it."""
+    output, planned = new_output(), rows(1)
+    leaving = ledger._handover
+    leaving.leave()
+    begun: list[bool] = []
+    worker = threading.Thread(
+        target=lambda: begun.append(leaving.begins(Ledger(output)._attempt("optimise", planned))), daemon=True
+    )
+    worker.start()
+    worker.join(0.1)
+    assert (worker.is_alive(), begun, head.notes) == (True, [], {})
+    next_batch = threading.Thread(target=lambda: begun.append(bool(Ledger(output).take_up("x", planned))), daemon=True)
+    next_batch.start()
+    next_batch.join(0.1)
+    assert (next_batch.is_alive(), begun) == (True, [])
+
+
+def test_notes_that_cannot_be_read_are_not_written_over(head: Head, monkeypatch: pytest.MonkeyPatch) -> None:
+    output, planned = new_output(), rows(2)
+    crash_at(head, output, planned)
+    before, call = dict(head.notes), handover._call
+
+    def silent(verb: str, *data: str) -> Any:
+        if verb == "get":
+            raise handover._NoNotes
+        return call(verb, *data)
+
+    monkeypatch.setattr(handover, "_call", silent)
+    assert isolate_crashes(Ledger(output), "optimise", planned, work=done, refuse=refuse) == [["ok"] * 2]
+    assert head.notes == before
+    monkeypatch.setattr(handover, "_call", call)
+    assert isolate_crashes(Ledger(output), "optimise", planned, work=done, refuse=refuse) == [["ok"]] * 2
+
+
+def test_where_notes_cannot_be_read_storage_is_asked(head: Head, monkeypatch: pytest.MonkeyPatch) -> None:
+    output, planned = new_output(), rows(2)
+    Ledger(output).record("optimise", planned)
+
+    def silent(verb: str, *data: str) -> Any:
+        raise handover._NoNotes
+
+    monkeypatch.setattr(handover, "_call", silent)
+    assert isolate_crashes(Ledger(output), "optimise", planned, work=done, refuse=refuse) == [["ok"]] * 2
