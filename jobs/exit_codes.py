@@ -45,7 +45,7 @@ class ExitCode(IntEnum):
         "some rows failed, diverged or are quarantined",
         {
             "plan": "some rows fail already, and why is shown",
-            "validate": "with --pictures, some cannot be read",
+            "validate": "some rows would fail: a mask, or with --pictures any picture, cannot be used",
             "compare": "something got worse",
             "stylize": "the optimisation diverged; the picture is its best iterate",
             "weights check": "the file holds something else, or is damaged",

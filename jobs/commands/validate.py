@@ -14,7 +14,7 @@ from jobs.options import ACCESS, DECODING, Parameters, run_options, takes
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pipeline.manifest import Duplicate, Row
+    from pipeline.manifest import Duplicate, Row, RowProblem
     from pipeline.options import RunOptions
     from pipeline.planning import Look
     from pipeline.specs import JobFile
@@ -31,6 +31,7 @@ class _Valid:
         duplicates: rows that only repeat one of them.
         remarks: on parameters.
         passed_over: files of an archive that it leaves out, in words.
+        failing: why rows would fail, by their masks.
     """
 
     what: str
@@ -39,6 +40,7 @@ class _Valid:
     duplicates: "Sequence[Duplicate]"
     remarks: "Sequence[str]"
     passed_over: str
+    failing: "Sequence[RowProblem]"
 
 
 @takes(run_options(only=("weights", "depth", "address", "override", *ACCESS, *DECODING)))
@@ -57,7 +59,7 @@ def validate(
     """List every problem of a manifest or a job, with row, column, value and what was expected. Starts nothing.
 
     Of pictures, headers of masks alone are read, unless --pictures asks for all; with --address, the cluster reads them
-    where they are many.
+    where they are many. A row whose pictures cannot be used fails by itself: it keeps no other from being computed.
 
     Example: nst validate pairs.csv --set preset=gatys2015
     """
@@ -72,7 +74,7 @@ def validate(
         out.out(json.dumps(_as_object(valid, look)), highlight=False)
     else:
         _print(valid, look)
-    if look and look.faults:
+    if valid.failing or (look and look.faults):
         raise typer.Exit(ExitCode.PROBLEMS)
 
 
@@ -80,15 +82,15 @@ def _of_manifest(job: "JobFile", options: "RunOptions") -> _Valid:
     """Check a manifest."""
     from pipeline import storage
     from pipeline.execute import manifest_of
-    from pipeline.planning import check_masks
+    from pipeline.planning import mask_problems
     from pipeline.specs import ManifestJob
 
     assert isinstance(job, ManifestJob)
     valid = manifest_of(job, options)
     with storage.allowing(options.access.allowed):
-        check_masks(valid.rows)
+        failing = mask_problems(valid.rows, options.decoding)
     remarks = [*valid.remarks, *_job.remarks((row.params for row in valid.rows), options)]
-    return _Valid("", False, valid.rows, valid.duplicates, remarks, "")
+    return _Valid("", False, valid.rows, valid.duplicates, remarks, "", failing)
 
 
 def _of_other(job: "JobFile", options: "RunOptions") -> _Valid:
@@ -96,15 +98,15 @@ def _of_other(job: "JobFile", options: "RunOptions") -> _Valid:
     from pipeline import storage
     from pipeline.archives import Selection
     from pipeline.execute import rows_of
-    from pipeline.planning import check_masks
+    from pipeline.planning import mask_problems
 
     selection = Selection()
     with storage.allowing(options.access.allowed):
         rows = list(rows_of(job, options, selection))
-        check_masks(row for row in rows if row.params.content_mask)
+        failing = mask_problems(rows, options.decoding)
     remarks = _job.remarks((row.params for row in rows), options)
     passed_over = str(selection.passed_over) if selection.passed_over else ""
-    return _Valid(f"{job.kind} {job.name}: ", job.kind == "archive", rows, (), remarks, passed_over)
+    return _Valid(f"{job.kind} {job.name}: ", job.kind == "archive", rows, (), remarks, passed_over, failing)
 
 
 def _looked(rows: "Sequence[Row]", options: "RunOptions") -> "Look":
@@ -130,6 +132,7 @@ def _as_object(valid: _Valid, look: "Look | None") -> dict[str, object]:
         "duplicates": [dataclasses.asdict(repeat) for repeat in valid.duplicates],
         "remarks": list(valid.remarks),
         "passed_over": valid.passed_over,
+        "failing": [dataclasses.asdict(problem) for problem in valid.failing],
         "pictures": look and {"read": look.pictures, "faults": faults},
     }
 
@@ -144,6 +147,11 @@ def _print(valid: _Valid, look: "Look | None") -> None:
     out.print(line, markup=False, highlight=False, soft_wrap=True)
     if valid.passed_over:
         out.print(f"Passed over: {valid.passed_over}", markup=False, highlight=False, soft_wrap=True)
+    for problem in valid.failing:
+        out.print(str(problem), markup=False, highlight=False, soft_wrap=True)
+    if valid.failing:
+        others = ", the others would be computed" if len(valid.failing) < len(valid.rows) else ""
+        out.print(f"{counted(len(valid.failing), 'row')} would fail{others}.", markup=False, highlight=False)
     for remark in valid.remarks:
         print_note(out, remark)
     if look is None:

@@ -11,7 +11,7 @@ from pipeline.planning.limits import ASSUMED_MEMORY, ROWS_AT_MOST, Limits
 from pipeline.planning.look import Look, look_at_pictures
 from pipeline.planning.masks import aspect_fault
 from pipeline.planning.plan import Plan, plan
-from pipeline.planning.shapes import check_masks, output_shapes
+from pipeline.planning.shapes import mask_problems, output_shapes
 from pipeline.planning.validated import validated
 
 __all__ = [
@@ -38,10 +38,10 @@ __all__ = [
     "RowKey",
     "Shape",
     "aspect_fault",
-    "check_masks",
     "cost",
     "fingerprint",
     "look_at_pictures",
+    "mask_problems",
     "output_shapes",
     "plan",
     "quarantine_failure",

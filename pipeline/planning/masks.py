@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
 from nst_kernel.pictures import SAME_ASPECT, TILE_STEP
 from pipeline.images import ImageError
@@ -20,7 +21,19 @@ def uris_of(row: Row) -> list[str]:
     return [*named.get("content_mask", ()), *own, *(named.get("style", ()) if own else ())]
 
 
-def fault(row: Row, output: tuple[int, int], sizes: Headers) -> Failure | None:
+class Fault(NamedTuple):
+    """Why the masks of a row cannot be used.
+
+    Attributes:
+        role: of the picture at fault: a mask, or the picture that it is of.
+        failure: what is wrong with it.
+    """
+
+    role: str
+    failure: Failure
+
+
+def fault(row: Row, output: tuple[int, int], sizes: Headers) -> Fault | None:
     """Return why the masks of a row cannot be used, as far as headers tell; None where they can, or there are none.
 
     Args:
@@ -28,33 +41,34 @@ def fault(row: Row, output: tuple[int, int], sizes: Headers) -> Failure | None:
         output: (height, width) of its output.
         sizes: of the pictures of `uris_of`, and perhaps of others.
     """
-    for uri, of, slack in _compared(row, output, sizes):
+    for role, uri, of, slack in _compared(row, output, sizes):
         size = sizes[uri]
         if isinstance(size, Failure):
-            return size
+            return Fault(role, size)
         if isinstance(of, Failure):
-            return of
+            return Fault("style", of)
         if said := aspect_fault(size, of, slack):
-            return Failure.of(ImageError(said), uri)
+            return Fault(role, Failure.of(ImageError(said), uri))
     named = row.pictures()
     for role in ("content_mask", "style_mask"):
         of_role = {sizes[uri] for uri in named.get(role, ())}
         if len(named.get("content_mask", ())) > 1 and len(of_role) > 1:  # grey ones, of one picture
             listed = ", ".join(f"{size[1]} x {size[0]}" for size in of_role if not isinstance(size, Failure))
-            return Failure.of(ImageError(f"the pictures of {role} have {listed} pixels: expected one size for all"))
+            said = f"the pictures of {role} have {listed} pixels: expected one size for all"
+            return Fault(role, Failure.of(ImageError(said)))
     return None
 
 
-def _compared(row: Row, output: tuple[int, int], sizes: Headers) -> Iterator[tuple[str, Shape, float]]:
-    """Yield each mask of a row, the shape of the picture that it is of, and by how much its aspect ratio may differ."""
+def _compared(row: Row, output: tuple[int, int], sizes: Headers) -> Iterator[tuple[str, str, Shape, float]]:
+    """Yield each mask of a row: its role and URI, the shape of its picture, and how far aspect ratios may differ."""
     named, params = row.pictures(), row.params
     slack = params.aspect_tolerance + (TILE_STEP / min(output) if params.tileable else 0)
     for uri in named.get("content_mask", ()):
-        yield uri, output, slack
+        yield "content_mask", uri, output, slack
     own, styles = named.get("style_mask", ()), named.get("style", ())
     for place, uri in enumerate(own):
         # Grey pictures are all of the only style.
-        yield uri, sizes[styles[min(place, len(styles) - 1)]], 0.0
+        yield "style_mask", uri, sizes[styles[min(place, len(styles) - 1)]], 0.0
 
 
 def aspect_fault(mask: tuple[int, int], picture: tuple[int, int], slack: float) -> str | None:

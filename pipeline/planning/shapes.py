@@ -7,7 +7,7 @@ import numpy as np
 from nst_kernel import StyleParams
 from nst_kernel.pictures import fit
 from pipeline.images import ImageError
-from pipeline.manifest import ManifestError, Row, RowProblem, Rows, shown
+from pipeline.manifest import Row, RowProblem, Rows, shown
 from pipeline.options import DEFAULT_DECODING, Decoding
 from pipeline.planning import headers, masks
 from pipeline.planning.batch import Failure
@@ -56,7 +56,8 @@ def output_shapes(
     for place, row in masked.items():
         shape = shapes[place]
         if not isinstance(shape, Failure):
-            shapes[place] = masks.fault(row, shape, sizes) or shape
+            found_out = masks.fault(row, shape, sizes)
+            shapes[place] = found_out.failure if found_out else shape
     return shapes
 
 
@@ -72,22 +73,35 @@ def _fitted(size: tuple[int, int], params: StyleParams, *, has_content: bool) ->
         return str(error)
 
 
-def check_masks(rows: Iterable[Row], *, probe: headers.Probe = headers.probe) -> None:
-    """Check the masks of rows against their pictures, from headers.
+def mask_problems(
+    rows: Iterable[Row], decoding: Decoding = DEFAULT_DECODING, *, probe: headers.Probe = headers.probe
+) -> list[RowProblem]:
+    """Return why rows with masks would fail, as far as headers tell: the first problem of each row that would.
 
     Args:
         rows: any; those without masks are passed over.
+        decoding: what decoding a picture may take.
         probe: reads headers.
-
-    Raises:
-        ManifestError: with every row whose masks, or the pictures that they are of, cannot be used.
     """
     masked = Rows.of(rows).whose(lambda params: bool(params.content_mask))
-    expected = "masks that are pictures and fit theirs"
-    problems = [
-        RowProblem(row.file, row.number, "content_mask", shown(row.params.content_mask), f"{expected}: {shape.error}")
-        for row, shape in zip(masked, output_shapes(masked, probe=probe), strict=True)
-        if isinstance(shape, Failure)
-    ]
-    if problems:
-        raise ManifestError(problems)
+    needed = {uri for row in masked for uri in (*masks.uris_of(row), row.deciding or "") if uri}
+    sizes = probe(sorted(needed), decoding)
+    problems = []
+    for row in masked:
+        if found := _mask_fault(row, sizes):
+            value = getattr(row, found.role, None) or getattr(row.params, found.role)
+            expected = f"a picture that can be used: {found.failure.error}"
+            problems.append(RowProblem(row.file, row.number, found.role, shown(value), expected))
+    return problems
+
+
+def _mask_fault(row: Row, sizes: masks.Headers) -> masks.Fault | None:
+    """Return why a row with masks would fail; None where headers tell of no reason."""
+    deciding, role = row.deciding or "", "content" if row.content else "style"
+    size = row.content_shape or sizes[deciding]
+    if isinstance(size, Failure):
+        return masks.Fault(role, size)
+    shape = _fitted(size, row.params, has_content=bool(row.content))
+    if isinstance(shape, str):
+        return masks.Fault(role, Failure.of(ImageError(shape), deciding))
+    return masks.fault(row, shape, sizes)

@@ -127,6 +127,24 @@ def test_validate_counts_rows_and_lists_problems(pair: Path, capsys: pytest.Capt
     assert "style" in shown
 
 
+def test_validate_names_the_mask_that_is_missing_and_whose_row_alone_fails(
+    pair: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Image.new("L", (48, 32)).save("mask.png")
+    line = "photo.png,painting.png,mask.png,gone.png"
+    Path("rows.csv").write_text(f"content,style,content_mask,style_mask\n{line}\nphoto.png,painting.png,,\n")
+    assert nst("validate", "rows.csv") == ExitCode.PROBLEMS
+    shown = capsys.readouterr()
+    assert shown.err == ""
+    assert "2 rows are valid" in shown.out
+    assert "rows.csv, line 2, column style_mask: " in shown.out
+    assert "gone.png: it does not exist" in shown.out
+    assert "1 row would fail, the others would be computed." in shown.out
+    assert nst("validate", "rows.csv", "--json") == ExitCode.PROBLEMS
+    found = json.loads(capsys.readouterr().out)
+    assert (found["valid"], [problem["column"] for problem in found["failing"]]) == (True, ["style_mask"])
+
+
 def test_validate_holds_layers_against_the_weights(pair: Path, capsys: pytest.CaptureFixture[str]) -> None:
     import torch
 

@@ -45,6 +45,7 @@ def test_a_valid_manifest_as_json(pair: Path, capsys: pytest.CaptureFixture[str]
     assert (found["valid"], found["rows"], found["problems"]) == (True, 1, [])
     assert [repeat["number"] for repeat in found["duplicates"]] == [3]
     assert found["pictures"] == {"read": 2, "faults": []}
+    assert found["failing"] == []
     Path("rows.csv").write_text("content,style\ngone.png,painting.png\n")
     assert nst("validate", "rows.csv", "--json", "--pictures") == 1
     [fault] = json.loads(capsys.readouterr().out)["pictures"]["faults"]
