@@ -15,6 +15,7 @@ from safetensors.torch import save as safetensors_bytes
 from torch import Tensor
 
 from nst_kernel import LAYERS, LayerMissing, Vgg19, WeightsError, load_weights
+from nst_kernel.encoder import embedded_outline
 from nst_kernel.encoder.load import parse_weights
 from tests.support import REPOSITORY, SHARED, pixels, random_weights
 
@@ -268,6 +269,14 @@ def test_another_digest_is_refused(tmp_path: Path) -> None:
     file.write_bytes(file.read_bytes() + b"\0")
     with pytest.raises(WeightsError, match=rf"weights\.pth.*expected {digest}"):
         load_weights(file, sha256=digest)
+
+
+def test_the_embedded_encoder_is_none_of_another_digest() -> None:
+    digest, other = embedded_outline().sha256, "0" * 64
+    assert embedded_outline(sha256=digest.upper()).sha256 == load_weights("embedded", sha256=digest).sha256 == digest
+    for read in (lambda: embedded_outline(sha256=other), lambda: load_weights("embedded", sha256=other)):
+        with pytest.raises(WeightsError, match=rf"weights 'embedded' have SHA-256 {digest}, expected {other}"):
+            read()
 
 
 @pytest.mark.parametrize("pin", ["", "6", "dcbb9e9d", "g" * 64, "0" * 63, "0" * 65, "0" * 64 + "\n"])

@@ -126,6 +126,28 @@ def test_colours_of_a_profile_become_those_of_srgb() -> None:
         assert np.abs(found - decode(data) / 255).mean() < 0.005
 
 
+def grey_profile(gamma: float) -> bytes:
+    """A profile of one grey curve, a power, as its specification has it (ICC.1:2022, 7.2 and 10.6)."""
+    curve = b"curv\0\0\0\0" + struct.pack(">IH", 1, round(256 * gamma)) + b"\0\0"
+    head = struct.pack(">I4x", 144 + len(curve)) + b"\4\0\0\0mntrGRAYXYZ " + bytes(12) + b"acsp" + bytes(88)
+    return head + struct.pack(">I4sII", 1, b"kTRC", 144, len(curve)) + curve
+
+
+def test_grey_of_a_profile_with_opacity_becomes_that_of_srgb() -> None:
+    grey, opacity = LEVELS[..., :1], LEVELS[..., 3:]
+    light = (grey / 65535) ** (461 / 256)
+    expected = np.repeat(np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055), 3, axis=2)
+    icc = (b"iCCP", b"a\0\0" + zlib.compress(grey_profile(461 / 256)))
+    data = png(np.concatenate([grey, opacity], axis=2), icc)
+    found, _ = decode_to(data, None, deep=True, opacity=True)
+    assert found.dtype == np.uint16
+    np.testing.assert_array_equal(found[..., 3:], opacity)
+    seen = opacity[..., 0] > 65535 * FAINT
+    assert np.abs(found[seen][:, :3] / 65535 - expected[seen]).max() < 1e-4
+    on_white = 1 + opacity / 65535 * (expected - 1)
+    assert np.abs(decode_to(data, None, deep=True)[0] / 65535 - on_white).max() < 1e-4
+
+
 @pytest.mark.parametrize("profile", [profile_of("Adobe RGB", ADOBE_RGB, ADOBE_GAMMA),
                                      profile_of("P3", DISPLAY_P3, "sRGB")])  # fmt: skip
 def test_conversion_there_and_back_changes_nothing(profile: bytes) -> None:

@@ -8,13 +8,15 @@ from PIL import Image
 from nst_kernel import StyleParams
 from pipeline import storage
 from pipeline.manifest import Row
-from pipeline.planning import output_shapes
+from pipeline.planning import headers, output_shapes
 from tests.support import draw
 
 
 @pytest.mark.parametrize(
     ("kind", "before", "ends"),
     [
+        ("TIFF", 0, [256 * 1024]),
+        ("WebP", 0, [256 * 1024]),
         ("png", 0, [16 * 1024]),
         ("jpg", 30_000, [16 * 1024, 256 * 1024]),
         ("jpg", 300_000, [16 * 1024, 256 * 1024, None]),
@@ -42,3 +44,9 @@ def test_more_of_a_picture_is_read_only_where_its_header_is_longer(
     asked = Row("x", str(file), "/s.png", "x.png", StyleParams(size=200), "rows.csv", 1)
     assert output_shapes([asked]) == [(150, 200)]
     assert read == ends
+
+
+@pytest.mark.parametrize("name", ["a.tif", "a.TIFF?versionId=7", "A.Avif?X-Amz-Signature=x.png", "a.webp"])
+def test_files_that_tell_nothing_at_first_are_known_by_their_names(name: str) -> None:
+    assert headers._steps(f"https://host/{name}") == headers.BEGINNINGS[1:]
+    assert headers._steps(f"https://host/a.jpg?{name}") == headers.BEGINNINGS

@@ -104,6 +104,19 @@ def test_curves_are_those_of_rows_that_the_page_begins_with(page: str) -> None:
         assert curve is None or curve["total"][-1] == pytest.approx(loss, rel=1e-3)
 
 
+def test_rows_without_a_content_are_no_choice_among_contents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A texture has a style alone; the list of contents begins with those that there are."""
+    few(monkeypatch)
+    output = make(tmp_path)
+    result_table.commit(str(output), [samples.ok(output, 100 + k, content=None) for k in range(3)])
+    page = write_report(str(output))
+    facets, every = samples.index(page)["facets"], whole(page, "rows")
+    assert [name for _, name in facets["content"]] == ["scene0.png", "scene1.png"]
+    assert {number for number, _ in facets["content"]} == {number for number in every["content"] if number >= 0}
+    assert every["content"].count(-1) == 3
+    assert [name for _, name in facets["style"]] == ["paint0.png", "paint1.png"]
+
+
 def test_a_sample_reads_the_curves_of_few_files_and_is_the_same_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
