@@ -40,7 +40,7 @@ NodeName=host0 NodeAddr={address0} NodeHostname=host0 CPUs=1 State=UNKNOWN
 NodeName=host1 NodeAddr={address1} NodeHostname=host1 CPUs=1 State=UNKNOWN
 PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
-PreemptParameters=send_user_signal
+SlurmctldParameters=preempt_send_user_signal
 KillWait=5
 PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE State=UP PriorityTier=1 GraceTime=0
 PartitionName=graceful Nodes=ALL MaxTime=INFINITE State=UP PriorityTier=1 GraceTime=120
