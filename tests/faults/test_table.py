@@ -62,7 +62,9 @@ def test_the_self_test_finds_bad_pictures_to_fail_alone(tmp_path: Path, monkeypa
     # What a good picture becomes is not the point.
     scenario = import_module("jobs.selftest.chaos.scenario")
     monkeypatch.setattr(scenario, "run", functools.partial(scenario.run, kernel=StubKernel))
-    monkeypatch.setattr(ray, "get_runtime_context", lambda: SimpleNamespace(get_node_id=lambda: "here"))
+    monkeypatch.setattr(
+        ray, "get_runtime_context", lambda: SimpleNamespace(get_node_id=lambda: "here", get_actor_id=str)
+    )
     uninstall = hooks.install()
     harness = Harness(str(tmp_path), "local", random.Random(0))
     harness.draw_pictures()

@@ -323,7 +323,7 @@ def test_copies_that_the_page_does_not_show_any_more_are_deleted(output: Path) -
 
 
 def test_results_that_cannot_be_read_are_not_no_rows(output: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def down(*_: object) -> None:
+    def down(*_: object, **__: object) -> None:
         raise storage.StorageError("the store is down")
 
     monkeypatch.setattr(result_table, "_opened", down)
