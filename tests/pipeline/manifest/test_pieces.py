@@ -10,7 +10,7 @@ from unittest.mock import patch
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pipeline import storage
@@ -104,6 +104,7 @@ RECORDS = st.lists(
 
 
 @given(RECORDS, st.sampled_from(["", "\n", "{\n", "[]\n"]), st.integers(1, 60))
+@settings(max_examples=8)  # with pieces of a byte each takes a second
 @example([{"content": f"{size}.png", "style": "s.png", "params": {"size": size}} for size in (64, 128, 256)], "", 60)
 @example([{"content": "a.png", "style": "s.png", "colour": "red"}] * 3, "", 60)
 def test_a_file_of_json_lines_may_be_cut_anywhere(
