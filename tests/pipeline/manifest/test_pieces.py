@@ -2,7 +2,7 @@
 
 import io
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -28,6 +28,7 @@ from pipeline.manifest import (
     reader,
     text,
 )
+from pipeline.storage import Store
 from tests.pipeline.support.bad_manifests import BAD_MANIFESTS
 
 Found = tuple[list[Row | Duplicate | RowProblem], dict[str, int]]
@@ -202,15 +203,25 @@ def test_of_a_piece_only_its_bytes_are_fetched(tmp_path: Path, monkeypatch: pyte
         "content,style\n" + "".join(f"{number:05}.png,s.png\n" for number in range(5000))
     )
     fetched: list[int] = []
-    read_bytes = storage.read_bytes
 
-    def counted(uri: str, **span: int) -> bytes:
-        data = read_bytes(uri, **span)
-        fetched.append(len(data))
-        return data
+    class Counting:
+        def __init__(self, store: Store) -> None:
+            self.store = store
 
-    monkeypatch.setattr("pipeline.storage.ranged_file.storage.read_bytes", counted)
-    read(tmp_path / "rows.csv", cut=10_000, beyond=64, guesses=False)
+        def __getattr__(self, verb: str) -> Callable[..., Any]:
+            request: Callable[..., Any] = getattr(self.store, verb)
+            return request
+
+        def read(self, path: str, start: int, end: int | None) -> bytes:
+            data = self.store.read(path, start, end)
+            fetched.append(len(data))
+            return data
+
+    undo = storage.intercept(lambda _, store: Counting(store))
+    try:
+        read(tmp_path / "rows.csv", cut=10_000, beyond=64, guesses=False)
+    finally:
+        undo()
     assert len(fetched) < 25
     assert max(fetched) < 11_000
 
