@@ -126,6 +126,7 @@ def test_slurm_is_told_what_the_script_relies_on() -> None:
 
 
 RAY = """
+if [ "$1" = stop ]; then echo "$@" >> {folder}/stop.said; exit 0; fi
 if [ -e {folder}/refuses ]; then rm {folder}/refuses; exit 1; fi
 printf "%s\\n" "$@" > {folder}/ray.said
 while [ "$1" != -- ]; do shift; done
@@ -217,6 +218,17 @@ def test_a_job_of_slurm_that_is_not_queued_again_says_so(tmp_path: Path) -> None
     job = slurm(tmp_path, nst="exit 143", scontrol="exit 1", NST_REQUEUE="1")
     assert job.wait(60) == 143
     assert "the job is not in the queue again; submit it to go on" in (tmp_path / "log").read_text()
+
+
+def test_a_job_of_slurm_that_was_preempted_is_queued_already(tmp_path: Path) -> None:
+    queued = 'echo "Job is pending execution for job 1" >&2; exit 1'
+    assert slurm(tmp_path, nst="exit 143", scontrol=queued, NST_REQUEUE="1").wait(60) == 143
+    assert "not in the queue" not in (tmp_path / "log").read_text()
+
+
+def test_a_job_of_slurm_stops_what_a_preempted_one_has_left(tmp_path: Path) -> None:
+    assert slurm(tmp_path, nst="exit 0").wait(60) == 0
+    assert said(tmp_path, "stop") == ["stop --force"]
 
 
 def test_what_a_job_of_slurm_leaves_on_a_node_is_said(tmp_path: Path) -> None:
