@@ -2,12 +2,14 @@
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from pipeline.manifest.names import id_within
 from pipeline.manifest.row import Duplicate, Row, RowProblem, place, shown
 from pipeline.manifest.rows import Rows
+
+_AT_ONCE = 65_536
+"""Texts that are objects of Python at a time."""
 
 
 def repeated(rows: Rows) -> dict[int, RowProblem | Duplicate]:
@@ -33,12 +35,28 @@ def repeated(rows: Rows) -> dict[int, RowProblem | Duplicate]:
 
 def _firsts(texts: pa.Array) -> NDArray[np.int64]:
     """Return the place of the first text that is equal to each."""
-    if pc.count_distinct(texts).as_py() == len(texts):  # as mostly; what follows takes twice the memory
-        return np.arange(len(texts))
-    numbers = texts.dictionary_encode().indices.to_numpy()  # in the order in which they first occur
-    ahead = np.maximum.accumulate(np.concatenate([[-1], numbers]))[:-1]
-    firsts: NDArray[np.int64] = np.flatnonzero(numbers > ahead)[numbers]
+    firsts = np.arange(len(texts))
+    # Where numbers that follow from texts differ, these do: of millions of texts few are compared themselves.
+    numbers = _hashes(texts)
+    ordered = np.sort(numbers)
+    twice = ordered[1:][ordered[1:] == ordered[:-1]]
+    if not len(twice):
+        return firsts
+    places = np.flatnonzero(np.isin(numbers, twice))
+    # Numbers in the order in which texts first occur.
+    which = texts.take(pa.array(places)).dictionary_encode().indices.to_numpy()
+    ahead = np.maximum.accumulate(np.concatenate([[-1], which]))[:-1]
+    firsts[places] = places[np.flatnonzero(which > ahead)[which]]
     return firsts
+
+
+def _hashes(texts: pa.Array) -> NDArray[np.int64]:
+    """Return a number for each text, equal for equal ones, and in this process alone."""
+    numbers = np.empty(len(texts), np.int64)
+    for start in range(0, len(texts), _AT_ONCE):
+        some = texts[start : start + _AT_ONCE].to_pylist()
+        numbers[start : start + len(some)] = np.fromiter(map(hash, some), np.int64, len(some))
+    return numbers
 
 
 def _of_an_id(rows: Rows, first_place: int, number: int) -> RowProblem | Duplicate:

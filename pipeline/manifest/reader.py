@@ -147,6 +147,7 @@ def _read(source: Source, how: How, connect: Callable[[], object] | None = None)
         if gathering.is_full:
             break
     rows, noted = gathering.rows(), gathering.noted
+    collector.give_back()
     if not rows and not noted[len(wrong) :]:
         nothing = ", ".join(described(source))[:200] or "manifest"
         noted.append(Noted(0, RowProblem(nothing, None, None, "", "at least one row")))

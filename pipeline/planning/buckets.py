@@ -60,15 +60,13 @@ def buckets_of(
     failures = _failures_alone(rows, shapes, history, crashes)
     able = np.setdiff1d(np.arange(len(rows)), [*failures])
     # Rows of one kind share their shape and settings, and so whether an actor can hold them.
-    kinds = _kinds(rows.at(able), [shapes[place] for place in able.tolist()])
-    firsts = able[np.unique(kinds, return_index=True)[1]].tolist()
+    kinds = _kinds(rows.at(able), [shapes[place] for place in able.tolist()] if failures else shapes)
+    firsts = able[_firsts(kinds)].tolist()
     for kind, place in enumerate(firsts):
         if too_large := _too_large(rows[place].params, shapes[place], limits):
             failures |= dict.fromkeys(able[kinds == kind].tolist(), too_large)
-    owners = Pairs.of(history.owners).look_up(rows.column("output"))
-    owned = pc.equal(owners, rows.column("id")).fill_null(False).to_numpy(zero_copy_only=False).copy()
-    is_taken = owners.is_valid().to_numpy(zero_copy_only=False) & ~owned
-    failures |= {place: _output_taken(rows, place, owners) for place in able[is_taken[able]].tolist()}
+    owned, taken = _owned_and_taken(rows, history) if len(history.owners) else (np.zeros(len(rows), bool), {})
+    failures |= {place: taken[place] for place in able[np.isin(able, [*taken])].tolist()}
     # Suspects are alone.
     is_left = np.isin(able, [*failures], invert=True)
     suspects = [place for place, known in crashes.items() if known.total > (known.with_run == 1)]
@@ -98,8 +96,16 @@ def _failures_alone(
     return failures
 
 
+def _owned_and_taken(rows: Rows, history: History) -> tuple[NDArray[np.bool_], dict[int, Failure]]:
+    """Return which rows own the picture under the name of their output, and by place, why others cannot have it."""
+    owners = Pairs.of(history.owners).look_up(rows.column("output"))
+    owned = pc.equal(owners, rows.column("id")).fill_null(False).to_numpy(zero_copy_only=False).copy()
+    is_taken = owners.is_valid().to_numpy(zero_copy_only=False) & ~owned
+    return owned, {place: _output_taken(rows, place, owners) for place in np.flatnonzero(is_taken).tolist()}
+
+
 def _kinds(rows: Rows, shapes: Sequence[object]) -> NDArray[np.int64]:
-    """Return a number for each row that is equal for rows of one output shape and settings."""
+    """Return a number for each row, from 0 on, that is equal for rows of one output shape and settings."""
     shape_numbers: dict[object, int] = {}
     of_shape = np.fromiter(
         (shape_numbers.setdefault(shape, len(shape_numbers)) for shape in shapes), np.int64, len(rows)
@@ -107,8 +113,14 @@ def _kinds(rows: Rows, shapes: Sequence[object]) -> NDArray[np.int64]:
     graph_numbers: dict[object, int] = {}
     graphs = [graph_numbers.setdefault(params.graph, len(graph_numbers)) for params in rows.params]
     both = of_shape * max(1, len(graph_numbers)) + np.array(graphs, np.int64)[rows.numbers("params")]
-    kinds: NDArray[np.int64] = np.unique(both, return_inverse=True)[1]
-    return kinds
+    return np.searchsorted(np.unique(both), both)  # with its inverse, `unique` takes twice the memory
+
+
+def _firsts(kinds: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the place of the first row of each kind; kinds are numbers from 0 on, none of which is left out."""
+    firsts = np.empty(kinds.max(initial=-1) + 1, np.int64)
+    firsts[kinds[::-1]] = np.arange(len(kinds))[::-1]  # of several, the last one stays
+    return firsts
 
 
 def _bucket_by_bucket(
@@ -122,7 +134,8 @@ def _bucket_by_bucket(
         rows: among which the places are.
         shapes: of these.
     """
-    _, firsts, kinds, counts = np.unique(kinds, return_index=True, return_inverse=True, return_counts=True)
+    kinds = np.searchsorted(np.unique(kinds), kinds)  # without those that have no row any more
+    firsts, counts = _firsts(kinds), np.bincount(kinds)
     in_order = np.argsort(firsts)
     rank = np.argsort(in_order)  # of each kind, by its first row
     buckets, start = [], 0

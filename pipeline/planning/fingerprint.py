@@ -1,7 +1,6 @@
 """Fingerprints of rows: short strings that are equal where a result need not be computed again."""
 
 import hashlib
-import itertools
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from json.encoder import encode_basestring_ascii
@@ -71,16 +70,22 @@ def fingerprints(rows: Rows, identify: Identify) -> Fingerprints:
     others = list(dict.fromkeys(uri for kind in kinds for uri in kind.uris()))
     known = dict(zip(others, _identified(others, identify), strict=True))
     of_kinds = [[known[uri] for uri in kind.uris()] for kind in kinds]
-    contents = rows.column("content").dictionary_encode()
-    identified = [_identified_contents(some, known, identify) for some in _parts(contents.dictionary)]
-    of_contents = pa.concat_arrays([pa.array([], pa.large_string()), *identified])
-    which = contents.indices
-    del contents, identified
-    uncertain = np.array([None in known for known in of_kinds], bool)[numbers]
-    uncertain |= pc.and_(of_contents.is_null().take(which), which.is_valid()).fill_null(False).to_numpy(False)
-    behind = [[encode_basestring_ascii(one or UNKNOWN) for one in known] for known in of_kinds]
-    texts = _digests(rows, _in_order(of_contents.fill_null(UNKNOWN), which), behind, numbers)
-    return Fingerprints(_column(texts), uncertain)
+    uncertain = np.array([None in identities for identities in of_kinds], bool)[numbers]
+    behind = [[encode_basestring_ascii(one or UNKNOWN) for one in identities] for identities in of_kinds]
+    # Equal contents are neighbours, and so are those of a folder, which are identified by its listing.
+    order = np.asarray(pc.sort_indices(rows.column("content")).to_numpy(), np.int64)
+    parts, last = [pa.array([], pa.string())], dict[str, str | None]()
+    for start in range(0, len(order), _AT_ONCE):
+        places = order[start : start + _AT_ONCE]
+        some = rows.at(places)
+        contents = some.column("content")
+        identities = _identified_contents(contents, known | last, identify)
+        uncertain[places] |= pc.and_(identities.is_null(), contents.is_valid()).to_numpy(False)
+        last = {contents[-1].as_py(): identities[-1].as_py()}
+        parts.append(_digests(some, identities, behind, numbers[places]))
+    in_their_places = np.empty(len(order), np.int64)
+    in_their_places[order] = np.arange(len(order))
+    return Fingerprints(pa.concat_arrays(parts).take(pa.array(in_their_places)), uncertain)
 
 
 def same_request(one: str, other: str) -> bool:
@@ -105,59 +110,43 @@ def _identified(uris: Sequence[str], identify: Identify) -> Iterator[str | None]
 
 
 def _identified_contents(uris: pa.Array, known: Mapping[str, str | None], identify: Identify) -> pa.Array:
-    """Return the identities of contents; null for those that have none.
+    """Return the identity of each content; null for one that has none, and for null.
 
     Args:
-        uris: of the contents, distinct.
+        uris: of contents.
         known: identities that need not be asked for.
         identify: is asked for the others.
     """
-    texts = uris.to_pylist()
+    uris = uris.dictionary_encode()
+    texts = uris.dictionary.to_pylist()
     identities = iter(_identified([uri for uri in texts if uri not in known], identify))
-    return pa.array([known[uri] if uri in known else next(identities) for uri in texts], pa.large_string())
+    found = pa.array([known[uri] if uri in known else next(identities) for uri in texts], pa.string())
+    return found.take(uris.indices)
 
 
-def _parts(column: pa.Array) -> Iterator[pa.Array]:
-    """Yield a column in parts that Python can hold."""
-    return (column[start : start + _AT_ONCE] for start in range(0, len(column), _AT_ONCE))
-
-
-def _in_order(texts: pa.Array, which: pa.Array) -> Iterator[str | None]:
-    """Yield the text of each place, None for null."""
-    for places in _parts(which):
-        yield from texts.take(places).to_pylist()
-
-
-def _digests(
-    rows: Rows, contents: Iterator[str | None], behind: Sequence[Sequence[str]], numbers: NDArray[np.int64]
-) -> Iterator[str]:
-    """Yield the fingerprint of each row.
+def _digests(rows: Rows, contents: pa.Array, behind: Sequence[Sequence[str]], numbers: NDArray[np.int64]) -> pa.Array:
+    """Return the fingerprint of each row.
 
     Args:
         rows: any.
-        contents: identity of the content of each, None where it has none.
+        contents: identity of the content of each, null where it has none.
         behind: by kinds of rows, the identities of the other pictures, as JSON.
         numbers: of the kind of each row.
     """
     version = json.dumps(ALGORITHM_VERSION)
     alone = [f"[{', '.join(known)}]" for known in behind]
     ends = [f"{', ' if known else ''}{', '.join(known)}]" for known in behind]
-    requests = rows.values(["derived", "id", "output"])
-    for (derived, id, output), content, number in zip(requests, contents, numbers, strict=True):
+    requests = rows.values(["derived", "id", "output", "content"])
+    found = []
+    for (derived, id, output, uri), content, number in zip(requests, contents.to_pylist(), numbers, strict=True):
         name = encode_basestring_ascii(name_in_fingerprint(output, id))
         request = f'["{derived.hex()}", {name}, {version}]'
-        pictures = alone[number] if content is None else f"[{encode_basestring_ascii(content)}{ends[number]}"
-        yield _digest(request) + _digest(pictures)
+        identity = encode_basestring_ascii(UNKNOWN if content is None else content)
+        pictures = alone[number] if uri is None else f"[{identity}{ends[number]}"
+        found.append(_digest(request) + _digest(pictures))
+    return pa.array(found, pa.string())
 
 
 def _digest(text: str) -> str:
     """Return one half of a fingerprint."""
     return hashlib.sha256(text.encode()).hexdigest()[:_HALF]
-
-
-def _column(texts: Iterator[str]) -> pa.Array:
-    """Return texts as a column; few of them are objects of Python at a time."""
-    parts = [pa.array([], pa.large_string())]
-    while some := list(itertools.islice(texts, _AT_ONCE)):
-        parts.append(pa.array(some, pa.large_string()))
-    return pa.concat_arrays(parts)

@@ -108,6 +108,7 @@ def plan(
     places, done, quarantined = _remaining(columns, marks, history)
     todo, texts = _in_their_places(columns.at(places), history), marks.texts.take(pa.array(places))
     del marks
+    garbage.give_back()
     if not len(todo):
         nothing = Planned(todo, texts, np.zeros(0, bool), {}, {})
         return Plan(Batches(nothing, ()), done=done, quarantined=quarantined)
@@ -117,6 +118,7 @@ def plan(
     # Neighbours share their style, whatever the order of the manifest.
     order = _by_style_and_content(todo)
     todo, texts = todo.at(order), texts.take(pa.array(order))
+    garbage.give_back()
     # Output shapes decide, with the settings, which rows can be optimised together.
     shapes = (shape_of or output_shapes)(todo)
     if callable(limits):

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.outputs import ORDER, REQUEST_COLUMNS, newest, places, read_parts
+from pipeline.process import garbage
 from pipeline.report.dimensions import Parameters
 from pipeline.report.pictures import AT_ONCE, NOT_SHOWN, OUTCOME_COLUMNS, outcomes, roles
 from pipeline.report.reasons import Reasons
@@ -75,13 +76,13 @@ class PageRows:
                     columns[name] = column.take(order)
         place = pc.index_in(self.failed["id"], self.columns["id"])
         self.failed = self.failed.take(pc.sort_indices(place))
-        release()
+        garbage.give_back()
 
     def keep(self, names: Collection[str]) -> None:
         """Let go of all columns but these."""
         self.columns = {name: column for name, column in self.columns.items() if name in names}
         self.parameters.clear()
-        release()
+        garbage.give_back()
 
 
 class Reader:
@@ -122,7 +123,7 @@ class Reader:
         Args:
             tables: what `reduced` has kept, by file; it is emptied, so that its memory goes as it is joined.
         """
-        release()
+        garbage.give_back()
         parts = list(tables)
         numbers = [pa.repeat(pa.scalar(k, pa.int32()), len(table)) for k, table in enumerate(tables.values())]
         table = pa.concat_tables(tables.values()).append_column("part", pa.chunked_array(numbers, pa.int32()))
@@ -137,7 +138,7 @@ class Reader:
         parameters = dict(self._parameters.columns(parts, order))
         columns |= roles(columns.pop("style"), parameters, len(order))
         columns["reason"], reasons = self._reasons.ranked(columns["reason"])
-        release()
+        garbage.give_back()
         return PageRows(columns, parameters, reasons, self._failures(columns), parts)
 
     def _pictures(self, table: pa.Table) -> dict[str, pa.ChunkedArray]:
@@ -175,11 +176,6 @@ def _failures_of(table: pa.Table, ids: pa.Array | None = None) -> pa.Table:
     failed = table.select(REQUESTED).filter(wanted)
     errors = pa.array([bounded(error or "") for error in failed["error"].to_pylist()], pa.string())
     return failed.set_column(failed.schema.get_field_index("error"), "error", errors)
-
-
-def release() -> None:
-    """Give memory back that Arrow has freed and keeps for later: of a million rows, hundreds of megabytes."""
-    pa.default_memory_pool().release_unused()
 
 
 def bounded(error: str) -> str:

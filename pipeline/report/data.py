@@ -11,8 +11,9 @@ import pyarrow as pa
 from pipeline import storage
 from pipeline.comparison import Comparison
 from pipeline.outputs import SCHEMA, STATUSES, parts, summary
+from pipeline.process import garbage
 from pipeline.report import changes, curves, rows, sample
-from pipeline.report.columns import PageRows, Reader, release
+from pipeline.report.columns import PageRows, Reader
 from pipeline.report.dimensions import Dimension, Setting, split
 from pipeline.report.figures import Figures, figures
 from pipeline.report.pictures import copies, sources
@@ -79,7 +80,7 @@ def gather(output: str, shelf: Shelf, *, page: str, comparison: Comparison | Non
     shelf.make([shown.copies, own, *(side.copies for side in compared)])
 
     data = rows.Data(page_rows, shown, own, dimensions, list(run_figures.warnings), begins, page, output)
-    release()
+    garbage.give_back()
     failed = page_rows.failed
     made: Mapping[str, Iterable[object]] = {
         "rows": rows.row_files(data),

@@ -1,6 +1,7 @@
 """Fingerprints and ids against those that runs of earlier releases have written: an equal one means done."""
 
 import dataclasses
+from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 
 from nst_kernel import StyleParams
 from pipeline import storage
-from pipeline.manifest import Row, derive_id
+from pipeline.manifest import Row, Rows, derive_id
 from pipeline.planning import fingerprint
 from pipeline.planning.fingerprint import same_request
 
@@ -91,3 +92,20 @@ def test_the_encoder_and_the_version_of_the_algorithm_take_part(monkeypatch: pyt
 def test_what_does_not_change_the_picture_takes_no_part() -> None:
     elsewhere = dataclasses.replace(ASKED, id="another", file="other.csv", number=7, content_shape=(3, 4))
     assert fingerprint(elsewhere, "e", KNOWN) == fingerprint(ASKED, "e", KNOWN)
+
+
+def test_each_picture_is_identified_once_whatever_the_order_of_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = import_module("pipeline.planning.fingerprint")
+    monkeypatch.setattr(module, "_AT_ONCE", 4)
+    contents = ["/c.png", None, "/s.png", *(f"/{number}.png" for number in range(7)), "/gone.png"] * 5
+    rows = [dataclasses.replace(ASKED, id=str(place), content=content) for place, content in enumerate(contents)]
+    asked: list[str] = []
+
+    def identify(uris: Sequence[str]) -> dict[str, str | storage.StorageError]:
+        asked.extend(uris)
+        return {uri: storage.StorageError(uri) if uri == "/gone.png" else f"etag of {uri}" for uri in uris}
+
+    found = module.fingerprints(Rows.of(rows, "e"), identify)
+    assert sorted(asked) == sorted({uri for row in rows for uri in row.uris()})
+    assert found.texts.to_pylist() == [fingerprint(row, "e", identify(row.uris())) for row in rows]
+    assert found.uncertain.tolist() == [content == "/gone.png" for content in contents]
