@@ -14,6 +14,8 @@
         ledger/STAGE-KEY-NAME.json    an attempt that is under way, or whose process crashed
         ledger/run.lock               held by an archive's run, from before its first photos are listed
         preempted/DIGEST.safetensors  saved state of a batch that was interrupted
+        plan/plan.json                of a large run: what its plan was made from, and its files
+        plan/rows-DIGEST.parquet      rows in the order of their batches, some batches to a file
         index.parquet                 of an archive: which photo became which picture
         index/NUMBER.parquet          what its run has begun since: rows that index.parquet gets at the end
         report/                       the page about the run, or any other folder that is given for it
@@ -149,6 +151,21 @@ def is_saved_state(uri: str) -> bool:
     return re.fullmatch(rf"{_HEX32}\.safetensors", uri.rpartition("/")[2]) is not None
 
 
+def plan_folder(output: str) -> str:
+    """Return the folder of the plan of a large run."""
+    return storage.join(output, "plan")
+
+
+def plan_index(output: str) -> str:
+    """Return the file that says what a plan was made from, and which its files are."""
+    return storage.join(plan_folder(output), "plan.json")
+
+
+def plan_file(output: str, digest: str) -> str:
+    """Return where some rows of a plan lie; `digest` stands for them."""
+    return storage.join(plan_folder(output), f"rows-{digest}.parquet")
+
+
 def index_file(output: str) -> str:
     """Return the index of an archive's output."""
     return storage.join(output, INDEX)
@@ -204,7 +221,7 @@ _LOCK = rf"(?:ledger/)?run\.lock(?:-{_HEX16})?"
 _WRITTEN = re.compile(
     r"(?:runs/[^/]+/)?"
     rf"(?:images/.+|results/(?:part|rest|rows)-{_HEX16}\.parquet|(?:run|progress)\.json|{_LOCK}"
-    rf"|ledger/[^/]+\.json|preempted/{_HEX32}\.safetensors|index(?:/\d{{6}})?\.parquet"
+    rf"|plan/(?:plan\.json|rows-{_HEX16}\.parquet)|ledger/[^/]+\.json|preempted/{_HEX32}\.safetensors|index(?:/\d{{6}})?\.parquet"
     r"|report/(?:index\.html|(?:data|code)/[^/]+|thumbs/[^/]+\.webp))"
     rf"|history/{_RUN_ID}\.json|latest\.json"
 )
@@ -212,7 +229,7 @@ _WRITTEN = re.compile(
 
 _EVIDENCE = re.compile(
     rf"(.*?)/(?:results/(?:part|rest|rows)-{_HEX16}\.parquet|{_LOCK}|preempted/{_HEX32}\.safetensors"
-    rf"|ledger/[^/]+-{_HEX16}-{_HEX32}\.json|history/{_RUN_ID}\.json)"
+    rf"|plan/rows-{_HEX16}\.parquet|ledger/[^/]+-{_HEX16}-{_HEX32}\.json|history/{_RUN_ID}\.json)"
 )
 """Files that nothing but a run writes, below the output that they make of a folder."""
 

@@ -2,7 +2,7 @@
 
 import contextlib
 import functools
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -63,7 +63,16 @@ def run(
     source = options.source or {"manifest": described(manifest), "defaults": defaults or {}}
     options = options.model_copy(update={"source": source})
     stage("loading the encoder")
-    return run_rows(valid.rows, options, on_progress=on_progress, kernel=kernel, remarks=valid.remarks)
+    slices, progress = _once(valid.rows), Progress(0, 0, remarks=valid.remarks)
+    del valid  # a large plan lies in the output then, and is read from there
+    return run_slices(slices, options, progress=progress, on_progress=on_progress, kernel=kernel)
+
+
+def _once(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
+    """Yield rows as the only slice of a run, without keeping them."""
+    held = [rows]
+    del rows
+    yield held.pop()
 
 
 @under_access

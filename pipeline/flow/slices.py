@@ -12,8 +12,8 @@ from pipeline.flow.refused import only_failures
 from pipeline.manifest import Row
 from pipeline.options import FailureLimit, RunOptions
 from pipeline.outputs import Progress, finished
-from pipeline.planning import Batch, History, Plan, RowKey, output_shapes, plan
-from pipeline.process import stage
+from pipeline.planning import Batch, History, Plan, RowKey, kept_batches, output_shapes, plan
+from pipeline.process import garbage, stage
 from pipeline.recovery import ledger
 
 
@@ -66,11 +66,11 @@ class Planning:
         stage("reading the headers of pictures and planning")
         iterator = iter(slices)
         first: Sequence[Batch] = ()
-        for rows in iterator:
-            part = self._batches(rows)  # which are made as they are asked for
+        for part in map(self._batches, iterator):  # which are made as they are asked for
             first = [*first, *part] if first else part
             if not only_failures(first) and len(first) >= self.pool().count:
                 break
+        garbage.give_back()  # of a large plan, which lies in the output by now
         self.progress.began = time.monotonic()  # what follows is the work, of which the rate is told
         return Work(first, self._rest(iterator))
 
@@ -101,7 +101,7 @@ class Planning:
             shape_of=functools.partial(output_shapes, decoding=self.options.decoding),
         )
         self._count(part)
-        return part.batches
+        return kept_batches(part, rows, self.options.output, self.options.decoding)
 
     def _count(self, part: Plan) -> None:
         """Count the rows of a slice."""

@@ -8,22 +8,25 @@ from pipeline.manifest.originals import check_originals, same_file
 from pipeline.manifest.reader import iter_rows, read_manifest
 from pipeline.manifest.roles import PICTURE_COLUMNS, PICTURE_PARAMETERS, ROLES, SEVERAL, each_of, pictures_of
 from pipeline.manifest.row import Duplicate, Manifest, ManifestError, Row, RowProblem, place, shown
-from pipeline.manifest.rows import Kind, Rows
+from pipeline.manifest.rows import EARLIER, SCHEMA, Kind, Origin, Rows, joined
 from pipeline.manifest.settings import Settings
 from pipeline.manifest.styles import resolved_styles
 from pipeline.manifest.validate import check_covered, check_formats, unheld, validate
 
 __all__ = [
+    "EARLIER",
     "IMAGE_EXTENSIONS",
     "MAX_NAME",
     "PICTURE_COLUMNS",
     "PICTURE_PARAMETERS",
     "ROLES",
+    "SCHEMA",
     "SEVERAL",
     "Duplicate",
     "Kind",
     "Manifest",
     "ManifestError",
+    "Origin",
     "Records",
     "Row",
     "RowProblem",
@@ -40,6 +43,7 @@ __all__ = [
     "former_output",
     "is_derived",
     "iter_rows",
+    "joined",
     "name_in_fingerprint",
     "pictures_of",
     "place",

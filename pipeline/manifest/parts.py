@@ -59,12 +59,14 @@ class Part(NamedTuple):
         found: what is wrong, in the order in which it occurred, and how many rows there were before.
         own: by parameter that somebody asked for, how many rows give it themselves.
         end: of the piece; None: nothing of its file is to be read after it, or the task has several files.
+        is_settled: whether rows follow from their files alone: no style is a folder of pictures.
     """
 
     rows: Rows
     found: Sequence[tuple[int, RowProblem | Once]]
     own: Counter[str]
     end: End | None
+    is_settled: bool = True
 
 
 def read_part(task: Task, how: How) -> Part:
@@ -81,7 +83,7 @@ def read_part(task: Task, how: How) -> Part:
         if len(found) == _READ_ON:
             end = None
             break
-    return Part(reader.columns.rows(), found, settings.own, end)
+    return Part(reader.columns.rows(), found, settings.own, end, not reader.reads_folders)
 
 
 def _read(task: Task, reader: RowReader) -> Iterator[RowProblem | Once | End]:
@@ -103,6 +105,7 @@ class Gathering:
     Attributes:
         noted: what is wrong with files and rows, in the order in which it occurs.
         count: rows so far.
+        is_settled: whether all parts are.
     """
 
     def __init__(self, encoder_sha256: str, wrong: Sequence[RowProblem]) -> None:
@@ -113,7 +116,7 @@ class Gathering:
             wrong: problems that come before those of rows.
         """
         self.noted = [Noted(0, problem) for problem in wrong]
-        self.count = 0
+        self.count, self.is_settled = 0, True
         self._encoder = encoder_sha256
         self._tables: list[pa.Table] = []
         self._params: dict[StyleParams, int] = {}
@@ -143,6 +146,7 @@ class Gathering:
         table = part.rows.table.slice(0, rows)
         self._tables.append(_changed(table, numbers, records))
         self.count += rows
+        self.is_settled &= part.is_settled
 
     def _problem(self, found: RowProblem | Once, records: int) -> RowProblem | None:
         """Return a problem with the number that its line has in its file; None for one that has been named."""

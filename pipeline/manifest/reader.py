@@ -3,7 +3,7 @@
 import dataclasses
 import heapq
 import posixpath
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -14,12 +14,13 @@ from pipeline.manifest.distinct import repeated
 from pipeline.manifest.formats import Records, Source, described, each
 from pipeline.manifest.in_order import in_order
 from pipeline.manifest.on_cluster import read_by_tasks
+from pipeline.manifest.origin import has_secrets, origin_of
 from pipeline.manifest.partitions import partition_of, unknown_folder
 from pipeline.manifest.parts import MAX_PROBLEMS, Gathering, How, Noted, Task
 from pipeline.manifest.pieces import BYTES, Piece, cut
 from pipeline.manifest.row import EXTENSIONS, Duplicate, Manifest, ManifestError, Row, RowProblem, extension, shown
 from pipeline.manifest.row_reader import WANTED
-from pipeline.manifest.rows import Rows
+from pipeline.manifest.rows import Origin, Rows
 from pipeline.manifest.settings import Settings
 from pipeline.process import garbage as collector
 
@@ -32,6 +33,7 @@ def read_manifest(
     defaults: Mapping[str, object] | None = None,
     settings: Settings | None = None,
     connect: Callable[[], object] | None = None,
+    kept: Callable[[str], Manifest | None] | None = None,
 ) -> Manifest:
     """Return every row of a manifest, or raise with every problem of it.
 
@@ -44,15 +46,24 @@ def read_manifest(
         settings: those of them that somebody asked for now, so that rows which give them too are counted or overruled.
         connect: connects to a cluster, or starts one, that reads a large manifest; None: this process reads it, or the
             cluster that it is connected to.
+        kept: returns what an earlier run has kept of a manifest, by the digest of its origin; None: nobody keeps any.
 
     Raises:
         ManifestError: if anything cannot be used, or there is no row.
     """
-    settings = settings or Settings()
-    read = _read(source, How(encoder_sha256, defaults or {}, settings), connect)
+    how = How(encoder_sha256, defaults or {}, settings or Settings())
+    tasks = list(_tasks(source))
+    origin = origin_of(tasks, how) if kept else ""
+    if kept and origin and (manifest := kept(origin)):
+        return manifest
+    read = _read(source, tasks, how, connect)
     if problems := list(read.problems()):
         raise ManifestError(problems)
-    return Manifest(read.distinct(), read.duplicates(), settings.remarks(len(read.rows)))
+    rows, duplicates, remarks = read.distinct(), read.duplicates(), how.settings.remarks(len(read.rows))
+    # What was changed meanwhile, follows from what else is in a folder, or must not be written, is not kept.
+    if origin and read.is_settled and not has_secrets(rows) and origin_of(tasks, how) == origin:
+        rows.origin = Origin(origin, duplicates, remarks)
+    return Manifest(rows, duplicates, remarks)
 
 
 def iter_rows(
@@ -67,7 +78,7 @@ def iter_rows(
     Arguments are those of `read_manifest`; no cluster is connected to. Ends after `MAX_PROBLEMS` problems, and with one
     more that says so.
     """
-    read = _read(source, How(encoder_sha256, defaults or {}, settings or Settings()))
+    read = _read(source, list(_tasks(source)), How(encoder_sha256, defaults or {}, settings or Settings()))
     yield from _up_to_limit(read.items())
 
 
@@ -91,11 +102,13 @@ class _Read(NamedTuple):
         rows: those that can be used by themselves, in the order of the files.
         noted: problems of files and rows, in the order in which they occurred.
         later: by the place of a row that repeats an earlier one or conflicts with it, what it is instead of a row.
+        is_settled: whether rows follow from their files alone, and not from what else is in a folder.
     """
 
     rows: Rows
     noted: list[Noted]
     later: Mapping[int, RowProblem | Duplicate]
+    is_settled: bool
 
     def problems(self) -> Iterator[RowProblem]:
         """Yield each problem, up to the limit, in the order of the files."""
@@ -130,18 +143,19 @@ class _Read(NamedTuple):
             following = next(noted)
 
 
-def _read(source: Source, how: How, connect: Callable[[], object] | None = None) -> _Read:
+def _read(source: Source, tasks: Sequence[Task], how: How, connect: Callable[[], object] | None = None) -> _Read:
     """Return what a manifest holds.
 
     Args:
         source: as for `read_manifest`.
+        tasks: what its parts are read from.
         how: its rows are read; its settings count which of them give what was asked for.
         connect: as for `read_manifest`.
     """
     usable, wrong = _usable(how.defaults)
     how = how._replace(defaults=usable)
     gathering = Gathering(how.encoder_sha256, wrong)
-    for part, records in in_order(read_by_tasks(list(_tasks(source)), how, connect), how):
+    for part, records in in_order(read_by_tasks(tasks, how, connect), how):
         how.settings.own.update(part.own)
         gathering.add(part, records)
         if gathering.is_full:
@@ -151,7 +165,7 @@ def _read(source: Source, how: How, connect: Callable[[], object] | None = None)
     if not rows and not noted[len(wrong) :]:
         nothing = ", ".join(described(source))[:200] or "manifest"
         noted.append(Noted(0, RowProblem(nothing, None, None, "", "at least one row")))
-    return _Read(rows, noted, repeated(rows))
+    return _Read(rows, noted, repeated(rows), gathering.is_settled)
 
 
 def _usable(defaults: Mapping[str, object]) -> tuple[dict[str, object], list[RowProblem]]:

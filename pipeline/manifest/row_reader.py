@@ -20,7 +20,7 @@ from pipeline.manifest.ids import Frame, around_seed, request_digest
 from pipeline.manifest.items import MAX_COLUMNS, End, Header, Item, Once, Record
 from pipeline.manifest.names import default_output
 from pipeline.manifest.parameters import KEPT, PARAMETER_NAMES, ParameterReader
-from pipeline.manifest.roles import PICTURE_COLUMNS, SEVERAL
+from pipeline.manifest.roles import PICTURE_COLUMNS, SEVERAL, each_of
 from pipeline.manifest.row import RowProblem, shown
 from pipeline.manifest.rows import Columns
 from pipeline.manifest.settings import Given, Settings, is_given
@@ -53,11 +53,16 @@ _OWN = frozenset(("content", "style", "id", "output", "seed", "width", "height")
 
 
 class RowReader:
-    """The state of reading: the rows of files one after the other, and what of each is used for the next."""
+    """The state of reading: the rows of files one after the other, and what of each is used for the next.
+
+    Attributes:
+        columns: the rows.
+        reads_folders: whether the style of one is a folder of pictures.
+    """
 
     def __init__(self, encoder_sha256: str, defaults: Mapping[str, object], settings: Settings) -> None:
         """Begin with no rows; arguments are those of `read_manifest`."""
-        self.columns = Columns(encoder_sha256)
+        self.columns, self.reads_folders = Columns(encoder_sha256), False
         self._encoder = encoder_sha256
         self._settings = settings
         self._parameters = ParameterReader(defaults)
@@ -142,6 +147,7 @@ class RowReader:
         params, place, seed = asked
         if (known := self._frames.get((text, place))) is None:
             style, _ = resolved_styles(text, self._parameters.base)
+            self.reads_folders |= any(named.endswith("/") for named in each_of("style", text))
             known = style, around_seed(style, params, self._encoder)
             _keep(self._frames, (text, place), known)
         style, frame = known

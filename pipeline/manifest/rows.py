@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from nst_kernel.params import StyleParams
 from pipeline.manifest.ids import around_seed, request_digest
-from pipeline.manifest.row import Row
+from pipeline.manifest.row import Duplicate, Row
 
 SCHEMA = pa.schema(
     [
@@ -30,6 +30,9 @@ SCHEMA = pa.schema(
 )
 """Columns of rows: those of `Row`, but that `derived` is the id which follows from the request, and `params` the place
 of the style parameters, all but the seed, among the distinct ones."""
+
+EARLIER = pa.schema([("fingerprint", pa.string()), ("output_height", pa.int32()), ("output_width", pa.int32())])
+"""Columns that rows have besides where an earlier plan of them was kept: what it found out about each."""
 
 _AT_ONCE = 16_384
 """Rows that are Python's at a time."""
@@ -63,6 +66,20 @@ class Kind(NamedTuple):
         return Row("", None, self.style, "", self.params, "", 0).deciding
 
 
+class Origin(NamedTuple):
+    """What the rows of a manifest follow from, all of it: equal origins come to equal rows.
+
+    Attributes:
+        digest: of the files, the parameters that are open in them, the encoder, and the code that reads them.
+        duplicates: rows that were left out.
+        remarks: on parameters that were asked for beside it.
+    """
+
+    digest: str
+    duplicates: Sequence[Duplicate]
+    remarks: tuple[str, ...]
+
+
 class Rows(Sequence[Row]):
     """Rows as columns, in any order.
 
@@ -70,7 +87,10 @@ class Rows(Sequence[Row]):
         table: the columns, as `SCHEMA` has them.
         params: the distinct style parameters, each with the seed 0.
         encoder_sha256: of the encoder whose digest takes part in the derived ids.
+        origin: what these rows follow from; None: not known, or only some of them are here.
     """
+
+    origin: Origin | None = None
 
     def __init__(
         self,
@@ -82,7 +102,7 @@ class Rows(Sequence[Row]):
         """Take columns.
 
         Args:
-            table: as `SCHEMA` has them, each in one chunk.
+            table: as `SCHEMA` has them, each in one chunk; those of `EARLIER` may be behind them.
             params: the distinct style parameters, each with the seed 0.
             encoder_sha256: of the encoder whose digest takes part in the derived ids.
             order: places in the table of these rows, in order; None: all of them.
@@ -122,7 +142,7 @@ class Rows(Sequence[Row]):
         place = range(len(self))[place]
         if self._order is not None:
             place = int(self._order[place])
-        return self._row(*(column[place].as_py() for column in self._columns))
+        return self._row(*(column[place].as_py() for column in self._columns[: len(SCHEMA)]))
 
     def __iter__(self) -> Iterator[Row]:
         """Yield each row."""
@@ -143,8 +163,8 @@ class Rows(Sequence[Row]):
     def column(self, name: str) -> pa.Array:
         """Return a column of these rows, in their order."""
         if not self._columns:
-            return pa.array([], SCHEMA.field(name).type)
-        whole = self._columns[SCHEMA.get_field_index(name)]
+            return pa.array([], self.table.schema.field(name).type)
+        whole = self._columns[self.table.schema.get_field_index(name)]
         return whole if self._order is None else whole.take(pa.array(self._order))
 
     def numbers(self, name: str, missing: int = -1) -> NDArray[np.int64]:
@@ -204,10 +224,18 @@ class Rows(Sequence[Row]):
         shape = None if height is None else (height, width)
         return Row(id, content, style, output, params.reseeded(seed) if seed else params, file, line, shape, trace)
 
+    @property
+    def has_earlier(self) -> bool:
+        """Whether the columns of `EARLIER` are there."""
+        return len(self.table.schema) > len(SCHEMA)
+
+    def alone(self) -> pa.Table:
+        """Return the columns of these rows, in their order, without other rows of their table."""
+        return self.table if self._order is None else self.table.take(pa.array(self._order)).combine_chunks()
+
     def __reduce__(self) -> tuple[Any, ...]:
         """Return how these rows are pickled: without other rows of their table."""
-        table = self.table if self._order is None else self.table.take(pa.array(self._order)).combine_chunks()
-        return type(self), (table, self.params, self.encoder_sha256)
+        return type(self), (self.alone(), self.params, self.encoder_sha256)
 
 
 class Columns:
@@ -269,14 +297,15 @@ class Columns:
 
 
 def joined(parts: list[pa.Table]) -> pa.Table:
-    """Return tables of `SCHEMA` as one whose columns have one chunk each; the list is emptied.
+    """Return tables of one schema as one whose columns have one chunk each; the list is emptied.
 
     Columns are joined one after the other, so that no more than one is there twice.
     """
-    chunks = [[part.column(place) for part in parts] for place in range(len(SCHEMA))]
+    schema = parts[0].schema
+    chunks = [[part.column(place) for part in parts] for place in range(len(schema))]
     parts.clear()
     columns = []
     while chunks:
         whole = pa.chunked_array([chunk for column in chunks.pop(0) for chunk in column.chunks])
         columns.append(whole.chunk(0) if whole.num_chunks == 1 else whole.unify_dictionaries().combine_chunks())
-    return pa.Table.from_arrays(columns, schema=SCHEMA)
+    return pa.Table.from_arrays(columns, schema=schema)

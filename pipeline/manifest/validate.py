@@ -25,6 +25,7 @@ def validate(
     weights: str = "embedded",
     settings: Settings | None = None,
     connect: Callable[[], object] | None = None,
+    kept: Callable[[str], Manifest | None] | None = None,
 ) -> Manifest:
     """Return a whole manifest, read and checked against the encoder; nothing is started.
 
@@ -34,13 +35,16 @@ def validate(
         weights: `embedded`, `imagenet`, or the URI of a file of weights.
         settings: those of the defaults that somebody asked for now.
         connect: as for `read_manifest`.
+        kept: as for `read_manifest`.
 
     Raises:
         ManifestError: with every problem; a layer that the encoder lacks is one.
         WeightsError: if the encoder is not to be had.
     """
     encoder = outline_of(weights)
-    read = read_manifest(manifest, encoder_sha256=encoder.sha256, defaults=defaults, settings=settings, connect=connect)
+    read = read_manifest(
+        manifest, encoder_sha256=encoder.sha256, defaults=defaults, settings=settings, connect=connect, kept=kept
+    )
     check_covered(read.rows, encoder)
     return read
 

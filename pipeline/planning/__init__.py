@@ -7,6 +7,7 @@ from pipeline.planning.crashes import NO_CRASHES, Crashes, RowKey, quarantine_fa
 from pipeline.planning.fingerprint import Identities, fingerprint
 from pipeline.planning.headers import Shape
 from pipeline.planning.history import History
+from pipeline.planning.kept import kept_batches
 from pipeline.planning.limits import ASSUMED_MEMORY, ROWS_AT_MOST, Limits
 from pipeline.planning.look import Look, look_at_pictures
 from pipeline.planning.masks import aspect_fault
@@ -40,6 +41,7 @@ __all__ = [
     "aspect_fault",
     "cost",
     "fingerprint",
+    "kept_batches",
     "look_at_pictures",
     "mask_problems",
     "output_shapes",

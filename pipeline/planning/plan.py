@@ -1,5 +1,6 @@
 """The plan of a run: which rows are left to compute, and in which batches, from metadata alone."""
 
+import functools
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
@@ -37,11 +38,13 @@ class Plan:
         batches: to compute, those with most work first; rows that fail already at planning come last.
         done: how many rows need no computing.
         quarantined: how many rows are left out since they were quarantined with the same fingerprint.
+        left_out: the rows that are done or quarantined.
     """
 
     batches: Batches
     done: int
-    quarantined: int = 0
+    quarantined: int
+    left_out: Rows
 
     @property
     def rows(self) -> int:
@@ -105,39 +108,40 @@ def plan(
     # What each picture is now: rows whose pictures changed are computed again.
     marks = fingerprints(columns, identify)
     # Rows that are done or quarantined are left out.
-    places, done, quarantined = _remaining(columns, marks, history)
+    is_done, is_held = _done_and_held(columns, marks, history)
+    places, left_out = np.flatnonzero(~(is_done | is_held)), columns.at(np.flatnonzero(is_done | is_held))
+    whole = functools.partial(Plan, done=int(is_done.sum()), quarantined=int(is_held.sum()), left_out=left_out)
     todo, texts = _in_their_places(columns.at(places), history), marks.texts.take(pa.array(places))
+    uncertain = marks.uncertain[places]
     del marks
     garbage.give_back()
     if not len(todo):
-        nothing = Planned(todo, texts, np.zeros(0, bool), {}, {})
-        return Plan(Batches(nothing, ()), done=done, quarantined=quarantined)
+        return whole(Batches(Planned(todo, texts, np.zeros(0, bool), {}, {}), ()))
     # A cluster reads many headers, and so must be there before; few tell whether one is needed at all.
     if callable(limits) and len(todo) >= WORTH_A_CLUSTER:
         limits = limits()
     # Neighbours share their style, whatever the order of the manifest.
     order = _by_style_and_content(todo)
-    todo, texts = todo.at(order), texts.take(pa.array(order))
+    todo, texts, uncertain = todo.at(order), texts.take(pa.array(order)), uncertain[order]
     garbage.give_back()
     # Output shapes decide, with the settings, which rows can be optimised together.
-    shapes = (shape_of or output_shapes)(todo)
+    shapes = _shapes(todo, texts, uncertain, shape_of or output_shapes)
     if callable(limits):
         some_fit = len(buckets_of(todo, texts, shapes, history, _NO_LIMITS).failures) < len(todo)
         limits = limits() if some_fit else _NO_LIMITS
-    limits = limits or Limits()
-    buckets = buckets_of(todo, texts, shapes, history, limits)
+    buckets = buckets_of(todo, texts, shapes, history, limits or Limits())
     # Buckets are cut such that every actor gets its share of the work.
     failed = len(todo) - len(buckets.failures), len(buckets.failures)
-    ranges = list(cut(buckets.buckets, failed, limits))
-    return Plan(_in_order(todo, texts, buckets, ranges), done=done, quarantined=quarantined)
+    ranges = list(cut(buckets.buckets, failed, limits or Limits()))
+    return whole(_in_order(todo, texts, buckets, ranges))
 
 
 _NO_LIMITS = Limits(memory=None)
 """Under which no row is too large."""
 
 
-def _remaining(rows: Rows, marks: Fingerprints, history: History) -> tuple[NDArray[np.int64], int, int]:
-    """Return the places of the rows to compute, and how many others are done and quarantined."""
+def _done_and_held(rows: Rows, marks: Fingerprints, history: History) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return which rows are done, and which are quarantined."""
     ids, current = rows.column("id"), marks.texts
     is_held = _is(pc.equal(Pairs.of(history.quarantined).look_up(ids), current))
     earlier = Pairs.of(history.finished).look_up(ids)
@@ -147,7 +151,38 @@ def _remaining(rows: Rows, marks: Fingerprints, history: History) -> tuple[NDArr
     is_done |= marks.uncertain & _is(same_requests(earlier, current))
     is_done &= ~is_held
     _unframed(rows, history, is_done)
-    return np.flatnonzero(~(is_done | is_held)), int(is_done.sum()), int(is_held.sum())
+    return is_done, is_held
+
+
+def _shapes(
+    rows: Rows,
+    fingerprints: pa.Array,
+    uncertain: NDArray[np.bool_],
+    shape_of: Callable[[Sequence[Row]], list[tuple[int, int] | Failure]],
+) -> list[tuple[int, int] | Failure]:
+    """Return the (height, width) in pixels of each row's output, or why it has none.
+
+    What an earlier plan found out stays as it is while the fingerprint does, which the pictures decide: few headers are
+    read again.
+
+    Args:
+        rows: to compute.
+        fingerprints: of the rows.
+        uncertain: whether a picture of the row has no known identity.
+        shape_of: finds the shapes of rows.
+    """
+    if not rows.has_earlier:
+        return shape_of(rows)
+    is_known = _is(pc.equal(rows.column("fingerprint"), fingerprints)) & ~uncertain
+    heights, widths = rows.numbers("output_height"), rows.numbers("output_width")
+    is_known &= heights > 0
+    distinct, numbers = np.unique(heights * 2**32 + widths, return_inverse=True)
+    pairs = [divmod(each, 2**32) for each in distinct.tolist()]  # rows are many, shapes few
+    shapes: list[tuple[int, int] | Failure] = [pairs[number] for number in numbers]
+    others = np.flatnonzero(~is_known)
+    for place, shape in zip(others.tolist(), shape_of(rows.at(others)), strict=True):
+        shapes[place] = shape
+    return shapes
 
 
 def _in_their_places(rows: Rows, history: History) -> Rows:

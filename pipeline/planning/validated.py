@@ -1,6 +1,7 @@
 """A manifest that a run can compute as a whole, or every reason why not; neither torch nor Ray is loaded."""
 
 import dataclasses
+import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import pyarrow as pa
@@ -21,6 +22,7 @@ from pipeline.manifest import (
 )
 from pipeline.options import RunOptions, under_access
 from pipeline.outputs import inputs_among_pictures, parts, query, read_part, read_results
+from pipeline.planning.kept import kept_manifest
 
 
 @under_access
@@ -46,7 +48,15 @@ def validated(
         StorageError: if the results in the output cannot be read.
     """
     settings = Settings(options.settings, options.override)
-    valid = validate(manifest, defaults=defaults, weights=options.weights, settings=settings, connect=connect)
+    kept = functools.partial(kept_manifest, storage.absolute(options.output), decoding=options.decoding)
+    valid = validate(
+        manifest,
+        defaults=defaults,
+        weights=options.weights,
+        settings=settings,
+        connect=connect,
+        kept=kept if options.output else None,
+    )
     check_formats(valid.rows, options.encoding.depth)
     if options.output:
         output = storage.absolute(options.output)

@@ -22,7 +22,8 @@ def paused() -> Iterator[None]:
 
 
 def give_back() -> None:
-    """Give memory back that Arrow has freed and keeps for later: of a million rows, hundreds of megabytes."""
+    """Give memory back that errors hold, whose frames are in cycles, or that Arrow keeps: much, of a million rows."""
     import pyarrow as pa  # by who has columns alone
 
+    gc.collect()
     pa.default_memory_pool().release_unused()
