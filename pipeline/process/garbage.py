@@ -4,6 +4,9 @@ import contextlib
 import gc
 from collections.abc import Iterator
 
+_MUCH = 2**26
+"""Bytes of Arrow from which on a search for what holds them is worth its time: some tenths of a second."""
+
 
 @contextlib.contextmanager
 def paused() -> Iterator[None]:
@@ -22,8 +25,10 @@ def paused() -> Iterator[None]:
 
 
 def give_back() -> None:
-    """Give memory back that errors hold, whose frames are in cycles, or that Arrow keeps: much, of a million rows."""
+    """Give memory back that Arrow keeps for later; of much, also what frames of errors hold, which are in cycles."""
     import pyarrow as pa  # by who has columns alone
 
-    gc.collect()
-    pa.default_memory_pool().release_unused()
+    pool = pa.default_memory_pool()
+    if pool.bytes_allocated() > _MUCH:
+        gc.collect()
+    pool.release_unused()
