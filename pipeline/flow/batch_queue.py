@@ -8,6 +8,7 @@ what each reader got, and gives it the same again.
 
 import asyncio
 import itertools
+import math
 import pickle
 import threading
 from collections import deque
@@ -19,11 +20,12 @@ from typing import Any, Self
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from pipeline.flow.blocks import Block, fetched
 from pipeline.planning import Batch, Fetched, cost
 from pipeline.recovery import repeats
 
 AT_HAND = 4
-"""Batches for each reader that wait in the queue, so that none waits for the driver."""
+"""Blocks for each reader that wait in the queue, so that none waits for the driver."""
 
 TOGETHER = 16
 """Batches that the driver hands over, or reports as done, in one call."""
@@ -87,43 +89,62 @@ class QueueState:
     """Which batches wait and which reader got which: what the actor of a queue keeps; it knows no Ray.
 
     Attributes:
-        waiting: numbers of batches that no reader has, in order.
+        readers: among whom the batches are shared out.
+        waiting: numbers of batches that no reader has, each with how much of a block it fills, in order.
         batches: by number, those that are not done, pickled.
-        of_reader: by reader, the numbers of what it got, in order.
+        of_reader: by reader, the blocks that it got, in order, each the numbers of its batches.
         complete: whether no more batches will come.
+        count: of all batches so far.
     """
 
-    waiting: deque[int] = field(default_factory=deque)
+    readers: int
+    waiting: deque[tuple[int, float]] = field(default_factory=deque)
     batches: dict[int, bytes] = field(default_factory=dict)
-    of_reader: dict[int, list[int]] = field(default_factory=dict)
+    of_reader: dict[int, list[list[int]]] = field(default_factory=dict)
     complete: bool = False
     count: int = 0
 
-    def add(self, batches: Iterable[bytes]) -> None:
-        """Append batches."""
-        for batch in batches:
+    def add(self, batches: Iterable[tuple[bytes, float]]) -> None:
+        """Append batches, pickled, each with how much of a block it fills."""
+        for batch, share in batches:
             self.batches[self.count] = batch
-            self.waiting.append(self.count)
+            self.waiting.append((self.count, share))
             self.count += 1
+
+    @property
+    def blocks(self) -> float:
+        """How many blocks the batches that wait fill."""
+        return sum(share for _, share in self.waiting)
 
     def is_ready(self, reader: int, place: int) -> bool:
         """Return whether it is known what a reader gets at a place."""
         return place < len(self.of_reader.get(reader, ())) or bool(self.waiting) or self.complete
 
-    def take(self, reader: int, place: int) -> tuple[int, bytes] | None:
-        """Return what a reader gets at a place, 0 for its first: a batch and its number; None: it has got all.
+    def take(self, reader: int, place: int) -> list[tuple[int, bytes]] | None:
+        """Return what a reader gets at a place, 0 for its first: a block's batches and numbers; None: it has got all.
 
-        A place that was asked for before has the batch that it had, or nothing in its stead once that is done.
+        A place that was asked for before has the batches that it had, or nothing in the stead of one that is done.
         """
         got = self.of_reader.setdefault(reader, [])
         if place == len(got):
             if not self.waiting:
                 return None
-            got.append(self.waiting.popleft())
-        return got[place], self.batches.get(got[place], b"")
+            got.append(self._block())
+        return [(number, self.batches.get(number, b"")) for number in got[place]]
+
+    def _block(self) -> list[int]:
+        """Take the batches of a block: as many as fill it, and not more than one reader's part of those that wait."""
+        most = math.ceil(len(self.waiting) / self.readers)
+        number, filled = self.waiting.popleft()
+        numbers = [number]
+        while self.waiting and len(numbers) < most and filled + self.waiting[0][1] <= 1:
+            number, share = self.waiting.popleft()
+            numbers.append(number)
+            filled += share
+        return numbers
 
     def had(self, reader: int) -> int:
-        """Return how many batches a reader got so far."""
+        """Return how many blocks a reader got so far."""
         return len(self.of_reader.get(reader, ()))
 
     def done(self, numbers: Iterable[int]) -> None:
@@ -135,14 +156,14 @@ class QueueState:
 class _QueueServer:
     """The actor that holds the state of a queue; calls wait until it can answer them."""
 
-    def __init__(self, capacity: int) -> None:
-        self.state, self.capacity = QueueState(), capacity
+    def __init__(self, readers: int) -> None:
+        self.state = QueueState(readers)
         self.changed = asyncio.Condition()
 
-    async def add(self, batches: list[bytes]) -> None:
-        """Append batches once fewer than `capacity` wait."""
+    async def add(self, batches: list[tuple[bytes, float]]) -> None:
+        """Append batches once those that wait do not fill enough blocks for all readers."""
         async with self.changed:
-            await self.changed.wait_for(lambda: len(self.state.waiting) < self.capacity)
+            await self.changed.wait_for(lambda: self.state.blocks < AT_HAND * self.state.readers)
             self.state.add(batches)
             self.changed.notify_all()
 
@@ -152,7 +173,7 @@ class _QueueServer:
             self.state.complete = True
             self.changed.notify_all()
 
-    async def take(self, reader: int, place: int) -> tuple[int, bytes] | None:
+    async def take(self, reader: int, place: int) -> list[tuple[int, bytes]] | None:
         """Return what `QueueState.take` returns, once it is known."""
         async with self.changed:
             await self.changed.wait_for(lambda: self.state.is_ready(reader, place))
@@ -179,21 +200,22 @@ class BatchQueue:
         error: why the batches ended early; None: they did not.
     """
 
-    def __init__(self, work: Work, readers: int) -> None:
+    def __init__(self, work: Work, readers: int, share_of_block: Callable[[Batch], float]) -> None:
         """Start the actor.
 
         Args:
             work: the batches; they are iterated over in a thread.
             readers: tasks that take them.
+            share_of_block: returns how much of a block a batch fills, more than 0 and at most 1.
         """
-        self.work, self.readers = work, readers
+        self.work, self.readers, self.share_of_block = work, readers, share_of_block
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         # On the node of its driver, and lost with it; it must never wait for a place.
         actor: Any = ray.remote(_QueueServer)
         # Each reader may wait in a call, and a thousand calls are as many as Ray lets wait by itself.
         self.server = actor.options(
             num_cpus=0, scheduling_strategy=here, max_concurrency=calls_at_once(readers)
-        ).remote(AT_HAND * readers)
+        ).remote(readers)
         self.error: BaseException | None = None
         self._is_over = threading.Event()
         self._done: list[int] = []
@@ -211,9 +233,9 @@ class BatchQueue:
         # Of what is planned late nothing is begun any more; a listing that goes on is left alone after a while.
         self._thread.join(PATIENCE)
 
-    def done(self, number: int) -> None:
-        """Note that the outcomes of a batch have arrived."""
-        self._done.append(number)
+    def done(self, numbers: Iterable[int]) -> None:
+        """Note that the outcomes of some batches have arrived."""
+        self._done.extend(numbers)
         if len(self._done) >= TOGETHER:
             self.server.done.remote(self._done)
             self._done = []
@@ -224,7 +246,7 @@ class BatchQueue:
             for some in _together(self.work):
                 if self._is_over.is_set():
                     return
-                ray.get(self.server.add.remote([pickle.dumps(batch) for batch in some]))
+                ray.get(self.server.add.remote([(pickle.dumps(batch), self.share_of_block(batch)) for batch in some]))
         except BaseException as error:  # the driver's other thread raises it
             self.error = error
         finally:
@@ -250,24 +272,23 @@ def calls_at_once(readers: int) -> int:
     return 2 * readers + 16  # and those of the driver
 
 
-def reading(fetch: Callable[[Batch], Fetched], server: Any) -> Callable[[dict[str, Any]], Iterator[dict[str, Any]]]:
-    """Return a stage that takes batches from a queue and fetches them, each of which flows on as soon as it is fetched.
+def reading(fetch: Callable[[Batch], Fetched], server: Any) -> Callable[[dict[str, Any]], Iterator[Block]]:
+    """Return a stage that takes batches from a queue and fetches them, each block of which flows on once it is fetched.
 
     Args:
         fetch: fetches one batch.
         server: the queue's actor.
     """
 
-    def each(row: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    def each(row: dict[str, Any]) -> Iterator[Block]:
         # Of a reader that is repeated, these were begun by a process that crashed; of others nothing is known.
         before = ray.get(server.had.remote(row["reader"])) if repeats.begun_before() else 0
         for place in itertools.count():
-            taken = ray.get(server.take.remote(row["reader"], place))
-            if taken is None:
+            batches = ray.get(server.take.remote(row["reader"], place))
+            if batches is None:
                 return
-            number, batch = taken
             with repeats.telling(place < before):
-                fetched = pickle.dumps(fetch(pickle.loads(batch))) if batch else b""
-            yield {"number": number, "batch": fetched}
+                block = fetched(batches, fetch)
+            yield block
 
     return each

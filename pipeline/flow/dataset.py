@@ -1,7 +1,6 @@
 """The batches of a run through the three stages, on Ray Data."""
 
 import functools
-import pickle
 from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any, cast
 
@@ -10,6 +9,7 @@ from ray.data import TaskPoolStrategy
 
 from pipeline import storage
 from pipeline.cluster import FETCH_CPUS, WRITE_CPUS, ActorPool
+from pipeline.flow import blocks
 from pipeline.flow.batch_queue import BatchQueue, Work, divided, reading
 from pipeline.flow.merging import Merging
 from pipeline.flow.metrics import BusyShare
@@ -52,10 +52,10 @@ def flow(
 ) -> Generator[Mapping[str, Any]]:
     """Compute batches on Ray Data, and yield what became of each row once it is durable.
 
-    A run is one dataset, so that its actors start once. From fetching on a row of it is one batch, pickled, and a block
-    of its own, so that batches spread over the actors and finish one by one. Ray Data schedules and applies
-    back-pressure; what counts is what the writer has committed. Ray runs a block again, without end, when its process
-    died; the ledger sees to it that a row which kills it is tried only so often. Where GPUs are unlike each other, rows
+    A run is one dataset, so that its actors start once. A row of it is a block, of one batch where these are long, so
+    that they spread over the actors and finish one by one. Ray Data schedules and applies back-pressure; what counts is
+    what the writer has committed. Ray runs a block again, without end, when its process died; the ledger sees to it
+    that a row which kills it is tried only so often. Where GPUs are unlike each other, rows
     that only the largest can hold come last, in a dataset of their own.
 
     Args:
@@ -87,12 +87,14 @@ def _computed(
     """
     readers = min(pool.tasks, len(work.first))  # Ray Data warns of more than there is work for
     merging = Merging(writer.output, pool)
-    with BatchQueue(work, readers) as queue, merging:
+    share_of_block = functools.partial(blocks.share_of_block, pool=pool)
+    with BatchQueue(work, readers, share_of_block) as queue, merging:
         try:
             for row in _stages(queue, options, writer, pool, notes, kernel).iter_rows():
-                yield from pickle.loads(row["rows"])
-                queue.done(row["number"])
-                merging.part_is_there()
+                yield from row["outcomes"]
+                queue.done(row["batch"])
+                for _ in row["batch"]:
+                    merging.part_is_there()
                 if isinstance(queue.error, TooManyFailures):
                     break
             if queue.error:
@@ -133,21 +135,11 @@ def _stages(
             **pool.actor_options,
         )
         .map(
-            _writing(write),
+            functools.partial(blocks.written, write=write),
             compute=TaskPoolStrategy(size=queue.readers),
             **pool.stage_options(WRITE_CPUS),
         )
     )
-
-
-def _writing(write: Callable[[Optimised], list[dict[str, Any]]]) -> Callable[[dict[str, Any]], dict[str, Any]]:
-    """Return the stage that writes a batch, and tells its number and what became of its rows."""
-
-    def each(row: dict[str, Any]) -> dict[str, Any]:
-        rows = write(pickle.loads(row["batch"])) if row["batch"] else []
-        return {"number": row["number"], "rows": pickle.dumps(rows)}
-
-    return each
 
 
 class RunBroken(RuntimeError):
@@ -193,6 +185,6 @@ class _Stylise:
             BusyShare(kernel(weights, threads=threads, resumable=resumable), run=notes.run, output=notes.output), notes
         )
 
-    def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-        """Optimise a batch; one that is done already has nothing in its place."""
-        return row | {"batch": pickle.dumps(self.optimise(pickle.loads(row["batch"]))) if row["batch"] else b""}
+    def __call__(self, block: blocks.Block) -> blocks.Block:
+        """Optimise the batches of a block, one after the other."""
+        return blocks.optimised(block, self.optimise)

@@ -5,12 +5,13 @@ import functools
 import os
 import time
 from collections import Counter
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
 
 from pipeline import storage
-from pipeline.flow import dataset, merging, run
+from pipeline.flow import blocks, dataset, merging, run
 from pipeline.flow.batch_queue import BatchQueue, Work
 from pipeline.options.decoding import Decoding
 from pipeline.options.interruptions import Interruptions
@@ -31,6 +32,7 @@ def test_results_are_merged_while_one_actor_computes_all(
     for name in ("photo.png", "painting.png"):
         storage.write_bytes(f"{home}/{name}", (studio.folder / name).read_bytes())
     monkeypatch.setattr(merging, "PARTS", 3)
+    monkeypatch.setattr(blocks, "BATCHES", 1)
     rows: list[dict[str, object]] = [
         {"content": "photo.png", "style": "painting.png", "seed": seed, "width": 64, "height": 48} for seed in range(8)
     ]
@@ -81,7 +83,10 @@ def test_results_are_merged_while_one_actor_computes_all(
 def test_a_reader_that_dies_goes_on_where_it_was(
     dies_at: int, done: int, studio: Studio, local_ray: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Ray repeats its task from the start; what is done is not fetched again, and what is not is fetched for sure."""
+    """Ray repeats its task from the start; what is done is not fetched again, and what is not is fetched for sure.
+
+    Three batches flow together, as they are short.
+    """
     rows: list[dict[str, object]] = [
         {"content": "photo.png", "style": "painting.png", "seed": seed} for seed in range(12)
     ]
@@ -100,16 +105,18 @@ def test_a_reader_that_dies_goes_on_where_it_was(
         return fetch(batch, limits, run=run)
 
     class Noting(BatchQueue):
-        def __init__(self, work: Work, readers: int) -> None:
-            super().__init__(work, min(readers, 1))
+        def __init__(self, work: Work, readers: int, share_of_block: Callable[[Batch], float]) -> None:
+            super().__init__(work, min(readers, 1), share_of_block)
 
-        def done(self, number: int) -> None:
-            super().done(number)
-            (tmp_path / f"done-{number}").touch()
+        def done(self, numbers: Iterable[int]) -> None:
+            super().done(numbers)
+            for number in numbers:
+                (tmp_path / f"done-{number}").touch()
 
     monkeypatch.setattr(dataset, "fetch", dying)
     monkeypatch.setattr(dataset, "BatchQueue", Noting)
     monkeypatch.setattr("pipeline.flow.batch_queue.TOGETHER", 1)
+    monkeypatch.setattr(blocks, "BATCHES", 3)
     progress = studio.run(
         manifest,
         resources=Resources(num_actors=1, batch_size=1),

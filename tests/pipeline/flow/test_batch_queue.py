@@ -30,17 +30,17 @@ class Server:
     """The queue's actor as its readers and its driver see it: `ray.get` returns what is called."""
 
     def __init__(self) -> None:
-        self.state = QueueState()
+        self.state = QueueState(readers=1)
         for name in ("add", "complete", "take", "had", "done"):
             setattr(self, name, SimpleNamespace(remote=getattr(self, f"_{name}")))
 
-    def _add(self, some: list[bytes]) -> None:
+    def _add(self, some: list[tuple[bytes, float]]) -> None:
         self.state.add(some)
 
     def _complete(self) -> None:
         self.state.complete = True
 
-    def _take(self, reader: int, place: int) -> tuple[int, bytes] | None:
+    def _take(self, reader: int, place: int) -> list[tuple[int, bytes]] | None:
         assert self.state.is_ready(reader, place)
         return self.state.take(reader, place)
 
@@ -57,10 +57,11 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Server:
     return Server()
 
 
-def filled(server: Any, work: Work) -> BatchQueue:
+def filled(server: Any, work: Work, share: float = 1.0) -> BatchQueue:
     """A queue whose batches have been handed over to a server."""
     one = object.__new__(BatchQueue)
     one.server, one.work, one.error, one._is_over, one._done = server, work, None, threading.Event(), []
+    one.share_of_block = lambda _: share
     one._hand_over()
     return one
 
@@ -69,25 +70,48 @@ def fetch(batch: Batch) -> Fetched:
     return Fetched(batch, (), now(), 0.0, ())
 
 
-@given(st.integers(0, 12), st.lists(st.integers(0, 2), max_size=40))
-def test_each_batch_goes_to_one_reader_and_to_the_same_place_again(count: int, asks: list[int]) -> None:
-    state = QueueState()
-    state.add(bytes([number]) for number in range(count))
+SHARES = st.lists(st.sampled_from([1 / 16, 0.3, 0.5, 1.0]), max_size=30)
+"""How much of a block each of some batches fills."""
+
+
+@given(SHARES, st.lists(st.integers(0, 2), max_size=40))
+def test_each_batch_goes_to_one_reader_and_to_the_same_place_again(shares: list[float], asks: list[int]) -> None:
+    state = QueueState(readers=3)
+    state.add((bytes([number]), share) for number, share in enumerate(shares))
     state.complete = True
-    got: dict[int, list[tuple[int, bytes] | None]] = {0: [], 1: [], 2: []}
-    for reader in [*asks, *([0] * (count + 1))]:
-        got[reader].append(state.take(reader, len([one for one in got[reader] if one])))
-    found = [one for each in got.values() for one in each if one]
-    assert sorted(found) == [(number, bytes([number])) for number in range(count)]
-    for reader, each in got.items():  # as when its task is repeated
-        there = [one for one in each if one]
-        assert [state.take(reader, place) for place in range(len(there) + 1)] == [*there, None]
+    got: dict[int, list[list[tuple[int, bytes]]]] = {0: [], 1: [], 2: []}
+    for reader in [*asks, *([0] * (len(shares) + 1))]:
+        got[reader] += [block for block in [state.take(reader, len(got[reader]))] if block is not None]
+    found = [one for blocks in got.values() for block in blocks for one in block]
+    assert sorted(found) == [(number, bytes([number])) for number in range(len(shares))]
+    for reader, blocks in got.items():  # as when its task is repeated
+        assert [state.take(reader, place) for place in range(len(blocks) + 1)] == [*blocks, None]
+
+
+@given(SHARES.filter(bool), st.integers(1, 4))
+def test_a_block_is_never_more_than_full_and_leaves_some_for_the_other_readers(
+    shares: list[float], readers: int
+) -> None:
+    state = QueueState(readers)
+    state.add((b"", share) for share in shares)
+    left = len(shares)
+    for place in range(len(shares)):
+        if (block := state.take(0, place)) is None:
+            break
+        filled = [shares[number] for number, _ in block]
+        assert len(block) == 1 or (sum(filled) <= 1 and len(block) <= -(-left // readers))
+        left -= len(block)
+        # Nothing that would have been as good is left.
+        if state.waiting and len(block) < -(-(left + len(block)) // readers):
+            assert sum(filled) + state.waiting[0][1] > 1
+    assert left == 0
+    assert state.blocks == 0
 
 
 def test_a_reader_waits_until_it_is_known_what_it_gets() -> None:
-    state = QueueState()
+    state = QueueState(readers=1)
     assert not state.is_ready(0, 0)
-    state.add([b"a"])
+    state.add([(b"a", 1.0)])
     assert state.is_ready(0, 0)
     state.take(0, 0)
     assert state.is_ready(0, 0)
@@ -97,21 +121,21 @@ def test_a_reader_waits_until_it_is_known_what_it_gets() -> None:
 
 
 def test_what_is_done_takes_no_memory_and_is_not_fetched_again(server: Server) -> None:
-    filled(server, Work(batches(3)))
-    fetched: list[Batch] = []
+    filled(server, Work(batches(4)), share=0.5)
+    read: list[Batch] = []
 
     def noting(batch: Batch) -> Fetched:
-        fetched.append(batch)
+        read.append(batch)
         return fetch(batch)
 
     first = list(reading(noting, server)({"reader": 0}))
-    assert [row["number"] for row in first] == [0, 1, 2]
-    assert fetched == batches(3)
-    server.state.done([0, 1])
-    assert list(server.state.batches) == [2]
+    assert [block["batch"] for block in first] == [[0, 1], [2, 3]]
+    assert read == batches(4)
+    server.state.done([0, 1, 2])
+    assert list(server.state.batches) == [3]
     again = list(reading(noting, server)({"reader": 0}))
-    assert [bool(row["batch"]) for row in again] == [False, False, True]
-    assert fetched[3:] == batches(3)[2:]
+    assert [list(map(bool, block["fetched"])) for block in again] == [[False, False], [False, True]]
+    assert read[4:] == batches(4)[3:]
 
 
 def test_only_what_a_crashed_reader_had_was_begun_before(server: Server) -> None:
@@ -138,8 +162,8 @@ def test_a_batch_flows_on_before_the_next_is_fetched(server: Server) -> None:
         fetched.append(batch)
         return fetch(batch)
 
-    for number, row in enumerate(reading(noting, server)({"reader": 0})):
-        assert pickle.loads(row["batch"]).batch == batches(2)[number]
+    for number, block in enumerate(reading(noting, server)({"reader": 0})):
+        assert [pickle.loads(one).batch for one in block["fetched"]] == [batches(2)[number]]
         assert len(fetched) == number + 1
 
 
@@ -176,6 +200,6 @@ def test_planning_that_fails_ends_the_queue_and_keeps_its_error(server: Server) 
 
 def test_the_driver_reports_some_batches_together(server: Server) -> None:
     one = filled(server, Work(batches(40)))
-    for number in range(40):
-        one.done(number)
+    for number in range(0, 40, 2):
+        one.done([number, number + 1])
     assert list(server.state.batches) == list(range(32, 40))

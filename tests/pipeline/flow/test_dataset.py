@@ -1,7 +1,6 @@
 """The driver of a run: batches from the queue, outcomes as they come, and how it ends; Ray Data is a loop here."""
 
 import contextlib
-import pickle
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -73,10 +72,9 @@ class Loop:
             time.sleep(0.001)
 
     def _rows(self, server: Any) -> Iterator[dict[str, Any]]:
-        for row in reading(lambda one: Fetched(one, (), now(), 0.0, ()), server)({"reader": 0}):
-            ids = [{"id": planned.row.id} for planned in pickle.loads(row["batch"]).batch.rows]
-            self.before(int(ids[0]["id"]))
-            yield {"number": row["number"], "rows": pickle.dumps(ids)}
+        for block in reading(lambda one: Fetched(one, (), now(), 0.0, ()), server)({"reader": 0}):
+            self.before(int(block["rows"][0]))
+            yield {"batch": block["batch"], "outcomes": [{"id": id} for id in block["rows"]]}
 
 
 @pytest.fixture
@@ -201,7 +199,7 @@ def test_no_batch_waits_until_the_next_slice_is_planned(loop: Loop) -> None:
 
 def test_each_reader_may_wait_in_a_call_and_others_get_through(loop: Loop) -> None:
     """Ray lets a thousand calls of an actor wait at a time, unless it is told how many."""
-    with BatchQueue(Work(batches(0), iter([])), 2000):
+    with BatchQueue(Work(batches(0), iter([])), 2000, lambda _: 1.0):
         (server,) = loop.ray.actors
         assert server.options["max_concurrency"] > 2 * 2000
     assert server.is_killed
