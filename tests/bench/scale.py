@@ -17,11 +17,10 @@ import ray
 from rich.console import Console
 
 from tests.bench import far, million, page, requests, throughput
-from pipeline.flow import blocks
 from tests.bench import starting as start
 from tests.bench.__main__ import RESULTS, cpu_name
 
-PARTS = ("million", "ten_million", "overhead", "rows", "scaling", "requests", "page", "starting", "far", "tail")
+PARTS = ("million", "overhead", "rows", "scaling", "requests", "page", "starting", "far", "tail")
 
 
 def main() -> None:
@@ -40,7 +39,6 @@ def main() -> None:
     console.print(machine)
     parts: dict[str, Callable[[Console, Path], Any]] = {
         "million": lambda console, home: planned_and_resumed(console, home, options.million),
-        "ten_million": lambda console, home: planned(console, home, 10 * options.million),
         "overhead": lambda console, home: overhead(console, home, options.overhead_batches),
         "rows": lambda console, home: long_run(console, home, options.rows),
         "scaling": lambda console, home: scaling(console, home, options.waves),
@@ -60,20 +58,14 @@ def main() -> None:
     console.print(f"Kept in {os.path.relpath(file)}")
 
 
-def planned(console: Console, home: Path, rows: int) -> Any:
-    """A manifest with known headers, before anything is done."""
+def planned_and_resumed(console: Console, home: Path, rows: int) -> Any:
+    """A manifest with known headers, before anything is done and after all is."""
     million.prepare(home, rows)
     first = million.measured("plan", home)
     console.print(
         f"{rows:,} rows validated in {first['validate_seconds']:.1f} s of CPU and planned in "
         f"{first['plan_seconds']:.1f} s: {first['batches']:,} batches, {first['peak_bytes'] / 1e9:.2f} GB at the peak"
     )
-    return {"plan": first}
-
-
-def planned_and_resumed(console: Console, home: Path, rows: int) -> Any:
-    """A manifest with known headers, before anything is done and after all is."""
-    first = planned(console, home, rows)["plan"]
     there = million.measured("finish", home)
     again = million.measured("resume", home)
     decided = again["finished_seconds"] + again["plan_seconds"]
@@ -86,16 +78,14 @@ def planned_and_resumed(console: Console, home: Path, rows: int) -> Any:
 
 
 def overhead(console: Console, home: Path, batches: int) -> Any:
-    """Rows alone, as on CPUs, and in batches, as on GPUs; each batch a block, and many, as where they are short."""
+    """Rows alone, as on CPUs, and in batches, as on GPUs."""
     found = []
-    for together, sharing in ((1, 1), (1, blocks.BATCHES), (16, 1), (16, blocks.BATCHES)):
-        # As many batches for all: Ray starts processes for a while, which long runs pay for once.
-        folder = home / f"{together} {sharing}"
-        r = throughput.overhead(folder, rows=together * batches, rows_per_batch=together, batches_per_block=sharing)
+    for together in (1, 16):
+        # As many batches for both: Ray starts processes for a while, which long runs pay for once.
+        r = throughput.overhead(home / f"{together}", rows=together * batches, rows_per_batch=together)
         split = ", ".join(f"{kind} {ms:.1f}" for kind, ms in r["ms_per_row"].items())
         console.print(
-            f"a row's CPU beside the kernel, 256 px, {together} to a batch, {sharing} batches to a block: "
-            f"{r['ms_per_row_in_all']:.1f} ms ({split})"
+            f"a row's CPU beside the kernel, 256 px, {together} to a batch: {r['ms_per_row_in_all']:.1f} ms ({split})"
         )
         found.append(r)
     return found

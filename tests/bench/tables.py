@@ -17,10 +17,7 @@ TARGETS = {
     "planned, peak GB": 0.6,
     "what is left to do decided, s of CPU": 12,
     "what is left to do decided, peak GB": 0.7,
-    "10 million planned, s of CPU": 300,
-    "10 million planned, peak GB": 4,
-    "a row alone, ms of CPU": 45,
-    "a row of a batch, ms of CPU": 12,
+    "a row, ms of CPU": 20,
     "time not at work, %": 5,
     "growth of the driver, %": 5,
     "page, s of CPU": 120,
@@ -50,7 +47,6 @@ def tables() -> dict[str, str]:
             "parity": parity,
             "idle": idle,
             "million": million,
-            "ten_million": ten_million,
             "overhead": overhead,
             "scaling": scaling,
             "rows": rows,
@@ -190,38 +186,24 @@ def million(figures: Mapping[str, Any]) -> str:
     return table([f"{plan['rows']:,} rows", "measured", "target"], listed)
 
 
-def ten_million(figures: Mapping[str, Any]) -> str:
-    """Return what planning ten million rows takes."""
-    plan = figures["plan"]
-    seconds, peak = plan["validate_seconds"] + plan["plan_seconds"], plan["peak_bytes"] / 1e9
-    listed = [
-        ["validated and planned, s of CPU", f"{seconds:.0f}", against("10 million planned, s of CPU", seconds)],
-        ["planned, peak GB", f"{peak:.1f}", against("10 million planned, peak GB", peak)],
-    ]
-    return table([f"{plan['rows']:,} rows", "measured", "target"], listed)
-
-
 def overhead(figures: list[Mapping[str, Any]]) -> str:
     """Return the CPU time of a row beside the kernel."""
     who = ("driver", "workers", "ray")
     listed = []
     for one in figures:
         costs = [*(one["ms_per_row"][part] for part in who), one["ms_per_row_in_all"]]
-        which = "a row alone, ms of CPU" if one["rows_per_batch"] == 1 else "a row of a batch, ms of CPU"
-        counts = (one["rows_per_batch"], one["batches_per_block"])
-        listed.append([*counts, *(f"{cost:.1f}" for cost in costs), against(which, costs[-1])])
-    heads = ["rows of a batch", "batches of a block", "driver, ms", "workers, ms", "Ray, ms", "in all, ms", "target, ms"]
-    return table(heads, listed)
+        target = against("a row, ms of CPU", costs[-1])
+        listed.append([one["rows_per_batch"], *(f"{cost:.1f}" for cost in costs), target])
+    return table(["rows of a batch", "driver, ms", "workers, ms", "Ray, ms", "in all, ms", "target, ms"], listed)
 
 
 def how_far(rows: tuple[int, ...] = (1_000_000, 10_000_000, 100_000_000), gpus: int = 1600) -> str:
     """Return what runs of so many rows take before they begin, and how many batches one driver has in a second."""
     parts = {part: measured["figures"] for part, measured in json.loads(SCALE.read_text("utf-8")).items()}
-    plan, (alone, together) = parts["million"]["plan"], parts["overhead"][-2:]
+    plan, together = parts["million"]["plan"], parts["overhead"][-1]
     seconds = (plan["validate_seconds"] + plan["plan_seconds"]) / plan["rows"]
     writes = parts["requests"][-1]["requests"]["PUT"]
-    size = alone["rows_per_batch"]
-    batch_ms, short_ms = (size * one["ms_per_row"]["driver"] for one in (alone, together))
+    size, batch_ms = together["rows_per_batch"], together["ms_per_row"]["driver"] * together["rows_per_batch"]
     listed = [
         ["read, checked and planned, minutes of one core", *(f"{seconds * count / 60:,.1f}" for count in rows)],
         [
@@ -234,10 +216,8 @@ def how_far(rows: tuple[int, ...] = (1_000_000, 10_000_000, 100_000_000), gpus: 
     limit = f"{most:.0f} batches a second at most, {most * size:,.0f} rows"
     return (
         f"{table(['rows', *(f'{count:,}' for count in rows)], listed)}\n\n"
-        f"For a batch of {size} rows that is a block of its own the driver takes {batch_ms:.0f} ms of a core, so that "
-        f"one run has {limit}: what {gpus:,} GPUs do at {gpus / (most * size):.1f} s for a picture. Where they do more, "
-        f"up to {together['batches_per_block']} batches share a block, which takes {short_ms:.1f} ms for each of them: "
-        f"enough for {gpus:,} GPUs at {gpus * short_ms / size / 1000:.1f} s for a picture."
+        f"For a batch of {size} rows the driver takes {batch_ms:.0f} ms of a core, so that one run has {limit}: what "
+        f"{gpus:,} GPUs do at {gpus / (most * size):.1f} s for a picture."
     )
 
 

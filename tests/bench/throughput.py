@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import pyarrow.compute as pc
 from PIL import Image
@@ -15,7 +14,6 @@ from jobs.pictures import CONTENTS, STYLES, draw
 from pipeline.cluster.actor_pool import ActorPool, pool_on_cluster
 from pipeline.cluster.connection import connect
 from pipeline.encoder import outline_of
-from pipeline.flow import blocks
 from pipeline.flow.batch_queue import Work
 from pipeline.flow.dataset import flow
 from pipeline.flow.run import run
@@ -50,25 +48,20 @@ def prepare(home: Path, rows: int, size: int) -> str:
     return str(home / "rows.csv")
 
 
-def overhead(
-    home: Path, *, rows: int, rows_per_batch: int, batches_per_block: int, size: int = 256
-) -> dict[str, Any]:
+def overhead(home: Path, *, rows: int, rows_per_batch: int, size: int = 256) -> dict[str, Any]:
     """CPU seconds for each row from its batch's planning on, JPEG in and PNG out, once a quarter of them went by."""
     asked = read_manifest(prepare(home, rows, size), encoder_sha256="stub", defaults={"size": size}).rows
     pool = _pool(2)
     outcomes = _outcomes(asked, home, pool, Limits(rows=rows_per_batch))
-    # So short do batches seem to it, whatever the stub's rows would take.
-    with patch.object(blocks, "share_of_block", lambda batch, pool: 1 / batches_per_block):
-        for _ in range(warm := rows // 4):
-            next(outcomes)
-        before = family()
-        counted = sum(1 for _ in outcomes)
-        spent = cpu_by_kind(before, family())
+    for _ in range(warm := rows // 4):
+        next(outcomes)
+    before = family()
+    counted = sum(1 for _ in outcomes)
+    spent = cpu_by_kind(before, family())
     return {
         "rows": counted,
         "warm_up_rows": warm,
         "rows_per_batch": rows_per_batch,
-        "batches_per_block": batches_per_block,
         "ms_per_row": {kind: 1000 * seconds / counted for kind, seconds in spent.items()},
         "ms_per_row_in_all": 1000 * sum(spent.values()) / counted,
     }

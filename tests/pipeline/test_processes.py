@@ -8,6 +8,8 @@ import pytest
 from pipeline.encoder import PIN, outline_of
 from tests.support import REPOSITORY
 
+pytestmark = pytest.mark.xdist_group("processes")  # that begin once
+
 HEAVY = (
     *("torch", "torchvision", "triton", "sympy", "ray", "pandas", "scipy", "matplotlib", "plotly", "sklearn"),
     *("skimage", "pyarrow", "fsspec", "s3fs", "botocore", "jinja2", "IPython", "asyncio"),
