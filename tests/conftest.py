@@ -24,7 +24,6 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 gc.disable()  # until there are tests
 
 
-
 def pytest_collection_finish() -> None:
     """Search for reference cycles among the objects of tests alone.
 
