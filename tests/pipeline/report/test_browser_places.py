@@ -52,6 +52,37 @@ def test_a_phone_needs_no_sideways_scrolling(browser: Browser, output: Path, vie
     assert visit.complaints == []
 
 
+OUTSIDE = """() => [...document.querySelectorAll('nav a, .plainly th, .plainly td')].filter(e => e.checkVisibility())
+  .map(e => [e, e.getBoundingClientRect()]).filter(([, { left, right }]) => left < 0 || right > innerWidth)
+  .map(([e]) => e.textContent)"""
+
+LINES = """all => all.map(e => {
+  const range = document.createRange();
+  range.selectNodeContents(e);
+  return new Set([...range.getClientRects()].map(({ top }) => top)).size;
+})"""
+
+
+@pytest.mark.parametrize("width", [360, 390])
+def test_tabs_and_tables_are_inside_the_screen_of_a_phone(browser: Browser, output: Path, width: int) -> None:
+    visit = Visit(browser, width=width, height=700)
+    page = visit.open(output)
+    for view in ("summary", "gallery", "matrix", "curves", "failures", "nights"):
+        page.evaluate("window.scrollTo(0, 10000)")
+        page.click(f"nav a[href='#{view}']")
+        if view == "curves":
+            page.wait_for_selector("#curves-table td")
+        if view == "nights":
+            page.uncheck("#comparison-worse")
+            expect(page.locator("#comparison-list tbody tr")).to_have_count(3)
+            assert page.locator("#nights .settings th[scope=row]").evaluate_all(LINES) == [1, 1]
+        assert page.evaluate("scrollY") == 0
+        assert page.evaluate(OUTSIDE) == []
+        assert page.evaluate("document.querySelector('.comparison')?.scrollWidth ?? 0") <= width
+    visit.context.close()
+    assert visit.complaints == []
+
+
 @pytest.mark.parametrize("view", ["gallery", "matrix", "failures"])
 def test_a_tab_that_an_address_names_opens_at_its_top(browser: Browser, output: Path, view: str) -> None:
     visit = Visit(browser, height=300)

@@ -307,7 +307,7 @@ def test_two_runs_are_on_the_page(output: Path, tmp_path: Path) -> None:
     text = read(page).text
     assert f"tv_weight 0.5 {samples.HOSTILE} iterations 60 –" in text
     assert "3, of which 1 got worse" in text
-    assert "Only before: 1 rows" in text
+    assert "Only before: 1 row gone ok" in text
 
 
 def test_copies_that_the_page_does_not_show_any_more_are_deleted(output: Path) -> None:
