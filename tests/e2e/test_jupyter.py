@@ -1,6 +1,5 @@
 """The notebooks of the examples in a real Jupyter kernel: what each cell shows, and that nothing stands in red."""
 
-import importlib.util
 import json
 import os
 import shutil
@@ -17,14 +16,7 @@ from tests.support import REPOSITORY, draw
 EXAMPLES = REPOSITORY / "jobs" / "examples"
 PICTURES = ("photos/lake.jpg", "photos/town.jpg", "styles/night.png", "styles/harvest.png")
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.ray,
-    pytest.mark.skipif(
-        not all(map(importlib.util.find_spec, ("nbconvert", "ipykernel"))),
-        reason="needs nbconvert and ipykernel, which nothing else here uses: pip install nbconvert ipykernel",
-    ),
-]
+pytestmark = [pytest.mark.slow, pytest.mark.ray]
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in EXAMPLES.glob("*.ipynb")))
