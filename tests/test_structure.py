@@ -18,8 +18,8 @@ ORDER = {
         *("optimisers", "transfer"),
     ),
     "pipeline": (
-        *("process", "storage", "options", "images", "encoder", "layout", "manifest", "outputs", "planning"),
-        *("specs", "cluster"),
+        *("words", "process", "storage", "options", "images", "encoder", "layout", "manifest", "outputs"),
+        *("planning", "specs", "cluster"),
         *("recovery", "comparison", "stages", "report", "flow", "archives", "grids", "execute", "notebook"),
     ),
     "jobs": (

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from jobs.commands import _job
-from jobs.console import counted, out
+from jobs.console import out
 from jobs.exit_codes import ExitCode, explains_exit_codes
 from jobs.options import Computing, Costs, Parameters, fields_of, run_options, takes
 from pipeline.specs import ArchiveSpec
+from pipeline.words import counted
 
 if TYPE_CHECKING:
     from pipeline.options import RunOptions

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from jobs.console import counted, json_lines, out, printable
+from jobs.console import json_lines, out, printable
 from jobs.exit_codes import ExitCode, explains_exit_codes
+from pipeline.words import counted
 
 if TYPE_CHECKING:
     from jobs.submit import Cluster, Submission

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from jobs.console import counted, err, go_without_pandas, out, remark
+from jobs.console import err, go_without_pandas, out, remark
 from jobs.exit_codes import ExitCode, explains_exit_codes
 from jobs.options import ACCESS, run_options, takes
+from pipeline.words import counted
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -59,7 +60,7 @@ def compare(
             run_of(before),
             run_of(after),
             thresholds=thresholds,
-            on_progress=lambda done, total: status.update(f"Comparing … {done:,} of {total:,} rows"),
+            on_progress=lambda done, total: status.update(f"Comparing … {done:,} of {counted(total, 'row')}"),
         )
     if as_json:
         out.out(json.dumps(as_object(comparison), default=str, allow_nan=False), highlight=False)

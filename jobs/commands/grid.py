@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from jobs.commands import _job
-from jobs.console import counted, go_without_pandas, out, printable
+from jobs.console import go_without_pandas, out, printable
 from jobs.exit_codes import explains_exit_codes
 from jobs.options import Chosen, Computing, Costs, Parameters, run_options, takes
+from pipeline.words import counted
 
 if TYPE_CHECKING:
     from pipeline.options import RunOptions

@@ -5,8 +5,9 @@ from typing import Annotated, Any
 import typer
 
 from jobs import completion
-from jobs.console import counted, go_without_pandas, out
+from jobs.console import go_without_pandas, out
 from jobs.options import ACCESS, run_options, takes
+from pipeline.words import counted
 
 Output = Annotated[
     str, typer.Argument(help="Output of a run; or a grid's, for its latest run; or that with @previous behind it.")

@@ -9,6 +9,7 @@ from jobs.console import print_note
 from jobs.exit_codes import ExitCode, explains_exit_codes
 from jobs.options import ACCESS, DECODING, Costs, DryRun, Parameters, run_options, takes
 from jobs.runner import Terminal
+from pipeline.words import counted
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -72,7 +73,8 @@ def _print_end(out: "Console", output: str, result: "StylizeResult") -> None:
     height, width = result.image.shape[:2]
     start, end = result.curve["total"][0], result.losses["total"]
     out.print(
-        f"{escape(output)}: {width} x {height} px, loss {start:.4g} → {end:.4g} in {result.iterations} iterations"
+        f"{escape(output)}: {width} x {height} px, loss {start:.4g} → {end:.4g} "
+        f"in {counted(result.iterations, 'iteration')}"
         + (" (diverged: this is the best iterate)" if result.diverged else ""),
         highlight=False,
     )

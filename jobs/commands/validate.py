@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from jobs.commands import _job
-from jobs.console import counted, err, go_without_pandas, out, print_note
+from jobs.console import err, go_without_pandas, out, print_note
 from jobs.exit_codes import ExitCode, explains_exit_codes
 from jobs.options import ACCESS, DECODING, Parameters, run_options, takes
+from pipeline.words import counted, doing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -141,7 +142,8 @@ def _print(valid: _Valid, look: "Look | None") -> None:
     """Print what was found as lines."""
     for repeat in valid.duplicates:
         out.print(f"{repeat.file}, row {repeat.number}: repeats row {repeat.id}", markup=False, highlight=False)
-    repeats = f", {len(valid.duplicates):,} more repeat them and are computed once" if valid.duplicates else ""
+    more = len(valid.duplicates)
+    repeats = f"; {doing(more, 'repeat')} others, which are computed once" if more else ""
     are, which = "is" if len(valid.rows) == 1 else "are", "new or changed" if valid.is_left else "valid"
     line = f"{valid.what}{counted(len(valid.rows), 'row')} {are} {which}{repeats}."
     out.print(line, markup=False, highlight=False, soft_wrap=True)

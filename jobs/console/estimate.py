@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
-from jobs.console.output import counted, print_note, printable
+from jobs.console.output import print_note, printable
 from jobs.console.progress import clock
 from jobs.console.values import as_text, jsonable
 
@@ -63,14 +63,9 @@ def _print_failures(console: Console, estimate: Estimate) -> None:
 
 def _totals(estimate: Estimate) -> Table:
     """Return a grid of the run's rows, actors, work, rate and time."""
-    batches, buckets = counted(estimate.batches, "batch"), counted(len(estimate.buckets), "bucket")
-    words = [f"{counted(estimate.rows, 'row')} to do in {batches} of {buckets}"]
-    words += [f"{estimate.done:,} done before"] if estimate.done else []
-    words += [f"{estimate.duplicates:,} repeat others"] if estimate.duplicates else []
-    words += [f"{len(estimate.failures):,} fail at planning"] if estimate.failures else []
     has = f" with {_bytes(estimate.memory)} each" if estimate.memory else ", whose memory is not known"
     grid = Table.grid(padding=(0, 2))
-    grid.add_row("rows", ", ".join(words))
+    grid.add_row("rows", estimate.in_words)
     if estimate.passed_over:
         grid.add_row("passed over", escape(str(estimate.passed_over)))
     grid.add_row("actors", f"{estimate.actors:,} on {estimate.device}{has}")

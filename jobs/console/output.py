@@ -94,11 +94,6 @@ def console(*, stderr: bool = False) -> Console:
     return PrintableConsole(stderr=stderr, emoji=False, width=WIDE)
 
 
-def counted(count: int, word: str) -> str:
-    """Return a count with its noun: 1 row, 2 rows, 1,000 batches."""
-    return f"{count:,} {word}" + ("" if count == 1 else "es" if word.endswith("ch") else "s")
-
-
 def near(uri: str) -> str:
     """Return a path as a person here would write it: relative if it lies below this folder, else as it is."""
     from pipeline import storage

@@ -18,6 +18,7 @@ from rich.table import Table
 from jobs.console.output import print_note
 from pipeline.outputs import Progress, provenance
 from pipeline.process import STAGES
+from pipeline.words import counted
 
 LINE_EVERY = 30.0
 """Seconds after which a log gets another line, whether or not a row has finished since the last one."""
@@ -41,16 +42,16 @@ class LiveProgress:
         self,
         console: Console,
         *,
+        at_work: Callable[[], int | None],
         clock: Callable[[], float] = time.monotonic,
-        at_work: Callable[[], int | None] = lambda: None,
     ) -> None:
         """Show progress on a console.
 
         Args:
             console: where to show it.
-            clock: gives the time in seconds.
             at_work: returns how many rows are being computed, if that is known; asked every few
                 seconds on a terminal, and in a log for each line before the first row is done.
+            clock: gives the time in seconds.
         """
         self.console, self.clock, self.at_work = console, clock, at_work
         self._stage, self._progress, self._flying = "reading what is asked", None, None
@@ -58,7 +59,7 @@ class LiveProgress:
         self._unwritten: str | None = None
         self._noted: set[str] = set()
         self._share, self._began = -1.0, clock()
-        self._written_at = self._began
+        self._written_at = self._updated_at = self._began
         self._over, self._lock = threading.Event(), threading.RLock()
         self._ticker = threading.Thread(target=self._tick, name="progress", daemon=True)
         self._stages = _Stages(self._enter_stage)
@@ -99,7 +100,7 @@ class LiveProgress:
         with self._lock:
             if self._progress is None and progress.total:
                 self._stage = "starting encoders"
-            self._progress = progress
+            self._progress, self._updated_at = progress, self.clock()
             line = self._line()
             if self.live:
                 return
@@ -133,7 +134,7 @@ class LiveProgress:
             return f"{self._stage[0].upper()}{self._stage[1:]} …"
         if progress.total and not progress.finished:
             return f"{describe(progress)}: {f'{self._flying:,} at work' if self._flying else self._stage} …"
-        return describe(progress)
+        return describe(progress, since=self.clock() - self._updated_at)
 
     def _shown(self) -> RenderableType:
         """Return what a terminal shows now."""
@@ -176,9 +177,14 @@ def _bar(share: float, line: str, width: int) -> RenderableType:
     return grid
 
 
-def describe(progress: Progress) -> str:
-    """Return the progress of a run as one line: `12 of 40 rows, 1 failed, 0.52 rows/s, 0:54 left`."""
-    words = [f"{progress.finished:,} of {progress.total:,} rows" if progress.total else "nothing left to do"]
+def describe(progress: Progress, since: float = 0.0) -> str:
+    """Return the progress of a run as one line: `12 of 40 rows, 1 failed, 0.52 rows/s, 0:54 left`.
+
+    Args:
+        progress: of the run.
+        since: seconds that have passed since the last row of it finished, which are no longer left.
+    """
+    words = [f"{progress.finished:,} of {counted(progress.total, 'row')}" if progress.total else "nothing left to do"]
     words += [
         f"{progress.counts[status]:,} {status}"
         for status in ("failed", "diverged", "quarantined")
@@ -195,10 +201,15 @@ def describe(progress: Progress) -> str:
     if progress.passed_over:
         words.append(f"{progress.passed_over.count} passed over")
     if (rate := progress.rate) is not None:
-        words.append(f"{rate:.2f} rows/s")
+        words.append(speed(rate))
     if (left := progress.seconds_left) is not None:
-        words.append(f"{clock(left)} left")
+        words.append(f"{clock(max(left - since, 0.0))} left")
     return ", ".join(words)
+
+
+def speed(rate: float) -> str:
+    """Return a number of rows per second with digits that matter: `2.31 rows/s`, `45.0 rows/h`."""
+    return f"{rate:.2f} rows/s" if rate >= 0.1 else f"{rate * 3600:.3g} rows/h"
 
 
 def clock(seconds: float) -> str:
@@ -241,5 +252,5 @@ class IterationBar:
         self.progress.update(self.task, completed=done, total=total, loss=text)
         if not self.console.is_terminal and self.clock() - self._written_at >= LINE_EVERY:
             self._written_at = self.clock()
-            words = ", ".join(filter(None, [f"{done:,} of {total:,} iterations", text]))
+            words = ", ".join(filter(None, [f"{done:,} of {counted(total, 'iteration')}", text]))
             self.console.print(f"{provenance.now():%Y-%m-%dT%H:%M:%SZ} {words}", markup=False, highlight=False)

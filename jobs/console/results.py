@@ -10,12 +10,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from jobs.console.output import WIDE, counted, near, printable
+from jobs.console.output import WIDE, near, printable
 from jobs.console.progress import clock
 from jobs.console.result_table import chosen, most_useful, troubles
 from jobs.console.values import jsonable
 from pipeline.outputs import Progress as RunProgress
 from pipeline.outputs import layout
+from pipeline.words import counted
 
 SHOWN = 20
 """Rows that failed, or are to be looked at, that the summary of a run lists."""

@@ -20,6 +20,7 @@ from pipeline.flow import run
 from pipeline.options import RunOptions
 from pipeline.outputs import query
 from pipeline.process import native_stderr_hidden
+from pipeline.recovery import ledger
 from pipeline.report import write_report
 
 FOLDER = Path("demo")
@@ -62,7 +63,7 @@ def main(folder: Path = FOLDER) -> None:
     console.print("Drawing the pictures; then six transfers, which take some minutes on a CPU …")
     manifest = prepare(folder)
     output = str((folder / "output").absolute())
-    with native_stderr_hidden(), LiveProgress(console) as live:
+    with native_stderr_hidden(), LiveProgress(console, at_work=lambda: ledger.rows_at_work(output)) as live:
         progress = run(str(manifest), RunOptions(output=output), defaults=SETTINGS, on_progress=live.update)
     print_summary(console, progress, output)
     print_results(console, query.select(output, columns="id,status,width,height,iterations,total_loss"))

@@ -11,6 +11,7 @@ from pipeline.encoder import load_encoder
 from pipeline.flow import run
 from pipeline.options import Resources, RunOptions
 from pipeline.outputs import read_results
+from pipeline.words import counted
 
 
 @dataclass(frozen=True)
@@ -74,9 +75,10 @@ def _cluster(address: str | None) -> str:
     """Connect to a cluster, and return what actors a run would have there."""
     connect(address)
     pool = pool_on_cluster()
-    each = f"{pool.num_gpus:g} GPU each" if pool.num_gpus else f"{pool.threads} threads each"
+    threads = f"{counted(pool.threads, 'thread')} each" if pool.threads else "as many threads as torch takes"
+    each = f"{pool.num_gpus:g} GPU each" if pool.num_gpus else threads
     memory = "unknown" if pool.memory is None else f"{pool.memory / 1e9:.1f} GB"
-    return f"{pool.count} actors, {each}, memory for each {memory}"
+    return f"{counted(pool.count, 'actor')}, {each}, memory for each {memory}"
 
 
 def _row(home: str, weights: str) -> str:

@@ -15,6 +15,7 @@ from pipeline.comparison.pictures import similarity_of
 from pipeline.images import Similarity
 from pipeline.manifest import PICTURE_COLUMNS, name_in_fingerprint
 from pipeline.outputs import SCHEMA, name_of, picture_or_reason, query, read_results, run_of
+from pipeline.words import counted
 
 PICTURES_AT_ONCE = min(8, os.cpu_count() or 1)
 """Pairs of pictures that are in memory at once."""
@@ -101,7 +102,7 @@ class Comparison:
 
     def __str__(self) -> str:
         """Return what the comparison found, and the rows that got worse."""
-        said = f"{len(self.worse):,} of {len(self.changes):,} rows got worse, {len(self.changed):,} changed"
+        said = f"{len(self.worse):,} of {counted(len(self.changes), 'row')} got worse, {len(self.changed):,} changed"
         lines = [f"{', '.join(map(str, change.key.values()))}: {'; '.join(change.worse)}" for change in self.worse[:20]]
         return "\n  ".join([said, *lines])
 

@@ -9,6 +9,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from pipeline.manifest import Row, Rows, Source, check_formats, check_originals
 from pipeline.options import RunOptions, under_access
 from pipeline.outputs import Finished, PassedOver, finished
 from pipeline.planning import BatchRange, Failure, History, Plan, cost, output_shapes, plan, validated
+from pipeline.words import counted, doing
 
 if TYPE_CHECKING:
     from nst_kernel import Vgg19
@@ -123,6 +125,28 @@ class Estimate:
     def multiply_adds(self) -> float:
         """How many multiply-adds the convolutions take, forward and back."""
         return sum(bucket.multiply_adds for bucket in self.buckets)
+
+    def __str__(self) -> str:
+        """Return rows, actors and times as a line, then what to know about parameters and the first failures."""
+        lines = [f"{self.in_words}, {counted(self.actors, 'actor')} on {self.device}, {self.times}"]
+        lines += [f"Note: {remark}." for remark in self.remarks]
+        return "\n".join([*lines, *(f"{row_id} fails at planning: {why.error}" for row_id, why in self.failures[:20])])
+
+    @property
+    def in_words(self) -> str:
+        """How many rows are to do, in how many batches, and what becomes of the others."""
+        batches, buckets = counted(self.batches, "batch"), counted(len(self.buckets), "bucket")
+        words = [f"{counted(self.rows, 'row')} to do in {batches} of {buckets}"]
+        words += [f"{self.done:,} done before"] if self.done else []
+        words += [f"{doing(self.duplicates, 'repeat')} others"] if self.duplicates else []
+        words += [f"{doing(len(self.failures), 'fail')} at planning"] if self.failures else []
+        return ", ".join(words)
+
+    @property
+    def times(self) -> str:
+        """How long the run takes at most, and how much time of devices."""
+        whole, devices = (str(timedelta(seconds=round(seconds))) for seconds in (self.seconds, self.device_seconds))
+        return f"{whole} at most, {devices} of device time"
 
     def dollars(self, price: float) -> float:
         """Return what the run costs at so many dollars for each device hour."""

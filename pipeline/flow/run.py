@@ -29,6 +29,7 @@ from pipeline.planning import validated
 from pipeline.process import interruptible, stage
 from pipeline.recovery import LEASE_SECONDS, Ledger, Locked, RunLock, ledger, saved_states
 from pipeline.stages import Writer
+from pipeline.words import counted
 
 
 @under_access
@@ -271,7 +272,9 @@ def _compute(
         outcomes.close()
         raise RunBroken(str(error)) from error
     if progress.finished < progress.total:
-        raise RunBroken(f"{progress.total - progress.finished:,} of {progress.total:,} rows came to no outcome")
+        raise RunBroken(
+            f"{progress.total - progress.finished:,} of {counted(progress.total, 'row')} came to no outcome"
+        )
 
 
 def _put_in_order(output: str, run: str, planning: Planning) -> None:

@@ -15,6 +15,7 @@ from pipeline.outputs import Progress, finished
 from pipeline.planning import Batch, History, Plan, RowKey, kept_batches, output_shapes, plan
 from pipeline.process import garbage, stage
 from pipeline.recovery import ledger
+from pipeline.words import counted
 
 
 class Planning:
@@ -125,6 +126,6 @@ class Planning:
 def hopeless(failed: int, when: str, total: int, limit: FailureLimit, example: str) -> str:
     """Return the message of a run that stops since too many rows failed."""
     return (
-        f"{failed:,} rows failed {when}, more than the {limit} of {total:,} that --max-failures allows. "
+        f"{counted(failed, 'row')} failed {when}, more than the {limit} of {total:,} that --max-failures allows. "
         f"One of them: {example}"
     )

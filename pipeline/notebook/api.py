@@ -34,6 +34,7 @@ from pipeline.specs import (
     options_of,
     with_options,
 )
+from pipeline.words import counted
 
 if TYPE_CHECKING:
     from pipeline.flow import Estimate
@@ -105,7 +106,7 @@ class Run:
 
     def __repr__(self) -> str:
         progress = self.progress
-        words = [f"{progress.finished:,} of {progress.total:,} rows"]
+        words = [f"{progress.finished:,} of {counted(progress.total, 'row')}"]
         words += [f"{count:,} {status}" for status, count in self.counts.items()]
         words += [f"{progress.warned:,} with a warning"] if progress.warned else []
         words += [f"{progress.done_before:,} done before"] if progress.done_before else []
@@ -324,7 +325,7 @@ class _Bar:
         if self._cell is not None:
             self._cell.update(Run(self._output, progress))
         else:
-            self._write(f"{progress.finished:,} of {progress.total:,} rows")
+            self._write(f"{progress.finished:,} of {counted(progress.total, 'row')}")
 
     def end(self, line: str) -> None:
         """Say on a terminal what a run came to; a notebook shows what the call returns."""

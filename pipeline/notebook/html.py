@@ -11,6 +11,7 @@ from jinja2 import DictLoader, Environment, StrictUndefined
 from PIL import Image
 
 from pipeline import images, storage
+from pipeline.words import counted
 
 if TYPE_CHECKING:
     from pipeline.flow import Estimate
@@ -47,7 +48,7 @@ _TEMPLATES = {
 <tr>{% for value in bucket %}<td>{{ value }}</td>{% endfor %}</tr>
 {% endfor -%}
 </tbody></table>
-{%- if more %}<p>and {{ "{:,}".format(more) }} buckets more, with less work each</p>{% endif %}
+{%- if more %}<p>and {{ more | counted("bucket") }} more, with less work each</p>{% endif %}
 <p>{{ summary }}</p>
 {% for remark in remarks %}<p>Note: {{ remark }}.</p>{% endfor %}
 {% if failures -%}
@@ -84,7 +85,7 @@ def cell(value: object) -> str:
 
 
 _pages = Environment(autoescape=True, undefined=StrictUndefined, loader=DictLoader(_TEMPLATES))
-_pages.filters["cell"] = cell
+_pages.filters.update(cell=cell, counted=counted)
 
 
 class Thumbnail(NamedTuple):
@@ -155,13 +156,10 @@ def of_estimate(estimate: "Estimate") -> str:
         )
         for bucket in estimate.buckets[:SHOWN]
     ]
-    words = [f"{estimate.rows:,} rows to do in {estimate.batches:,} batches"]
-    words += [f"{estimate.done:,} done before"] if estimate.done else []
-    words += [f"{estimate.duplicates:,} repeat others"] if estimate.duplicates else []
-    words += [f"{len(estimate.failures):,} fail at planning"] if estimate.failures else []
+    words = [estimate.in_words]
     words += [f"passed over: {estimate.passed_over}"] if estimate.passed_over else []
-    words += [f"{estimate.actors:,} actors on {estimate.device}"]
-    words += [f"{_clock(estimate.seconds)} at most, {_clock(estimate.device_seconds)} of device time"]
+    words += [f"{counted(estimate.actors, 'actor')} on {estimate.device}"]
+    words += [estimate.times]
     return _pages.get_template("estimate").render(
         columns=("size", "settings", "rows", "styles", "batches", "of up to", "memory", "time"),
         buckets=buckets,

@@ -118,7 +118,7 @@ def test_validate_counts_rows_and_lists_problems(pair: Path, capsys: pytest.Capt
         "content,style\nphoto.png,painting.png\npainting.png,photo.png\nphoto.png,painting.png\n"
     )
     assert nst("validate", "good.csv") == 0
-    assert "2 rows are valid, 1 more" in capsys.readouterr().out
+    assert "2 rows are valid; 1 repeats others, which are computed once." in capsys.readouterr().out
     Path("bad.csv").write_text("content,style,size\nphoto.png,painting.png,0\nphoto.png,,64\n")
     assert nst("validate", "bad.csv") == ExitCode.NOTHING_STARTED
     shown = capsys.readouterr().err
@@ -170,7 +170,7 @@ def test_plan_shows_buckets_work_and_cost_and_starts_nothing(pair: Path, capsys:
     shown = capsys.readouterr().out
     assert re.search(r"32 x 21 .*pooling=avg", shown)
     assert re.search(r"32 x 32 .*pooling=max", shown)
-    assert "3 rows to do in 3 batches of 3 buckets, 1 fail at planning" in shown
+    assert "3 rows to do in 3 batches of 3 buckets, 1 fails at planning" in shown
     assert "gone.png: it does not exist" in shown
     assert "9 loss evaluations" in shown
     assert "1 on cpu" in shown

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from rich.console import Console, RenderableType
 
 from jobs.console import output as console
-from jobs.console.progress import LINE_EVERY, IterationBar, LiveProgress
+from jobs.console.progress import LINE_EVERY, IterationBar, LiveProgress, describe
 from pipeline.outputs.progress import Progress
 from pipeline.process import stage
 
@@ -22,7 +22,7 @@ def lines(total: int, pauses: list[float], *, columns: int = 80) -> list[str]:
     """What a log has of a run whose rows finish after these seconds each."""
     log, time = io.StringIO(), 0.0
     progress = Progress(total, 0)
-    with LiveProgress(Console(file=log, width=columns), clock=lambda: time) as live:
+    with LiveProgress(Console(file=log, width=columns), at_work=lambda: None, clock=lambda: time) as live:
         live.update(progress)
         for pause in pauses:
             time += pause
@@ -41,14 +41,14 @@ def test_a_log_has_few_whole_lines_and_always_the_last(total: int, data: st.Data
     pauses = data.draw(st.lists(st.floats(0.001, 100), max_size=total))
     said = lines(total, pauses, columns=data.draw(st.sampled_from([10, 80])))
     assert said[0].startswith("Reading")
-    assert said[-1].startswith(f"{len(pauses):,} of {total:,} rows")
+    assert said[-1].startswith(f"{len(pauses):,} of {total:,} row" + ("" if total == 1 else "s"))
     assert len(said) <= 1 + 1 + 20 + sum(pauses) / LINE_EVERY + 1
     assert len(set(said)) == len(said)
 
 
 def test_a_remark_on_parameters_is_shown_once() -> None:
     log = io.StringIO()
-    with LiveProgress(Console(file=log, width=200)) as live:
+    with LiveProgress(Console(file=log, width=200), at_work=lambda: None) as live:
         live.update(Progress(4, 0, remarks=("[b]both",)))
         live.update(Progress(4, 1, remarks=("[b]both", "another")))
     assert log.getvalue().count("Note: [b]both.") == 1
@@ -110,6 +110,25 @@ def test_a_terminal_shows_the_stage_what_is_at_work_and_the_time(monkeypatch: py
         progress.add({"id": "a", "status": "ok", "retries": 0})
         live.update(progress)
         wait_for(lambda: "1 of 4 rows" in shown() and "2 at work, 1:05 so far" in shown())
+
+
+def test_the_time_left_runs_down_between_two_rows() -> None:
+    now, progress = [0.0], Progress(2, 0)
+    with LiveProgress(Console(file=io.StringIO()), at_work=lambda: None, clock=lambda: now[0]) as live:
+        progress.counts["ok"], progress.works.known_left, now[0] = 1, 100.0, 100.0
+        live.update(progress)
+        assert live._line().endswith("1:40 left")
+        now[0] = 160.0
+        assert live._line().endswith("0:40 left")
+        now[0] = 300.0
+        assert live._line().endswith("0:00 left")
+
+
+@pytest.mark.parametrize(("seconds", "said"), [(0.5, "2.00 rows/s"), (12.0, "300 rows/h"), (840.0, "4.29 rows/h")])
+def test_a_rate_has_digits_that_matter(seconds: float, said: str) -> None:
+    progress = Progress(6, 0)
+    progress.counts["ok"], progress.seconds = 1, seconds
+    assert describe(progress).startswith(f"1 of 6 rows, {said}")
 
 
 def test_one_pair_has_its_loss_on_a_terminal_and_in_a_log() -> None:

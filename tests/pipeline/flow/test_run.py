@@ -187,7 +187,7 @@ class Failing(StubKernel):
 
 
 def test_a_run_stops_once_more_rows_failed_than_may(studio: Studio) -> None:
-    with pytest.raises(TooManyFailures, match="1 rows failed of 1 finished, more than the 0 of 2"):
+    with pytest.raises(TooManyFailures, match="1 row failed of 1 finished, more than the 0 of 2"):
         studio.run(studio.row("a"), studio.row("b"), kernel=Failing, max_failures=FailureLimit.parse("0"))
 
 

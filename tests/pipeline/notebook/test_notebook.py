@@ -239,10 +239,22 @@ def test_a_plan_shows_its_buckets_and_what_fails(studio: Path) -> None:
     rows = [*ROWS, {"id": SCRIPT, "content": "broken.png", "style": "night.png"}]
     seen = page(plan(rows, defaults={"size": 32}, rate=1e9))
     assert "2 rows to do" in seen.text
-    assert "1 fail at planning" in seen.text
+    assert "1 fails at planning" in seen.text
     assert SCRIPT in seen.text
     assert "32 x " in seen.text
     assert [tag for tag, _ in seen.tags if tag == "script"] == []
+
+
+def test_a_plan_says_in_a_script_what_there_is_to_do(studio: Path) -> None:
+    Path("broken.png").write_bytes(b"nothing")
+    rows = [ROWS[0], ROWS[0], {"content": "broken.png", "style": "night.png", "id": "b"}]
+    found = plan(rows, defaults={"size": 32}, rate=1e9, num_actors=1)
+    first, *others = str(found).split("\n")
+    assert repr(found) == str(found)
+    words = "1 row to do in 1 batch of 1 bucket, 1 repeats others, 1 fails at planning, 1 actor on cpu, 0:00:"
+    assert first.startswith(words)
+    assert others[-1].startswith("b fails at planning: ")
+    assert len(others) == 1 + str(found).count("Note: ")
 
 
 def test_a_run_shows_how_far_it_is() -> None:
