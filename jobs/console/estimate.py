@@ -54,8 +54,8 @@ def print_estimate(console: Console, estimate: Estimate, *, price: float | None 
 def _print_failures(console: Console, estimate: Estimate) -> None:
     """Print the first rows that fail at planning, and how many more there are."""
     table = Table("fails at planning", "why", show_edge=False)
-    for row_id, failure in estimate.failures[:FAILURES_SHOWN]:
-        table.add_row(escape(printable(row_id)), escape(printable(failure.error)))
+    for name, why in estimate.why_first(FAILURES_SHOWN):
+        table.add_row(escape(printable(name)), escape(printable(why)))
     console.print(table)
     if (more := len(estimate.failures) - FAILURES_SHOWN) > 0:
         console.print(f"… and {more:,} more: --json has them all")

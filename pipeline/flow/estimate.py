@@ -22,12 +22,15 @@ from pipeline.cluster import ActorPool, pool_for
 from pipeline.encoder import load_encoder, outline_of
 from pipeline.manifest import Row, Rows, Source, check_formats, check_originals
 from pipeline.options import RunOptions, under_access
-from pipeline.outputs import Finished, PassedOver, finished
+from pipeline.outputs import Finished, PassedOver, finished, pair_name
 from pipeline.planning import BatchRange, Failure, History, Plan, cost, output_shapes, plan, validated
 from pipeline.words import counted, doing
 
 if TYPE_CHECKING:
     from nst_kernel import Vgg19
+
+NAMED = 100
+"""Rows that fail at planning of which an estimate has the names."""
 
 SHARED_SETTINGS = tuple(name for name, parameter in PARAMETERS.items() if parameter.graph)
 """Names of what `StyleParams.graph` holds, in its order."""
@@ -91,6 +94,7 @@ class Estimate:
         seconds: until the last actor is done, if the others' work is as even as planned.
         remarks: on the parameters of the rows to compute.
         passed_over: files and folders of an archive that are left out.
+        names: by id, what the first rows that fail at planning are called among people.
     """
 
     buckets: tuple[Bucket, ...]
@@ -105,6 +109,7 @@ class Estimate:
     seconds: float
     remarks: tuple[str, ...] = ()
     passed_over: PassedOver = field(default_factory=PassedOver)
+    names: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def rows(self) -> int:
@@ -130,7 +135,12 @@ class Estimate:
         """Return rows, actors and times as a line, then what to know about parameters and the first failures."""
         lines = [f"{self.in_words}, {counted(self.actors, 'actor')} on {self.device}, {self.times}"]
         lines += [f"Note: {remark}." for remark in self.remarks]
-        return "\n".join([*lines, *(f"{row_id} fails at planning: {why.error}" for row_id, why in self.failures[:20])])
+        lines += [f"{name} fails at planning: {why}" for name, why in self.why_first(20)]
+        return "\n".join(lines)
+
+    def why_first(self, count: int) -> list[tuple[str, str]]:
+        """Return what the first rows that fail at planning are called, and why they fail."""
+        return [(self.names.get(row_id, row_id), failure.error) for row_id, failure in self.failures[:count]]
 
     @property
     def in_words(self) -> str:
@@ -246,6 +256,7 @@ def summarise(work: Plan, pool: ActorPool, rate: Rate, *, duplicates: int = 0, e
         if span.shape is not None:
             groups[(span.shape, rows[span.start].params.graph)].append(span)
     failures = [(rows[place].id, failure) for place, failure in work.batches.planned.failures.items()]
+    named = [rows[place] for place in itertools.islice(work.batches.planned.failures, NAMED)]
     settings = [dict(zip(SHARED_SETTINGS, graph, strict=True)) for _, graph in groups]
     differ = {name for name in SHARED_SETTINGS if len({each[name] for each in settings}) > 1}
     buckets = [
@@ -265,7 +276,13 @@ def summarise(work: Plan, pool: ActorPool, rate: Rate, *, duplicates: int = 0, e
         device_seconds=sum(lengths),
         seconds=_until_all_are_done(sorted(lengths, reverse=True), pool.count),
         remarks=work.remarks(encoder),
+        names={row.id: pair_name(_as_result(row)) for row in named},
     )
+
+
+def _as_result(row: Row) -> dict[str, object]:
+    """Return what names a row, by the columns of the results."""
+    return {"id": row.id, "content": row.content, "style": row.style, "manifest": row.file, "manifest_row": row.number}
 
 
 def _lengths(rows: Rows, ranges: Sequence[BatchRange], rate: Rate) -> Iterator[float]:

@@ -53,7 +53,7 @@ _TEMPLATES = {
 {% for remark in remarks %}<p>Note: {{ remark }}.</p>{% endfor %}
 {% if failures -%}
 <table><thead><tr><th>fails at planning</th><th>why</th></tr></thead><tbody>
-{% for id, failure in failures %}<tr><td>{{ id }}</td><td style="text-align:left">{{ failure.error }}</td></tr>
+{% for name, why in failures %}<tr><td>{{ name }}</td><td style="text-align:left">{{ why }}</td></tr>
 {% endfor %}</tbody></table>
 {%- endif %}""",
     "run": """
@@ -61,12 +61,12 @@ _TEMPLATES = {
 {% for remark in remarks %}<p>Note: {{ remark }}.</p>{% endfor %}
 {% if failures -%}
 <table><thead><tr><th>row not done</th><th>why</th></tr></thead><tbody>
-{% for id, why in failures %}<tr><td>{{ id }}</td><td style="text-align:left">{{ why }}</td></tr>
+{% for id, why in failures %}<tr><td>{{ names.get(id, id) }}</td><td style="text-align:left">{{ why }}</td></tr>
 {% endfor %}</tbody></table>
 {%- endif %}
 {% if warnings -%}
 <table><thead><tr><th>row to look at</th><th>why</th></tr></thead><tbody>
-{% for id, why in warnings %}<tr><td>{{ id }}</td><td style="text-align:left">{{ why }}</td></tr>
+{% for id, why in warnings %}<tr><td>{{ names.get(id, id) }}</td><td style="text-align:left">{{ why }}</td></tr>
 {% endfor %}</tbody></table>
 {%- endif %}""",
 }
@@ -165,7 +165,7 @@ def of_estimate(estimate: "Estimate") -> str:
         buckets=buckets,
         more=len(estimate.buckets) - len(buckets),
         summary=", ".join(words),
-        failures=estimate.failures[:SHOWN],
+        failures=estimate.why_first(SHOWN),
         remarks=estimate.remarks,
     )
 
@@ -179,6 +179,7 @@ def of_run(progress: "Progress", summary: str) -> str:
         failures=progress.failures[:SHOWN],
         warnings=progress.warnings[:SHOWN],
         remarks=progress.remarks,
+        names=progress.names,
     )
 
 

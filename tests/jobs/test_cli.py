@@ -118,7 +118,9 @@ def test_validate_counts_rows_and_lists_problems(pair: Path, capsys: pytest.Capt
         "content,style\nphoto.png,painting.png\npainting.png,photo.png\nphoto.png,painting.png\n"
     )
     assert nst("validate", "good.csv") == 0
-    assert "2 rows are valid; 1 repeats others, which are computed once." in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "2 rows are valid; 1 repeats others, which are computed once." in shown
+    assert "good.csv, line 4: repeats good.csv, line 2" in shown
     Path("bad.csv").write_text("content,style,size\nphoto.png,painting.png,0\nphoto.png,,64\n")
     assert nst("validate", "bad.csv") == ExitCode.NOTHING_STARTED
     shown = capsys.readouterr().err

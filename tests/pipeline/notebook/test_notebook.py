@@ -247,13 +247,14 @@ def test_a_plan_shows_its_buckets_and_what_fails(studio: Path) -> None:
 
 def test_a_plan_says_in_a_script_what_there_is_to_do(studio: Path) -> None:
     Path("broken.png").write_bytes(b"nothing")
-    rows = [ROWS[0], ROWS[0], {"content": "broken.png", "style": "night.png", "id": "b"}]
+    rows = [ROWS[0], ROWS[0], {"content": "broken.png", "style": "night.png"}]
     found = plan(rows, defaults={"size": 32}, rate=1e9, num_actors=1)
     first, *others = str(found).split("\n")
     assert repr(found) == str(found)
     words = "1 row to do in 1 batch of 1 bucket, 1 repeats others, 1 fails at planning, 1 actor on cpu, 0:00:"
     assert first.startswith(words)
-    assert others[-1].startswith("b fails at planning: ")
+    assert others[-1].startswith("broken.png × night.png, table, row 3 fails at planning: ")
+    assert "broken.png × night.png, table, row 3" in page(found).text
     assert len(others) == 1 + str(found).count("Note: ")
 
 
