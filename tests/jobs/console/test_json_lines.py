@@ -287,9 +287,10 @@ def test_a_whole_run_and_its_workers_log_json_lines(tmp_path: Path) -> None:
     sessions = Path(tempfile.mkdtemp(prefix="nst-", dir="/tmp"))  # names of sockets are short
     for name in ("a", "s"):
         Image.fromarray(np.full((48, 48, 3), 100, np.uint8)).save(tmp_path / f"{name}.png", icc_profile=b"no profile")
-    (tmp_path / "rows.csv").write_text("id,content,style\ngood,a.png,s.png\nbad,none.png,s.png\n")
+    rows = ["good,a.png,s.png,", "bad,none.png,s.png,", f"traced,a.png,s.png,{OF_A_ROW}"]
+    (tmp_path / "rows.csv").write_text("\n".join(["id,content,style,traceparent", *rows]) + "\n")
     words = ["run", "rows.csv", "--output", "out", "--set", "size=48", "--set", "iterations=3", "--no-report"]
-    words += ["--color-profile", "keep"]  # of which a worker says that it cannot
+    words += ["--batch-size", "1", "--color-profile", "keep"]  # of which a worker says that it cannot
     ended = subprocess.run(
         [sys.executable, "-m", "jobs.cli", "--log-format", "json", *words],
         cwd=tmp_path,
@@ -306,12 +307,16 @@ def test_a_whole_run_and_its_workers_log_json_lines(tmp_path: Path) -> None:
     assert ended.returncode == 1, ended.stderr
     assert ended.stdout == ""
     events = [json.loads(line) for line in ended.stderr.splitlines()]
-    rows = {found["Attributes"]["nst.row.id"]: found for found in events if "nst.row.status" in found["Attributes"]}
-    assert rows["good"]["Attributes"]["nst.row.status"] == "ok"
-    assert rows["bad"]["Attributes"]["nst.row.status"] == "failed"
-    assert {found["TraceId"] for found in events} == {TRACE}
+    told = {found["Attributes"]["nst.row.id"]: found for found in events if "nst.row.status" in found["Attributes"]}
+    statuses = {id: found["Attributes"]["nst.row.status"] for id, found in told.items()}
+    assert statuses == {"good": "ok", "bad": "failed", "traced": "ok"}
+    of_the_row = told.pop("traced")
+    assert (of_the_row["TraceId"], of_the_row["SpanId"]) == ("c" * 32, "d" * 16)
+    assert {found["TraceId"] for found in events if found is not of_the_row} == {TRACE}
     logs = "\n".join(file.read_text("utf-8") for file in sessions.glob("ray/session_2*/logs/worker-*.err"))
     theirs = [json.loads(line) for line in logs.splitlines() if line.startswith('{"Timestamp"')]
-    assert any("good" in found["Attributes"].get("nst.row.ids", []) for found in theirs), logs[-3000:]
-    assert {found["TraceId"] for found in theirs} == {TRACE}
+    traces = {tuple(found["Attributes"].get("nst.row.ids", [])): found["TraceId"] for found in theirs}
+    assert traces.keys() >= {("good",), ("traced",)}, logs[-3000:]
+    assert traces.pop(("traced",)) == "c" * 32
+    assert set(traces.values()) == {TRACE}
     shutil.rmtree(sessions)
