@@ -13,6 +13,9 @@ AT_ONCE = 1000
 _UNKNOWN = ("NotImplemented", "501", "MethodNotAllowed", "405")
 """Codes by which stores with the protocol of S3 refuse requests that they do not know."""
 
+_FORBIDDEN = ("AccessDenied", "403")
+"""Codes of what a user may not do. Ceph's gateway takes the right to delete below a prefix as none to delete many."""
+
 Call = Callable[..., Mapping[str, Any]]
 """Calls a method of the S3 client, given its name and its parameters."""
 
@@ -30,13 +33,13 @@ class NotDeleted(OSError):
 
 
 def delete(call: Call, bucket: str, keys: Sequence[str]) -> None:
-    """Delete at most a thousand objects in one request, or one by one where a store does not know that."""
+    """Delete at most a thousand objects in one request, or one by one where a store does not know or allow that."""
     try:
         deleted = call(
             "delete_objects", Bucket=bucket, Delete={"Objects": [{"Key": key} for key in keys], "Quiet": True}
         )
     except OSError as error:
-        if code_of(error) not in _UNKNOWN:
+        if code_of(error) not in (*_UNKNOWN, *_FORBIDDEN):
             raise
         for key in keys:
             call("delete_object", Bucket=bucket, Key=key)

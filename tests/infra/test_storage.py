@@ -1,7 +1,10 @@
 """The rights that a bucket gives: those that the code needs, and no others."""
 
 import json
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +13,10 @@ import boto3
 import pytest
 import s3fs
 
+from jobs.pictures import draw
 from pipeline import storage
+from pipeline.images import encode
+from pipeline.outputs import read_results
 from pipeline.recovery import RunLock
 from tests.faults.support import rgw
 from tests.infra.support import manifests
@@ -91,6 +97,10 @@ def member(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         owner.create_bucket(Bucket=BUCKET)
         owner.create_bucket(Bucket="others")
         owner.put_object(Bucket=BUCKET, Key="contents/a.png", Body=b"a picture")
+        for name in ("lake", "night"):
+            owner.put_object(Bucket=BUCKET, Key=f"contents/{name}.png", Body=encode(draw(name, 48), metadata={}))
+        rows = "id,content,style\ngood,lake.png,night.png\nmissing,none.png,night.png\n"
+        owner.put_object(Bucket=BUCKET, Key="contents/rows.csv", Body=rows.encode())
         gateway.add_user("member", "membersaccesskey", "memberssecretkey")
         statements = [{**one, "Principal": {"AWS": "arn:aws:iam:::user/member"}} for one in POLICY["Statement"]]
         owner.put_bucket_policy(Bucket=BUCKET, Policy=json.dumps({**POLICY, "Statement": statements}))
@@ -101,8 +111,11 @@ def member(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     s3fs.S3FileSystem.clear_instance_cache()
 
 
+genuine = pytest.mark.skipif(not rgw.installed(), reason="needs Debian's radosgw, ceph-mon and ceph-osd")
+
+
 @pytest.mark.slow
-@pytest.mark.skipif(not rgw.installed(), reason="needs Debian's radosgw, ceph-mon and ceph-osd")
+@genuine
 def test_these_rights_are_enough_and_hold(member: None) -> None:
     output = f"s3://{BUCKET}/output/night"
     assert storage.read_bytes(f"s3://{BUCKET}/contents/a.png") == b"a picture"
@@ -119,3 +132,36 @@ def test_these_rights_are_enough_and_hold(member: None) -> None:
         storage.remove(f"s3://{BUCKET}/contents/a.png")
     with pytest.raises(storage.StorageError):
         storage.read_bytes("s3://others/x")
+
+
+def nst(*words: str) -> subprocess.CompletedProcess[str]:
+    """Run a command of ours as a person would."""
+    return subprocess.run(
+        [sys.executable, "-m", "jobs.cli", *words],
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY), "RAY_worker_niceness": "0"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.ray
+@genuine
+def test_a_whole_run_needs_no_more(member: None) -> None:
+    output, manifest = f"s3://{BUCKET}/output/night", f"s3://{BUCKET}/contents/rows.csv"
+    words = ("run", manifest, "--set", "size=48", "--set", "iterations=5", "--num-actors", "1", "--output")
+    elsewhere = nst(*words, f"s3://{BUCKET}/contents/night")
+    assert elsewhere.returncode == 2, elsewhere.stderr
+    assert "AccessDenied" in elsewhere.stderr
+    done = nst(*words, output)
+    assert done.returncode == 1, done.stderr
+    rows = {row["id"]: row for row in read_results(output).to_pylist()}
+    assert {id: row["status"] for id, row in rows.items()} == {"good": "ok", "missing": "failed"}
+    assert "does not exist" in rows["missing"]["error"]  # and not: forbidden
+    assert storage.read_bytes(rows["good"]["output"])
+    for name in ("report/index.html", "run.json", "progress.json"):
+        assert storage.exists(f"{output}/{name}"), name
+    assert [uri for uri in storage.list_files(output) if "run.lock" in uri or "/ledger/" in uri] == []
+    again = nst(*words, output)
+    assert "1 were done before" in again.stdout + again.stderr, again

@@ -74,12 +74,13 @@ def refused(code: str) -> Exception:
     return error
 
 
-def test_a_store_that_cannot_delete_many_deletes_one_by_one() -> None:
+@pytest.mark.parametrize("code", ["NotImplemented", "AccessDenied"])
+def test_a_store_that_cannot_delete_many_deletes_one_by_one(code: str) -> None:
     deleted: list[str] = []
 
     def call(method: str, **options: Any) -> dict[str, Any]:
         if method == "delete_objects":
-            raise refused("NotImplemented")
+            raise refused(code)
         deleted.append(options["Key"])
         return {}
 
