@@ -98,8 +98,10 @@ def near(uri: str) -> str:
     """Return a path as a person here would write it: relative if it lies below this folder, else as it is."""
     from pipeline import storage
 
-    here = storage.absolute(".")
-    path = storage.absolute(uri)
+    try:
+        here, path = storage.absolute("."), storage.absolute(uri)
+    except FileNotFoundError:  # this folder has been deleted, which is no reason to fail at a run's last line
+        return uri
     return path.removeprefix(f"{here}/") if path.startswith(f"{here}/") else path
 
 

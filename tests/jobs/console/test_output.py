@@ -4,6 +4,7 @@ import io
 import json
 import logging
 import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from rich.markup import escape
 from rich.table import Table
 
-from jobs.console.output import PrintableConsole, PrintableFormatter, complain, printable, show_traceback
+from jobs.console.output import PrintableConsole, PrintableFormatter, complain, near, printable, show_traceback
 
 HOSTILE = "x\x1b]0;title\x07\x1b[2J\x9b31m\rfake\x00\u202egpj.exe\u2066\u2028\udcff.jpg"
 COMMANDS = set(map(chr, [*range(9), *range(11, 32), *range(127, 160)])) | set("\u202e\u2066\u2028\udcff")
@@ -96,3 +97,15 @@ def test_a_console_prints_no_secrets_in_text_tables_or_json() -> None:
     assert isinstance(console.file, io.StringIO)
     assert "CANARY" not in console.file.getvalue()
     assert console.file.getvalue().count("https://host/a.png?x=1") == 4
+
+
+def test_a_folder_that_has_been_deleted_does_not_break_what_is_printed_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ray may delete the folder of a job that has travelled to a cluster."""
+    (here := tmp_path / "travelled").mkdir()
+    monkeypatch.chdir(here)
+    assert near(f"{here}/out") == "out"
+    here.rmdir()
+    assert near("/elsewhere/out") == "/elsewhere/out"
+    assert near("out") == "out"
