@@ -34,7 +34,7 @@ class RealCluster:
     environment: dict[str, str]
     metrics: list[str]
 
-    def nst(self, *words: str, timeout: float = 240) -> subprocess.CompletedProcess[str]:
+    def nst(self, *words: str, timeout: float = 900) -> subprocess.CompletedProcess[str]:
         """Run a command of ours as a person would."""
         return subprocess.run(
             [sys.executable, "-m", "jobs.cli", *words],
@@ -48,7 +48,7 @@ class RealCluster:
 
 @contextlib.contextmanager
 def real_cluster(*, workers: int = 1, cpus: int = 1) -> Iterator[RealCluster]:
-    """A head and so many workers, each a `ray start --block` with CPUs of its own and none of our settings."""
+    """Start a head and so many workers, each with CPUs and a folder of its own and none of our settings."""
     home = Path(tempfile.mkdtemp(prefix="nst-ray-", dir="/tmp"))  # short: sockets' paths are limited
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith(("RAY_", "NST_"))},
@@ -59,6 +59,7 @@ def real_cluster(*, workers: int = 1, cpus: int = 1) -> Iterator[RealCluster]:
         "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "1",
         "RAY_metrics_report_interval_ms": "1000",
         "OMP_NUM_THREADS": "1",
+        "RAY_worker_niceness": "0",  # else whatever runs beside the tests comes before its workers, for minutes
     }
     port, dashboard = free_port(), free_port()
     started: list[subprocess.Popen[bytes]] = []
@@ -68,6 +69,8 @@ def real_cluster(*, workers: int = 1, cpus: int = 1) -> Iterator[RealCluster]:
         metrics.append(f"http://127.0.0.1:{(exported := free_port())}/metrics")
         common = [f"--num-cpus={cpus}", "--num-gpus=0", "--memory=3000000000", "--object-store-memory=200000000"]
         common += [f"--metrics-export-port={exported}", f"--dashboard-agent-listen-port={free_port()}"]
+        # Ray unpacks a working_dir anew on each node, and so deletes one that another node of this machine works in.
+        common += [f"--temp-dir={home / f'r{len(started)}'}"]
         with (home / f"{len(started)}.log").open("wb") as log:
             command = [str(RAY), "start", "--block", "--node-ip-address=127.0.0.1", *common, *words]
             process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
@@ -80,7 +83,6 @@ def real_cluster(*, workers: int = 1, cpus: int = 1) -> Iterator[RealCluster]:
             "--include-dashboard=true",
             "--dashboard-host=127.0.0.1",
             f"--dashboard-port={dashboard}",
-            f"--temp-dir={home / 'r'}",
         )
         address = f"http://127.0.0.1:{dashboard}"
         _wait_for(f"{address}/api/version", home)
@@ -98,7 +100,7 @@ def real_cluster(*, workers: int = 1, cpus: int = 1) -> Iterator[RealCluster]:
         shutil.rmtree(home, ignore_errors=True)
 
 
-def _wait_for(url: str, home: Path, *, seconds: float = 90) -> None:
+def _wait_for(url: str, home: Path, *, seconds: float = 300) -> None:
     until = time.monotonic() + seconds
     while True:
         try:
