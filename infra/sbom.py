@@ -75,7 +75,7 @@ def bill(lock: str, project: str) -> dict[str, object]:
     about = tomllib.loads(project)["project"]
     root = f"pkg:pypi/{about['name']}@{about['version']}"
     packages = list(packages_of(lock))
-    needs: dict[str, list[str]] = {root: []} | {package.purl: [] for package in packages}
+    needs: dict[str, list[str]] = {purl: [] for purl in (root, *(package.purl for package in packages))}
     for package in packages:
         for who in package.via:
             for ref in [other.purl for other in packages if other.name == who] or [root]:
