@@ -44,6 +44,7 @@ class Cluster:
             "RAY_AUTH_MODE": "token",
             "RAY_AUTH_TOKEN": token or self.token,
             "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "20",
+            "RAY_worker_niceness": "0",  # else whatever runs beside the tests comes before its workers
         }
 
     def head(self) -> Started:

@@ -202,6 +202,17 @@ def test_a_job_of_slurm_in_which_ray_did_not_start_has_not_succeeded(ray: str, t
     assert slurm(tmp_path, nst="exit 0", ray=ray).wait(60) == 3
 
 
+def test_a_head_of_slurm_that_does_not_start_in_time_is_tried_again(tmp_path: Path) -> None:
+    """Ray gives it 30 seconds, whatever it is told."""
+    slow = f'[ -e {tmp_path}/tried ] || {{ touch {tmp_path}/tried; exit 1; }}; "$@"'
+    assert slurm(tmp_path, nst="exit 0", ray=slow).wait(60) == 0
+
+
+def test_a_run_of_slurm_that_has_begun_is_not_begun_again(tmp_path: Path) -> None:
+    assert slurm(tmp_path, nst=f"echo >> {tmp_path}/runs; exit 1", ray='"$@"; exit 1').wait(60) == 1
+    assert (tmp_path / "runs").read_text() == "\n"
+
+
 @pytest.mark.parametrize("wrong", [
     {"srun": '[ "$2" != bash ] || exit 1'},
     {"SLURM_JOB_ID": "none"},

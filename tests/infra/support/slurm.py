@@ -97,6 +97,7 @@ def running(home: Path) -> Iterator[Slurm]:
         "PYTHONPATH": str(REPOSITORY),
         "HOME": str(home),
         "SLURM_CONF": str(home / "slurm.conf"),
+        "RAY_worker_niceness": "0",  # else whatever runs beside the tests comes before its workers
     }
     munge = ["munged", "--foreground", "--force", f"--socket={home}/munge.socket", f"--key-file={home}/munge.key"]
     munge += [f"--pid-file={home}/munge.pid", f"--log-file={home}/munge.log", f"--seed-file={home}/munge.seed"]
