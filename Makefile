@@ -28,7 +28,7 @@ GALLERY_WEIGHTS ?= $(wildcard ../shared/weights/*.pth)
 gallery: .venv/installed ## a sheet of pictures for each control, into gallery/; ONLY="NAME NAME" for some
 	$(BIN)/python -m jobs.gallery $(ONLY) $(addprefix --weights=,$(GALLERY_WEIGHTS))
 
-pictures: .venv/installed ## the README's pictures anew, from the demo: contact sheet, terminal, and with Chromium the report
+pictures: .venv/installed ## the README's pictures anew, of drawn scenes: contact sheet, terminal, and with Chromium the report
 	$(BIN)/python -m jobs.showcase
 
 test: .venv/installed ## in two processes, of which one has the tests that share a Ray cluster

@@ -1,50 +1,60 @@
-"""`make pictures`: the pictures of the README, made anew from a run of the demo.
+"""`make pictures`: the pictures of the README, made anew from a run of drawn scenes and drawn paintings.
 
 The screenshot needs a Chromium on the path and the development dependency playwright; without them it is left out.
 """
 
-import io
-import os
-import shlex
+import csv
+import json
 import shutil
 import subprocess
-import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 from PIL import Image
-from rich.console import Console
-from rich.text import Text
 
 from jobs.console import out as console
+from jobs.pictures import Cell, draw, sheet
+from jobs.showcase.terminal import environment, recording, words_of
+from pipeline.outputs import read_results
 
-DEMO, FOLDER = Path("demo"), Path("infra/pictures")
+STUDIO, FOLDER = Path("build/showcase"), Path("infra/pictures")
 
-COLUMNS = 96
-"""Columns of the recorded terminal."""
+PAIRS = (
+    ("boats", "night"),
+    ("town", "harvest"),
+    ("fruit", "mosaic"),
+    ("forest", "glass"),
+    ("lake", "watercolour"),
+)
+"""Contents and styles, all drawn by the project, so that nobody else has rights in the README's pictures."""
+
+STYLE_WEIGHTS = (1.0, 4.0)
+
+RUN = "nst run pairs.csv --output out --set size=256 --set iterations=80"
 
 RECORDED = (
-    "nst validate demo/pairs.csv --set size=256 --set iterations=80",
-    "nst run demo/pairs.csv --output demo/output --set size=256 --set iterations=80",
-    "nst results demo/output --sort -total_loss",
+    "nst validate pairs.csv",
+    RUN,
+    "nst results out --columns content,style,style_weight,total_loss --sort total_loss",
 )
-"""Commands of the recording; the demo has done the work of the second, so that it says so at once."""
+"""Commands of the recording; the work of the second has been done before, so that it says so at once."""
 
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 
 WIDTH, HEIGHT = 1280, 860
 
+CELL = 200
+"""Side of the pictures of the contact sheet, pixels."""
+
 
 def main() -> None:
-    """Run the demo if it is not there, then make each picture, and say where it is."""
-    if not (DEMO / "output" / "contact_sheet.png").exists():
-        subprocess.run([sys.executable, "-m", "jobs.demo"], check=True)
+    """Compute what is not there yet of a run, then make each picture, and say where it is."""
+    prepare(STUDIO)
+    subprocess.run(words_of(RUN), cwd=STUDIO, env=environment(), check=True)
     FOLDER.mkdir(parents=True, exist_ok=True)
-    sheet = Image.open(DEMO / "output" / "contact_sheet.png").convert("RGB")
-    sheet.save(FOLDER / "demo.jpg", quality=88, optimize=True)
-    (FOLDER / "terminal.svg").write_text(recording(RECORDED), encoding="utf-8")
+    contact_sheet(STUDIO).save(FOLDER / "demo.jpg", quality=85, optimize=True)
+    (FOLDER / "terminal.svg").write_text(recording(RECORDED, folder=STUDIO), encoding="utf-8")
     made = ["demo.jpg", "terminal.svg"]
-    if screenshot(DEMO / "output" / "report" / "index.html", FOLDER / "report.jpg"):
+    if screenshot(STUDIO / "out" / "report" / "index.html", FOLDER / "report.jpg"):
         made.append("report.jpg")
     else:
         console.print("No Chromium on the path: the report's screenshot stays as it is.", highlight=False)
@@ -52,22 +62,34 @@ def main() -> None:
         console.print(str(FOLDER / name), highlight=False, soft_wrap=True)
 
 
-def recording(commands: Sequence[str]) -> str:
-    """Return an SVG of a terminal in which commands were typed, with what each wrote."""
-    terminal = Console(width=COLUMNS, record=True, file=io.StringIO(), force_terminal=True)
-    for command in commands:
-        terminal.print(Text.assemble(("$ ", "bold green"), (command, "bold")))
-        words = [sys.executable, "-m", "jobs.cli", *shlex.split(command)[1:]]
-        environment = {"COLUMNS": str(COLUMNS), "FORCE_COLOR": "1", "TERM": "xterm-256color"}
-        done = subprocess.run(words, capture_output=True, text=True, env={**_inherited(), **environment}, check=False)
-        terminal.print(Text.from_ansi((done.stdout + done.stderr).rstrip().replace("\r", "")))
-        terminal.print()
-    return terminal.export_svg(title="nst")
+def prepare(folder: Path, size: int = 512) -> None:
+    """Write the pictures and a manifest of every pair with every style weight into a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in (name for pair in PAIRS for name in pair if not (folder / f"{name}.png").exists()):
+        Image.fromarray(draw(name, size)).save(folder / f"{name}.png")
+    with (folder / "pairs.csv").open("w", encoding="utf-8", newline="") as file:
+        rows = [(f"{content}.png", f"{style}.png", weight) for weight in STYLE_WEIGHTS for content, style in PAIRS]
+        csv.writer(file).writerows([("content", "style", "style_weight"), *rows])
 
 
-def _inherited() -> dict[str, str]:
-    """Return the variables that a command of ours needs from this process."""
-    return {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "NO_COLOR")}
+def contact_sheet(folder: Path) -> Image.Image:
+    """Return a sheet with a column for each pair: content, style, and the result with the first style weight."""
+    rows = read_results(str(folder / "out"), columns=["content", "output", "params"]).to_pylist()
+    first = [row for row in rows if json.loads(row["params"])["style_weight"] == STYLE_WEIGHTS[0]]
+    made = {Path(row["content"]).stem: row["output"] for row in first}
+    columns = [(f"{content}.png", f"{style}.png", made[content]) for content, style in PAIRS]
+    lines = []
+    for label, names in zip(("content", "style", "result"), zip(*columns, strict=True), strict=True):
+        small = [_small(folder / name) for name in names]
+        lines.append([Cell(picture, "" if number else label) for number, picture in enumerate(small)])
+    return sheet(lines, CELL)
+
+
+def _small(path: Path) -> Image.Image:
+    """Return a copy of a picture in the size of a cell."""
+    picture = Image.open(path).convert("RGB")
+    picture.thumbnail((CELL, CELL), Image.Resampling.LANCZOS)
+    return picture
 
 
 def screenshot(page: Path, to: Path) -> bool:
