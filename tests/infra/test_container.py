@@ -8,6 +8,7 @@ from pathlib import Path
 from types import ModuleType
 
 from pipeline.cluster.connection import HEALTH_CHECKS, KEPT_WORKERS
+from tests.infra.support import image
 from tests.infra.support.dockerfile import CONTAINER, Instruction, ignored, parse, rules_of
 from tests.support import REPOSITORY
 
@@ -193,3 +194,11 @@ def test_scripts_are_understood_by_a_plain_shell() -> None:
     for name in ("nst-health", "nst-leave", "profile.sh"):
         subprocess.run(["sh", "-n", CONTAINER / name], check=True)
     assert all((CONTAINER / name).stat().st_mode & 0o111 for name in ("nst-health", "nst-leave"))
+
+
+def test_what_an_index_lacks_is_told(tmp_path: Path) -> None:
+    """It is the one reason for which the image for CPUs is not tried."""
+    with image.index_of_stand_ins(tmp_path, {"torch": "2.15.0+cpu"}) as index:
+        assert image.lacks(index, {"torch": "2.15.0+cpu"}) == ""
+        assert image.lacks(index, {"torch": "2.15.1+cpu"}) == f"{index} has no torch 2.15.1+cpu"
+    assert image.lacks(index, {"torch": "2.15.0+cpu"}).startswith(f"{index} cannot be reached")

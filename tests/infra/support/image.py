@@ -11,6 +11,8 @@ import os
 import shutil
 import subprocess
 import threading
+import urllib.parse
+import urllib.request
 import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -130,6 +132,20 @@ def building(home: Path) -> Iterator[Builder]:
             builder.buildah("umount", container)
             builder.buildah("rm", container)
         shutil.rmtree(home / "store", ignore_errors=True)
+
+
+def lacks(index: str, versions: Mapping[str, str]) -> str:
+    """Return why packages of some versions are not to be had at an index; empty if all are."""
+    for package, version in versions.items():
+        wanted = f"{package}-{version}-"
+        try:
+            with urllib.request.urlopen(f"{index}/{package}/", timeout=60) as page:
+                links = urllib.parse.unquote(page.read().decode())
+        except OSError as error:
+            return f"{index} cannot be reached: {error}"
+        if wanted not in links:
+            return f"{index} has no {package} {version}"
+    return ""
 
 
 @contextlib.contextmanager
