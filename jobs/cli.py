@@ -25,6 +25,7 @@ from jobs.console import (
     logs_json,
     show_traceback,
 )
+from jobs.ending import leave
 from jobs.exit_codes import ExitCode
 
 PANELS = {
@@ -171,28 +172,12 @@ def main() -> None:
             act = functools.partial(app, standalone_mode=False)  # or it would print what is wrong with the words
         sys.exit(act(words) or ExitCode.OK)
     except SystemExit as end:
-        if end.code in (ExitCode.INTERRUPTED, ExitCode.TERMINATED):
-            _leave(int(end.code))
-        raise
+        leave(end.code)
     except Exception as error:
         if "--debug" in words:
             show_traceback(type(error), error, error.__traceback__)
         complain(err, _in_a_line(error))
         sys.exit(getattr(error, "exit_code", ExitCode.NOTHING_STARTED))
-
-
-def _leave(code: int) -> None:
-    """End this process with an exit code, without waiting for threads that an interrupted run has left in Ray.
-
-    At the usual end of the interpreter they are ended in the middle of C++, which aborts the process: its exit code
-    would be 134, and nobody would put the job into a queue again.
-    """
-    if ray := sys.modules.get("ray"):
-        ray.shutdown()
-    logging.shutdown()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
 
 
 def _log_format(words: Sequence[str]) -> str:

@@ -23,7 +23,7 @@ ORDER = {
         *("recovery", "comparison", "stages", "report", "flow", "archives", "grids", "execute", "notebook"),
     ),
     "jobs": (
-        *("exit_codes", "pictures", "yaml_lines", "console", "jobfile", "runner", "submit", "selftest"),
+        *("exit_codes", "ending", "pictures", "yaml_lines", "console", "jobfile", "runner", "submit", "selftest"),
         *("training", "demo", "gallery", "showcase", "completion", "template", "options", "commands", "cli"),
     ),
 }

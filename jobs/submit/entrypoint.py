@@ -7,6 +7,7 @@ from pathlib import Path
 
 from jobs import runner
 from jobs.console import Shown, complain, err, json_lines, logs_json, remark, show_traceback
+from jobs.ending import leave
 from jobs.exit_codes import ExitCode
 from jobs.jobfile import job_in, load
 
@@ -39,7 +40,7 @@ def main() -> None:
     if code == ExitCode.PROBLEMS and os.environ.get(runner.SUCCESS_VARIABLE) == "1":
         remark(err, f"Exit code 0 in the place of {code.value}: {code.sentence}; another try would not mend them.")
         code = ExitCode.OK
-    sys.exit(code)
+    leave(code)
 
 
 def _note_submission() -> None:

@@ -19,11 +19,19 @@ from jobs.submit import entrypoint
 JOB = {"kind": "manifest", "name": "night", "manifest": "rows.csv", "output": "out"}
 
 
+class Left(BaseException):
+    """In the place of the end of this process."""
+
+
 def code_of(monkeypatch: pytest.MonkeyPatch, *words: str) -> object:
+    def leave(code: object) -> None:
+        raise Left(code)
+
     monkeypatch.setattr(sys, "argv", ["entrypoint", *words])
-    with pytest.raises(SystemExit) as ended:
+    monkeypatch.setattr(entrypoint, "leave", leave)
+    with pytest.raises(Left) as left:
         entrypoint.main()
-    return ended.value.code
+    return left.value.args[0]
 
 
 @pytest.fixture
