@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
-from jobs.commands import Place, group_of
+from jobs.commands import Place, group_of, unfolded
 from jobs.console import (
     FORMAT_VARIABLE,
     PrintableFormatter,
@@ -56,7 +56,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="""Neural style transfer (Gatys, Ecker, Bethge 2015) for whole archives, on Ray Data.
+    help=unfolded("""Neural style transfer (Gatys, Ecker, Bethge 2015) for whole archives, on Ray Data.
 
     A manifest lists pairs of pictures; a run gives each content the style of its partner.
 
@@ -76,7 +76,7 @@ app = typer.Typer(
 
     Every command's --help has an example. --debug, --verbose and --quiet may stand behind a command too, and options
     of runs may be given as NST_NAME in the environment.
-    """,
+    """),
     rich_markup_mode="rich",
 )
 

@@ -45,7 +45,20 @@ def loaded(name: str, place: Place) -> Any:
         group.command(name)(getattr(module, name))
     command = typer.main.get_command(group)
     command.name = name
+    _unfold(command)
     return command
+
+
+def unfolded(text: str) -> str:
+    """Return a text with each paragraph in one line: a terminal folds it where it is full."""
+    return "\n\n".join(re.sub(r"\s*\n\s*", " ", paragraph.strip()) for paragraph in text.split("\n\n"))
+
+
+def _unfold(command: Any) -> None:
+    """Join the lines of each paragraph of a command's help, and of commands in it."""
+    command.help = unfolded(command.help or "")
+    for one in getattr(command, "commands", {}).values():
+        _unfold(one)
 
 
 class Loading(MutableMapping[str, Any]):

@@ -1,6 +1,7 @@
 """The command line, in this process: what it prints, what it returns, that an error is one clear line."""
 
 import functools
+import itertools
 import json
 import re
 import sys
@@ -280,6 +281,14 @@ def test_commands_of_groups_are_found() -> None:
 def test_every_commands_help_has_an_example_of_it(command: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
     assert nst(*command, "--help") == 0
     assert f"Example: nst {' '.join(command)}" in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize("command", [(), *COMMANDS], ids=" ".join)
+def test_a_commands_help_fills_its_lines(command: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    assert nst(*command, "--help") == 0
+    text = capsys.readouterr().out.partition("╭")[0].splitlines()
+    for line, following in itertools.pairwise(map(str.strip, text)):
+        assert not (line and following) or len(f"{line} {following.split()[0]}") > 78, f"{line!r} is short"
 
 
 def test_help_lists_the_uses(capsys: pytest.CaptureFixture[str]) -> None:
