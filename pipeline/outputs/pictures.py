@@ -58,12 +58,15 @@ def write_own(uri: str, data: bytes, *, id: str) -> None:
     for _ in range(1 + _LOOKS):
         if storage.write_if(uri, data, replaces=replaces):
             return
-        replaces = _identity_of_own(uri, id)
+        there = _own(uri, id)
+        if there and there[1] == data:  # it was written, and the store's answer was lost
+            return
+        replaces = there and there[0]
     raise StorageError(f"cannot write {uri}: it changes again and again: stop what else writes there, and try again")
 
 
-def _identity_of_own(uri: str, id: str) -> str | None:
-    """Return the identity of a picture that carries the id of a row; None where there is no file any more.
+def _own(uri: str, id: str) -> tuple[str, bytes] | None:
+    """Return the identity and the bytes of a picture that carries the id of a row; None where there is no file.
 
     Raises:
         OutputTaken: if it does not carry the id, or is a link, which no run leaves.
@@ -73,13 +76,14 @@ def _identity_of_own(uri: str, id: str) -> str | None:
         is_own = False
         if not storage.is_link(uri):
             identity = storage.identity(uri)
-            is_own = images.read_metadata(storage.read_bytes(uri)).get("id") == id
+            data = storage.read_bytes(uri)
+            is_own = images.read_metadata(data).get("id") == id
     except NotFound:
         return None
     except ImageError:
         pass
     if is_own:
-        return identity
+        return identity, data
     raise OutputTaken(
         f"{uri} is there already, and was not written by a run of this output, as far as its results and the file "
         "itself tell: move it away, or give the row another output name or the job another output"

@@ -243,3 +243,19 @@ def test_a_picture_that_others_write_all_the_time_fails_its_row(
 
     requests_for(str(uri), meanwhile)
     assert "it changes again and again" in write(str(tmp_path), RESULT)[0]["error"]
+
+
+def test_a_picture_that_was_written_is_there_whatever_became_of_the_answers(
+    tmp_path: Path, requests_for: Callable[..., Counter[str]]
+) -> None:
+    """A request that is repeated since its answer was lost finds what it has written itself."""
+    uri, data = tmp_path / "images" / "0.png", made_of("r0")
+    uri.parent.mkdir()
+
+    def meanwhile(verb: str) -> None:
+        if verb == "write_if":
+            uri.write_bytes(data)
+
+    requests = requests_for(str(uri), meanwhile)
+    write_picture(str(tmp_path), "0.png", data, id="r0", owned=False)
+    assert requests["write_if"] == 1
