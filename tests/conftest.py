@@ -57,6 +57,13 @@ def memory_allowed() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True)
+def manifests_are_read_here(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have this process read manifests, unless a test needs the cluster that others have left it connected to."""
+    if "local_ray" not in request.fixturenames:
+        monkeypatch.setattr("pipeline.manifest.on_cluster.WORTH_TASKS", 2**60)
+
+
 @pytest.fixture(scope="session")
 def bucket() -> Iterator[str]:
     """The URI of an empty bucket, on a server of this process, on loopback."""

@@ -20,6 +20,9 @@ from pipeline.planning import Limits, plan
 
 HOW = How("e", {}, Settings())
 
+WORTH_TASKS = on_cluster.WORTH_TASKS
+"""As it is, which tests without a cluster of their own do not see."""
+
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,6 +61,7 @@ class _Ray:
 def test_a_cluster_reads_what_all_its_nodes_can(
     monkeypatch: pytest.MonkeyPatch, nodes: int, tasks: int, uri: str, by_cluster: bool
 ) -> None:
+    monkeypatch.setattr(on_cluster, "WORTH_TASKS", WORTH_TASKS)
     parts = [read_part((), HOW)._replace(own=Counter(size=number)) for number in range(tasks)]
     monkeypatch.setitem(sys.modules, "ray", _Ray(nodes))
     monkeypatch.setattr(on_cluster, "_read_all", lambda tasks, how: iter([(n, parts[n]) for n in reversed(tasks)]))
