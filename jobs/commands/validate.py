@@ -13,7 +13,7 @@ from jobs.options import ACCESS, DECODING, Parameters, run_options, takes
 from pipeline.words import counted, doing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from pipeline.manifest import Duplicate, Row, RowProblem
     from pipeline.options import RunOptions
@@ -138,20 +138,13 @@ def _as_object(valid: _Valid, look: "Look | None") -> dict[str, object]:
     }
 
 
-def _repeated(valid: _Valid) -> "Iterator[tuple[str, str]]":
-    """Yield where a row is that repeats another, and where that one is, in words."""
-    from pipeline.manifest import place
-
-    ids = {repeat.id for repeat in valid.duplicates}
-    places = {row.id: place(row.file, row.number) for row in valid.rows if row.id in ids} if ids else {}
-    for repeat in valid.duplicates:
-        yield place(repeat.file, repeat.number), places.get(repeat.id, f"row {repeat.id}")
-
-
 def _print(valid: _Valid, look: "Look | None") -> None:
     """Print what was found as lines."""
-    for again, first in _repeated(valid):
-        out.print(f"{again}: repeats {first}", markup=False, highlight=False)
+    from pipeline.manifest import place
+
+    for repeat in valid.duplicates:
+        line = f"{place(repeat.file, repeat.number)}: repeats {repeat.first}"
+        out.print(line, markup=False, highlight=False)
     more = len(valid.duplicates)
     repeats = f"; {doing(more, 'repeat')} others, which are computed once" if more else ""
     are, which = "is" if len(valid.rows) == 1 else "are", "new or changed" if valid.is_left else "valid"

@@ -70,7 +70,7 @@ def _of_an_id(rows: Rows, first_place: int, number: int) -> RowProblem | Duplica
     if first.output != row.output:
         expected = f"{shown(first.output)}, since {other} asks for the same; give each an id to have both"
         return RowProblem(row.file, row.number, "output", shown(row.output), expected)
-    return Duplicate(row.id, row.file, row.number)
+    return Duplicate(row.id, row.file, row.number, other)
 
 
 def _of_a_picture(rows: Rows, places: list[int]) -> dict[int, RowProblem]:

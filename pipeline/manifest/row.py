@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from nst_kernel.params import StyleParams
 from pipeline import storage
 from pipeline.manifest.roles import PICTURE_COLUMNS, PICTURE_PARAMETERS, by_role, each_of
+from pipeline.words import counted
 
 EXTENSIONS = (".csv", ".csv.gz", ".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz", ".parquet")
 """What the name of a manifest may end in."""
@@ -126,11 +127,19 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Duplicate:
-    """A row that requests the same as an earlier row with its id; it is left out."""
+    """A row that requests the same as an earlier row with its id; it is left out.
+
+    Attributes:
+        id: of both.
+        file: of the manifest that the row is in.
+        number: of its line or row in it.
+        first: where the earlier row is, in words.
+    """
 
     id: str
     file: str
     number: int
+    first: str
 
 
 @dataclass(frozen=True)
@@ -153,7 +162,7 @@ class ManifestError(ValueError):
 
     def __init__(self, problems: list[RowProblem]) -> None:
         self.problems = problems = sorted(problems, key=lambda problem: problem.number is not None)
-        lines = [f"the manifest has {len(problems):,} problem{'s'[: len(problems) > 1]}", *map(str, problems[:20])]
+        lines = [f"the manifest has {counted(len(problems), 'problem')}", *map(str, problems[:20])]
         if len(problems) > 20:
             lines.append(f"and {len(problems) - 20:,} more")
         super().__init__("\n  ".join(lines))

@@ -5,6 +5,7 @@ they follow from is as it was, and the shapes of outputs, for which headers of p
 pictures have changed, what crashed and what actors can hold is looked at anew each time: batches are cut from that.
 """
 
+import dataclasses
 import hashlib
 import io
 import json
@@ -26,7 +27,7 @@ from pipeline.planning.plan import Plan
 from pipeline.planning.plan_files import FILE, batches_of, left_out_table, planned_table, rows_of
 from pipeline.process import garbage
 
-VERSION = 1
+VERSION = 2
 
 WORTH_KEEPING = 100_000
 """Rows from which on a plan is kept: fewer are planned as soon."""
@@ -75,7 +76,7 @@ def kept_batches(work: Plan, rows: Sequence[Row], output: str, decoding: Decodin
         "encoder_sha256": work.left_out.encoder_sha256,
         "decoding": decoding.model_dump(mode="json"),
         "remarks": origin.remarks,
-        "duplicates": [[each.id, each.file, each.number] for each in origin.duplicates[:MAX_DUPLICATES]],
+        "duplicates": [list(dataclasses.astuple(each)) for each in origin.duplicates[:MAX_DUPLICATES]],
         "files": digests,
         "batches": counts,
     }
