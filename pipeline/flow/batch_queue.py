@@ -95,6 +95,7 @@ class QueueState:
         of_reader: by reader, the blocks that it got, in order, each the numbers of its batches.
         complete: whether no more batches will come.
         count: of all batches so far.
+        blocks: how many blocks the batches that wait fill.
     """
 
     readers: int
@@ -103,18 +104,15 @@ class QueueState:
     of_reader: dict[int, list[list[int]]] = field(default_factory=dict)
     complete: bool = False
     count: int = 0
+    blocks: float = 0.0
 
     def add(self, batches: Iterable[tuple[bytes, float]]) -> None:
         """Append batches, pickled, each with how much of a block it fills."""
         for batch, share in batches:
             self.batches[self.count] = batch
             self.waiting.append((self.count, share))
+            self.blocks += share
             self.count += 1
-
-    @property
-    def blocks(self) -> float:
-        """How many blocks the batches that wait fill."""
-        return sum(share for _, share in self.waiting)
 
     def is_ready(self, reader: int, place: int) -> bool:
         """Return whether it is known what a reader gets at a place."""
@@ -141,6 +139,7 @@ class QueueState:
             number, share = self.waiting.popleft()
             numbers.append(number)
             filled += share
+        self.blocks = self.blocks - filled if self.waiting else 0.0  # sums of shares are not exact
         return numbers
 
     def had(self, reader: int) -> int:
