@@ -35,7 +35,7 @@ def pytest_collection_finish() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that need the cluster of `local_ray`, and let one process of pytest-xdist have them all.
+    """Mark the tests that need the cluster of `local_ray`, and let one process of pytest-xdist have each group.
 
     Its scheduler reads the group behind an @ of a test's id. Its mark `xdist_group` writes that where pytest no longer
     looks: pytest 9.2 keeps ids elsewhere than pytest-xdist 3.8 knows.
@@ -43,8 +43,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if isinstance(item, pytest.Function) and "local_ray" in item.fixturenames:
             item.add_marker("ray")
-            if "PYTEST_XDIST_WORKER" in os.environ:
-                item._id = type(item.id).parse(f"{item.nodeid}@local_ray")
+            item.add_marker(pytest.mark.xdist_group("local_ray"))
+        group = item.get_closest_marker("xdist_group")
+        if group and "PYTEST_XDIST_WORKER" in os.environ:
+            item._id = type(item.id).parse(f"{item.nodeid}@{group.args[0]}")
 
 
 @pytest.fixture(scope="session", autouse=True)
