@@ -34,7 +34,7 @@ class RealCluster:
     environment: dict[str, str]
     metrics: list[str]
 
-    def nst(self, *words: str, timeout: float = 900) -> subprocess.CompletedProcess[str]:
+    def nst(self, *words: str, timeout: float = 240) -> subprocess.CompletedProcess[str]:
         """Run a command of ours as a person would."""
         return subprocess.run(
             [sys.executable, "-m", "jobs.cli", *words],
@@ -100,7 +100,7 @@ def real_cluster(*, workers: int = 1, cpus: int = 1) -> Iterator[RealCluster]:
         shutil.rmtree(home, ignore_errors=True)
 
 
-def _wait_for(url: str, home: Path, *, seconds: float = 300) -> None:
+def _wait_for(url: str, home: Path, *, seconds: float = 90) -> None:
     until = time.monotonic() + seconds
     while True:
         try:
