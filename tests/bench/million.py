@@ -4,7 +4,6 @@
 """
 
 import json
-import os
 import random
 import subprocess
 import sys
@@ -40,7 +39,7 @@ ASPECTS = [(w, h) for w in range(2, 20) for h in range(2, 20) if 1 / 3 <= w / h 
 def prepare(home: Path, rows: int) -> None:
     """A manifest with widths, heights and a seed for each row, and its pictures: empty, as nobody opens them."""
     drawn = random.Random(0)
-    (home / "styles").mkdir(parents=True)
+    (home / "styles").mkdir()
     for style in range(STYLES):
         (home / "styles" / f"{style}.png").touch()
     with (home / "rows.csv").open("w", encoding="utf-8") as manifest:
@@ -49,7 +48,7 @@ def prepare(home: Path, rows: int) -> None:
             folder = home / "photos" / f"{number // PER_FOLDER:04d}"
             if number % PER_FOLDER == 0:
                 folder.mkdir(parents=True)
-            os.mknod(f"{folder}/{number:07d}.jpg")
+            (folder / f"{number:07d}.jpg").touch()
             width, height = drawn.choice(ASPECTS)
             scale = drawn.randint(100, 200)
             cells = (f"photos/{folder.name}/{number:07d}.jpg", f"styles/{number % STYLES}.png")
