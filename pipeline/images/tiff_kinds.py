@@ -4,6 +4,8 @@ from collections.abc import Mapping
 
 from PIL.TiffImagePlugin import COMPRESSION_INFO
 
+from pipeline.words import counted
+
 BITS, COMPRESSION, PHOTOMETRIC, SAMPLES, EXTRA_SAMPLES, SAMPLE_FORMAT = 258, 259, 262, 277, 338, 339
 """Tags that say how pixels are stored."""
 
@@ -79,7 +81,7 @@ def _is_usual(tags: Mapping[int, tuple[int, ...]], formats: set[int]) -> bool:
 def _stored(tags: Mapping[int, tuple[int, ...]], formats: set[int]) -> str:
     """Return in words how many bands a picture has, and of how many bits."""
     bands, bits = tags.get(SAMPLES, (1,))[0], sorted({*tags.get(BITS, (1,))})
-    words = f"{bands} band{'s'[: bands != 1]} of {' and '.join(map(str, bits))} bits"
+    words = f"{counted(bands, 'band')} of {' and '.join(map(str, bits))} bits"
     kinds = [_FORMATS[kind] for kind in sorted(formats) if kind in _FORMATS]
     words += f" ({' and '.join(kinds)})" if kinds else ""
     return words + (", one of them opacity (alpha)" if {*tags.get(EXTRA_SAMPLES, ())} & {*_HAS_ALPHA} else "")

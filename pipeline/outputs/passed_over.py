@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline.manifest import shown
+from pipeline.words import counted
 
 NAMED = 5
 """Files or folders that are named for one reason; the others are only counted."""
@@ -32,7 +33,7 @@ class Reason:
     def __str__(self) -> str:
         most_first = sorted(self.files.items(), key=lambda item: (-item[1], item[0]))
         counts = [f"{count:,} {extension}" for extension, count in most_first]
-        counts += [f"{self.folders:,} folder{'s'[: self.folders > 1]}"] if self.folders else []
+        counts += [counted(self.folders, "folder")] if self.folders else []
         names = [name if name.isprintable() else shown(name) for name in self.named]
         more = self.folders + sum(self.files.values()) - len(names)
         names += ["…"] if names and more > 0 else []
@@ -78,7 +79,7 @@ class PassedOver:
         files = sum(sum(reason.files.values()) for reason in self.reasons.values())
         folders = sum(reason.folders for reason in self.reasons.values())
         counts = ((files, "file"), (folders, "folder"))
-        return " and ".join(f"{count:,} {word}{'s'[: count > 1]}" for count, word in counts if count)
+        return " and ".join(counted(count, word) for count, word in counts if count)
 
     def __str__(self) -> str:
         return "; ".join(f"{reason}: {entry}" for reason, entry in sorted(self.reasons.items()))

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pipeline.planning.batch import Failure, PlannedRow
+from pipeline.words import counted
 
 RowKey = tuple[str, str]
 """A row's id and fingerprint: another photo or parameter under the same id is another row, with no crashes yet."""
@@ -49,9 +50,8 @@ def row_keys(rows: Iterable[PlannedRow]) -> tuple[RowKey, ...]:
 
 def quarantine_failure(row_id: str, crashes: Crashes) -> Failure:
     """Return the failure of a row that is not tried again, since its processes died."""
-    count = crashes.total
     error = (
-        f"the process died {count} time{'s'[: count > 1]} with row {row_id} in it, at last with no other: "
+        f"the process died {counted(crashes.total, 'time')} with row {row_id} in it, at last with no other: "
         "killed for memory, crashed, stood still for longer than --stall-timeout, or stopped from outside. "
         "Look at its pictures and its size; then "
         "`nst retry OUTPUT --quarantined` tries it again"

@@ -16,6 +16,7 @@ from pipeline.report.bundle import Files, styles
 from pipeline.report.data import Gathered, gather
 from pipeline.report.dimensions import in_words
 from pipeline.report.thumbs import Shelf
+from pipeline.words import counted
 
 log = logging.getLogger(__name__)
 
@@ -103,7 +104,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    templates.filters |= {"moment": _moment, "duration": _duration, "in_words": in_words}
+    templates.filters |= {"moment": _moment, "duration": _duration, "in_words": in_words, "counted": counted}
     return templates
 
 
