@@ -17,11 +17,16 @@ def leave(code: str | int | None) -> NoReturn:
     Raises:
         SystemExit: where nothing was interrupted, or this process is connected to no cluster.
     """
-    ray = sys.modules.get("ray")
-    if code not in (ExitCode.INTERRUPTED, ExitCode.TERMINATED) or ray is None or not ray.is_initialized():
+    if code not in (ExitCode.INTERRUPTED, ExitCode.TERMINATED) or not is_connected():
         sys.exit(code)
-    ray.shutdown()
+    sys.modules["ray"].shutdown()
     logging.shutdown()
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(int(code))
+
+
+def is_connected() -> bool:
+    """Return whether this process is connected to a Ray cluster, without loading Ray to find out."""
+    ray = sys.modules.get("ray")
+    return ray is not None and bool(ray.is_initialized())

@@ -66,6 +66,12 @@ def manifests_are_read_here(request: pytest.FixtureRequest, monkeypatch: pytest.
         monkeypatch.setattr("pipeline.manifest.on_cluster.WORTH_TASKS", 2**60)
 
 
+@pytest.fixture(autouse=True)
+def commands_end_as_usual(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have interrupted commands raise SystemExit in the process of tests, though it may be connected to a cluster."""
+    monkeypatch.setattr("jobs.ending.is_connected", lambda: False)
+
+
 @pytest.fixture(scope="session")
 def bucket() -> Iterator[str]:
     """The URI of an empty bucket, on a server of this process, on loopback."""

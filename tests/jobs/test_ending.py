@@ -6,9 +6,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from jobs import cli
+from jobs import cli, ending
 from jobs.ending import leave
 from jobs.exit_codes import ExitCode
+
+
+is_connected = ending.is_connected  # what tests have in its place elsewhere does not hold here
 
 
 class Ended(BaseException):
@@ -25,6 +28,7 @@ def order(monkeypatch: pytest.MonkeyPatch) -> list[object]:
         raise Ended
 
     monkeypatch.setattr(os, "_exit", end)
+    monkeypatch.setattr(ending, "is_connected", is_connected)
     ray = SimpleNamespace(is_initialized=lambda: True, shutdown=lambda: found.append("shutdown"))
     monkeypatch.setitem(sys.modules, "ray", ray)
     return found
