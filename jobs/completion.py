@@ -14,6 +14,13 @@ def settings(incomplete: str) -> list[str]:
     return [f"{name}={word}" for word in _values(own) if word.startswith(value)]
 
 
+def parameters(incomplete: str) -> list[str]:
+    """Return names of parameters and presets."""
+    from nst_kernel.params import ALIASES, PARAMETERS, PRESETS
+
+    return [known for known in (*PARAMETERS, *ALIASES, *PRESETS) if known.startswith(incomplete)]
+
+
 def _values(name: str) -> Iterator[str]:
     """Yield the values of a parameter that has a few."""
     from nst_kernel.params import PARAMETERS, PRESETS

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -16,19 +16,20 @@ if TYPE_CHECKING:  # torch and Ray come along, for which a look at results need 
     from nst_kernel.encoder import Check
 
 
-def print_params(console: Console) -> None:
-    """Print every style parameter with its default, values and meaning, and the presets with their sources."""
+def print_params(console: Console, names: Collection[str]) -> None:
+    """Print style parameters with their defaults, values and meaning, and presets with their sources, by name."""
     wide = [Column(title, overflow="fold") for title in ("default", "values", "meaning")]
     table = Table("parameter", *wide, show_edge=False)
     for name, parameter in PARAMETERS.items():
-        table.add_row(name, as_text(parameter.default), escape(parameter.expected), escape(parameter.described))
-    console.print(table)
+        if name in names:
+            table.add_row(name, as_text(parameter.default), escape(parameter.expected), escape(parameter.described))
     presets = Table("preset", Column("changes", overflow="fold"), Column("source", overflow="fold"), show_edge=False)
     for name, preset in PRESETS.items():
-        changes = ", ".join(f"{parameter}={as_text(value)}" for parameter, value in preset.values.items())
-        presets.add_row(name, changes, f"{preset.source}. {preset.remark}." if preset.remark else preset.source)
-    console.print()
-    console.print(presets)
+        if name in names:
+            changes = ", ".join(f"{parameter}={as_text(value)}" for parameter, value in preset.values.items())
+            presets.add_row(name, changes, f"{preset.source}. {preset.remark}." if preset.remark else preset.source)
+    for number, each in enumerate(each for each in (table, presets) if each.row_count):
+        console.print(*[""] * number, each, sep="\n")
 
 
 def print_checks(console: Console, checks: Sequence[Check]) -> None:

@@ -16,7 +16,8 @@ from pipeline.outputs import find_picture, pair_name, picture_of, picture_or_rea
 SHOWN = 20
 """Rows that a notebook shows by default."""
 
-_COLUMNS = ("id", "status", *PICTURE_COLUMNS, "width", "height", "iterations", "total_loss", "error", "warning")
+_COLUMNS = ("status", "width", "height", "iterations", "total_loss", "error", "warning", "id")
+"""Shown behind the pictures' names and the parameters that vary."""
 
 
 class ResultRow(Mapping[str, Any]):
@@ -74,7 +75,7 @@ class ResultRow(Mapping[str, Any]):
         return picture_or_reason(self._output, self) if self["output"] else None
 
     def _repr_html_(self) -> str:
-        facts = {name: self[name] for name in _COLUMNS if self[name] is not None}
+        facts = {name: self[name] for name in (*PICTURE_COLUMNS, *_COLUMNS) if self[name] is not None}
         # What a quarantined row reads may be why: it is not opened again.
         opened = self["status"] != "quarantined"
         sources: dict[str, str | storage.StorageError | None] = {}
@@ -194,7 +195,7 @@ class Results(Sequence[ResultRow]):
         more = len(self) - len(rows)
         varying = self._varying()
         shown = [{**row, **{name: query.parameters_of(row["params"]).get(name) for name in varying}} for row in rows]
-        columns = (*_COLUMNS[:4], *varying, *_COLUMNS[4:])
+        columns = (*PICTURE_COLUMNS, *varying, *_COLUMNS)
         return html.of_results(self._title(), shown, [row.shown for row in rows], columns=columns, more=more)
 
     def _repr_html_(self) -> str:

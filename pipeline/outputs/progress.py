@@ -112,10 +112,11 @@ class Progress:
 
     @property
     def rate(self) -> float | None:
-        """Rows for each second since work on the first one began; None while that is not known."""
-        waited = 0.0 if self.works.began is None else self.works.began - self.began
-        spent = self.seconds - waited
-        return self.finished / spent if self.finished and spent > 0 else None
+        """Rows for each second since work on the first one began; None while none has begun that was not refused."""
+        if self.works.began is None:
+            return None
+        spent = self.seconds - (self.works.began - self.began)
+        return self.finished / spent if spent > 0 else None
 
     @property
     def seconds_left(self) -> float | None:
@@ -207,6 +208,8 @@ def read(uri: str) -> Report | None:
         )
         progress.failed_before = int(contents.get("failed_before", 0))
         progress.seconds = float(contents["seconds"])
+        if (waited := contents.get("seconds_before_work", 0.0)) is not None:
+            progress.works.began = progress.began + float(waited)
         rest, done = progress.total - progress.finished, progress.finished
         progress.works.known_left = contents.get("seconds_left", rest * progress.seconds / done if done else None)
         progress.passed_over = PassedOver.of(contents.get("passed_over"))
@@ -276,6 +279,7 @@ class ProgressFile:
 
     def _contents(self, progress: Progress, state: State, error: str) -> Mapping[str, Any]:
         """Return what the file holds as JSON."""
+        began = progress.works.began
         return {
             "version": VERSION,
             "state": state,
@@ -285,6 +289,7 @@ class ProgressFile:
             "failed_before": progress.failed_before,
             "counts": dict(progress.counts),
             "seconds": round(progress.seconds, 3),
+            "seconds_before_work": None if began is None else round(began - progress.began, 3),
             "seconds_left": None if (left := progress.seconds_left) is None else round(left, 1),
             "failures": progress.failures[:5],
             "passed_over": progress.passed_over.to_json(),

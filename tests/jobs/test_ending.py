@@ -10,7 +10,6 @@ from jobs import cli, ending
 from jobs.ending import leave
 from jobs.exit_codes import ExitCode
 
-
 is_connected = ending.is_connected  # what tests have in its place elsewhere does not hold here
 
 

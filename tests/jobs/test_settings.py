@@ -139,6 +139,8 @@ def test_names_and_values_of_parameters_are_completed() -> None:
     assert completion.settings("pooling=") == ["pooling=avg", "pooling=max"]
     assert completion.settings("preset=") == [f"preset={name}" for name in PRESETS]
     assert completion.settings("beta=") == []
+    assert completion.parameters("gatys20") == [name for name in PRESETS if name.startswith("gatys20")]
+    assert completion.parameters("content_w") == ["content_weight"]
     assert completion.statuses("q") == ["quarantined"]
     assert completion.columns("id,-total_l") == ["id,-total_loss"]
     assert completion.columns("style_w") == ["style_weight"]

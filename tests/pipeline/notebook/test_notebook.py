@@ -213,6 +213,11 @@ def test_results_show_thumbnails_and_escape_what_rows_say() -> None:
     assert repr(found.show(1)) == repr(found)
 
 
+def test_names_and_what_varies_come_first() -> None:
+    seen = page(results(stored([outcome(1), outcome(2, defaults={"style_weight": 3.0})])))
+    assert "picturecontentstylestyle_weightstatus" in seen.text
+
+
 def test_a_link_that_leads_out_is_not_shown(studio: Path) -> None:
     output, row = studio / "out", outcome(1, content=str(studio / "cat.png"), style=str(studio / "night.png"))
     result_table.commit(str(output), [row])

@@ -106,12 +106,24 @@ def test_time_left_is_weighed_by_work_and_leaves_the_start_out(monkeypatch: pyte
     assert run.seconds_left is None
 
 
+@given(waited=st.floats(0, 50), rows=st.integers(1, 100))
+def test_a_file_knows_the_rate_of_its_run_without_the_start(waited: float, rows: int) -> None:
+    uri = "memory://progress/rate.json"
+    run = Progress(200, 0, counts=Counter(ok=rows))
+    run.works.began, run.seconds = run.began + waited, 60.0
+    with ProgressFile(uri, every=100) as file:
+        file.update(run)
+    report = progress.read(uri)
+    assert report
+    assert report.progress.rate == pytest.approx(rows / (60 - waited), rel=0.01)
+
+
 def test_time_left_is_by_rows_where_their_work_is_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
     monkeypatch.setattr("time.monotonic", lambda: now[0])
     run = Progress(4, 0, began=now[0])
     now[0] += 6.0
     run.add({"id": "a", "status": "failed", "error": "", "retries": 0})
-    assert run.seconds_left is None  # a row that fails at once tells nothing
+    assert (run.seconds_left, run.rate) == (None, None)  # a row that fails at once tells nothing
     run.add({"id": "b", "status": "ok", "retries": 0, "started_at": provenance.now() - timedelta(seconds=6)})
     assert run.seconds_left == pytest.approx(6, rel=0.01)
