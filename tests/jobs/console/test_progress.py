@@ -127,7 +127,7 @@ def test_the_time_left_runs_down_between_two_rows() -> None:
 @pytest.mark.parametrize(("seconds", "said"), [(0.5, "2.00 rows/s"), (12.0, "300 rows/h"), (840.0, "4.29 rows/h")])
 def test_a_rate_has_digits_that_matter(seconds: float, said: str) -> None:
     progress = Progress(6, 0)
-    progress.counts["ok"], progress.seconds = 1, seconds
+    progress.counts["ok"], progress.seconds, progress.works.began = 1, seconds, progress.began
     assert describe(progress).startswith(f"1 of 6 rows, {said}")
 
 
