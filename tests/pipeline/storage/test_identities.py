@@ -1,10 +1,12 @@
 """Identities of many files: as if each were asked for by itself, with a request for each thousand."""
 
 import itertools
+import threading
 import zlib
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -98,6 +100,38 @@ def test_a_few_files_of_a_large_folder_are_not_looked_for_in_all_of_it(
     found = storage.identities(asked)
     assert requests == {"listing": 2, "identity": len(asked) - 4}
     assert {uri: str(known) for uri, known in found.items()} == one_by_one(asked)
+
+
+@pytest.mark.parametrize(("at_once", "here"), [(60.0, 4), (0.0, 1)])
+def test_threads_look_only_where_a_folder_does_not_answer_at_once(
+    at_once: float, here: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_identities, "_AT_ONCE", at_once)
+    monkeypatch.setattr(_identities, "_LISTED_TOGETHER", 10)
+    looking, listing = list[int](), _local.LocalStore.listing
+
+    def seen(*arguments: Any) -> Listing:
+        looking.append(threading.get_ident())
+        return listing(*arguments)
+
+    monkeypatch.setattr(_local.LocalStore, "listing", seen)
+    uris = filled(str(tmp_path), 40)
+    assert {uri: str(known) for uri, known in storage.identities(uris).items()} == one_by_one(uris)
+    assert (len(looking), looking.count(threading.get_ident())) == (4, here)
+
+
+def test_a_store_elsewhere_is_asked_by_threads(bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_identities, "_AT_ONCE", 60.0)
+    looking, listing = list[int](), s3.S3Store.listing
+
+    def seen(*arguments: Any) -> Listing:
+        looking.append(threading.get_ident())
+        return listing(*arguments)
+
+    monkeypatch.setattr(s3.S3Store, "listing", seen)
+    assert all(storage.identities(filled(f"{bucket}/{tmp_path.name}", 30)).values())
+    assert looking
+    assert threading.get_ident() not in looking
 
 
 def test_who_may_not_list_asks_one_by_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
