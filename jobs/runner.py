@@ -174,7 +174,7 @@ def launch(
         return ExitCode.BROKEN_OFF
     print_summary(terminal.out, progress, results_at())
     if page:
-        report_at_end(results_at(), page, terminal)
+        report_at_end(results_at(), page, terminal, rows=progress.total + progress.done_before)
     return ExitCode.PROBLEMS if ending.tolerate.exceeded(progress.problems, progress.wanted) else ExitCode.OK
 
 
@@ -221,12 +221,12 @@ def _explain(error: Exception, terminal: Terminal) -> None:
     remark(terminal.err, again)
 
 
-def report_at_end(output: str, page: Page, terminal: Terminal) -> None:
+def report_at_end(output: str, page: Page, terminal: Terminal, *, rows: int = 0) -> None:
     """Make the report of a run that has just ended; where that fails, log a warning, since the results are there."""
-    from pipeline.report import write_report
+    from pipeline.report import write_report_beside
 
     try:
-        file = write_report(output, hourly_price=page.hourly_price, thumbnail_seconds=REPORT_SECONDS)
+        file = write_report_beside(output, rows=rows, hourly_price=page.hourly_price, thumbnail_seconds=REPORT_SECONDS)
     except Exception as error:  # of any kind: the results are there
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:500]
         remark(terminal.err, f"no report: {reason}. Again: nst report {output}", severity=logging.WARNING)

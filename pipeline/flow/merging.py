@@ -15,6 +15,9 @@ PARTS = 10_000
 """Parts of results after which they are merged: a run after a crash then has few files to read. It takes a minute or
 more, while which actors go on."""
 
+MANY = 500
+"""Parts of a run's end from which on a task merges them: of about as many rows, the driver would keep the memory."""
+
 log = logging.getLogger(__name__)
 
 
@@ -66,10 +69,12 @@ class Merging:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None:
-        if self._task is None:
-            return
         if error is None:
-            self._end()
-        else:
+            if self._task is not None:
+                self._end()
+            if self._parts >= MANY:
+                self._task = self._merge.remote()
+                self._end()
+        elif self._task is not None:
             with contextlib.suppress(Exception):
                 ray.cancel(self._task, force=True)

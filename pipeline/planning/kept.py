@@ -32,8 +32,8 @@ VERSION = 2
 WORTH_KEEPING = 100_000
 """Rows from which on a plan is kept: fewer are planned as soon."""
 
-ROWS_OF_A_FILE = 100_000
-"""Rows in a file of a plan: as many as a run has in memory at a time."""
+ROWS_OF_A_FILE = 25_000
+"""Rows in a file of a plan: as many as a run has in memory at a time, at about a kilobyte each."""
 
 MAX_DUPLICATES = 10_000
 """Rows that repeat others up to which the rows of a manifest are kept; with more, they are read again."""

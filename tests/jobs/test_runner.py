@@ -134,7 +134,7 @@ def test_a_run_that_stops_by_itself_has_its_page(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: RunBroken, reported: bool
 ) -> None:
     made: list[str] = []
-    monkeypatch.setattr(launching, "report_at_end", lambda output, *_: made.append(output))
+    monkeypatch.setattr(launching, "report_at_end", lambda output, *_, **__: made.append(output))
 
     def work(_: Callable[[Progress], None]) -> Progress:
         raise error

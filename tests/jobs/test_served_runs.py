@@ -41,9 +41,9 @@ class Watched:
             self.order.append("made")
             return page
 
-        def ending(*words: Any) -> None:
+        def ending(*words: Any, **named: Any) -> None:
             self.order.append("end")
-            at_end(*words)
+            at_end(*words, **named)
 
         def entered(served: serve.Served) -> serve.Served:
             self.served = served

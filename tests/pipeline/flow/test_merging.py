@@ -47,6 +47,7 @@ def ray(monkeypatch: pytest.MonkeyPatch) -> FakeRay:
     ray = FakeRay()
     monkeypatch.setattr(merging, "ray", ray)
     monkeypatch.setattr(merging, "PARTS", 3)
+    monkeypatch.setattr(merging, "MANY", 2)
     return ray
 
 
@@ -73,6 +74,15 @@ def test_what_cannot_be_merged_now_is_merged_later(ray: FakeRay, caplog: pytest.
             some.part_is_there()
     assert ray.begun == 2
     assert "results could not be merged meanwhile: no space" in caplog.text
+
+
+@pytest.mark.parametrize(("parts", "begun"), [(1, 0), (2, 1), (5, 2)])
+def test_what_is_left_at_the_end_is_merged_by_a_task_if_it_is_much(parts: int, begun: int, ray: FakeRay) -> None:
+    ray.is_ready = True
+    with Merging("out", POOL) as some:
+        for _ in range(parts):
+            some.part_is_there()
+    assert ray.begun == begun
 
 
 def test_a_run_that_is_stopped_does_not_wait_for_it(ray: FakeRay) -> None:
