@@ -27,7 +27,7 @@ def test_a_report_of_many_rows_is_made_by_another_process(
 
 
 def test_what_goes_wrong_there_is_said_in_our_words(local_ray: None, tmp_path: Path) -> None:
-    with pytest.raises(StorageError, match="^no results in") as raised:
+    with pytest.raises(StorageError, match=r"^no results in") as raised:
         write_report_beside(str(tmp_path), rows=beside.WORTH_A_TASK, hourly_price=None, thumbnail_seconds=0)
     assert raised.type is StorageError
 
