@@ -71,16 +71,18 @@ def divided(work: Work, holds: Callable[[Batch], bool], enough: int) -> tuple[Wo
     """
     others: list[Batch] = []
 
-    def held(batches: Sequence[Batch]) -> list[Batch]:
+    def held(batches: Sequence[Batch]) -> Sequence[Batch]:
         """Return the batches of a slice that actors can hold, and keep the others."""
         can = [holds(batch) for batch in batches]
+        if all(can):
+            return batches  # which may lie in the output, and be made as they are asked for
         others.extend(itertools.compress(batches, (not one for one in can)))
         return list(itertools.compress(batches, can))
 
     rest = map(held, work.rest)
     first = held(work.first)
     while len(first) < enough and (part := next(rest, None)) is not None:
-        first += part
+        first = [*first, *part]
     return Work(first, rest), others
 
 
@@ -258,8 +260,11 @@ def _together(work: Work) -> Iterator[Sequence[Batch]]:
 
     The first is alone, since a device waits for it.
     """
-    for part in itertools.chain([work.first[:1], work.first[1:]], work.rest):
-        yield from (part[start : start + TOGETHER] for start in range(0, len(part), TOGETHER))
+    if work.first:
+        yield work.first[:1]
+    for part, first in itertools.chain([(work.first, 1)], ((part, 0) for part in work.rest)):
+        # Of a plan that lies in the output no more than these are read at a time.
+        yield from (part[start : start + TOGETHER] for start in range(first, len(part), TOGETHER))
 
 
 def calls_at_once(readers: int) -> int:

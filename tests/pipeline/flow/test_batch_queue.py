@@ -3,7 +3,7 @@
 import itertools
 import pickle
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -185,6 +185,28 @@ def test_batches_are_handed_over_in_order_and_planned_when_it_is_their_turn(firs
         handed_over += some
         assert len(planned) < 2 or planned[-2] < len(handed_over), "a slice was planned before those ahead are gone"
     assert handed_over == work
+
+
+class InTheOutput(Sequence[Batch]):
+    """Batches of a plan that lies in the output: each is read when it is asked for."""
+
+    def __init__(self, count: int) -> None:
+        self.batches, self.most = batches(count), 0
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __getitem__(self, place: Any) -> Any:
+        asked = self.batches[place]
+        self.most = max(self.most, len(asked) if isinstance(place, slice) else 1)
+        return asked
+
+
+def test_of_a_plan_in_the_output_few_batches_are_read_at_a_time() -> None:
+    first, later = InTheOutput(100), InTheOutput(70)
+    assert [one for some in batch_queue._together(Work(first, [later])) for one in some] == batches(100) + batches(70)
+    assert max(first.most, later.most) <= batch_queue.TOGETHER
+    assert batch_queue.divided(Work(first), lambda batch: True, 1)[0].first is first
 
 
 def test_planning_that_fails_ends_the_queue_and_keeps_its_error(server: Server) -> None:
