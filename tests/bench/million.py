@@ -39,7 +39,7 @@ ASPECTS = [(w, h) for w in range(2, 20) for h in range(2, 20) if 1 / 3 <= w / h 
 def prepare(home: Path, rows: int) -> None:
     """A manifest with widths, heights and a seed for each row, and its pictures: empty, as nobody opens them."""
     drawn = random.Random(0)
-    (home / "styles").mkdir()
+    (home / "styles").mkdir(parents=True)
     for style in range(STYLES):
         (home / "styles" / f"{style}.png").touch()
     with (home / "rows.csv").open("w", encoding="utf-8") as manifest:

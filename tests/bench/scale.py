@@ -6,6 +6,7 @@ The kernel is a stub (`tests/bench/stub.py`) wherever rows are computed. Set-up 
 """
 
 import argparse
+import itertools
 import json
 import os
 import tempfile
@@ -20,7 +21,7 @@ from tests.bench import far, million, page, requests, throughput
 from tests.bench import starting as start
 from tests.bench.__main__ import RESULTS, cpu_name
 
-PARTS = ("million", "overhead", "rows", "scaling", "requests", "page", "starting", "far", "tail")
+PARTS = ("million", "ten_million", "overhead", "rows", "scaling", "requests", "page", "starting", "far", "tail")
 
 
 def main() -> None:
@@ -28,22 +29,26 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--parts", default=",".join(PARTS), help="which of " + ", ".join(PARTS))
     parser.add_argument("--million", type=int, default=1_000_000, help="rows of the manifest that is only planned")
+    parser.add_argument(
+        "--ten-million", type=int, default=10_000_000, help="rows of a manifest of which no more is tried"
+    )
     parser.add_argument("--rows", type=int, default=100_000, help="rows that go the whole way, with a stub kernel")
     parser.add_argument("--overhead-batches", type=int, default=800)
     parser.add_argument("--waves", type=int, default=20, help="batches of a second for each actor")
     parser.add_argument("--page", default="10000,100000,1000000", help="rows of the results of which a page is made")
-    parser.add_argument("--results", help="folder where those results are, or are left for the next time")
+    parser.add_argument("--kept", help="folder where results and manifests are, or are left for the next time")
     options = parser.parse_args()
     console = Console(highlight=False)
     machine = f"{cpu_name()}, {len(os.sched_getaffinity(0))} cores, ray {ray.__version__}"
     console.print(machine)
     parts: dict[str, Callable[[Console, Path], Any]] = {
         "million": lambda console, home: planned_and_resumed(console, home, options.million),
+        "ten_million": lambda console, home: planned(console, Path(options.kept or home), options.ten_million),
         "overhead": lambda console, home: overhead(console, home, options.overhead_batches),
         "rows": lambda console, home: long_run(console, home, options.rows),
         "scaling": lambda console, home: scaling(console, home, options.waves),
         "requests": lambda console, _: per_row(console),
-        "page": lambda console, home: pages(console, Path(options.results or home), options.page),
+        "page": lambda console, home: pages(console, Path(options.kept or home), options.page),
         "starting": starting,
         "far": far_stores,
         "tail": slow_actor,
@@ -58,14 +63,23 @@ def main() -> None:
     console.print(f"Kept in {os.path.relpath(file)}")
 
 
-def planned_and_resumed(console: Console, home: Path, rows: int) -> Any:
-    """A manifest with known headers, before anything is done and after all is."""
-    million.prepare(home, rows)
+def planned(console: Console, home: Path, rows: int) -> Any:
+    """A manifest with known headers, before anything is done."""
+    home = home / f"{rows} planned"
+    if not home.exists():
+        million.prepare(home, rows)
     first = million.measured("plan", home)
     console.print(
         f"{rows:,} rows validated in {first['validate_seconds']:.1f} s of CPU and planned in "
         f"{first['plan_seconds']:.1f} s: {first['batches']:,} batches, {first['peak_bytes'] / 1e9:.2f} GB at the peak"
     )
+    return first
+
+
+def planned_and_resumed(console: Console, home: Path, rows: int) -> Any:
+    """A manifest with known headers, before anything is done and after all is."""
+    first = planned(console, home, rows)
+    home = home / f"{rows} planned"
     there = million.measured("finish", home)
     again = million.measured("resume", home)
     decided = again["finished_seconds"] + again["plan_seconds"]
@@ -78,14 +92,16 @@ def planned_and_resumed(console: Console, home: Path, rows: int) -> Any:
 
 
 def overhead(console: Console, home: Path, batches: int) -> Any:
-    """Rows alone, as on CPUs, and in batches, as on GPUs."""
+    """Rows alone, as on CPUs, and in batches, as on GPUs; batches that are long, and short ones that share a block."""
     found = []
-    for together in (1, 16):
-        # As many batches for both: Ray starts processes for a while, which long runs pay for once.
-        r = throughput.overhead(home / f"{together}", rows=together * batches, rows_per_batch=together)
+    for together, shared in itertools.product((1, 16), repeat=2):
+        # As many batches for all: Ray starts processes for a while, which long runs pay for once.
+        folder = home / f"{together} {shared}"
+        r = throughput.overhead(folder, rows=together * batches, rows_per_batch=together, batches_per_block=shared)
         split = ", ".join(f"{kind} {ms:.1f}" for kind, ms in r["ms_per_row"].items())
         console.print(
-            f"a row's CPU beside the kernel, 256 px, {together} to a batch: {r['ms_per_row_in_all']:.1f} ms ({split})"
+            f"a row's CPU beside the kernel, 256 px, {together} to a batch, {shared} of them to a block: "
+            f"{r['ms_per_row_in_all']:.1f} ms ({split})"
         )
         found.append(r)
     return found
@@ -93,13 +109,14 @@ def overhead(console: Console, home: Path, batches: int) -> Any:
 
 def long_run(console: Console, home: Path, rows: int) -> Any:
     """Memory while rows go by."""
-    r = throughput.long_run(home / "rows", rows=rows)
+    r = throughput.measured(home / "rows", rows)
     seen = ", ".join(
         f"{percent} %: {at['own'] / 1e6:.0f} MB ({at['resident'] / 1e6:.0f} resident)"
         for percent, at in r["driver_bytes_at_percent"].items()
     )
     console.print(
-        f"{rows:,} rows through a whole run, {r['rows_per_second']:.0f} rows/s; the driver's memory at {seen}"
+        f"{rows:,} rows through a whole run, {r['rows_per_second']:.0f} rows/s; the driver's memory at {seen}; "
+        f"with the page {r['peak_bytes'] / 1e6:.0f} MB at the peak"
     )
     return r
 

@@ -17,9 +17,13 @@ TARGETS = {
     "planned, peak GB": 0.6,
     "what is left to do decided, s of CPU": 12,
     "what is left to do decided, peak GB": 0.7,
-    "a row, ms of CPU": 20,
+    "10 million validated and planned, s of CPU": 300,
+    "10 million planned, peak GB": 4,
+    "a row of a batch, ms of CPU": 12,
+    "a row alone, ms of CPU": 45,
     "time not at work, %": 5,
     "growth of the driver, %": 5,
+    "run of 100,000 rows with its page, peak GB": 0.7,
     "page, s of CPU": 120,
     "page, peak GB": 1,
     "nst --help": 0.5,
@@ -47,6 +51,7 @@ def tables() -> dict[str, str]:
             "parity": parity,
             "idle": idle,
             "million": million,
+            "ten_million": ten_million,
             "overhead": overhead,
             "scaling": scaling,
             "rows": rows,
@@ -186,38 +191,61 @@ def million(figures: Mapping[str, Any]) -> str:
     return table([f"{plan['rows']:,} rows", "measured", "target"], listed)
 
 
+def ten_million(figures: Mapping[str, Any]) -> str:
+    """Return what planning ten million rows takes."""
+    measured = {
+        "10 million validated and planned, s of CPU": figures["validate_seconds"] + figures["plan_seconds"],
+        "10 million planned, peak GB": figures["peak_bytes"] / 1e9,
+    }
+    listed = [
+        [name.removeprefix("10 million "), f"{value:.{name.endswith('GB')}f}", against(name, value)]
+        for name, value in measured.items()
+    ]
+    return table([f"{figures['rows']:,} rows", "measured", "target"], listed)
+
+
 def overhead(figures: list[Mapping[str, Any]]) -> str:
     """Return the CPU time of a row beside the kernel."""
     who = ("driver", "workers", "ray")
     listed = []
     for one in figures:
         costs = [*(one["ms_per_row"][part] for part in who), one["ms_per_row_in_all"]]
-        target = against("a row, ms of CPU", costs[-1])
-        listed.append([one["rows_per_batch"], *(f"{cost:.1f}" for cost in costs), target])
-    return table(["rows of a batch", "driver, ms", "workers, ms", "Ray, ms", "in all, ms", "target, ms"], listed)
+        target = against(
+            "a row alone, ms of CPU" if one["rows_per_batch"] == 1 else "a row of a batch, ms of CPU", costs[-1]
+        )
+        listed.append([one["rows_per_batch"], one["batches_per_block"], *(f"{cost:.1f}" for cost in costs), target])
+    return table(
+        ["rows of a batch", "batches of a block", "driver, ms", "workers, ms", "Ray, ms", "in all, ms", "target, ms"],
+        listed,
+    )
 
 
 def how_far(rows: tuple[int, ...] = (1_000_000, 10_000_000, 100_000_000), gpus: int = 1600) -> str:
     """Return what runs of so many rows take before they begin, and how many batches one driver has in a second."""
     parts = {part: measured["figures"] for part, measured in json.loads(SCALE.read_text("utf-8")).items()}
-    plan, together = parts["million"]["plan"], parts["overhead"][-1]
+    less, plan = parts["million"]["plan"], parts["ten_million"]
+    a_row = (plan["peak_bytes"] - less["peak_bytes"]) / (plan["rows"] - less["rows"])
+    base = plan["peak_bytes"] - a_row * plan["rows"]
     seconds = (plan["validate_seconds"] + plan["plan_seconds"]) / plan["rows"]
     writes = parts["requests"][-1]["requests"]["PUT"]
-    size, batch_ms = together["rows_per_batch"], together["ms_per_row"]["driver"] * together["rows_per_batch"]
+    alone, shared = parts["overhead"][-2:]
+    size = shared["rows_per_batch"]
+    alone_ms, shared_ms = (one["ms_per_row"]["driver"] * size for one in (alone, shared))
     listed = [
         ["read, checked and planned, minutes of one core", *(f"{seconds * count / 60:,.1f}" for count in rows)],
         [
             "the driver's memory at its peak, GB",
-            *(f"{plan['peak_bytes'] / plan['rows'] * count / 1e9:,.1f}" for count in rows),
+            *(f"{(base + a_row * count) / 1e9:,.1f}" for count in rows),
         ],
         [f"requests that write, in batches of {size}, millions", *(f"{writes * count / 1e6:,.1f}" for count in rows)],
     ]
-    most = 1000 / batch_ms
-    limit = f"{most:.0f} batches a second at most, {most * size:,.0f} rows"
+    most, others = 1000 / shared_ms, shared["batches_per_block"] - 1
     return (
         f"{table(['rows', *(f'{count:,}' for count in rows)], listed)}\n\n"
-        f"For a batch of {size} rows the driver takes {batch_ms:.0f} ms of a core, so that one run has {limit}: what "
-        f"{gpus:,} GPUs do at {gpus / (most * size):.1f} s for a picture."
+        f"A core validates and plans {1 / seconds:,.0f} rows a second; a row takes {a_row:,.0f} bytes of the driver. "
+        f"For a batch of {size} rows that is a block of its own the driver takes {alone_ms:.0f} ms of a core, for one "
+        f"that shares its block with {others} others {shared_ms:.1f} ms, so that one run has {most:.0f} batches a "
+        f"second at most, {most * size:,.0f} rows: what {gpus:,} GPUs do at {gpus / (most * size):.1f} s for a picture."
     )
 
 
@@ -246,11 +274,13 @@ def rows(figures: Mapping[str, Any]) -> str:
         for percent, used in figures["driver_bytes_at_percent"].items()
     ]
     used = figures["driver_bytes_at_percent"]
+    peak = against("run of 100,000 rows with its page, peak GB", figures["peak_bytes"] / 1e9)
     growth = 100 * (used["100"]["own"] / used["50"]["own"] - 1)
     target = against("growth of the driver, %", growth)
     said = (
         f"{figures['rows']:,} rows, {figures['rows_per_second']:.0f} a second. From half of them on the driver's own "
-        f"memory grows by {growth:.1f} % (target: {target})."
+        f"memory grows by {growth:.1f} % (target: {target}). With the page its peak is "
+        f"{figures['peak_bytes'] / 1e9:.2f} GB (target: {peak})."
     )
     return f"{table(['of the rows', 'driver, own MB', 'peak, MB'], listed)}\n\n{said}"
 

@@ -1,11 +1,18 @@
-"""What everything around the kernel costs, how a driver's memory behaves, and how actors scale: with a stub kernel."""
+"""What everything around the kernel costs, how a driver's memory behaves, and how actors scale: with a stub kernel.
+
+`python -m tests.bench.throughput FOLDER ROWS` does the whole run of many rows and prints what it took, as JSON.
+"""
 
 import csv
+import json
+import subprocess
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pyarrow.compute as pc
 from PIL import Image
@@ -48,27 +55,40 @@ def prepare(home: Path, rows: int, size: int) -> str:
     return str(home / "rows.csv")
 
 
-def overhead(home: Path, *, rows: int, rows_per_batch: int, size: int = 256) -> dict[str, Any]:
-    """CPU seconds for each row from its batch's planning on, JPEG in and PNG out, once a quarter of them went by."""
+def overhead(home: Path, *, rows: int, rows_per_batch: int, batches_per_block: int, size: int = 256) -> dict[str, Any]:
+    """CPU seconds for each row from its batch's planning on, JPEG in and PNG out, once a quarter of them went by.
+
+    How many batches share a block is given; in a run it follows from the number of actors and the length of batches.
+    """
     asked = read_manifest(prepare(home, rows, size), encoder_sha256="stub", defaults={"size": size}).rows
     pool = _pool(2)
-    outcomes = _outcomes(asked, home, pool, Limits(rows=rows_per_batch))
-    for _ in range(warm := rows // 4):
-        next(outcomes)
-    before = family()
-    counted = sum(1 for _ in outcomes)
+    with mock.patch("pipeline.flow.blocks.share_of_block", return_value=1 / batches_per_block):
+        outcomes = _outcomes(asked, home, pool, Limits(rows=rows_per_batch))
+        for _ in range(warm := rows // 4):
+            next(outcomes)
+        before = family()
+        counted = sum(1 for _ in outcomes)
     spent = cpu_by_kind(before, family())
     return {
         "rows": counted,
         "warm_up_rows": warm,
         "rows_per_batch": rows_per_batch,
+        "batches_per_block": batches_per_block,
         "ms_per_row": {kind: 1000 * seconds / counted for kind, seconds in spent.items()},
         "ms_per_row_in_all": 1000 * sum(spent.values()) / counted,
     }
 
 
+def measured(home: Path, rows: int) -> dict[str, Any]:
+    """`long_run` in a process of its own, which loads what a driver does."""
+    words = [sys.executable, "-m", "tests.bench.throughput", str(home), str(rows)]
+    said = subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True).stdout
+    found: dict[str, Any] = json.loads(said.splitlines()[-1])
+    return found
+
+
 def long_run(home: Path, *, rows: int, size: int = 64) -> dict[str, Any]:
-    """Memory of the driver on the way through a whole run of many small rows, and how fast they go."""
+    """Memory of the driver on the way through a whole run of many small rows and its page, and how fast they go."""
     manifest = prepare(home, rows, size)
     marks = {max(1, rows * percent // 100): percent for percent in (10, 50, 100)}
     seen: dict[int, dict[str, int]] = {}
@@ -84,9 +104,10 @@ def long_run(home: Path, *, rows: int, size: int = 64) -> dict[str, Any]:
         manifest, RunOptions(output=str(home / "out")), defaults={"size": size}, on_progress=look, kernel=StubKernel
     )
     spent = progress.seconds
+    found = {"rows": rows, "seconds": spent, "rows_per_second": rows / spent, "peak_bytes": memory()["peak"]}
     assert progress.counts == {"ok": rows}
     assert len(read_results(str(home / "out"), columns=["id"])) == rows
-    return {"rows": rows, "seconds": spent, "rows_per_second": rows / spent, "driver_bytes_at_percent": seen}
+    return found | {"driver_bytes_at_percent": seen}
 
 
 def scaling(home: Path, *, counts: tuple[int, ...] = (1, 2, 4, 8), waves: int = 20, seconds: float = 1.0) -> Any:
@@ -118,3 +139,7 @@ def _outcomes(
         yield from flow(
             Work(work.batches), RunOptions(), writer, pool, Ledger(str(home / "out"), lock.owner), kernel=kernel
         )
+
+
+if __name__ == "__main__":
+    print(json.dumps(long_run(Path(sys.argv[1]), rows=int(sys.argv[2]))))
