@@ -198,7 +198,7 @@ def ten_million(figures: Mapping[str, Any]) -> str:
         "10 million planned, peak GB": figures["peak_bytes"] / 1e9,
     }
     listed = [
-        [name.removeprefix("10 million "), f"{value:.{name.endswith('GB')}f}", against(name, value)]
+        [name.removeprefix("10 million "), f"{value:.{2 * name.endswith('GB')}f}", against(name, value)]
         for name, value in measured.items()
     ]
     return table([f"{figures['rows']:,} rows", "measured", "target"], listed)

@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 from PIL import Image
 
 from jobs.pictures import CONTENTS, STYLES, draw
+from jobs.runner import REPORT_SECONDS
 from pipeline.cluster.actor_pool import ActorPool, pool_on_cluster
 from pipeline.cluster.connection import connect
 from pipeline.encoder import outline_of
@@ -33,6 +34,7 @@ from pipeline.planning.limits import Limits
 from pipeline.planning.plan import plan
 from pipeline.recovery.ledger import Ledger
 from pipeline.recovery.run_lock import RunLock
+from pipeline.report import write_report_beside
 from pipeline.stages.write import Writer
 from tests.bench.processes import cpu_by_kind, family, memory
 from tests.bench.stub import StubKernel
@@ -104,6 +106,7 @@ def long_run(home: Path, *, rows: int, size: int = 64) -> dict[str, Any]:
         manifest, RunOptions(output=str(home / "out")), defaults={"size": size}, on_progress=look, kernel=StubKernel
     )
     spent = progress.seconds
+    write_report_beside(str(home / "out"), rows=rows, hourly_price=None, thumbnail_seconds=REPORT_SECONDS)
     found = {"rows": rows, "seconds": spent, "rows_per_second": rows / spent, "peak_bytes": memory()["peak"]}
     assert progress.counts == {"ok": rows}
     assert len(read_results(str(home / "out"), columns=["id"])) == rows
