@@ -4,11 +4,11 @@ import contextlib
 import logging
 import logging.handlers
 import queue
-import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from pipeline import storage
+from pipeline.report.copier import is_connected
 from pipeline.report.page import write_report
 
 WORTH_A_TASK = 20_000
@@ -39,10 +39,7 @@ def write_report_beside(output: str, *, rows: int, hourly_price: float | None, t
     def write() -> str:
         return write_report(output, hourly_price=hourly_price, thumbnail_seconds=thumbnail_seconds)
 
-    ray = sys.modules.get("ray")  # a process that has not loaded it is connected to no cluster
-    if rows < WORTH_A_TASK or ray is None or not ray.is_initialized():
-        return write()
-    return _in_a_task(write)
+    return _in_a_task(write) if rows >= WORTH_A_TASK and is_connected() else write()
 
 
 def _in_a_task(write: Callable[[], str]) -> str:

@@ -125,10 +125,15 @@ def copies_made(copier: Copier, todo: Iterator[Wanted], count: int) -> Iterator[
         todo: what is to be made; no more of it is taken than can be begun.
         count: how many pictures that may be.
     """
-    ray = sys.modules.get("ray")  # a process that has not loaded it is connected to no cluster
-    if count >= WORTH_A_CLUSTER and ray and ray.is_initialized():
+    if count >= WORTH_A_CLUSTER and is_connected():
         return _in_tasks(copier, todo)
     return _in_threads(copier, todo)
+
+
+def is_connected() -> bool:
+    """Return whether this process is connected to a Ray cluster; one that has not loaded Ray is not."""
+    ray = sys.modules.get("ray")
+    return ray is not None and bool(ray.is_initialized())
 
 
 def _in_threads(copier: Copier, todo: Iterator[Wanted]) -> Iterator[Collection[str]]:

@@ -6,7 +6,6 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -102,19 +101,25 @@ def test_a_few_files_of_a_large_folder_are_not_looked_for_in_all_of_it(
     assert {uri: str(known) for uri, known in found.items()} == one_by_one(asked)
 
 
+def threads_that_list(store: type, patch: pytest.MonkeyPatch) -> list[int]:
+    """The thread of each listing of a store, in order, from now on."""
+    looking, listing = list[int](), vars(store)["listing"]
+
+    def seen(*arguments: object) -> object:
+        looking.append(threading.get_ident())
+        return listing(*arguments)
+
+    patch.setattr(store, "listing", seen)
+    return looking
+
+
 @pytest.mark.parametrize(("at_once", "here"), [(60.0, 4), (0.0, 1)])
 def test_threads_look_only_where_a_folder_does_not_answer_at_once(
     at_once: float, here: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(_identities, "_AT_ONCE", at_once)
     monkeypatch.setattr(_identities, "_LISTED_TOGETHER", 10)
-    looking, listing = list[int](), _local.LocalStore.listing
-
-    def seen(*arguments: Any) -> Listing:
-        looking.append(threading.get_ident())
-        return listing(*arguments)
-
-    monkeypatch.setattr(_local.LocalStore, "listing", seen)
+    looking = threads_that_list(_local.LocalStore, monkeypatch)
     uris = filled(str(tmp_path), 40)
     assert {uri: str(known) for uri, known in storage.identities(uris).items()} == one_by_one(uris)
     assert (len(looking), looking.count(threading.get_ident())) == (4, here)
@@ -122,13 +127,7 @@ def test_threads_look_only_where_a_folder_does_not_answer_at_once(
 
 def test_a_store_elsewhere_is_asked_by_threads(bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_identities, "_AT_ONCE", 60.0)
-    looking, listing = list[int](), s3.S3Store.listing
-
-    def seen(*arguments: Any) -> Listing:
-        looking.append(threading.get_ident())
-        return listing(*arguments)
-
-    monkeypatch.setattr(s3.S3Store, "listing", seen)
+    looking = threads_that_list(s3.S3Store, monkeypatch)
     assert all(storage.identities(filled(f"{bucket}/{tmp_path.name}", 30)).values())
     assert looking
     assert threading.get_ident() not in looking
