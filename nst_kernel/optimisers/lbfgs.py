@@ -135,11 +135,10 @@ class LBFGS:
         S, Y, sy = state["steps"], state["changes"], state["sy"]
         put(s, S, slot, usable)
         put(y, Y, slot, usable)
-        # Its inner products with all pairs.
+        # Inner products of its y with all s; of those with a y that is older than s nothing is made.
         rows, at = torch.arange(len(g), device=g.device), slot[:, 0]
-        of_s, of_y = products(S, y, g), products(Y, s)[:, :, 0]
+        of_s = products(S, y, g)
         sy[rows, :, at] = torch.where(usable, of_s[:, :, 0], sy[rows, :, at])
-        sy[rows, at] = torch.where(usable, of_y, sy[rows, at])
         known = state["known"]
         known.scatter_(1, slot, torch.where(usable, 1 / ys, known.gather(1, slot)))
         # The initial Hessian: a multiple of the identity, or learned.
@@ -198,7 +197,7 @@ def _initial_state(g: Tensor, m: int) -> dict[str, Tensor]:
     return {
         "steps": g.new_zeros(B, m, D),  # s
         "changes": g.new_zeros(B, m, D),  # y
-        "sy": g.new_zeros(B, m, m),  # their inner products
+        "sy": g.new_zeros(B, m, m),  # inner products of each s with every y that is not older
         "known": g.new_zeros(B, m),  # ρ = 1/(y·s) by slot, 0 where there is no pair
         "next": torch.zeros(B, 1, dtype=torch.int64, device=g.device),  # slot of the oldest pair
         "unit": g.new_ones(B, 1),  # factor of gradients
