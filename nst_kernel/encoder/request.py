@@ -81,14 +81,14 @@ class Request:
 
         For average pooling, F may be the signs of the activations.
         """
+        if self.pooling == "avg" and gpu.serves(g):  # a ring around it counts as zero there
+            return gpu.pool_back(g, F, ring.width(self.border))
         g = ring.clear(g, self.border)
         if self.pooling == "max":
             with torch.enable_grad():
                 x = F.detach().requires_grad_()
                 (gradient,) = torch.autograd.grad(self.pooled(x, ring.width(self.border)), x, g)
             return relu_back(gradient, F, self.border)
-        if gpu.serves(g):
-            return gpu.pool_back(g, F, ring.width(self.border))
         gradient = _spread(ring.inner(g, self.border) * 0.25, torch.empty_like(F, dtype=g.dtype), self.border)
         return relu_back(gradient, F, self.border)
 

@@ -70,12 +70,16 @@ class Gram:
 
     def back(self, F: Tensor, gradient: Tensor, M: int, *, plus: Tensor | None = None, border: Border) -> Tensor:
         """Return (dG + dGᵀ)·F/M where F is positive, as in eq. 6, from the gradient dG (B, N, N) of G/M."""
-        symmetric = ((gradient + gradient.mT) / M).to(F.dtype)
+        symmetric = self.symmetric(gradient, M, F.dtype)
         if _has_kernels(F):
             return gpu.gram_back(F, symmetric, plus, ring.width(border))
         columns = _by_position(F)
         term = columns @ symmetric if plus is None else _by_position(plus).baddbmm_(columns, symmetric)
         return relu_back(term.view(len(F), *F.shape[2:], F.shape[1]).permute(0, 3, 1, 2), F, border)
+
+    def symmetric(self, gradient: Tensor, M: int, dtype: torch.dtype) -> Tensor:
+        """Return (dG + dGᵀ)/M in `dtype`, by which activations are multiplied on the way back."""
+        return ((gradient + gradient.mT) / M).to(dtype)
 
     def add(self, total: Tensor | None, part: Tensor, M: int) -> Tensor:
         """Return the sum of Gram matrices over parts of a picture; `total` is changed in place."""
@@ -145,13 +149,18 @@ class Distance:
 
     def of(self, F: Tensor, M: int, dtype: torch.dtype) -> Tensor:
         """Return Σ (F − P)²/M of activations F (B, N, H, W): (B,), accumulated and returned in `dtype`."""
+        if self._has_kernels(F):
+            return gpu.distance(F, self.target, self._rings(F)[0]) / M
         sums = [difference.square_().sum((1, 2, 3)) for difference in self._differences(F, dtype)]
         return torch.stack(sums).sum(0) / M
 
     def back(self, F: Tensor, gradient: Tensor, M: int, *, plus: Tensor | None = None, border: Border) -> Tensor:
         """Return 2 (F − P)·dD/M where F is positive, as in eq. 2, from the gradient dD (B,) of the distance."""
+        factor = 2 * gradient / M
+        if self._has_kernels(F):
+            return gpu.distance_back(F, self.target, factor, plus, self._rings(F)[0])
         result = torch.zeros_like(F) if plus is None else plus
-        factor, into = (2 * gradient / M)[:, None, None, None], self._inside(result).chunk(CHUNKS, 2)
+        factor, into = factor[:, None, None, None], self._inside(result).chunk(CHUNKS, 2)
         for part, difference in zip(into, self._differences(F, gradient.dtype), strict=True):
             part.add_(difference.mul_(factor))
         return relu_back(result, F, border)
@@ -173,9 +182,19 @@ class Distance:
         for F_part, P_part in zip(self._inside(F).chunk(CHUNKS, 2), self.target.chunk(CHUNKS, 2), strict=True):
             yield F_part.to(dtype, copy=True).sub_(P_part)
 
+    def _has_kernels(self, F: Tensor) -> bool:
+        """Return whether there are kernels for activations like these and the target."""
+        P, (down, across) = self.target, self._rings(F)
+        whole = P.is_contiguous(memory_format=torch.channels_last) and gpu.serves(P)
+        return whole and down == across and _has_kernels(F)
+
+    def _rings(self, F: Tensor) -> tuple[int, int]:
+        """Return how many rows, and columns, of activations lie beyond those of the target on either side."""
+        return (F.shape[2] - self.target.shape[2]) // 2, (F.shape[3] - self.target.shape[3]) // 2
+
     def _inside(self, F: Tensor) -> Tensor:
         """Return a view of what the ring of activations encloses, if they have one."""
-        down, across = ((F.shape[axis] - self.target.shape[axis]) // 2 for axis in (2, 3))
+        down, across = self._rings(F)
         return F[:, :, down : F.shape[2] - down, across : F.shape[3] - across]
 
 

@@ -11,10 +11,11 @@ import torch.nn.functional as nnf
 from torch import Tensor
 
 from nst_kernel import gpu
-from nst_kernel.encoder import Border, Vgg19, Weights, ring
+from nst_kernel.encoder import GRAM, Border, Statistic, Vgg19, Weights, ring
 from nst_kernel.encoder.filters import FirstFilters
-from nst_kernel.encoder.relu import signs
+from nst_kernel.encoder.relu import relu_back, signs
 from nst_kernel.encoder.request import Request
+from nst_kernel.encoder.statistics import Distance
 from nst_kernel.gpu import available
 from nst_kernel.optimisers import LBFGS
 from nst_kernel.optimisers.curvature import Curvature
@@ -123,6 +124,73 @@ def test_pixels_in_parts(kind: str, border: Border) -> None:
     torch.testing.assert_close(*sums, rtol=2**-14, atol=1e-5)
     assert torch.equal(actual[:, :3], actual[:, 6:9])
     assert torch.equal(actual[:, 9:], expected[:, 9:])
+
+
+@pytest.mark.parametrize("size", [(9, 17), (16, 24), (1, 2)])
+def test_the_first_convolution(size: tuple[int, int]) -> None:
+    x = torch.randn(2, 16, *size, generator=torch.Generator().manual_seed(0)).to(DEVICE, torch.bfloat16)
+    weight, bias = vectors(64, 16, 3, 3).to(torch.bfloat16), vectors(64, seed=1).to(torch.bfloat16)
+    x, weight = (a.to(OF_PRODUCTS).contiguous(memory_format=torch.channels_last) for a in (x, weight))
+    expected = nnf.conv2d(x.double(), weight.double(), bias.double(), padding=1).relu()
+    actual = gpu.first_activation(x, weight, bias)
+    assert actual.is_contiguous(memory_format=torch.channels_last)
+    torch.testing.assert_close(actual.double(), expected, rtol=ROUNDED, atol=1e-4)
+
+
+@pytest.mark.parametrize("border", BORDERS)
+def test_the_way_back_through_gram_matrices_of_the_first_layer(border: Border) -> None:
+    width = ring.width(border)
+    x = vectors(2, 16, 9 + 2 * width, 17 + 2 * width).to(torch.bfloat16)
+    weight, bias = vectors(64, 16, 3, 3).to(torch.bfloat16), vectors(64, seed=1).to(torch.bfloat16)
+    S = vectors(2, 64, 64, seed=2).to(torch.bfloat16)
+    x, weight, S = (a.to(OF_PRODUCTS) for a in (x, weight, S))
+    x, weight = (a.contiguous(memory_format=torch.channels_last) for a in (x, weight))
+    F = gpu.first_activation(x, weight, bias)
+    g = vectors(*F.shape, seed=3).to(F).contiguous(memory_format=torch.channels_last)
+    expected = gpu.gram_back(F.to(OF_PRODUCTS), S, g.to(OF_PRODUCTS, copy=True), width).float()
+    actual = gpu.first_gram_back(x, weight, bias, S, g, width)
+    torch.testing.assert_close(actual.float(), expected, rtol=ROUNDED, atol=1e-2)
+    assert torch.equal(actual == 0, expected == 0)
+
+
+def test_parts_of_gradients_are_joined() -> None:
+    parts = vectors(2, 8, 9, 130).to(torch.bfloat16).contiguous(memory_format=torch.channels_last)
+    assert torch.equal(gpu.joined_parts(parts), parts[:, :3].float() + parts[:, 3:6])
+
+
+@pytest.mark.parametrize("border", BORDERS)
+@pytest.mark.parametrize("channels", [64, 256])
+def test_the_way_back_through_a_relu(monkeypatch: pytest.MonkeyPatch, channels: int, border: Border) -> None:
+    x = activations((9, 10), border, channels)
+    g = vectors(*x.shape, seed=1).to(torch.bfloat16).contiguous(memory_format=torch.channels_last)
+    expected = relu_back(g.clone(), x, border) if DEVICE.type == "cpu" else ring.clear(torch.where(x > 0, g, 0), border)
+    monkeypatch.setattr(gpu, "serves", lambda _: True)
+    assert torch.equal(relu_back(g.clone(), x, border), expected)
+    assert torch.equal(relu_back(g.clone(), signs(x), border), expected)
+    assert torch.equal(signs(x), x > 0)
+
+
+@pytest.mark.parametrize("given", [False, True])
+@pytest.mark.parametrize("border", BORDERS)
+@pytest.mark.parametrize("channels", [64, 256])
+def test_distances_and_the_way_back(
+    monkeypatch: pytest.MonkeyPatch, channels: int, border: Border, given: bool
+) -> None:
+    F = activations((9, 10), border, channels)
+    target = vectors(2, channels, 9, 10).to(torch.bfloat16).contiguous(memory_format=torch.channels_last)
+    plus = vectors(*F.shape, seed=2).to(F).contiguous(memory_format=torch.channels_last) if given else None
+    statistic, gradient = Distance(target), vectors(2, seed=1)
+
+    def results(theirs: bool) -> tuple[Tensor, Tensor]:
+        monkeypatch.setattr(gpu, "serves", lambda _: theirs)
+        g = plus.clone() if plus is not None else None
+        return statistic.of(F, 90, torch.float32), statistic.back(F, gradient, 90, plus=g, border=border)
+
+    (of, back), (expected_of, expected_back) = results(True), results(False)
+    torch.testing.assert_close(of, expected_of, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(back, expected_back, rtol=ROUNDED, atol=1e-2)
+    assert not back[F == 0].any()
+    assert not (back - ring.clear(back.clone(), border)).any()
 
 
 def test_pixels_that_go_on_at_the_other_side_are_left_to_torch(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -272,3 +340,23 @@ def test_squares_of_vectors_do_not_overflow(length: int) -> None:
     torch.testing.assert_close(gpu.squares(a), a.double().square().sum(1, keepdim=True))
     a[1, 0] = torch.nan
     assert gpu.squares(a).isfinite().flatten().tolist() == [True, False, True]
+
+
+@pytest.mark.skipif(DEVICE.type == "cpu", reason="needs a GPU: the interpreter multiplies no matrices in bf16")
+@pytest.mark.parametrize("border", BORDERS)
+def test_a_whole_pass_with_the_kernels_and_with_torchs_operations(
+    monkeypatch: pytest.MonkeyPatch, border: Border
+) -> None:
+    vgg = Vgg19(random_weights(0, "conv3_3")).to(DEVICE)
+    x = torch.rand(2, 3, 50, 67, device=DEVICE, requires_grad=True)
+    target = vgg(torch.rand_like(x), ["conv3_2"], precision="bf16")["conv3_2"]
+    statistics: dict[str, Statistic] = {"conv1_1": GRAM, "conv2_1": GRAM, "conv3_1": GRAM, "conv3_2": Distance(target)}
+
+    def results(theirs: bool) -> tuple[Tensor, ...]:
+        monkeypatch.setattr(available, "can_be_built", lambda _: theirs)
+        _, found = vgg.observe(x, (), statistics, precision="bf16", border=border)
+        loss = torch.stack([value.square().sum() for value in found.values()]).sum()
+        return *found.values(), *torch.autograd.grad(loss, x)
+
+    for actual, expected in zip(results(True), results(False), strict=True):
+        assert (actual - expected).norm() / expected.norm() < 0.02
