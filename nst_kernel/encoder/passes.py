@@ -78,8 +78,7 @@ class Pass(torch.autograd.Function):
                 filters = network.filters(layer, request.dtype)
                 if layer not in activations:
                     entry = network.entry(ctx.x, request)
-                    joined = _joined_back(g, entry, layer, filters, of_statistics, request)
-                    if joined is not None:
+                    if (joined := _joined_back(g, entry, layer, filters, of_statistics, request)) is not None:
                         g = ring.fold(filters.back(joined), border)
                         continue
                     activations |= _activations(entry, (layer,), network, request)
