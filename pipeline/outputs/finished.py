@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.outputs.pairs import Pairs
+from pipeline.outputs.pairs import Pairs, whole
 from pipeline.outputs.pictures import name_within
 from pipeline.outputs.table import parts, read_results
 from pipeline.process import garbage
@@ -58,9 +58,10 @@ def _finished(output: str) -> Finished:
     if names.null_count:
         pictures = zip(names.to_pylist(), done["output"].to_pylist(), strict=True)
         names = pa.array([name or name_within(output, str(uri)) for name, uri in pictures])
+    ids = whole(done["id"])  # one column for both
     return Finished(
-        Pairs(done["id"], done["fingerprint"]),
-        Pairs(names, done["id"]),
+        Pairs(ids, done["fingerprint"], distinct=True),
+        Pairs(names, ids),
         dict(zip(held["id"].to_pylist(), held["fingerprint"].to_pylist(), strict=True)),
         dict(zip(framed["id"].to_pylist(), (format or "" for format in framed["animation"].to_pylist()), strict=True)),
         pc.max(table["run"]).as_py() or 0,

@@ -10,9 +10,17 @@ import pyarrow.compute as pc
 class Pairs(Mapping[str, str]):
     """A mapping from texts to texts, held in two columns."""
 
-    def __init__(self, keys: pa.Array | pa.ChunkedArray, values: pa.Array | pa.ChunkedArray) -> None:
-        """Take columns of equal length; of equal keys the last counts."""
-        self._keys, self._values = _whole(keys), _whole(values)
+    def __init__(
+        self, keys: pa.Array | pa.ChunkedArray, values: pa.Array | pa.ChunkedArray, *, distinct: bool = False
+    ) -> None:
+        """Take columns of equal length; of equal keys the last counts.
+
+        Args:
+            keys: texts.
+            values: texts.
+            distinct: whether all keys are known to differ, which need not be found out then.
+        """
+        self._keys, self._values, self._distinct = whole(keys), whole(values), distinct
 
     @classmethod
     def of(cls, mapping: Mapping[str, str]) -> "Pairs":
@@ -42,7 +50,7 @@ class Pairs(Mapping[str, str]):
     @cached_property
     def _repeats(self) -> bool:
         """Whether a key is there more than once."""
-        return bool(pc.count_distinct(self._keys).as_py() < len(self._keys))
+        return not self._distinct and bool(pc.count_distinct(self._keys).as_py() < len(self._keys))
 
     @cached_property
     def _as_dict(self) -> dict[str, str]:
@@ -62,7 +70,7 @@ class Pairs(Mapping[str, str]):
         return len(self._as_dict)
 
 
-def _whole(column: pa.Array | pa.ChunkedArray) -> pa.Array:
+def whole(column: pa.Array | pa.ChunkedArray) -> pa.Array:
     """Return a column of texts in one piece, whose texts may have more than two GB together."""
     column = column.cast(pa.large_string())
     return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column

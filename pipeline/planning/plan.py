@@ -145,10 +145,11 @@ def _done_and_held(rows: Rows, marks: Fingerprints, history: History) -> tuple[N
     ids, current = rows.column("id"), marks.texts
     is_held = _is(pc.equal(Pairs.of(history.quarantined).look_up(ids), current))
     earlier = Pairs.of(history.finished).look_up(ids)
-    is_done = _is(pc.equal(earlier, current))
+    is_done = _is(pc.equal(earlier, current)).copy()
     # Where a picture cannot be identified, since it was taken away or its store does not answer, an earlier result of
     # the request stays valid: tried again, the row could only fail.
-    is_done |= marks.uncertain & _is(same_requests(earlier, current))
+    places = np.flatnonzero(marks.uncertain)
+    is_done[places] |= _is(same_requests(*(texts.take(pa.array(places)) for texts in (earlier, current))))
     is_done &= ~is_held
     _unframed(rows, history, is_done)
     return is_done, is_held
@@ -187,6 +188,8 @@ def _shapes(
 
 def _in_their_places(rows: Rows, history: History) -> Rows:
     """Return rows with the names that their pictures have, where an earlier version named those: they are replaced."""
+    if not len(rows):
+        return rows
     owners = Pairs.of(history.owners)
     places = np.flatnonzero(_is(owners.has_values(rows.column("id"))))
     some = rows.at(places)
