@@ -92,7 +92,8 @@ class Shelf:
         self.late = 0
         self.copier = Copier(folder)
         self._seconds, self._began = seconds, time.monotonic()
-        self._there = self._wanted = no_names(0)
+        self._there = no_names(0)
+        self._groups: Sequence[Copies] = ()
 
     def begin(self, limits: Decoding) -> None:
         """Begin to look at pictures: from now on the seconds count.
@@ -132,7 +133,7 @@ class Shelf:
             StorageError: if copies cannot be listed or written.
         """
         self._there = self._listed()
-        self._wanted = np.unique(np.concatenate([no_names(0), *(n for g in groups for n in (g.thumbs, g.views))]))
+        self._groups = groups
         todo, pictures = _missing(groups, self._there)
         begun = 0
         made: list[bytes] = []
@@ -160,7 +161,9 @@ class Shelf:
         """
         if self.late:
             return
-        old = self._there[~np.isin(self._there, self._wanted)]
+        old = self._there
+        for names in (names for group in self._groups for names in (group.thumbs, group.views)):
+            old = old[~np.isin(old, names)] if len(old) else old
         with ThreadPoolExecutor(LOOKING) as pool:
             for start in range(0, len(old), NEIGHBOURS):
                 list(pool.map(lambda name: storage.remove(self.copier.file(name.decode())), old[start:][:NEIGHBOURS]))
