@@ -1,5 +1,6 @@
 """The links on the page: to pictures near it, to files of this machine, and to the web, and to nothing else."""
 
+import functools
 import posixpath
 from urllib.parse import quote
 
@@ -30,7 +31,9 @@ def href(uri: str | None, *, page: str, output: str) -> str | None:
     if uri is None:
         return None
     if _below(uri, output) and _below(page, output):
-        return quote(posixpath.relpath(_path(uri), _path(page)), safe=_SAFE)
+        folder, _, name = uri.rpartition("/")
+        way = _way(folder, page)
+        return quote(f"{way}/{name}" if way else name, safe=_SAFE)
     if uri.lower().startswith(_WEB):
         return quote(uri, safe=_SAFE_URI)
     local = storage.local_path(uri)
@@ -74,6 +77,13 @@ def _mask(count: int, places: pa.Array) -> pa.Array:
 def _below(uri: str, folder: str) -> bool:
     """Return whether a URI is a folder or below it."""
     return uri == folder or uri.startswith(folder.rstrip("/") + "/")
+
+
+@functools.lru_cache(maxsize=1024)
+def _way(folder: str, page: str) -> str:
+    """Return the path from the folder of a page to another one; empty if it is the same. Many pictures share it."""
+    way = posixpath.relpath(_path(folder), _path(page))
+    return "" if way == "." else way
 
 
 def _path(uri: str) -> str:
