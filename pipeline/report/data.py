@@ -155,4 +155,5 @@ def _facet(data: rows.Data, role: str) -> list[tuple[int, str]] | None:
     numbers = np.unique(data.sources.numbers[role])
     if data.begins == len(data.rows) or len(numbers) > FACETS:
         return None
-    return [(number, data.sources.names(number, number + 1)[0].as_py()) for number in numbers.tolist() if number >= 0]
+    names = data.sources.names
+    return [(int(number), names[int(number)].as_py()) for number in numbers if number >= 0]

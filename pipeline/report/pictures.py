@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -52,17 +53,15 @@ class Sources:
     parts: Mapping[int, Sequence[int]] = field(default_factory=dict)
     numbers: Mapping[str, NDArray[np.int32]] = field(default_factory=dict)
 
-    def names(self, start: int, end: int) -> pa.Array:
-        """Return what the page calls the pictures of these numbers: those that are named together by the names of all.
+    @cached_property
+    def names(self) -> pa.Array:
+        """What the page calls the pictures: those that are named together last, by the names of all.
 
-        Args:
-            start: the first number.
-            end: the one behind the last.
+        Found once, and of all pictures at once: how much of a URI tells two of them apart depends on all others.
         """
-        single = len(self.uris) - len(self.parts)  # those that are named together are the last
-        named = links.names(self.uris.slice(start, max(0, min(end, single) - start)))
-        together = [self.parts[number] for number in range(max(start, single), min(end, len(self.uris)))]
-        joined = [" + ".join(links.names(self.uris.take(pa.array(parts))).to_pylist()) for parts in together]
+        single = len(self.uris) - len(self.parts)
+        named = links.names(self.uris.slice(0, single))
+        joined = [" + ".join(named[part].as_py() for part in parts) for parts in self.parts.values()]
         return pa.concat_arrays([named, pa.array(joined, pa.string())])
 
 

@@ -152,13 +152,13 @@ def _failures(rows: PageRows) -> NDArray[np.int32]:
 
 def source_files(data: Data) -> Iterator[Mapping[str, Any]]:
     """Yield the data of the pictures that rows read, `per_file` at a time."""
-    sources = data.sources
-    for start in range(0, len(sources.uris), data.per_file):
+    sources, names = data.sources, data.sources.names
+    for start in range(0, len(names), data.per_file):
         part = slice(start, start + data.per_file)
         uris = sources.uris[part].to_pylist()
         numbers = range(start, start + len(uris))
         yield {
-            "name": sources.names(part.start, part.stop).to_pylist(),
+            "name": names[part].to_pylist(),
             "uri": uris,
             "href": [
                 None if k in sources.parts else links.href(uri, page=data.page, output=data.output)
@@ -174,8 +174,9 @@ def name_files(data: Data) -> Iterator[Mapping[str, Any]]:
     """Yield names of pictures by which the page finds rows; nothing where it begins with all rows."""
     if data.begins == len(data.rows):
         return
-    for start in range(0, len(data.sources.uris), FOUND_PER_FILE):
-        yield {"name": data.sources.names(start, start + FOUND_PER_FILE).to_pylist()}
+    names = data.sources.names
+    for start in range(0, len(names), FOUND_PER_FILE):
+        yield {"name": names[start : start + FOUND_PER_FILE].to_pylist()}
 
 
 def error_files(failed: pa.Table) -> Iterator[Mapping[str, Any]]:

@@ -1,7 +1,7 @@
 """The page of many rows: it begins with a sample and finds all others; what it takes does not grow with them."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +25,14 @@ def few(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(module, name, value)
 
 
-def make(folder: Path) -> Path:
-    """A run of sixty rows, each with its own seed, of which twelve have failed."""
+def make(folder: Path, **values: Callable[[int], object]) -> Path:
+    """A run of sixty rows, each with its own seed, of which twelve have failed; with other values by their numbers."""
     output = samples.make(folder, good=0, failed=0, diverged=0)
     made = []
     for k in range(ROWS):
         row = samples.ok(output, k) if k % 5 else samples.bad(output, k)
-        made.append(row | {"params": json.dumps({**json.loads(row["params"]), "seed": 1000 + k})})
+        row |= {"params": json.dumps({**json.loads(row["params"]), "seed": 1000 + k})}
+        made.append(row | {name: value(k) for name, value in values.items()})
     for start in range(0, ROWS, 6):
         result_table.commit(str(output), made[start : start + 6])
     return output
@@ -60,6 +61,18 @@ def test_a_page_of_many_rows_begins_with_some_and_has_all(page: str) -> None:
     assert named == 2, "scripts of the rows that it begins with, and no others"
     assert [code == 0 for code in every["status"][:13]].count(False) == 3
     assert every["id"][:13] == sorted(every["id"][:13])
+
+
+def test_pictures_of_one_name_are_told_apart_though_they_are_in_different_files_of_data(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few(monkeypatch)
+    names = [f"{folder}/{k:02}.jpg" for folder in ("a", "b") for k in range(ROWS // 2)]
+    page, expected = write_report(str(make(tmp_path, content=lambda k: f"/photos/{names[k]}"))), set(names)
+    for kind in ("names", "sources"):
+        assert len(samples.data(page, kind)) > 3
+        assert expected <= set(whole(page, kind)["name"])
+    assert {name for _, name in samples.index(page)["facets"]["content"]} == expected
 
 
 def test_rows_are_found_by_what_all_their_details_say(page: str) -> None:
