@@ -5,8 +5,6 @@ import torch.nn.functional as nnf
 from torch import Tensor
 
 from nst_kernel import gpu
-from nst_kernel.encoder import ring
-from nst_kernel.encoder.ring import Border
 
 CHANNELS = 16, 8
 """Channels of the first convolution's input and gradient, in parts: multiples of 8, which GPUs' kernels ask for."""
@@ -66,19 +64,6 @@ class FirstFilters(Filters):
         x = self.entering(x)
         return gpu.first_activation(x, self.weight, self.bias) if gpu.serves(x) else super().activate(x)
 
-    def gram_back(self, x: Tensor, symmetric: Tensor, g: Tensor, border: Border) -> Tensor | None:
-        """Return the gradient before the ReLU, S F + g where F is positive; None where there is no kernel for it.
-
-        Args:
-            x: pixels (B, 3, H, W), of which the activations F are computed again.
-            symmetric: S (B, N, N), of the gradient of their Gram matrix: see `Gram.symmetric`.
-            g: another gradient of F (B, N, H, W), which is written over.
-            border: whose ring they have; the result is zero there.
-        """
-        if not (g.is_contiguous(memory_format=torch.channels_last) and gpu.serves(g)):
-            return None
-        return gpu.first_gram_back(self.entering(x), self.weight, self.bias, symmetric, g, ring.width(border))
-
     def entering(self, x: Tensor) -> Tensor:
         """Return pixels (B, 3, H, W) as channels that are their parts, and a one for the low part of biases."""
         if x.shape[1] == CHANNELS[0]:  # they were split when they were normalised
@@ -89,7 +74,7 @@ class FirstFilters(Filters):
     def back(self, g: Tensor) -> Tensor:
         """Return the gradient of pixels in fp32, the sum of those by both parts of the filters."""
         by_part = super().back(g)
-        if by_part.is_contiguous(memory_format=torch.channels_last) and gpu.serves(by_part):
+        if gpu.serves_activations(by_part):
             return gpu.joined_parts(by_part)
         by_part = by_part.float()
         return by_part[:, :3] + by_part[:, 3:6]

@@ -6,7 +6,7 @@ convolutions, or its signs alone where nothing else is needed; a statistic sends
 meets the activation on the way back; everything is released as soon as it was used.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -14,10 +14,8 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from nst_kernel.encoder import ring, strips
-from nst_kernel.encoder.filters import Filters, FirstFilters
 from nst_kernel.encoder.relu import relu_back
 from nst_kernel.encoder.request import Convolutions, Request
-from nst_kernel.encoder.statistics import Gram
 
 
 class Pass(torch.autograd.Function):
@@ -75,13 +73,8 @@ class Pass(torch.autograd.Function):
             if g is not None:
                 g = request.pool_back(g, activations[layers[-1]])
             for layer in reversed(layers):
-                filters = network.filters(layer, request.dtype)
                 if layer not in activations:
-                    entry = network.entry(ctx.x, request)
-                    if (joined := _joined_back(g, entry, layer, filters, of_statistics, request)) is not None:
-                        g = ring.fold(filters.back(joined), border)
-                        continue
-                    activations |= _activations(entry, (layer,), network, request)
+                    activations |= _activations(network.entry(ctx.x, request), (layer,), network, request)
                 F = activations.pop(layer)
                 if layer in of_features:
                     g = torch.zeros_like(F) if g is None else g
@@ -94,32 +87,12 @@ class Pass(torch.autograd.Function):
                 if not with_statistics and (layer in of_features or not pooled):
                     g = relu_back(g, F, border)
                 del F
-                g, pooled = ring.fold(filters.back(g), border), False
+                g, pooled = ring.fold(network.filters(layer, request.dtype).back(g), border), False
         assert g is not None
         g = ring.inner(g, border)
         if request.strips:
             return strips.backward(ctx.x, g, of_statistics, network, request), None, None, None
         return network.normalise_back(g), None, None, None
-
-
-def _joined_back(
-    g: Tensor | None,
-    entry: Tensor,
-    layer: str,
-    filters: Filters,
-    of_statistics: Mapping[str, Tensor],
-    request: Request,
-) -> Tensor | None:
-    """Return the gradient before the ReLU of a layer from that after it, where one kernel for GPUs can compute it.
-
-    That is the first layer's if its Gram matrix is the only thing that is made of it; otherwise None is returned.
-    """
-    statistics = dict(request.of_layer(layer))
-    only = statistics.popitem() if len(statistics) == 1 and layer not in request.features else None
-    if g is None or only is None or type(only[1]) is not Gram or not isinstance(filters, FirstFilters):
-        return None
-    M = ring.inner(entry, request.border)[0, 0].numel()
-    return filters.gram_back(entry, only[1].symmetric(of_statistics[only[0]], M, g.dtype), g, request.border)
 
 
 def _activations(

@@ -17,7 +17,7 @@ def signs(F: Tensor) -> Tensor:
     Bits are compared, which on a CPU takes a tenth of the time: a zero of negative sign, which convolutions do not make
     but of zeros, counts as positive.
     """
-    if F.dtype == torch.bfloat16 and _has_kernels(F):
+    if F.dtype == torch.bfloat16 and gpu.serves_activations(F):
         return gpu.signs(F)
     return F.view(INTEGERS[F.dtype]).to(torch.bool)
 
@@ -30,7 +30,7 @@ def relu_back(g: Tensor, F: Tensor, border: Border) -> Tensor:
         F: the activations, or their signs.
         border: whose ring they have.
     """
-    if _has_kernels(g) and F.stride() == g.stride():
+    if gpu.serves_activations(g) and F.stride() == g.stride():
         return gpu.relu_back(g, F, ring.width(border))
     ring.clear(g, border)
     if F.dtype == torch.bool:  # times one or zero, in integers: as fast as with the activations themselves
@@ -38,8 +38,3 @@ def relu_back(g: Tensor, F: Tensor, border: Border) -> Tensor:
         return g
     before: Tensor = torch.ops.aten.threshold_backward.grad_input(g, F, 0, grad_input=g)
     return before
-
-
-def _has_kernels(x: Tensor) -> bool:
-    """Return whether there are kernels for a tensor like this: all of a batch, channels last, on a GPU."""
-    return x.is_contiguous(memory_format=torch.channels_last) and gpu.serves(x)

@@ -70,16 +70,12 @@ class Gram:
 
     def back(self, F: Tensor, gradient: Tensor, M: int, *, plus: Tensor | None = None, border: Border) -> Tensor:
         """Return (dG + dGᵀ)·F/M where F is positive, as in eq. 6, from the gradient dG (B, N, N) of G/M."""
-        symmetric = self.symmetric(gradient, M, F.dtype)
+        symmetric = ((gradient + gradient.mT) / M).to(F.dtype)
         if _has_kernels(F):
             return gpu.gram_back(F, symmetric, plus, ring.width(border))
         columns = _by_position(F)
         term = columns @ symmetric if plus is None else _by_position(plus).baddbmm_(columns, symmetric)
         return relu_back(term.view(len(F), *F.shape[2:], F.shape[1]).permute(0, 3, 1, 2), F, border)
-
-    def symmetric(self, gradient: Tensor, M: int, dtype: torch.dtype) -> Tensor:
-        """Return (dG + dGᵀ)/M in `dtype`, by which activations are multiplied on the way back."""
-        return ((gradient + gradient.mT) / M).to(dtype)
 
     def add(self, total: Tensor | None, part: Tensor, M: int) -> Tensor:
         """Return the sum of Gram matrices over parts of a picture; `total` is changed in place."""
@@ -184,9 +180,8 @@ class Distance:
 
     def _has_kernels(self, F: Tensor) -> bool:
         """Return whether there are kernels for activations like these and the target."""
-        P, (down, across) = self.target, self._rings(F)
-        whole = P.is_contiguous(memory_format=torch.channels_last) and gpu.serves(P)
-        return whole and down == across and _has_kernels(F)
+        down, across = self._rings(F)
+        return down == across and gpu.serves_activations(self.target) and _has_kernels(F)
 
     def _rings(self, F: Tensor) -> tuple[int, int]:
         """Return how many rows, and columns, of activations lie beyond those of the target on either side."""
@@ -231,5 +226,5 @@ def _in_pieces(columns: Tensor, dtype: torch.dtype) -> Tensor:
 
 
 def _has_kernels(F: Tensor) -> bool:
-    """Return whether there are kernels for activations like these: all of a picture, on a GPU and in bf16."""
-    return F.dtype == torch.bfloat16 and F.is_contiguous(memory_format=torch.channels_last) and gpu.serves(F)
+    """Return whether there are kernels for statistics of activations like these: in bf16."""
+    return F.dtype == torch.bfloat16 and gpu.serves_activations(F)

@@ -6,12 +6,12 @@ tensors that `serves` approves of; Triton's interpreter runs the same kernels on
 
 from typing import TYPE_CHECKING
 
-from nst_kernel.gpu.available import serves
+from nst_kernel.gpu.available import serves, serves_activations
 from nst_kernel.lazy import lazily
 
 if TYPE_CHECKING:
     from nst_kernel.gpu.distances import distance, distance_back
-    from nst_kernel.gpu.first_layer import first_activation, first_gram_back, joined_parts
+    from nst_kernel.gpu.first_layer import first_activation, joined_parts
     from nst_kernel.gpu.grams import gram, gram_back
     from nst_kernel.gpu.inner_products import products, squares
     from nst_kernel.gpu.pixels import split_pixels
@@ -26,7 +26,6 @@ __all__ = [
     "distance",
     "distance_back",
     "first_activation",
-    "first_gram_back",
     "gram",
     "gram_back",
     "joined_parts",
@@ -40,6 +39,7 @@ __all__ = [
     "relu_back",
     "scaled_by_ring",
     "serves",
+    "serves_activations",
     "signs",
     "split_pixels",
     "squares",
@@ -51,7 +51,7 @@ __getattr__ = lazily(
     __name__,
     {
         "nst_kernel.gpu.distances": ("distance", "distance_back"),
-        "nst_kernel.gpu.first_layer": ("first_activation", "first_gram_back", "joined_parts"),
+        "nst_kernel.gpu.first_layer": ("first_activation", "joined_parts"),
         "nst_kernel.gpu.grams": ("gram", "gram_back"),
         "nst_kernel.gpu.pixels": ("split_pixels",),
         "nst_kernel.gpu.pooling": ("pool", "pool_back"),

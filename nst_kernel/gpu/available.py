@@ -17,6 +17,11 @@ def serves(x: Tensor) -> bool:
     return x.is_cuda and x.dtype in (torch.float32, torch.bfloat16) and can_be_built(x.device)
 
 
+def serves_activations(x: Tensor) -> bool:
+    """Return whether the kernels for activations can be used for a tensor: whole, channels last; see `serves`."""
+    return x.is_contiguous(memory_format=torch.channels_last) and serves(x)
+
+
 @functools.cache
 def can_be_built(device: torch.device) -> bool:
     """Return whether the kernels can be built for a device; say in the log what is used instead if they cannot.

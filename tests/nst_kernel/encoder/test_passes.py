@@ -13,8 +13,6 @@ from torch import Tensor
 
 from nst_kernel import LAYERS, Vgg19, Weights
 from nst_kernel.encoder import GRAM, MOMENTS, Border, Distance, Gram, Request, Statistic, strips
-from nst_kernel.encoder.filters import FirstFilters
-from nst_kernel.encoder.relu import relu_back
 from nst_kernel.objective.losses import gram
 from tests.support import encoder, pixels, random_weights
 
@@ -189,42 +187,3 @@ def test_the_gradient_of_the_loss_is_left_as_it_was() -> None:
     given_gradient = torch.ones_like(features["conv1_2"])
     torch.autograd.grad(features["conv1_2"], x, given_gradient)
     assert torch.equal(given_gradient, torch.ones_like(given_gradient))
-
-
-@pytest.mark.parametrize(
-    ("features", "statistics", "joined"),
-    [
-        ((), {"conv1_1": GRAM, "conv2_1": GRAM}, 1),
-        ((), {"conv1_1": MOMENTS, "conv2_1": GRAM}, 0),
-        ((), {"conv2_1": GRAM}, 0),
-        ((), {"conv1_1": GRAM}, 0),
-        (("conv1_1",), {"conv1_1": GRAM, "conv2_1": GRAM}, 0),
-        ((), {"conv1_1": GRAM, "conv1_1/content": Distance(torch.rand(2, 64, 16, 20)), "conv2_1": GRAM}, 0),
-    ],
-)
-@pytest.mark.parametrize("border", ["zero", "reflect"])
-def test_a_kernel_for_the_first_layer_gets_all_that_its_gradient_needs(
-    monkeypatch: pytest.MonkeyPatch,
-    border: Border,
-    features: tuple[str, ...],
-    statistics: dict[str, Statistic],
-    joined: int,
-) -> None:
-    vgg, x = Vgg19(random_weights(0, DEEPEST)), torch.rand(2, 3, 16, 20, requires_grad=True)
-    calls = 0
-
-    def gradient() -> Tensor:
-        found = vgg.observe(x, features, statistics, precision="bf16", border=border)
-        loss = some_loss([tensor for tensors in found for tensor in tensors.values()])
-        return torch.autograd.grad(loss, x)[0]
-
-    def gram_back(filters: FirstFilters, x: Tensor, S: Tensor, g: Tensor, border: Border) -> Tensor:
-        nonlocal calls
-        calls += 1
-        F = filters.activate(x)
-        return relu_back(g + torch.einsum("bnm,bmhw->bnhw", S, F), F, border)
-
-    expected = gradient()
-    monkeypatch.setattr(FirstFilters, "gram_back", gram_back)
-    torch.testing.assert_close(gradient(), expected, rtol=0.05, atol=0.02 * expected.abs().max().item())
-    assert calls == joined

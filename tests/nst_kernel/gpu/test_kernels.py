@@ -137,22 +137,6 @@ def test_the_first_convolution(size: tuple[int, int]) -> None:
     torch.testing.assert_close(actual.double(), expected, rtol=ROUNDED, atol=1e-4)
 
 
-@pytest.mark.parametrize("border", BORDERS)
-def test_the_way_back_through_gram_matrices_of_the_first_layer(border: Border) -> None:
-    width = ring.width(border)
-    x = vectors(2, 16, 9 + 2 * width, 17 + 2 * width).to(torch.bfloat16)
-    weight, bias = vectors(64, 16, 3, 3).to(torch.bfloat16), vectors(64, seed=1).to(torch.bfloat16)
-    S = vectors(2, 64, 64, seed=2).to(torch.bfloat16)
-    x, weight, S = (a.to(OF_PRODUCTS) for a in (x, weight, S))
-    x, weight = (a.contiguous(memory_format=torch.channels_last) for a in (x, weight))
-    F = gpu.first_activation(x, weight, bias)
-    g = vectors(*F.shape, seed=3).to(F).contiguous(memory_format=torch.channels_last)
-    expected = gpu.gram_back(F.to(OF_PRODUCTS), S, g.to(OF_PRODUCTS, copy=True), width).float()
-    actual = gpu.first_gram_back(x, weight, bias, S, g, width)
-    torch.testing.assert_close(actual.float(), expected, rtol=ROUNDED, atol=1e-2)
-    assert torch.equal(actual == 0, expected == 0)
-
-
 def test_parts_of_gradients_are_joined() -> None:
     parts = vectors(2, 8, 9, 130).to(torch.bfloat16).contiguous(memory_format=torch.channels_last)
     assert torch.equal(gpu.joined_parts(parts), parts[:, :3].float() + parts[:, 3:6])
@@ -164,7 +148,7 @@ def test_the_way_back_through_a_relu(monkeypatch: pytest.MonkeyPatch, channels: 
     x = activations((9, 10), border, channels)
     g = vectors(*x.shape, seed=1).to(torch.bfloat16).contiguous(memory_format=torch.channels_last)
     expected = relu_back(g.clone(), x, border) if DEVICE.type == "cpu" else ring.clear(torch.where(x > 0, g, 0), border)
-    monkeypatch.setattr(gpu, "serves", lambda _: True)
+    monkeypatch.setattr(available, "serves", lambda _: True)
     assert torch.equal(relu_back(g.clone(), x, border), expected)
     assert torch.equal(relu_back(g.clone(), signs(x), border), expected)
     assert torch.equal(signs(x), x > 0)
@@ -182,7 +166,7 @@ def test_distances_and_the_way_back(
     statistic, gradient = Distance(target), vectors(2, seed=1)
 
     def results(theirs: bool) -> tuple[Tensor, Tensor]:
-        monkeypatch.setattr(gpu, "serves", lambda _: theirs)
+        monkeypatch.setattr(available, "serves", lambda _: theirs)
         g = plus.clone() if plus is not None else None
         return statistic.of(F, 90, torch.float32), statistic.back(F, gradient, 90, plus=g, border=border)
 
@@ -232,6 +216,14 @@ def test_whose_tensors_are_theirs(
     monkeypatch.setattr(available, "can_be_built", lambda _: True)
     x = SimpleNamespace(is_cuda=on_gpu, dtype=dtype, device=DEVICE)
     assert available.serves(cast(Tensor, x)) is theirs
+
+
+def test_only_whole_activations_have_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(available, "serves", lambda _: True)
+    x = activations((8, 8), "zero")
+    assert gpu.serves_activations(x)
+    assert not gpu.serves_activations(x[:, :, 1:-1])
+    assert not gpu.serves_activations(x.contiguous())
 
 
 def vectors(*shape: int, seed: int = 0) -> Tensor:
