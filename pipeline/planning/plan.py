@@ -145,7 +145,7 @@ def _done_and_held(rows: Rows, marks: Fingerprints, history: History) -> tuple[N
     ids, current = rows.column("id"), marks.texts
     is_held = _is(pc.equal(Pairs.of(history.quarantined).look_up(ids), current))
     earlier = Pairs.of(history.finished).look_up(ids)
-    is_done = _is(pc.equal(earlier, current)).copy()
+    is_done = _is(pc.equal(earlier, current))
     # Where a picture cannot be identified, since it was taken away or its store does not answer, an earlier result of
     # the request stays valid: tried again, the row could only fail.
     places = np.flatnonzero(marks.uncertain)

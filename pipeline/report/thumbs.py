@@ -162,8 +162,8 @@ class Shelf:
         if self.late:
             return
         old = self._there
-        for names in (names for group in self._groups for names in (group.thumbs, group.views)):
-            old = old[~np.isin(old, names)] if len(old) else old
+        for group in self._groups:
+            old = old[~(np.isin(old, group.thumbs) | np.isin(old, group.views))]
         with ThreadPoolExecutor(LOOKING) as pool:
             for start in range(0, len(old), NEIGHBOURS):
                 list(pool.map(lambda name: storage.remove(self.copier.file(name.decode())), old[start:][:NEIGHBOURS]))

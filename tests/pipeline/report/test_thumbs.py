@@ -7,6 +7,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 
 from pipeline import images, storage
@@ -14,6 +15,7 @@ from pipeline.options import Decoding
 from pipeline.outputs import table as result_table
 from pipeline.report import copier, write_report
 from pipeline.report.copier import SECONDS, Copier
+from pipeline.report.thumbs import Copies, Shelf
 from tests.pipeline.report.support.samples import bad, data, make, picture
 
 
@@ -111,3 +113,14 @@ def test_copies_stay_where_there_was_no_time_to_know_what_is_wanted(tmp_path: Pa
     assert before
     write_report(str(output), thumbnail_seconds=0)
     assert set((Path(page).parent / "thumbs").iterdir()) == before
+
+
+def test_copies_that_the_page_does_not_want_any_more_are_deleted(tmp_path: Path) -> None:
+    wanted, old = ["a" * 20, "b" * 20], "c" * 20
+    for name in (*wanted, old):
+        (tmp_path / f"{name}.webp").touch()
+    shelf = Shelf(str(tmp_path))
+    thumbs, views = (np.array([name.encode()], "S20") for name in wanted)
+    shelf.make([Copies(str, thumbs, views, 64)])
+    shelf.tidy()
+    assert sorted(path.stem for path in tmp_path.iterdir()) == wanted
