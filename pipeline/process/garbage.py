@@ -4,7 +4,7 @@ import contextlib
 import gc
 from collections.abc import Iterator
 
-_MUCH = 2**26
+MUCH = 2**26
 """Bytes of Arrow from which on a search for what holds them is worth its time: some tenths of a second."""
 
 
@@ -29,6 +29,6 @@ def give_back() -> None:
     import pyarrow as pa  # by who has columns alone
 
     pool = pa.default_memory_pool()
-    if pool.bytes_allocated() > _MUCH:
+    if pool.bytes_allocated() > MUCH:
         gc.collect()
     pool.release_unused()

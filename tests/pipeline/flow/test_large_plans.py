@@ -28,6 +28,7 @@ def test_a_large_plan_lies_in_the_output_and_not_in_memory(
         ("planning.kept", "WORTH_KEEPING", 0),
         ("manifest.origin", "WORTH_KEEPING", 0),
         ("planning.kept", "ROWS_OF_A_FILE", 2),
+        ("process.garbage", "MUCH", -1),
     ):
         monkeypatch.setattr(import_module(f"pipeline.{module}"), name, value)
     for number, name in enumerate(("a", "s")):

@@ -19,12 +19,12 @@ class _Frame:
 def test_large_columns_that_only_cycles_hold_are_given_back() -> None:
     with garbage.paused():
         before = pa.total_allocated_bytes()
-        _Frame(_column(garbage._MUCH // 8 + 1))
-        assert pa.total_allocated_bytes() - before >= garbage._MUCH
+        _Frame(_column(garbage.MUCH // 8 + 1))
+        assert pa.total_allocated_bytes() - before >= garbage.MUCH
 
         garbage.give_back()
 
-        assert pa.total_allocated_bytes() - before < garbage._MUCH
+        assert pa.total_allocated_bytes() - before < garbage.MUCH
 
 
 def test_nothing_is_searched_for_where_there_is_little(monkeypatch: pytest.MonkeyPatch) -> None:
