@@ -21,6 +21,9 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     # Processes of tests share the CPUs already. Set before torch is loaded, and inherited by what tests start.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# Ray gives way to all other processes, and would not get on before those with tests are through.
+os.environ.setdefault("RAY_worker_niceness", "0")
+
 gc.disable()  # until there are tests
 
 
