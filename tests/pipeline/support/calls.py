@@ -6,16 +6,18 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:  # most need none, and each child would load it
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 def pid() -> int:
     return os.getpid()
 
 
-def halved(levels: NDArray[np.float64]) -> NDArray[np.float64]:
+def halved(levels: "NDArray[np.float64]") -> "NDArray[np.float64]":
     logging.getLogger("elsewhere").warning("%d levels", len(levels))
     return levels / 2
 
