@@ -12,7 +12,6 @@ from unittest.mock import patch
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 
 from pipeline import layout, storage
 from pipeline.manifest import Manifest, Origin, Row, Rows, origin, reader
@@ -21,7 +20,7 @@ from pipeline.options import DEFAULT_DECODING, Decoding, RunOptions
 from pipeline.planning import Failure, Limits, kept, kept_batches, plan, validated
 from pipeline.planning.kept import kept_manifest
 from pipeline.planning.plan_files import FILE
-from tests.pipeline.planning.test_by_columns import LIMITS, SHAPES, history_of, identities, manifests
+from tests.pipeline.planning.test_by_columns import LIMITS, RANDOM, SHAPES, history_of, identities, manifests
 from tests.pipeline.support import row_by_row
 
 ORIGIN = Origin("0" * 64, [], ("a remark",))
@@ -39,7 +38,7 @@ def by_id(rows: Sequence[Row]) -> list[Row]:
     return sorted(rows, key=lambda row: row.id)
 
 
-@given(manifests(), LIMITS, st.randoms(use_true_random=False))
+@given(manifests(most=15), LIMITS, RANDOM)
 def test_a_plan_is_what_it_was_in_its_output(
     tmp_path_factory: pytest.TempPathFactory, asked: list[Row], limits: Limits, random: Random
 ) -> None:
