@@ -1,5 +1,6 @@
 """The list of breakages is in order: each edit fits the code, and each test that is to notice it exists."""
 
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,16 @@ from tests.support import REPOSITORY
 EVERY = breakages()
 
 
+@cache
+def text_of(file: str) -> str:
+    return (REPOSITORY / file).read_text("utf-8")
+
+
+@cache
+def names_in(file: str) -> set[str]:
+    return set(functions_of(text_of(file)))
+
+
 def test_every_breakage_has_an_id_of_its_own() -> None:
     ids = [breakage.id for breakage in EVERY]
     assert sorted(set(ids)) == sorted(ids)
@@ -19,11 +30,11 @@ def test_every_breakage_has_an_id_of_its_own() -> None:
 @pytest.mark.parametrize("breakage", EVERY, ids=lambda breakage: breakage.id)
 def test_a_breakage_fits_the_code_and_its_test_exists(breakage: Breakage) -> None:
     """Where the code has moved on: give `old` and `new` in the .toml file its new words, or the test its new name."""
-    assert (REPOSITORY / breakage.file).read_text("utf-8").count(breakage.old) == 1
+    assert text_of(breakage.file).count(breakage.old) == 1
     assert breakage.old != breakage.new
     assert breakage.effect
     file, _, name = breakage.test.partition("::")
-    assert name.partition("[")[0] in set(functions_of((REPOSITORY / file).read_text("utf-8")))
+    assert name.partition("[")[0] in names_in(file)
 
 
 def test_every_breakage_was_caught() -> None:

@@ -70,6 +70,9 @@ FILES: dict[str, dict[str, Any]] = {
 }
 """By kind, the fields that a job file needs."""
 
+TEXTS = {kind: yaml.safe_dump(fields) for kind, fields in FILES.items()}
+"""By kind, a job file that has these alone."""
+
 FIELDS: dict[str, dict[str, Any]] = {
     "common": {
         "defaults": {"size": 64},
@@ -153,8 +156,8 @@ def arrived(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[RunOptions]
     monkeypatch.setattr("jobs.commands.grid._describe", lambda *_: None)
     monkeypatch.setattr("pipeline.outputs.run_of", lambda output: output)
     monkeypatch.chdir(tmp_path)
-    for kind, fields in FILES.items():
-        Path(f"{kind}.yaml").write_text(yaml.safe_dump(fields))
+    for kind, text in TEXTS.items():
+        Path(f"{kind}.yaml").write_text(text)
     return caught
 
 
