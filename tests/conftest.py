@@ -1,6 +1,7 @@
 """What all tests share: how hypothesis searches, an S3 server, and a Ray cluster for those that need one."""
 
 import gc
+import logging
 import os
 import socket
 from collections.abc import Iterator
@@ -35,6 +36,10 @@ def pytest_collection_finish() -> None:
     """
     gc.freeze()
     gc.enable()
+    # pytest gives each logger that passes nothing on its own handlers, thrice a test, and torch has dozens.
+    for name, logger in logging.root.manager.loggerDict.items():
+        if name.startswith("torch") and isinstance(logger, logging.Logger):
+            logger.propagate = True
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
