@@ -190,13 +190,19 @@ def test_paths_start_at_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert grid.parameters["init"] == ["noise", f"{tmp_path}/jobs/i.png"]
 
 
+@pytest.fixture(scope="module")
+def editor() -> Draft202012Validator:
+    """What an editor checks a job file with."""
+    Draft202012Validator.check_schema(schema())
+    return Draft202012Validator(schema())
+
+
 @pytest.mark.parametrize("file", EXAMPLES, ids=lambda file: str(file.stem))
-def test_examples_are_jobs_for_us_and_for_editors(file: Path) -> None:
+def test_examples_are_jobs_for_us_and_for_editors(file: Path, editor: Draft202012Validator) -> None:
     job = load(file)
     assert job.kind == file.stem
     assert job_of(job.model_dump()) == job
-    Draft202012Validator.check_schema(schema())
-    Draft202012Validator(schema()).validate(yaml.safe_load(file.read_text()))
+    editor.validate(yaml.safe_load(file.read_text()))
 
 
 @pytest.mark.parametrize(
@@ -213,8 +219,8 @@ def test_examples_are_jobs_for_us_and_for_editors(file: Path) -> None:
         GRID + "parameters: {pooling: [avg, mix]}\n",
     ],
 )
-def test_editors_see_mistakes_too(text: str) -> None:
-    assert list(Draft202012Validator(schema()).iter_errors(yaml.safe_load(text)))
+def test_editors_see_mistakes_too(text: str, editor: Draft202012Validator) -> None:
+    assert list(editor.iter_errors(yaml.safe_load(text)))
 
 
 def test_the_schema_describes_every_field() -> None:
