@@ -12,6 +12,8 @@ import pytest
 
 from tests.support import REPOSITORY
 
+pytestmark = pytest.mark.xdist_group("structure")  # whose files are parsed once
+
 ORDER = {
     "nst_kernel": (
         *("lazy", "version", "layers", "result", "pictures", "params", "gpu", "encoder", "cost", "pair", "objective"),
@@ -52,13 +54,14 @@ MANY_PARAMETERS = {
 """Modules whose functions may have more parameters, and why."""
 
 
-def files() -> list[Path]:
+@cache
+def files() -> tuple[Path, ...]:
     """Return every file of the repository: tracked, or new and not ignored; of a copy without git, all but caches."""
     if not (REPOSITORY / ".git").exists():
-        return sorted(p for p in REPOSITORY.rglob("*") if p.is_file() and "__pycache__" not in p.parts)
+        return tuple(sorted(p for p in REPOSITORY.rglob("*") if p.is_file() and "__pycache__" not in p.parts))
     listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     names = subprocess.run(listed, cwd=REPOSITORY, check=True, capture_output=True, text=True).stdout.split("\0")
-    return [path for name in sorted(set(names)) if name and (path := REPOSITORY / name).is_file()]
+    return tuple(path for name in sorted(set(names)) if name and (path := REPOSITORY / name).is_file())
 
 
 def module_name(path: Path) -> str:
@@ -72,15 +75,20 @@ def modules() -> dict[str, Path]:
     return {module_name(path): path for package in ORDER for path in (REPOSITORY / package).rglob("*.py")}
 
 
-def imported(source: ast.Module) -> Iterator[str]:
-    """Yield the dotted name of everything that a source imports, anywhere in it, for type checking too."""
-    for node in ast.walk(source):
+def last_name(called: ast.expr) -> str:
+    """Return the name of what is called, without the object that it belongs to; empty if it has none."""
+    return called.attr if isinstance(called, ast.Attribute) else called.id if isinstance(called, ast.Name) else ""
+
+
+def imported(nodes: Iterable[ast.AST]) -> Iterator[str]:
+    """Yield the dotted name of everything that the nodes of a source import, for type checking too."""
+    for node in nodes:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert not node.level, "imports name their package in full"
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
-        elif isinstance(node, ast.Call) and ast.unparse(node.func) in ("importlib.import_module", "__import__"):
+        elif isinstance(node, ast.Call) and last_name(node.func) in ("import_module", "__import__"):
             yield from (ast.literal_eval(name) for name in node.args[:1] if isinstance(name, ast.Constant))
 
 
@@ -97,9 +105,15 @@ def tree_of(path: Path) -> ast.Module:
 
 
 @cache
+def nodes_of(path: Path) -> tuple[ast.AST, ...]:
+    """Return every node of the syntax tree of a file."""
+    return tuple(ast.walk(tree_of(path)))
+
+
+@cache
 def imports_of(module: str) -> tuple[str, ...]:
     """Return what a module of the three packages imports."""
-    return tuple(imported(tree_of(modules()[module])))
+    return tuple(imported(nodes_of(modules()[module])))
 
 
 def room_of(name: str) -> str | None:
@@ -140,7 +154,7 @@ def offences(of: Iterable[str]) -> list[str]:
 
 def test_imports_are_seen_wherever_they_stand() -> None:
     source = "import a.b, c as d\nfrom e.f import g\ndef h():\n    import i\nif 1:\n    importlib.import_module('j.k')"
-    assert set(imported(ast.parse(source))) == {"a.b", "c", "e.f.g", "i", "j.k"}
+    assert set(imported(ast.walk(ast.parse(source)))) == {"a.b", "c", "e.f.g", "i", "j.k"}
 
 
 def test_a_cycle_is_found_and_only_where_there_is_one() -> None:
@@ -285,7 +299,7 @@ def functions() -> tuple[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef], ...
     return tuple(
         (name, node)
         for name, path in modules().items()
-        for node in ast.walk(tree_of(path))
+        for node in nodes_of(path)
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
     )
 
