@@ -39,14 +39,14 @@ def similarity(before: Pixels, after: Pixels) -> Similarity:
         before: uint8 (H, W, 3).
         after: uint8 (H, W, 3).
     """
-    import skimage.metrics  # SciPy comes along
-
-    measures: Any = skimage.metrics  # its hints leave out most functions
     if before.shape != after.shape:
         sizes = " and ".join(f"{picture.shape[1]} x {picture.shape[0]}" for picture in (before, after))
         return Similarity(obstacle=f"the pictures are {sizes} pixels")
     if np.array_equal(before, after):
         return EQUAL
+    import skimage.metrics  # SciPy comes along, which equal pictures need not wait for
+
+    measures: Any = skimage.metrics  # its hints leave out most functions
     ssim = measures.structural_similarity(
         before, after, channel_axis=2, data_range=255, gaussian_weights=True, sigma=1.5, use_sample_covariance=False
     )
