@@ -57,7 +57,7 @@ def test_a_sheet_of_two_cells_has_its_labels() -> None:
     made = Sheet(
         "style_weight",
         "two tiny cells",
-        (Line("lake", ("night",)),),
+        (Line("boats", ("crayon",)),),
         ({"style_weight": 0}, {"style_weight": 100}),
         {"size": 32, "iterations": 4, "content_layers": "conv1_1", "style_layers": "conv1_1"},
     )

@@ -1,5 +1,6 @@
 """The drawn pictures repeat, vary with the seed, and have what style transfer needs: texture at every scale."""
 
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -35,13 +36,11 @@ def test_there_are_enough() -> None:
 
 
 @pytest.mark.parametrize("name", EVERY)
-def test_repeats_and_varies(name: str, drawn: dict[str, NDArray[np.uint8]]) -> None:
-    picture = drawn[name]
+def test_repeats_and_varies(name: str) -> None:
+    picture, again, other = (draw(name, 48, seed) for seed in (7, 7, 8))
     assert picture.dtype == np.uint8
-    assert picture.shape == (SIZE, SIZE, 3)
-    np.testing.assert_array_equal(picture, draw(name, SIZE, 7))
-    other = draw(name, SIZE, 8).astype(int)
-    assert np.abs(other - picture).mean() > 5, "another seed should give another picture"
+    np.testing.assert_array_equal(picture, again)
+    assert np.abs(other.astype(int) - picture).mean() > 5, "another seed should give another picture"
 
 
 @pytest.mark.parametrize("name", EVERY)
@@ -63,7 +62,7 @@ def test_styles_differ_in_texture_or_palette(drawn: dict[str, NDArray[np.uint8]]
             assert np.linalg.norm(marks[one] - marks[other]) > 15, (one, other)
 
 
-@pytest.mark.parametrize("size", [32, 77, 200])
+@pytest.mark.parametrize("size", [32, 77, 134])
 def test_any_size(size: int) -> None:
     for name in EVERY:
         assert draw(name, size).shape == (size, size, 3)
@@ -77,8 +76,8 @@ def test_refusals() -> None:
 
 
 def test_photographs_are_colour_and_large(monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("skimage")
-    pytest.importorskip("sklearn")
+    if not (find_spec("skimage") and find_spec("sklearn")):
+        pytest.skip("the extra `photos` is not installed")
 
     def no_network(*_: object) -> None:
         raise AssertionError("photographs are read from disk")
@@ -90,7 +89,7 @@ def test_photographs_are_colour_and_large(monkeypatch: pytest.MonkeyPatch) -> No
         assert photo.dtype == np.uint8, name
         assert photo.ndim == 3, name
         assert min(photo.shape[:2]) >= 256, name
-        assert photo.max(axis=2).astype(int).mean() - photo.min(axis=2).mean() > 5, f"{name} is grey"
+        assert np.ptp(photo[::8, ::8], axis=2).mean() > 5, f"{name} is grey"
 
 
 def test_photographs_say_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -35,14 +35,22 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
-@pytest.fixture(autouse=True)
-def few_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(train_encoder, "photographs", lambda: {str(i): picture(i) for i in range(3)})
-    monkeypatch.setattr(train_encoder, "draw", lambda name, size, seed: picture(seed))
+@pytest.fixture(autouse=True, scope="module")
+def few_pictures() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(train_encoder, "photographs", lambda: {str(i): picture(i) for i in range(3)})
+        patch.setattr(train_encoder, "draw", lambda name, size, seed: picture(seed))
+        yield
 
 
-def test_the_file_is_an_encoder_the_kernel_reads(tmp_path: Path) -> None:
-    weights = load_weights(train(tmp_path / "encoder.safetensors", TINY))
+@pytest.fixture(scope="module")
+def trained(few_pictures: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of a run that nothing interrupted; only looked at."""
+    return train(tmp_path_factory.mktemp("trained") / "encoder.safetensors", TINY)
+
+
+def test_the_file_is_an_encoder_the_kernel_reads(trained: Path) -> None:
+    weights = load_weights(trained)
     assert list(weights.convolutions) == ["conv1_1", "conv1_2"]
     assert (weights.input, weights.border) == ("rgb", "zero")
     features = Vgg19(weights)(torch.rand(1, 3, 32, 32), ["conv1_1", "conv1_2"])
@@ -60,14 +68,13 @@ def test_units_fire_on_a_share_of_the_pictures_and_average_one() -> None:
     assert activation.mean() == pytest.approx(1, abs=0.3)
 
 
-def test_the_same_run_gives_the_same_bytes(tmp_path: Path) -> None:
-    first, second = (train(tmp_path / name, TINY).read_bytes() for name in ("a", "b"))
-    assert first == second
-    assert train(tmp_path / "c", Settings(**{**vars(TINY), "seed": 1})).read_bytes() != first
+def test_the_same_run_gives_the_same_bytes(trained: Path, tmp_path: Path) -> None:
+    assert train(tmp_path / "again", TINY).read_bytes() == trained.read_bytes()
 
 
-def test_an_interrupted_run_goes_on_at_its_layer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = train(tmp_path / "whole", TINY).read_bytes()
+def test_an_interrupted_run_goes_on_at_its_layer(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
 
     def stop(layer: str) -> None:
         if layer == "conv1_1":
@@ -83,19 +90,20 @@ def test_an_interrupted_run_goes_on_at_its_layer(tmp_path: Path, monkeypatch: py
         return learn_convolution(chunks, filters, recipe, **options)
 
     monkeypatch.setattr(train_encoder, "learn_convolution", counted)
-    assert train(tmp_path / "broken", TINY).read_bytes() == whole
+    assert train(tmp_path / "broken", TINY).read_bytes() == trained.read_bytes()
     assert learned == [64]
     assert not list(tmp_path.glob("*.partial"))
 
 
-def test_other_settings_do_not_resume_a_run(tmp_path: Path) -> None:
+def test_other_settings_do_not_resume_a_run_and_give_other_bytes(trained: Path, tmp_path: Path) -> None:
     def stop(layer: str) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         train(tmp_path / "file", TINY, on_layer=stop)
     other = Settings(**{**vars(TINY), "seed": 5})
-    assert train(tmp_path / "file", other).read_bytes() == train(tmp_path / "fresh", other).read_bytes()
+    fresh = train(tmp_path / "fresh", other).read_bytes()
+    assert train(tmp_path / "file", other).read_bytes() == fresh != trained.read_bytes()
 
 
 def test_a_folder_adds_its_pictures(tmp_path: Path) -> None:
