@@ -21,7 +21,7 @@ REACHED = LAYERS[: LAYERS.index(DEEPEST) + 1]
 
 
 def network(border: Border = "zero", kind: Literal["rgb", "bgr255"] = "rgb") -> Vgg19:
-    weights = random_weights(0, DEEPEST)
+    weights = random_weights(0, DEEPEST, narrower=8)
     return Vgg19(Weights("w", "", weights.convolutions, input=kind, border=border)).double()
 
 

@@ -100,7 +100,7 @@ def test_a_tile_of_one_row_has_its_gradient_of_its_own() -> None:
 def test_the_halo_covers_what_the_deepest_layer_sees() -> None:
     """Of real depth, where it is 80 px, and with statistics and features at once."""
     x = pixels(0, 150, 24).unsqueeze(0).requires_grad_()
-    vgg = encoder("conv5_1", torch.float64)
+    vgg = encoder("conv5_1", torch.float64, narrower=8)
     found = []
     for tile in (48, 0):
         F, S = vgg.observe(x, ["conv4_2"], {"conv1_1": GRAM, "conv5_1": MOMENTS}, tile=tile, border="reflect")

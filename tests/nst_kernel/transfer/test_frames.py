@@ -14,7 +14,7 @@ from nst_kernel import Interrupted, Observer, Pair, ParamError, State, StylePara
 from nst_kernel.transfer.frames import Frames
 from tests.support import encoder, pixels
 
-SINGLE, DOUBLE = encoder("conv2_1"), encoder("conv2_1", torch.float64)
+SINGLE, DOUBLE = (encoder("conv2_1", dtype, narrower=8) for dtype in (torch.float32, torch.float64))
 SHALLOW: dict[str, object] = {
     "content_layers": "conv2_1",
     "style_layers": "conv1_1",
@@ -72,8 +72,16 @@ def equal(ours: Shown, theirs: Shown) -> bool:
     return ours.keys() == theirs.keys() and all(np.array_equal(ours[at], theirs[at]) for at in theirs)
 
 
-def test_every_so_many_evaluations_of_its_own_a_sample_is_shown() -> None:
-    shown, results = frames_of(pairs())
+@pytest.fixture(scope="module")
+def undisturbed() -> tuple[Shown, list[StylizeResult]]:
+    """The pictures on the way of all samples and their results; only looked at."""
+    return frames_of(pairs())
+
+
+def test_every_so_many_evaluations_of_its_own_a_sample_is_shown(
+    undisturbed: tuple[Shown, list[StylizeResult]],
+) -> None:
+    shown, results = undisturbed
     assert results[1].iterations < 20 < results[0].iterations
     for b, result in enumerate(results):
         every = pairs()[b].params.save_every
@@ -95,32 +103,34 @@ def test_what_is_shown_depends_on_no_batch_mate() -> None:
             np.testing.assert_allclose(picture, alone[0, evaluation], atol=1e-5)
 
 
-def test_pictures_on_the_way_change_no_result() -> None:
+def test_pictures_on_the_way_change_no_result(undisturbed: tuple[Shown, list[StylizeResult]]) -> None:
     plain = [dataclasses.replace(pair, params=dataclasses.replace(pair.params, save_every=0)) for pair in pairs()]
-    for ours, theirs in zip(frames_of(pairs())[1], stylize_batch(plain, SINGLE), strict=True):
+    for ours, theirs in zip(undisturbed[1], stylize_batch(plain, SINGLE), strict=True):
         assert np.array_equal(ours.image, theirs.image)
         assert ours.losses == theirs.losses
 
 
 def test_each_is_the_result_of_a_transfer_that_ends_there() -> None:
     """Best iterates so far, with averaging averages: what fewer iterations would have given."""
-    for values in ({"save_every": 5}, {"save_every": 5, "optimizer": "adam", "averaging": 0.8}):
-        shown, (longer,) = frames_of(pairs([{**values, "scales": "", "iterations": 15}]))
-        (shorter,) = stylize_batch(pairs([{**values, "scales": "", "iterations": 10}]), SINGLE)
+    shared = {"save_every": 5, "scales": "", "min_improvement": 0}
+    for values in (shared, {**shared, "optimizer": "adam", "averaging": 0.8}):
+        shown, (longer,) = frames_of(pairs([{**values, "iterations": 15}]))
+        (shorter,) = stylize_batch(pairs([{**values, "iterations": 10}]), SINGLE)
         assert np.array_equal(shown[0, 10], shorter.image)
         assert np.array_equal(shown[0, 15], longer.image)
 
 
 @pytest.mark.parametrize("when", [3, 10, 12, 17])
-def test_a_resumed_transfer_shows_the_rest_and_repeats_nothing(when: int) -> None:
-    undisturbed, _ = frames_of(pairs())
+def test_a_resumed_transfer_shows_the_rest_and_repeats_nothing(
+    when: int, undisturbed: tuple[Shown, list[StylizeResult]]
+) -> None:
     first = Keeping(stop_at=when)
     with pytest.raises(Interrupted) as stop:
         stylize_batch(pairs(), SINGLE, observer=first)
     second = Keeping()
     stylize_batch(pairs(), SINGLE, observer=second, resume=State.from_bytes(stop.value.state.to_bytes()))
     assert not first.shown.keys() & second.shown.keys()
-    assert equal(first.shown | second.shown, undisturbed)
+    assert equal(first.shown | second.shown, undisturbed[0])
 
 
 def test_nobody_pays_for_what_nobody_wants(monkeypatch: pytest.MonkeyPatch) -> None:

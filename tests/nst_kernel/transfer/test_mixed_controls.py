@@ -19,7 +19,7 @@ SHARED: dict[str, object] = {
     "min_improvement": 1e-9,
     "window": 2,
 }
-DOUBLE = encoder("conv2_1", torch.float64)
+DOUBLE = encoder("conv2_1", torch.float64, narrower=8)
 CONTENT, STYLE, OTHER = pixels(0, H, W), pixels(1, 20, 28), pixels(2, 24, 24)
 
 CONTROLS: list[dict[str, object]] = [

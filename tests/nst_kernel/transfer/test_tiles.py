@@ -15,7 +15,7 @@ from nst_kernel.encoder import Request
 from nst_kernel.objective import Objective, targets_of
 from tests.support import encoder, pixels
 
-DOUBLE = encoder("conv3_1", torch.float64)
+DOUBLE = encoder("conv3_1", torch.float64, narrower=8)
 SHALLOW: dict[str, Any] = {
     "content_layers": "conv2_2",
     "style_layers": "conv1_1, conv3_1",

@@ -18,7 +18,7 @@ from nst_kernel.transfer.colours import coloured
 from tests.support import draw, encoder, pixels
 
 SHALLOW = {"style_layers": "conv1_1, conv2_1", "content_layers": "conv2_1", "scales": "", "iterations": 4}
-DOUBLE = encoder("conv2_1", torch.float64)
+DOUBLE = encoder("conv2_1", torch.float64, narrower=8)
 H, W = 24, 32
 
 
