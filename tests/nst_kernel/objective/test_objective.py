@@ -27,7 +27,7 @@ ALL_TERMS = StyleParams.of({**SHALLOW, **EXTRAS, "alpha": 2, "beta": 3})
 
 
 def objective(params: list[StyleParams], content: list[Tensor], style: list[Tensor]) -> Objective:
-    vgg = encoder("conv2_1", torch.float64)
+    vgg = encoder("conv2_1", torch.float64, narrower=8)
     grams = [style_grams(vgg, picture.unsqueeze(0), params[0]) for picture in style]
     target = STYLE_TERMS[params[0].statistics].target
     layers = params[0].style_layers if params[0].style_weight > 0 else ()
@@ -73,7 +73,7 @@ def test_every_column_of_every_sample(form: str, statistics: str, pooling: str) 
     style_term = OF_MOMENTS.get((form, statistics), of_grams)
     none_given = (1.0, 1.0) if form == "mean" else (0.5, 0.5)
     for row, x, content, style, p in zip(f(X), X, CONTENT, STYLE, params, strict=True):
-        weights, wanted = random_weights(0, "conv2_1"), {*p.content_layers, *p.style_layers}
+        weights, wanted = random_weights(0, "conv2_1", narrower=8), {*p.content_layers, *p.style_layers}
         F, P, S = (reference.vgg(array(picture), weights, wanted, pooling=pooling) for picture in (x, content, style))
         per_layer = {layer: style_term(F[layer], S[layer]) for layer in p.style_layers}
         v, w = (np.array(given or none_given) for given in (p.content_layer_weights, p.layer_weights))

@@ -14,7 +14,7 @@ H, W = 16, 32
 SHARED: dict[str, object] = {
     "style_layers": "conv1_1, conv2_1",
     "content_layers": "conv2_1",
-    "iterations": 6,
+    "iterations": 5,
     "scales": "24",
     "min_improvement": 1e-9,
     "window": 2,

@@ -14,7 +14,7 @@ from tests.nst_kernel.transfer.test_resume import SINGLE, same
 from tests.support import pixels
 
 STOPS = (3, 8)
-"""Iterations, of twelve over two scales, after which a transfer is interrupted: one at each scale."""
+"""Iterations, of ten over two scales, after which a transfer is interrupted: one at each scale."""
 
 PER_SAMPLE: list[dict[str, object]] = [
     *CONTROLS,
