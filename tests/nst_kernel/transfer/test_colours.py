@@ -140,7 +140,7 @@ def test_matching_is_a_transfer_of_pictures_that_are_matched_before(mode: str) -
 
 def test_a_sample_is_the_same_alone_and_among_others(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every second one leaves the batch early."""
-    monkeypatch.setattr(one_scale, "PATIENCE", 8)
+    monkeypatch.setattr(one_scale, "PATIENCE", 10)
     kinds = [
         (CONTENT, STYLE, {"preserve_color": "luminance", "init": "noise"}),
         (CONTENT, STYLE, {"preserve_color": "luminance"}),
@@ -149,13 +149,14 @@ def test_a_sample_is_the_same_alone_and_among_others(monkeypatch: pytest.MonkeyP
         (grey(OTHER), grey(STYLE), {}),
         (OTHER, STYLE, {"preserve_color": "luminance_after"}),
     ]
-    shared: dict[str, object] = {"iterations": 10, "window": 3, "scales": ()}
+    shared: dict[str, object] = {"iterations": 13, "window": 3, "scales": ()}
     pairs = [
         Pair.of(content, style, params(**shared, **colours, min_improvement=(1e-9, 0.4)[place % 2]))
         for place, (content, style, colours) in enumerate(kinds)
     ]
     results = stylize_batch(pairs, DOUBLE)
-    assert min(made.iterations for made in results) < 8 < max(made.iterations for made in results) == 10
+    assert max(made.iterations for made in results[1::2]) < 10
+    assert all(made.iterations == 13 for made in results[::2])
     for pair, together in zip(pairs, results, strict=True):
         alone = stylize_batch([pair], DOUBLE)[0]
         assert together.losses == pytest.approx(alone.losses, rel=1e-6)
