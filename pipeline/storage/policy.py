@@ -1,6 +1,7 @@
 """How patient storage is: limits and delays of requests, each also a variable of the environment."""
 
 import dataclasses
+import functools
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -75,22 +76,31 @@ class Policy:
         Raises:
             StorageError: for a variable whose value cannot be used; the message names it and what was expected.
         """
-        given: dict[str, Any] = {}
-        for field in dataclasses.fields(cls):
-            variable, kind = PREFIX + field.name.upper(), cast(Callable[[str], Any], field.type)
-            text = os.environ.get(variable)
-            if text is None:
-                continue
-            try:
-                given[field.name] = {"0": False, "1": True}[text] if kind is bool else kind(text)
-                cls(**given)
-            except (KeyError, ValueError) as error:
-                raise StorageError(f"{variable}={text}: {'expected 0 or 1' if kind is bool else error}") from None
-        return cls(**given)
+        return _of(tuple(os.environ.get(variable) for variable in _NAMES))
+
+
+_NAMES = tuple(PREFIX + field.name.upper() for field in dataclasses.fields(Policy))
+"""Of the variables, in the order of the fields."""
+
+
+@functools.lru_cache(maxsize=8)
+def _of(texts: tuple[str | None, ...]) -> Policy:
+    """Return the policy that the values of all variables make; each request asks for that of the environment."""
+    given: dict[str, Any] = {}
+    for field, variable, text in zip(dataclasses.fields(Policy), _NAMES, texts, strict=True):
+        if text is None:
+            continue
+        kind = cast(Callable[[str], Any], field.type)
+        try:
+            given[field.name] = {"0": False, "1": True}[text] if kind is bool else kind(text)
+            Policy(**given)
+        except (KeyError, ValueError) as error:
+            raise StorageError(f"{variable}={text}: {'expected 0 or 1' if kind is bool else error}") from None
+    return Policy(**given)
 
 
 def variables() -> Iterator[Variable]:
     """Yield every environment variable of the policy, in the order of their declaration."""
-    for field in dataclasses.fields(Policy):
+    for field, name in zip(dataclasses.fields(Policy), _NAMES, strict=True):
         default = f"{int(field.default)}" if isinstance(field.default, bool) else f"{field.default:g}"
-        yield Variable(PREFIX + field.name.upper(), default, field.metadata["doc"])
+        yield Variable(name, default, field.metadata["doc"])

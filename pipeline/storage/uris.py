@@ -3,7 +3,6 @@
 import os
 import posixpath
 import re
-from pathlib import Path
 from urllib.parse import unquote_to_bytes
 
 WEB = ("http", "https")
@@ -108,4 +107,4 @@ def join(base: str, *names: str) -> str:
 def absolute(uri: str) -> str:
     """Return a path of this machine as an absolute one, which every process understands; other URIs as they are."""
     path = local_path(uri)
-    return uri if path is None else posixpath.normpath(Path(path).absolute())
+    return uri if path is None else posixpath.abspath(path)
