@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import shutil
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -87,6 +88,22 @@ class Output:
 
 @pytest.fixture
 def output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Output:
+    return Output(tmp_path, monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of an output of one run, to be copied."""
+    folder = tmp_path_factory.mktemp("whole")
+    with pytest.MonkeyPatch.context() as patch:
+        Output(folder, patch).run()
+    return folder
+
+
+@pytest.fixture
+def done(whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Output:
+    """An output of one run, which is complete."""
+    shutil.copytree(whole, tmp_path, dirs_exist_ok=True)
     return Output(tmp_path, monkeypatch)
 
 
@@ -191,20 +208,20 @@ def test_a_run_that_either_rule_names_is_kept(output: Output) -> None:
     assert history.clear(output.uri, Keep(runs=1, days=2.5), now=NOW + timedelta(days=4)) == [ids[1], ids[0]]
 
 
-def test_what_is_worked_on_stays(output: Output) -> None:
-    first = output.run()
-    with RunLock(layout.run_folder(output.uri, first), lease=1e6):  # days pass in this test
-        second = output.run(NOW + timedelta(days=1), keep=Keep(runs=1))
-        assert {grid_run.id for grid_run in grid_runs.all_runs(output.uri)} == {first, second}
-        assert Path(output.uri, "runs", first, "images", "64.png").exists()
-    output.run(NOW + timedelta(days=2), keep=Keep(runs=1))
-    assert len(grid_runs.all_runs(output.uri)) == 1
+def test_what_is_worked_on_stays(done: Output) -> None:
+    (first,) = done.folders
+    with RunLock(layout.run_folder(done.uri, first), lease=1e6):  # days pass in this test
+        second = done.run(NOW + timedelta(days=1), keep=Keep(runs=1))
+        assert {grid_run.id for grid_run in grid_runs.all_runs(done.uri)} == {first, second}
+        assert Path(done.uri, "runs", first, "images", "64.png").exists()
+    done.run(NOW + timedelta(days=2), keep=Keep(runs=1))
+    assert len(grid_runs.all_runs(done.uri)) == 1
 
 
 def test_a_deletion_that_died_is_no_complete_run_and_is_finished_later(
-    output: Output, monkeypatch: pytest.MonkeyPatch
+    done: Output, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = output.run()
+    (first,) = done.folders
     with monkeypatch.context() as patch:
 
         def refuse(_: str, *, inside: str) -> None:
@@ -212,12 +229,12 @@ def test_a_deletion_that_died_is_no_complete_run_and_is_finished_later(
 
         patch.setattr(storage, "remove_folder", refuse)
         with pytest.raises(storage.StorageError, match="the disk is gone"):
-            output.run(NOW + timedelta(days=1), keep=Keep(runs=1))
-    states = {grid_run.id: grid_run.is_complete for grid_run in grid_runs.all_runs(output.uri)}
+            done.run(NOW + timedelta(days=1), keep=Keep(runs=1))
+    states = {grid_run.id: grid_run.is_complete for grid_run in grid_runs.all_runs(done.uri)}
     assert states.pop(first) is False
     assert list(states.values()) == [True]
-    output.run(NOW + timedelta(days=2), keep=Keep(runs=5))
-    assert first not in {grid_run.id for grid_run in grid_runs.all_runs(output.uri)}
+    done.run(NOW + timedelta(days=2), keep=Keep(runs=5))
+    assert first not in {grid_run.id for grid_run in grid_runs.all_runs(done.uri)}
 
 
 def test_one_run_at_a_time(output: Output) -> None:
@@ -259,18 +276,18 @@ OTHER = "2026-11-20T021500Z-0123abcd"
 @pytest.mark.parametrize(
     "id", ["", ".", "..", "x", "../victim", "../../victim", "/victim", f"{OTHER}/../..", f"{OTHER}x", 7, None, [OTHER]]
 )
-def test_a_record_with_an_id_of_its_own_deletes_nothing(output: Output, id: object, name: str) -> None:
-    first = output.run()
-    victim = Path(output.uri).parent / "victim"
-    for folder in (victim, Path(output.uri) / "victim"):
+def test_a_record_with_an_id_of_its_own_deletes_nothing(done: Output, id: object, name: str) -> None:
+    (first,) = done.folders
+    victim = Path(done.uri).parent / "victim"
+    for folder in (victim, Path(done.uri) / "victim"):
         folder.mkdir()
         (folder / "a.png").write_bytes(b"mine")
-    planted(output, name, id=id, leaving=True)
+    planted(done, name, id=id, leaving=True)
     with pytest.raises(storage.StorageError, match=rf"{name}\.json: id .*Delete it"):
-        history.clear(output.uri, Keep(runs=1), now=NOW)
+        history.clear(done.uri, Keep(runs=1), now=NOW)
     assert (victim / "a.png").exists()
-    assert (Path(output.uri) / "victim" / "a.png").exists()
-    assert output.folders == {first}
+    assert (Path(done.uri) / "victim" / "a.png").exists()
+    assert done.folders == {first}
 
 
 def test_a_record_speaks_for_no_other_run(output: Output) -> None:
@@ -286,23 +303,22 @@ def test_a_record_speaks_for_no_other_run(output: Output) -> None:
                 {"id": OTHER, "leaving": "no"}, {"id": OTHER, "began_at": "2026-11-20T02:15:00"}, {"id": OTHER, "x": 1},
                 {"id": OTHER, "finished_at": 7}],
 )  # fmt: skip
-def test_a_record_of_another_shape_is_said(output: Output, changed: dict[str, object]) -> None:
-    output.run()
-    planted(output, OTHER, **changed)
+def test_a_record_of_another_shape_is_said(done: Output, changed: dict[str, object]) -> None:
+    planted(done, OTHER, **changed)
     with pytest.raises(storage.StorageError, match=rf"{OTHER}\.json.*Delete it"):
-        grid_runs.all_runs(output.uri)
+        grid_runs.all_runs(done.uri)
 
 
-def test_a_run_that_is_a_link_is_deleted_as_a_link(output: Output) -> None:
-    first = output.run()
-    victim = Path(output.uri).parent / "victim"
+def test_a_run_that_is_a_link_is_deleted_as_a_link(done: Output) -> None:
+    (first,) = done.folders
+    victim = Path(done.uri).parent / "victim"
     victim.mkdir()
     (victim / "a.png").write_bytes(b"mine")
-    planted(output, OTHER, id=OTHER, leaving=True)
-    Path(layout.run_folder(output.uri, OTHER)).symlink_to(victim)
-    assert history.clear(output.uri, Keep(runs=1), now=NOW) == [OTHER]
+    planted(done, OTHER, id=OTHER, leaving=True)
+    Path(layout.run_folder(done.uri, OTHER)).symlink_to(victim)
+    assert history.clear(done.uri, Keep(runs=1), now=NOW) == [OTHER]
     assert [path.name for path in victim.iterdir()] == ["a.png"]
-    assert output.folders == {first}
+    assert done.folders == {first}
 
 
 def test_a_bucket_keeps_its_runs(bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -338,8 +354,8 @@ def test_a_long_run_is_kept_from_its_end_on(output: Output) -> None:
     assert history.clear(output.uri, Keep(days=2), now=after + timedelta(days=2, hours=1)) == [long]
 
 
-def test_who_has_lost_the_lock_of_a_grid_points_to_nothing_and_deletes_nothing(output: Output) -> None:
-    first = output.run()
+def test_who_has_lost_the_lock_of_a_grid_points_to_nothing_and_deletes_nothing(done: Output) -> None:
+    (first,) = done.folders
     held: list[RunLock] = []
 
     class Noted(RunLock):
@@ -352,11 +368,11 @@ def test_who_has_lost_the_lock_of_a_grid_points_to_nothing_and_deletes_nothing(o
         held[0].lost = True
         return progress
 
-    output.monkeypatch.setattr(history, "RunLock", Noted)
+    done.monkeypatch.setattr(history, "RunLock", Noted)
     with pytest.raises(Locked):
-        output.run(NOW + timedelta(days=1), keep=Keep(runs=1), compute=robbed)
-    assert grid_runs.latest(output.uri) == layout.run_folder(output.uri, first)
-    assert first in output.folders
+        done.run(NOW + timedelta(days=1), keep=Keep(runs=1), compute=robbed)
+    assert grid_runs.latest(done.uri) == layout.run_folder(done.uri, first)
+    assert first in done.folders
 
 
 def test_options_reach_the_run_of_a_grid(output: Output, monkeypatch: pytest.MonkeyPatch) -> None:
