@@ -79,16 +79,16 @@ def test_of_16_bits_they_have_8(home: Path, make: Make) -> None:
 def test_a_row_that_goes_on_elsewhere_has_the_pictures_of_one_that_was_never_interrupted(
     home: Path, make: Make
 ) -> None:
-    params = dataclasses.replace(FRAMED, iterations=(10, 20), save_every=3, animation="webp")
+    params = dataclasses.replace(FRAMED, iterations=(6, 12), save_every=3, animation="webp")
     batch = batch_of(rows(home, "a.png", "b.png", params=params))
     write(home, make(), batch)
     undisturbed = {name: steps(home, name) for name in ("0.png", "1.png")}
     storage.remove_folder(str(home / "out" / "images"), inside=str(home))
     with pytest.raises(Killed):
-        make(killed_at(20), save_every=7)(fetch(batch))
-    # A state was saved after 7 and after 14 evaluations, and all pictures until then before that.
-    assert {"0003.png", "0012.png"} < steps(home).keys() < undisturbed["0.png"].keys()
-    before = {path: path.stat().st_mtime_ns for path in (home / "out" / "images").rglob("0012.png")}
+        make(killed_at(13), save_every=5)(fetch(batch))
+    # A state was saved after 5 and after 10 evaluations, and all pictures until then before that.
+    assert {"0003.png", "0009.png"} < steps(home).keys() < undisturbed["0.png"].keys()
+    before = {path: path.stat().st_mtime_ns for path in (home / "out" / "images").rglob("0009.png")}
     write(home, make(), batch)
     assert {name: steps(home, name) for name in ("0.png", "1.png")} == undisturbed
     assert {path: path.stat().st_mtime_ns for path in before} == before
