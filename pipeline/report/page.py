@@ -1,5 +1,6 @@
 """The writing of a report: its data, its code, and last the page that names them."""
 
+import functools
 import logging
 import shlex
 from collections.abc import Mapping
@@ -95,8 +96,9 @@ def _index(run: Gathered, files: Files, counts: Mapping[str, int], output: str) 
     }
 
 
+@functools.cache
 def _environment() -> Environment:
-    """Return the templates of the page, which escape every value."""
+    """Return the templates of the page, which escape every value; it compiles each of them once."""
     templates = Environment(
         loader=PackageLoader("pipeline.report"),
         autoescape=True,

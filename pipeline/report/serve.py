@@ -5,6 +5,7 @@ and reads nothing but the report, the pictures and the progress of one output.
 """
 
 import contextlib
+import functools
 import http.server
 import json
 import logging
@@ -43,6 +44,9 @@ KNOWN_SECONDS = 2.0
 
 QUIET_SECONDS, LINGER_SECONDS = 1.0, 10.0
 """Seconds without a request after which a browser has loaded what it was loading when the run ended, and at most."""
+
+POLL_SECONDS = 0.05
+"""Seconds between two looks of the server at whether it shall end."""
 
 WAITING = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>nst: no rows yet</title></head>
 <body><main><h1>No row has finished yet</h1><p>The page appears here by itself.</p></main></body></html>"""
@@ -94,7 +98,8 @@ class Served:
             self._server = _Server((HOST, port), self._handler())
         except OSError as error:
             raise ValueError(f"--port {port}: {error.strerror}: expected one that is free, or 0 for any") from error
-        self._threads = [threading.Thread(target=self._server.serve_forever, name="page", daemon=True)]
+        serve = functools.partial(self._server.serve_forever, POLL_SECONDS)
+        self._threads = [threading.Thread(target=serve, name="page", daemon=True)]
         if progress:
             self._threads.append(threading.Thread(target=self._renew, name="page anew", daemon=True))
 

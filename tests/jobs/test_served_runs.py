@@ -37,7 +37,7 @@ class Watched:
         def slowly(*words: Any, **named: Any) -> str:
             self.order.append("anew")
             page = made(*words, **named)
-            time.sleep(1.2)  # longer than a server takes to shut down
+            time.sleep(0.5)  # longer than a server takes to shut down
             self.order.append("made")
             return page
 
@@ -62,6 +62,7 @@ class Watched:
         monkeypatch.setattr(serve, "write_report", slowly)
         monkeypatch.setattr(serve, "EVERY_SECONDS", 0.01)
         monkeypatch.setattr(serve, "KNOWN_SECONDS", 0.0)
+        monkeypatch.setattr(serve, "QUIET_SECONDS", 0.05)
         monkeypatch.setattr(serve, "SHARE", 100.0)
         monkeypatch.setattr(runner, "report_at_end", ending)
         monkeypatch.setattr(serve.Served, "__enter__", entered)

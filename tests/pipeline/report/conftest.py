@@ -34,6 +34,12 @@ def output(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
+def without_plotly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reports with a few bytes in the place of the charting library's five million: no browser opens them."""
+    monkeypatch.setattr("plotly.offline.get_plotlyjs", lambda: "// no charts")
+
+
+@pytest.fixture
 def visit(browser: Browser) -> Iterator[Visit]:
     found = Visit(browser)
     yield found

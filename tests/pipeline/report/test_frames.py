@@ -11,6 +11,8 @@ from pipeline.report.frames import MOST, evenly
 from pipeline.report.page import write_report
 from tests.pipeline.report.support import samples
 
+pytestmark = pytest.mark.usefixtures("without_plotly")
+
 
 @pytest.fixture
 def output(tmp_path: Path) -> Path:

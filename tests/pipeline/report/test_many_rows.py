@@ -38,10 +38,12 @@ def make(folder: Path, **values: Callable[[int], object]) -> Path:
     return output
 
 
-@pytest.fixture
-def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    few(monkeypatch)
-    return write_report(str(make(tmp_path)))
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The page of these rows, to be looked at."""
+    with pytest.MonkeyPatch.context() as patch:
+        few(patch)
+        return write_report(str(make(tmp_path_factory.mktemp("many"))))
 
 
 def whole(page: str, kind: str) -> dict[str, list[Any]]:

@@ -22,6 +22,8 @@ from pipeline.report.copier import LOST_CAUSE
 from pipeline.report.reasons import reason
 from tests.pipeline.report.support import samples
 
+pytestmark = pytest.mark.usefixtures("without_plotly")
+
 
 class Page(HTMLParser):
     """Tags with their attributes, and the text of a page."""

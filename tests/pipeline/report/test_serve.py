@@ -17,6 +17,8 @@ from pipeline.report import Served, write_report
 from pipeline.report import serve as serving
 from tests.pipeline.report.support import samples
 
+pytestmark = pytest.mark.usefixtures("without_plotly")
+
 
 @pytest.fixture
 def output(tmp_path: Path) -> Path:
@@ -79,6 +81,7 @@ def wait_for(what: Callable[[], bool]) -> None:
 
 def test_a_live_page_waits_and_then_follows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(serving, "EVERY_SECONDS", 0.05)
+    monkeypatch.setattr(serving, "QUIET_SECONDS", 0.05)
     monkeypatch.setattr(serving, "SHARE", 10.0)
     output = tmp_path / "output"
     with Served(lambda: str(output), progress=str(output / "progress.json")) as served:
@@ -122,7 +125,7 @@ def test_a_page_that_loads_while_another_takes_its_place_has_its_files(output: P
 
 
 def test_a_page_that_loads_when_the_run_ends_is_loaded_whole(output: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(serving, "QUIET_SECONDS", 3.0)
+    monkeypatch.setattr(serving, "QUIET_SECONDS", 2.0)
     served = Served(lambda: str(output), progress=str(output / "progress.json"))
     got: list[int] = []
 
@@ -143,8 +146,9 @@ def test_a_page_that_loads_when_the_run_ends_is_loaded_whole(output: Path, monke
         ask(served, "/report/")
 
 
-def test_a_run_that_goes_on_is_not_said_to_have_ended(output: Path) -> None:
+def test_a_run_that_goes_on_is_not_said_to_have_ended(output: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its output has the page and the progress of an earlier run, which has."""
+    monkeypatch.setattr(serving, "QUIET_SECONDS", 0.05)
     progress = output / "progress.json"
     ended_at = provenance.now() - timedelta(hours=1)
     progress.write_text(json.dumps({"state": "finished", "updated_at": ended_at.isoformat(timespec="milliseconds")}))
@@ -173,6 +177,7 @@ def test_odd_requests_are_answered_and_say_nothing(output: Path, capfd: pytest.C
 def test_the_output_is_looked_for_again_after_a_failure(output: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each look lists the runs of a grid, and a page asks for many files at once."""
     monkeypatch.setattr(serving, "KNOWN_SECONDS", 0.2)
+    monkeypatch.setattr(serving, "QUIET_SECONDS", 0.05)
     looks: list[int] = []
 
     def place() -> str:

@@ -1,5 +1,7 @@
 """Results of runs that never were: small pictures, curves with a step where a scale ends, failures of every kind."""
 
+import functools
+import io
 import json
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
@@ -31,8 +33,21 @@ ERRORS = (
 def picture(path: Path, seed: int, height: int = 64, width: int = 96) -> Path:
     """A drawn PNG."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(draw(seed, height, width)).save(path)
+    path.write_bytes(_png(seed, height, width))
     return path
+
+
+@functools.cache
+def _png(seed: int, height: int, width: int) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(draw(seed, height, width)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+@functools.cache
+def _params(style_weight: float, size: int) -> str:
+    asked = {"style_weight": style_weight, "size": size, "scales": (), "iterations": 60}
+    return json.dumps(StyleParams.of(asked).to_json(), sort_keys=True)
 
 
 def curve(evaluations: int, final: float) -> dict[str, Any]:
@@ -51,13 +66,12 @@ def curve(evaluations: int, final: float) -> dict[str, Any]:
 
 def row(output: Path, k: int, **changes: Any) -> dict[str, Any]:
     """The k-th row of a grid of contents, styles, weights and sizes; every fourth has the same picture."""
-    params = {"style_weight": WEIGHTS[k // 4 % 4], "size": SIZES[k // 16 % 2], "scales": (), "iterations": 60}
     made = {
         "id": f"row-{k:05}",
         "fingerprint": f"f{k % 4}",
         "content": str(output.parent / "content" / f"scene{k % 2}.png"),
         "style": str(output.parent / "style" / f"paint{k // 2 % 2}.png"),
-        "params": json.dumps(StyleParams.of(params).to_json(), sort_keys=True),
+        "params": _params(WEIGHTS[k // 4 % 4], SIZES[k // 16 % 2]),
         "output_name": f"made{k % 4}.png",
         "encoder": "embedded",
         "encoder_sha256": "ab" * 32,
