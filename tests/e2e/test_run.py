@@ -166,14 +166,14 @@ def methods(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any
     studio = furnish(tmp_path_factory.mktemp("methods"))
     pair = {"content": "photo.png", "style": "painting.png"}
     rows: list[dict[str, object]] = [
-        {**pair, "id": "joint from noise", "preset": "gatys2015", "iterations": 12},
-        {"id": "content alone", "content": "photo.png", "preset": "reconstruction", "iterations": 12},
+        {**pair, "id": "joint from noise", "preset": "gatys2015", "iterations": 6},
+        {"id": "content alone", "content": "photo.png", "preset": "reconstruction", "iterations": 6},
         {"id": "style alone", "style": "painting.png", "preset": "texture"},
         {
             **pair,
             "id": "tensorflow tutorial",
             "preset": "gatys2015",
-            "iterations": 20,
+            "iterations": 12,
             "content_layers": "conv5_2",
             "style_layers": "conv1_1,conv2_1,conv3_1,conv4_1,conv5_1",
             "layer_weights": "0.2,0.2,0.2,0.2,0.2",
@@ -183,7 +183,7 @@ def methods(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any
             **pair,
             "id": "half and four quarters",
             "preset": "gatys2015",
-            "iterations": 12,
+            "iterations": 6,
             "content_weight": 0.5,
             "style_layers": "conv1_1,conv2_1,conv3_1,conv4_1",
             "layer_weights": "0.25,0.25,0.25,0.25",
@@ -192,7 +192,7 @@ def methods(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any
             **pair,
             "id": "alpha and beta",
             "preset": "gatys2015",
-            "iterations": 12,
+            "iterations": 9,
             "init": "content",
             "alpha": 1,
             "beta": 1e4,
@@ -201,7 +201,7 @@ def methods(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any
         {**pair, **QUICK, "id": "from the content", "init": "content"},
     ]
     with without_ray():
-        progress = studio.run(studio.write("rows.jsonl", as_jsonl(rows)), defaults={"size": 32, "iterations": 12})
+        progress = studio.run(studio.write("rows.jsonl", as_jsonl(rows)), defaults={"size": 32, "iterations": 9})
     assert dict(progress.counts) == {"ok": len(rows)}
     return studio.results()
 

@@ -24,7 +24,7 @@ def repeated(before: dict[str, int]) -> Counter[str]:
 
 
 def test_with_a_third_of_requests_failing_nothing_is_lost(folder: str, proxy: FaultyProxy) -> None:
-    files = {storage.join(folder, f"{n}.bin"): random.Random(n).randbytes(1 + 997 * n) for n in range(60)}
+    files = {storage.join(folder, f"{n}.bin"): random.Random(n).randbytes(1 + 997 * n) for n in range(30)}
     before = storage.retries()
     proxy.share = 0.3
     proxy.kinds = tuple(kind for kind in FAULTS if kind != "stalled")
@@ -48,8 +48,8 @@ def test_each_fault_is_survived_and_counted(
     kind: Fault, folder: str, proxy: FaultyProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if kind == "stalled":  # for others silence would be a fault of this machine, of a kind that is not expected
-        monkeypatch.setenv("NST_STORAGE_TIMEOUT", "0.5")
-    proxy.share, proxy.kinds, proxy.stall, before = 0.5, (kind,), 1.5, storage.retries()
+        monkeypatch.setenv("NST_STORAGE_TIMEOUT", "0.2")
+    proxy.share, proxy.kinds, proxy.stall, before = 0.5, (kind,), 0.6, storage.retries()
     files = {storage.join(folder, str(n)): bytes([n]) * 5000 for n in range(6)}
     with ThreadPoolExecutor(6) as pool:
         list(pool.map(storage.write_bytes, files, files.values()))
@@ -70,7 +70,7 @@ def test_attempts_do_not_multiply(
     kind: Fault, times: int, folder: str, proxy: FaultyProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """aiohttp sends what is idempotent once more, at once, when a connection breaks; botocore and s3fs try once."""
-    monkeypatch.setenv("NST_STORAGE_ATTEMPTS", "4")
+    monkeypatch.setenv("NST_STORAGE_ATTEMPTS", "3")
     proxy.share, proxy.kinds = 1, (kind,)
     verbs: list[Callable[[str], object]] = [
         storage.read_bytes,
@@ -82,9 +82,9 @@ def test_attempts_do_not_multiply(
     ]
     for verb in verbs:
         proxy.requests.clear()
-        with pytest.raises(StorageError, match=r"attempt 4 of 4, the last.*Start the same command again"):
+        with pytest.raises(StorageError, match=r"attempt 3 of 3, the last.*Start the same command again"):
             verb(storage.join(folder, "a"))
-        assert 4 <= proxy.requests.total() <= times * 4
+        assert 3 <= proxy.requests.total() <= times * 3
 
 
 def test_a_batch_is_committed_and_read_back_through_faults(folder: str, proxy: FaultyProxy) -> None:

@@ -59,8 +59,8 @@ def test_stylize_writes_a_picture(pair: Path, capsys: pytest.CaptureFixture[str]
 def test_stylize_reads_a_picture_beyond_the_usual_limit_where_that_is_allowed(
     pair: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    Image.new("1", (11_000, 10_100)).save("wide.png")
-    words = ["stylize", "wide.png", "painting.png", "-o", "out.png", *QUICK]
+    Image.new("L", (11_000, 10_100)).save("wide.jpg", quality=10)
+    words = ["stylize", "wide.jpg", "painting.png", "-o", "out.png", *QUICK]
     assert nst(*words) == ExitCode.NOTHING_STARTED
     assert "--max-megapixels" in capsys.readouterr().err
     assert nst(*words, "--max-megapixels", "112", "--decode-timeout", "120") == 0
@@ -390,7 +390,7 @@ def test_an_archive_is_planned_by_either_name(word: str, pair: Path) -> None:
     Path("photos").mkdir()
     Path("photo.png").rename("photos/photo.png")
     with without_ray():
-        assert nst("archive", "photos", "--style", "painting.png", "-o", "out", word, *QUICK) == 0
+        assert nst("archive", "photos", "--style", "painting.png", "-o", "out", word, "--rate", "1e9", *QUICK) == 0
     assert not Path("out").exists()
 
 
