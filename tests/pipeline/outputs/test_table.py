@@ -67,10 +67,11 @@ def test_the_last_to_finish_counts(events: list[tuple[str, str, int]]) -> None:
     assert table["id"].to_pylist() == sorted(latest)
     assert {r["id"]: (r["status"], r["fingerprint"]) for r in table.to_pylist()} == latest
     done = {i: mark for i, (status, mark) in latest.items() if status in ("ok", "diverged")}
-    assert finished(output).fingerprints == done
+    found = finished(output)
+    assert found.fingerprints == done
     held = {i: mark for i, (status, mark) in latest.items() if status == "quarantined"}
-    assert finished(output).quarantined == held
-    assert set(finished(output).owners.values()) == set(done)
+    assert found.quarantined == held
+    assert set(found.owners.values()) == set(done)
 
 
 @given(

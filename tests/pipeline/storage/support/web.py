@@ -1,5 +1,6 @@
 """A web server on loopback with a few files, among them hostile ones."""
 
+import functools
 import gzip
 import http.server
 import threading
@@ -7,6 +8,13 @@ import zlib
 from typing import Any
 
 BODY = bytes(range(256)) * 4
+
+
+@functools.cache
+def bomb() -> bytes:
+    """64 MB of zeroes, packed to a thousandth."""
+    packed = zlib.compressobj(9, zlib.DEFLATED, 31)
+    return b"".join(packed.compress(bytes(2**20)) for _ in range(64)) + packed.flush()
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -68,9 +76,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 return
 
     def serve_bomb(self) -> None:
-        packed = zlib.compressobj(9, zlib.DEFLATED, 31)
-        body = b"".join(packed.compress(bytes(2**20)) for _ in range(64)) + packed.flush()
-        self.answer(body, Content_Encoding="gzip")
+        self.answer(bomb(), Content_Encoding="gzip")
 
     def serve_packed(self) -> None:
         self.answer(gzip.compress(BODY), Content_Encoding="gzip")
