@@ -5,6 +5,7 @@ import logging
 import os
 import socket
 from collections.abc import Iterator
+from functools import cache
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -84,7 +85,10 @@ def commands_end_as_usual(monkeypatch: pytest.MonkeyPatch) -> None:
 def bucket() -> Iterator[str]:
     """The URI of an empty bucket, on a server of this process, on loopback."""
     import boto3
+    import botocore.session
+    import moto.backends
     from moto.server import ThreadedMotoServer
+    from werkzeug.serving import WSGIRequestHandler
 
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -97,9 +101,14 @@ def bucket() -> Iterator[str]:
         "AWS_SECRET_ACCESS_KEY": "test",
         "AWS_DEFAULT_REGION": "us-east-1",
     }
+    modules = tuple(moto.backends.list_of_moto_modules())
     with pytest.MonkeyPatch.context() as patch:
         for name, value in access.items():
             patch.setenv(name, value)
+        # Each client would read what is known of all services anew, and the server its folder for each request.
+        patch.setattr(botocore.session, "create_loader", cache(botocore.session.create_loader))
+        patch.setattr(moto.backends, "list_of_moto_modules", lambda: modules)
+        patch.setattr(WSGIRequestHandler, "log_request", lambda *_, **__: None)
         boto3.client("s3").create_bucket(Bucket="studio")
         yield "s3://studio"
     server.stop()
