@@ -20,6 +20,7 @@ from pipeline.options.resources import Resources
 from pipeline.options.run_options import RunOptions
 from pipeline.outputs import layout, schema
 from pipeline.outputs import table as result_table
+from pipeline.planning import Fetched, Optimised
 from pipeline.recovery import ledger
 from pipeline.recovery.run_lock import Locked, RunLock
 from tests.bench.stub import StubKernel
@@ -116,7 +117,14 @@ def test_a_run_that_loses_its_lock_stops_in_the_middle_of_a_row(
 ) -> None:
     monkeypatch.setattr(import_module("pipeline.flow.run"), "RunLock", partial(RunLock, lease=1.0))
     manifest = studio.write("rows.csv", as_csv(ROWS[:1]))
-    over, at_work = threading.Event(), set[int]()
+    over, at_work, held = threading.Event(), set[int](), studio.folder / "held"
+    held.touch()
+
+    class Held(StubKernel):  # local, so that it travels to actors by value
+        def __call__(self, fetched: Fetched) -> Optimised:
+            while held.exists():
+                time.sleep(0.05)
+            return super().__call__(fetched)
 
     def rob() -> None:
         while not at_work:
@@ -130,16 +138,15 @@ def test_a_run_that_loses_its_lock_stops_in_the_middle_of_a_row(
         robbery = pool.submit(rob)
         try:
             with pytest.raises(RunBroken, match="another run has taken"):
-                studio.run(manifest, kernel=partial(StubKernel, seconds=600))
+                studio.run(manifest, kernel=Held)
             assert at_work
-            until = (
-                time.monotonic() + 60
-            )  # its actor reads the lock as often as it is renewed; the row takes far longer
+            until = time.monotonic() + 60  # its actor reads the lock as often as it is renewed
             while any(map(_runs, at_work)) and time.monotonic() < until:
                 time.sleep(0.2)
             assert not any(map(_runs, at_work))
-        finally:  # Ray may have begun another actor, which would find no lock and work on
+        finally:
             over.set()
+            held.unlink()  # Ray may have begun another actor, which has seen no lock and would take a CPU as long
         robbery.result()
 
 
