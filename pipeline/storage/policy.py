@@ -76,15 +76,15 @@ class Policy:
         Raises:
             StorageError: for a variable whose value cannot be used; the message names it and what was expected.
         """
-        return _of(tuple(os.environ.get(variable) for variable in _NAMES))
+        return _from_texts(tuple(os.environ.get(variable) for variable in _NAMES))
 
 
 _NAMES = tuple(PREFIX + field.name.upper() for field in dataclasses.fields(Policy))
-"""Of the variables, in the order of the fields."""
+"""Names of the variables, in the order of the fields."""
 
 
 @functools.lru_cache(maxsize=8)
-def _of(texts: tuple[str | None, ...]) -> Policy:
+def _from_texts(texts: tuple[str | None, ...]) -> Policy:
     """Return the policy that the values of all variables make; each request asks for that of the environment."""
     given: dict[str, Any] = {}
     for field, variable, text in zip(dataclasses.fields(Policy), _NAMES, texts, strict=True):

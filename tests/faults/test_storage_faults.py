@@ -48,8 +48,8 @@ def test_each_fault_is_survived_and_counted(
     kind: Fault, folder: str, proxy: FaultyProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if kind == "stalled":  # for others silence would be a fault of this machine, of a kind that is not expected
-        monkeypatch.setenv("NST_STORAGE_TIMEOUT", "0.4")
-    proxy.share, proxy.kinds, proxy.stall, before = 0.5, (kind,), 1.0, storage.retries()
+        monkeypatch.setenv("NST_STORAGE_TIMEOUT", "0.5")
+    proxy.share, proxy.kinds, proxy.stall, before = 0.5, (kind,), 1.5, storage.retries()
     files = {storage.join(folder, str(n)): bytes([n]) * 5000 for n in range(6)}
     with ThreadPoolExecutor(6) as pool:
         list(pool.map(storage.write_bytes, files, files.values()))

@@ -1,6 +1,5 @@
 """The drawn pictures repeat, vary with the seed, and have what style transfer needs: texture at every scale."""
 
-from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -62,7 +61,7 @@ def test_styles_differ_in_texture_or_palette(drawn: dict[str, NDArray[np.uint8]]
             assert np.linalg.norm(marks[one] - marks[other]) > 15, (one, other)
 
 
-@pytest.mark.parametrize("size", [32, 77, 134])
+@pytest.mark.parametrize("size", [32, 77, 200])
 def test_any_size(size: int) -> None:
     for name in EVERY:
         assert draw(name, size).shape == (size, size, 3)
@@ -76,9 +75,6 @@ def test_refusals() -> None:
 
 
 def test_photographs_are_colour_and_large(monkeypatch: pytest.MonkeyPatch) -> None:
-    if not (find_spec("skimage") and find_spec("sklearn")):
-        pytest.skip("the extra `photos` is not installed")
-
     def no_network(*_: object) -> None:
         raise AssertionError("photographs are read from disk")
 
@@ -89,7 +85,7 @@ def test_photographs_are_colour_and_large(monkeypatch: pytest.MonkeyPatch) -> No
         assert photo.dtype == np.uint8, name
         assert photo.ndim == 3, name
         assert min(photo.shape[:2]) >= 256, name
-        assert np.ptp(photo[::8, ::8], axis=2).mean() > 5, f"{name} is grey"
+        assert np.ptp(photo, axis=2).mean() > 5, f"{name} is grey"
 
 
 def test_photographs_say_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
